@@ -1,0 +1,316 @@
+//! Every variable and every fixed cap, in one table each: name, default, range, reason.
+//!
+//! `spin.toml` and the native host offer the same variables; a test compares them with
+//! [`VARIABLES`]. Nothing else in the crate holds a limit.
+
+use std::ops::RangeInclusive;
+
+/// What a variable's value may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number in decimal, within the range.
+    Number(RangeInclusive<u64>),
+    /// `true` or `false`.
+    Flag,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Text, judged by the function; it says what is expected when it refuses.
+    Text(fn(&str) -> Result<(), &'static str>),
+}
+
+/// One row of the table of variables.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// The name, as in `spin.toml` and in `--variable name=value`; `DS_<NAME>` in the environment.
+    pub name: &'static str,
+    /// The value where none is given.
+    pub default: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// What it is for, and why the default is what it is.
+    pub reason: &'static str,
+}
+
+/// A variable that has no meaning as given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("variable {name} is {value:?}, expected {expected}")]
+pub struct Malformed {
+    /// The variable.
+    pub name: &'static str,
+    /// What was given.
+    pub value: String,
+    /// What would have been accepted.
+    pub expected: String,
+}
+
+impl Variable {
+    /// Says whether `value` is one this variable may have.
+    pub fn check(&self, value: &str) -> Result<(), Malformed> {
+        let refuse = |expected: String| Malformed {
+            name: self.name,
+            value: value.to_owned(),
+            expected,
+        };
+        match &self.kind {
+            Kind::Number(range) => match parse_number(value) {
+                Some(number) if range.contains(&number) => Ok(()),
+                _ => Err(refuse(format!(
+                    "a whole number from {} to {}",
+                    range.start(),
+                    range.end()
+                ))),
+            },
+            Kind::Flag if matches!(value, "true" | "false") => Ok(()),
+            Kind::Flag => Err(refuse("true or false".to_owned())),
+            Kind::Word(words) if words.contains(&value) => Ok(()),
+            Kind::Word(words) => Err(refuse(format!("one of {}", words.join(", ")))),
+            Kind::Text(judge) => judge(value).map_err(|expected| refuse(expected.to_owned())),
+        }
+    }
+}
+
+fn parse_number(value: &str) -> Option<u64> {
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| value.parse().ok()).flatten()
+}
+
+macro_rules! variables {
+    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $default:literal, $kind:expr, $read:expr;)+) => {
+        /// Every variable there is.
+        pub const VARIABLES: &[Variable] = &[$(Variable {
+            name: stringify!($name),
+            default: $default,
+            kind: $kind,
+            reason: concat!($($doc),+),
+        }),+];
+
+        /// The variables, read and judged.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            $($(#[doc = $doc])+ pub $name: $type,)+
+        }
+
+        impl Config {
+            /// Reads every variable through `lookup`, taking the default of an absent one.
+            pub fn from_lookup(
+                mut lookup: impl FnMut(&str) -> Option<String>,
+            ) -> Result<Self, Malformed> {
+                let mut rows = VARIABLES.iter();
+                Ok(Self {
+                    $($name: {
+                        let given = lookup(stringify!($name));
+                        let value = given.unwrap_or_else(|| $default.to_owned());
+                        if let Some(row) = rows.next() {
+                            row.check(&value)?;
+                        }
+                        let read: fn(&str) -> $type = $read;
+                        read(&value)
+                    },)+
+                })
+            }
+        }
+    };
+}
+
+// The readers run after the check, so their fallbacks are never taken.
+fn number(value: &str) -> u64 {
+    parse_number(value).unwrap_or_default()
+}
+
+fn size(value: &str) -> usize {
+    usize::try_from(number(value)).unwrap_or(usize::MAX)
+}
+
+fn flag(value: &str) -> bool {
+    value == "true"
+}
+
+const MIB: u64 = 1024 * 1024;
+
+variables! {
+    /// Path under which streams live, without a slash at its end; every client and the official
+    /// suite take this one.
+    base_path: String = "/v1/stream", Kind::Text(is_base_path), str::to_owned;
+    /// Scheme and authority that `Location` begins with; while empty, those of the request.
+    public_url: String = "", Kind::Text(is_public_url), str::to_owned;
+    /// How long a long-poll waits; platforms that end a request at 30 s want less.
+    long_poll_timeout_secs: u64 = "30", Kind::Number(1..=300), number;
+    /// Age at which an SSE response ends, so that new readers can share an edge request.
+    sse_max_secs: u64 = "60", Kind::Number(1..=3600), number;
+    /// Pause after which a silent SSE response sends a comment; how a reader that left is noticed.
+    sse_heartbeat_secs: u64 = "15", Kind::Number(1..=300), number;
+    /// First pause between two looks at the store for a waiting reader, where no host tells it.
+    poll_min_ms: u64 = "25", Kind::Number(1..=60_000), number;
+    /// Longest such pause; 2000 where the platform counts 1,000 reads a second per application.
+    poll_max_ms: u64 = "250", Kind::Number(1..=60_000), number;
+    /// Bytes after which a page of a catch-up read ends, at the next end of a segment.
+    page_bytes: u64 = "1048576", Kind::Number(1..=16 * MIB), number;
+    /// Bytes kept in the head record before they are sealed into a chunk; a small append rewrites
+    /// them, so more means fewer keys and larger writes.
+    inline_tail_bytes: usize = "16384", Kind::Number(0..=131_072), size;
+    /// Largest body of one append; buffered bodies of an instance share `BODY_BUDGET`.
+    max_append_bytes: usize = "10485760", Kind::Number(1..=16 * MIB), size;
+    /// Largest stream; 0 means no limit.
+    max_stream_bytes: u64 = "0", Kind::Number(0..=u64::MAX), number;
+    /// Longest stream name; a tombstone keeps the name, so this bounds it too.
+    max_name_bytes: usize = "1024", Kind::Number(1..=1024), size;
+    /// Most segments in a stream name.
+    max_name_segments: usize = "8", Kind::Number(1..=64), size;
+    /// Producers a stream remembers; all of them are in its head record.
+    max_producers: usize = "256", Kind::Number(1..=256), size;
+    /// Idle time after which a producer may be forgotten to make room for another.
+    producer_idle_secs: u64 = "3600", Kind::Number(1..=31_536_000), number;
+    /// Largest header section, names and values together.
+    max_header_bytes: usize = "16384", Kind::Number(1024..=65_536), size;
+    /// How long a write goes on trying to commit.
+    commit_deadline_ms: u64 = "5000", Kind::Number(100..=60_000), number;
+    /// Bearer token that `POST {base_path}/__ds/tick` asks for; open while empty.
+    tick_token: String = "", Kind::Text(is_token), str::to_owned;
+    /// Whether names are registered, which expiry of unvisited streams needs; costs one write a
+    /// creation.
+    registry: bool = "true", Kind::Flag, flag;
+    /// Whether the store's swap of an absent key fails when somebody else wrote the key first. On
+    /// Spin it does not; the native host's stores do and say so themselves.
+    kv_guarded_create: bool = "false", Kind::Flag, flag;
+    /// Whether shared caches may keep what is read.
+    cache_visibility: String = "public", Kind::Word(&["public", "private"]), str::to_owned;
+    /// Origins that a browser may call from: `*`, or a list with commas.
+    cors_origins: String = "*", Kind::Text(is_origins), str::to_owned;
+    /// Prefix of every key, for stores that several applications share.
+    key_namespace: String = "", Kind::Text(is_namespace), str::to_owned;
+    /// Least severe line that is logged; `info` has a line for every request.
+    log_level: String = "warn", Kind::Word(&["error", "warn", "info", "debug"]), str::to_owned;
+}
+
+fn is_base_path(value: &str) -> Result<(), &'static str> {
+    let good = |segment: &str| {
+        !matches!(segment, "" | "." | "..")
+            && segment
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    };
+    match value.strip_prefix('/') {
+        Some(rest) if value.len() <= 256 && rest.split('/').all(good) => Ok(()),
+        _ => Err("a path such as /v1/stream, of letters, digits and - . _ ~"),
+    }
+}
+
+fn is_public_url(value: &str) -> Result<(), &'static str> {
+    let expected = "empty, or scheme and authority such as https://streams.example";
+    if value.is_empty() {
+        return Ok(());
+    }
+    let uri: http::Uri = value.parse().map_err(|_| expected)?;
+    let scheme = matches!(uri.scheme_str(), Some("http" | "https"));
+    match scheme && uri.authority().is_some() && uri.path() == "/" && !value.ends_with('/') {
+        true => Ok(()),
+        false => Err(expected),
+    }
+}
+
+fn is_token(value: &str) -> Result<(), &'static str> {
+    match value.len() <= 1024 && value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(()),
+        false => Err("at most 1024 visible ASCII characters"),
+    }
+}
+
+fn is_origins(value: &str) -> Result<(), &'static str> {
+    let origin = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*')
+    };
+    match value == "*" || value.split(',').map(str::trim).all(origin) {
+        true => Ok(()),
+        false => Err("* or origins such as https://a.example,https://b.example"),
+    }
+}
+
+fn is_namespace(value: &str) -> Result<(), &'static str> {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    match value.len() <= 32 && value.bytes().all(good) {
+        true => Ok(()),
+        false => Err("at most 32 letters, digits, - and _"),
+    }
+}
+
+/// Largest value ever stored. Hosted platforms take 1 MB, DynamoDB items 400 KB.
+pub const MAX_VALUE_BYTES: usize = 256 * 1024;
+
+/// Largest chunk, the bytes of one segment.
+pub const MAX_CHUNK_BYTES: usize = MAX_VALUE_BYTES;
+
+/// Segments in one index block, and those a head keeps before it writes one.
+pub const BLOCK_SEGMENTS: u64 = 64;
+
+/// Commits a head remembers, to tell whether an attempt was applied.
+pub const RING_COMMITS: usize = 64;
+
+/// Bytes of request bodies that one instance buffers at a time; past it, 503.
+pub const BODY_BUDGET: usize = 32 * 1024 * 1024;
+
+/// Longest `Stream-Seq`, content type and producer id. All are kept in the head record.
+pub const MAX_FIELD_BYTES: usize = 256;
+
+/// Largest producer epoch and sequence number, for clients in JavaScript (section 5.2.1).
+pub const MAX_PRODUCER_NUMBER: u64 = (1 << 53) - 1;
+
+/// Longest request target; longer ones are 414. A name of 1,024 bytes takes 3,072 when escaped.
+pub const MAX_TARGET_BYTES: usize = 8 * 1024;
+
+/// Bytes of a response one step hands over.
+pub const STEP_BYTES: usize = MAX_CHUNK_BYTES;
+
+/// To-do shards, and shards of the name registry.
+pub const SHARDS: u8 = 16;
+
+/// Largest leaf of the name registry.
+pub const LEAF_BYTES: usize = 8 * 1024;
+
+/// Store operations that one piece of background work does.
+pub const WORK_OPERATIONS: usize = 32;
+
+/// How long a creator that finds another's unconfirmed record waits before it takes over. It is
+/// the sum of the waits its attempt reports, so no clock decides.
+pub const CREATION_PATIENCE_MS: u64 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_one_the_variable_may_have() {
+        for variable in VARIABLES {
+            assert_eq!(variable.check(variable.default), Ok(()), "{}", variable.name);
+        }
+        assert!(Config::from_lookup(|_| None).is_ok());
+    }
+
+    #[test]
+    fn a_malformed_variable_is_named_with_what_was_expected() {
+        let error = Config::from_lookup(|name| (name == "page_bytes").then(|| "+5".to_owned()));
+        assert_eq!(
+            error.map_err(|error| error.to_string()),
+            Err("variable page_bytes is \"+5\", expected a whole number from 1 to 16777216".into())
+        );
+    }
+
+    #[test]
+    fn spin_toml_declares_the_same_variables_with_the_same_defaults() {
+        let manifest = include_str!("../spin.toml");
+        let (_, declared) = manifest.split_once("\n[variables]\n").unwrap_or_default();
+        let declared: Vec<&str> = declared
+            .lines()
+            .take_while(|line| !line.starts_with('['))
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .collect();
+        let expected: Vec<String> = VARIABLES
+            .iter()
+            .map(|row| format!("{} = {{ default = {:?} }}", row.name, row.default))
+            .collect();
+        assert_eq!(declared, expected);
+        for row in VARIABLES {
+            let used = format!("{0} = \"{{{{ {0} }}}}\"", row.name);
+            assert!(manifest.contains(&used), "spin.toml does not pass on {}", row.name);
+        }
+    }
+}

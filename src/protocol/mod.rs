@@ -1,0 +1,1 @@
+//! HTTP wire: names, parsing and framing; no I/O.

@@ -1,0 +1,35 @@
+//! Places in a stream.
+
+/// A place between two bytes of a stream: `byte` bytes into segment `segment`.
+///
+/// A position is written with the segment that holds the byte before it; only the start of a
+/// stream has `byte` 0. Derived order is stream order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position {
+    /// Number of the segment, counted over all incarnations of the name.
+    pub segment: u64,
+    /// Bytes of the segment before this place.
+    pub byte: u64,
+}
+
+impl Position {
+    /// The start of every stream, and the tail of an empty one.
+    pub const ZERO: Self = Self { segment: 0, byte: 0 };
+
+    /// The place `byte` bytes into `segment`.
+    #[must_use]
+    pub const fn new(segment: u64, byte: u64) -> Self {
+        Self { segment, byte }
+    }
+}
+
+/// Random identity of one life of a stream, from its creation to its deletion. Keys of chunks and
+/// index blocks begin with it, so that two lives of a name share nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Incarnation(pub [u8; 16]);
+
+impl std::fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
