@@ -1,1 +1,31 @@
-//! HTTP wire: names, parsing and framing; no I/O.
+//! HTTP wire: header names, parsing, answers and framing. Pure: no I/O, no clock, no randomness.
+//!
+//! A request becomes an [`request::Operation`] or a [`problem::Problem`]; what a stream holds
+//! becomes the bytes of an answer. What needs a stream's head is decided elsewhere.
+
+// Everything here reads what strangers sent, and a trap would end every exchange of the instance.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod cursor;
+pub mod etag;
+pub mod headers;
+pub mod json;
+pub mod name;
+pub mod offset;
+mod percent;
+pub mod problem;
+pub mod request;
+pub mod response;
+pub mod sse;
+pub mod time;

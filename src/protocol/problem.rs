@@ -1,0 +1,231 @@
+//! Problem documents (RFC 9457): every error answer there is, each with a stable code.
+
+use super::headers;
+use serde::Serialize;
+
+/// What went wrong; one row of the table in [`Code::row`] each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// A header field, a query parameter or their combination has no meaning.
+    BadRequest,
+    /// The path names no stream.
+    InvalidStreamName,
+    /// The offset is malformed, or lies within no segment.
+    InvalidOffset,
+    /// The body of a JSON stream is not JSON.
+    InvalidJson,
+    /// An append without bytes that closes nothing.
+    EmptyBody,
+    /// An append of `[]`.
+    EmptyArray,
+    /// A token is missing or wrong.
+    Unauthorized,
+    /// A newer session of this producer exists.
+    ProducerEpochFenced,
+    /// No such stream.
+    NotFound,
+    /// No such path.
+    RouteNotFound,
+    /// The path has no such method; answer with `allow`.
+    MethodNotAllowed,
+    /// The stream exists and is different.
+    AlreadyExists,
+    /// The append's content type is not the stream's.
+    ContentTypeMismatch,
+    /// The stream is closed.
+    StreamClosed,
+    /// A gap in a producer's numbers, or a `Stream-Seq` that does not grow.
+    SequenceConflict,
+    /// The stream is deleted, but forks still need its bytes.
+    Gone,
+    /// The offset is of a deleted stream of the same name.
+    OffsetGone,
+    /// The body is larger than an append may be.
+    PayloadTooLarge,
+    /// The stream would grow past its limit.
+    StreamFull,
+    /// The request target is too long.
+    TargetTooLong,
+    /// The stream remembers as many busy producers as it can.
+    TooManyProducers,
+    /// The header section is too large.
+    HeadersTooLarge,
+    /// The server failed; the reason is in the log.
+    Internal,
+    /// Nothing was applied; try again.
+    Unavailable,
+    /// No room to buffer the body, nothing was applied; try again.
+    Overloaded,
+    /// It may or may not have been applied. To repeat it blindly may do it twice.
+    OutcomeUnknown,
+    /// A variable of the server is malformed; the log names it.
+    Misconfigured,
+    /// The store is full.
+    InsufficientStorage,
+}
+
+struct Row {
+    status: u16,
+    kind: &'static str,
+    title: &'static str,
+    code: &'static str,
+}
+
+const fn row(status: u16, kind: &'static str, title: &'static str, code: &'static str) -> Row {
+    Row {
+        status,
+        kind,
+        title,
+        code,
+    }
+}
+
+impl Code {
+    #[rustfmt::skip]
+    const fn row(self) -> Row {
+        match self {
+            Self::BadRequest => row(400, "/errors/bad-request", "Bad Request", "BAD_REQUEST"),
+            Self::InvalidStreamName => row(400, "/errors/invalid-stream-name", "Invalid Stream Name", "INVALID_STREAM_NAME"),
+            Self::InvalidOffset => row(400, "/errors/invalid-offset", "Invalid Offset", "INVALID_OFFSET"),
+            Self::InvalidJson => row(400, "/errors/invalid-json", "Invalid JSON", "INVALID_JSON"),
+            Self::EmptyBody => row(400, "/errors/empty-body", "Empty Body", "EMPTY_BODY"),
+            Self::EmptyArray => row(400, "/errors/empty-array", "Empty Array", "EMPTY_ARRAY"),
+            Self::Unauthorized => row(401, "/errors/unauthorized", "Unauthorized", "UNAUTHORIZED"),
+            Self::ProducerEpochFenced => row(403, "/errors/producer-epoch-fenced", "Producer Epoch Fenced", "PRODUCER_EPOCH_FENCED"),
+            Self::NotFound => row(404, "/errors/not-found", "Stream Not Found", "NOT_FOUND"),
+            Self::RouteNotFound => row(404, "/errors/route-not-found", "Route Not Found", "ROUTE_NOT_FOUND"),
+            Self::MethodNotAllowed => row(405, "/errors/method-not-allowed", "Method Not Allowed", "METHOD_NOT_ALLOWED"),
+            Self::AlreadyExists => row(409, "/errors/already-exists", "Stream Already Exists", "ALREADY_EXISTS"),
+            Self::ContentTypeMismatch => row(409, "/errors/content-type-mismatch", "Content Type Mismatch", "CONTENT_TYPE_MISMATCH"),
+            Self::StreamClosed => row(409, "/errors/stream-closed", "Stream Closed", "STREAM_CLOSED"),
+            Self::SequenceConflict => row(409, "/errors/sequence-conflict", "Sequence Conflict", "SEQUENCE_CONFLICT"),
+            Self::Gone => row(410, "/errors/gone", "Stream Gone", "GONE"),
+            Self::OffsetGone => row(410, "/errors/offset-gone", "Offset Gone", "OFFSET_GONE"),
+            Self::PayloadTooLarge => row(413, "/errors/payload-too-large", "Payload Too Large", "PAYLOAD_TOO_LARGE"),
+            Self::StreamFull => row(413, "/errors/stream-full", "Stream Full", "STREAM_FULL"),
+            Self::TargetTooLong => row(414, "/errors/target-too-long", "Target Too Long", "TARGET_TOO_LONG"),
+            Self::TooManyProducers => row(429, "/errors/too-many-producers", "Too Many Producers", "TOO_MANY_PRODUCERS"),
+            Self::HeadersTooLarge => row(431, "/errors/headers-too-large", "Headers Too Large", "HEADERS_TOO_LARGE"),
+            Self::Internal => row(500, "/errors/internal", "Internal Server Error", "INTERNAL_ERROR"),
+            Self::Unavailable => row(503, "/errors/unavailable", "Service Unavailable", "UNAVAILABLE"),
+            Self::Overloaded => row(503, "/errors/overloaded", "Server Overloaded", "OVERLOADED"),
+            Self::OutcomeUnknown => row(503, "/errors/outcome-unknown", "Outcome Unknown", "OUTCOME_UNKNOWN"),
+            Self::Misconfigured => row(503, "/errors/misconfigured", "Server Misconfigured", "MISCONFIGURED"),
+            Self::InsufficientStorage => row(507, "/errors/insufficient-storage", "Insufficient Storage", "INSUFFICIENT_STORAGE"),
+        }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.row().status
+    }
+
+    /// The stable code, as in the document and in logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.row().code
+    }
+}
+
+/// An error answer: a code, what it means here, and header fields beyond the usual ones.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {detail}", code.as_str())]
+pub struct Problem {
+    /// What went wrong.
+    pub code: Code,
+    /// What it means here and what to do, for people.
+    pub detail: String,
+    /// Header fields that go with it.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
+}
+
+impl Problem {
+    /// A problem with the fields that its code always has: `retry-after` exactly where nothing was
+    /// applied, and `www-authenticate`.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let fields = match code {
+            Code::Unavailable | Code::Overloaded => vec![(headers::RETRY_AFTER, "1".to_owned())],
+            Code::Unauthorized => vec![(headers::WWW_AUTHENTICATE, "Bearer".to_owned())],
+            _ => Vec::new(),
+        };
+        Self {
+            code,
+            detail,
+            fields,
+        }
+    }
+
+    /// Nothing was applied; try again.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self::new(
+            Code::Unavailable,
+            "The server is temporarily unable to complete the request.",
+        )
+    }
+
+    /// The store is full.
+    #[must_use]
+    pub fn insufficient_storage() -> Self {
+        Self::new(
+            Code::InsufficientStorage,
+            "The server does not have enough storage capacity to complete the request.",
+        )
+    }
+
+    /// The server failed. Why is for the log only.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(Code::Internal, "The server encountered an internal error.")
+    }
+
+    /// The same with one more header field.
+    #[must_use]
+    pub fn with_field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.code.status()
+    }
+
+    /// The document. `instance` is the path the request asked for.
+    #[must_use]
+    pub fn body(&self, instance: Option<&str>) -> Vec<u8> {
+        let Row {
+            status,
+            kind,
+            title,
+            code,
+        } = self.code.row();
+        let detail = &self.detail;
+        let document = Document {
+            kind,
+            title,
+            status,
+            code,
+            detail,
+            instance,
+        };
+        // Strings and a number always serialize.
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+}

@@ -1,0 +1,142 @@
+//! Header fields of a request, each read once and strictly.
+
+use super::super::headers;
+use super::super::problem::{Code, Problem};
+use super::RawRequest;
+use crate::limits::MAX_FIELD_BYTES;
+use crate::stream::ContentType;
+
+/// Characters of an offending value that a problem shows.
+const SHOWN_CHARS: usize = 64;
+
+/// The header section of a request.
+pub(super) struct Fields<'a>(&'a RawRequest);
+
+impl<'a> Fields<'a> {
+    pub(super) const fn new(raw: &'a RawRequest) -> Self {
+        Self(raw)
+    }
+
+    /// The value of a field that has one; the same one twice counts as one.
+    pub(super) fn one(&self, name: &'static str) -> Result<Option<&'a [u8]>, Problem> {
+        let mut values = self.0.field_values(name);
+        let first = values.next();
+        match values.all(|value| Some(value) == first) {
+            true => Ok(first),
+            false => {
+                let detail =
+                    format!("{name} is there more than once with different values. Send it once.");
+                Err(Problem::new(Code::BadRequest, detail))
+            }
+        }
+    }
+
+    /// Like [`Self::one`], as text.
+    pub(super) fn text(&self, name: &'static str) -> Result<Option<&'a str>, Problem> {
+        let Some(value) = self.one(name)? else {
+            return Ok(None);
+        };
+        match std::str::from_utf8(value) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(invalid(name, value, "expected UTF-8 text")),
+        }
+    }
+
+    /// All lines of a list field as one list.
+    pub(super) fn list(&self, name: &'static str) -> Option<Vec<u8>> {
+        let lines: Vec<&[u8]> = self.0.field_values(name).collect();
+        (!lines.is_empty()).then(|| lines.join(&b", "[..]))
+    }
+
+    /// Whether `Stream-Closed` says `true`; anything else is as if it were absent (section 4.1).
+    pub(super) fn closed(&self) -> Result<bool, Problem> {
+        let value = self.one(headers::STREAM_CLOSED)?;
+        Ok(value.is_some_and(|value| value.eq_ignore_ascii_case(b"true")))
+    }
+
+    /// `Content-Type`, where it is there.
+    pub(super) fn content_type(&self) -> Result<Option<ContentType>, Problem> {
+        let name = headers::CONTENT_TYPE;
+        let Some(value) = self.one(name)? else {
+            return Ok(None);
+        };
+        if value.is_empty() {
+            return Err(invalid(
+                name,
+                value,
+                "it is empty; leave it out or send a media type",
+            ));
+        }
+        check_length(name, value)?;
+        let parsed = std::str::from_utf8(value).ok().map(ContentType::parse);
+        match parsed {
+            Some(Ok(content_type)) => Ok(Some(content_type)),
+            _ => Err(invalid(
+                name,
+                value,
+                "expected a media type such as text/plain",
+            )),
+        }
+    }
+
+    /// The token of `Authorization: Bearer`, where it is there.
+    pub(super) fn bearer(&self) -> Result<Option<&'a [u8]>, Problem> {
+        let Some(value) = self.one(headers::AUTHORIZATION)? else {
+            return Ok(None);
+        };
+        let token = value
+            .split_at_checked(6)
+            .filter(|(scheme, rest)| {
+                scheme.eq_ignore_ascii_case(b"bearer") && rest.starts_with(b" ")
+            })
+            .map(|(_, rest)| trim(rest));
+        Ok(token.filter(|token| !token.is_empty()))
+    }
+}
+
+/// A value without the white space that may stand around it.
+pub(super) fn trim(value: &[u8]) -> &[u8] {
+    let mut value = value;
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Refuses values that a head record has no room for.
+pub(super) fn check_length(name: &'static str, value: &[u8]) -> Result<(), Problem> {
+    match value.len() <= MAX_FIELD_BYTES {
+        true => Ok(()),
+        false => Err(invalid(
+            name,
+            value,
+            &format!("{MAX_FIELD_BYTES} bytes are the most"),
+        )),
+    }
+}
+
+/// A decimal number without sign and leading zeros, where it fits.
+pub(super) fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = digits && (text.len() == 1 || !text.starts_with('0'));
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+/// The problem of a field or parameter with this value.
+pub(super) fn invalid(name: &str, value: &[u8], reason: &str) -> Problem {
+    let detail = format!("Invalid value {} for {name}: {reason}.", quote(value));
+    Problem::new(Code::BadRequest, detail)
+}
+
+/// A value in quotes, escaped and cut.
+pub(super) fn quote(value: &[u8]) -> String {
+    // A character takes at most 4 bytes, so this much decides.
+    let text = String::from_utf8_lossy(value.get(..SHOWN_CHARS * 4 + 4).unwrap_or(value));
+    let mut quoted = String::from("\"");
+    quoted.extend(text.chars().take(SHOWN_CHARS).flat_map(char::escape_debug));
+    quoted.push('"');
+    if text.chars().nth(SHOWN_CHARS).is_some() {
+        quoted.push_str("...");
+    }
+    quoted
+}

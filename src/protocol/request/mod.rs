@@ -1,0 +1,239 @@
+//! From a raw request to an operation, or to the problem it has. Everything is judged here that
+//! needs no stream: syntax and sizes.
+
+mod append;
+mod create;
+mod fields;
+mod read;
+mod target;
+
+use super::headers;
+use super::name::StreamName;
+use super::offset::Offset;
+use super::problem::{Code, Problem};
+use crate::limits::{Config, MAX_TARGET_BYTES};
+use crate::stream::{ContentType, Expiry, Producer};
+use fields::Fields;
+use target::Route;
+
+/// A request as a driver has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRequest {
+    /// The method, in its case.
+    pub method: String,
+    /// `http` or `https`, where known.
+    pub scheme: Option<String>,
+    /// Host and port, where known.
+    pub authority: Option<String>,
+    /// Raw path and query.
+    pub target: String,
+    /// Names in any case, raw values.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body, empty unless it is complete.
+    pub body: Vec<u8>,
+    /// How the body ended.
+    pub body_state: BodyState,
+}
+
+/// How a request body came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyState {
+    /// It is all there.
+    Complete,
+    /// It passed `max_append_bytes`.
+    TooLarge,
+    /// There was no room to buffer it.
+    NoRoom,
+}
+
+impl RawRequest {
+    /// The path, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        target::split(&self.target).0
+    }
+
+    /// The values of a field, without white space around them.
+    pub fn field_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers
+            .iter()
+            .filter(|(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| fields::trim(value))
+    }
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Is the process alive?
+    Health,
+    /// Can it serve?
+    Ready,
+    /// May a browser's script ask?
+    Preflight,
+    /// Do one piece of background work.
+    Tick {
+        /// The bearer token that came with it.
+        token: Option<Vec<u8>>,
+    },
+    /// Something with a stream.
+    Stream {
+        /// Which.
+        name: StreamName,
+        /// What.
+        action: Action,
+    },
+}
+
+/// What a request does with a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// `PUT` (section 5.1).
+    Create(Create),
+    /// `POST` (sections 5.2, 5.3).
+    Append(Append),
+    /// `GET` (sections 5.6 to 5.8).
+    Read(Read),
+    /// `HEAD` (section 5.5).
+    Head,
+    /// `DELETE` (section 5.4).
+    Delete,
+}
+
+/// A creation; the initial bytes are the request's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Create {
+    /// The type, where given.
+    pub content_type: Option<ContentType>,
+    /// When the stream ends by itself.
+    pub expiry: Expiry,
+    /// Whether it is closed from the start.
+    pub close: bool,
+}
+
+/// An append, a close, or both; the bytes are the request's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Append {
+    /// The type; none exactly where the body is empty.
+    pub content_type: Option<ContentType>,
+    /// The writer's own sequence.
+    pub seq: Option<Vec<u8>>,
+    /// Who appends, so that a retry is recognised.
+    pub producer: Option<Producer>,
+    /// Whether this is the last append.
+    pub close: bool,
+}
+
+/// A read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// Where to begin.
+    pub offset: Offset,
+    /// What to do at the tail.
+    pub mode: Mode,
+    /// The cursor the client echoes.
+    pub cursor: Option<u64>,
+    /// `If-None-Match`, all of its lines as one list.
+    pub if_none_match: Option<Vec<u8>>,
+}
+
+/// What a read does at the tail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It ends (section 5.6).
+    CatchUp,
+    /// It waits for the next bytes (section 5.7).
+    LongPoll,
+    /// It follows (section 5.8).
+    Sse,
+}
+
+/// Says what a request asks for, or why it can't be asked.
+pub fn parse(raw: &RawRequest, config: &Config) -> Result<Operation, Problem> {
+    check_sizes(raw, config)?;
+    if raw.method == "OPTIONS" {
+        return Ok(Operation::Preflight);
+    }
+    let (path, query) = target::split(&raw.target);
+    match target::route(path, config)? {
+        Route::Health => only(&raw.method, &["GET", "HEAD"]).map(|()| Operation::Health),
+        Route::Ready => only(&raw.method, &["GET", "HEAD"]).map(|()| Operation::Ready),
+        Route::Tick => {
+            only(&raw.method, &["POST"])?;
+            let token = Fields::new(raw).bearer()?.map(<[u8]>::to_vec);
+            Ok(Operation::Tick { token })
+        }
+        Route::Stream(name) => {
+            let action = action(raw, query)?;
+            Ok(Operation::Stream { name, action })
+        }
+    }
+}
+
+fn action(raw: &RawRequest, query: &str) -> Result<Action, Problem> {
+    only(&raw.method, &["GET", "HEAD", "PUT", "POST", "DELETE"])?;
+    let fields = Fields::new(raw);
+    match raw.method.as_str() {
+        "PUT" => {
+            check_body(raw)?;
+            create::parse(&fields).map(Action::Create)
+        }
+        "POST" => {
+            check_body(raw)?;
+            append::parse(&fields, raw.body.is_empty()).map(Action::Append)
+        }
+        "HEAD" => Ok(Action::Head),
+        "DELETE" => Ok(Action::Delete),
+        _ => read::parse(&fields, query).map(Action::Read),
+    }
+}
+
+fn check_sizes(raw: &RawRequest, config: &Config) -> Result<(), Problem> {
+    let target = raw.target.len();
+    if target > MAX_TARGET_BYTES {
+        let detail = format!(
+            "The path and query are {target} bytes long, and {MAX_TARGET_BYTES} are the most."
+        );
+        return Err(Problem::new(Code::TargetTooLong, detail));
+    }
+    let lengths = raw
+        .headers
+        .iter()
+        .flat_map(|(name, value)| [name.len(), value.len()]);
+    let (total, max) = (
+        lengths.fold(0, usize::saturating_add),
+        config.max_header_bytes,
+    );
+    if total > max {
+        let detail =
+            format!("The header fields are {total} bytes together, and {max} are the most.");
+        return Err(Problem::new(Code::HeadersTooLarge, detail));
+    }
+    Ok(())
+}
+
+fn check_body(raw: &RawRequest) -> Result<(), Problem> {
+    match raw.body_state {
+        BodyState::Complete => Ok(()),
+        BodyState::TooLarge => Err(Problem::new(
+            Code::PayloadTooLarge,
+            "The body is larger than one append may be. Send it in several appends.",
+        )),
+        BodyState::NoRoom => Err(Problem::new(
+            Code::Overloaded,
+            "The server has no room to buffer the body now. Nothing was applied; try again.",
+        )),
+    }
+}
+
+fn only(method: &str, methods: &[&str]) -> Result<(), Problem> {
+    if methods.contains(&method) {
+        return Ok(());
+    }
+    let allow = format!("{}, OPTIONS", methods.join(", "));
+    let detail = format!(
+        "The method {} has no meaning here. Use one of {allow}.",
+        fields::quote(method.as_bytes())
+    );
+    Err(Problem::new(Code::MethodNotAllowed, detail).with_field(headers::ALLOW, allow))
+}

@@ -1,0 +1,96 @@
+//! `GET` (sections 5.6 to 5.8).
+
+use super::super::offset::Offset;
+use super::super::problem::{Code, Problem};
+use super::super::{cursor, headers, percent};
+use super::fields::{self, Fields};
+use super::{Mode, Read};
+
+pub(super) fn parse(fields: &Fields<'_>, query: &str) -> Result<Read, Problem> {
+    let query = Query::parse(query)?;
+    let mode = query.live.as_deref().map_or(Ok(Mode::CatchUp), mode)?;
+    let offset = match query.offset.as_deref() {
+        Some(value) => offset(value)?,
+        None if mode == Mode::CatchUp => Offset::Start,
+        None => {
+            return Err(Problem::new(
+                Code::BadRequest,
+                "A live read needs an offset. Send offset=-1, offset=now or one you were given.",
+            ));
+        }
+    };
+    let echoed = query.cursor.as_deref();
+    Ok(Read {
+        offset,
+        mode,
+        cursor: echoed
+            .and_then(|value| std::str::from_utf8(value).ok())
+            .and_then(cursor::parse),
+        if_none_match: fields.list(headers::IF_NONE_MATCH),
+    })
+}
+
+fn mode(value: &[u8]) -> Result<Mode, Problem> {
+    match value {
+        b"long-poll" => Ok(Mode::LongPoll),
+        b"sse" => Ok(Mode::Sse),
+        _ => Err(fields::invalid("live", value, "expected long-poll or sse")),
+    }
+}
+
+fn offset(value: &[u8]) -> Result<Offset, Problem> {
+    let parsed = std::str::from_utf8(value).ok().map(Offset::parse);
+    parsed.and_then(Result::ok).ok_or_else(|| {
+        let detail = format!(
+            "Invalid offset {}: expected -1, now, or an offset exactly as the server returned it.",
+            fields::quote(value)
+        );
+        Problem::new(Code::InvalidOffset, detail)
+    })
+}
+
+/// The query parameters that mean something; others are ignored.
+#[derive(Default)]
+struct Query {
+    offset: Option<Vec<u8>>,
+    live: Option<Vec<u8>>,
+    cursor: Option<Vec<u8>>,
+}
+
+impl Query {
+    fn parse(query: &str) -> Result<Self, Problem> {
+        let mut parsed = Self::default();
+        for pair in query.split('&') {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            // Decoded, so that no spelling of a key hides a second one.
+            let Ok(key) = percent::decode(key) else {
+                continue;
+            };
+            let (name, slot) = match key.as_slice() {
+                b"offset" => ("offset", &mut parsed.offset),
+                b"live" => ("live", &mut parsed.live),
+                b"cursor" => ("cursor", &mut parsed.cursor),
+                _ => continue,
+            };
+            let decoded = percent::decode(value).map_err(|percent::BadEscape| {
+                fields::invalid(
+                    name,
+                    value.as_bytes(),
+                    "a % must be followed by two hex digits",
+                )
+            })?;
+            if decoded.is_empty() {
+                return Err(fields::invalid(
+                    name,
+                    b"",
+                    "leave it out or give it a value",
+                ));
+            }
+            if slot.replace(decoded).is_some() {
+                let detail = format!("The query parameter {name} is there more than once.");
+                return Err(Problem::new(Code::BadRequest, detail));
+            }
+        }
+        Ok(parsed)
+    }
+}

@@ -1,0 +1,59 @@
+//! Which resource a path means.
+
+use super::super::name::{self, NameError, RESERVED, StreamName};
+use super::super::problem::{Code, Problem};
+use crate::limits::Config;
+
+/// A resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    Health,
+    Ready,
+    Tick,
+    Stream(StreamName),
+}
+
+/// Splits a target into path and query.
+pub(super) fn split(target: &str) -> (&str, &str) {
+    target.split_once('?').unwrap_or((target, ""))
+}
+
+pub(super) fn route(path: &str, config: &Config) -> Result<Route, Problem> {
+    match path {
+        "/health" | "/healthz" => return Ok(Route::Health),
+        "/readyz" => return Ok(Route::Ready),
+        _ => {}
+    }
+    let raw = path
+        .strip_prefix(config.base_path.as_str())
+        .and_then(|rest| rest.strip_prefix('/'))
+        .ok_or_else(|| no_route(config))?;
+    let decoded = name::decode(raw).map_err(invalid_name)?;
+    // Judged as decoded, so that no spelling of a reserved name gets past.
+    if name::first_segment(&decoded) == RESERVED {
+        let tick = decoded.strip_prefix(RESERVED) == Some("/tick");
+        return if tick {
+            Ok(Route::Tick)
+        } else {
+            Err(no_route(config))
+        };
+    }
+    StreamName::from_decoded(decoded, config)
+        .map(Route::Stream)
+        .map_err(invalid_name)
+}
+
+fn no_route(config: &Config) -> Problem {
+    let base = &config.base_path;
+    Problem::new(
+        Code::RouteNotFound,
+        format!("There is nothing at this path. Streams are at {base}/<name>."),
+    )
+}
+
+fn invalid_name(error: NameError) -> Problem {
+    Problem::new(
+        Code::InvalidStreamName,
+        format!("Invalid stream name: {error}."),
+    )
+}

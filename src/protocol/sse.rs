@@ -1,0 +1,206 @@
+//! Server-sent events (section 5.8; WHATWG HTML, section 9.2).
+//!
+//! A data event may be produced in parts, over several steps: [`data_begin`], any number of
+//! [`data_part`]s, [`data_end`]. Nothing is kept between them.
+
+use crate::limits::STEP_BYTES;
+use crate::stream::ContentType;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+/// A comment, which clients skip; writing it is how a reader that left is noticed.
+pub const HEARTBEAT: &[u8] = b":\n\n";
+
+/// Bytes of a base64 part, a multiple of 3, that become exactly one step's worth of text.
+pub const BASE64_PART: usize = STEP_BYTES / 4 * 3;
+
+const BREAK: &[u8] = b"\ndata:";
+
+/// How the bytes of a stream become the text of data events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// As UTF-8 text; what is invalid becomes U+FFFD.
+    Text,
+    /// As a JSON array of messages.
+    Json,
+    /// In base64, which the field `stream-sse-data-encoding` announces.
+    Base64,
+}
+
+impl Encoding {
+    /// The encoding for streams of this type.
+    #[must_use]
+    pub fn of(content_type: &ContentType) -> Self {
+        if content_type.is_json() {
+            Self::Json
+        } else if content_type.is_text() {
+            Self::Text
+        } else {
+            Self::Base64
+        }
+    }
+}
+
+/// Begins a data event. The first part has to go into the same `out`.
+pub fn data_begin(out: &mut Vec<u8>, encoding: Encoding) {
+    out.extend_from_slice(b"event: data");
+    out.extend_from_slice(BREAK);
+    if encoding == Encoding::Json {
+        out.push(b'[');
+    }
+}
+
+/// Appends bytes to a data event.
+///
+/// - `Text`: a part should end neither within a character nor between CR and LF, see
+///   [`cut_text`] and [`unfinished`].
+/// - `Json`: messages as stored, each with its comma; the last part comes without the last comma.
+/// - `Base64`: every part but the last is a multiple of 3 bytes long, such as [`BASE64_PART`].
+pub fn data_part(out: &mut Vec<u8>, encoding: Encoding, bytes: &[u8]) {
+    match encoding {
+        Encoding::Base64 => base64_part(out, bytes),
+        Encoding::Json => lines(out, bytes),
+        Encoding::Text => {
+            // A break at the end of a chunk is no end of a part, so the whole part goes at once.
+            match String::from_utf8_lossy(bytes) {
+                std::borrow::Cow::Borrowed(text) => lines(out, text.as_bytes()),
+                std::borrow::Cow::Owned(text) => lines(out, text.as_bytes()),
+            }
+        }
+    }
+}
+
+/// Ends a data event.
+pub fn data_end(out: &mut Vec<u8>, encoding: Encoding) {
+    if encoding == Encoding::Json {
+        out.push(b']');
+    }
+    out.extend_from_slice(b"\n\n");
+}
+
+fn base64_part(out: &mut Vec<u8>, bytes: &[u8]) {
+    let start = out.len();
+    let length = base64::encoded_len(bytes.len(), true).unwrap_or_default();
+    out.resize(start.saturating_add(length), 0);
+    if let Some(room) = out.get_mut(start..) {
+        // The room is exactly what was asked for.
+        let written = STANDARD.encode_slice(bytes, room).unwrap_or_default();
+        out.truncate(start.saturating_add(written));
+    }
+}
+
+/// Writes text, beginning a `data:` line after each CR, LF and CRLF.
+fn lines(out: &mut Vec<u8>, text: &[u8]) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        // A reader drops one space after the colon, so a line's own first space needs another.
+        // Only the encoder writes an LF, so this suffix means a line that was just begun.
+        if rest.first() == Some(&b' ') && out.ends_with(BREAK) {
+            out.push(b' ');
+        }
+        let length = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        let (line, after) = rest
+            .split_at_checked(length.unwrap_or(rest.len()))
+            .unwrap_or((rest, b""));
+        out.extend_from_slice(line);
+        rest = match after {
+            [b'\r', b'\n', after @ ..] | [b'\r' | b'\n', after @ ..] => {
+                out.extend_from_slice(BREAK);
+                if after.is_empty() {
+                    // The next part may begin with a space and go into another buffer.
+                    out.push(b' ');
+                }
+                after
+            }
+            _ => after,
+        };
+    }
+}
+
+/// A control event, split where the cursor goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// Up to the decimal digits of the cursor; the whole event where there is none.
+    pub before: Vec<u8>,
+    /// From after the digits; empty where there is no cursor.
+    pub after: Vec<u8>,
+}
+
+/// The control event that follows a data event, or stands alone. A closed one has no cursor, and
+/// is up to date.
+#[must_use]
+pub fn control(next_offset: &str, up_to_date: bool, closed: bool) -> Control {
+    let mut before = b"event: control\ndata:{\"streamNextOffset\":".to_vec();
+    // A string always serializes.
+    before.extend(serde_json::to_vec(next_offset).unwrap_or_default());
+    if closed {
+        before.extend_from_slice(b",\"upToDate\":true,\"streamClosed\":true}\n\n");
+        return Control {
+            before,
+            after: Vec::new(),
+        };
+    }
+    before.extend_from_slice(b",\"streamCursor\":\"");
+    let after: &[u8] = match up_to_date {
+        true => b"\",\"upToDate\":true}\n\n",
+        false => b"\"}\n\n",
+    };
+    Control {
+        before,
+        after: after.to_vec(),
+    }
+}
+
+/// Number of bytes (0 to 3) at the end that begin a UTF-8 sequence and are all of it that is
+/// there.
+#[must_use]
+pub fn dangling(bytes: &[u8]) -> usize {
+    for length in 1..=bytes.len().min(3) {
+        let tail = bytes
+            .len()
+            .checked_sub(length)
+            .and_then(|start| bytes.get(start..));
+        let Some(tail @ [first, ..]) = tail else {
+            break;
+        };
+        if first & 0xc0 != 0x80 {
+            let incomplete =
+                std::str::from_utf8(tail).is_err_and(|error| error.error_len().is_none());
+            return if incomplete { length } else { 0 };
+        }
+    }
+    0
+}
+
+/// Number of bytes at the end that a text part should leave for the next one if more bytes of
+/// the stream are known to follow: [`dangling`] ones, or a CR.
+#[must_use]
+pub fn unfinished(bytes: &[u8]) -> usize {
+    match bytes.last() {
+        Some(b'\r') => 1,
+        _ => dangling(bytes),
+    }
+}
+
+/// Length of a text part of at most `max` bytes that splits neither a UTF-8 sequence nor CRLF; all
+/// of `bytes` where they fit.
+///
+/// It is more than `max` only where the first character alone is, and 0 only for no bytes.
+#[must_use]
+pub fn cut_text(bytes: &[u8], max: usize) -> usize {
+    if bytes.len() <= max {
+        return bytes.len();
+    }
+    let splits = |cut: usize| {
+        let (head, tail) = bytes.split_at_checked(cut).unwrap_or((bytes, b""));
+        let crlf = head.last() == Some(&b'\r') && tail.first() == Some(&b'\n');
+        crlf || dangling(head) > 0
+    };
+    let lowest = max.saturating_sub(3).max(1);
+    let highest = bytes.len().min(4);
+    (lowest..=max)
+        .rev()
+        .chain(max.max(1)..=highest)
+        .find(|cut| !splits(*cut))
+        .unwrap_or(max.max(1))
+}
