@@ -1,1 +1,63 @@
-fn main() {}
+//! The commands of this repository: `cargo xtask help` lists them.
+//!
+//! This is the first thing that compiles on a fresh machine, so it depends on nothing but std.
+
+mod bench;
+mod cargo;
+mod component;
+mod debian;
+mod failure;
+mod host;
+mod node;
+mod paths;
+mod run;
+mod serve;
+mod server;
+mod tests;
+mod toolchain;
+
+use failure::Failure;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  component                     build the component to where spin.toml names it
+  serve [host flags]            build what is missing and serve on 127.0.0.1:4437
+                                (flags: cargo xtask serve --help)
+  test [--full] [TIER [FILTER]] build what is missing and run the tests; --full adds the long runs
+  conformance [URL] [FILTER]    the official suite alone, against our host or the server at URL
+  bench [ARGS]                  measure (not part of the tests)
+  help                          this text
+
+Tiers of the tests, in the order they run:
+  fmt clippy component unit http conformance client
+
+DS_WASM_TOOLCHAIN=rustup|debian picks the toolchain that builds the component; without it an
+installed wasm32-wasip2 target is used, else rustup is asked for one, else Debian's packages are.";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let done = match command.as_str() {
+        "component" => component::command(&rest),
+        "serve" => serve::command(&rest),
+        "test" => return tests::command(&rest),
+        "conformance" => return tests::conformance_command(&rest),
+        "bench" => bench::command(&rest),
+        "help" | "--help" | "-h" => {
+            println!("{HELP}");
+            Ok(())
+        }
+        "" => Err(Failure::new(format!("a command is missing\n\n{HELP}"))),
+        other => Err(Failure::new(format!("unknown command {other:?}\n\n{HELP}"))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The Debian route: a compiler, its standard library's sources and a libc for the target, all
+//! from Debian's own packages, for machines where rustup's server is out of reach.
+
+use crate::cargo;
+use crate::failure::Failure;
+use crate::paths;
+use crate::run;
+use crate::toolchain::TARGET;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "wasi-libc"];
+const RUSTC: &str = "/usr/bin/rustc";
+const LIBC: &str = "/usr/lib/wasm32-wasi";
+
+/// Debian's compiler with what it needs.
+#[derive(Debug)]
+pub(crate) struct Debian {
+    /// Directories of the linkers, which the toolchain that builds everything else brings.
+    linkers: Vec<PathBuf>,
+}
+
+/// Its own target directory: two compilers in one directory rebuild everything at each turn.
+fn target_dir() -> PathBuf {
+    paths::root().join("target/debian")
+}
+
+/// Whether a build went this way before.
+pub(crate) fn was_used() -> bool {
+    target_dir().is_dir()
+}
+
+/// The route, if everything it needs is installed.
+pub(crate) fn find() -> Option<Debian> {
+    let sysroot = cargo::rustc(Path::new(RUSTC), &["--print", "sysroot"])?;
+    let sources = Path::new(&sysroot).join("lib/rustlib/src/rust/library/std/Cargo.toml");
+    if !sources.is_file() || !Path::new(LIBC).join("libc.a").is_file() {
+        return None;
+    }
+    let linkers = linkers();
+    let there = |tool: &str| linkers.iter().any(|dir| dir.join(tool).is_file());
+    (there("wasm-component-ld") && there("rust-lld")).then_some(Debian { linkers })
+}
+
+/// The route, after installing what it needs.
+pub(crate) fn find_or_install() -> Result<Debian, Failure> {
+    if let Some(debian) = find() {
+        return Ok(debian);
+    }
+    let missing: Vec<&str> = PACKAGES
+        .into_iter()
+        .filter(|package| !is_installed(package))
+        .collect();
+    if !missing.is_empty() {
+        install(&missing)?;
+    }
+    find().ok_or_else(|| {
+        Failure::new(format!(
+            "Debian's packages are installed, but {RUSTC}, its sources, {LIBC} or rustup's linkers \
+             (wasm-component-ld, rust-lld) are not where they are expected"
+        ))
+        .by_hand(by_hand())
+    })
+}
+
+fn by_hand() -> String {
+    format!(
+        "make `rustup target add {TARGET}` succeed, or on Debian install the packages {} (as root: \
+         apt-get update && apt-get install --no-install-recommends {}), then repeat the command.",
+        PACKAGES.join(", "),
+        PACKAGES.join(" ")
+    )
+}
+
+fn is_installed(package: &str) -> bool {
+    Command::new("dpkg-query")
+        .args(["-W", "-f=${Status}", package])
+        .stderr(Stdio::null())
+        .output()
+        .is_ok_and(|out| out.stdout.ends_with(b" installed"))
+}
+
+fn install(missing: &[&str]) -> Result<(), Failure> {
+    println!(
+        "    There is no {TARGET} target. Now installing Debian's packages {} with apt-get.",
+        missing.join(", ")
+    );
+    let mut update = apt_get()?;
+    update.args(["update", "-qq"]);
+    let mut install = apt_get()?;
+    install
+        .args(["install", "-y", "--no-install-recommends"])
+        .args(missing)
+        .stdout(Stdio::null());
+    let steps = run::run("apt-get update", &mut update).and_then(|()| {
+        run::run(
+            &format!("apt-get install {}", missing.join(" ")),
+            &mut install,
+        )
+    });
+    steps.map_err(|failure| failure.by_hand(by_hand()))
+}
+
+fn apt_get() -> Result<Command, Failure> {
+    let user = Command::new("id").arg("-u").output()?;
+    let mut command = match user.stdout.trim_ascii() {
+        b"0" => Command::new("apt-get"),
+        _ => {
+            let mut sudo = Command::new("sudo");
+            sudo.arg("apt-get");
+            sudo
+        }
+    };
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    Ok(command)
+}
+
+fn linkers() -> Vec<PathBuf> {
+    let Some(version) = cargo::rustc(Path::new("rustc"), &["-vV"]) else {
+        return Vec::new();
+    };
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    match (cargo::sysroot(), host) {
+        (Some(sysroot), Some(host)) => {
+            let bin = sysroot.join("lib/rustlib").join(host).join("bin");
+            vec![bin.join("gcc-ld"), bin]
+        }
+        _ => Vec::new(),
+    }
+}
+
+impl Debian {
+    /// Lets `cargo build` go this way. Returns the target directory that it uses.
+    pub(crate) fn apply(&self, cargo: &mut Command) -> Result<PathBuf, Failure> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let dirs = self.linkers.iter().cloned();
+        let path: OsString = std::env::join_paths(dirs.chain(std::env::split_paths(&path)))
+            .map_err(|error| Failure::new(error.to_string()))?;
+        let target_dir = target_dir();
+        cargo
+            .env("PATH", path)
+            .env("RUSTC", RUSTC)
+            // Building the standard library needs an unstable option of a stable compiler.
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("RUSTFLAGS", format!("-L{LIBC}"))
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .env_remove("RUSTC_WRAPPER")
+            .env_remove("RUSTC_WORKSPACE_WRAPPER")
+            .arg("-Zbuild-std=std,panic_abort")
+            .arg("--target-dir")
+            .arg(&target_dir);
+        Ok(target_dir)
+    }
+}

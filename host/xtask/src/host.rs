@@ -1,0 +1,82 @@
+//! Building the host with the component in it.
+
+use crate::cargo::{self, HOST_PROFILE};
+use crate::component;
+use crate::failure::Failure;
+use crate::paths;
+use crate::run;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The variable that hands the precompiled component to the host's build.
+const EMBED: &str = "DS_EMBED_COMPONENT";
+
+/// Cargo for the native packages, with the precompiled component if there is one: its absence
+/// would build the host another time.
+pub(crate) fn cargo(subcommand: &str) -> Command {
+    let mut cargo = cargo::cargo();
+    cargo.args([subcommand, "--profile", HOST_PROFILE]);
+    let precompiled = paths::precompiled();
+    if precompiled.is_file() {
+        cargo.env(EMBED, precompiled);
+    }
+    cargo
+}
+
+/// Builds the component, the host, and the host again with the component in it if that changed.
+pub(crate) fn build() -> Result<(), Failure> {
+    component::build()?;
+    build_binary("build the host (the first time takes minutes)")?;
+    if precompile()? {
+        build_binary("build the host with the component in it")?;
+    }
+    Ok(())
+}
+
+fn build_binary(what: &str) -> Result<(), Failure> {
+    run::run(
+        what,
+        cargo("build").args(["--package", "durable-streams-host", "--bins"]),
+    )
+}
+
+/// Lets the host compile the component for this machine. Returns whether that was needed.
+fn precompile() -> Result<bool, Failure> {
+    let precompiled = paths::precompiled();
+    let stamp = precompiled.with_extension("stamp");
+    let inputs = inputs()?;
+    if precompiled.is_file() && std::fs::read_to_string(&stamp).is_ok_and(|old| old == inputs) {
+        return Ok(false);
+    }
+    let part = precompiled.with_extension("part");
+    run::run(
+        "compile the component for this machine",
+        Command::new(paths::host())
+            .arg("precompile")
+            .arg(paths::component())
+            .arg(&part),
+    )?;
+    std::fs::rename(part, precompiled)?;
+    std::fs::write(stamp, inputs)?;
+    Ok(true)
+}
+
+/// A digest of all that the compiled component depends on: the component, the engine's settings
+/// and Wasmtime's version.
+fn inputs() -> Result<String, Failure> {
+    let root = paths::root();
+    let files: [PathBuf; 3] = [
+        paths::component(),
+        root.join("host/src/engine.rs"),
+        root.join("Cargo.lock"),
+    ];
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        let bytes = std::fs::read(&file)
+            .map_err(|error| Failure::new(format!("{}: {error}", file.display())))?;
+        bytes.hash(&mut hasher);
+    }
+    Ok(format!("{:016x}\n", hasher.finish()))
+}

@@ -1,0 +1,96 @@
+//! Running a command that may take long: a heading, a sign of life, the time it took.
+
+use crate::failure::Failure;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+/// How often a step that goes on says so.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
+
+/// Prints a heading and, every half minute until it is dropped, that the step goes on.
+pub(crate) struct Step {
+    what: String,
+    begun: Instant,
+    _until_dropped: Sender<()>,
+}
+
+impl Step {
+    pub(crate) fn begin(what: impl Into<String>) -> Self {
+        let what = what.into();
+        let begun = Instant::now();
+        println!("\n==> {what}");
+        let (sender, receiver) = mpsc::channel();
+        let name = what.clone();
+        std::thread::spawn(move || {
+            while receiver.recv_timeout(SIGN_OF_LIFE) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("    .. {name}: {} so far", elapsed(begun));
+            }
+        });
+        Self {
+            what,
+            begun,
+            _until_dropped: sender,
+        }
+    }
+
+    /// Ends the step well.
+    pub(crate) fn done(self) {
+        println!("    done in {}: {}", elapsed(self.begun), self.what);
+    }
+}
+
+fn elapsed(since: Instant) -> String {
+    let seconds = since.elapsed().as_secs_f64();
+    if seconds < 60.0 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = since.elapsed().as_secs();
+    format!("{} min {:02} s", whole / 60, whole % 60)
+}
+
+/// Runs a command as one step.
+pub(crate) fn run(what: &str, command: &mut Command) -> Result<(), Failure> {
+    let step = Step::begin(what);
+    let status = command.stdin(Stdio::null()).status();
+    judge(what, command, status)?;
+    step.done();
+    Ok(())
+}
+
+/// Runs a command, passing its standard output on and showing each line of it to `look`.
+/// Returns whether it succeeded; an error is one of starting it.
+pub(crate) fn watch(command: &mut Command, mut look: impl FnMut(&str)) -> Result<bool, Failure> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| not_started(command, &error))?;
+    if let Some(out) = child.stdout.take() {
+        for line in BufReader::new(out).split(b'\n') {
+            let line = String::from_utf8_lossy(&line?).into_owned();
+            println!("{line}");
+            std::io::stdout().flush()?;
+            look(&line);
+        }
+    }
+    Ok(child.wait()?.success())
+}
+
+fn judge(
+    what: &str,
+    command: &Command,
+    status: std::io::Result<ExitStatus>,
+) -> Result<(), Failure> {
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure::new(format!("{what} failed ({status})"))),
+        Err(error) => Err(not_started(command, &error)),
+    }
+}
+
+fn not_started(command: &Command, error: &std::io::Error) -> Failure {
+    let program = command.get_program().to_string_lossy();
+    Failure::new(format!("{program} could not be started: {error}"))
+}

@@ -1,0 +1,28 @@
+//! `cargo xtask serve`.
+
+use crate::failure::Failure;
+use crate::host;
+use crate::paths;
+use std::process::Command;
+
+/// Builds what is missing and becomes the host, with the flags given.
+pub(crate) fn command(flags: &[String]) -> Result<(), Failure> {
+    host::build()?;
+    let mut command = Command::new(paths::host());
+    command.arg("serve").args(flags);
+    Err(become_process(&mut command))
+}
+
+/// Signals then go to the host itself. Returns only on failure.
+#[cfg(unix)]
+fn become_process(command: &mut Command) -> Failure {
+    std::os::unix::process::CommandExt::exec(command).into()
+}
+
+#[cfg(not(unix))]
+fn become_process(command: &mut Command) -> Failure {
+    match command.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(error) => error.into(),
+    }
+}

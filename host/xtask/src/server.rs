@@ -1,0 +1,55 @@
+//! The host as a child process, for suites that are not written in Rust.
+
+use crate::failure::Failure;
+use crate::paths;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// Which of its two ways the host calls the component.
+pub(crate) const VIAS: [&str; 2] = ["exchange", "wasi-http"];
+
+/// A running host; dropping it ends it.
+pub(crate) struct Server {
+    child: Child,
+    /// Its address, as `http://127.0.0.1:PORT`.
+    pub(crate) url: String,
+}
+
+impl Server {
+    /// Starts the host on a free port, from memory.
+    pub(crate) fn start(via: &str, variables: &[(&str, &str)]) -> Result<Self, Failure> {
+        let mut command = Command::new(paths::host());
+        command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory"]);
+        command.args(["--via", via]);
+        for (name, value) in variables {
+            command.args(["--variable", &format!("{name}={value}")]);
+        }
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let out = child.stdout.take();
+        let mut server = Self {
+            child,
+            url: String::new(),
+        };
+        let mut lines = BufReader::new(out.ok_or_else(|| Failure::new("no output"))?).lines();
+        for line in lines.by_ref() {
+            if let Some((_, url)) = line?.split_once("listening on ") {
+                server.url = url.trim().to_owned();
+                // What it says later must not fill the pipe.
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok(server);
+            }
+        }
+        Err(Failure::new("the host ended before it listened"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,103 @@
+//! `cargo xtask test`: every tier in order, then one line of counts.
+
+mod tally;
+mod tiers;
+
+use crate::failure::Failure;
+use std::process::ExitCode;
+use tally::{Outcome, Tally};
+use tiers::{TIERS, Tier};
+
+/// What was asked for.
+#[derive(Debug, Default)]
+struct Options {
+    /// Add the long runs.
+    full: bool,
+    /// Run this tier alone.
+    tier: Option<&'static Tier>,
+    /// Run only the tests whose name has this in it.
+    filter: Option<String>,
+}
+
+fn parse(args: &[String]) -> Result<Options, Failure> {
+    let mut options = Options::default();
+    for arg in args {
+        if arg == "--full" {
+            options.full = true;
+        } else if arg.starts_with('-') {
+            return Err(Failure::new(format!("test takes no flag {arg:?}")));
+        } else if options.tier.is_none() {
+            options.tier = Some(Tier::named(arg)?);
+        } else if options.filter.replace(arg.clone()).is_some() {
+            return Err(Failure::new("test takes one tier and one filter"));
+        }
+    }
+    Ok(options)
+}
+
+/// `cargo xtask test [--full] [TIER [FILTER]]`.
+pub(crate) fn command(args: &[String]) -> ExitCode {
+    let options = match parse(args) {
+        Ok(options) => options,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut sum = Tally::default();
+    let mut failed = None;
+    for tier in TIERS.iter() {
+        if options.tier.is_some_and(|wanted| wanted.name != tier.name) {
+            continue;
+        }
+        println!("\n#### {}: {}", tier.name, tier.what);
+        let outcome = (tier.run)(&options);
+        sum += outcome.tally;
+        if outcome.failed() {
+            failed = Some((tier, outcome));
+            break;
+        }
+    }
+    println!();
+    if let Some((tier, outcome)) = &failed {
+        say_failed(tier, outcome, &options);
+    }
+    println!("{sum}");
+    match failed {
+        None => ExitCode::SUCCESS,
+        Some(_) => ExitCode::FAILURE,
+    }
+}
+
+fn say_failed(tier: &Tier, outcome: &Outcome, options: &Options) {
+    let full = if options.full { " --full" } else { "" };
+    match &outcome.failure {
+        Some(failure) => println!("FAILED in tier {}: {failure}", tier.name),
+        None => println!("FAILED in tier {}: {}", tier.name, outcome.tally),
+    }
+    println!("To repeat only this: cargo xtask test{full} {}", tier.name);
+}
+
+/// `cargo xtask conformance [URL] [FILTER]`.
+pub(crate) fn conformance_command(args: &[String]) -> ExitCode {
+    let (url, filter) = match args {
+        [url, rest @ ..] if url.contains("://") => (Some(url.as_str()), rest),
+        rest => (None, rest),
+    };
+    let options = Options {
+        filter: filter.first().cloned(),
+        ..Options::default()
+    };
+    let outcome = match url {
+        Some(url) => tiers::conformance_at(url, &options),
+        None => tiers::conformance(&options),
+    };
+    if let Some(failure) = &outcome.failure {
+        eprintln!("xtask: {failure}");
+    }
+    println!("\n{}", outcome.tally);
+    match outcome.failed() {
+        false => ExitCode::SUCCESS,
+        true => ExitCode::FAILURE,
+    }
+}

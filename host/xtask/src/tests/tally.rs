@@ -1,0 +1,166 @@
+//! Counting what passed.
+
+use crate::failure::Failure;
+use std::fmt;
+use std::ops::AddAssign;
+
+/// How many tests did what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) passed: u64,
+    pub(super) failed: u64,
+    pub(super) skipped: u64,
+}
+
+impl Tally {
+    pub(super) const ONE_PASSED: Self = Self {
+        passed: 1,
+        failed: 0,
+        skipped: 0,
+    };
+
+    /// Reads the line that ends one binary's tests under `cargo test`.
+    pub(super) fn of_cargo(line: &str) -> Option<Self> {
+        let counts = line.strip_prefix("test result: ")?;
+        let (_, counts) = counts.split_once(". ")?;
+        let mut tally = Self::default();
+        for count in counts.split(';') {
+            let mut words = count.split_whitespace();
+            match (
+                words.next().and_then(|word| word.parse().ok()),
+                words.next(),
+            ) {
+                (Some(number), Some("passed")) => tally.passed = number,
+                (Some(number), Some("failed")) => tally.failed = number,
+                (Some(number), Some("ignored")) => tally.skipped = number,
+                _ => {}
+            }
+        }
+        Some(tally)
+    }
+
+    /// Reads the line that ends one of our scripts, which has the form that `Display` writes.
+    pub(super) fn of_script(line: &str) -> Option<Self> {
+        let mut numbers = [0; 3];
+        let mut parts = line.split(", ");
+        for (number, name) in numbers.iter_mut().zip(["passed", "failed", "skipped"]) {
+            let digits = parts.next()?.strip_suffix(name)?.strip_suffix(' ')?;
+            *number = digits.parse().ok()?;
+        }
+        let [passed, failed, skipped] = numbers;
+        parts.next().is_none().then_some(Self {
+            passed,
+            failed,
+            skipped,
+        })
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{} passed, {} failed, {} skipped",
+            self.passed, self.failed, self.skipped
+        )
+    }
+}
+
+/// What one tier came to.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) tally: Tally,
+    /// Why it could not go on, where counts don't tell.
+    pub(super) failure: Option<Failure>,
+}
+
+impl Outcome {
+    pub(super) fn failed(&self) -> bool {
+        self.failure.is_some() || self.tally.failed > 0
+    }
+
+    /// Adds a step that is one test by itself. Returns whether to go on.
+    pub(super) fn gate(&mut self, step: Result<(), Failure>) -> bool {
+        match step {
+            Ok(()) => self.tally += Tally::ONE_PASSED,
+            Err(failure) => {
+                self.tally.failed += 1;
+                self.failure = Some(failure);
+            }
+        }
+        !self.failed()
+    }
+
+    /// Adds a step that is only needed for tests. Returns whether to go on.
+    pub(super) fn needs(&mut self, step: Result<(), Failure>) -> bool {
+        match step {
+            Ok(()) => true,
+            Err(failure) => self.gate(Err(failure)),
+        }
+    }
+
+    /// Adds a run of counted tests that ended well or not. Returns whether to go on.
+    pub(super) fn counted(&mut self, run: Result<(bool, Tally), Failure>) -> bool {
+        match run {
+            Ok((true, tally)) => self.tally += tally,
+            Ok((false, mut tally)) => {
+                // It ended badly without a failed test: it did not compile, or it crashed.
+                if tally.failed == 0 {
+                    tally.failed = 1;
+                }
+                self.tally += tally;
+            }
+            Err(failure) => return self.gate(Err(failure)),
+        }
+        !self.failed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counts_of_cargo_are_read() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 4 ignored; 0 measured; 7 filtered \
+                    out; finished in 0.01s";
+        let tally = Tally {
+            passed: 12,
+            failed: 3,
+            skipped: 4,
+        };
+        assert_eq!(Tally::of_cargo(line), Some(tally));
+        assert_eq!(Tally::of_cargo("test passed ... ok"), None);
+    }
+
+    #[test]
+    fn the_counts_of_a_script_have_the_form_that_we_print() {
+        let tally = Tally {
+            passed: 250,
+            failed: 0,
+            skipped: 88,
+        };
+        assert_eq!(tally.to_string(), "250 passed, 0 failed, 88 skipped");
+        assert_eq!(Tally::of_script(&tally.to_string()), Some(tally));
+        assert_eq!(Tally::of_script("1 passed, 2 failed"), None);
+        assert_eq!(
+            Tally::of_script("1 passed, 2 failed, 3 skipped, 4 lost"),
+            None
+        );
+    }
+
+    #[test]
+    fn a_run_that_ends_badly_without_a_failed_test_counts_as_one_failure() {
+        let mut outcome = Outcome::default();
+        assert!(!outcome.counted(Ok((false, Tally::ONE_PASSED))));
+        assert_eq!(outcome.tally.to_string(), "1 passed, 1 failed, 0 skipped");
+    }
+}

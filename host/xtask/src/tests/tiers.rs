@@ -1,0 +1,276 @@
+//! The tiers: one directory and one command each.
+
+use super::Options;
+use super::tally::{Outcome, Tally};
+use crate::component;
+use crate::failure::Failure;
+use crate::host;
+use crate::node::Scripts;
+use crate::paths;
+use crate::run::{self, Step};
+use crate::server::{Server, VIAS};
+use crate::toolchain::{self, TARGET, Toolchain};
+use std::process::Command;
+
+/// A tier of tests.
+#[derive(Debug)]
+pub(super) struct Tier {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    pub(super) run: fn(&Options) -> Outcome,
+}
+
+/// Every tier, the quick ones first.
+pub(super) static TIERS: [Tier; 7] = [
+    Tier {
+        name: "fmt",
+        what: "the sources are formatted",
+        run: fmt,
+    },
+    Tier {
+        name: "clippy",
+        what: "no lint is broken",
+        run: clippy,
+    },
+    Tier {
+        name: "component",
+        what: "the component, its size, its imports and exports",
+        run: component,
+    },
+    Tier {
+        name: "unit",
+        what: "unit and property tests",
+        run: unit,
+    },
+    Tier {
+        name: "http",
+        what: "the host over HTTP, through both of its ways",
+        run: http,
+    },
+    Tier {
+        name: "conformance",
+        what: "the official conformance suite, through both ways",
+        run: conformance,
+    },
+    Tier {
+        name: "client",
+        what: "the official TypeScript client",
+        run: client,
+    },
+];
+
+impl Tier {
+    pub(super) fn named(name: &str) -> Result<&'static Self, Failure> {
+        TIERS.iter().find(|tier| tier.name == name).ok_or_else(|| {
+            let names: Vec<&str> = TIERS.iter().map(|tier| tier.name).collect();
+            Failure::new(format!(
+                "there is no tier {name:?}; the tiers are {}",
+                names.join(", ")
+            ))
+        })
+    }
+}
+
+fn fmt(_: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut cargo = crate::cargo::cargo();
+    outcome.gate(run::run(
+        "cargo fmt --check",
+        cargo.args(["fmt", "--all", "--check"]),
+    ));
+    outcome
+}
+
+fn clippy(_: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut native = host::cargo("clippy");
+    native.args(["--workspace", "--all-targets", "--", "-D", "warnings"]);
+    if !outcome.gate(run::run("cargo clippy, native", &mut native)) {
+        return outcome;
+    }
+    match toolchain::find() {
+        Ok(Toolchain::Rustup) => {
+            let mut wasm = crate::cargo::cargo();
+            wasm.args([
+                "clippy",
+                "--release",
+                "--package",
+                "durable-streams-edge",
+                "--lib",
+            ]);
+            wasm.args(["--target", TARGET, "--", "-D", "warnings"]);
+            outcome.gate(run::run("cargo clippy, for the component", &mut wasm));
+        }
+        Ok(Toolchain::Debian(_)) => {
+            println!("    skipped: clippy for the component needs rustup's target {TARGET}");
+            outcome.tally.skipped += 1;
+        }
+        Err(failure) => {
+            outcome.gate(Err(failure));
+        }
+    }
+    outcome
+}
+
+fn component(options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    let _ = outcome.gate(component::build())
+        && outcome.gate(component_is_small())
+        && outcome.needs(host::build())
+        && outcome.counted(cargo_test(
+            "the component's imports and exports",
+            options,
+            &["--test", "component"],
+            &[],
+        ));
+    outcome
+}
+
+fn component_is_small() -> Result<(), Failure> {
+    let bytes = paths::component().metadata()?.len();
+    let most = component::MAX_BYTES;
+    println!("    the component has {bytes} bytes, at most {most} are allowed");
+    match bytes <= most {
+        true => Ok(()),
+        false => Err(Failure::new("the component is too large")),
+    }
+}
+
+fn unit(options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.counted(cargo_test(
+        "unit and property tests",
+        options,
+        &["--lib", "--bins"],
+        &[],
+    ));
+    outcome
+}
+
+fn http(options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    if !outcome.needs(host::build()) {
+        return outcome;
+    }
+    for via in VIAS {
+        let environment = [("DS_TEST_VIA", via), ("DS_TEST_FULL", flag(options.full))];
+        let run = cargo_test(
+            &format!("HTTP tests, --via {via}"),
+            options,
+            &["--test", "http"],
+            &environment,
+        );
+        if !outcome.counted(run) {
+            break;
+        }
+    }
+    outcome
+}
+
+fn flag(value: bool) -> &'static str {
+    if value { "1" } else { "0" }
+}
+
+/// Always the whole workspace, so that every tier asks for the same features of every dependency.
+fn cargo_test(
+    what: &str,
+    options: &Options,
+    targets: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<(bool, Tally), Failure> {
+    let mut cargo = host::cargo("test");
+    cargo.args(["--workspace", "--no-fail-fast"]).args(targets);
+    cargo.arg("--").args(&options.filter);
+    cargo.envs(environment.iter().copied());
+    counted(what, &mut cargo, Tally::of_cargo)
+}
+
+fn counted(
+    what: &str,
+    command: &mut Command,
+    read: fn(&str) -> Option<Tally>,
+) -> Result<(bool, Tally), Failure> {
+    let step = Step::begin(what);
+    let mut tally = Tally::default();
+    let well = run::watch(command, |line| {
+        if let Some(counts) = read(line) {
+            tally += counts;
+        }
+    })?;
+    step.done();
+    Ok((well, tally))
+}
+
+/// How long the server makes the suites' long-polls wait. The official suite allows its own
+/// `longPollTimeoutMs` and a second more.
+const LONG_POLL_SECS: &str = "2";
+const LONG_POLL_MS: &str = "2000";
+
+/// The official suite against our own host, through both ways.
+pub(super) fn conformance(options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    if !outcome.needs(host::build()) {
+        return outcome;
+    }
+    let rounds = if options.full { 3 } else { 1 };
+    for round in 1..=rounds {
+        for via in VIAS {
+            println!("\n    --via {via}, round {round} of {rounds}");
+            let run = Server::start(via, &[("long_poll_timeout_secs", LONG_POLL_SECS)])
+                .and_then(|server| run_conformance(&server.url, options));
+            if !outcome.counted(run) {
+                return outcome;
+            }
+        }
+    }
+    outcome
+}
+
+/// The official suite against whatever server is at `url`.
+pub(super) fn conformance_at(url: &str, options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.counted(run_conformance(url, options));
+    outcome
+}
+
+fn run_conformance(url: &str, options: &Options) -> Result<(bool, Tally), Failure> {
+    let mut node = Scripts::install("conformance")?.node("run.mjs");
+    node.args([url, "--long-poll-ms", LONG_POLL_MS]);
+    if let Some(filter) = &options.filter {
+        node.args(["--filter", filter]);
+    }
+    counted("official conformance suite", &mut node, Tally::of_script)
+}
+
+fn client(options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    if !outcome.needs(host::build()) {
+        return outcome;
+    }
+    // In the short form the server ends live reads often, so that the client reconnects at all.
+    let (seconds, variables): (&str, &[(&str, &str)]) = match options.full {
+        true => ("60", &[]),
+        false => (
+            "6",
+            &[
+                ("long_poll_timeout_secs", LONG_POLL_SECS),
+                ("sse_max_secs", "2"),
+            ],
+        ),
+    };
+    for via in VIAS {
+        let run = Server::start(via, variables).and_then(|server| {
+            let mut node = Scripts::install("client")?.node("follow.mjs");
+            node.args([&server.url, "--seconds", seconds]);
+            counted(
+                &format!("the TypeScript client for {seconds} s, --via {via}"),
+                &mut node,
+                Tally::of_script,
+            )
+        });
+        if !outcome.counted(run) {
+            break;
+        }
+    }
+    outcome
+}
