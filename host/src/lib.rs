@@ -1,0 +1,3 @@
+//! The native host.
+
+pub mod store;

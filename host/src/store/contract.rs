@@ -1,0 +1,406 @@
+//! The claims of [`Store`] as functions, which every backend and every wrapper runs.
+//!
+//! Each claim uses keys of its own, so that all of them may run on one store, one after another.
+//! They fail by panicking, as tests do.
+
+use super::{Store, StoreError, SwapError};
+use bytes::Bytes;
+use futures::FutureExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Every claim by its name.
+pub const CLAIMS: &[(&str, fn(&dyn Store))] = &[
+    ("a_get_sees_the_last_set", a_get_sees_the_last_set),
+    (
+        "an_empty_value_is_not_an_absent_one",
+        an_empty_value_is_not_an_absent_one,
+    ),
+    ("a_deleted_key_is_absent", a_deleted_key_is_absent),
+    ("a_counter_counts_from_zero", a_counter_counts_from_zero),
+    (
+        "an_increment_by_zero_makes_the_key",
+        an_increment_by_zero_makes_the_key,
+    ),
+    (
+        "an_increment_of_what_is_no_counter_changes_nothing",
+        an_increment_of_what_is_no_counter_changes_nothing,
+    ),
+    ("a_counter_never_overflows", a_counter_never_overflows),
+    (
+        "a_swap_of_what_was_seen_is_done",
+        a_swap_of_what_was_seen_is_done,
+    ),
+    (
+        "a_swap_after_another_swap_fails",
+        a_swap_after_another_swap_fails,
+    ),
+    (
+        "a_swap_after_any_other_write_fails",
+        a_swap_after_any_other_write_fails,
+    ),
+    (
+        "a_swap_after_the_same_value_came_back_fails",
+        a_swap_after_the_same_value_came_back_fails,
+    ),
+    (
+        "an_absent_key_is_created_by_one_swap_only",
+        an_absent_key_is_created_by_one_swap_only,
+    ),
+    (
+        "a_key_that_came_and_went_is_not_swapped_as_absent",
+        a_key_that_came_and_went_is_not_swapped_as_absent,
+    ),
+    (
+        "a_failed_swap_changes_nothing",
+        a_failed_swap_changes_nothing,
+    ),
+    (
+        "every_change_has_a_higher_number",
+        every_change_has_a_higher_number,
+    ),
+    (
+        "a_change_after_a_noted_number_is_never_missed",
+        a_change_after_a_noted_number_is_never_missed,
+    ),
+    (
+        "a_watch_is_woken_by_every_kind_of_change",
+        a_watch_is_woken_by_every_kind_of_change,
+    ),
+    (
+        "a_watch_is_left_alone_by_other_keys",
+        a_watch_is_left_alone_by_other_keys,
+    ),
+    (
+        "racing_swaps_lose_no_increment",
+        racing_swaps_lose_no_increment,
+    ),
+    ("racing_creators_elect_one", racing_creators_elect_one),
+    (
+        "racing_increments_are_all_counted",
+        racing_increments_are_all_counted,
+    ),
+    (
+        "a_waiter_sees_every_value_of_a_racing_writer",
+        a_waiter_sees_every_value_of_a_racing_writer,
+    ),
+];
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+fn get(store: &dyn Store, key: &str) -> Option<Bytes> {
+    store.get(key).expect("the store answers")
+}
+
+fn set(store: &dyn Store, key: &str, value: &'static str) {
+    store.set(key, bytes(value)).expect("the store writes");
+}
+
+fn current(store: &dyn Store, key: &str) -> (Option<Bytes>, super::Version) {
+    store.current(key).expect("the store answers")
+}
+
+/// What was set last is what is read.
+pub fn a_get_sees_the_last_set(store: &dyn Store) {
+    assert_eq!(get(store, "contract.set"), None);
+    set(store, "contract.set", "one");
+    set(store, "contract.set", "two");
+    assert_eq!(get(store, "contract.set"), Some(bytes("two")));
+    assert_eq!(store.exists("contract.set"), Ok(true));
+    assert_eq!(get(store, "contract.set.other"), None);
+}
+
+/// No bytes is a value.
+pub fn an_empty_value_is_not_an_absent_one(store: &dyn Store) {
+    assert_eq!(store.exists("contract.empty"), Ok(false));
+    set(store, "contract.empty", "");
+    assert_eq!(get(store, "contract.empty"), Some(bytes("")));
+    assert_eq!(store.exists("contract.empty"), Ok(true));
+}
+
+/// A deletion removes, once or twice.
+pub fn a_deleted_key_is_absent(store: &dyn Store) {
+    set(store, "contract.delete", "value");
+    assert_eq!(store.delete("contract.delete"), Ok(()));
+    assert_eq!(get(store, "contract.delete"), None);
+    assert_eq!(store.exists("contract.delete"), Ok(false));
+    assert_eq!(store.delete("contract.delete"), Ok(()));
+}
+
+/// Counters start at 0 and take negative steps.
+pub fn a_counter_counts_from_zero(store: &dyn Store) {
+    assert_eq!(store.increment("contract.counter", 1), Ok(1));
+    assert_eq!(store.increment("contract.counter", 5), Ok(6));
+    assert_eq!(store.increment("contract.counter", -10), Ok(-4));
+}
+
+/// Gates are opened this way.
+pub fn an_increment_by_zero_makes_the_key(store: &dyn Store) {
+    assert_eq!(store.increment("contract.zero", 0), Ok(0));
+    assert_eq!(store.exists("contract.zero"), Ok(true));
+    assert_eq!(store.increment("contract.zero", 1), Ok(1));
+}
+
+/// An error leaves the value as it was.
+pub fn an_increment_of_what_is_no_counter_changes_nothing(store: &dyn Store) {
+    set(store, "contract.text", "no counter");
+    let refused = store.increment("contract.text", 1);
+    assert!(matches!(refused, Err(StoreError::Other(_))), "{refused:?}");
+    assert_eq!(get(store, "contract.text"), Some(bytes("no counter")));
+}
+
+/// The ends of the range are an error, not a wrap.
+pub fn a_counter_never_overflows(store: &dyn Store) {
+    assert_eq!(store.increment("contract.top", i64::MAX), Ok(i64::MAX));
+    let refused = store.increment("contract.top", 1);
+    assert!(matches!(refused, Err(StoreError::Other(_))), "{refused:?}");
+    assert_eq!(store.increment("contract.top", 0), Ok(i64::MAX));
+}
+
+/// The plain case.
+pub fn a_swap_of_what_was_seen_is_done(store: &dyn Store) {
+    set(store, "contract.swap", "one");
+    let (value, version) = current(store, "contract.swap");
+    assert_eq!(value, Some(bytes("one")));
+    assert_eq!(store.swap("contract.swap", version, bytes("two")), Ok(()));
+    assert_eq!(get(store, "contract.swap"), Some(bytes("two")));
+}
+
+/// Of two that saw the same, one loses.
+pub fn a_swap_after_another_swap_fails(store: &dyn Store) {
+    set(store, "contract.twice", "one");
+    let (_, first) = current(store, "contract.twice");
+    let (_, second) = current(store, "contract.twice");
+    assert_eq!(store.swap("contract.twice", first, bytes("two")), Ok(()));
+    let refused = store.swap("contract.twice", second, bytes("three"));
+    assert_eq!(refused, Err(SwapError::Conflict));
+    assert_eq!(get(store, "contract.twice"), Some(bytes("two")));
+}
+
+/// Plain writes count as changes.
+pub fn a_swap_after_any_other_write_fails(store: &dyn Store) {
+    let key = "contract.written";
+    let writes: [(&str, fn(&dyn Store) -> Result<(), StoreError>); 3] = [
+        ("set", |store| store.set("contract.written", bytes("other"))),
+        ("delete", |store| store.delete("contract.written")),
+        ("increment", |store| {
+            store.increment("contract.written", 1).map(|_| ())
+        }),
+    ];
+    for (name, write) in writes {
+        store.delete(key).expect("the store deletes");
+        store.increment(key, 1).expect("the store counts");
+        let (_, version) = current(store, key);
+        write(store).expect("the store writes");
+        let refused = store.swap(key, version, bytes("mine"));
+        assert_eq!(refused, Err(SwapError::Conflict), "after {name}");
+    }
+}
+
+/// A swap compares versions, not values.
+pub fn a_swap_after_the_same_value_came_back_fails(store: &dyn Store) {
+    set(store, "contract.aba", "a");
+    let (_, version) = current(store, "contract.aba");
+    set(store, "contract.aba", "b");
+    set(store, "contract.aba", "a");
+    let refused = store.swap("contract.aba", version, bytes("c"));
+    assert_eq!(refused, Err(SwapError::Conflict));
+}
+
+/// Absence is a condition as good as any.
+pub fn an_absent_key_is_created_by_one_swap_only(store: &dyn Store) {
+    let (value, first) = current(store, "contract.create");
+    let (_, second) = current(store, "contract.create");
+    assert_eq!(value, None);
+    assert_eq!(store.swap("contract.create", first, bytes("mine")), Ok(()));
+    let refused = store.swap("contract.create", second, bytes("theirs"));
+    assert_eq!(refused, Err(SwapError::Conflict));
+    assert_eq!(get(store, "contract.create"), Some(bytes("mine")));
+}
+
+/// Absent, present, absent again is a change.
+pub fn a_key_that_came_and_went_is_not_swapped_as_absent(store: &dyn Store) {
+    let (_, version) = current(store, "contract.went");
+    set(store, "contract.went", "short-lived");
+    store.delete("contract.went").expect("the store deletes");
+    let refused = store.swap("contract.went", version, bytes("mine"));
+    assert_eq!(refused, Err(SwapError::Conflict));
+    assert_eq!(get(store, "contract.went"), None);
+}
+
+/// Neither the value nor its number.
+pub fn a_failed_swap_changes_nothing(store: &dyn Store) {
+    set(store, "contract.failed", "one");
+    let (_, version) = current(store, "contract.failed");
+    set(store, "contract.failed", "two");
+    let before = store.last_change("contract.failed");
+    let refused = store.swap("contract.failed", version, bytes("three"));
+    assert_eq!(refused, Err(SwapError::Conflict));
+    assert_eq!(store.last_change("contract.failed"), before);
+    assert_eq!(get(store, "contract.failed"), Some(bytes("two")));
+}
+
+/// Numbers grow, the store's with the key's.
+pub fn every_change_has_a_higher_number(store: &dyn Store) {
+    let key = "contract.numbers";
+    let mut before = store.latest_change();
+    let mut check = |name: &str| {
+        let after = store.last_change(key);
+        assert!(after > before, "{name}: {after:?} after {before:?}");
+        assert!(store.latest_change() >= after, "{name}");
+        before = store.latest_change();
+    };
+    set(store, key, "one");
+    check("set");
+    let (_, version) = current(store, key);
+    assert_eq!(store.swap(key, version, bytes("two")), Ok(()));
+    check("swap");
+    assert_eq!(store.delete(key), Ok(()));
+    check("delete");
+    assert_eq!(store.increment(key, 1), Ok(1));
+    check("increment");
+}
+
+/// Also where the key is gone by the time one looks.
+pub fn a_change_after_a_noted_number_is_never_missed(store: &dyn Store) {
+    let key = "contract.noted";
+    let noted = store.latest_change();
+    set(store, key, "one");
+    assert!(store.last_change(key) > noted);
+    let noted = store.latest_change();
+    assert!(store.last_change(key) <= noted, "nothing changed since");
+    store.delete(key).expect("the store deletes");
+    for number in 0..100 {
+        let other = format!("contract.noted.{number}");
+        store.set(&other, bytes("x")).expect("the store writes");
+        store.delete(&other).expect("the store deletes");
+    }
+    assert!(store.last_change(key) > noted);
+}
+
+/// Set, swap, increment and delete.
+pub fn a_watch_is_woken_by_every_kind_of_change(store: &dyn Store) {
+    let key = "contract.watch";
+    let woken = |change: &dyn Fn()| {
+        let mut watch = store.watch(key);
+        assert_eq!((&mut watch).now_or_never(), None, "woken by nothing");
+        change();
+        assert_eq!((&mut watch).now_or_never(), Some(()), "not woken");
+    };
+    woken(&|| set(store, key, "one"));
+    woken(&|| {
+        let (_, version) = current(store, key);
+        assert_eq!(store.swap(key, version, bytes("two")), Ok(()));
+    });
+    woken(&|| assert_eq!(store.delete(key), Ok(())));
+    woken(&|| assert_eq!(store.increment(key, 1), Ok(1)));
+}
+
+/// One reader of one stream pays for nobody else.
+pub fn a_watch_is_left_alone_by_other_keys(store: &dyn Store) {
+    let mut watch = store.watch("contract.quiet");
+    for number in 0..100 {
+        let other = format!("contract.loud.{number}");
+        store.set(&other, bytes("x")).expect("the store writes");
+    }
+    assert_eq!((&mut watch).now_or_never(), None);
+}
+
+const THREADS: u64 = 8;
+const ROUNDS: u64 = 500;
+
+fn race(work: impl Fn(u64) + Sync) {
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let work = &work;
+            scope.spawn(move || work(thread));
+        }
+    });
+}
+
+/// A counter kept by swaps alone.
+pub fn racing_swaps_lose_no_increment(store: &dyn Store) {
+    let key = "contract.race.swap";
+    race(|_| {
+        for _ in 0..ROUNDS {
+            loop {
+                let (value, version) = current(store, key);
+                let text = value.unwrap_or_else(|| bytes("0"));
+                let text = std::str::from_utf8(&text).expect("digits");
+                let next = text.parse::<u64>().expect("digits").saturating_add(1);
+                match store.swap(key, version, next.to_string().into()) {
+                    Ok(()) => break,
+                    Err(SwapError::Conflict) => {}
+                    Err(SwapError::Store(error)) => panic!("{error}"),
+                }
+            }
+        }
+    });
+    let total = (THREADS * ROUNDS).to_string();
+    assert_eq!(get(store, key), Some(Bytes::from(total)));
+}
+
+/// Who is told that it created the key finds its own value there.
+pub fn racing_creators_elect_one(store: &dyn Store) {
+    for round in 0..50 {
+        let key = format!("contract.race.create.{round}");
+        let winner = AtomicU64::new(THREADS);
+        race(|thread| {
+            let (value, version) = current(store, &key);
+            let mine = Bytes::from(thread.to_string());
+            if value.is_none() && store.swap(&key, version, mine) == Ok(()) {
+                let before = winner.swap(thread, Ordering::SeqCst);
+                assert_eq!(before, THREADS, "two creators of {key}");
+            }
+        });
+        let winner = winner.into_inner();
+        // An absent key's swap may fail for nothing, so there may be no winner at all.
+        let expected = (winner < THREADS).then(|| Bytes::from(winner.to_string()));
+        assert_eq!(get(store, &key), expected);
+    }
+}
+
+/// Each caller gets a sum of its own.
+pub fn racing_increments_are_all_counted(store: &dyn Store) {
+    let key = "contract.race.increment";
+    let sum = AtomicU64::new(0);
+    race(|_| {
+        for _ in 0..ROUNDS {
+            let count = store.increment(key, 1).expect("the store counts");
+            sum.fetch_add(count.unsigned_abs(), Ordering::SeqCst);
+        }
+    });
+    let last = THREADS * ROUNDS;
+    assert_eq!(store.increment(key, 0), Ok(last as i64));
+    assert_eq!(sum.into_inner(), last * (last + 1) / 2);
+}
+
+/// The loop that live reads are made of: note, read, register, look, wait. Were a wake-up lost, the
+/// waiter would hang; were a number too low, it would miss the last value.
+pub fn a_waiter_sees_every_value_of_a_racing_writer(store: &dyn Store) {
+    let key = "contract.race.wait";
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            loop {
+                let noted = store.latest_change();
+                let value = get(store, key).unwrap_or_default();
+                if value == ROUNDS.to_string() {
+                    break;
+                }
+                let watch = store.watch(key);
+                if store.last_change(key) <= noted {
+                    futures::executor::block_on(watch);
+                }
+            }
+        });
+        for number in 0..=ROUNDS {
+            let value = Bytes::from(number.to_string());
+            store.set(key, value).expect("the store writes");
+            if number % 16 == 0 {
+                std::thread::yield_now();
+            }
+        }
+        waiter.join().expect("the waiter saw the last value");
+    });
+}

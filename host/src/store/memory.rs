@@ -1,0 +1,201 @@
+//! A store in memory: nothing survives a restart.
+
+use super::{ChangeNumber, Store, StoreError, SwapError, Version, Watch, Watchers};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks that unrelated keys seldom share.
+const SHARDS: usize = 64;
+
+/// Keys and values in hash maps, each behind its own lock.
+///
+/// The version of a key is the number of its last change, so no two writes ever share one. Of keys
+/// that are gone only the highest number of each shard is kept, which stands for all of them.
+pub struct MemoryStore {
+    hasher: RandomState,
+    shards: Vec<Mutex<Shard>>,
+    latest: AtomicU64,
+    watchers: Watchers,
+}
+
+#[derive(Default)]
+struct Shard {
+    entries: HashMap<Box<str>, Entry>,
+    /// The number of the last deletion here.
+    forgotten: ChangeNumber,
+}
+
+struct Entry {
+    value: Bytes,
+    changed: ChangeNumber,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            latest: AtomicU64::new(0),
+            watchers: Watchers::default(),
+        }
+    }
+}
+
+impl Shard {
+    fn last_change(&self, key: &str) -> ChangeNumber {
+        match self.entries.get(key) {
+            Some(entry) => entry.changed,
+            None => self.forgotten,
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn shard(&self, key: &str) -> MutexGuard<'_, Shard> {
+        let shard = self.hasher.hash_one(key) as usize % self.shards.len();
+        self.shards[shard]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the next number. The shard of the key that changes is locked: who noted a number
+    /// before and reads the key's old value afterwards must find a higher one on it later.
+    fn next_change(&self) -> ChangeNumber {
+        let before = self.latest.fetch_add(1, Ordering::SeqCst);
+        ChangeNumber::new(before.wrapping_add(1))
+    }
+
+    fn write(&self, shard: &mut Shard, key: &str, value: Bytes) {
+        let changed = self.next_change();
+        if let Some(entry) = shard.entries.get_mut(key) {
+            *entry = Entry { value, changed };
+        } else {
+            shard.entries.insert(key.into(), Entry { value, changed });
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn kind(&self) -> &'static str {
+        "memory"
+    }
+
+    fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let shard = self.shard(key);
+        Ok(shard.entries.get(key).map(|entry| entry.value.clone()))
+    }
+
+    fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(self.shard(key).entries.contains_key(key))
+    }
+
+    fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError> {
+        self.write(&mut self.shard(key), key, value);
+        self.watchers.notify(key);
+        Ok(())
+    }
+
+    fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let mut shard = self.shard(key);
+        if shard.entries.remove(key).is_none() {
+            return Ok(());
+        }
+        shard.forgotten = self.next_change();
+        drop(shard);
+        self.watchers.notify(key);
+        Ok(())
+    }
+
+    fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+        let mut shard = self.shard(key);
+        let before = match shard.entries.get(key) {
+            None => 0,
+            Some(entry) => {
+                let digits: [u8; 8] = entry.value.as_ref().try_into().map_err(|_| {
+                    StoreError::Other("increment of a key that is not a counter".to_owned())
+                })?;
+                i64::from_le_bytes(digits)
+            }
+        };
+        let sum = before
+            .checked_add(delta)
+            .ok_or_else(|| StoreError::Other("increment past the range of i64".to_owned()))?;
+        self.write(&mut shard, key, Bytes::copy_from_slice(&sum.to_le_bytes()));
+        drop(shard);
+        self.watchers.notify(key);
+        Ok(sum)
+    }
+
+    fn current(&self, key: &str) -> Result<(Option<Bytes>, Version), StoreError> {
+        let shard = self.shard(key);
+        let value = shard.entries.get(key).map(|entry| entry.value.clone());
+        Ok((value, Version(shard.last_change(key))))
+    }
+
+    fn swap(&self, key: &str, expected: Version, value: Bytes) -> Result<(), SwapError> {
+        let mut shard = self.shard(key);
+        // For an absent key this is the shard's number: a deletion of another key may make it fail,
+        // and the creation and deletion of this very key in between always does.
+        if shard.last_change(key) != expected.0 {
+            return Err(SwapError::Conflict);
+        }
+        self.write(&mut shard, key, value);
+        drop(shard);
+        self.watchers.notify(key);
+        Ok(())
+    }
+
+    fn latest_change(&self) -> ChangeNumber {
+        ChangeNumber::new(self.latest.load(Ordering::SeqCst))
+    }
+
+    fn last_change(&self, key: &str) -> ChangeNumber {
+        self.shard(key).last_change(key)
+    }
+
+    fn watch(&self, key: &str) -> Watch {
+        self.watchers.watch(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::contract;
+
+    #[test]
+    fn the_memory_store_keeps_the_contract() {
+        let store = MemoryStore::new();
+        for (claim, check) in contract::CLAIMS {
+            println!("{claim}");
+            check(&store);
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_of_keys_that_are_gone() -> Result<(), StoreError> {
+        let store = MemoryStore::new();
+        for number in 0..10_000 {
+            let key = format!("gone.{number}");
+            store.set(&key, Bytes::from_static(b"value"))?;
+            drop(store.watch(&key));
+            store.delete(&key)?;
+        }
+        let left: usize = (0..SHARDS)
+            .filter_map(|shard| store.shards[shard].lock().ok())
+            .map(|shard| shard.entries.len())
+            .sum();
+        assert_eq!(left, 0);
+        assert_eq!(store.watchers.watched_keys(), 0);
+        Ok(())
+    }
+}
