@@ -35,3 +35,60 @@ pub fn above(value: u64, floor: Option<u64>) -> u64 {
     let next = floor.map_or(0, |floor| floor.saturating_add(1));
     value.max(next).min(MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_cursor_counts_intervals_since_its_epoch_and_versions() {
+        assert_eq!(at(0, 0), 0);
+        assert_eq!(at(EPOCH_MS - 1, 7), 7);
+        assert_eq!(at(EPOCH_MS + 19_999, 0), 0);
+        assert_eq!(at(EPOCH_MS + 20_000, 0), 1);
+        assert_eq!(at(EPOCH_MS + 40_000, 5), 7);
+        assert_eq!(at(u64::MAX, u64::MAX), MAX);
+    }
+
+    #[test]
+    fn the_epoch_is_the_one_of_the_specification() {
+        assert_eq!(
+            super::super::time::parse("2024-10-09T00:00:00Z"),
+            Ok(EPOCH_MS)
+        );
+    }
+
+    #[test]
+    fn a_cursor_that_can_not_be_ours_is_none() {
+        for text in ["", "-1", "+1", " 1", "1 ", "1.0", "1e3", "abc", "\u{0661}"] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+        assert_eq!(parse("99999999999999999999999"), None);
+        assert_eq!(parse("9007199254740991"), None);
+        assert_eq!(parse("9007199254740990"), Some(MAX - 1));
+        assert_eq!(parse("007"), Some(7));
+    }
+
+    proptest! {
+        #[test]
+        fn the_answer_to_an_echoed_cursor_is_above_it(value: u64, text in "[0-9]{0,20}") {
+            let floor = parse(&text);
+            let cursor = above(value, floor);
+            prop_assert!(cursor <= MAX);
+            prop_assert!(floor.is_none_or(|floor| cursor > floor));
+            prop_assert!(cursor >= value.min(MAX));
+        }
+
+        #[test]
+        fn cursors_grow_with_time_and_version(now: u64, version: u64, later: u64, more: u64) {
+            let next = at(now.saturating_add(later), version.saturating_add(more));
+            prop_assert!(at(now, version) <= next);
+        }
+
+        #[test]
+        fn any_floor_is_taken_without_a_panic(value: u64, floor: Option<u64>) {
+            prop_assert!(above(value, floor) <= MAX);
+        }
+    }
+}

@@ -62,3 +62,103 @@ fn entity_tag(text: &[u8]) -> Option<(&[u8], &[u8])> {
     inner.get(..length)?.iter().all(good).then_some(())?;
     text.split_at_checked(length.checked_add(2)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    const TAG: &str = "\"abc\"";
+
+    #[test]
+    fn everything_a_page_tells_changes_its_tag() {
+        let mut tags = HashSet::new();
+        for incarnation in [Incarnation([0; 16]), Incarnation([255; 16])] {
+            for (start, end) in [(0, 0), (0, 1), (1, 1)] {
+                for (reached_tail, closed) in
+                    [(false, false), (false, true), (true, false), (true, true)]
+                {
+                    let (start, end) = (Position::new(0, start), Position::new(0, end));
+                    assert!(tags.insert(tag(incarnation, start, end, reached_tail, closed)));
+                }
+            }
+        }
+        assert_eq!(tags.len(), 24);
+        for tag in tags {
+            assert!(none_match(tag.as_bytes(), &tag), "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_tag_in_the_list_matches_weakly() {
+        for field in [
+            "\"abc\"",
+            "W/\"abc\"",
+            " \"abc\"\t",
+            "\"x\", \"abc\"",
+            "\"abc\",\"x\"",
+            "\"x\" ,\t W/\"abc\" , \"y\"",
+            ", ,\"abc\",,",
+            "\"a,b\",\"abc\"",
+            "*",
+            " * ",
+        ] {
+            assert!(none_match(field.as_bytes(), TAG), "{field:?}");
+        }
+        assert!(none_match(b"\"abc\"", "W/\"abc\""));
+        assert!(none_match(b"\"\"", "\"\""));
+        assert!(none_match(b"\"\xff\", \"abc\"", TAG));
+    }
+
+    #[test]
+    fn other_tags_and_what_is_no_list_do_not_match() {
+        for field in [
+            "",
+            " ",
+            ",",
+            "abc",
+            "\"ABC\"",
+            "\"x\"",
+            "\"abc",
+            "abc\"",
+            "w/\"abc\"",
+            "W/ \"abc\"",
+            "W/",
+            "W/W/\"abc\"",
+            "\"abc\" \"x\"",
+            "\"abc\"x",
+            "\"abc\", x",
+            "x, \"abc\"",
+            "\"abc\", *",
+            "*, \"abc\"",
+            "**",
+            "\"a b\", \"abc\"",
+            "\"abc\\\"\"",
+            "'abc'",
+        ] {
+            assert!(!none_match(field.as_bytes(), TAG), "{field:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_field_is_judged_without_a_panic(field: Vec<u8>) {
+            let _ = none_match(&field, TAG);
+        }
+
+        #[test]
+        fn likely_fields_are_judged_without_a_panic(field in "[\"W/*abc, \t]{0,24}") {
+            let _ = none_match(field.as_bytes(), TAG);
+        }
+
+        #[test]
+        fn a_list_matches_exactly_where_it_has_the_tag(
+            tags in proptest::collection::vec(("(W/)?", "[abc,]{0,3}"), 0..5),
+        ) {
+            let list: Vec<String> = tags.iter().map(|(weak, tag)| format!("{weak}\"{tag}\"")).collect();
+            let has = tags.iter().any(|(_, tag)| tag == "abc");
+            prop_assert_eq!(none_match(list.join(", ").as_bytes(), TAG), has);
+        }
+    }
+}

@@ -108,3 +108,20 @@ pub const CORS_EXPOSED: &[&str] = &[
     STREAM_TTL,
     STREAM_UP_TO_DATE,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_are_sorted_lower_case_and_without_repetition() {
+        for list in [CORS_ALLOWED, CORS_EXPOSED] {
+            let plain = |name: &&str| {
+                name.bytes()
+                    .all(|byte| byte == b'-' || byte.is_ascii_lowercase())
+            };
+            assert!(list.iter().all(plain));
+            assert!(list.windows(2).all(|pair| pair[0] < pair[1]), "{list:?}");
+        }
+    }
+}

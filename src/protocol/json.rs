@@ -16,8 +16,9 @@ pub struct Messages {
     pub bytes: Vec<u8>,
     /// Ascending positions in `bytes`, each just after a message's comma.
     ///
-    /// Thinned: of the ends in any `(end - 1024, end]` at least one is here, the last one of all
-    /// always is, and there are at most two for each KiB.
+    /// Thinned, so that a body of many small messages costs little: for every message end there is
+    /// one here less than 1 KiB before it (or it is in the first KiB), no message longer than that
+    /// loses the end before it, any three span more than 1 KiB, and the last is always here.
     pub ends: Vec<usize>,
 }
 
@@ -33,15 +34,27 @@ pub struct InvalidJson {
 ///
 /// Takes any depth in constant stack: the library skips values without recursion.
 pub fn frame(body: &[u8]) -> Result<Messages, InvalidJson> {
-    let text = std::str::from_utf8(body).map_err(|error| InvalidJson {
-        reason: format!("not UTF-8 at byte {}", error.valid_up_to()),
-    })?;
+    let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
     let mut framing = Framing::default();
     framing.messages.bytes.reserve(body.len().saturating_add(1));
     read(text, &mut framing).map_err(|error| InvalidJson {
         reason: error.to_string(),
     })?;
     Ok(framing.finish())
+}
+
+/// Counts lines and columns as the library does: from 1, in bytes, up to and with the bad one.
+fn not_utf8(body: &[u8], valid: usize) -> InvalidJson {
+    let before = body.get(..valid).unwrap_or_default();
+    let line = before.split(|byte| *byte == b'\n').count();
+    let column = before
+        .rsplit(|byte| *byte == b'\n')
+        .next()
+        .map_or(0, <[u8]>::len);
+    let column = column.saturating_add(1);
+    InvalidJson {
+        reason: format!("not UTF-8 at line {line} column {column}"),
+    }
 }
 
 fn read(text: &str, framing: &mut Framing) -> Result<(), serde_json::Error> {
@@ -110,3 +123,6 @@ impl Framing {
         self.messages
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,3 +123,123 @@ pub(super) fn decode(raw: &str) -> Result<String, NameError> {
 pub(super) fn first_segment(name: &str) -> &str {
     name.split('/').next().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn config() -> Config {
+        Config::from_lookup(|_| None).unwrap()
+    }
+
+    fn parse(raw: &str) -> Result<StreamName, NameError> {
+        StreamName::parse(raw, &config())
+    }
+
+    #[test]
+    fn a_name_is_decoded_exactly_once() {
+        assert_eq!(parse("a%20b").unwrap().as_str(), "a b");
+        assert_eq!(parse("a%2520b").unwrap().as_str(), "a%20b");
+        assert_eq!(parse("a%2Fb").unwrap(), parse("a/b").unwrap());
+        assert_eq!(parse("a+b").unwrap().as_str(), "a+b");
+        assert_eq!(parse("%C3%A9").unwrap().as_str(), "\u{e9}");
+    }
+
+    #[test]
+    fn a_path_that_names_no_stream_says_why() {
+        let long = "a".repeat(1025);
+        for (raw, expected) in [
+            ("", NameError::Empty),
+            ("%", NameError::BadEscape),
+            ("a%2", NameError::BadEscape),
+            ("a%+1", NameError::BadEscape),
+            ("a%G0", NameError::BadEscape),
+            ("%\u{e9}\u{e9}", NameError::BadEscape),
+            ("%ff", NameError::NotUtf8),
+            ("%C3", NameError::NotUtf8),
+            ("%C0%AF", NameError::NotUtf8),
+            ("%ED%A0%80", NameError::NotUtf8),
+            ("a/", NameError::EmptySegment),
+            ("/a", NameError::EmptySegment),
+            ("a//b", NameError::EmptySegment),
+            ("a/%2Fb", NameError::EmptySegment),
+            ("a/../b", NameError::DotSegment),
+            ("%2e%2E", NameError::DotSegment),
+            ("a/.", NameError::DotSegment),
+            ("a%00b", NameError::ControlCharacter),
+            ("a%0D%0Ab", NameError::ControlCharacter),
+            ("a%7f", NameError::ControlCharacter),
+            ("__ds", NameError::Reserved),
+            ("__ds/x", NameError::Reserved),
+            ("%5F_ds%2Fx", NameError::Reserved),
+            (
+                &long,
+                NameError::TooLong {
+                    bytes: 1025,
+                    max: 1024,
+                },
+            ),
+            (
+                "1/2/3/4/5/6/7/8/9",
+                NameError::TooManySegments {
+                    segments: 9,
+                    max: 8,
+                },
+            ),
+        ] {
+            assert_eq!(parse(raw), Err(expected), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn names_at_the_limits_are_taken() {
+        for raw in [
+            "a",
+            "1/2/3/4/5/6/7/8",
+            "..a",
+            "...",
+            "a/__ds",
+            "__dsx",
+            "%25",
+            "a?b",
+            "\\",
+        ] {
+            assert!(parse(raw).is_ok(), "{raw:?}");
+        }
+        assert!(parse(&"%61".repeat(1024)).is_ok());
+        assert!(parse(&"\u{e9}".repeat(512)).is_ok());
+    }
+
+    #[test]
+    fn the_canonical_form_escapes_what_a_path_segment_must_not_have() {
+        let encoded = |raw| parse(raw).unwrap().encoded();
+        assert_eq!(encoded("a%2fb%2d%3a%40"), "a/b-:@");
+        assert_eq!(encoded("%c3%a9"), "%C3%A9");
+        assert_eq!(encoded("a%20%3F%23%25%22%5c"), "a%20%3F%23%25%22%5C");
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_judged_without_a_panic(raw in any::<String>()) {
+            let _ = parse(&raw);
+        }
+
+        #[test]
+        fn escaped_paths_are_judged_without_a_panic(raw in "([a/.%]|%[0-9a-fA-G]{2}){0,40}") {
+            if let Ok(name) = parse(&raw) {
+                prop_assert!(!name.as_str().is_empty());
+            }
+        }
+
+        #[test]
+        fn the_canonical_form_means_the_same_name(raw in "[^\\x00-\\x1f\\x7f%]{1,60}") {
+            if let Ok(name) = parse(&raw) {
+                let encoded = name.encoded();
+                let canonical = encoded.bytes().all(|byte| byte.is_ascii_graphic());
+                prop_assert!(canonical && !encoded.contains(['?', '#', '"', '<', '>', '\\']));
+                prop_assert_eq!(parse(&encoded), Ok(name));
+            }
+        }
+    }
+}

@@ -53,3 +53,86 @@ pub fn format(position: Position) -> String {
     let (segment, byte) = (position.segment.min(MAX_PART), position.byte.min(MAX_PART));
     format!("{segment:016}_{byte:016}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_sentinels_and_the_ends_of_the_range_are_offsets() {
+        assert_eq!(Offset::parse("-1"), Ok(Offset::Start));
+        assert_eq!(Offset::parse("now"), Ok(Offset::Now));
+        let at = |text| Offset::parse(text);
+        let zeros = "0000000000000000_0000000000000000";
+        assert_eq!(at(zeros), Ok(Offset::At(Position::ZERO)));
+        let nines = "9999999999999999_9999999999999999";
+        assert_eq!(at(nines), Ok(Offset::At(Position::new(MAX_PART, MAX_PART))));
+        assert_eq!(format(Position::ZERO), zeros);
+        assert_eq!(format(Position::new(u64::MAX, u64::MAX)), nines);
+    }
+
+    #[test]
+    fn nothing_else_is_an_offset() {
+        for text in [
+            "",
+            "0",
+            "-2",
+            "--1",
+            "NOW",
+            " now",
+            "now ",
+            "-1\n",
+            "0000000000000000",
+            "0000000000000000_",
+            "_0000000000000000",
+            "0000000000000000_000000000000000",
+            "0000000000000000_00000000000000000",
+            "000000000000000_0000000000000000",
+            "0000000000000000-0000000000000000",
+            "0000000000000000_0000000000000000_",
+            "0000000000000000_+000000000000001",
+            "+000000000000000_0000000000000001",
+            "0000000000000000_000000000000000a",
+            " 0000000000000000_0000000000000000",
+            "0000000000000000_0000000000000000 ",
+            "0000000000000000_0000000000000000\0",
+            "0000000000000000,0000000000000000",
+            "00000000000000\u{e9}_0000000000000000",
+            "\u{0660}000000000000000_0000000000000000",
+        ] {
+            assert_eq!(Offset::parse(text), Err(OffsetError), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged_without_a_panic(text in any::<String>()) {
+            let _ = Offset::parse(&text);
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(segment in 0..=MAX_PART, byte in 0..=MAX_PART) {
+            let position = Position::new(segment, byte);
+            prop_assert_eq!(Offset::parse(&format(position)), Ok(Offset::At(position)));
+        }
+
+        #[test]
+        fn text_order_is_stream_order(
+            a in (0..=MAX_PART, 0..=MAX_PART),
+            b in (0..=MAX_PART, 0..=MAX_PART),
+            near in (0u64..4, 0u64..4, 0u64..4, 0u64..4),
+        ) {
+            let far = (Position::new(a.0, a.1), Position::new(b.0, b.1));
+            let near = (Position::new(near.0, near.1), Position::new(near.2, near.3));
+            for (one, other) in [far, near] {
+                prop_assert_eq!(format(one).cmp(&format(other)), one.cmp(&other));
+            }
+        }
+
+        #[test]
+        fn an_overlong_half_is_cut_and_not_a_panic(segment: u64, byte: u64) {
+            prop_assert_eq!(format(Position::new(segment, byte)).len(), 33);
+        }
+    }
+}

@@ -229,3 +229,95 @@ impl Problem {
         serde_json::to_vec(&document).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use std::collections::HashSet;
+
+    const ALL: &[Code] = &[
+        Code::BadRequest,
+        Code::InvalidStreamName,
+        Code::InvalidOffset,
+        Code::InvalidJson,
+        Code::EmptyBody,
+        Code::EmptyArray,
+        Code::Unauthorized,
+        Code::ProducerEpochFenced,
+        Code::NotFound,
+        Code::RouteNotFound,
+        Code::MethodNotAllowed,
+        Code::AlreadyExists,
+        Code::ContentTypeMismatch,
+        Code::StreamClosed,
+        Code::SequenceConflict,
+        Code::Gone,
+        Code::OffsetGone,
+        Code::PayloadTooLarge,
+        Code::StreamFull,
+        Code::TargetTooLong,
+        Code::TooManyProducers,
+        Code::HeadersTooLarge,
+        Code::Internal,
+        Code::Unavailable,
+        Code::Overloaded,
+        Code::OutcomeUnknown,
+        Code::Misconfigured,
+        Code::InsufficientStorage,
+    ];
+
+    #[test]
+    fn every_code_has_a_type_and_a_code_of_its_own() {
+        let kinds: HashSet<_> = ALL.iter().map(|code| code.row().kind).collect();
+        let codes: HashSet<_> = ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!((kinds.len(), codes.len()), (ALL.len(), ALL.len()));
+        for code in ALL {
+            let row = code.row();
+            let slug = row.kind.strip_prefix("/errors/").unwrap();
+            assert!(
+                slug.bytes()
+                    .all(|byte| byte == b'-' || byte.is_ascii_lowercase())
+            );
+            assert!((400..600).contains(&row.status), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_asks_to_retry_promises_that_nothing_was_applied() {
+        for code in ALL {
+            let problem = Problem::new(*code, "");
+            let retry = problem
+                .fields
+                .iter()
+                .any(|(name, _)| *name == headers::RETRY_AFTER);
+            let harmless = matches!(code, Code::Unavailable | Code::Overloaded);
+            assert_eq!(retry, harmless, "{code:?}");
+        }
+        let unauthorized = Problem::new(Code::Unauthorized, "");
+        assert_eq!(
+            unauthorized.fields,
+            [("www-authenticate", "Bearer".to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_document_has_the_members_of_rfc_9457() {
+        let problem = Problem::new(Code::NotFound, "No \"x\"\n").with_field("a", "b");
+        let body: Value = serde_json::from_slice(&problem.body(Some("/v1/stream/x"))).unwrap();
+        let mut expected = json!({
+            "type": "/errors/not-found",
+            "title": "Stream Not Found",
+            "status": 404,
+            "code": "NOT_FOUND",
+            "detail": "No \"x\"\n",
+            "instance": "/v1/stream/x",
+        });
+        assert_eq!(body, expected);
+        let body: Value = serde_json::from_slice(&problem.body(None)).unwrap();
+        expected.as_object_mut().unwrap().remove("instance");
+        assert_eq!(body, expected);
+        assert_eq!(problem.to_string(), "NOT_FOUND: No \"x\"\n");
+        assert_eq!(problem.fields, [("a", "b".to_owned())]);
+    }
+}

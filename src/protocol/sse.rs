@@ -60,13 +60,7 @@ pub fn data_part(out: &mut Vec<u8>, encoding: Encoding, bytes: &[u8]) {
     match encoding {
         Encoding::Base64 => base64_part(out, bytes),
         Encoding::Json => lines(out, bytes),
-        Encoding::Text => {
-            // A break at the end of a chunk is no end of a part, so the whole part goes at once.
-            match String::from_utf8_lossy(bytes) {
-                std::borrow::Cow::Borrowed(text) => lines(out, text.as_bytes()),
-                std::borrow::Cow::Owned(text) => lines(out, text.as_bytes()),
-            }
-        }
+        Encoding::Text => lines(out, String::from_utf8_lossy(bytes).as_bytes()),
     }
 }
 
@@ -155,21 +149,22 @@ pub fn control(next_offset: &str, up_to_date: bool, closed: bool) -> Control {
 /// there.
 #[must_use]
 pub fn dangling(bytes: &[u8]) -> usize {
-    for length in 1..=bytes.len().min(3) {
-        let tail = bytes
-            .len()
-            .checked_sub(length)
-            .and_then(|start| bytes.get(start..));
-        let Some(tail @ [first, ..]) = tail else {
-            break;
-        };
-        if first & 0xc0 != 0x80 {
-            let incomplete =
-                std::str::from_utf8(tail).is_err_and(|error| error.error_len().is_none());
-            return if incomplete { length } else { 0 };
-        }
-    }
-    0
+    let (_, end) = bytes
+        .split_at_checked(bytes.len().saturating_sub(3))
+        .unwrap_or((b"", bytes));
+    // What comes before the last byte that begins anything can't change how that one is read.
+    let begins = |byte: &u8| byte & 0xc0 != 0x80;
+    let last = end
+        .iter()
+        .rposition(begins)
+        .and_then(|start| end.get(start..));
+    let cut_short = |tail: &&[u8]| is_begun(tail);
+    last.filter(cut_short).map_or(0, <[u8]>::len)
+}
+
+/// Whether the bytes are valid so far, and the last sequence is incomplete.
+fn is_begun(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
 /// Number of bytes at the end that a text part should leave for the next one if more bytes of
@@ -182,8 +177,8 @@ pub fn unfinished(bytes: &[u8]) -> usize {
     }
 }
 
-/// Length of a text part of at most `max` bytes that splits neither a UTF-8 sequence nor CRLF; all
-/// of `bytes` where they fit.
+/// Length of the longest text part of at most `max` bytes that splits neither a UTF-8 sequence
+/// nor CRLF; all of `bytes` where they fit.
 ///
 /// It is more than `max` only where the first character alone is, and 0 only for no bytes.
 #[must_use]
@@ -191,16 +186,27 @@ pub fn cut_text(bytes: &[u8], max: usize) -> usize {
     if bytes.len() <= max {
         return bytes.len();
     }
-    let splits = |cut: usize| {
-        let (head, tail) = bytes.split_at_checked(cut).unwrap_or((bytes, b""));
-        let crlf = head.last() == Some(&b'\r') && tail.first() == Some(&b'\n');
-        crlf || dangling(head) > 0
-    };
-    let lowest = max.saturating_sub(3).max(1);
-    let highest = bytes.len().min(4);
-    (lowest..=max)
-        .rev()
-        .chain(max.max(1)..=highest)
-        .find(|cut| !splits(*cut))
-        .unwrap_or(max.max(1))
+    // No character and no CRLF is longer than 4 bytes, so there is a cut on one of these ways.
+    let back = (max.saturating_sub(3).max(1)..=max).rev();
+    let ahead = max.max(1)..=4;
+    let whole = bytes.len();
+    back.chain(ahead)
+        .find(|cut| !splits(bytes, *cut))
+        .map_or(whole, |cut| cut.min(whole))
 }
+
+/// Whether a cut there goes through a UTF-8 sequence or CRLF.
+fn splits(bytes: &[u8], cut: usize) -> bool {
+    let Some((head, [next, ..])) = bytes.split_at_checked(cut) else {
+        return false;
+    };
+    let begun = head
+        .get(head.len().saturating_sub(dangling(head))..)
+        .unwrap_or_default();
+    let longer = [begun, std::slice::from_ref(next)].concat();
+    let goes_on = !begun.is_empty() && (is_begun(&longer) || std::str::from_utf8(&longer).is_ok());
+    goes_on || (head.ends_with(b"\r") && *next == b'\n')
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,3 +33,88 @@ pub fn format(ms: u64) -> String {
         .and_then(|moment| moment.format(&Rfc3339).ok())
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_moment_has_several_spellings() {
+        for text in [
+            "2030-01-31T12:00:00Z",
+            "2030-01-31t12:00:00z",
+            "2030-01-31T12:00:00.000Z",
+            "2030-01-31T12:00:00+00:00",
+            "2030-01-31T12:00:00-00:00",
+            "2030-01-31T14:30:00+02:30",
+            "2030-01-31T12:00:00.0009Z",
+        ] {
+            assert_eq!(parse(text), Ok(1_896_091_200_000), "{text}");
+        }
+        assert_eq!(format(1_896_091_200_000), "2030-01-31T12:00:00Z");
+        assert_eq!(format(1_896_091_200_050), "2030-01-31T12:00:00.05Z");
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_clamped() {
+        assert_eq!(parse("1969-12-31T23:59:59.999Z"), Ok(0));
+        assert_eq!(parse("0000-01-01T00:00:00+23:59"), Ok(0));
+        assert_eq!(parse("9999-12-31T23:59:59.999999999Z"), Ok(LAST_MS));
+        assert_eq!(parse("9999-12-31T23:59:59-23:59"), Ok(LAST_MS));
+        assert_eq!(format(u64::MAX), "9999-12-31T23:59:59.999Z");
+        assert_eq!(format(0), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_no_timestamp_is_refused() {
+        for text in [
+            "",
+            "tomorrow",
+            "1896091200",
+            "2030-01-31",
+            "2030-01-31T12:00:00",
+            "2030-01-31T12:00Z",
+            "2030-1-31T12:00:00Z",
+            "2030-13-31T12:00:00Z",
+            "2030-02-30T12:00:00Z",
+            "2030-01-31T24:00:00Z",
+            "2030-01-31T12:60:00Z",
+            "2030-01-31T12:00:00Z ",
+            " 2030-01-31T12:00:00Z",
+            "2030-01-31_12:00:00Z",
+            "2030-01-31T12:00:00.Z",
+            "+2030-01-31T12:00:00Z",
+            "-2030-01-31T12:00:00Z",
+            "12030-01-31T12:00:00Z",
+            "2030-01-31T12:00:00+0000",
+            "2030-01-31\u{e9}12:00:00Z",
+        ] {
+            assert_eq!(parse(text), Err(NotATime), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged_without_a_panic(text in any::<String>()) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn likely_texts_are_judged_without_a_panic(
+            text in "[0-9]{4}-[0-9]{2}-[0-3][0-9][Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{0,12})?(Z|[+-][0-9]{2}:[0-9]{2})",
+        ) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(ms in 0..=LAST_MS) {
+            prop_assert_eq!(parse(&format(ms)), Ok(ms));
+        }
+
+        #[test]
+        fn any_moment_can_be_written(ms: u64) {
+            prop_assert!(parse(&format(ms)).is_ok());
+        }
+    }
+}

@@ -237,3 +237,6 @@ fn only(method: &str, methods: &[&str]) -> Result<(), Problem> {
     );
     Err(Problem::new(Code::MethodNotAllowed, detail).with_field(headers::ALLOW, allow))
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,13 +19,10 @@ pub(super) fn parse(fields: &Fields<'_>, query: &str) -> Result<Read, Problem> {
             ));
         }
     };
-    let echoed = query.cursor.as_deref();
     Ok(Read {
         offset,
         mode,
-        cursor: echoed
-            .and_then(|value| std::str::from_utf8(value).ok())
-            .and_then(cursor::parse),
+        cursor: query.cursor.as_deref().map_or(Ok(None), echoed)?,
         if_none_match: fields.list(headers::IF_NONE_MATCH),
     })
 }
@@ -47,6 +44,18 @@ fn offset(value: &[u8]) -> Result<Offset, Problem> {
         );
         Problem::new(Code::InvalidOffset, detail)
     })
+}
+
+/// A cursor is opaque to clients, so one that can't be ours is as if it were absent.
+fn echoed(value: &[u8]) -> Result<Option<u64>, Problem> {
+    if value.is_empty() {
+        return Err(fields::invalid(
+            "cursor",
+            value,
+            "leave it out or give it a value",
+        ));
+    }
+    Ok(std::str::from_utf8(value).ok().and_then(cursor::parse))
 }
 
 /// The query parameters that mean something; others are ignored.
@@ -79,13 +88,6 @@ impl Query {
                     "a % must be followed by two hex digits",
                 )
             })?;
-            if decoded.is_empty() {
-                return Err(fields::invalid(
-                    name,
-                    b"",
-                    "leave it out or give it a value",
-                ));
-            }
             if slot.replace(decoded).is_some() {
                 let detail = format!("The query parameter {name} is there more than once.");
                 return Err(Problem::new(Code::BadRequest, detail));
