@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 /// What a variable's value may be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Kind {
     /// A whole number in decimal, within the range.
     Number(RangeInclusive<u64>),
@@ -88,6 +88,17 @@ macro_rules! variables {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Config {
             $($(#[doc = $doc])+ pub $name: $type,)+
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self {
+                    $($name: {
+                        let read: fn(&str) -> $type = $read;
+                        read($default)
+                    },)+
+                }
+            }
         }
 
         impl Config {
@@ -217,7 +228,10 @@ fn is_token(value: &str) -> Result<(), &'static str> {
 
 fn is_origins(value: &str) -> Result<(), &'static str> {
     let origin = |text: &str| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*')
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'*')
     };
     match value == "*" || value.split(',').map(str::trim).all(origin) {
         true => Ok(()),
@@ -280,7 +294,12 @@ mod tests {
     #[test]
     fn every_default_is_one_the_variable_may_have() {
         for variable in VARIABLES {
-            assert_eq!(variable.check(variable.default), Ok(()), "{}", variable.name);
+            assert_eq!(
+                variable.check(variable.default),
+                Ok(()),
+                "{}",
+                variable.name
+            );
         }
         assert!(Config::from_lookup(|_| None).is_ok());
     }
@@ -310,7 +329,11 @@ mod tests {
         assert_eq!(declared, expected);
         for row in VARIABLES {
             let used = format!("{0} = \"{{{{ {0} }}}}\"", row.name);
-            assert!(manifest.contains(&used), "spin.toml does not pass on {}", row.name);
+            assert!(
+                manifest.contains(&used),
+                "spin.toml does not pass on {}",
+                row.name
+            );
         }
     }
 }

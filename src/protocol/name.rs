@@ -98,15 +98,21 @@ impl StreamName {
     /// The one canonical percent-encoded form, for `Location` and `instance`.
     #[must_use]
     pub fn encoded(&self) -> String {
-        let mut encoded = String::with_capacity(self.0.len());
-        for segment in self.0.split('/') {
-            if !encoded.is_empty() {
-                encoded.push('/');
-            }
-            percent::encode_segment(&mut encoded, segment);
-        }
-        encoded
+        encode(&self.0)
     }
+}
+
+/// The canonical percent-encoded form of a name that was parsed once.
+#[must_use]
+pub fn encode(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for segment in name.split('/') {
+        if !encoded.is_empty() {
+            encoded.push('/');
+        }
+        percent::encode_segment(&mut encoded, segment);
+    }
+    encoded
 }
 
 impl std::fmt::Display for StreamName {

@@ -14,7 +14,9 @@ impl ContentType {
     /// Takes a media type as given, or refuses what has no `type/subtype` of RFC 9110 tokens.
     pub fn parse(text: &str) -> Result<Self, NotAContentType> {
         let text = text.trim();
-        let visible = text.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
+        let visible = text
+            .bytes()
+            .all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
         let (kind, subtype) = essence(text).split_once('/').ok_or(NotAContentType)?;
         match visible && is_token(kind) && is_token(subtype) {
             true => Ok(Self(text.to_owned())),
@@ -78,7 +80,17 @@ mod tests {
 
     #[test]
     fn what_is_no_media_type_is_refused() {
-        for text in ["", "text", "/", "a/", "/b", "a b/c", "text/\u{e9}", "a/b\u{7f}", "a/b\r\nx: y"] {
+        for text in [
+            "",
+            "text",
+            "/",
+            "a/",
+            "/b",
+            "a b/c",
+            "text/\u{e9}",
+            "a/b\u{7f}",
+            "a/b\r\nx: y",
+        ] {
             assert_eq!(ContentType::parse(text), Err(NotAContentType), "{text:?}");
         }
     }

@@ -14,7 +14,10 @@ pub struct Position {
 
 impl Position {
     /// The start of every stream, and the tail of an empty one.
-    pub const ZERO: Self = Self { segment: 0, byte: 0 };
+    pub const ZERO: Self = Self {
+        segment: 0,
+        byte: 0,
+    };
 
     /// The place `byte` bytes into `segment`.
     #[must_use]

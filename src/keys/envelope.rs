@@ -1,0 +1,63 @@
+//! What every record that is changed by compare-and-swap begins with: format, state, version.
+
+use super::codec::{Reader, Writer};
+use super::{Corrupt, FORMAT};
+
+/// How far the creation of a record came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is there.
+    Confirmed,
+    /// Its creator has not yet made sure that it is the only one.
+    Unconfirmed,
+    /// Its creator gave up, or was given up; the next gate counts.
+    Void,
+}
+
+/// A record's bytes, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// How far its creation came.
+    pub state: State,
+    /// Raised by every swap, so that no swap leaves the bytes as they were.
+    pub version: u64,
+    /// The record itself; empty when void.
+    pub body: Vec<u8>,
+}
+
+impl Envelope {
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(self.body.len().saturating_add(12));
+        writer.byte(FORMAT);
+        writer.byte(match self.state {
+            State::Confirmed => 0,
+            State::Unconfirmed => 1,
+            State::Void => 2,
+        });
+        writer.varint(self.version);
+        writer.raw(&self.body);
+        writer.finish()
+    }
+
+    /// The record with these bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
+        let mut reader = Reader::new(bytes);
+        if reader.byte()? != FORMAT {
+            return Err(Corrupt);
+        }
+        let state = match reader.byte()? {
+            0 => State::Confirmed,
+            1 => State::Unconfirmed,
+            2 => State::Void,
+            _ => return Err(Corrupt),
+        };
+        let version = reader.varint()?;
+        Ok(Self {
+            state,
+            version,
+            body: reader.rest().to_vec(),
+        })
+    }
+}

@@ -1,0 +1,225 @@
+//! The record of a stream: its head, or its tombstone.
+
+use super::Corrupt;
+use super::codec::{Reader, Writer};
+use crate::stream::{
+    Closed, ContentType, Expiry, Head, Incarnation, Owed, ProducerMark, ProducerState, Ring,
+    Segment, Tombstone,
+};
+
+/// What a stream's key holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A stream.
+    Live(Box<Head>),
+    /// Where one was.
+    Tombstone(Tombstone),
+}
+
+impl Record {
+    /// The stream's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Live(head) => &head.name,
+            Self::Tombstone(tombstone) => &tombstone.name,
+        }
+    }
+
+    /// The version, which the envelope carries.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        match self {
+            Self::Live(head) => head.version,
+            Self::Tombstone(tombstone) => tombstone.version,
+        }
+    }
+
+    /// Its bytes, but for the version.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Live(head) => encode_head(head),
+            Self::Tombstone(tombstone) => encode_tombstone(tombstone),
+        }
+    }
+
+    /// The record with these bytes and this version.
+    pub fn decode(bytes: &[u8], version: u64) -> Result<Self, Corrupt> {
+        let mut reader = Reader::new(bytes);
+        match reader.byte()? {
+            0 => decode_head(reader, version).map(Box::new).map(Self::Live),
+            1 => decode_tombstone(reader, version).map(Self::Tombstone),
+            _ => Err(Corrupt),
+        }
+    }
+}
+
+fn encode_head(head: &Head) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(head.inline.len().saturating_add(2048));
+    writer.byte(0);
+    writer.text(head.name.as_bytes());
+    writer.raw(&head.incarnation.0);
+    writer.varint(head.born);
+    // Versions rise, so each is written as the distance from the one before it.
+    let mut before = head.born;
+    writer.many(head.ring.iter(), |writer, (id, version)| {
+        writer.fixed(id);
+        writer.varint(version.saturating_sub(before));
+        before = version;
+    });
+    writer.text(head.content_type.as_str().as_bytes());
+    writer.varint(head.created_ms);
+    match head.expiry {
+        Expiry::Never => writer.byte(0),
+        Expiry::Ttl { secs } => {
+            writer.byte(1);
+            writer.varint(secs);
+        }
+        Expiry::At { ms } => {
+            writer.byte(2);
+            writer.varint(ms);
+        }
+    }
+    writer.varint(head.touched_ms);
+    writer.option(head.closed, |writer, closed| {
+        writer.option(closed.by, write_mark)
+    });
+    writer.option(head.seq.as_deref(), Writer::text);
+    writer.many(head.producers.iter(), |writer, state| {
+        write_mark(writer, state.last);
+        writer.varint(state.used_ms);
+    });
+    writer.varint(head.bytes);
+    writer.option(head.leaf, |writer, leaf| writer.varint(u64::from(leaf)));
+    writer.varint(head.first);
+    writer.varint(head.recent_first);
+    writer.many(head.recent.iter(), |writer, segment| {
+        write_segment(writer, segment)
+    });
+    writer.raw(&head.inline);
+    writer.finish()
+}
+
+fn decode_head(mut reader: Reader<'_>, version: u64) -> Result<Head, Corrupt> {
+    let name = reader.string()?;
+    let incarnation = Incarnation(reader.array()?);
+    let born = reader.varint()?;
+    let mut before = born;
+    let ring = reader.many(|reader| {
+        let id = reader.fixed()?;
+        before = before.checked_add(reader.varint()?).ok_or(Corrupt)?;
+        Ok((id, before))
+    })?;
+    let content_type = ContentType::parse(&reader.string()?).map_err(|_| Corrupt)?;
+    let created_ms = reader.varint()?;
+    let expiry = match reader.byte()? {
+        0 => Expiry::Never,
+        1 => Expiry::Ttl {
+            secs: reader.varint()?,
+        },
+        2 => Expiry::At {
+            ms: reader.varint()?,
+        },
+        _ => return Err(Corrupt),
+    };
+    Ok(Head {
+        name,
+        incarnation,
+        version,
+        born,
+        ring: Ring::of(ring),
+        content_type,
+        created_ms,
+        expiry,
+        touched_ms: reader.varint()?,
+        closed: reader.option(|reader| {
+            Ok(Closed {
+                by: reader.option(read_mark)?,
+            })
+        })?,
+        seq: reader.option(|reader| reader.text().map(<[u8]>::to_vec))?,
+        producers: reader.many(|reader| {
+            Ok(ProducerState {
+                last: read_mark(reader)?,
+                used_ms: reader.varint()?,
+            })
+        })?,
+        bytes: reader.varint()?,
+        leaf: reader.option(read_leaf)?,
+        first: reader.varint()?,
+        recent_first: reader.varint()?,
+        recent: reader.many(read_segment)?,
+        inline: reader.rest().to_vec(),
+    })
+}
+
+fn encode_tombstone(tombstone: &Tombstone) -> Vec<u8> {
+    let mut writer = Writer::with_capacity(tombstone.name.len().saturating_add(64));
+    writer.byte(1);
+    writer.text(tombstone.name.as_bytes());
+    writer.raw(&tombstone.incarnation.0);
+    writer.varint(tombstone.next_segment);
+    writer.option(tombstone.owes.as_ref(), write_owed);
+    writer.finish()
+}
+
+fn decode_tombstone(mut reader: Reader<'_>, version: u64) -> Result<Tombstone, Corrupt> {
+    let tombstone = Tombstone {
+        name: reader.string()?,
+        incarnation: Incarnation(reader.array()?),
+        version,
+        next_segment: reader.varint()?,
+        owes: reader.option(read_owed)?,
+    };
+    reader.end().map(|()| tombstone)
+}
+
+fn write_mark(writer: &mut Writer, mark: ProducerMark) {
+    writer.raw(&mark.id);
+    writer.varint(mark.epoch);
+    writer.varint(mark.seq);
+}
+
+fn read_mark(reader: &mut Reader<'_>) -> Result<ProducerMark, Corrupt> {
+    Ok(ProducerMark {
+        id: reader.array()?,
+        epoch: reader.varint()?,
+        seq: reader.varint()?,
+    })
+}
+
+pub(super) fn read_leaf(reader: &mut Reader<'_>) -> Result<u32, Corrupt> {
+    u32::try_from(reader.varint()?).map_err(|_| Corrupt)
+}
+
+/// A segment: its id, then its length and, in the lowest bit, whether it ends a message.
+pub(super) fn write_segment(writer: &mut Writer, segment: &Segment) {
+    writer.fixed(segment.id);
+    writer.varint(u64::from(segment.length) << 1 | u64::from(segment.ends_message));
+}
+
+pub(super) fn read_segment(reader: &mut Reader<'_>) -> Result<Segment, Corrupt> {
+    let id = reader.fixed()?;
+    let packed = reader.varint()?;
+    let length = u32::try_from(packed >> 1).map_err(|_| Corrupt)?;
+    Ok(Segment {
+        id,
+        length,
+        ends_message: packed & 1 == 1,
+    })
+}
+
+pub(super) fn write_owed(writer: &mut Writer, owed: &Owed) {
+    writer.varint(owed.first_block);
+    writer.varint(owed.end_block);
+    writer.many(owed.chunks.iter(), |writer, id| writer.fixed(*id));
+}
+
+pub(super) fn read_owed(reader: &mut Reader<'_>) -> Result<Owed, Corrupt> {
+    Ok(Owed {
+        first_block: reader.varint()?,
+        end_block: reader.varint()?,
+        chunks: reader.many(Reader::fixed)?,
+    })
+}

@@ -1,0 +1,208 @@
+//! What is persisted: key names and record bytes.
+//!
+//! | kind | key | value | written |
+//! |---|---|---|---|
+//! | `s` | `s.<hash>.<gate>` | [head or tombstone](head) of a stream | CAS |
+//! | `t` | `t.<shard>.<gate>` | [to-do entries](todo) | CAS |
+//! | `n` | `n.<shard>-<leaf>.<gate>` | [names](registry) | CAS |
+//! | `g` | `g.<kind>.<id>.<gate>` | who may create the record behind that gate | increment only |
+//! | `c` | `c.<incarnation>.<id>` | the bytes of one segment | once |
+//! | `i` | `i.<incarnation>.<block>` | [index block](index) | once, always the same bytes |
+//! | `d` | `d.<incarnation>` | [debt](debt): what a replaced head owned | set |
+//! | `m` | `m.0` | which kind of store this is, see [`MARKERS`] | once |
+//!
+//! Every key begins with the variable `key_namespace` and a dot, if that is not empty. Keys are
+//! `[A-Za-z0-9._-]`, at most 200 bytes. The gate is 0 unless a creator was lost on the way; see
+//! `service::creation`. All values but chunks and gates begin with a format version; an unknown
+//! one is refused.
+
+pub(crate) mod codec;
+pub mod debt;
+mod envelope;
+pub mod head;
+pub mod index;
+pub mod registry;
+pub mod todo;
+
+pub use envelope::{Envelope, State};
+
+use crate::limits::SHARDS;
+use crate::stream::Incarnation;
+use sha2::{Digest, Sha256};
+
+/// The version of every format in this module.
+const FORMAT: u8 = 1;
+
+/// The marker's values where creation is guarded by gates, and where the store's own swap does it:
+/// a database is used in one way only.
+pub const MARKERS: [&[u8]; 2] = [b"1 gates", b"1 swap"];
+
+/// The bytes are not a record of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stored record is damaged or of an unknown version")]
+pub struct Corrupt;
+
+/// First 160 bits of the SHA-256 of a stream's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NameHash([u8; 20]);
+
+impl NameHash {
+    /// The hash of `name`.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let digest = Sha256::digest(name.as_bytes());
+        let mut hash = [0; 20];
+        for (to, from) in hash.iter_mut().zip(digest) {
+            *to = from;
+        }
+        Self(hash)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
+
+    /// The hash with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 20]) -> Self {
+        Self(bytes)
+    }
+
+    /// The shard, of to-do entries and of the name registry, that has the name.
+    #[must_use]
+    pub fn shard(&self) -> u8 {
+        self.0.last().map_or(0, |byte| byte % SHARDS)
+    }
+}
+
+impl std::fmt::Display for NameHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A record that is only ever changed by compare-and-swap, under its first or a later gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    prefix: String,
+    id: String,
+}
+
+impl Slot {
+    /// The record's key behind `gate`.
+    #[must_use]
+    pub fn key(&self, gate: u32) -> String {
+        format!("{}{}.{gate}", self.prefix, self.id)
+    }
+
+    /// The key of `gate`.
+    #[must_use]
+    pub fn gate(&self, gate: u32) -> String {
+        format!("{}g.{}.{gate}", self.prefix, self.id)
+    }
+
+    /// Kind and id, for logs and for telling slots apart.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// The key names of one namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    /// The names with the variable `key_namespace`.
+    #[must_use]
+    pub fn new(namespace: &str) -> Self {
+        let prefix = match namespace {
+            "" => String::new(),
+            namespace => format!("{namespace}."),
+        };
+        Self { prefix }
+    }
+
+    fn slot(&self, id: String) -> Slot {
+        Slot {
+            prefix: self.prefix.clone(),
+            id,
+        }
+    }
+
+    /// A stream's head.
+    #[must_use]
+    pub fn head(&self, hash: &NameHash) -> Slot {
+        self.slot(format!("s.{hash}"))
+    }
+
+    /// A to-do shard.
+    #[must_use]
+    pub fn todo(&self, shard: u8) -> Slot {
+        self.slot(format!("t.{shard}"))
+    }
+
+    /// A leaf of the name registry.
+    #[must_use]
+    pub fn leaf(&self, shard: u8, leaf: u32) -> Slot {
+        self.slot(format!("n.{shard}-{leaf}"))
+    }
+
+    /// A chunk.
+    #[must_use]
+    pub fn chunk(&self, incarnation: Incarnation, id: u64) -> String {
+        format!("{}c.{incarnation}.{id:016x}", self.prefix)
+    }
+
+    /// An index block.
+    #[must_use]
+    pub fn block(&self, incarnation: Incarnation, number: u64) -> String {
+        format!("{}i.{incarnation}.{number}", self.prefix)
+    }
+
+    /// A debt.
+    #[must_use]
+    pub fn debt(&self, incarnation: Incarnation) -> String {
+        format!("{}d.{incarnation}", self.prefix)
+    }
+
+    /// The marker.
+    #[must_use]
+    pub fn marker(&self) -> String {
+        format!("{}m.0", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_short_and_portable() {
+        let keys = Keys::new(&"n".repeat(32));
+        let hash = NameHash::of("a name");
+        let life = Incarnation([0xab; 16]);
+        for key in [
+            keys.head(&hash).key(u32::MAX),
+            keys.head(&hash).gate(u32::MAX),
+            keys.leaf(15, u32::MAX).gate(u32::MAX),
+            keys.todo(15).gate(u32::MAX),
+            keys.chunk(life, u64::MAX),
+            keys.block(life, u64::MAX),
+            keys.debt(life),
+            keys.marker(),
+        ] {
+            assert!(key.len() <= 200, "{key}");
+            assert!(
+                key.bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+            );
+        }
+        assert_eq!(Keys::new("").todo(3).key(0), "t.3.0");
+        assert_eq!(Keys::new("ns").todo(3).gate(1), "ns.g.t.3.1");
+    }
+}

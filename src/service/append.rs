@@ -1,0 +1,349 @@
+//! Appends and closes (sections 5.2, 5.3): one swap of the head for all that wait together.
+//!
+//! After a swap that was not confirmed the head is read again, and its bytes decide (DESIGN
+//! section 3, "Commits"): our commit id is in the ring, so it was applied; the version is still the
+//! one we built on, so the very same bytes are sent again; the version moved on and the ring
+//! reaches back to ours, so it never will be applied and we begin anew; else nobody knows.
+
+use super::attempt::{AppendAttempt, Pending};
+use super::core::{Core, Fault, Place};
+use super::env::{Env, StoreError, SwapError};
+use super::problems;
+use super::reply::Reply;
+use crate::keys::head::Record;
+use crate::keys::{Envelope, Slot, State, index};
+use crate::protocol::{headers, offset};
+use crate::stream::{Append, AppendError, AppendLimits, Appended, Batch, Head, Settled};
+
+/// An append with what its answer needs of the request.
+pub(super) struct Call<'a> {
+    pub(super) append: Append,
+    /// Raw path and query, for problem documents.
+    pub(super) instance: &'a str,
+}
+
+/// What a step of appends came to.
+pub(super) enum Outcome {
+    /// One reply each.
+    Replies(Vec<Reply>),
+    /// To be gone on with after so many milliseconds.
+    Again(u64, AppendAttempt),
+}
+
+/// Swaps sent in one step before the driver is asked to wait.
+const SWAPS: u32 = 3;
+
+/// What is known of a swap that was not confirmed, from the record as it is now.
+enum Fate {
+    Applied,
+    MayLand,
+    Lost,
+    Unknown,
+}
+
+fn fate(pending: &Pending, record: &Record) -> Fate {
+    if record.version() == pending.base {
+        return Fate::MayLand;
+    }
+    match record {
+        Record::Live(head) if head.ring.contains(pending.id) => Fate::Applied,
+        Record::Live(head) if head.ring.reaches(pending.base, head.born) => Fate::Lost,
+        Record::Live(_) | Record::Tombstone(_) => Fate::Unknown,
+    }
+}
+
+/// Appends to the stream `name`, which all `calls` are for.
+pub(super) fn append<E: Env>(
+    core: Core<'_, E>,
+    name: &str,
+    slot: &Slot,
+    calls: &[Call<'_>],
+    attempt: AppendAttempt,
+) -> Outcome {
+    let mut writer = Writer {
+        core,
+        name,
+        slot,
+        calls,
+        attempt,
+    };
+    match writer.run() {
+        Ok(outcome) => outcome,
+        Err(fault) => writer.fail(&fault),
+    }
+}
+
+struct Writer<'a, E> {
+    core: Core<'a, E>,
+    name: &'a str,
+    slot: &'a Slot,
+    calls: &'a [Call<'a>],
+    attempt: AppendAttempt,
+}
+
+impl<E: Env> Writer<'_, E> {
+    fn run(&mut self) -> Result<Outcome, Fault> {
+        let (key, mut cas, mut envelope) = match self.core.find(self.slot)? {
+            Place::Found {
+                gate,
+                cas,
+                envelope,
+            } => (self.slot.key(gate), cas, envelope),
+            Place::Missing { .. } => return Ok(self.refuse(&problems::not_found(self.name))),
+        };
+        for sent in 0..=SWAPS {
+            let record = Record::decode(&envelope.body, envelope.version)
+                .map_err(|_| Fault::Corrupt { key: key.clone() })?;
+            if let Some(pending) = &self.attempt.pending {
+                match fate(pending, &record) {
+                    Fate::Applied => return Ok(Outcome::Replies(pending.replies.clone())),
+                    Fate::MayLand => {}
+                    Fate::Lost => self.drop_pending(),
+                    Fate::Unknown => {
+                        return Err(Fault::Unknown("the stream's head moved too far".to_owned()));
+                    }
+                }
+            }
+            let head = match record {
+                Record::Live(head) if head.name == self.name => head,
+                // Another name with the same hash: there is no room for both.
+                Record::Live(_) | Record::Tombstone(_) => {
+                    return Ok(self.refuse(&problems::not_found(self.name)));
+                }
+            };
+            if sent == SWAPS {
+                break;
+            }
+            let Some(bytes) = self.prepare(*head)? else {
+                return Ok(Outcome::Replies(self.take_replies()));
+            };
+            cas = match self.core.env.swap(cas, &bytes) {
+                Ok(()) => return Ok(Outcome::Replies(self.take_replies())),
+                Err(SwapError::Store(StoreError::Full(why))) => return Err(self.full(why)),
+                Err(SwapError::Failed(cas)) => cas,
+                Err(SwapError::Store(_)) => self.core.env.cas(&key)?,
+            };
+            envelope = match self.core.env.current(&cas)? {
+                Some(bytes) => Core::<E>::open(&key, &bytes)?,
+                None => return Err(Fault::Unknown("the stream's head is gone".to_owned())),
+            };
+        }
+        self.again()
+    }
+
+    /// Applies the appends to `head` and stores what the new head names. Returns its bytes, or
+    /// nothing if there is nothing to commit; the replies are in the attempt.
+    fn prepare(&mut self, head: Head) -> Result<Option<Vec<u8>>, Fault> {
+        let config = self.core.config;
+        let resend = self.attempt.pending.take();
+        let now = match &resend {
+            Some(pending) => pending.now_ms,
+            None => head.now_ms(self.core.env.now_ms()),
+        };
+        if head.is_expired(now) {
+            self.attempt.pending =
+                Some(Pending::unsent(self.calls.iter().map(|call| {
+                    Reply::problem(&problems::expired(), call.instance)
+                })));
+            return Ok(None);
+        }
+        let limits = AppendLimits {
+            stream_bytes: config.max_stream_bytes,
+            producers: config.max_producers,
+            producer_idle_ms: config.producer_idle_secs.saturating_mul(1000),
+        };
+        let (base, incarnation) = (head.version, head.incarnation);
+        let mut batch = Batch::new(head);
+        let results: Vec<Result<Appended, AppendError>> = self
+            .calls
+            .iter()
+            .map(|call| batch.append(&call.append, &limits, now))
+            .collect();
+        if !batch.changed() {
+            let settled = batch.unchanged();
+            self.attempt.pending = Some(Pending::unsent(self.replies(&settled, &results)));
+            return Ok(None);
+        }
+        let (id, budget) = match &resend {
+            Some(pending) => (pending.id, pending.budget),
+            None => (self.core.env.random(), config.inline_tail_bytes),
+        };
+        let mut known = resend.iter().flat_map(|pending| pending.chunks.clone());
+        let settled = batch.settle(id, budget, || {
+            known.next().unwrap_or_else(|| self.core.env.random())
+        });
+        let replies = self.replies(&settled, &results).collect();
+        let chunks: Vec<u64> = settled.chunks.iter().map(|chunk| chunk.id).collect();
+        let resent = resend.is_some();
+        let pending = Pending {
+            id,
+            base,
+            incarnation,
+            now_ms: now,
+            budget,
+            chunks,
+            replies,
+            resent,
+        };
+        let stored = match resend {
+            // They were there before the first swap was sent.
+            Some(_) => Ok(()),
+            None => self.core.store(&settled),
+        };
+        if let Err(fault) = stored {
+            self.core.delete_chunks(incarnation, &pending.chunks);
+            return Err(fault);
+        }
+        self.attempt.pending = Some(pending);
+        let record = Record::Live(Box::new(settled.head));
+        let version = record.version();
+        let envelope = Envelope {
+            state: State::Confirmed,
+            version,
+            body: record.encode(),
+        };
+        Ok(Some(envelope.encode()))
+    }
+
+    fn replies<'b>(
+        &'b self,
+        settled: &'b Settled,
+        results: &'b [Result<Appended, AppendError>],
+    ) -> impl Iterator<Item = Reply> + 'b {
+        self.calls
+            .iter()
+            .zip(results)
+            .map(|(call, result)| match result {
+                Ok(appended) => reply(settled, appended, call.append.payload.is_some()),
+                Err(error) => {
+                    let tail = match error {
+                        AppendError::Closed { tail } => offset::format(settled.position(*tail)),
+                        _ => String::new(),
+                    };
+                    Reply::problem(&problems::append(error, &tail), call.instance)
+                }
+            })
+    }
+
+    fn take_replies(&mut self) -> Vec<Reply> {
+        self.attempt
+            .pending
+            .take()
+            .map(|pending| pending.replies)
+            .unwrap_or_default()
+    }
+
+    fn refuse(&self, problem: &crate::protocol::problem::Problem) -> Outcome {
+        match self.attempt.pending {
+            // The stream it was sent to is gone, and with it the ring that would tell.
+            Some(_) => self.all(&Fault::Unknown("the stream is gone".to_owned())),
+            None => Outcome::Replies(
+                self.calls
+                    .iter()
+                    .map(|call| Reply::problem(problem, call.instance))
+                    .collect(),
+            ),
+        }
+    }
+
+    fn all(&self, fault: &Fault) -> Outcome {
+        Outcome::Replies(
+            self.calls
+                .iter()
+                .map(|call| self.core.fault(fault, call.instance))
+                .collect(),
+        )
+    }
+
+    /// The pending swap can never be applied: its chunks are garbage.
+    fn drop_pending(&mut self) {
+        if let Some(pending) = self.attempt.pending.take() {
+            self.core
+                .delete_chunks(pending.incarnation, &pending.chunks);
+        }
+    }
+
+    /// The store has no room for the head. That swap was not applied, but an earlier one of the
+    /// same bytes may be.
+    fn full(&mut self, why: String) -> Fault {
+        if self
+            .attempt
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.resent)
+        {
+            return Fault::Unknown(why);
+        }
+        self.drop_pending();
+        StoreError::Full(why).into()
+    }
+
+    /// The store failed. A swap that was sent may be applied, so the attempt goes on.
+    fn fail(&mut self, fault: &Fault) -> Outcome {
+        match (&self.attempt.pending, fault) {
+            (Some(_), Fault::Store(StoreError::Unavailable(_))) => {
+                self.again().unwrap_or_else(|fault| self.all(&fault))
+            }
+            _ => self.all(fault),
+        }
+    }
+
+    /// Leaves the rest to a later step, or gives up.
+    fn again(&mut self) -> Result<Outcome, Fault> {
+        let wait = self.core.pause_ms(self.attempt.tries);
+        if self.core.env.now_ms().saturating_add(wait) > self.attempt.deadline_ms {
+            return Err(match self.attempt.pending {
+                Some(_) => Fault::Unknown("the deadline ended with a swap under way".to_owned()),
+                None => Fault::Deadline("other writers were faster"),
+            });
+        }
+        let mut attempt = std::mem::take(&mut self.attempt);
+        attempt.tries = attempt.tries.saturating_add(1);
+        Ok(Outcome::Again(wait, attempt))
+    }
+}
+
+/// The reply to an append that was accepted.
+fn reply(settled: &Settled, appended: &Appended, has_body: bool) -> Reply {
+    let status = match appended.producer {
+        Some(_) if appended.fresh && has_body => 200,
+        _ => 204,
+    };
+    let tail = offset::format(settled.position(appended.tail));
+    let mut reply = Reply::write(status)
+        .with(headers::STREAM_NEXT_OFFSET, tail)
+        .closed(appended.closed);
+    if let Some((epoch, seq)) = appended.producer {
+        reply = reply
+            .with(headers::PRODUCER_EPOCH, epoch.to_string())
+            .with(headers::PRODUCER_SEQ, seq.to_string());
+    }
+    reply
+}
+
+impl<E: Env> Core<'_, E> {
+    /// Stores the blocks and chunks that a head needs before it is swapped in.
+    pub(super) fn store(&self, settled: &Settled) -> Result<(), Fault> {
+        let incarnation = settled.head.incarnation;
+        for block in &settled.blocks {
+            self.env.set(
+                &self.keys.block(incarnation, block.number),
+                &index::encode(block),
+            )?;
+        }
+        for chunk in &settled.chunks {
+            self.env
+                .set(&self.keys.chunk(incarnation, chunk.id), &chunk.bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Removes chunks that no head names. What can't be removed now is left for the offline check.
+    pub(super) fn delete_chunks(&self, incarnation: crate::stream::Incarnation, chunks: &[u64]) {
+        for id in chunks {
+            if self.env.delete(&self.keys.chunk(incarnation, *id)).is_err() {
+                return;
+            }
+        }
+    }
+}

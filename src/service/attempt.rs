@@ -1,0 +1,283 @@
+//! What a write needs to go on where an earlier step left it. Opaque to drivers, which keep it
+//! with the requests.
+
+use super::creation::Creation;
+use super::reply::Reply;
+use super::update::SharedCreation;
+use crate::keys::Corrupt;
+use crate::keys::codec::{Reader, Writer};
+use crate::limits::Config;
+use crate::stream::Incarnation;
+
+/// An attempt of one of the writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Attempt {
+    Append(AppendAttempt),
+    Create(CreateAttempt),
+    Delete(DeleteAttempt),
+}
+
+/// Appends that are committed together.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct AppendAttempt {
+    /// When to give up, milliseconds since 1970.
+    pub(super) deadline_ms: u64,
+    /// Steps that ended with a wait.
+    pub(super) tries: u32,
+    /// The swap that may have been applied.
+    pub(super) pending: Option<Pending>,
+}
+
+/// A swap whose outcome is not known, with all that makes the same bytes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pending {
+    /// The commit's id.
+    pub(super) id: u64,
+    /// The version it was built on.
+    pub(super) base: u64,
+    pub(super) incarnation: Incarnation,
+    pub(super) now_ms: u64,
+    pub(super) budget: usize,
+    /// Its chunks, which are stored.
+    pub(super) chunks: Vec<u64>,
+    /// The replies if it is applied.
+    pub(super) replies: Vec<Reply>,
+    /// Whether it was sent more than once.
+    pub(super) resent: bool,
+}
+
+impl Pending {
+    /// Replies that need no swap.
+    pub(super) fn unsent(replies: impl Iterator<Item = Reply>) -> Self {
+        Self {
+            id: 0,
+            base: 0,
+            incarnation: Incarnation([0; 16]),
+            now_ms: 0,
+            budget: 0,
+            chunks: Vec::new(),
+            replies: replies.collect(),
+            resent: false,
+        }
+    }
+}
+
+/// A creation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CreateAttempt {
+    pub(super) deadline_ms: u64,
+    pub(super) tries: u32,
+    /// The new life.
+    pub(super) incarnation: Incarnation,
+    pub(super) now_ms: u64,
+    pub(super) budget: usize,
+    /// Ids of its chunks, drawn so far.
+    pub(super) chunks: Vec<u64>,
+    /// Whether they are stored.
+    pub(super) stored: bool,
+    /// The registry leaf that has the name.
+    pub(super) leaf: Option<u32>,
+    /// The version of the tombstone that a swap, which may have been applied, was to replace.
+    pub(super) sent: Option<u64>,
+    pub(super) creation: Creation,
+    pub(super) shared: SharedCreation,
+}
+
+/// A deletion.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct DeleteAttempt {
+    pub(super) deadline_ms: u64,
+    pub(super) tries: u32,
+    /// The life that a swap was sent to end.
+    pub(super) sent: Option<Incarnation>,
+    pub(super) shared: SharedCreation,
+}
+
+impl Attempt {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        match self {
+            Self::Append(attempt) => {
+                writer.byte(0);
+                writer.varint(attempt.deadline_ms);
+                writer.varint(u64::from(attempt.tries));
+                writer.option(attempt.pending.as_ref(), write_pending);
+            }
+            Self::Create(attempt) => {
+                writer.byte(1);
+                writer.varint(attempt.deadline_ms);
+                writer.varint(u64::from(attempt.tries));
+                writer.raw(&attempt.incarnation.0);
+                writer.varint(attempt.now_ms);
+                writer.count(attempt.budget);
+                writer.many(attempt.chunks.iter(), |writer, id| writer.fixed(*id));
+                writer.byte(u8::from(attempt.stored));
+                writer.option(attempt.leaf, |writer, leaf| writer.varint(u64::from(leaf)));
+                writer.option(attempt.sent, Writer::varint);
+                write_creation(&mut writer, &attempt.creation);
+                write_shared(&mut writer, &attempt.shared);
+            }
+            Self::Delete(attempt) => {
+                writer.byte(2);
+                writer.varint(attempt.deadline_ms);
+                writer.varint(u64::from(attempt.tries));
+                writer.option(attempt.sent, |writer, life| writer.raw(&life.0));
+                write_shared(&mut writer, &attempt.shared);
+            }
+        }
+        writer.finish()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
+        let mut reader = Reader::new(bytes);
+        let kind = reader.byte()?;
+        let deadline_ms = reader.varint()?;
+        let tries = small(reader.varint()?)?;
+        let attempt = match kind {
+            0 => Self::Append(AppendAttempt {
+                deadline_ms,
+                tries,
+                pending: reader.option(read_pending)?,
+            }),
+            1 => Self::Create(CreateAttempt {
+                deadline_ms,
+                tries,
+                incarnation: Incarnation(reader.array()?),
+                now_ms: reader.varint()?,
+                budget: size(reader.varint()?)?,
+                chunks: reader.many(Reader::fixed)?,
+                stored: flag(&mut reader)?,
+                leaf: reader.option(|reader| small(reader.varint()?))?,
+                sent: reader.option(Reader::varint)?,
+                creation: read_creation(&mut reader)?,
+                shared: read_shared(&mut reader)?,
+            }),
+            2 => Self::Delete(DeleteAttempt {
+                deadline_ms,
+                tries,
+                sent: reader.option(|reader| reader.array().map(Incarnation))?,
+                shared: read_shared(&mut reader)?,
+            }),
+            _ => return Err(Corrupt),
+        };
+        reader.end().map(|()| attempt)
+    }
+}
+
+impl AppendAttempt {
+    pub(super) fn new(config: &Config, now_ms: u64) -> Self {
+        Self {
+            deadline_ms: deadline(config, now_ms),
+            ..Self::default()
+        }
+    }
+}
+
+impl CreateAttempt {
+    pub(super) fn new(config: &Config, now_ms: u64, random: impl Fn() -> u64) -> Self {
+        let mut incarnation = [0; 16];
+        let bytes = random()
+            .to_be_bytes()
+            .into_iter()
+            .chain(random().to_be_bytes());
+        for (to, from) in incarnation.iter_mut().zip(bytes) {
+            *to = from;
+        }
+        Self {
+            deadline_ms: deadline(config, now_ms),
+            tries: 0,
+            incarnation: Incarnation(incarnation),
+            now_ms,
+            budget: config.inline_tail_bytes,
+            chunks: Vec::new(),
+            stored: false,
+            leaf: None,
+            sent: None,
+            creation: Creation::default(),
+            shared: SharedCreation::default(),
+        }
+    }
+}
+
+impl DeleteAttempt {
+    pub(super) fn new(config: &Config, now_ms: u64) -> Self {
+        Self {
+            deadline_ms: deadline(config, now_ms),
+            ..Self::default()
+        }
+    }
+}
+
+const fn deadline(config: &Config, now_ms: u64) -> u64 {
+    now_ms.saturating_add(config.commit_deadline_ms)
+}
+
+fn small(value: u64) -> Result<u32, Corrupt> {
+    u32::try_from(value).map_err(|_| Corrupt)
+}
+
+fn size(value: u64) -> Result<usize, Corrupt> {
+    usize::try_from(value).map_err(|_| Corrupt)
+}
+
+fn flag(reader: &mut Reader<'_>) -> Result<bool, Corrupt> {
+    match reader.byte()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Corrupt),
+    }
+}
+
+fn write_pending(writer: &mut Writer, pending: &Pending) {
+    writer.fixed(pending.id);
+    writer.varint(pending.base);
+    writer.raw(&pending.incarnation.0);
+    writer.varint(pending.now_ms);
+    writer.count(pending.budget);
+    writer.many(pending.chunks.iter(), |writer, id| writer.fixed(*id));
+    writer.many(pending.replies.iter(), |writer, reply| reply.encode(writer));
+    writer.byte(u8::from(pending.resent));
+}
+
+fn read_pending(reader: &mut Reader<'_>) -> Result<Pending, Corrupt> {
+    Ok(Pending {
+        id: reader.fixed()?,
+        base: reader.varint()?,
+        incarnation: Incarnation(reader.array()?),
+        now_ms: reader.varint()?,
+        budget: size(reader.varint()?)?,
+        chunks: reader.many(Reader::fixed)?,
+        replies: reader.many(Reply::decode)?,
+        resent: flag(reader)?,
+    })
+}
+
+fn write_creation(writer: &mut Writer, creation: &Creation) {
+    writer.varint(u64::from(creation.gate));
+    writer.byte(u8::from(creation.owner));
+    writer.byte(u8::from(creation.sent));
+    writer.byte(u8::from(creation.confirming));
+    writer.varint(creation.waited_ms);
+}
+
+fn read_creation(reader: &mut Reader<'_>) -> Result<Creation, Corrupt> {
+    Ok(Creation {
+        gate: small(reader.varint()?)?,
+        owner: flag(reader)?,
+        sent: flag(reader)?,
+        confirming: flag(reader)?,
+        waited_ms: reader.varint()?,
+    })
+}
+
+fn write_shared(writer: &mut Writer, shared: &SharedCreation) {
+    writer.text(shared.id.as_bytes());
+    write_creation(writer, &shared.creation);
+}
+
+fn read_shared(reader: &mut Reader<'_>) -> Result<SharedCreation, Corrupt> {
+    Ok(SharedCreation {
+        id: reader.string()?,
+        creation: read_creation(reader)?,
+    })
+}

@@ -1,0 +1,139 @@
+//! What every operation of the service is handed.
+
+use super::env::{Env, StoreError};
+use crate::keys::{Corrupt, Envelope, Keys, Slot, State};
+use crate::limits::Config;
+
+/// The world, the variables and the key names.
+pub(super) struct Core<'a, E> {
+    pub(super) env: &'a E,
+    pub(super) config: &'a Config,
+    pub(super) keys: &'a Keys,
+}
+
+impl<E> Clone for Core<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Core<'_, E> {}
+
+/// Why a step could not be done. None of them says anything of the request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    /// The store failed, and nothing of the request was applied.
+    #[error("store: {0}")]
+    Store(#[from] StoreError),
+    /// Nobody knows whether the request was applied.
+    #[error("outcome unknown: {0}")]
+    Unknown(String),
+    /// It could not be done before the deadline, and nothing of it was applied.
+    #[error("gave up: {0}")]
+    Deadline(&'static str),
+    /// What is stored can't be read.
+    #[error("{key}: a stored record is damaged or of an unknown version")]
+    Corrupt {
+        /// Where.
+        key: String,
+    },
+    /// Something that a committed record names can't be found now.
+    #[error("{key} is named by its stream, but the store has not returned it")]
+    Missing {
+        /// What.
+        key: String,
+    },
+}
+
+/// Where the record of a slot is, or where it would be created.
+pub(super) enum Place<Cas> {
+    /// It is there. A swap of `cas` is conditioned on what `envelope` was read from.
+    Found {
+        gate: u32,
+        cas: Cas,
+        envelope: Envelope,
+    },
+    /// It is not there; `state` is that of the last gate's record, if one was begun.
+    Missing { gate: u32, state: Option<State> },
+}
+
+/// More gates than failed creations of one record can be expected to leave.
+const MOST_GATES: u32 = 1000;
+
+impl<E: Env> Core<'_, E> {
+    /// Decodes the envelope at `key`.
+    pub(super) fn open(key: &str, bytes: &[u8]) -> Result<Envelope, Fault> {
+        Envelope::decode(bytes).map_err(|Corrupt| Fault::Corrupt {
+            key: key.to_owned(),
+        })
+    }
+
+    /// Reads the record of `slot`: confirmed, and behind the first gate that has one.
+    pub(super) fn read(&self, slot: &Slot) -> Result<Option<(u32, Envelope)>, Fault> {
+        for gate in 0..MOST_GATES {
+            let key = slot.key(gate);
+            if let Some(bytes) = self.env.get(&key)? {
+                let envelope = Self::open(&key, &bytes)?;
+                if envelope.state == State::Confirmed {
+                    return Ok(Some((gate, envelope)));
+                }
+            }
+            if !self.has_gate(slot, gate.saturating_add(1))? {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Finds the record of `slot` to swap it.
+    pub(super) fn find(&self, slot: &Slot) -> Result<Place<E::Cas>, Fault> {
+        for gate in 0..MOST_GATES {
+            let key = slot.key(gate);
+            let cas = self.env.cas(&key)?;
+            let state = match self.env.current(&cas)? {
+                None => None,
+                Some(bytes) => {
+                    let envelope = Self::open(&key, &bytes)?;
+                    if envelope.state == State::Confirmed {
+                        return Ok(Place::Found {
+                            gate,
+                            cas,
+                            envelope,
+                        });
+                    }
+                    Some(envelope.state)
+                }
+            };
+            drop(cas);
+            if !self.has_gate(slot, gate.saturating_add(1))? {
+                return Ok(Place::Missing { gate, state });
+            }
+        }
+        Err(Fault::Deadline("the record has too many gates"))
+    }
+
+    /// Whether there may be anything behind `gate`. A gate that holds 0 exists and means nothing,
+    /// so this only bounds the search.
+    fn has_gate(&self, slot: &Slot, gate: u32) -> Result<bool, Fault> {
+        match self.config.kv_guarded_create {
+            true => Ok(false),
+            false => Ok(self.env.exists(&slot.gate(gate))?),
+        }
+    }
+
+    /// A random number from 0 to `most`.
+    pub(super) fn jitter(&self, most: u64) -> u64 {
+        self.env
+            .random()
+            .checked_rem(most.saturating_add(1))
+            .unwrap_or_default()
+    }
+
+    /// The pause before try number `tries`, in milliseconds: doubling from 4 to 256, half of it
+    /// random, so that writers that collided once do not again.
+    pub(super) fn pause_ms(&self, tries: u32) -> u64 {
+        let whole = 4_u64.checked_shl(tries.min(6)).unwrap_or(256);
+        let half = whole / 2;
+        half.saturating_add(self.jitter(half))
+    }
+}

@@ -1,0 +1,355 @@
+//! Creation of streams (section 5.1).
+
+use super::attempt::CreateAttempt;
+use super::core::{Core, Fault, Place};
+use super::creation::{Creator, Step};
+use super::delete::Ended;
+use super::env::{Env, StoreError, SwapError};
+use super::problems;
+use super::reply::Reply;
+use super::update::Updated;
+use crate::keys::head::Record;
+use crate::keys::registry::Entry;
+use crate::keys::{Envelope, NameHash, Slot, State};
+use crate::limits::CREATION_PATIENCE_MS;
+use crate::protocol::{headers, offset};
+use crate::stream::{Birth, Create, Head, Payload, Settled, Tombstone, create, matches};
+
+/// A creation with what its answer needs of the request.
+pub(super) struct Call<'a> {
+    pub(super) name: &'a str,
+    pub(super) create: Create,
+    pub(super) payload: Payload,
+    /// The stream's absolute URL.
+    pub(super) location: String,
+    /// Raw path and query, for problem documents.
+    pub(super) instance: &'a str,
+}
+
+/// What a step of a creation came to.
+pub(super) enum Outcome {
+    Reply(Reply),
+    Again(u64, Box<CreateAttempt>),
+}
+
+/// Looks at the head in one step.
+const LOOKS: usize = 6;
+
+/// Creates the stream of `call`, or finds that it is there.
+pub(super) fn put<E: Env>(
+    core: Core<'_, E>,
+    slot: &Slot,
+    call: &Call<'_>,
+    attempt: CreateAttempt,
+) -> Outcome {
+    let hash = NameHash::of(call.name);
+    let mut putter = Putter {
+        core,
+        slot,
+        call,
+        hash,
+        attempt: Box::new(attempt),
+    };
+    let outcome = match putter.step() {
+        Ok(Done::Reply(reply)) => Outcome::Reply(reply),
+        Ok(Done::Wait(ms)) => putter.again(ms),
+        Err(Fault::Store(StoreError::Unavailable(_))) if putter.unsure() => {
+            let wait = core.pause_ms(putter.attempt.tries);
+            putter.again(wait)
+        }
+        Err(Fault::Store(StoreError::Full(why))) if putter.unsure() => {
+            Outcome::Reply(core.fault(&Fault::Unknown(why), call.instance))
+        }
+        Err(fault) => Outcome::Reply(core.fault(&fault, call.instance)),
+    };
+    if matches!(outcome, Outcome::Reply(_)) {
+        // A creation passes by: what was begun and left is gone on with.
+        let _ = core.work_todo(hash.shard());
+    }
+    outcome
+}
+
+enum Done {
+    Reply(Reply),
+    Wait(u64),
+}
+
+struct Putter<'a, E> {
+    core: Core<'a, E>,
+    slot: &'a Slot,
+    call: &'a Call<'a>,
+    hash: NameHash,
+    attempt: Box<CreateAttempt>,
+}
+
+impl<E: Env> Putter<'_, E> {
+    fn step(&mut self) -> Result<Done, Fault> {
+        for _ in 0..LOOKS {
+            let place = self.core.find(self.slot)?;
+            let done = match place {
+                Place::Missing { gate, .. } => self.create(gate)?,
+                Place::Found {
+                    gate,
+                    cas,
+                    envelope,
+                } => {
+                    let record =
+                        Record::decode(&envelope.body, envelope.version).map_err(|_| {
+                            Fault::Corrupt {
+                                key: self.slot.key(gate),
+                            }
+                        })?;
+                    match record {
+                        Record::Live(head) => self.meet(cas, &head)?,
+                        Record::Tombstone(tombstone) => self.replace(cas, &tombstone)?,
+                    }
+                }
+            };
+            if let Some(done) = done {
+                return Ok(done);
+            }
+        }
+        Ok(Done::Wait(self.core.pause_ms(self.attempt.tries)))
+    }
+
+    /// There is a stream.
+    fn meet(&mut self, cas: E::Cas, head: &Head) -> Result<Option<Done>, Fault> {
+        if head.incarnation == self.attempt.incarnation {
+            return Ok(Some(Done::Reply(self.created(head))));
+        }
+        let now = head.now_ms(self.core.env.now_ms());
+        if head.name == self.call.name && head.is_expired(now) {
+            let hash = self.hash;
+            let ended = self
+                .core
+                .end_life(&hash, cas, head, now, &mut self.attempt.shared)?;
+            return match ended {
+                Ended::Done | Ended::Look => Ok(None),
+                Ended::Wait(ms) => Ok(Some(Done::Wait(ms))),
+            };
+        }
+        self.withdraw();
+        let reply = match head.name == self.call.name && matches(head, &self.call.create) {
+            true => {
+                described(Reply::write(200), head).with(headers::LOCATION, &*self.call.location)
+            }
+            false => {
+                let problem = problems::already_exists()
+                    .with_field(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()));
+                Reply::problem(&problem, self.call.instance).closed(head.closed.is_some())
+            }
+        };
+        Ok(Some(Done::Reply(reply)))
+    }
+
+    /// There is nothing behind `gate`, nor before.
+    fn create(&mut self, gate: u32) -> Result<Option<Done>, Fault> {
+        if self.attempt.creation.gate < gate {
+            self.attempt.creation = super::creation::Creation {
+                gate,
+                ..Default::default()
+            };
+        }
+        if let Some(wait) = self.enter(None)? {
+            return Ok(Some(wait));
+        }
+        let settled = self.settle(None);
+        self.store(&settled)?;
+        let record = Record::Live(Box::new(settled.head));
+        let incarnation = self.attempt.incarnation;
+        let is_ours = |envelope: &Envelope| match Record::decode(&envelope.body, envelope.version) {
+            Ok(Record::Live(head)) => head.incarnation == incarnation,
+            Ok(Record::Tombstone(tombstone)) => tombstone.incarnation == incarnation,
+            Err(_) => false,
+        };
+        let creator = Creator {
+            core: self.core,
+            slot: self.slot,
+            version: record.version(),
+            body: &record.encode(),
+            is_ours: &is_ours,
+        };
+        match creator.step(&mut self.attempt.creation)? {
+            Step::Created => match record {
+                Record::Live(head) => Ok(Some(Done::Reply(self.created(&head)))),
+                Record::Tombstone(_) => Ok(None),
+            },
+            Step::Taken => Ok(None),
+            Step::Wait(ms) => Ok(Some(Done::Wait(ms))),
+        }
+    }
+
+    /// There was a stream.
+    fn replace(&mut self, cas: E::Cas, tombstone: &Tombstone) -> Result<Option<Done>, Fault> {
+        if tombstone.incarnation == self.attempt.incarnation {
+            // Created, and deleted by somebody before this step looked.
+            let settled = self.settle(None);
+            return Ok(Some(Done::Reply(self.created(&settled.head))));
+        }
+        if self
+            .attempt
+            .sent
+            .is_some_and(|base| base != tombstone.version)
+        {
+            return Err(Fault::Unknown(
+                "the name was created and deleted again".to_owned(),
+            ));
+        }
+        if tombstone.name != self.call.name {
+            return Ok(Some(Done::Reply(Reply::problem(
+                &problems::already_exists(),
+                self.call.instance,
+            ))));
+        }
+        if let Some(owed) = &tombstone.owes {
+            let moved = self.core.move_debt(
+                &self.hash,
+                tombstone.incarnation,
+                owed,
+                &mut self.attempt.shared,
+            )?;
+            if let Updated::Wait(ms) = moved {
+                return Ok(Some(Done::Wait(ms)));
+            }
+        }
+        if let Some(wait) = self.enter(Some(tombstone))? {
+            return Ok(Some(wait));
+        }
+        let settled = self.settle(Some(tombstone));
+        self.store(&settled)?;
+        let head = settled.head.clone();
+        let record = Record::Live(Box::new(settled.head));
+        let version = record.version();
+        let bytes = Envelope {
+            state: State::Confirmed,
+            version,
+            body: record.encode(),
+        }
+        .encode();
+        match self.core.env.swap(cas, &bytes) {
+            Ok(()) => Ok(Some(Done::Reply(self.created(&head)))),
+            Err(SwapError::Store(StoreError::Full(why))) => Err(StoreError::Full(why).into()),
+            Err(SwapError::Failed(_) | SwapError::Store(_)) => {
+                self.attempt.sent = Some(tombstone.version);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Enters the name into the registry, once.
+    fn enter(&mut self, after: Option<&Tombstone>) -> Result<Option<Done>, Fault> {
+        if !self.core.config.registry || self.attempt.leaf.is_some() {
+            return Ok(None);
+        }
+        let head = self.settle(after).head;
+        let entry = Entry {
+            name: self.call.name.to_owned(),
+            incarnation: self.attempt.incarnation,
+            since_ms: self.attempt.now_ms,
+            due_ms: head.expires_ms(),
+        };
+        match self
+            .core
+            .enter_name(&self.hash, &entry, &mut self.attempt.shared)?
+        {
+            Updated::Done(leaf) => {
+                self.attempt.leaf = Some(leaf);
+                Ok(None)
+            }
+            Updated::Wait(ms) => Ok(Some(Done::Wait(ms))),
+        }
+    }
+
+    /// The head this attempt creates; always the same for the same tombstone.
+    fn settle(&mut self, after: Option<&Tombstone>) -> Settled {
+        let birth = Birth {
+            incarnation: self.attempt.incarnation,
+            leaf: self.attempt.leaf,
+            now_ms: self.attempt.now_ms,
+        };
+        let mut known = self.attempt.chunks.clone().into_iter();
+        let mut drawn = Vec::new();
+        let payload = self.call.payload.clone();
+        let budget = self.attempt.budget;
+        let core = self.core;
+        let settled = create(
+            self.call.name,
+            &self.call.create,
+            payload,
+            birth,
+            after,
+            budget,
+            || {
+                let id = known.next().unwrap_or_else(|| core.env.random());
+                drawn.push(id);
+                id
+            },
+        );
+        self.attempt.chunks = drawn;
+        settled
+    }
+
+    /// Stores the chunks, once.
+    fn store(&mut self, settled: &Settled) -> Result<(), Fault> {
+        if !self.attempt.stored {
+            self.core.store(settled)?;
+            self.attempt.stored = true;
+        }
+        Ok(())
+    }
+
+    fn created(&self, head: &Head) -> Reply {
+        described(Reply::write(201), head).with(headers::LOCATION, &*self.call.location)
+    }
+
+    /// Takes back what was stored for a life that will not begin.
+    fn withdraw(&mut self) {
+        if self.attempt.stored {
+            self.core
+                .delete_chunks(self.attempt.incarnation, &self.attempt.chunks);
+            self.attempt.stored = false;
+        }
+        if let Some(leaf) = self.attempt.leaf.take() {
+            let life = self.attempt.incarnation;
+            // What stays is found by the walk through the registry.
+            let _ = self
+                .core
+                .remove_name(&self.hash, leaf, life, &mut self.attempt.shared);
+        }
+    }
+
+    /// Whether a write that makes the stream visible may be under way.
+    fn unsure(&self) -> bool {
+        self.attempt.sent.is_some() || self.attempt.creation.confirming
+    }
+
+    /// Leaves the rest to a later step, or gives up. Waiting for another creator has a patience of
+    /// its own, which the deadline does not cut short.
+    fn again(self, wait_ms: u64) -> Outcome {
+        let mut attempt = self.attempt;
+        attempt.tries = attempt.tries.saturating_add(1);
+        let patience = CREATION_PATIENCE_MS.saturating_mul(2);
+        let extra = if attempt.creation.waited_ms > 0 || attempt.shared.creation.waited_ms > 0 {
+            patience
+        } else {
+            0
+        };
+        let now = self.core.env.now_ms().saturating_add(wait_ms);
+        if now <= attempt.deadline_ms.saturating_add(extra) {
+            return Outcome::Again(wait_ms, attempt);
+        }
+        let fault = match attempt.sent.is_some() || attempt.creation.confirming {
+            true => Fault::Unknown("the deadline ended with a creation under way".to_owned()),
+            false => Fault::Deadline("the name is being created by another"),
+        };
+        Outcome::Reply(self.core.fault(&fault, self.call.instance))
+    }
+}
+
+/// Adds what a creation's answer says of the stream.
+fn described(reply: Reply, head: &Head) -> Reply {
+    reply
+        .with(headers::CONTENT_TYPE, head.content_type.as_str())
+        .with(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()))
+        .closed(head.closed.is_some())
+}

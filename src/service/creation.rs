@@ -1,0 +1,275 @@
+//! Creating a record exactly once, also where a swap of an absent key overwrites.
+//!
+//! Where the store guards creation (`kv_guarded_create`) it is one swap. Elsewhere a counter, the
+//! gate, elects the creator: whoever raises it from 0 is the only one that may ever write the
+//! record behind it from nothing, and does so at most once. It writes the record *unconfirmed*,
+//! asks whether somebody opened the next gate meanwhile, and confirms it only if not. Whoever finds
+//! a creator missing for long opens the next gate first and voids what is unconfirmed behind the
+//! lower ones. Confirming and voiding are swaps of a present key, so one of them wins, and no clock
+//! decides. An unconfirmed or void record is as good as none.
+
+use super::core::{Core, Fault};
+use super::env::{Env, StoreError, SwapError};
+use crate::keys::{Envelope, Slot, State};
+use crate::limits::CREATION_PATIENCE_MS;
+
+/// How far a creator came; kept in its attempt while it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Creation {
+    /// The gate it is at.
+    pub(super) gate: u32,
+    /// Whether that gate elected it.
+    pub(super) owner: bool,
+    /// Whether it has written the record from nothing. It never does so twice behind one gate: the
+    /// first write may still be under way, and would overwrite all that followed.
+    pub(super) sent: bool,
+    /// Whether a write that makes the record visible may be under way.
+    pub(super) confirming: bool,
+    /// The sum of its waits at this gate.
+    pub(super) waited_ms: u64,
+}
+
+/// What a step of a creation came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The record is this creator's.
+    Created,
+    /// There is another's; look again.
+    Taken,
+    /// Somebody else is at it: go on after so many milliseconds.
+    Wait(u64),
+}
+
+/// Swaps tried in one step before it is left for a later one.
+const TRIES: usize = 4;
+
+/// Gates passed in one step.
+const GATES: usize = 4;
+
+impl Creation {
+    /// Goes on to the next gate, not elected there yet.
+    fn pass(&mut self) {
+        *self = Self {
+            gate: self.gate.saturating_add(1),
+            ..Self::default()
+        };
+    }
+
+    /// Waits some more, or loses patience.
+    fn wait(&mut self, ms: u64) -> Option<Step> {
+        if self.waited_ms >= CREATION_PATIENCE_MS {
+            self.pass();
+            return None;
+        }
+        self.waited_ms = self.waited_ms.saturating_add(ms);
+        Some(Step::Wait(ms))
+    }
+}
+
+/// The record that is being created.
+pub(super) struct Creator<'a, E> {
+    pub(super) core: Core<'a, E>,
+    pub(super) slot: &'a Slot,
+    /// Version of the confirmed record, at least 1; the unconfirmed one has the one before.
+    pub(super) version: u64,
+    pub(super) body: &'a [u8],
+    /// Tells this creator's record from another's where the store guards creation.
+    pub(super) is_ours: &'a dyn Fn(&Envelope) -> bool,
+}
+
+impl<E: Env> Creator<'_, E> {
+    /// Takes the creation as far as it gets without waiting.
+    ///
+    /// After an error the creation may be gone on with; if `progress.confirming`, it may have been
+    /// completed.
+    pub(super) fn step(&self, progress: &mut Creation) -> Result<Step, Fault> {
+        if self.core.config.kv_guarded_create {
+            return self.guarded(progress);
+        }
+        for _ in 0..GATES {
+            if !progress.owner {
+                let count = self.core.env.increment(&self.slot.gate(progress.gate), 1)?;
+                progress.owner = count == 1;
+            }
+            let step = match progress.owner {
+                true => self.own(progress)?,
+                false => self.watch(progress)?,
+            };
+            if let Some(step) = step {
+                return Ok(step);
+            }
+        }
+        Ok(Step::Wait(self.core.pause_ms(2)))
+    }
+
+    /// One swap from nothing, which the store refuses if there is something.
+    fn guarded(&self, progress: &mut Creation) -> Result<Step, Fault> {
+        let bytes = self.bytes(State::Confirmed);
+        let key = self.slot.key(0);
+        let mut cas = self.core.env.cas(&key)?;
+        for _ in 0..TRIES {
+            if let Some(bytes) = self.core.env.current(&cas)? {
+                let found = Core::<E>::open(&key, &bytes)?;
+                return match (self.is_ours)(&found) {
+                    true => Ok(Step::Created),
+                    false => {
+                        progress.confirming = false;
+                        Ok(Step::Taken)
+                    }
+                };
+            }
+            progress.confirming = true;
+            cas = match self.core.env.swap(cas, &bytes) {
+                Ok(()) => return Ok(Step::Created),
+                Err(SwapError::Store(StoreError::Full(why))) => {
+                    progress.confirming = false;
+                    return Err(StoreError::Full(why).into());
+                }
+                Err(SwapError::Failed(cas)) => cas,
+                Err(SwapError::Store(_)) => self.core.env.cas(&key)?,
+            };
+        }
+        Ok(Step::Wait(self.core.pause_ms(2)))
+    }
+
+    /// The record's bytes in `state`.
+    fn bytes(&self, state: State) -> Vec<u8> {
+        let (version, body) = match state {
+            State::Unconfirmed => (self.version.saturating_sub(1), self.body.to_vec()),
+            State::Confirmed => (self.version, self.body.to_vec()),
+            State::Void => (self.version, Vec::new()),
+        };
+        Envelope {
+            state,
+            version,
+            body,
+        }
+        .encode()
+    }
+
+    /// Another was elected at this gate: see how far it is. `None` to try the next gate.
+    fn watch(&self, progress: &mut Creation) -> Result<Option<Step>, Fault> {
+        let key = self.slot.key(progress.gate);
+        let state = match self.core.env.get(&key)? {
+            None => None,
+            Some(bytes) => Some(Core::<E>::open(&key, &bytes)?.state),
+        };
+        match state {
+            Some(State::Confirmed) => Ok(Some(Step::Taken)),
+            Some(State::Void) => {
+                progress.pass();
+                Ok(None)
+            }
+            None | Some(State::Unconfirmed) => {
+                let ms = 50_u64.saturating_add(self.core.jitter(100));
+                Ok(progress.wait(ms))
+            }
+        }
+    }
+
+    /// This creator was elected at this gate. `None` to try the next gate.
+    fn own(&self, progress: &mut Creation) -> Result<Option<Step>, Fault> {
+        let key = self.slot.key(progress.gate);
+        if !progress.confirming {
+            if !self.write_unconfirmed(&key, progress)? {
+                progress.pass();
+                return Ok(None);
+            }
+            for lower in 0..progress.gate {
+                if !self.void(&self.slot.key(lower))? {
+                    self.void(&key)?;
+                    return Ok(Some(Step::Taken));
+                }
+            }
+            let next = self.slot.gate(progress.gate.saturating_add(1));
+            // An error may mean that somebody opened it.
+            if !matches!(self.core.env.increment(&next, 0), Ok(0)) {
+                self.void(&key)?;
+                progress.pass();
+                return Ok(Some(Step::Wait(self.core.pause_ms(3))));
+            }
+            progress.confirming = true;
+        }
+        match self.confirm(&key)? {
+            Some(true) => Ok(Some(Step::Created)),
+            Some(false) => {
+                progress.pass();
+                Ok(None)
+            }
+            None => Ok(Some(Step::Wait(self.core.pause_ms(2)))),
+        }
+    }
+
+    /// Writes the record from nothing, once. False if it was voided or can't be seen, so that this
+    /// gate has to be given up.
+    fn write_unconfirmed(&self, key: &str, progress: &mut Creation) -> Result<bool, Fault> {
+        let mut cas = self.core.env.cas(key)?;
+        loop {
+            if let Some(bytes) = self.core.env.current(&cas)? {
+                return Ok(Core::<E>::open(key, &bytes)?.state != State::Void);
+            }
+            if progress.sent {
+                return Ok(false);
+            }
+            progress.sent = true;
+            cas = match self.core.env.swap(cas, &self.bytes(State::Unconfirmed)) {
+                Ok(()) => return Ok(true),
+                Err(SwapError::Store(StoreError::Full(why))) => {
+                    return Err(StoreError::Full(why).into());
+                }
+                Err(SwapError::Failed(cas)) => cas,
+                Err(SwapError::Store(_)) => self.core.env.cas(key)?,
+            };
+        }
+    }
+
+    /// Sees to it that the record at `key` will never be confirmed. False if it is already.
+    fn void(&self, key: &str) -> Result<bool, Fault> {
+        let mut cas = self.core.env.cas(key)?;
+        for _ in 0..TRIES {
+            let Some(bytes) = self.core.env.current(&cas)? else {
+                return Ok(true);
+            };
+            let found = Core::<E>::open(key, &bytes)?;
+            match found.state {
+                State::Confirmed => return Ok(false),
+                State::Void => return Ok(true),
+                State::Unconfirmed => {}
+            }
+            let version = found.version.saturating_add(1);
+            let void = Envelope {
+                state: State::Void,
+                version,
+                body: Vec::new(),
+            }
+            .encode();
+            cas = match self.core.env.swap(cas, &void) {
+                Ok(()) => return Ok(true),
+                Err(SwapError::Failed(cas)) => cas,
+                Err(SwapError::Store(_)) => self.core.env.cas(key)?,
+            };
+        }
+        Err(StoreError::Unavailable(format!("{key} could not be voided")).into())
+    }
+
+    /// Makes the record visible. False if it was voided, `None` if that is not known yet.
+    fn confirm(&self, key: &str) -> Result<Option<bool>, Fault> {
+        let mut cas = self.core.env.cas(key)?;
+        for _ in 0..TRIES {
+            let Some(bytes) = self.core.env.current(&cas)? else {
+                return Ok(None);
+            };
+            match Core::<E>::open(key, &bytes)?.state {
+                State::Confirmed => return Ok(Some(true)),
+                State::Void => return Ok(Some(false)),
+                State::Unconfirmed => {}
+            }
+            cas = match self.core.env.swap(cas, &self.bytes(State::Confirmed)) {
+                Ok(()) => return Ok(Some(true)),
+                Err(SwapError::Failed(cas)) => cas,
+                Err(SwapError::Store(_)) => self.core.env.cas(key)?,
+            };
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,181 @@
+//! Deletion (section 5.4): the head becomes a tombstone in one swap; what it owned is removed in
+//! bounded steps by `work`.
+
+use super::attempt::DeleteAttempt;
+use super::core::{Core, Fault, Place};
+use super::env::{Env, StoreError, SwapError};
+use super::problems;
+use super::reply::Reply;
+use super::update::{SharedCreation, Updated};
+use crate::keys::head::Record;
+use crate::keys::todo::Entry;
+use crate::keys::{Envelope, NameHash, Slot, State};
+use crate::stream::{Head, tombstone};
+
+/// What a step of a deletion came to.
+pub(super) enum Outcome {
+    Reply(Reply),
+    Again(u64, DeleteAttempt),
+}
+
+/// What an attempt to end a life came to.
+pub(super) enum Ended {
+    /// It ended.
+    Done,
+    /// Look again: it may have ended, or the head moved.
+    Look,
+    /// Go on after so many milliseconds.
+    Wait(u64),
+}
+
+/// Looks at the head in one step.
+const LOOKS: usize = 4;
+
+/// Deletes the stream `name`.
+pub(super) fn delete<E: Env>(
+    core: Core<'_, E>,
+    name: &str,
+    slot: &Slot,
+    instance: &str,
+    mut attempt: DeleteAttempt,
+) -> Outcome {
+    let hash = NameHash::of(name);
+    match step(core, name, &hash, slot, &mut attempt) {
+        Ok(Some(problem)) => Outcome::Reply(Reply::problem(&problem, instance)),
+        Ok(None) => {
+            // The first steps of the removal; whatever stops them, others go on.
+            let _ = core.work_todo(hash.shard());
+            Outcome::Reply(Reply::write(204))
+        }
+        Err(Stop::Wait(wait)) => {
+            attempt.tries = attempt.tries.saturating_add(1);
+            if core.env.now_ms().saturating_add(wait) <= attempt.deadline_ms {
+                return Outcome::Again(wait, attempt);
+            }
+            let fault = match attempt.sent {
+                Some(_) => Fault::Unknown("the deadline ended with a swap under way".to_owned()),
+                None => Fault::Deadline("other writers were faster"),
+            };
+            Outcome::Reply(core.fault(&fault, instance))
+        }
+        Err(Stop::Fault(fault)) => Outcome::Reply(core.fault(&fault, instance)),
+    }
+}
+
+/// Why a step did not end.
+enum Stop {
+    Wait(u64),
+    Fault(Fault),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// `None` if the stream is deleted, or why it can't be.
+fn step<E: Env>(
+    core: Core<'_, E>,
+    name: &str,
+    hash: &NameHash,
+    slot: &Slot,
+    attempt: &mut DeleteAttempt,
+) -> Result<Option<crate::protocol::problem::Problem>, Stop> {
+    for _ in 0..LOOKS {
+        let found = core
+            .find(slot)
+            .map_err(|fault| unsure(fault, attempt, core))?;
+        let Place::Found {
+            gate,
+            cas,
+            envelope,
+        } = found
+        else {
+            return Ok(Some(problems::not_found(name)));
+        };
+        let record =
+            Record::decode(&envelope.body, envelope.version).map_err(|_| Fault::Corrupt {
+                key: slot.key(gate),
+            })?;
+        let head = match record {
+            Record::Live(head) if head.name == name => head,
+            // The swap was sent, and the life is over.
+            _ if attempt.sent.is_some() => return Ok(None),
+            _ => return Ok(Some(problems::not_found(name))),
+        };
+        if attempt.sent.is_some_and(|sent| sent != head.incarnation) {
+            return Ok(None);
+        }
+        let now = head.now_ms(core.env.now_ms());
+        let was_expired = head.is_expired(now);
+        let before = attempt.sent;
+        attempt.sent = Some(head.incarnation);
+        let ended = core.end_life(hash, cas, &head, now, &mut attempt.shared);
+        match ended {
+            Ok(Ended::Done) if was_expired => return Ok(Some(problems::expired())),
+            Ok(Ended::Done) => return Ok(None),
+            Ok(Ended::Look) => {}
+            Ok(Ended::Wait(wait)) => {
+                attempt.sent = before;
+                return Err(Stop::Wait(wait));
+            }
+            Err(fault) => {
+                attempt.sent = before;
+                return Err(unsure(fault, attempt, core));
+            }
+        }
+    }
+    Err(Stop::Wait(core.pause_ms(attempt.tries)))
+}
+
+/// A fault of the store ends a deletion only if no swap is under way.
+fn unsure<E: Env>(fault: Fault, attempt: &DeleteAttempt, core: Core<'_, E>) -> Stop {
+    match (&fault, attempt.sent) {
+        (Fault::Store(StoreError::Unavailable(_)), Some(_)) => {
+            Stop::Wait(core.pause_ms(attempt.tries))
+        }
+        (Fault::Store(StoreError::Full(why)), Some(_)) => Stop::Fault(Fault::Unknown(why.clone())),
+        _ => Stop::Fault(fault),
+    }
+}
+
+impl<E: Env> Core<'_, E> {
+    /// Ends the life of `head`, which `cas` was read from: notes the work it leaves, then swaps in
+    /// the tombstone. An error means that the swap was not sent, or refused.
+    pub(super) fn end_life(
+        &self,
+        hash: &NameHash,
+        cas: E::Cas,
+        head: &Head,
+        now_ms: u64,
+        shared: &mut SharedCreation,
+    ) -> Result<Ended, Fault> {
+        let tombstone = tombstone(head);
+        if tombstone.owes.is_some() || head.leaf.is_some() {
+            let incarnation = head.incarnation;
+            let entry = Entry::Collect {
+                hash: *hash,
+                incarnation,
+                leaf: head.leaf,
+                since_ms: now_ms,
+            };
+            if let Updated::Wait(ms) = self.add_todo(hash.shard(), &entry, shared)? {
+                return Ok(Ended::Wait(ms));
+            }
+        }
+        let record = Record::Tombstone(tombstone);
+        let version = record.version();
+        let bytes = Envelope {
+            state: State::Confirmed,
+            version,
+            body: record.encode(),
+        }
+        .encode();
+        match self.env.swap(cas, &bytes) {
+            Ok(()) => Ok(Ended::Done),
+            Err(SwapError::Store(StoreError::Full(why))) => Err(StoreError::Full(why).into()),
+            Err(SwapError::Failed(_) | SwapError::Store(_)) => Ok(Ended::Look),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Log lines: one JSON object each, with the field names of the error model's telemetry.
+
+use super::core::Fault;
+use super::env::{Env, StoreError};
+use crate::limits::{Config, Malformed};
+use crate::protocol::problem::Problem;
+use crate::protocol::request::{Action, Mode, Operation};
+use serde_json::{Value, json};
+
+/// Severities, the most severe first.
+const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
+
+/// Whether lines of `level` are written.
+pub(super) fn enabled(config: &Config, level: &str) -> bool {
+    let rank = |name: &str| LEVELS.iter().position(|level| *level == name);
+    rank(level) <= rank(&config.log_level)
+}
+
+fn write<E: Env>(env: &E, level: &str, mut fields: Value) {
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("level".to_owned(), level.into());
+        fields.insert("time_ms".to_owned(), env.now_ms().into());
+        fields.insert(
+            "ds.instance".to_owned(),
+            format!("{:016x}", env.instance()).into(),
+        );
+    }
+    env.log(&fields.to_string());
+}
+
+/// What a request asked for, in the words of the log.
+pub(super) const fn operation_name(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Health => "health",
+        Operation::Ready => "readiness",
+        Operation::Preflight => "preflight",
+        Operation::Tick { .. } => "tick",
+        Operation::Stream { action, .. } => match action {
+            Action::Create(_) => "create",
+            Action::Append(_) => "append",
+            Action::Head => "head",
+            Action::Delete => "delete",
+            Action::Read(read) => match read.mode {
+                Mode::CatchUp => "read",
+                Mode::LongPoll => "poll",
+                Mode::Sse => "subscribe",
+            },
+        },
+    }
+}
+
+/// A response began.
+pub(super) fn response<E: Env>(
+    env: &E,
+    config: &Config,
+    operation: &str,
+    path: &str,
+    status: u16,
+    problem: Option<&str>,
+) {
+    if !enabled(config, "info") {
+        return;
+    }
+    let mut line = json!({
+        "ds.operation": operation,
+        "url.path": path,
+        "http.response.status_code": status,
+    });
+    if let (Some(code), Some(fields)) = (problem, line.as_object_mut()) {
+        fields.insert("ds.error_code".to_owned(), code.into());
+        fields.insert("error.type".to_owned(), code.into());
+    }
+    write(env, "info", line);
+}
+
+/// A step could not be done.
+pub(super) fn fault<E: Env>(env: &E, config: &Config, fault: &Fault, problem: &Problem) {
+    let (level, class) = match fault {
+        Fault::Store(StoreError::Full(_)) => ("error", "insufficient_storage"),
+        Fault::Store(StoreError::Unavailable(_))
+        | Fault::Unknown(_)
+        | Fault::Deadline(_)
+        | Fault::Missing { .. } => ("warn", "unavailable"),
+        Fault::Corrupt { .. } => ("error", "internal"),
+    };
+    if !enabled(config, level) {
+        return;
+    }
+    let line = json!({
+        "ds.error_code": problem.code.as_str(),
+        "ds.error_class": class,
+        "ds.storage.backend": "keyvalue",
+        "error.type": problem.code.as_str(),
+        "error.message": fault.to_string(),
+    });
+    write(env, level, line);
+}
+
+/// A variable has no meaning.
+pub(super) fn malformed<E: Env>(env: &E, malformed: &Malformed) {
+    let line = json!({ "error.type": "MISCONFIGURED", "error.message": malformed.to_string() });
+    write(env, "error", line);
+}

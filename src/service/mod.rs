@@ -1,0 +1,530 @@
+//! One HTTP exchange as synchronous steps over the store: the protocol, without waiting.
+//!
+//! [`Service::start`] takes a request, [`Service::resume`] goes on with one that waited. A step
+//! reads the head of its stream, applies a transition of [`crate::stream`], and swaps the head; it
+//! keeps nothing. The order of a small append: `start` here, [`append`], `Batch` in `stream`, one
+//! swap.
+
+mod append;
+mod attempt;
+mod core;
+mod create;
+mod creation;
+mod delete;
+pub mod env;
+pub mod exchange;
+mod follow;
+mod log;
+mod names;
+mod pages;
+mod problems;
+mod read;
+mod reply;
+mod todo;
+mod token;
+mod update;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+use self::attempt::{AppendAttempt, Attempt, CreateAttempt, DeleteAttempt};
+use self::core::{Core, Fault};
+use self::env::Env;
+use self::exchange::{Answer, Cause, Next};
+use self::read::Refusal;
+use self::reply::Reply;
+use self::token::{Token, TokenMode};
+use crate::keys::{Keys, MARKERS, NameHash};
+use crate::limits::Config;
+use crate::protocol::name::{StreamName, encode};
+use crate::protocol::problem::{Code, Problem};
+use crate::protocol::request::{self, Action, Operation, RawRequest};
+use crate::protocol::response::{self, Field};
+use crate::protocol::{headers, json};
+use crate::stream::{Append, ContentType, Create, InvalidMessages, Payload};
+use std::cell::Cell;
+
+/// The server, for one world.
+#[derive(Debug)]
+pub struct Service<E> {
+    env: E,
+    config: Config,
+    keys: Keys,
+    /// Why no request can be served.
+    malformed: Option<String>,
+    /// Whether the marker was seen: the store is used as it always was.
+    marked: Cell<bool>,
+}
+
+impl<E: Env> Service<E> {
+    /// Reads the variables. A malformed one is logged, and answers every request from then on.
+    pub fn new(env: E) -> Self {
+        let read = Config::from_lookup(|name| env.variable(name));
+        let (config, malformed) = match read {
+            Ok(config) => (config, None),
+            Err(malformed) => {
+                log::malformed(&env, &malformed);
+                (Config::default(), Some(malformed.to_string()))
+            }
+        };
+        let keys = Keys::new(&config.key_namespace);
+        Self {
+            env,
+            config,
+            keys,
+            malformed,
+            marked: Cell::new(false),
+        }
+    }
+
+    /// The variables.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The world.
+    pub const fn env(&self) -> &E {
+        &self.env
+    }
+
+    const fn core(&self) -> Core<'_, E> {
+        Core {
+            env: &self.env,
+            config: &self.config,
+            keys: &self.keys,
+        }
+    }
+
+    /// Begins the exchanges of requests that wait for one stream: one request of any kind, or
+    /// several POSTs with the same raw path. One answer each, in their order.
+    pub fn start(&self, requests: &[RawRequest], attempt: Option<&[u8]>) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
+        let mut appends = Vec::new();
+        for (index, (raw, answer)) in requests.iter().zip(&mut answers).enumerate() {
+            match self.parse(raw) {
+                Ok(Operation::Stream {
+                    name,
+                    action: Action::Append(append),
+                }) => {
+                    appends.push((index, name, append));
+                }
+                Ok(operation) => *answer = Some(self.single(raw, operation, attempt)),
+                Err(problem) => {
+                    let reply = Reply::problem(&problem, &raw.target);
+                    *answer = Some(self.finish(raw, "request", reply));
+                }
+            }
+        }
+        if let Some((_, name, _)) = appends.first() {
+            // Requests with one raw path have one name; any other would be a driver's mistake.
+            let name = name.clone();
+            appends.retain(|(_, other, _)| *other == name);
+            for (index, answer) in self.append(requests, &name, appends, attempt) {
+                if let Some(place) = answers.get_mut(index) {
+                    *place = Some(answer);
+                }
+            }
+        }
+        let lost = || Answer::only(Next::Reset);
+        answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(lost))
+            .collect()
+    }
+
+    fn parse(&self, raw: &RawRequest) -> Result<Operation, Problem> {
+        let operation = request::parse(raw, &self.config)?;
+        if matches!(operation, Operation::Health) {
+            return Ok(operation);
+        }
+        if let Some(malformed) = &self.malformed {
+            return Err(Problem::new(
+                Code::Misconfigured,
+                format!("The server is misconfigured: {malformed}"),
+            ));
+        }
+        if matches!(operation, Operation::Stream { .. } | Operation::Tick { .. }) {
+            self.check_marker()?;
+        }
+        Ok(operation)
+    }
+
+    /// Sees to it that the store is used either with guarded or with unguarded creation.
+    fn check_marker(&self) -> Result<(), Problem> {
+        if self.marked.get() {
+            return Ok(());
+        }
+        let [gates, swap] = MARKERS;
+        let ours = if self.config.kv_guarded_create {
+            swap
+        } else {
+            gates
+        };
+        let key = self.keys.marker();
+        let refuse = |error: env::StoreError| {
+            let fault = Fault::Store(error);
+            let problem = problems::fault(&fault);
+            log::fault(&self.env, &self.config, &fault, &problem);
+            problem
+        };
+        match self.env.get(&key).map_err(refuse)? {
+            Some(value) if value == ours => {}
+            Some(_) => {
+                return Err(Problem::new(
+                    Code::Misconfigured,
+                    "The server is misconfigured: this store was first used with another value of \
+                     kv_guarded_create. Give it a store of its own.",
+                ));
+            }
+            None => self.env.set(&key, ours).map_err(refuse)?,
+        }
+        self.marked.set(true);
+        Ok(())
+    }
+
+    fn single(&self, raw: &RawRequest, operation: Operation, attempt: Option<&[u8]>) -> Answer {
+        let label = log::operation_name(&operation);
+        match operation {
+            Operation::Health => self.finish(raw, label, text(200, "ok")),
+            Operation::Ready => self.finish(raw, label, self.ready(raw)),
+            Operation::Preflight => {
+                let head = response::preflight(&self.config, raw);
+                Answer::whole(head, Vec::new())
+            }
+            Operation::Tick { token } => self.finish(raw, label, self.tick(raw, token.as_deref())),
+            Operation::Stream { name, action } => self.stream(raw, label, &name, action, attempt),
+        }
+    }
+
+    fn ready(&self, raw: &RawRequest) -> Reply {
+        match self.env.get(&self.keys.marker()) {
+            Ok(_) => text(200, "ready"),
+            Err(error) => self.core().fault(&Fault::Store(error), &raw.target),
+        }
+    }
+
+    /// One piece of background work, asked for over HTTP.
+    fn tick(&self, raw: &RawRequest, token: Option<&[u8]>) -> Reply {
+        let expected = self.config.tick_token.as_bytes();
+        if !expected.is_empty() && !same(expected, token.unwrap_or_default()) {
+            let problem = Problem::new(Code::Unauthorized, "The tick token is missing or wrong.");
+            return Reply::problem(&problem, &raw.target);
+        }
+        match self.core().work(self.env.random()) {
+            Ok(worked) => {
+                let mut reply = Reply::write(200).with(headers::CONTENT_TYPE, "application/json");
+                reply.body = format!("{{\"worked\":{worked}}}").into_bytes();
+                reply
+            }
+            Err(fault) => self.core().fault(&fault, &raw.target),
+        }
+    }
+
+    fn stream(
+        &self,
+        raw: &RawRequest,
+        label: &str,
+        name: &StreamName,
+        action: Action,
+        attempt: Option<&[u8]>,
+    ) -> Answer {
+        let core = self.core();
+        let slot = self.keys.head(&NameHash::of(name.as_str()));
+        let attempt = attempt.and_then(|bytes| Attempt::decode(bytes).ok());
+        let now = self.env.now_ms();
+        let reply = match action {
+            Action::Create(create) => {
+                let attempt = match attempt {
+                    Some(Attempt::Create(attempt)) => attempt,
+                    _ => CreateAttempt::new(&self.config, now, || self.env.random()),
+                };
+                let call = match self.creation(raw, name, create) {
+                    Ok(call) => call,
+                    Err(problem) => {
+                        let reply = Reply::problem(&problem, &raw.target);
+                        return self.finish(raw, label, reply);
+                    }
+                };
+                match create::put(core, &slot, &call, attempt) {
+                    create::Outcome::Reply(reply) => reply,
+                    create::Outcome::Again(wait_ms, attempt) => {
+                        return again(wait_ms, &Attempt::Create(*attempt));
+                    }
+                }
+            }
+            Action::Delete => {
+                let attempt = match attempt {
+                    Some(Attempt::Delete(attempt)) => attempt,
+                    _ => DeleteAttempt::new(&self.config, now),
+                };
+                match delete::delete(core, name.as_str(), &slot, &raw.target, attempt) {
+                    delete::Outcome::Reply(reply) => reply,
+                    delete::Outcome::Again(wait_ms, attempt) => {
+                        return again(wait_ms, &Attempt::Delete(attempt));
+                    }
+                }
+            }
+            Action::Head => match core.metadata(name.as_str()) {
+                Ok(reply) => reply,
+                Err(refusal) => self.refuse(refusal, &raw.target),
+            },
+            Action::Read(read) => match core.get(name.as_str(), &read, self.common(raw)) {
+                Ok(answer) => return self.begin(raw, label, answer),
+                Err(refusal) => self.refuse(refusal, &raw.target),
+            },
+            // Appends are taken together by `start`.
+            Action::Append(_) => return Answer::only(Next::Reset),
+        };
+        self.finish(raw, label, reply)
+    }
+
+    /// What a PUT asks for, with its body framed.
+    fn creation<'a>(
+        &self,
+        raw: &'a RawRequest,
+        name: &'a StreamName,
+        asked: request::Create,
+    ) -> Result<create::Call<'a>, Problem> {
+        let content_type = asked.content_type.unwrap_or_else(ContentType::octets);
+        let payload = match content_type.is_json() && !raw.body.is_empty() {
+            // An empty array is an empty stream (section 9.1.3).
+            true => match json::frame(&raw.body) {
+                Ok(json::Messages { bytes, ends }) => Payload::Messages { bytes, ends },
+                Err(error) => {
+                    return Err(problems::messages(&InvalidMessages::NotJson(
+                        error.to_string(),
+                    )));
+                }
+            },
+            false => Payload::Bytes(raw.body.clone()),
+        };
+        let most = self.config.max_stream_bytes;
+        if most != 0 && payload.bytes().len() as u64 > most {
+            return Err(Problem::new(Code::StreamFull, "Stream size limit exceeded"));
+        }
+        let create = Create {
+            content_type,
+            expiry: asked.expiry,
+            close: asked.close,
+        };
+        let location = self.location(raw, name);
+        Ok(create::Call {
+            name: name.as_str(),
+            create,
+            payload,
+            location,
+            instance: &raw.target,
+        })
+    }
+
+    /// The stream's URL: under `public_url`, or where the request was sent to.
+    fn location(&self, raw: &RawRequest, name: &StreamName) -> String {
+        let path = format!("{}/{}", self.config.base_path, name.encoded());
+        match (&*self.config.public_url, &raw.authority) {
+            ("", Some(authority)) => {
+                let scheme = raw.scheme.as_deref().unwrap_or("http");
+                format!("{scheme}://{authority}{path}")
+            }
+            ("", None) => path,
+            (public, _) => format!("{public}{path}"),
+        }
+    }
+
+    fn append(
+        &self,
+        requests: &[RawRequest],
+        name: &StreamName,
+        appends: Vec<(usize, StreamName, request::Append)>,
+        attempt: Option<&[u8]>,
+    ) -> Vec<(usize, Answer)> {
+        let attempt = match attempt.map(Attempt::decode) {
+            Some(Ok(Attempt::Append(attempt))) => attempt,
+            _ => AppendAttempt::new(&self.config, self.env.now_ms()),
+        };
+        let slot = self.keys.head(&NameHash::of(name.as_str()));
+        let (calls, places): (Vec<_>, Vec<_>) = appends
+            .into_iter()
+            .filter_map(|(index, _, append)| {
+                let raw = requests.get(index)?;
+                let append = framed(raw, append);
+                Some((
+                    append::Call {
+                        append,
+                        instance: &raw.target,
+                    },
+                    (index, raw),
+                ))
+            })
+            .unzip();
+        match append::append(self.core(), name.as_str(), &slot, &calls, attempt) {
+            append::Outcome::Replies(replies) => places
+                .into_iter()
+                .zip(replies)
+                .map(|((index, raw), reply)| (index, self.finish(raw, "append", reply)))
+                .collect(),
+            append::Outcome::Again(wait_ms, attempt) => {
+                let answer = again(wait_ms, &Attempt::Append(attempt));
+                places
+                    .into_iter()
+                    .map(|(index, _)| (index, answer.clone()))
+                    .collect()
+            }
+        }
+    }
+
+    /// Goes on with a read.
+    pub fn resume(&self, token: &[u8], cause: Cause) -> Answer {
+        let Ok(token) = Token::decode(token) else {
+            return Answer::only(Next::Reset);
+        };
+        match self.core().resume(&token, cause) {
+            Ok(mut answer) => {
+                if let Some(head) = &answer.head {
+                    self.log("poll", &token.name, head.status, None);
+                }
+                if let Some(head) = &mut answer.head {
+                    with_length(head, answer.body.len(), &answer.next);
+                }
+                answer
+            }
+            Err(refusal) => match token.mode {
+                // The response head is out. A page that can't be completed must not look complete;
+                // an event stream ends between its events.
+                TokenMode::Page { .. } | TokenMode::SseEvent { .. } => Answer::only(Next::Reset),
+                TokenMode::Sse => Answer::only(Next::Done),
+                TokenMode::LongPoll => {
+                    let path = format!("{}/{}", self.config.base_path, encode(&token.name));
+                    let reply = self.refuse(refusal, &path);
+                    self.log("poll", &path, reply.head.status, reply.problem);
+                    let Reply { mut head, body, .. } = reply;
+                    with_length(&mut head, body.len(), &Next::Done);
+                    Answer::whole(head, body)
+                }
+            },
+        }
+    }
+
+    /// One bounded piece of background work, in the place that `round` picks. Says whether there
+    /// was something to do.
+    pub fn work(&self, round: u64) -> bool {
+        if self.malformed.is_some() || self.check_marker().is_err() {
+            return false;
+        }
+        match self.core().work(round) {
+            Ok(worked) => worked,
+            Err(fault) => {
+                log::fault(&self.env, &self.config, &fault, &problems::fault(&fault));
+                false
+            }
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal, instance: &str) -> Reply {
+        match refusal {
+            Refusal::Problem(problem) => Reply::problem(&problem, instance),
+            Refusal::Fault(fault) => self.core().fault(&fault, instance),
+        }
+    }
+
+    /// The fields that every answer to this request has.
+    fn common(&self, raw: &RawRequest) -> Vec<Field> {
+        let mut head = response::Head {
+            status: 0,
+            headers: response::cors(&self.config, raw),
+        };
+        response::security(&mut head);
+        head.headers
+    }
+
+    /// A reply on its way out.
+    fn finish(&self, raw: &RawRequest, label: &str, reply: Reply) -> Answer {
+        let Reply {
+            mut head,
+            body,
+            problem,
+        } = reply;
+        self.log(label, &raw.target, head.status, problem);
+        head.headers.append(&mut self.common(raw));
+        with_length(&mut head, body.len(), &Next::Done);
+        let body = if raw.method == "HEAD" {
+            Vec::new()
+        } else {
+            body
+        };
+        Answer::whole(head, body)
+    }
+
+    /// The first answer of a read on its way out.
+    fn begin(&self, raw: &RawRequest, label: &str, mut answer: Answer) -> Answer {
+        if let Some(head) = &mut answer.head {
+            self.log(label, &raw.target, head.status, None);
+            if head.get(headers::X_CONTENT_TYPE_OPTIONS).is_none() {
+                head.headers.append(&mut self.common(raw));
+            }
+            with_length(head, answer.body.len(), &answer.next);
+        }
+        answer
+    }
+
+    fn log(&self, label: &str, path: &str, status: u16, problem: Option<&str>) {
+        log::response(&self.env, &self.config, label, path, status, problem);
+    }
+}
+
+/// Adds the length of a body that is all there, unless it was announced already.
+fn with_length(head: &mut response::Head, length: usize, next: &Next) {
+    let without = matches!(head.status, 204 | 304);
+    if !without && matches!(next, Next::Done) && head.get(headers::CONTENT_LENGTH).is_none() {
+        head.push(headers::CONTENT_LENGTH, length.to_string());
+    }
+}
+
+fn text(status: u16, body: &str) -> Reply {
+    let mut reply = Reply::write(status).with(headers::CONTENT_TYPE, "text/plain");
+    reply.body = body.as_bytes().to_vec();
+    reply
+}
+
+fn again(wait_ms: u64, attempt: &Attempt) -> Answer {
+    Answer::only(Next::Again {
+        wait_ms,
+        attempt: attempt.encode(),
+    })
+}
+
+/// An append with its body as it is stored.
+fn framed(raw: &RawRequest, append: request::Append) -> Append {
+    let request::Append {
+        content_type,
+        seq,
+        producer,
+        close,
+    } = append;
+    let is_json = content_type.as_ref().is_some_and(ContentType::is_json);
+    let payload = match (raw.body.is_empty(), is_json) {
+        (true, _) => None,
+        (false, false) => Some(Ok(Payload::Bytes(raw.body.clone()))),
+        (false, true) => Some(match json::frame(&raw.body) {
+            Ok(messages) if messages.bytes.is_empty() => Err(InvalidMessages::EmptyArray),
+            Ok(json::Messages { bytes, ends }) => Ok(Payload::Messages { bytes, ends }),
+            Err(error) => Err(InvalidMessages::NotJson(error.to_string())),
+        }),
+    };
+    Append {
+        payload,
+        content_type,
+        seq,
+        producer,
+        close,
+    }
+}
+
+/// Compares secrets in a time that depends on their lengths only.
+fn same(expected: &[u8], given: &[u8]) -> bool {
+    let differences = expected
+        .iter()
+        .zip(given)
+        .fold(0, |found, (one, other)| found | (one ^ other));
+    expected.len() == given.len() && differences == 0
+}

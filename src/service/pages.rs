@@ -1,0 +1,185 @@
+//! Pages: which bytes an answer holds, found through head, index blocks and chunks.
+
+use super::core::{Core, Fault};
+use super::env::Env;
+use crate::keys::index;
+use crate::limits::BLOCK_SEGMENTS;
+use crate::stream::{Block, Head, Position, Segment};
+
+/// A run of bytes of a stream, from one end of a message to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Page {
+    pub(super) from: Position,
+    pub(super) to: Position,
+    /// Stored bytes in it.
+    pub(super) bytes: u64,
+    /// Whether there is nothing behind it.
+    pub(super) reached_tail: bool,
+}
+
+/// Some bytes of a page, with where each of them is.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    pub(super) bytes: Vec<u8>,
+    /// Segment, first byte and number of bytes, in order.
+    spans: Vec<(u64, u64, usize)>,
+}
+
+impl Part {
+    /// The position after the first `count` bytes.
+    pub(super) fn position(&self, count: usize) -> Option<Position> {
+        let mut left = count;
+        for (segment, start, length) in &self.spans {
+            if left <= *length {
+                return Some(Position::new(*segment, start.saturating_add(left as u64)));
+            }
+            left = left.saturating_sub(*length);
+        }
+        None
+    }
+}
+
+/// The segments of one head.
+pub(super) struct Segments<'a, E> {
+    core: Core<'a, E>,
+    head: &'a Head,
+    /// The index block that was read last.
+    block: Option<Block>,
+}
+
+impl<'a, E: Env> Segments<'a, E> {
+    pub(super) const fn new(core: Core<'a, E>, head: &'a Head) -> Self {
+        Self {
+            core,
+            head,
+            block: None,
+        }
+    }
+
+    /// Length of segment `number`, and whether it ends a message. `None` if nothing of it is there
+    /// yet.
+    fn measure(&mut self, number: u64) -> Result<Option<(u64, bool)>, Fault> {
+        if number >= self.head.open_segment() {
+            let inline = self.head.inline.len() as u64;
+            let there = number == self.head.open_segment() && inline > 0;
+            return Ok(there.then_some((inline, true)));
+        }
+        let segment = self.sealed(number)?;
+        Ok(Some((u64::from(segment.length), segment.ends_message)))
+    }
+
+    /// The sealed segment `number`.
+    fn sealed(&mut self, number: u64) -> Result<Segment, Fault> {
+        let recent = number
+            .checked_sub(self.head.recent_first)
+            .and_then(|index| usize::try_from(index).ok())
+            .and_then(|index| self.head.recent.get(index));
+        if let Some(segment) = recent {
+            return Ok(*segment);
+        }
+        let wanted = number / BLOCK_SEGMENTS;
+        let key = self.core.keys.block(self.head.incarnation, wanted);
+        let block = match self.block.take() {
+            Some(block) if block.number == wanted => block,
+            _ => {
+                let bytes = self.core.env.get(&key)?;
+                let bytes = bytes.ok_or_else(|| Fault::Missing { key: key.clone() })?;
+                index::decode(&bytes, wanted).map_err(|_| Fault::Corrupt { key: key.clone() })?
+            }
+        };
+        let segment = number
+            .checked_sub(block.first)
+            .and_then(|index| usize::try_from(index).ok())
+            .and_then(|index| block.segments.get(index).copied());
+        self.block = Some(block);
+        segment.ok_or(Fault::Corrupt { key })
+    }
+
+    /// The page from `from` on that ends at the last end of a segment within `limit` bytes, but
+    /// not before the first end of a message. `None` if no segment has that place.
+    pub(super) fn page(&mut self, from: Position, limit: u64) -> Result<Option<Page>, Fault> {
+        let mut page = Page {
+            from,
+            to: from,
+            bytes: 0,
+            reached_tail: false,
+        };
+        let mut number = from.segment.max(self.head.first);
+        let mut skip = from.byte;
+        let mut at_end = true;
+        while let Some((length, ends_message)) = self.measure(number)? {
+            let Some(taken) = length.checked_sub(skip) else {
+                return Ok(None);
+            };
+            let bytes = page.bytes.saturating_add(taken);
+            if at_end && page.bytes > 0 && bytes > limit {
+                return Ok(Some(page));
+            }
+            if taken > 0 {
+                page.bytes = bytes;
+                page.to = Position::new(number, length);
+                at_end = ends_message;
+            }
+            number = number.saturating_add(1);
+            skip = 0;
+        }
+        page.reached_tail = true;
+        Ok(Some(page))
+    }
+
+    /// The bytes from `from` on, up to the end of the last segment that fits into `most`, at least
+    /// one segment, and not beyond `to`.
+    pub(super) fn read(
+        &mut self,
+        from: Position,
+        to: Position,
+        most: usize,
+    ) -> Result<Part, Fault> {
+        let mut part = Part::default();
+        let mut number = from.segment.max(self.head.first);
+        let mut skip = from.byte;
+        while number <= to.segment {
+            let Some((length, _)) = self.measure(number)? else {
+                break;
+            };
+            let end = if number == to.segment {
+                to.byte.min(length)
+            } else {
+                length
+            };
+            let taken = usize::try_from(end.saturating_sub(skip)).unwrap_or(usize::MAX);
+            if !part.bytes.is_empty() && part.bytes.len().saturating_add(taken) > most {
+                break;
+            }
+            if taken > 0 {
+                self.copy(number, skip, taken, &mut part)?;
+            }
+            number = number.saturating_add(1);
+            skip = 0;
+        }
+        Ok(part)
+    }
+
+    fn copy(&mut self, number: u64, skip: u64, taken: usize, part: &mut Part) -> Result<(), Fault> {
+        let start = usize::try_from(skip).unwrap_or(usize::MAX);
+        let range = start..start.saturating_add(taken);
+        if number == self.head.open_segment() {
+            part.bytes
+                .extend_from_slice(self.head.inline.get(range).unwrap_or_default());
+        } else {
+            let segment = self.sealed(number)?;
+            let key = self.core.keys.chunk(self.head.incarnation, segment.id);
+            let Some(chunk) = self.core.env.get(&key)? else {
+                return Err(Fault::Missing { key });
+            };
+            let whole = u32::try_from(chunk.len()).is_ok_and(|length| length == segment.length);
+            let bytes = chunk
+                .get(range)
+                .filter(|_| whole)
+                .ok_or(Fault::Corrupt { key })?;
+            part.bytes.extend_from_slice(bytes);
+        }
+        part.spans.push((number, skip, taken));
+        Ok(())
+    }
+}

@@ -1,0 +1,396 @@
+//! Reads (sections 5.5 to 5.7): metadata, pages, and the waiting of a long-poll.
+
+use super::core::{Core, Fault, Place};
+use super::env::Env;
+use super::exchange::{Answer, Cause, Cursor, Held, Next};
+use super::pages::{Page, Segments};
+use super::problems;
+use super::reply::Reply;
+use super::token::{Token, TokenMode};
+use crate::keys::head::Record;
+use crate::keys::{Envelope, NameHash, Slot, State};
+use crate::limits::STEP_BYTES;
+use crate::protocol::problem::Problem;
+use crate::protocol::request::{Mode, Read};
+use crate::protocol::response::{Cache, Field, Head as ResponseHead, cache_control};
+use crate::protocol::{cursor, etag, headers, json, offset, sse, time};
+use crate::stream::{Expiry, Head, Origin, Position, locate};
+
+/// A step that can't go on, told as a problem or as a fault.
+pub(super) enum Refusal {
+    Problem(Problem),
+    Fault(Fault),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl<E: Env> Core<'_, E> {
+    /// The live stream `name`, with the time of this step.
+    fn stream(&self, name: &str) -> Result<(Slot, u32, Head, u64), Refusal> {
+        let slot = self.keys.head(&NameHash::of(name));
+        let not_found = || Refusal::Problem(problems::not_found(name));
+        let (gate, envelope) = self.read(&slot)?.ok_or_else(not_found)?;
+        let record =
+            Record::decode(&envelope.body, envelope.version).map_err(|_| Fault::Corrupt {
+                key: slot.key(gate),
+            })?;
+        match record {
+            Record::Live(head) if head.name == name => {
+                let now = head.now_ms(self.env.now_ms());
+                match head.is_expired(now) {
+                    true => Err(Refusal::Problem(problems::expired())),
+                    false => Ok((slot, gate, *head, now)),
+                }
+            }
+            Record::Live(_) | Record::Tombstone(_) => Err(not_found()),
+        }
+    }
+
+    /// The same, for a step of a read: moves the sliding window if that is due.
+    fn stream_read(&self, name: &str) -> Result<Found, Refusal> {
+        let (slot, gate, mut head, now) = self.stream(name)?;
+        if head.needs_touch(now) {
+            self.touch(&slot, &head, now);
+            head.touched_ms = now;
+        }
+        Ok(Found {
+            key: slot.key(gate),
+            head,
+            now,
+        })
+    }
+
+    /// Writes that the stream was read at `now_ms`. Tried once: whoever moved the head meanwhile
+    /// touched it too, and the next read tries again.
+    fn touch(&self, slot: &Slot, head: &Head, now_ms: u64) {
+        let Ok(Place::Found { cas, envelope, .. }) = self.find(slot) else {
+            return;
+        };
+        if envelope.version != head.version {
+            return;
+        }
+        let mut touched = head.clone();
+        touched.version = touched.version.saturating_add(1);
+        touched.touched_ms = now_ms;
+        let record = Record::Live(Box::new(touched));
+        let (state, version, body) = (State::Confirmed, record.version(), record.encode());
+        let _ = self.env.swap(
+            cas,
+            &Envelope {
+                state,
+                version,
+                body,
+            }
+            .encode(),
+        );
+    }
+
+    /// `HEAD` (section 5.5). Does not count as a read.
+    pub(super) fn metadata(&self, name: &str) -> Result<Reply, Refusal> {
+        let (_, _, head, _) = self.stream(name)?;
+        let reply = Reply::write(200)
+            .with(headers::CONTENT_TYPE, head.content_type.as_str())
+            .with(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()))
+            .closed(head.closed.is_some());
+        Ok(match head.expiry {
+            Expiry::Never => reply,
+            Expiry::Ttl { secs } => reply.with(headers::STREAM_TTL, secs.to_string()),
+            Expiry::At { ms } => reply.with(headers::STREAM_EXPIRES_AT, time::format(ms)),
+        })
+    }
+
+    /// Begins a read. `common` are the fields that every answer to this request has.
+    pub(super) fn get(
+        &self,
+        name: &str,
+        read: &Read,
+        common: Vec<Field>,
+    ) -> Result<Answer, Refusal> {
+        let found = self.stream_read(name)?;
+        let from = self.origin(&found.head, read.offset)?;
+        let held = Held {
+            headers: common,
+            cursor_floor: read.cursor,
+            max_age_ms: None,
+        };
+        match read.mode {
+            Mode::CatchUp | Mode::LongPoll => self.page(&found, from, read, held),
+            Mode::Sse => self.follow(&found, from, held),
+        }
+    }
+
+    fn origin(&self, head: &Head, asked: offset::Offset) -> Result<Position, Refusal> {
+        let asked = match asked {
+            offset::Offset::Now => return Ok(head.tail()),
+            offset::Offset::Start => None,
+            offset::Offset::At(position) => Some(position),
+        };
+        match locate(head, asked) {
+            Ok(Origin::Inside(position) | Origin::Ahead(position)) => Ok(position),
+            Err(gone) => Err(Refusal::Problem(problems::offset_gone(gone))),
+        }
+    }
+
+    fn page(
+        &self,
+        found: &Found,
+        from: Position,
+        read: &Read,
+        mut held: Held,
+    ) -> Result<Answer, Refusal> {
+        let head = &found.head;
+        let live = read.mode == Mode::LongPoll;
+        let page = self.plan(head, from, self.config.page_bytes)?;
+        if page.bytes == 0 && live {
+            if head.closed.is_some() {
+                return Ok(Answer::whole(self.nothing(found, from), Vec::new()));
+            }
+            held.max_age_ms = Some(self.poll_ms());
+            let mut answer = self.wait(found, from, TokenMode::LongPoll, self.poll_ms());
+            answer.held = Some(held);
+            return Ok(answer);
+        }
+        let tagged = !matches!(read.offset, offset::Offset::Now);
+        let tag = tagged.then(|| tag(head, &page));
+        let matched = match (&read.if_none_match, &tag) {
+            (Some(field), Some(tag)) => etag::none_match(field, tag),
+            _ => false,
+        };
+        let mut answer = match matched {
+            true => {
+                let mut response = self.page_head(found, &page, tag.as_deref(), 304);
+                response.headers.retain(|(name, _)| {
+                    name != headers::CONTENT_LENGTH && name != headers::CONTENT_TYPE
+                });
+                Answer::whole(response, Vec::new())
+            }
+            false => self.send_page(found, &page, tag.as_deref())?,
+        };
+        if live {
+            answer.cursor = Cursor::Header(cursor::at(found.now, head.version));
+        }
+        if matches!(answer.next, Next::Ready(_)) || live {
+            held.headers = Vec::new();
+            answer.held = Some(held);
+        }
+        Ok(answer)
+    }
+
+    fn plan(&self, head: &Head, from: Position, limit: u64) -> Result<Page, Refusal> {
+        let page = Segments::new(*self, head).page(from, limit)?;
+        page.ok_or_else(|| Refusal::Problem(problems::no_such_place(&offset::format(from))))
+    }
+
+    /// The answer with a page, up to its first step's bytes.
+    fn send_page(&self, found: &Found, page: &Page, tag: Option<&str>) -> Result<Answer, Refusal> {
+        let response = self.page_head(found, page, tag, 200);
+        let head = &found.head;
+        let is_json = head.content_type.is_json();
+        if page.bytes == 0 {
+            let body = if is_json {
+                json::EMPTY_PAGE.to_vec()
+            } else {
+                Vec::new()
+            };
+            return Ok(Answer::whole(response, body));
+        }
+        let mut body = Vec::new();
+        if is_json {
+            body.push(b'[');
+        }
+        let next = self.page_part(head, page.from, page.to, &mut body)?;
+        Ok(Answer {
+            next,
+            ..Answer::whole(response, body)
+        })
+    }
+
+    /// Adds the next bytes of a page to `body`.
+    fn page_part(
+        &self,
+        head: &Head,
+        from: Position,
+        to: Position,
+        body: &mut Vec<u8>,
+    ) -> Result<Next, Fault> {
+        let part = Segments::new(*self, head).read(from, to, STEP_BYTES)?;
+        let at = part.position(part.bytes.len()).unwrap_or(to);
+        body.extend_from_slice(&part.bytes);
+        if at < to && !part.bytes.is_empty() {
+            let mode = TokenMode::Page { to };
+            let token = Token {
+                name: head.name.clone(),
+                incarnation: head.incarnation,
+                at,
+                mode,
+            };
+            return Ok(Next::Ready(token.encode()));
+        }
+        if head.content_type.is_json() {
+            // The comma after the last message.
+            body.pop();
+            body.push(b']');
+        }
+        Ok(Next::Done)
+    }
+
+    fn page_head(
+        &self,
+        found: &Found,
+        page: &Page,
+        tag: Option<&str>,
+        status: u16,
+    ) -> ResponseHead {
+        let head = &found.head;
+        let extra = u64::from(head.content_type.is_json());
+        let length = match page.bytes {
+            0 => extra.saturating_mul(2),
+            bytes => bytes.saturating_add(extra),
+        };
+        let class = match page.bytes {
+            0 => Cache::None,
+            _ => Cache::Page {
+                lives_ms: head.expires_ms().map(|end| end.saturating_sub(found.now)),
+            },
+        };
+        let mut response = ResponseHead::new(status)
+            .with(headers::CONTENT_TYPE, head.content_type.as_str())
+            .with(headers::CONTENT_LENGTH, length.to_string())
+            .with(headers::CACHE_CONTROL, cache_control(self.config, class))
+            .with(headers::STREAM_NEXT_OFFSET, offset::format(page.to))
+            .with_if(page.reached_tail, headers::STREAM_UP_TO_DATE, "true")
+            .with_if(
+                page.reached_tail && head.closed.is_some(),
+                headers::STREAM_CLOSED,
+                "true",
+            );
+        if let Some(tag) = tag {
+            response.push(headers::ETAG, tag);
+        }
+        response
+    }
+
+    /// The head of a long-poll that ends with nothing.
+    fn nothing(&self, found: &Found, at: Position) -> ResponseHead {
+        ResponseHead::new(204)
+            .with(
+                headers::CACHE_CONTROL,
+                cache_control(self.config, Cache::None),
+            )
+            .with(headers::STREAM_NEXT_OFFSET, offset::format(at))
+            .with(headers::STREAM_UP_TO_DATE, "true")
+            .with_if(found.head.closed.is_some(), headers::STREAM_CLOSED, "true")
+    }
+
+    const fn poll_ms(&self) -> u64 {
+        self.config.long_poll_timeout_secs.saturating_mul(1000)
+    }
+
+    /// Waits for a change of the head, at most `most_ms`.
+    pub(super) fn wait(
+        &self,
+        found: &Found,
+        at: Position,
+        mode: TokenMode,
+        most_ms: u64,
+    ) -> Answer {
+        let head = &found.head;
+        let token = Token {
+            name: head.name.clone(),
+            incarnation: head.incarnation,
+            at,
+            mode,
+        };
+        Answer::only(Next::Change {
+            token: token.encode(),
+            key: found.key.clone(),
+            max_wait_ms: head.max_wait_ms(found.now).unwrap_or(u64::MAX).min(most_ms),
+        })
+    }
+
+    /// Goes on with a read.
+    pub(super) fn resume(&self, token: &Token, cause: Cause) -> Result<Answer, Refusal> {
+        let found = self.stream_read(&token.name)?;
+        if found.head.incarnation != token.incarnation {
+            return Err(Refusal::Problem(problems::not_found(&token.name)));
+        }
+        match token.mode {
+            TokenMode::Page { to } => {
+                let mut body = Vec::new();
+                let next = self.page_part(&found.head, token.at, to, &mut body)?;
+                Ok(Answer {
+                    body,
+                    ..Answer::only(next)
+                })
+            }
+            TokenMode::LongPoll => self.poll_again(&found, token.at, cause),
+            TokenMode::Sse => self.follow_on(&found, token.at, cause),
+            TokenMode::SseEvent { to } => Ok(self.event_part(&found, token.at, to)?),
+        }
+    }
+
+    fn poll_again(&self, found: &Found, at: Position, cause: Cause) -> Result<Answer, Refusal> {
+        let head = &found.head;
+        let page = self.plan(head, at, self.config.page_bytes)?;
+        let cursor = Cursor::Header(cursor::at(found.now, head.version));
+        if page.bytes > 0 {
+            let answer = self.send_page(found, &page, Some(&tag(head, &page)))?;
+            return Ok(Answer { cursor, ..answer });
+        }
+        if head.closed.is_some() {
+            return Ok(Answer::whole(self.nothing(found, at), Vec::new()));
+        }
+        match cause {
+            Cause::Expired | Cause::Draining => {
+                let answer = Answer::whole(self.nothing(found, at), Vec::new());
+                Ok(Answer { cursor, ..answer })
+            }
+            Cause::Ready | Cause::Changed | Cause::Timeout => {
+                Ok(self.wait(found, at, TokenMode::LongPoll, self.poll_ms()))
+            }
+        }
+    }
+
+    /// Begins an SSE response (section 5.8).
+    fn follow(&self, found: &Found, from: Position, mut held: Held) -> Result<Answer, Refusal> {
+        let encoding = sse::Encoding::of(&found.head.content_type);
+        let mut response = ResponseHead::new(200)
+            .with(headers::CONTENT_TYPE, "text/event-stream")
+            .with(
+                headers::CACHE_CONTROL,
+                cache_control(self.config, Cache::Sse),
+            )
+            .with_if(
+                encoding == sse::Encoding::Base64,
+                headers::STREAM_SSE_DATA_ENCODING,
+                "base64",
+            );
+        response.headers.append(&mut held.headers);
+        held.max_age_ms = Some(self.config.sse_max_secs.saturating_mul(1000));
+        let mut answer = self.event(found, from, true)?;
+        answer.head = Some(response);
+        answer.held = Some(held);
+        Ok(answer)
+    }
+}
+
+/// A live stream at one step of a read.
+pub(super) struct Found {
+    pub(super) key: String,
+    pub(super) head: Head,
+    pub(super) now: u64,
+}
+
+fn tag(head: &Head, page: &Page) -> String {
+    etag::tag(
+        head.incarnation,
+        page.from,
+        page.to,
+        page.reached_tail,
+        head.closed.is_some(),
+    )
+}

@@ -1,0 +1,74 @@
+//! To-do shards: an entry is added before work of several steps begins and removed after its last
+//! step, so that whoever comes by ends what a crash left.
+
+use super::core::{Core, Fault};
+use super::env::Env;
+use super::update::{Edit, SharedCreation, Updated};
+use crate::keys::Slot;
+use crate::keys::todo::{Entry, decode, encode};
+
+/// Age up to which an entry need not be brought up to date.
+const FRESH_MS: u64 = 60_000;
+
+impl<E: Env> Core<'_, E> {
+    fn decode_todo(slot: &Slot, body: &[u8]) -> Result<Vec<Entry>, Fault> {
+        decode(body).map_err(|_| Fault::Corrupt { key: slot.key(0) })
+    }
+
+    /// The entries of a shard.
+    pub(super) fn todo(&self, shard: u8) -> Result<Vec<Entry>, Fault> {
+        let slot = self.keys.todo(shard);
+        match self.read(&slot)? {
+            Some((_, envelope)) => Self::decode_todo(&slot, &envelope.body),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Adds an entry, or brings the one for the same life up to date.
+    pub(super) fn add_todo(
+        &self,
+        shard: u8,
+        entry: &Entry,
+        progress: &mut SharedCreation,
+    ) -> Result<Updated<()>, Fault> {
+        let slot = self.keys.todo(shard);
+        self.update(&slot, progress, |body| {
+            let mut entries = Self::decode_todo(&slot, body)?;
+            match entries
+                .iter_mut()
+                .find(|other| other.incarnation() == entry.incarnation())
+            {
+                // A repeated edit finds what it wrote itself.
+                Some(other) if entry.since_ms() < other.since_ms().saturating_add(FRESH_MS) => {
+                    return Ok(Edit::Keep(()));
+                }
+                Some(other) => *other = entry.clone(),
+                None => entries.push(entry.clone()),
+            }
+            let bytes = encode(&entries);
+            match bytes.len() <= crate::limits::MAX_VALUE_BYTES / 2 {
+                true => Ok(Edit::Write(bytes, ())),
+                false => Err(Fault::Deadline("too much work is to be done already")),
+            }
+        })
+    }
+
+    /// Removes the entry of the same life.
+    pub(super) fn remove_todo(
+        &self,
+        shard: u8,
+        entry: &Entry,
+        progress: &mut SharedCreation,
+    ) -> Result<Updated<()>, Fault> {
+        let slot = self.keys.todo(shard);
+        self.update(&slot, progress, |body| {
+            let mut entries = Self::decode_todo(&slot, body)?;
+            let before = entries.len();
+            entries.retain(|other| other.incarnation() != entry.incarnation());
+            match entries.len() == before {
+                true => Ok(Edit::Keep(())),
+                false => Ok(Edit::Write(encode(&entries), ())),
+            }
+        })
+    }
+}

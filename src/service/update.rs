@@ -1,0 +1,99 @@
+//! Changing small shared records: to-do shards and registry leaves.
+
+use super::core::{Core, Fault, Place};
+use super::creation::{Creation, Creator, Step};
+use super::env::{Env, StoreError, SwapError};
+use crate::keys::{Envelope, Slot, State};
+
+/// What a change came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Updated<T> {
+    /// The record is as the change wants it.
+    Done(T),
+    /// The record is being created, or is busy: try again after so many milliseconds.
+    Wait(u64),
+}
+
+/// The creation of a shared record, in the attempt of the request that needed it first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct SharedCreation {
+    /// Which record.
+    pub(super) id: String,
+    /// How far it is.
+    pub(super) creation: Creation,
+}
+
+/// What a change makes of a record.
+pub(super) enum Edit<T> {
+    /// It is as it should be.
+    Keep(T),
+    /// It should be this.
+    Write(Vec<u8>, T),
+}
+
+/// Swaps tried before the caller is told to wait.
+const TRIES: usize = 8;
+
+impl<E: Env> Core<'_, E> {
+    /// Applies `edit` to the record of `slot`, which is created empty if it is not there. As the
+    /// outcome of a swap may be unknown, `edit` is repeated on what it may have written itself and
+    /// must then keep it.
+    pub(super) fn update<T>(
+        &self,
+        slot: &Slot,
+        progress: &mut SharedCreation,
+        mut edit: impl FnMut(&[u8]) -> Result<Edit<T>, Fault>,
+    ) -> Result<Updated<T>, Fault> {
+        for _ in 0..TRIES {
+            match self.find(slot)? {
+                Place::Missing { gate, .. } => {
+                    if let Edit::Keep(done) = edit(&[])? {
+                        return Ok(Updated::Done(done));
+                    }
+                    if progress.id != slot.id() {
+                        let creation = Creation {
+                            gate,
+                            ..Creation::default()
+                        };
+                        *progress = SharedCreation {
+                            id: slot.id().to_owned(),
+                            creation,
+                        };
+                    }
+                    let creator = Creator {
+                        core: *self,
+                        slot,
+                        version: 1,
+                        body: &[],
+                        is_ours: &|_| false,
+                    };
+                    if let Step::Wait(ms) = creator.step(&mut progress.creation)? {
+                        return Ok(Updated::Wait(ms));
+                    }
+                }
+                Place::Found { cas, envelope, .. } => {
+                    let (body, done) = match edit(&envelope.body)? {
+                        Edit::Keep(done) => return Ok(Updated::Done(done)),
+                        Edit::Write(body, done) => (body, done),
+                    };
+                    let version = envelope.version.saturating_add(1);
+                    let bytes = Envelope {
+                        state: State::Confirmed,
+                        version,
+                        body,
+                    }
+                    .encode();
+                    match self.env.swap(cas, &bytes) {
+                        Ok(()) => return Ok(Updated::Done(done)),
+                        Err(SwapError::Store(StoreError::Full(why))) => {
+                            return Err(StoreError::Full(why).into());
+                        }
+                        // Whatever it says, what counts is what is there now.
+                        Err(SwapError::Failed(_) | SwapError::Store(_)) => {}
+                    }
+                }
+            }
+        }
+        Ok(Updated::Wait(self.pause_ms(3)))
+    }
+}

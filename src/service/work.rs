@@ -1,0 +1,303 @@
+//! Work behind requests: removing what ended lives left, and ending lives that expired unseen.
+//!
+//! Each call does at most about `limits::WORK_OPERATIONS` store operations. Everything here is
+//! idempotent, so any number of workers may do the same entry.
+
+use super::core::{Core, Fault, Place};
+use super::env::{Env, SwapError};
+use super::update::{SharedCreation, Updated};
+use crate::keys::debt::{self, Debt};
+use crate::keys::head::Record;
+use crate::keys::registry;
+use crate::keys::todo::Entry;
+use crate::keys::{Envelope, NameHash, Slot, State, index};
+use crate::limits::{SHARDS, WORK_OPERATIONS};
+use crate::stream::{Incarnation, Owed};
+
+/// Age after which an entry that was noted for a life that goes on, or a name that was entered for
+/// a life that never began, is taken for left over. Far above every deadline of a request.
+const LEFT_OVER_MS: u64 = 600_000;
+
+/// Names looked at in one call.
+const NAMES: usize = 6;
+
+impl<E: Env> Core<'_, E> {
+    /// One piece of work: an entry of the to-do shard that `round` picks, or else a look at a leaf
+    /// of the name registry. Says whether there was something to do.
+    pub(super) fn work(&self, round: u64) -> Result<bool, Fault> {
+        let shards = u64::from(SHARDS);
+        let shard = round
+            .checked_rem(shards)
+            .and_then(|shard| u8::try_from(shard).ok());
+        let shard = shard.unwrap_or_default();
+        if self.work_todo(shard)? {
+            return Ok(true);
+        }
+        match self.config.registry {
+            true => self.work_names(shard, round / shards),
+            false => Ok(false),
+        }
+    }
+
+    /// One step of one entry of a to-do shard.
+    pub(super) fn work_todo(&self, shard: u8) -> Result<bool, Fault> {
+        let entries = self.todo(shard)?;
+        // Workers that come at the same time take different entries.
+        let any = self.jitter(entries.len().saturating_sub(1) as u64);
+        let Some(entry) = usize::try_from(any).ok().and_then(|any| entries.get(any)) else {
+            return Ok(false);
+        };
+        match entry {
+            Entry::Collect {
+                hash,
+                incarnation,
+                leaf,
+                since_ms,
+            } => {
+                let work = Collect {
+                    hash,
+                    incarnation: *incarnation,
+                    leaf: *leaf,
+                };
+                self.collect(shard, entry, &work, *since_ms)
+            }
+        }
+    }
+
+    fn collect(
+        &self,
+        shard: u8,
+        entry: &Entry,
+        work: &Collect<'_>,
+        since_ms: u64,
+    ) -> Result<bool, Fault> {
+        let mut shared = SharedCreation::default();
+        match self.record(&self.keys.head(work.hash))? {
+            Some(Record::Live(head)) if head.incarnation == work.incarnation => {
+                // Its deletion is about to swap, or never will.
+                if since_ms.saturating_add(LEFT_OVER_MS) < self.env.now_ms() {
+                    self.remove_todo(shard, entry, &mut shared)?;
+                }
+                return Ok(false);
+            }
+            Some(Record::Tombstone(tombstone)) if tombstone.incarnation == work.incarnation => {
+                if let Some(owed) = &tombstone.owes {
+                    self.move_debt(work.hash, work.incarnation, owed, &mut shared)?;
+                    self.settle_tombstone(work.hash, work.incarnation)?;
+                    return Ok(true);
+                }
+            }
+            _ => {}
+        }
+        if self.pay(work.incarnation)? {
+            return Ok(true);
+        }
+        if let Some(leaf) = work.leaf {
+            self.remove_name(work.hash, leaf, work.incarnation, &mut shared)?;
+        }
+        self.remove_todo(shard, entry, &mut shared)?;
+        Ok(true)
+    }
+
+    fn record(&self, slot: &Slot) -> Result<Option<Record>, Fault> {
+        let Some((gate, envelope)) = self.read(slot)? else {
+            return Ok(None);
+        };
+        Record::decode(&envelope.body, envelope.version)
+            .map(Some)
+            .map_err(|_| Fault::Corrupt {
+                key: slot.key(gate),
+            })
+    }
+
+    /// Writes what a tombstone owes into a debt record of its own, so that the tombstone may be
+    /// replaced. It is always the same, so all who do it write the same.
+    pub(super) fn move_debt(
+        &self,
+        hash: &NameHash,
+        incarnation: Incarnation,
+        owed: &Owed,
+        shared: &mut SharedCreation,
+    ) -> Result<Updated<()>, Fault> {
+        let known = self.todo(hash.shard())?;
+        if known.iter().all(|entry| entry.incarnation() != incarnation) {
+            let since_ms = self.env.now_ms();
+            let entry = Entry::Collect {
+                hash: *hash,
+                incarnation,
+                leaf: None,
+                since_ms,
+            };
+            if let Updated::Wait(ms) = self.add_todo(hash.shard(), &entry, shared)? {
+                return Ok(Updated::Wait(ms));
+            }
+        }
+        let key = self.keys.debt(incarnation);
+        if !self.env.exists(&key)? {
+            let debt = Debt {
+                owed: owed.clone(),
+                in_block: false,
+            };
+            self.env.set(&key, &debt::encode(&debt))?;
+        }
+        Ok(Updated::Done(()))
+    }
+
+    /// Clears a tombstone whose debt was moved. Tried once; the entry brings the next try.
+    fn settle_tombstone(&self, hash: &NameHash, incarnation: Incarnation) -> Result<(), Fault> {
+        let slot = self.keys.head(hash);
+        let Place::Found {
+            gate,
+            cas,
+            envelope,
+        } = self.find(&slot)?
+        else {
+            return Ok(());
+        };
+        let record =
+            Record::decode(&envelope.body, envelope.version).map_err(|_| Fault::Corrupt {
+                key: slot.key(gate),
+            })?;
+        let Record::Tombstone(mut tombstone) = record else {
+            return Ok(());
+        };
+        if tombstone.incarnation != incarnation || tombstone.owes.take().is_none() {
+            return Ok(());
+        }
+        tombstone.version = tombstone.version.saturating_add(1);
+        let record = Record::Tombstone(tombstone);
+        let (state, version, body) = (State::Confirmed, record.version(), record.encode());
+        match self.env.swap(
+            cas,
+            &Envelope {
+                state,
+                version,
+                body,
+            }
+            .encode(),
+        ) {
+            Ok(()) | Err(SwapError::Failed(_)) => Ok(()),
+            Err(SwapError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Removes some of what a life owes. False when nothing is left.
+    fn pay(&self, incarnation: Incarnation) -> Result<bool, Fault> {
+        let key = self.keys.debt(incarnation);
+        let Some(bytes) = self.env.get(&key)? else {
+            return Ok(false);
+        };
+        let mut debt = debt::decode(&bytes).map_err(|_| Fault::Corrupt { key: key.clone() })?;
+        let mut left = WORK_OPERATIONS.saturating_sub(4);
+        while left > 0 {
+            if let Some(id) = debt.owed.chunks.pop() {
+                self.env.delete(&self.keys.chunk(incarnation, id))?;
+                left = left.saturating_sub(1);
+                continue;
+            }
+            if debt.owed.first_block >= debt.owed.end_block {
+                self.env.delete(&key)?;
+                return Ok(true);
+            }
+            let block = self.keys.block(incarnation, debt.owed.first_block);
+            left = left.saturating_sub(1);
+            if debt.in_block {
+                self.env.delete(&block)?;
+                debt.in_block = false;
+                debt.owed.first_block = debt.owed.first_block.saturating_add(1);
+                continue;
+            }
+            debt.in_block = true;
+            if let Some(bytes) = self.env.get(&block)? {
+                let block = index::decode(&bytes, debt.owed.first_block)
+                    .map_err(|_| Fault::Corrupt { key: block })?;
+                debt.owed.chunks = block.segments.iter().map(|segment| segment.id).collect();
+            }
+            // The chunks of this block are noted before the first of them is removed, so that the
+            // next step need not find out which are left.
+            break;
+        }
+        self.env.set(&key, &debt::encode(&debt))?;
+        Ok(true)
+    }
+
+    /// Looks at some names of a leaf: ends lives that expired, removes names that were left over.
+    fn work_names(&self, shard: u8, turn: u64) -> Result<bool, Fault> {
+        let Some((slot, leaf)) = self.leaf_in_turn(shard, turn)? else {
+            return Ok(false);
+        };
+        let now = self.env.now_ms();
+        let due = |entry: &&registry::Entry| entry.due_ms.is_some_and(|due| due <= now);
+        let mut worked = false;
+        for entry in leaf.entries.iter().filter(due).take(NAMES) {
+            worked = true;
+            self.look_at(&slot, entry)?;
+        }
+        let one = self.jitter(leaf.entries.len().saturating_sub(1) as u64);
+        let one = usize::try_from(one)
+            .ok()
+            .and_then(|one| leaf.entries.get(one));
+        if let Some(entry) = one.filter(|entry| !due(entry)) {
+            self.look_at(&slot, entry)?;
+        }
+        Ok(worked)
+    }
+
+    /// Compares one name of a leaf with its head.
+    fn look_at(&self, leaf: &Slot, entry: &registry::Entry) -> Result<(), Fault> {
+        let mut shared = SharedCreation::default();
+        let hash = NameHash::of(&entry.name);
+        let now = self.env.now_ms();
+        let slot = self.keys.head(&hash);
+        if let Place::Found {
+            gate,
+            cas,
+            envelope,
+        } = self.find(&slot)?
+        {
+            let record =
+                Record::decode(&envelope.body, envelope.version).map_err(|_| Fault::Corrupt {
+                    key: slot.key(gate),
+                })?;
+            match record {
+                Record::Live(head) if head.incarnation == entry.incarnation => {
+                    let now = head.now_ms(now);
+                    if head.is_expired(now) {
+                        self.end_life(&hash, cas, &head, now, &mut shared)?;
+                    } else if entry.due_ms.is_some_and(|due| due <= now) {
+                        let due = head.expires_ms();
+                        self.edit_leaf(leaf, &mut shared, |entries| {
+                            for other in entries.iter_mut() {
+                                if other.incarnation == entry.incarnation {
+                                    other.due_ms = due;
+                                }
+                            }
+                        })?;
+                    }
+                    return Ok(());
+                }
+                Record::Tombstone(tombstone) if tombstone.incarnation == entry.incarnation => {
+                    // Normally its work is noted; else somebody was stopped right here.
+                    if let Some(owed) = &tombstone.owes {
+                        self.move_debt(&hash, tombstone.incarnation, owed, &mut shared)?;
+                        return Ok(());
+                    }
+                }
+                Record::Live(_) | Record::Tombstone(_) => {}
+            }
+        }
+        if entry.since_ms.saturating_add(LEFT_OVER_MS) < now {
+            self.edit_leaf(leaf, &mut shared, |entries| {
+                entries.retain(|other| other.incarnation != entry.incarnation);
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The life of an entry.
+struct Collect<'a> {
+    hash: &'a NameHash,
+    incarnation: Incarnation,
+    leaf: Option<u32>,
+}

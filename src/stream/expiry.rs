@@ -1,0 +1,99 @@
+//! When a stream ends by itself (section 4, "TTL/Expiry").
+
+use super::Head;
+
+/// What a stream's creator asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// Never.
+    Never,
+    /// After this many idle seconds; every read and write starts the window anew.
+    Ttl {
+        /// The window.
+        secs: u64,
+    },
+    /// At this moment, in milliseconds since 1970.
+    At {
+        /// The moment.
+        ms: u64,
+    },
+}
+
+/// The shortest and the longest step in which a sliding window is moved, in milliseconds.
+const GRANULARITY_MS: (u64, u64) = (200, 60_000);
+
+/// The step in which a sliding window of `secs` is moved: so many milliseconds after a touch the
+/// next one is written, and so much longer than its window a stream lives.
+fn granularity_ms(secs: u64) -> u64 {
+    let (least, most) = GRANULARITY_MS;
+    secs.saturating_mul(100).clamp(least, most)
+}
+
+impl Head {
+    /// The moment this stream expires unless it is touched, in milliseconds since 1970.
+    #[must_use]
+    pub fn expires_ms(&self) -> Option<u64> {
+        match self.expiry {
+            Expiry::Never => None,
+            Expiry::Ttl { secs } => Some(
+                self.touched_ms
+                    .saturating_add(secs.saturating_mul(1000))
+                    .saturating_add(granularity_ms(secs)),
+            ),
+            Expiry::At { ms } => Some(ms),
+        }
+    }
+
+    /// Whether it has expired by `now_ms`.
+    #[must_use]
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        self.expires_ms().is_some_and(|end| end <= now_ms)
+    }
+
+    /// Whether a read at `now_ms` should write a touch, because its window is sliding and the last
+    /// touch is a step old.
+    #[must_use]
+    pub fn needs_touch(&self, now_ms: u64) -> bool {
+        match self.expiry {
+            Expiry::Ttl { secs } => now_ms >= self.touched_ms.saturating_add(granularity_ms(secs)),
+            Expiry::Never | Expiry::At { .. } => false,
+        }
+    }
+
+    /// How long a reader may wait before it must look again: until the stream expires, or until
+    /// its own waiting has to move the window, in milliseconds from `now_ms`.
+    #[must_use]
+    pub fn max_wait_ms(&self, now_ms: u64) -> Option<u64> {
+        let end = match self.expiry {
+            Expiry::Never => return None,
+            Expiry::Ttl { secs } => self.touched_ms.saturating_add(secs.saturating_mul(1000)),
+            Expiry::At { ms } => ms,
+        };
+        Some(end.saturating_sub(now_ms).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::head::tests::head;
+
+    #[test]
+    fn a_sliding_window_ends_one_step_after_its_length() {
+        let mut head = head();
+        head.expiry = Expiry::Ttl { secs: 10 };
+        head.touched_ms = 5_000;
+        assert_eq!(head.expires_ms(), Some(16_000));
+        assert!(!head.is_expired(15_999) && head.is_expired(16_000));
+        assert!(!head.needs_touch(5_999) && head.needs_touch(6_000));
+        assert_eq!(head.max_wait_ms(6_000), Some(9_000));
+    }
+
+    #[test]
+    fn the_largest_window_never_ends_and_never_overflows() {
+        let mut head = head();
+        head.expiry = Expiry::Ttl { secs: u64::MAX };
+        assert!(!head.is_expired(u64::MAX - 1));
+        assert!(head.needs_touch(u64::MAX));
+    }
+}

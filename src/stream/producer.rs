@@ -1,0 +1,175 @@
+//! Idempotent producers (section 5.2.1).
+
+use sha2::{Digest, Sha256};
+
+/// What a producer says of itself with an append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Producer {
+    /// Its name, not empty.
+    pub id: String,
+    /// Its session, at most `limits::MAX_PRODUCER_NUMBER`.
+    pub epoch: u64,
+    /// The number of this append in the session, at most `limits::MAX_PRODUCER_NUMBER`.
+    pub seq: u64,
+}
+
+/// A producer's name as heads keep it: the first 128 bits of its SHA-256.
+pub type ProducerId = [u8; 16];
+
+/// The kept form of a producer's name.
+#[must_use]
+pub fn producer_id(name: &str) -> ProducerId {
+    let digest = Sha256::digest(name.as_bytes());
+    let mut id = [0; 16];
+    for (to, from) in id.iter_mut().zip(digest) {
+        *to = from;
+    }
+    id
+}
+
+/// One append of one producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerMark {
+    /// Whose.
+    pub id: ProducerId,
+    /// In which session.
+    pub epoch: u64,
+    /// Which one.
+    pub seq: u64,
+}
+
+impl Producer {
+    /// This append, as heads keep it.
+    #[must_use]
+    pub fn mark(&self) -> ProducerMark {
+        ProducerMark {
+            id: producer_id(&self.id),
+            epoch: self.epoch,
+            seq: self.seq,
+        }
+    }
+}
+
+/// What a stream remembers of a producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerState {
+    /// Its last accepted append.
+    pub last: ProducerMark,
+    /// When that was, milliseconds since 1970.
+    pub used_ms: u64,
+}
+
+/// How an append of a producer relates to what the stream remembers of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is the next one.
+    Next,
+    /// It was accepted before; the highest accepted sequence number of its epoch.
+    Duplicate { highest: u64 },
+    /// Its epoch ended; the current one.
+    Fenced { current: u64 },
+    /// It begins an epoch, but not with 0.
+    BadStart,
+    /// Some before it are missing.
+    Gap { expected: u64 },
+}
+
+/// Judges `mark` against what is remembered of its producer.
+pub(super) fn standing(known: Option<&ProducerState>, mark: &ProducerMark) -> Standing {
+    let Some(known) = known else {
+        return match mark.seq {
+            0 => Standing::Next,
+            _ => Standing::Gap { expected: 0 },
+        };
+    };
+    let last = known.last;
+    let next = last.seq.saturating_add(1);
+    match mark.epoch.cmp(&last.epoch) {
+        std::cmp::Ordering::Less => Standing::Fenced {
+            current: last.epoch,
+        },
+        std::cmp::Ordering::Greater if mark.seq == 0 => Standing::Next,
+        std::cmp::Ordering::Greater => Standing::BadStart,
+        std::cmp::Ordering::Equal if mark.seq <= last.seq => {
+            Standing::Duplicate { highest: last.seq }
+        }
+        std::cmp::Ordering::Equal if mark.seq == next => Standing::Next,
+        std::cmp::Ordering::Equal => Standing::Gap { expected: next },
+    }
+}
+
+/// No producer was idle long enough to be forgotten for a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoRoom;
+
+/// The place in `producers` where the state of `id` is or may go, forgetting the one that was idle
+/// longest when all `most` places are taken and it was idle for `idle_ms`.
+pub(super) fn place(
+    producers: &[ProducerState],
+    id: &ProducerId,
+    most: usize,
+    idle_ms: u64,
+    now_ms: u64,
+) -> Result<usize, NoRoom> {
+    if let Some(place) = producers.iter().position(|state| state.last.id == *id) {
+        return Ok(place);
+    }
+    if producers.len() < most {
+        return Ok(producers.len());
+    }
+    producers
+        .iter()
+        .enumerate()
+        .min_by_key(|(_, state)| state.used_ms)
+        .filter(|(_, state)| state.used_ms.saturating_add(idle_ms) < now_ms)
+        .map(|(place, _)| place)
+        .ok_or(NoRoom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(epoch: u64, seq: u64) -> ProducerMark {
+        ProducerMark {
+            id: [1; 16],
+            epoch,
+            seq,
+        }
+    }
+
+    #[test]
+    fn epochs_fence_and_sequences_have_no_gaps() {
+        let known = ProducerState {
+            last: mark(3, 5),
+            used_ms: 0,
+        };
+        let judge = |epoch, seq| standing(Some(&known), &mark(epoch, seq));
+        assert_eq!(judge(3, 6), Standing::Next);
+        assert_eq!(judge(3, 5), Standing::Duplicate { highest: 5 });
+        assert_eq!(judge(3, 0), Standing::Duplicate { highest: 5 });
+        assert_eq!(judge(3, 8), Standing::Gap { expected: 6 });
+        assert_eq!(judge(2, 6), Standing::Fenced { current: 3 });
+        assert_eq!(judge(4, 0), Standing::Next);
+        assert_eq!(judge(4, 1), Standing::BadStart);
+        assert_eq!(standing(None, &mark(9, 0)), Standing::Next);
+        assert_eq!(standing(None, &mark(0, 2)), Standing::Gap { expected: 0 });
+    }
+
+    #[test]
+    fn a_full_table_forgets_only_who_was_idle_long_enough() {
+        let state = |byte, used_ms| ProducerState {
+            last: ProducerMark {
+                id: [byte; 16],
+                epoch: 0,
+                seq: 0,
+            },
+            used_ms,
+        };
+        let table = [state(1, 500), state(2, 100), state(3, 900)];
+        assert_eq!(place(&table, &[3; 16], 3, 1_000, 5_000), Ok(2));
+        assert_eq!(place(&table, &[9; 16], 4, 1_000, 1_000), Ok(3));
+        assert_eq!(place(&table, &[9; 16], 3, 1_000, 1_101), Ok(1));
+        assert_eq!(place(&table, &[9; 16], 3, 1_000, 1_100), Err(NoRoom));
+    }
+}

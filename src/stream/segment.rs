@@ -1,0 +1,163 @@
+//! Segments: how a stream's bytes are cut into chunks, and chunks into index blocks.
+
+use crate::limits::{BLOCK_SEGMENTS, MAX_CHUNK_BYTES};
+
+use super::{Head, Position};
+
+/// A sealed segment: one immutable chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// Random id of the chunk.
+    pub id: u64,
+    /// Bytes, 1 to `limits::MAX_CHUNK_BYTES`.
+    pub length: u32,
+    /// Whether its last byte ends a message; always, but for parts of a JSON message larger than a
+    /// chunk.
+    pub ends_message: bool,
+}
+
+/// The bytes of a segment that is about to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Random id.
+    pub id: u64,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// An index block that is about to be written: segments that a committed head already named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Its number: it covers segments `64 * number` to `64 * number + 63`.
+    pub number: u64,
+    /// Number of its first segment, later than `64 * number` only in a stream's first block.
+    pub first: u64,
+    /// The segments.
+    pub segments: Vec<Segment>,
+}
+
+/// A head with what must be stored before it is swapped in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// The head.
+    pub head: Head,
+    /// Chunks that it names for the first time.
+    pub chunks: Vec<Chunk>,
+    /// Index blocks whose segments it no longer names.
+    pub blocks: Vec<Block>,
+    /// Lengths of the segments that `inline` became, from the open one on; the last may be inline.
+    cuts: Vec<u64>,
+    /// Number of the segment that was open.
+    open: u64,
+    /// The tail before, for position 0.
+    before: Position,
+}
+
+impl Settled {
+    /// The position `bytes` bytes after the beginning of the segment that was open.
+    #[must_use]
+    pub fn position(&self, bytes: u64) -> Position {
+        let mut left = bytes;
+        if left == 0 {
+            return self.before;
+        }
+        for (segment, length) in (self.open..).zip(&self.cuts) {
+            if left <= *length {
+                return Position::new(segment, left);
+            }
+            left = left.saturating_sub(*length);
+        }
+        self.head.tail()
+    }
+}
+
+/// Takes the index blocks that are complete out of `head`.
+fn take_blocks(head: &mut Head) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    loop {
+        let number = head.recent_first / BLOCK_SEGMENTS;
+        let end = number.saturating_add(1).saturating_mul(BLOCK_SEGMENTS);
+        if head.open_segment() < end {
+            return blocks;
+        }
+        let count = usize::try_from(end.saturating_sub(head.recent_first)).unwrap_or(usize::MAX);
+        let segments = head.recent.drain(..count.min(head.recent.len())).collect();
+        blocks.push(Block {
+            number,
+            first: head.recent_first,
+            segments,
+        });
+        head.recent_first = end;
+    }
+}
+
+/// Brings `head`, whose `inline` holds `new_bytes` bytes at its end that no stored head had, into
+/// the form that is stored. Above `budget` bytes the whole of `inline` is sealed into chunks, cut
+/// at the last of `ends` (positions in `inline` where messages end; `None`: anywhere) that fits.
+pub(super) fn settle(
+    mut head: Head,
+    ends: Option<&[usize]>,
+    grew: bool,
+    budget: usize,
+    mut next_id: impl FnMut() -> u64,
+) -> Settled {
+    let open = head.open_segment();
+    let before = match head.recent.last() {
+        Some(last) => Position::new(open.saturating_sub(1), u64::from(last.length)),
+        None => Position::ZERO,
+    };
+    let blocks = if grew {
+        take_blocks(&mut head)
+    } else {
+        Vec::new()
+    };
+    let mut settled = Settled {
+        cuts: vec![head.inline.len() as u64],
+        chunks: Vec::new(),
+        blocks,
+        open,
+        before,
+        head,
+    };
+    if !grew || settled.head.inline.len() <= budget {
+        return settled;
+    }
+    settled.cuts.clear();
+    let mut rest: &[u8] = &std::mem::take(&mut settled.head.inline);
+    let mut offset = 0_usize;
+    while !rest.is_empty() {
+        let (length, ends_message) = cut(offset, rest.len(), ends);
+        let (bytes, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        let id = next_id();
+        settled.head.recent.push(Segment {
+            id,
+            length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            ends_message,
+        });
+        settled.cuts.push(bytes.len() as u64);
+        settled.chunks.push(Chunk {
+            id,
+            bytes: bytes.to_vec(),
+        });
+        offset = offset.saturating_add(length);
+        rest = after;
+    }
+    settled
+}
+
+/// How many of the `left` bytes from `offset` on the next segment takes, and whether that is the
+/// end of a message.
+fn cut(offset: usize, left: usize, ends: Option<&[usize]>) -> (usize, bool) {
+    if left <= MAX_CHUNK_BYTES {
+        return (left, true);
+    }
+    let Some(ends) = ends else {
+        return (MAX_CHUNK_BYTES, true);
+    };
+    let most = offset.saturating_add(MAX_CHUNK_BYTES);
+    let fit = ends.partition_point(|end| *end <= most);
+    match fit.checked_sub(1).and_then(|last| ends.get(last)) {
+        Some(end) if *end > offset => (end.saturating_sub(offset), true),
+        _ => (MAX_CHUNK_BYTES, false),
+    }
+}
