@@ -5,3 +5,6 @@ pub mod limits;
 pub mod protocol;
 pub mod service;
 pub mod stream;
+
+#[cfg(target_family = "wasm")]
+mod guest;

@@ -1,0 +1,139 @@
+//! The world of the service: WASI's key-value store, clock, random bits and variables.
+
+use super::bindings::wasi::config::store as config;
+use super::bindings::wasi::keyvalue::{atomics, store};
+use super::hub;
+use crate::service::env::{Env, StoreError, SwapError};
+use spin_sdk::wasip3::clocks::system_clock;
+use spin_sdk::wasip3::random::random::get_random_u64;
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+/// The label of the store, as in `spin.toml`.
+const STORE: &str = "default";
+
+/// How our own host and Redis begin an error that means: no room, not applied.
+const FULL: [&str; 2] = ["insufficient-storage", "OOM "];
+
+/// What the platform gives.
+#[derive(Debug)]
+pub(super) struct World {
+    bucket: OnceCell<Rc<store::Bucket>>,
+    instance: OnceCell<u64>,
+}
+
+impl World {
+    pub(super) const fn new() -> Self {
+        Self {
+            bucket: OnceCell::new(),
+            instance: OnceCell::new(),
+        }
+    }
+
+    fn bucket(&self) -> Result<Rc<store::Bucket>, StoreError> {
+        if let Some(bucket) = self.bucket.get() {
+            return Ok(Rc::clone(bucket));
+        }
+        let bucket = Rc::new(store::open(STORE).map_err(failed)?);
+        Ok(Rc::clone(self.bucket.get_or_init(|| bucket)))
+    }
+}
+
+fn failed(error: store::Error) -> StoreError {
+    match error {
+        store::Error::NoSuchStore => {
+            StoreError::Unavailable("there is no key-value store named default".to_owned())
+        }
+        store::Error::AccessDenied => {
+            StoreError::Unavailable("access to the key-value store is denied".to_owned())
+        }
+        store::Error::Other(why) => match FULL.iter().any(|full| why.contains(full)) {
+            true => StoreError::Full(why),
+            false => StoreError::Unavailable(why),
+        },
+    }
+}
+
+/// A handle, with its key for those who wait for a change of it.
+pub(super) struct Cas {
+    key: String,
+    handle: atomics::Cas,
+}
+
+impl Env for World {
+    type Cas = Cas;
+
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.bucket()?.get(key).map_err(failed)
+    }
+
+    fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        self.bucket()?.exists(key).map_err(failed)
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.bucket()?.set(key, value).map_err(failed)
+    }
+
+    fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.bucket()?.delete(key).map_err(failed)
+    }
+
+    fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+        atomics::increment(&*self.bucket()?, key, delta).map_err(failed)
+    }
+
+    fn cas(&self, key: &str) -> Result<Cas, StoreError> {
+        let handle = atomics::Cas::new(&*self.bucket()?, key).map_err(failed)?;
+        Ok(Cas {
+            key: key.to_owned(),
+            handle,
+        })
+    }
+
+    fn current(&self, cas: &Cas) -> Result<Option<Vec<u8>>, StoreError> {
+        cas.handle.current().map_err(failed)
+    }
+
+    fn swap(&self, cas: Cas, value: &[u8]) -> Result<(), SwapError<Cas>> {
+        let Cas { key, handle } = cas;
+        // Also a swap that is said to have failed may have been applied.
+        hub::changed(&key);
+        atomics::swap(handle, value).map_err(|error| match error {
+            atomics::CasError::StoreError(error) => SwapError::Store(failed(error)),
+            atomics::CasError::CasFailed(handle) => SwapError::Failed(Cas { key, handle }),
+        })
+    }
+
+    fn now_ms(&self) -> u64 {
+        let now = system_clock::now();
+        let seconds = u64::try_from(now.seconds).unwrap_or_default();
+        seconds
+            .saturating_mul(1000)
+            .saturating_add(u64::from(now.nanoseconds / 1_000_000))
+    }
+
+    fn random(&self) -> u64 {
+        get_random_u64()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        // A platform without variables gives the defaults; one that fails is logged.
+        config::get(name).unwrap_or_else(|error| {
+            self.log(&format!(
+                "{{\"level\":\"error\",\"error.message\":\"{error:?}\"}}"
+            ));
+            None
+        })
+    }
+
+    fn instance(&self) -> u64 {
+        *self.instance.get_or_init(get_random_u64)
+    }
+
+    fn log(&self, line: &str) {
+        use std::io::Write as _;
+        // There is nobody to tell if the log is gone.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+}

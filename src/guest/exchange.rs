@@ -1,0 +1,85 @@
+//! The export `durable-streams:edge/exchange`: the service's steps, with the types converted.
+
+use super::lane::exports::durable_streams::edge::exchange as wit;
+use super::{Component, hub, service};
+use crate::protocol::request::{BodyState, RawRequest};
+use crate::service::exchange::{Answer, Cause, Cursor, Next};
+
+impl wit::Guest for Component {
+    fn start(requests: Vec<wit::Request>, attempt: Option<Vec<u8>>) -> Vec<wit::Answer> {
+        let requests: Vec<RawRequest> = requests.into_iter().map(request).collect();
+        let answers = service().start(&requests, attempt.as_deref());
+        hub::forget_changes();
+        answers.into_iter().map(answer).collect()
+    }
+
+    fn resume(token: Vec<u8>, cause: wit::Cause) -> wit::Answer {
+        let cause = match cause {
+            wit::Cause::Ready => Cause::Ready,
+            wit::Cause::Changed => Cause::Changed,
+            wit::Cause::Timeout => Cause::Timeout,
+            wit::Cause::Expired => Cause::Expired,
+            wit::Cause::Draining => Cause::Draining,
+        };
+        let resumed = service().resume(&token, cause);
+        hub::forget_changes();
+        answer(resumed)
+    }
+
+    fn work(round: u64) -> bool {
+        let worked = service().work(round);
+        hub::forget_changes();
+        worked
+    }
+}
+
+fn request(request: wit::Request) -> RawRequest {
+    RawRequest {
+        method: request.method,
+        scheme: request.scheme,
+        authority: request.authority,
+        target: request.target,
+        headers: request.headers,
+        body: request.body,
+        body_state: match request.body_state {
+            wit::BodyState::Complete => BodyState::Complete,
+            wit::BodyState::TooLarge => BodyState::TooLarge,
+            wit::BodyState::NoRoom => BodyState::NoRoom,
+        },
+    }
+}
+
+fn answer(answer: Answer) -> wit::Answer {
+    wit::Answer {
+        head: answer.head.map(|head| wit::Head {
+            status: head.status,
+            headers: head.headers,
+        }),
+        body: answer.body,
+        cursor: match answer.cursor {
+            Cursor::None => wit::Cursor::None,
+            Cursor::Header(value) => wit::Cursor::Header(value),
+            Cursor::Event(value, after) => wit::Cursor::Event((value, after)),
+        },
+        next: match answer.next {
+            Next::Done => wit::Next::Done,
+            Next::Ready(token) => wit::Next::Ready(token),
+            Next::Change {
+                token,
+                key,
+                max_wait_ms,
+            } => wit::Next::Change(wit::Wait {
+                token,
+                key,
+                max_wait_ms,
+            }),
+            Next::Again { wait_ms, attempt } => wit::Next::Again(wit::Retry { wait_ms, attempt }),
+            Next::Reset => wit::Next::Reset,
+        },
+        held: answer.held.map(|held| wit::Held {
+            headers: held.headers,
+            cursor_floor: held.cursor_floor,
+            max_age_ms: held.max_age_ms,
+        }),
+    }
+}

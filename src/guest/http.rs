@@ -1,0 +1,320 @@
+//! The driver of `wasi:http/handler`: a request's body in, its answers out, its waits in between.
+
+use super::hub::{self, Place};
+use super::waits::{self, Ends};
+use super::{Component, service};
+use crate::limits::BODY_BUDGET;
+use crate::protocol::request::{BodyState, RawRequest};
+use crate::protocol::{cursor, headers};
+use crate::service::exchange::{Answer, Cause, Cursor, Held, Next};
+use spin_sdk::wasip3::exports::http::handler::Guest;
+use spin_sdk::wasip3::http::types::{
+    ErrorCode, Fields, Method, Request, Response, Scheme, Trailers,
+};
+use spin_sdk::wasip3::wit_bindgen::{
+    FutureReader, FutureWriter, StreamReader, StreamResult, StreamWriter,
+};
+use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
+use std::cell::Cell;
+
+type Ending = Result<Option<Trailers>, ErrorCode>;
+
+impl Guest for Component {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        let started = waits::now();
+        let (raw, _room) = receive(request).await;
+        let mut attempt = None;
+        let answer = loop {
+            let answer = begin(&raw, attempt.as_deref());
+            match answer.next {
+                Next::Again {
+                    wait_ms,
+                    attempt: next,
+                } => {
+                    attempt = Some(next);
+                    waits::pause(wait_ms).await;
+                }
+                _ => break answer,
+            }
+        };
+        let mut exchange = Exchange {
+            started,
+            held: Held::default(),
+        };
+        exchange.run(answer).await
+    }
+}
+
+fn begin(raw: &RawRequest, attempt: Option<&[u8]>) -> Answer {
+    let answer = service().start(std::slice::from_ref(raw), attempt).pop();
+    hub::wake_changed();
+    answer.unwrap_or_else(|| Answer::only(Next::Reset))
+}
+
+fn resume(token: &[u8], cause: Cause) -> Answer {
+    let answer = service().resume(token, cause);
+    hub::wake_changed();
+    answer
+}
+
+/// What an exchange keeps between its steps.
+struct Exchange {
+    started: u64,
+    held: Held,
+}
+
+impl Exchange {
+    /// Goes on until there is a head, and leaves the rest to a task of its own.
+    async fn run(&mut self, mut answer: Answer) -> Result<Response, ErrorCode> {
+        loop {
+            if let Some(held) = answer.held.take() {
+                self.held = held;
+            }
+            match (answer.head.take(), &answer.next) {
+                (Some(mut head), _) => {
+                    head.headers.append(&mut self.held.headers);
+                    if let Cursor::Header(value) = answer.cursor {
+                        let value = cursor::above(value, self.held.cursor_floor);
+                        head.push(headers::STREAM_CURSOR, value.to_string());
+                    }
+                    let fields = Fields::from_list(&head.headers).map_err(internal)?;
+                    return self.respond(head.status, fields, answer);
+                }
+                (
+                    None,
+                    Next::Change {
+                        token,
+                        key,
+                        max_wait_ms,
+                    },
+                ) => {
+                    let mut place = Place::join(key);
+                    answer = self.wait(&mut place, token, key, *max_wait_ms).await;
+                }
+                (None, _) => return Err(internal("the service gave no head")),
+            }
+        }
+    }
+
+    fn respond(&self, status: u16, fields: Fields, answer: Answer) -> Result<Response, ErrorCode> {
+        let (ending, trailers) = wit_future::new::<Ending>(|| Ok(None));
+        let whole = answer.next == Next::Done && answer.body.is_empty();
+        let (response, _sent) = if whole {
+            Response::new(fields, None, trailers)
+        } else {
+            let (writer, reader) = wit_stream::new::<u8>();
+            let held = self.held.clone();
+            let exchange = Self {
+                started: self.started,
+                held,
+            };
+            spawn(async move { exchange.send(answer, writer, ending).await });
+            Response::new(fields, Some(reader), trailers)
+        };
+        response
+            .set_status_code(status)
+            .map_err(|()| internal("no such status"))?;
+        Ok(response)
+    }
+
+    /// Sends bodies until the exchange is over, or the client is gone.
+    async fn send(
+        self,
+        mut answer: Answer,
+        mut body: StreamWriter<u8>,
+        ending: FutureWriter<Ending>,
+    ) {
+        loop {
+            // Joined before the first byte is sent: what changes meanwhile is not missed.
+            let place = match &answer.next {
+                Next::Change { key, .. } => Some(Place::join(key)),
+                _ => None,
+            };
+            let bytes = self.bytes(&mut answer);
+            if !bytes.is_empty() && !body.write_all(bytes).await.is_empty() {
+                return;
+            }
+            answer = match (answer.next, place) {
+                (Next::Ready(token), _) => {
+                    if waits::now() >= self.ends_at() {
+                        resume(&token, Cause::Expired)
+                    } else {
+                        resume(&token, Cause::Ready)
+                    }
+                }
+                (
+                    Next::Change {
+                        token,
+                        key,
+                        max_wait_ms,
+                    },
+                    Some(mut place),
+                ) => self.wait(&mut place, &token, &key, max_wait_ms).await,
+                (Next::Reset, _) => {
+                    drop(body);
+                    let _ = ending
+                        .write(Err(internal("the page can't be completed")))
+                        .await;
+                    return;
+                }
+                (Next::Done | Next::Change { .. } | Next::Again { .. }, _) => {
+                    drop(body);
+                    let _ = ending.write(Ok(None)).await;
+                    return;
+                }
+            };
+        }
+    }
+
+    fn bytes(&self, answer: &mut Answer) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut answer.body);
+        if let Cursor::Event(value, after) = &answer.cursor {
+            let value = cursor::above(*value, self.held.cursor_floor);
+            bytes.extend_from_slice(value.to_string().as_bytes());
+            bytes.extend_from_slice(after);
+        }
+        bytes
+    }
+
+    fn ends_at(&self) -> u64 {
+        self.held
+            .max_age_ms
+            .map_or(u64::MAX, |ms| waits::after(self.started, ms))
+    }
+
+    /// Waits for the cause of the next step and takes it; again, while the step has nothing.
+    async fn wait(&self, place: &mut Place, token: &[u8], key: &str, max_wait_ms: u64) -> Answer {
+        let ends = Ends {
+            wait: waits::after(waits::now(), max_wait_ms),
+            age: self.ends_at(),
+        };
+        let mut token = token.to_vec();
+        loop {
+            let cause = waits::cause(place, ends).await;
+            let news_for_all = place.looks().is_some();
+            let answer = resume(&token, cause);
+            match answer.next {
+                Next::Change { token: next, .. }
+                    if cause == Cause::Changed
+                        && news_for_all
+                        && answer.head.is_none()
+                        && answer.body.is_empty() =>
+                {
+                    token = next;
+                }
+                _ => {
+                    if cause == Cause::Changed && news_for_all {
+                        hub::wake(key);
+                    }
+                    return answer;
+                }
+            }
+        }
+    }
+}
+
+/// Reads a request. The second part is the room that its body takes.
+async fn receive(request: Request) -> (RawRequest, Room) {
+    let method = match request.get_method() {
+        Method::Get => "GET".to_owned(),
+        Method::Head => "HEAD".to_owned(),
+        Method::Post => "POST".to_owned(),
+        Method::Put => "PUT".to_owned(),
+        Method::Delete => "DELETE".to_owned(),
+        Method::Connect => "CONNECT".to_owned(),
+        Method::Options => "OPTIONS".to_owned(),
+        Method::Trace => "TRACE".to_owned(),
+        Method::Patch => "PATCH".to_owned(),
+        Method::Other(other) => other,
+    };
+    let scheme = request.get_scheme().map(|scheme| match scheme {
+        Scheme::Http => "http".to_owned(),
+        Scheme::Https => "https".to_owned(),
+        Scheme::Other(other) => other,
+    });
+    let headers = request.get_headers().copy_all();
+    let mut raw = RawRequest {
+        method,
+        scheme,
+        authority: request.get_authority(),
+        target: request
+            .get_path_with_query()
+            .unwrap_or_else(|| "/".to_owned()),
+        headers,
+        body: Vec::new(),
+        body_state: BodyState::Complete,
+    };
+    let mut room = Room::default();
+    if matches!(&*raw.method, "PUT" | "POST") {
+        (raw.body, raw.body_state) = collect(request, &raw, &mut room).await;
+    }
+    (raw, room)
+}
+
+/// Reads a body of at most `max_append_bytes`, in the room that is left.
+async fn collect(request: Request, raw: &RawRequest, room: &mut Room) -> (Vec<u8>, BodyState) {
+    let most = service().config().max_append_bytes;
+    let announced = raw
+        .field_values(headers::CONTENT_LENGTH)
+        .next()
+        .and_then(|value| std::str::from_utf8(value).ok()?.parse::<usize>().ok());
+    match announced {
+        Some(0) => return (Vec::new(), BodyState::Complete),
+        Some(length) if length > most => return (Vec::new(), BodyState::TooLarge),
+        Some(length) if !room.take(length) => return (Vec::new(), BodyState::NoRoom),
+        _ => {}
+    }
+    let (taken, result) = wit_future::new::<Result<(), ErrorCode>>(|| Ok(()));
+    drop(taken);
+    let (mut stream, _trailers): (StreamReader<u8>, FutureReader<Ending>) =
+        Request::consume_body(request, result);
+    let mut body = Vec::with_capacity(announced.unwrap_or_default());
+    loop {
+        let buffer = Vec::with_capacity(READ_BYTES);
+        let (status, bytes) = stream.read(buffer).await;
+        body.extend_from_slice(&bytes);
+        if body.len() > most {
+            return (Vec::new(), BodyState::TooLarge);
+        }
+        if body.len() > room.taken && !room.take(bytes.len()) {
+            return (Vec::new(), BodyState::NoRoom);
+        }
+        if !matches!(status, StreamResult::Complete(_)) {
+            return (body, BodyState::Complete);
+        }
+    }
+}
+
+/// Bytes asked for at a time.
+const READ_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    static ROOM: Cell<usize> = const { Cell::new(BODY_BUDGET) };
+}
+
+/// A share of the instance's room for bodies.
+#[derive(Default)]
+struct Room {
+    taken: usize,
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> bool {
+        let left = ROOM.get().checked_sub(bytes);
+        if let Some(left) = left {
+            ROOM.set(left);
+            self.taken = self.taken.saturating_add(bytes);
+        }
+        left.is_some()
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        ROOM.set(ROOM.get().saturating_add(self.taken));
+    }
+}
+
+fn internal(why: impl std::fmt::Debug) -> ErrorCode {
+    ErrorCode::InternalError(Some(format!("{why:?}")))
+}
