@@ -53,8 +53,9 @@ pub(super) enum Place<Cas> {
         cas: Cas,
         envelope: Envelope,
     },
-    /// It is not there; `state` is that of the last gate's record, if one was begun.
-    Missing { gate: u32, state: Option<State> },
+    /// It is not there. `gate` is the first whose creator was not given up: whoever creates it
+    /// begins there, and has patience with that creator.
+    Missing { gate: u32 },
 }
 
 /// More gates than failed creations of one record can be expected to leave.
@@ -87,26 +88,29 @@ impl<E: Env> Core<'_, E> {
 
     /// Finds the record of `slot` to swap it.
     pub(super) fn find(&self, slot: &Slot) -> Result<Place<E::Cas>, Fault> {
+        let mut open = None;
         for gate in 0..MOST_GATES {
             let key = slot.key(gate);
             let cas = self.env.cas(&key)?;
-            let state = match self.env.current(&cas)? {
-                None => None,
-                Some(bytes) => {
-                    let envelope = Self::open(&key, &bytes)?;
-                    if envelope.state == State::Confirmed {
-                        return Ok(Place::Found {
-                            gate,
-                            cas,
-                            envelope,
-                        });
-                    }
-                    Some(envelope.state)
+            let found = self.env.current(&cas)?;
+            let envelope = found.map(|bytes| Self::open(&key, &bytes)).transpose()?;
+            match envelope {
+                Some(envelope) if envelope.state == State::Confirmed => {
+                    return Ok(Place::Found {
+                        gate,
+                        cas,
+                        envelope,
+                    });
                 }
-            };
+                Some(envelope) if envelope.state == State::Void => {}
+                Some(_) | None => {
+                    open.get_or_insert(gate);
+                }
+            }
             drop(cas);
             if !self.has_gate(slot, gate.saturating_add(1))? {
-                return Ok(Place::Missing { gate, state });
+                let gate = open.unwrap_or_else(|| gate.saturating_add(1));
+                return Ok(Place::Missing { gate });
             }
         }
         Err(Fault::Deadline("the record has too many gates"))
