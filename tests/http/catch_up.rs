@@ -1,0 +1,317 @@
+//! Sections 5.6 and 8: catch-up reads and offsets.
+
+use crate::common::{Random, START, ServerUnderTest, Stream, shared};
+
+/// A stream of about 40 kB in appends of 1 kB, on a server whose pages end after 5 kB.
+fn paged(server: &ServerUnderTest) -> (Stream, Vec<u8>) {
+    let stream = server.stream("application/octet-stream");
+    let mut random = Random::seeded(3);
+    let mut all = Vec::new();
+    for _ in 0..40 {
+        let body = random.bytes(1000);
+        stream.append(&body);
+        all.extend_from_slice(&body);
+    }
+    (stream, all)
+}
+
+fn small_pages() -> ServerUnderTest {
+    ServerUnderTest::start(&[("page_bytes", "5000"), ("inline_tail_bytes", "2000")])
+}
+
+#[test]
+fn without_an_offset_a_read_begins_at_the_start() {
+    let stream = shared().stream("text/plain");
+    stream.append("data");
+    let page = stream.request("GET").send().expect(200);
+    for offset in ["-1", START] {
+        let same = stream.read(offset);
+        assert_eq!(
+            (&same.body, same.next_offset()),
+            (&page.body, page.next_offset())
+        );
+    }
+    page.expect_security();
+    page.with_body("data")
+        .with("content-type", "text/plain")
+        .with("content-length", "4")
+        .with("stream-up-to-date", "true")
+        .with("stream-next-offset", &stream.tail());
+}
+
+#[test]
+fn an_empty_stream_is_read_as_nothing() {
+    let stream = shared().stream("text/plain");
+    let page = stream.read("-1").with_body("");
+    assert!(page.is_up_to_date());
+    assert_eq!(page.next_offset(), START);
+}
+
+#[test]
+fn a_read_at_the_tail_is_empty_and_up_to_date() {
+    let stream = shared().stream("text/plain");
+    let tail = stream.append("data");
+    let page = stream.read(&tail).with_body("");
+    assert!(page.is_up_to_date());
+    assert_eq!(page.next_offset(), tail);
+}
+
+#[test]
+fn a_malformed_offset_is_400() {
+    let stream = shared().stream("text/plain");
+    stream.append("data");
+    let bad = [
+        "",
+        "0",
+        "-2",
+        "--1",
+        "-1x",
+        "NOW",
+        "now%20",
+        "%20-1",
+        "+-1",
+        "0000000000000000",
+        "0000000000000000_",
+        "_0000000000000000",
+        "000000000000000_0000000000000000",
+        "00000000000000000_0000000000000000",
+        "0000000000000000_000000000000000g",
+        "0000000000000000-0000000000000000",
+        "0000000000000000_0000000000000000_",
+        "0000000000000000_0000000000000000%00",
+        "0000000000000000_0000000000000000%0A",
+        "0000000000000000_0000000000000000%20",
+        "0000000000000000,0000000000000000",
+        "-000000000000000_0000000000000000",
+        "..%2F..%2Fetc",
+        "%D9%A1000000000000000_000000000000000",
+        "null",
+        "undefined",
+        "a%2Cb",
+        "99999999999999999999999999999999999999999",
+    ];
+    for offset in bad {
+        for live in ["", "&live=long-poll", "&live=sse"] {
+            let answer = stream.get(&format!("offset={offset}{live}")).send();
+            answer.problem(400, "INVALID_OFFSET");
+        }
+    }
+    let endless = "0".repeat(4000);
+    stream
+        .get(&format!("offset={endless}"))
+        .send()
+        .problem(400, "INVALID_OFFSET");
+}
+
+#[test]
+fn an_offset_may_be_percent_encoded() {
+    let stream = shared().stream("text/plain");
+    stream.append("data");
+    stream.read("%2D1").with_body("data");
+    stream.read("n%6fw").with_body("");
+    stream.read(&START.replace('_', "%5F")).with_body("data");
+}
+
+#[test]
+fn a_repeated_query_key_is_400() {
+    let stream = shared().stream("text/plain");
+    for query in [
+        "offset=-1&offset=-1",
+        "offset=-1&offset=now",
+        "offset=-1&live=sse&live=sse",
+        "offset=-1&live=long-poll&cursor=1&cursor=2",
+    ] {
+        let answer = stream.get(query).send().expect(400);
+        answer.with("content-type", "application/problem+json");
+    }
+}
+
+#[test]
+fn unknown_query_keys_are_ignored() {
+    let stream = shared().stream("text/plain");
+    stream.append("data");
+    let page = stream
+        .get("foo=1&offset=-1&foo=2&=&&bar")
+        .send()
+        .expect(200);
+    page.with_body("data");
+}
+
+#[test]
+fn an_unknown_live_mode_is_400_and_a_known_one_needs_an_offset() {
+    let stream = shared().stream("text/plain");
+    for query in [
+        "offset=-1&live=foo",
+        "offset=-1&live=",
+        "offset=-1&live=SSE",
+        "offset=-1&live",
+    ] {
+        stream.get(query).send().problem(400, "BAD_REQUEST");
+    }
+    for query in ["live=sse", "live=long-poll", "live=long-poll&cursor=5"] {
+        let answer = stream.get(query).send().expect(400);
+        answer.with("content-type", "application/problem+json");
+    }
+}
+
+#[test]
+fn an_offset_past_the_tail_is_an_empty_answer_that_never_goes_backward() {
+    let stream = shared().stream("text/plain");
+    let tail = stream.append("data");
+    let (segment, byte) = tail.split_once('_').expect("two parts");
+    let far = "9999999999999999_9999999999999999".to_owned();
+    let further = format!(
+        "{segment}_{:016}",
+        byte.parse::<u64>().expect("a number") + 5
+    );
+    for ahead in [far, further] {
+        let page = stream.read(&ahead).with_body("");
+        assert_eq!(page.next_offset(), ahead);
+        assert!(page.is_up_to_date());
+    }
+}
+
+#[test]
+fn an_offset_ahead_of_the_tail_shows_what_is_appended_after_it_only() {
+    let stream = shared().stream("text/plain");
+    let tail = stream.append("1234");
+    let (segment, byte) = tail.split_once('_').expect("two parts");
+    let byte: u64 = byte.parse().expect("a number");
+    let ahead = format!("{segment}_{:016}", byte + 2);
+    stream.read(&ahead).with_body("");
+    stream.append("5678");
+    stream.read(&ahead).with_body("78");
+}
+
+#[test]
+fn an_invented_offset_inside_what_was_appended_begins_at_that_byte() {
+    let stream = shared().stream("text/plain");
+    let tail = stream.append("0123456789");
+    let (segment, byte) = tail.split_once('_').expect("two parts");
+    let byte: u64 = byte.parse().expect("a number");
+    for back in 1..=byte {
+        let inside = format!("{segment}_{:016}", byte - back);
+        let expected = &"0123456789"[(byte - back) as usize..];
+        stream.read(&inside).with_body(expected);
+    }
+}
+
+#[test]
+fn now_is_the_tail_and_never_has_data() {
+    let stream = shared().stream("text/plain");
+    let tail = stream.append("data");
+    let page = stream.read("now").with_body("");
+    page.expect_security();
+    assert_eq!(page.next_offset(), tail);
+    assert!(page.is_up_to_date() && !page.is_closed());
+    page.with("cache-control", "no-store").without("etag");
+
+    let json = shared().stream("application/json");
+    json.append("[1,2,3]");
+    let page = json.read("now").with_body("[]");
+    assert_eq!(page.next_offset(), json.tail());
+}
+
+#[test]
+fn now_on_a_closed_stream_tells_the_end() {
+    let stream = shared().stream("text/plain");
+    stream.append("data");
+    let tail = stream.close().next_offset();
+    let page = stream.read("now").with_body("");
+    assert!(page.is_up_to_date() && page.is_closed());
+    assert_eq!(page.next_offset(), tail);
+}
+
+#[test]
+fn a_long_stream_is_read_page_by_page() {
+    let server = small_pages();
+    let (stream, all) = paged(&server);
+    let pages = stream.pages("-1");
+    assert!((5..=40).contains(&pages.len()), "{} pages", pages.len());
+    let (last, others) = pages.split_last().expect("a page");
+    for page in others {
+        assert!(!page.body.is_empty() && !page.is_up_to_date(), "{page:?}");
+        assert!(page.body.len() <= 20_000, "{} bytes", page.body.len());
+    }
+    assert!(last.is_up_to_date());
+    for page in &pages {
+        let length = page.body.len().to_string();
+        assert_eq!(page.header("content-length"), Some(length.as_str()));
+    }
+    assert!(stream.read_all("-1") == all);
+}
+
+#[test]
+fn only_the_last_page_of_a_closed_stream_tells_the_end() {
+    let server = small_pages();
+    let (stream, _) = paged(&server);
+    stream.close();
+    let pages = stream.pages("-1");
+    let (last, others) = pages.split_last().expect("a page");
+    assert!(others.iter().all(|page| !page.is_closed()));
+    assert!(last.is_closed());
+    let end = stream.read(&last.next_offset()).with_body("");
+    assert!(end.is_closed() && end.is_up_to_date());
+}
+
+#[test]
+fn every_page_is_the_same_when_it_is_asked_for_again() {
+    let server = small_pages();
+    let (stream, _) = paged(&server);
+    let mut at = "-1".to_owned();
+    for page in stream.pages("-1") {
+        let again = stream.read(&at);
+        assert_eq!(again.body, page.body);
+        assert_eq!(again.next_offset(), page.next_offset());
+        at = page.next_offset();
+    }
+}
+
+#[test]
+fn a_page_has_at_least_what_one_segment_holds() {
+    let server = ServerUnderTest::start(&[("page_bytes", "1")]);
+    let stream = server.stream("application/octet-stream");
+    let mut random = Random::seeded(4);
+    let mut all = Vec::new();
+    for length in [10, 100_000, 1, 300_000, 20] {
+        let body = random.bytes(length);
+        stream.append(&body);
+        all.extend_from_slice(&body);
+    }
+    assert!(stream.read_all("-1") == all);
+}
+
+#[test]
+fn the_next_offset_of_a_page_resumes_exactly_there_while_others_append() {
+    let server = small_pages();
+    let stream = server.stream("application/octet-stream");
+    let all = Random::seeded(5).bytes(120_000);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for body in all.chunks(700) {
+                stream.append(body);
+            }
+            stream.close();
+        });
+        let mut read = Vec::new();
+        let mut at = "-1".to_owned();
+        loop {
+            let page = stream.read(&at);
+            read.extend_from_slice(&page.body);
+            at = page.next_offset();
+            if page.is_closed() {
+                break;
+            }
+        }
+        writer.join().expect("the writer is done");
+        assert!(read == all);
+    });
+}
+
+#[test]
+fn a_cursor_on_a_catch_up_read_changes_nothing() {
+    let stream = shared().stream("text/plain");
+    stream.append("data");
+    let page = stream.get("offset=-1&cursor=123").send().expect(200);
+    page.with_body("data");
+}

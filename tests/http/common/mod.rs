@@ -1,0 +1,39 @@
+//! What the HTTP tests share: a server, a client that can send anything, and readers of what
+//! comes back.
+
+pub(crate) mod client;
+pub(crate) mod random;
+pub(crate) mod response;
+pub(crate) mod server;
+pub(crate) mod sse;
+pub(crate) mod stream;
+
+pub(crate) use client::{Connection, Request};
+pub(crate) use random::Random;
+pub(crate) use response::Response;
+pub(crate) use server::{ServerUnderTest, shared};
+pub(crate) use stream::Stream;
+
+use std::time::{Duration, Instant};
+
+/// Longest time anything here waits for the server before the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The all-zeros offset: the start of a stream that was never deleted.
+pub(crate) const START: &str = "0000000000000000_0000000000000000";
+
+/// Asks again until the answer is yes; fails the test when it never becomes so.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut ask: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !ask() {
+        assert!(begun.elapsed() < PATIENCE, "it never came true: {what}");
+        // Asking without a pause would take the processor from what is waited for.
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// Whether the long runs were asked for (`cargo xtask test --full`).
+pub(crate) fn full() -> bool {
+    std::env::var("DS_TEST_FULL").is_ok_and(|value| value == "1")
+}

@@ -1,0 +1,238 @@
+//! The host as a child process on a free port.
+//!
+//! `DS_TEST_VIA` says which way it calls the component: `exchange` (as when absent) or `wasi-http`.
+
+use super::{PATIENCE, Request, Stream};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+/// Which way the host calls the component in this run.
+pub(crate) fn via() -> String {
+    match std::env::var("DS_TEST_VIA") {
+        Ok(via) if !via.is_empty() => via,
+        _ => "exchange".to_owned(),
+    }
+}
+
+/// The host's command line, without a component.
+pub(crate) fn host() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_durable-streams"));
+    // Variables of the person who runs the tests must not reach the server.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("DS_")) {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The component: compiled for this machine if that is the newer one.
+pub(crate) fn component() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let wasm = root.join("target/wasm32-wasip2/release/durable_streams_edge.wasm");
+    let binary = Path::new(env!("CARGO_BIN_EXE_durable-streams"));
+    let compiled = binary.with_file_name("durable_streams_edge.cwasm");
+    let time = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
+    match (time(&wasm), time(&compiled)) {
+        (Some(wasm_time), Some(compiled_time)) if wasm_time > compiled_time => wasm,
+        (_, Some(_)) => compiled,
+        (Some(_), None) => wasm,
+        (None, None) => panic!("there is no component yet: cargo xtask component"),
+    }
+}
+
+/// What the host printed on standard error.
+type Lines = Arc<Mutex<Vec<String>>>;
+
+/// A running host. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct ServerUnderTest {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    log: Lines,
+    names: AtomicU64,
+}
+
+/// The server of all tests that need nothing special; its long-polls wait a second at most.
+pub(crate) fn shared() -> &'static ServerUnderTest {
+    static SHARED: LazyLock<ServerUnderTest> = LazyLock::new(|| {
+        let mut host = serve(&[("long_poll_timeout_secs", "1")]);
+        // A static is never dropped. The shell's standard input ends when this process does.
+        let mut guard = Command::new("sh");
+        let script = r#""$@" </dev/null & server=$!; cat >/dev/null; kill -KILL "$server""#;
+        guard.args(["-c", script, "guard"]).arg(host.get_program());
+        guard.args(host.get_args()).envs(
+            host.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        for (name, value) in host.get_envs() {
+            if value.is_none() {
+                guard.env_remove(name);
+            }
+        }
+        host = guard;
+        host.stdin(Stdio::piped());
+        ServerUnderTest::spawn(host)
+    });
+    &SHARED
+}
+
+fn serve(variables: &[(&str, &str)]) -> Command {
+    let mut command = host();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory"]);
+    command.args(["--via", &via()]);
+    command.arg("--component").arg(component());
+    for (name, value) in variables {
+        command.args(["--variable", &format!("{name}={value}")]);
+    }
+    command
+}
+
+impl ServerUnderTest {
+    /// A server of its own, for tests that need other variables or end it.
+    pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
+        Self::spawn(serve(variables))
+    }
+
+    /// The same with variables of the environment besides.
+    pub(crate) fn start_with_environment(
+        variables: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = serve(variables);
+        command.envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let log = Lines::default();
+        if let Some(errors) = child.stderr.take() {
+            let log = Arc::clone(&log);
+            std::thread::spawn(move || {
+                for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                    log.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(line);
+                }
+            });
+        }
+        let (sender, receiver) = mpsc::channel();
+        if let Some(out) = child.stdout.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(out).lines().map_while(Result::ok) {
+                    if let Some((_, url)) = line.split_once("listening on http://") {
+                        // Later lines have no one to go to.
+                        let _ = sender.send(url.trim().to_owned());
+                    }
+                }
+            });
+        }
+        let mut server = Self {
+            child,
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            log,
+            names: AtomicU64::new(0),
+        };
+        match receiver.recv_timeout(PATIENCE) {
+            Ok(address) => server.address = address.parse().expect("it prints an address"),
+            Err(RecvTimeoutError::Timeout) => panic!("it does not listen: {:?}", server.log()),
+            Err(RecvTimeoutError::Disconnected) => panic!("it ended: {:?}", server.log()),
+        }
+        server
+    }
+
+    /// A name that nobody used, for a stream of this content type.
+    pub(crate) fn name(&self, content_type: &str) -> Stream {
+        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        Stream {
+            address: self.address,
+            path: format!("/v1/stream/test/{number}"),
+            content_type: content_type.to_owned(),
+        }
+    }
+
+    /// A new stream.
+    #[track_caller]
+    pub(crate) fn stream(&self, content_type: &str) -> Stream {
+        let stream = self.name(content_type);
+        stream.create();
+        stream
+    }
+
+    pub(crate) fn request(&self, method: &str, target: &str) -> Request {
+        Request::new(self.address, method, target)
+    }
+
+    /// What it printed on standard error so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by its name, such as TERM.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let mut ended = None;
+        super::eventually("the server ends", || {
+            ended = self.child.try_wait().expect("a child can be waited for");
+            ended.is_some()
+        });
+        ended.expect("it ended")
+    }
+
+    /// Demands that it still answers and that no instance was lost.
+    #[track_caller]
+    pub(crate) fn expect_alive(&self) {
+        self.request("GET", "/health").send().expect(200);
+        let stream = self.stream("text/plain");
+        stream.append("alive");
+        assert_eq!(stream.read_all("-1"), b"alive");
+        let log = self.log();
+        let lost = log.iter().find(|line| {
+            ["trap", "panicked", "wasm backtrace"]
+                .iter()
+                .any(|word| line.contains(word))
+        });
+        assert_eq!(lost, None, "an instance was lost");
+    }
+}
+
+impl Drop for ServerUnderTest {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let last = log.len().saturating_sub(40);
+            println!(
+                "last lines of the server's log:\n{}",
+                log[last..].join("\n")
+            );
+        }
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,77 @@
+//! Where the host starts instances on demand, as Spin does, what one instance holds is answered by
+//! what another commits.
+
+use crate::common::{ServerUnderTest, eventually, server::via};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Instances that answered this operation with this status, as the log tells.
+fn instances(log: &[String], operation: &str, status: u16) -> BTreeSet<String> {
+    let lines = log
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter(|line| line["ds.operation"] == operation)
+        .filter(|line| line["http.response.status_code"] == status)
+        .filter_map(|line| line["ds.instance"].as_str().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn a_reader_held_by_one_instance_is_answered_by_an_append_of_another() {
+    if via() != "wasi-http" {
+        println!("skipped: --via exchange gives all of a stream to one instance");
+        return;
+    }
+    let server =
+        ServerUnderTest::start(&[("log_level", "info"), ("long_poll_timeout_secs", "300")]);
+    let stream = server.stream("text/plain");
+    // One instance takes 16 requests that are not answered yet, so these need several.
+    let readers: Vec<_> = (0..40).map(|_| stream.wait_at("now")).collect();
+    stream.append("for all");
+    for reader in readers {
+        reader.finish().expect(200).with_body("for all");
+    }
+    let mut held = BTreeSet::new();
+    let mut wrote = BTreeSet::new();
+    eventually("the log tells of all of them", || {
+        let log = server.log();
+        held = instances(&log, "poll", 200);
+        wrote = instances(&log, "append", 204);
+        !held.is_empty() && !wrote.is_empty()
+    });
+    println!("readers were held by {held:?}, the append was done by {wrote:?}");
+    assert_eq!(wrote.len(), 1);
+    assert!(held.difference(&wrote).next().is_some());
+}
+
+#[test]
+fn every_log_line_is_a_json_object_with_the_fields_of_the_error_model() {
+    let server = ServerUnderTest::start(&[("log_level", "info")]);
+    let stream = server.stream("text/plain");
+    stream.append("x");
+    stream.get("offset=bad").send().expect(400);
+    let mut lines = Vec::new();
+    eventually("the log tells of the refusal", || {
+        let log = server.log();
+        let parsed = log.iter().map(|line| serde_json::from_str::<Value>(line));
+        lines = parsed.map(|line| line.expect("a line is JSON")).collect();
+        lines
+            .iter()
+            .any(|line| line["http.response.status_code"] == 400)
+    });
+    let refused = lines
+        .iter()
+        .find(|line| line["http.response.status_code"] == 400);
+    let refused = refused.expect("it was found");
+    assert_eq!(refused["error.type"], "INVALID_OFFSET");
+    assert_eq!(refused["ds.error_code"], "INVALID_OFFSET");
+    for line in lines
+        .iter()
+        .filter(|line| line.get("ds.operation").is_some())
+    {
+        for field in ["ds.instance", "url.path", "level"] {
+            assert!(line[field].is_string(), "{field} of {line}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The host with the real component in it, over HTTP: one file per section of the protocol, every
+//! test a claim.
+//!
+//! `cargo xtask test http` runs this twice: through the exchange and through wasi:http.
+
+mod append;
+mod big;
+mod caching;
+mod catch_up;
+mod close;
+mod common;
+mod concurrency;
+mod create;
+mod delete;
+mod errors;
+mod instances;
+mod json;
+mod long_poll;
+mod malformed;
+mod names;
+mod process;
+mod producer;
+mod sse;
+mod sse_live;
+mod ttl;

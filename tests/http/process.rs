@@ -1,0 +1,159 @@
+//! The host as a program: how it starts, what it says when it can't, and how it ends.
+
+use crate::common::{ServerUnderTest, server};
+use std::process::Command;
+
+/// Runs the host with these arguments, which must not serve. Returns its exit code and errors.
+fn refused(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command: Command = server::host();
+    command.args(args).envs(environment.iter().copied());
+    let out = command.output().expect("the host can be started");
+    assert!(!out.status.success(), "{args:?}: {out:?}");
+    (
+        out.status.code(),
+        String::from_utf8_lossy(&out.stderr).into_owned(),
+    )
+}
+
+fn serving(more: &[&str]) -> Vec<String> {
+    let component = server::component();
+    let component = component.to_string_lossy();
+    let mut args = vec![
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--component",
+        &component,
+    ];
+    args.extend(more);
+    args.into_iter().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn refused_with_one_line(more: &[&str], environment: &[(&str, &str)], named: &[&str]) {
+    let args = serving(more);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (_, errors) = refused(&args, environment);
+    assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+    for name in named {
+        assert!(errors.contains(name), "{name} is not named: {errors}");
+    }
+}
+
+#[test]
+fn a_bad_flag_is_refused() {
+    let (code, errors) = refused(&["serve", "--no-such-flag"], &[]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("--no-such-flag"), "{errors}");
+    refused(&["serve", "--via", "magic"], &[]);
+    refused(&["serve", "--listen", "nowhere"], &[]);
+    refused(&["serve", "--store", "tape"], &[]);
+    refused(&["frobnicate"], &[]);
+}
+
+#[test]
+fn an_unknown_or_malformed_variable_is_refused_by_name() {
+    refused_with_one_line(&["--variable", "no_such=1"], &[], &["no_such"]);
+    refused_with_one_line(&["--variable", "page_bytes"], &[], &["page_bytes"]);
+    for value in [
+        "",
+        "0",
+        "-1",
+        "+5",
+        "1.5",
+        "1e3",
+        "16777217",
+        "99999999999999999999999",
+    ] {
+        let variable = format!("page_bytes={value}");
+        refused_with_one_line(&["--variable", &variable], &[], &["page_bytes"]);
+    }
+    refused_with_one_line(&["--variable", "registry=maybe"], &[], &["registry"]);
+    refused_with_one_line(&["--variable", "base_path=stream"], &[], &["base_path"]);
+    refused_with_one_line(&[], &[("DS_PAGE_BYTES", "many")], &["page_bytes"]);
+}
+
+#[test]
+fn a_missing_component_is_refused() {
+    let (_, errors) = refused(&["serve", "--component", "/nowhere/x.wasm"], &[]);
+    assert!(errors.contains("/nowhere/x.wasm"), "{errors}");
+    assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+}
+
+#[test]
+fn a_file_that_is_no_component_is_refused() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let (_, errors) = refused(&["serve", "--component", file], &[]);
+    assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+}
+
+#[test]
+fn a_port_in_use_is_refused() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = taken.local_addr().expect("it has an address").to_string();
+    let component = server::component();
+    let component = component.to_string_lossy();
+    let (_, errors) = refused(
+        &["serve", "--listen", &address, "--component", &component],
+        &[],
+    );
+    assert!(errors.contains(&address), "{errors}");
+    assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+}
+
+#[test]
+fn a_variable_of_the_environment_is_used_unless_a_flag_says_otherwise() {
+    let server = ServerUnderTest::start_with_environment(
+        &[("max_append_bytes", "5")],
+        &[
+            ("DS_MAX_APPEND_BYTES", "3"),
+            ("DS_CACHE_VISIBILITY", "private"),
+        ],
+    );
+    let stream = server.stream("text/plain");
+    stream.append("12345");
+    stream
+        .post("123456")
+        .send()
+        .problem(413, "PAYLOAD_TOO_LARGE");
+    let page = stream.read("-1");
+    let cache = page.header("cache-control").unwrap_or_default();
+    assert!(cache.contains("private"), "{cache}");
+}
+
+#[test]
+fn a_server_that_is_told_to_end_ends_its_readers_cleanly_and_exits_with_0() {
+    for signal in ["TERM", "INT"] {
+        let mut server = ServerUnderTest::start(&[("long_poll_timeout_secs", "300")]);
+        let stream = server.stream("text/plain");
+        stream.append("data");
+        let mut events = stream.sse("-1");
+        events.pair();
+        let waiting = stream.wait_at("now");
+        server.signal(signal);
+        events.expect_end();
+        let answer = waiting.finish();
+        assert_eq!(answer.status, 204, "{answer:?}");
+        assert!(answer.is_up_to_date());
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn what_is_under_way_when_the_server_is_told_to_end_is_done_first() {
+    let mut server = ServerUnderTest::start(&[]);
+    let stream = server.stream("text/plain");
+    let mut connection = crate::common::Connection::to(stream.address);
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nfirst",
+        stream.path
+    );
+    connection.write(head.as_bytes()).expect("it is sent");
+    // An answer on another connection says that the server had time to see the first.
+    stream.tail();
+    server.signal("TERM");
+    connection.write(b"-half").expect("it is sent");
+    let answer = connection.finish();
+    assert_eq!(answer.status, 204, "{answer:?}");
+    assert_eq!(server.wait().code(), Some(0));
+}
