@@ -1,0 +1,74 @@
+//! The bytes of request bodies that may be buffered at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A number of bytes that requests share.
+#[derive(Debug)]
+pub struct Budget {
+    left: AtomicUsize,
+}
+
+/// Bytes that are taken until this is dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    #[must_use]
+    pub const fn new(bytes: usize) -> Self {
+        Self {
+            left: AtomicUsize::new(bytes),
+        }
+    }
+
+    /// Takes nothing yet.
+    #[must_use]
+    pub fn reserve(self: &Arc<Self>) -> Reservation {
+        Reservation {
+            budget: Arc::clone(self),
+            bytes: 0,
+        }
+    }
+}
+
+impl Reservation {
+    /// Takes more, if there is as much.
+    #[must_use]
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let take = |left: usize| left.checked_sub(bytes);
+        let left = &self.budget.left;
+        let taken = left.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);
+        if taken.is_ok() {
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
+        taken.is_ok()
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.left.fetch_add(self.bytes, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_reserved_is_missing_until_it_is_dropped() {
+        let budget = Arc::new(Budget::new(10));
+        let mut first = budget.reserve();
+        let mut second = budget.reserve();
+        assert!(first.grow(4) && first.grow(4));
+        assert!(!second.grow(3));
+        assert!(second.grow(2));
+        drop(first);
+        assert!(second.grow(8));
+        assert!(!second.grow(1));
+    }
+}

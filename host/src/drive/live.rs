@@ -1,0 +1,119 @@
+//! A response that goes on: what the client's connection does with its mailbox.
+
+use super::delivery::Delivery;
+use super::groups::{Joined, Topics, after};
+use super::reader::{Reader, Taken, Then};
+use crate::exchange::{Cause, Head, Next, StepError, Token};
+use crate::worker::{Answered, Pending, Worker};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+/// The next thing to send.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Status and fields; at most once, and first.
+    Head(Head),
+    /// Bytes of the body.
+    Bytes(Bytes),
+    /// The body is complete.
+    End,
+    /// What was promised can't be had.
+    Reset,
+    /// A step of this exchange had no answer, twice.
+    Failed(StepError),
+}
+
+/// A step that was asked for.
+#[derive(Debug)]
+struct Asked {
+    token: Token,
+    cause: Cause,
+    pending: Pending,
+    again: bool,
+}
+
+/// An exchange that was begun and is not over. Dropped when the client leaves, which takes it out
+/// of its group at once.
+pub(super) struct Live {
+    worker: Arc<Worker>,
+    topics: Arc<Topics>,
+    reader: Arc<Reader>,
+    asked: Option<Asked>,
+}
+
+impl Live {
+    /// Goes on after the answer of a start.
+    pub(super) fn new(worker: Arc<Worker>, topics: Arc<Topics>, mut answered: Answered) -> Self {
+        let held = answered.answer.held.take();
+        let live = Self {
+            worker,
+            topics,
+            reader: Arc::new(Reader::new(held.unwrap_or_default(), Instant::now())),
+            asked: None,
+        };
+        live.accept(answered, None);
+        live
+    }
+
+    /// What is to be sent next. Bytes that are there come before another step, so that a client
+    /// that takes nothing costs nothing.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            match self.reader.take(context.waker()) {
+                Taken::Head(head) => return Poll::Ready(Event::Head(head)),
+                Taken::Bytes(bytes) => return Poll::Ready(Event::Bytes(bytes)),
+                Taken::End => return Poll::Ready(Event::End),
+                Taken::Reset => return Poll::Ready(Event::Reset),
+                Taken::Then(token, cause) => self.ask(token, cause, false),
+                Taken::Nothing => {}
+            }
+            let Some(asked) = &mut self.asked else {
+                return Poll::Pending;
+            };
+            let outcome = ready!(std::pin::Pin::new(&mut asked.pending).poll(context));
+            let lost = |_| StepError::Broken("the step was dropped".to_owned());
+            match (outcome.map_err(lost).flatten(), self.asked.take()) {
+                (Ok(answered), asked) => self.accept(answered, asked.map(|asked| asked.cause)),
+                // A token outlives the instance that made it.
+                (Err(_), Some(asked)) if !asked.again => self.ask(asked.token, asked.cause, true),
+                (Err(error), _) => return Poll::Ready(Event::Failed(error)),
+            }
+        }
+    }
+
+    fn ask(&mut self, token: Token, cause: Cause, again: bool) {
+        let pending = self.worker.resume(token.clone(), cause);
+        self.asked = Some(Asked {
+            token,
+            cause,
+            pending,
+            again,
+        });
+    }
+
+    fn accept(&self, answered: Answered, cause: Option<Cause>) {
+        let Answered { mut answer, noted } = answered;
+        let mut delivery = Delivery::new(&mut answer);
+        self.reader.deliver(&mut delivery, after(&answer.next));
+        let Next::Change(wait) = answer.next else {
+            return;
+        };
+        if cause == Some(Cause::Draining) {
+            self.reader.set(Then::End);
+            return;
+        }
+        let token = wait.token.clone();
+        match self.topics.join(&self.reader, wait, noted) {
+            Joined::Waits => {}
+            Joined::Due(cause) => self.reader.set(Then::Resume(token, cause)),
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        Topics::leave(&self.reader);
+    }
+}

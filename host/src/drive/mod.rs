@@ -1,0 +1,162 @@
+//! The driver of `durable-streams:edge/exchange`: it moves bytes, waits and calls.
+//!
+//! It contains no protocol; `src/wit/exchange.wit` says what it owes the component.
+
+mod body;
+mod delivery;
+mod groups;
+mod live;
+mod problem;
+mod reader;
+
+pub use body::{BodyError, ResponseBody};
+pub use problem::{Applied, unavailable};
+
+use crate::exchange::{Answer, Held, Next, Request, StepError};
+use crate::store::Store;
+use crate::worker::{Answered, Factory, Worker};
+use delivery::Delivery;
+use groups::Topics;
+use http::Response;
+use live::{Event, Live};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The connection is to be reset: there is no response.
+#[derive(Debug, thiserror::Error)]
+#[error("the exchange was reset")]
+pub struct Aborted;
+
+struct Lane {
+    worker: Arc<Worker>,
+    topics: Arc<Topics>,
+}
+
+/// Drives exchanges on a fixed number of instances.
+pub struct Driver {
+    lanes: Vec<Lane>,
+    hasher: RandomState,
+    draining: watch::Sender<bool>,
+    any_origin: bool,
+}
+
+impl Driver {
+    /// A driver with one worker for each factory. `any_origin` says whether browsers of every
+    /// origin may read the driver's own answers.
+    #[must_use]
+    pub fn new(store: &Arc<dyn Store>, factories: Vec<Factory>, any_origin: bool) -> Arc<Self> {
+        let draining = watch::Sender::new(false);
+        let lane = |factory| {
+            let worker = Worker::new(Arc::clone(store), factory);
+            let topics = Topics::new(Arc::clone(&worker), draining.subscribe());
+            Lane { worker, topics }
+        };
+        Arc::new(Self {
+            lanes: factories.into_iter().map(lane).collect(),
+            hasher: RandomState::new(),
+            draining,
+            any_origin,
+        })
+    }
+
+    /// Starts all instances.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for one of them.
+    pub fn warm_up(&self) -> Result<(), StepError> {
+        self.lanes.iter().try_for_each(|lane| lane.worker.warm_up())
+    }
+
+    /// The worker that serves a raw path.
+    #[must_use]
+    pub fn worker(&self, path: &str) -> &Arc<Worker> {
+        &self.lane(path).worker
+    }
+
+    /// Keys that somebody waits for.
+    #[must_use]
+    pub fn waited_keys(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.topics.len()).sum()
+    }
+
+    fn lane(&self, path: &str) -> &Lane {
+        let hash = self.hasher.hash_one(path) as usize;
+        &self.lanes[hash % self.lanes.len()]
+    }
+
+    /// Ends what waits for more, and whatever begins to wait from now on.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Does a piece of background work; says whether there may be more.
+    pub async fn work(&self, round: u64) -> bool {
+        match self.lanes.first() {
+            Some(lane) => lane.worker.work(round).await,
+            None => false,
+        }
+    }
+
+    /// Serves a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`] when bytes can't be had that the client was to get.
+    pub async fn handle(&self, request: Request) -> Result<Response<ResponseBody>, Aborted> {
+        let lane = self.lane(request.path());
+        let broken = Applied::of_broken(&request.parts.method);
+        // Problems name the resource, and the request is given away.
+        let uri = request.parts.uri.clone();
+        let failed = |error: &StepError| {
+            let applied = match error {
+                StepError::Broken(_) => broken,
+                StepError::NoInstance(_) => Applied::Nothing,
+            };
+            unavailable(applied, uri.path(), self.any_origin)
+        };
+        let answered = match lane.worker.start(request).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(error)) => return Ok(failed(&error)),
+            Err(_) => {
+                return Ok(failed(&StepError::Broken(
+                    "the step was dropped".to_owned(),
+                )));
+            }
+        };
+        if answered.answer.next == Next::Done && answered.answer.head.is_some() {
+            return whole(answered.answer);
+        }
+        let mut live = self.live(lane, answered);
+        match std::future::poll_fn(|context| live.poll(context)).await {
+            Event::Head(head) => {
+                let mut response = Response::new(ResponseBody::live(live));
+                *response.status_mut() = head.status;
+                *response.headers_mut() = head.headers;
+                Ok(response)
+            }
+            Event::Failed(error) => Ok(failed(&error)),
+            Event::Bytes(_) | Event::End | Event::Reset => Err(Aborted),
+        }
+    }
+
+    fn live(&self, lane: &Lane, answered: Answered) -> Box<Live> {
+        let worker = Arc::clone(&lane.worker);
+        Box::new(Live::new(worker, Arc::clone(&lane.topics), answered))
+    }
+}
+
+/// The response of an exchange that is over with its first answer.
+fn whole(mut answer: Answer) -> Result<Response<ResponseBody>, Aborted> {
+    let mut delivery = Delivery::new(&mut answer);
+    let held = Held::default();
+    let head = delivery.take_head(&held).ok_or(Aborted)?;
+    let mut response = Response::new(ResponseBody::whole(delivery.bytes(&held)));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! The mailbox of one client that reads on.
+
+use super::delivery::Delivery;
+use super::groups::Place;
+use crate::exchange::{Cause, Head, Held, Token};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+/// Bytes of earlier events that a client may still have to take when the next one is due.
+pub(super) const MAX_UNSENT: usize = 256 * 1024;
+
+/// What follows once everything in the mailbox is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Whatever the group brings.
+    Wait,
+    /// A step of this reader alone.
+    Resume(Token, Cause),
+    /// The end of the response.
+    End,
+    /// The end of the connection.
+    Reset,
+}
+
+/// The next thing for the client.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Head(Head),
+    Bytes(Bytes),
+    /// Nothing yet; the waker will be woken.
+    Nothing,
+    /// Nothing, and this is to be done.
+    Then(Token, Cause),
+    End,
+    Reset,
+}
+
+#[derive(Debug)]
+struct Mailbox {
+    head: Option<Head>,
+    events: VecDeque<Bytes>,
+    unsent: usize,
+    then: Then,
+    waker: Option<Waker>,
+}
+
+/// A client that reads on, as its group sees it.
+#[derive(Debug)]
+pub(super) struct Reader {
+    mailbox: Mutex<Mailbox>,
+    /// The client left; no group may take this reader in any more.
+    gone: AtomicBool,
+    /// Where the reader waits. Locked after the topic's own lock, never before it.
+    pub(super) place: Mutex<Option<Place>>,
+    held: Held,
+    /// When it is old enough.
+    pub(super) expires: Option<Instant>,
+}
+
+impl Reader {
+    pub(super) fn new(held: Held, now: Instant) -> Self {
+        let expires = held.max_age.and_then(|age| now.checked_add(age));
+        Self {
+            mailbox: Mutex::new(Mailbox {
+                head: None,
+                events: VecDeque::new(),
+                unsent: 0,
+                then: Then::Wait,
+                waker: None,
+            }),
+            gone: AtomicBool::new(false),
+            place: Mutex::new(None),
+            held,
+            expires,
+        }
+    }
+
+    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+        self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that the client left.
+    pub(super) fn leave(&self) {
+        self.gone.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn has_left(&self) -> bool {
+        self.gone.load(Ordering::SeqCst)
+    }
+
+    /// Puts an answer into the mailbox. Says whether the reader goes on as `then` says: not if it
+    /// has too much to take already, and is ended after that instead.
+    pub(super) fn deliver(&self, delivery: &mut Delivery, then: Then) -> bool {
+        let head = delivery.head(&self.held);
+        let bytes = delivery.bytes(&self.held);
+        let mut mailbox = self.mailbox();
+        let slow = mailbox.unsent > MAX_UNSENT && !bytes.is_empty();
+        if slow {
+            mailbox.then = Then::End;
+        } else {
+            if head.is_some() {
+                mailbox.head = head;
+            }
+            if !bytes.is_empty() {
+                mailbox.unsent = mailbox.unsent.saturating_add(bytes.len());
+                mailbox.events.push_back(bytes);
+            }
+            mailbox.then = then;
+        }
+        wake(mailbox);
+        !slow
+    }
+
+    /// Says what follows, where no answer does.
+    pub(super) fn set(&self, then: Then) {
+        let mut mailbox = self.mailbox();
+        mailbox.then = then;
+        wake(mailbox);
+    }
+
+    /// The next thing for the client; `waker` is woken when there is more.
+    pub(super) fn take(&self, waker: &Waker) -> Taken {
+        let mut mailbox = self.mailbox();
+        if let Some(head) = mailbox.head.take() {
+            return Taken::Head(head);
+        }
+        if let Some(bytes) = mailbox.events.pop_front() {
+            mailbox.unsent = mailbox.unsent.saturating_sub(bytes.len());
+            return Taken::Bytes(bytes);
+        }
+        match &mailbox.then {
+            Then::End => Taken::End,
+            Then::Reset => Taken::Reset,
+            Then::Wait => {
+                match &mut mailbox.waker {
+                    Some(known) => known.clone_from(waker),
+                    none => *none = Some(waker.clone()),
+                }
+                Taken::Nothing
+            }
+            Then::Resume(..) => match std::mem::replace(&mut mailbox.then, Then::Wait) {
+                Then::Resume(token, cause) => Taken::Then(token, cause),
+                _ => Taken::Nothing,
+            },
+        }
+    }
+}
+
+/// Wakes the connection after letting go of the mailbox, which is what it will lock first.
+fn wake(mut mailbox: MutexGuard<'_, Mailbox>) {
+    let waker = mailbox.waker.take();
+    drop(mailbox);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

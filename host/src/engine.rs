@@ -1,0 +1,202 @@
+//! Wasmtime: its configuration, the component, and the clock that stops runaway instances.
+
+use crate::store::Store;
+use crate::wasi::{self, InstanceState, MAX_MEMORY_BYTES, Variables};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Config, Engine, PoolingAllocationConfig};
+
+/// Instances there may be at a time; each has address space set aside.
+const MAX_INSTANCES: u32 = 256;
+/// Core instances, memories and tables of one component instance, generously.
+const PER_INSTANCE: u32 = 8;
+/// Steps under way at a time, each on a stack of its own.
+const MAX_STACKS: u32 = 2048;
+/// How often the epoch moves on.
+const TICK: Duration = Duration::from_millis(250);
+/// Ticks after which a step that still runs is stopped: 5 seconds, at most one tick less.
+const STEP_TICKS: u64 = 20;
+
+/// Why there is no component to run.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// The file can't be read.
+    #[error("component {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is neither a component nor one that this version compiled.
+    #[error("component {path}: {reason}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// Why, in one line.
+        reason: String,
+    },
+    /// Wasmtime can't be set up on this machine.
+    #[error("Wasmtime: {0}")]
+    Engine(String),
+}
+
+/// Where the component comes from.
+#[derive(Debug, Clone)]
+pub enum ComponentSource {
+    /// Compiled when this program was built, by the same Wasmtime.
+    Embedded(&'static [u8]),
+    /// A `.wasm` to be compiled now, or what `precompile` wrote.
+    File(std::path::PathBuf),
+}
+
+/// A component that is compiled and linked.
+#[derive(Clone)]
+pub struct Runtime {
+    engine: Engine,
+    pre: InstancePre<InstanceState>,
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model_async(true);
+    config.epoch_interruption(true);
+    config
+}
+
+fn engine() -> Result<Engine, ComponentError> {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(MAX_INSTANCES)
+        .total_core_instances(MAX_INSTANCES * PER_INSTANCE)
+        .total_memories(MAX_INSTANCES)
+        .total_tables(MAX_INSTANCES * PER_INSTANCE)
+        .total_stacks(MAX_STACKS)
+        .max_memory_size(MAX_MEMORY_BYTES);
+    let mut pooled = config();
+    pooled.allocation_strategy(pool);
+    // Where address space is limited the pool can't be had; instances then take longer to start.
+    Engine::new(&pooled)
+        .or_else(|_| Engine::new(&config()))
+        .map_err(|error| ComponentError::Engine(one_line(&error)))
+}
+
+pub(crate) fn one_line(error: &wasmtime::Error) -> String {
+    format!("{error:#}").replace('\n', "; ")
+}
+
+impl Runtime {
+    /// Loads and links the component, and starts the clock of its instances.
+    ///
+    /// # Errors
+    ///
+    /// When the component can't be read, is none, or imports what this host does not offer.
+    pub fn load(source: &ComponentSource) -> Result<Self, ComponentError> {
+        let engine = engine()?;
+        let path = match source {
+            ComponentSource::Embedded(_) => "embedded".to_owned(),
+            ComponentSource::File(path) => path.display().to_string(),
+        };
+        let invalid = |error: wasmtime::Error| ComponentError::Invalid {
+            path: path.clone(),
+            reason: one_line(&error),
+        };
+        let component = match source {
+            ComponentSource::Embedded(bytes) => deserialize(&engine, bytes).map_err(invalid)?,
+            ComponentSource::File(file) => {
+                let bytes = read(file)?;
+                match Engine::detect_precompiled(&bytes) {
+                    Some(_) => deserialize(&engine, &bytes),
+                    None => Component::new(&engine, &bytes),
+                }
+                .map_err(invalid)?
+            }
+        };
+        let mut linker = Linker::new(&engine);
+        wasi::add_to_linker(&mut linker).map_err(invalid)?;
+        let pre = linker.instantiate_pre(&component).map_err(invalid)?;
+        start_clock(&engine)?;
+        Ok(Self { engine, pre })
+    }
+
+    /// The component, linked and ready to be instantiated.
+    #[must_use]
+    pub const fn pre(&self) -> &InstancePre<InstanceState> {
+        &self.pre
+    }
+
+    /// What an instance begins with. Each step is to be preceded by [`grant_step`].
+    #[must_use]
+    pub fn new_store(
+        &self,
+        store: Arc<dyn Store>,
+        variables: Arc<Variables>,
+    ) -> wasmtime::Store<InstanceState> {
+        let state = InstanceState::new(store, variables);
+        let mut store = wasmtime::Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limits);
+        grant_step(&mut store);
+        store
+    }
+}
+
+/// Allows the instance to run for about 5 seconds from now; after that it traps.
+pub fn grant_step(store: &mut wasmtime::Store<InstanceState>) {
+    store.set_epoch_deadline(STEP_TICKS);
+}
+
+/// Compiles a component for `--component` or for embedding, into `output`.
+///
+/// # Errors
+///
+/// When a file can't be read or written, or the input is no component.
+pub fn precompile(input: &Path, output: &Path) -> Result<(), ComponentError> {
+    let unwritable = |source| ComponentError::Unreadable {
+        path: output.display().to_string(),
+        source,
+    };
+    let compiled = engine()?
+        .precompile_component(&read(input)?)
+        .map_err(|error| ComponentError::Invalid {
+            path: input.display().to_string(),
+            reason: one_line(&error),
+        })?;
+    std::fs::write(output, compiled).map_err(unwritable)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
+    std::fs::read(path).map_err(|source| ComponentError::Unreadable {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+#[expect(
+    unsafe_code,
+    reason = "compiled code is trusted like this program: embedded by its build, or named by who starts it"
+)]
+fn deserialize(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: the bytes are what `precompile` wrote, by the trust said above; Wasmtime itself
+    // refuses those of another version or configuration.
+    unsafe { Component::deserialize(engine, compiled) }
+}
+
+/// Moves the epoch on until nobody uses the engine any more.
+fn start_clock(engine: &Engine) -> Result<(), ComponentError> {
+    let engine = engine.weak();
+    let clock = move || {
+        loop {
+            std::thread::sleep(TICK);
+            match engine.upgrade() {
+                Some(engine) => engine.increment_epoch(),
+                None => return,
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("epoch".to_owned())
+        .spawn(clock)
+        .map(|_| ())
+        .map_err(|error| ComponentError::Engine(error.to_string()))
+}

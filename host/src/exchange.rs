@@ -1,0 +1,202 @@
+//! The exchange of `src/wit/exchange.wit` in the host's own types.
+//!
+//! [`Steps`] is what the driver calls; a component instance implements it, and so do the fakes of
+//! the driver's tests.
+
+use crate::budget::Reservation;
+use bytes::Bytes;
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, request};
+use std::time::Duration;
+
+/// How the body that is handed over came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyState {
+    /// It is the whole body.
+    Complete,
+    /// It passed `max_append_bytes`.
+    TooLarge,
+    /// There is no room to buffer it now.
+    NoRoom,
+}
+
+/// A request whose body was collected.
+#[derive(Debug)]
+pub struct Request {
+    /// Method, target and header fields as they came.
+    pub parts: request::Parts,
+    /// The body; empty unless the state is [`BodyState::Complete`].
+    pub body: Bytes,
+    /// How it ended.
+    pub body_state: BodyState,
+    /// The room the body takes, given back with the request.
+    pub room: Option<Reservation>,
+}
+
+impl Request {
+    /// The raw path, which decides on the instance and on who is started together.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
+    /// The raw path and query, as received.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        match self.parts.uri.path_and_query() {
+            Some(target) => target.as_str(),
+            None => self.path(),
+        }
+    }
+
+    /// `:authority`, or the `Host` field.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        match self.parts.uri.authority() {
+            Some(authority) => Some(authority.as_str()),
+            None => self.parts.headers.get(HOST)?.to_str().ok(),
+        }
+    }
+}
+
+/// What is kept between two steps of one exchange; the component's alone to read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Token(pub Bytes);
+
+/// What all attempts of one commit share; the component's alone to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt(pub Bytes);
+
+/// Status and header fields of a response.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The status.
+    pub status: StatusCode,
+    /// The fields.
+    pub headers: HeaderMap,
+}
+
+/// The one cursor of an answer, which each reader gets above its own floor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// There is none.
+    None,
+    /// To be added to the head.
+    Header(u64),
+    /// To be written after the body, and these bytes after it.
+    Event(u64, Bytes),
+}
+
+/// A wait for a change of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// What to go on with.
+    pub token: Token,
+    /// The store's key.
+    pub key: Box<str>,
+    /// How long, from when the reader began to wait.
+    pub max_wait: Duration,
+}
+
+/// A commit that is to be tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// After this long.
+    pub wait: Duration,
+    /// With this.
+    pub attempt: Attempt,
+}
+
+/// How the exchange goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// It is over.
+    Done,
+    /// As soon as the client took what was sent.
+    Ready(Token),
+    /// When the key changed, or the wait is over.
+    Change(Wait),
+    /// By another start of the same requests.
+    Again(Retry),
+    /// Never: the connection is to be reset.
+    Reset,
+}
+
+/// What the driver keeps for a read that goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    /// To be added to whatever head a later answer brings.
+    pub headers: HeaderMap,
+    /// Cursors given to this reader are above it.
+    pub cursor_floor: Option<u64>,
+    /// The age at which the exchange is ended.
+    pub max_age: Option<Duration>,
+}
+
+/// What one step says.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Begins the response.
+    pub head: Option<Head>,
+    /// To be sent now.
+    pub body: Bytes,
+    /// Belongs to the head or follows the body.
+    pub cursor: Cursor,
+    /// How it goes on.
+    pub next: Next,
+    /// Only in the answer of a start.
+    pub held: Option<Held>,
+}
+
+/// Why an exchange is resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The client took what was sent.
+    Ready,
+    /// The key changed.
+    Changed,
+    /// It did not, for as long as was asked.
+    Timeout,
+    /// The exchange reached the age in [`Held::max_age`].
+    Expired,
+    /// The server shuts down.
+    Draining,
+}
+
+/// Why a step has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// The instance trapped or broke the contract: what it was doing may have been applied. It must
+    /// not be called again.
+    #[error("the instance broke: {0}")]
+    Broken(String),
+    /// No instance could be had, so nothing was done.
+    #[error("no instance: {0}")]
+    NoInstance(String),
+}
+
+/// The exported steps of one instance. Each call blocks until its step is done, which is the work
+/// of microseconds; an instance that runs away is stopped and [`StepError::Broken`].
+pub trait Steps: Send {
+    /// Begins the exchanges of one request, or of several `POST`s to one raw path; one answer each.
+    fn start(
+        &mut self,
+        requests: &[&Request],
+        attempt: Option<&Attempt>,
+    ) -> Result<Vec<Answer>, StepError>;
+
+    /// Goes on with an exchange; equal tokens with equal causes get equal answers.
+    fn resume(&mut self, token: &Token, cause: Cause) -> Result<Answer, StepError>;
+
+    /// Does one piece of background work; says whether there was any.
+    fn work(&mut self, round: u64) -> Result<bool, StepError>;
+}
+
+/// Adds a header field, unless it can't be one.
+pub(crate) fn push_field(headers: &mut HeaderMap, name: &str, value: Vec<u8>) {
+    let name = HeaderName::from_bytes(name.as_bytes());
+    let value = HeaderValue::from_maybe_shared(Bytes::from(value));
+    if let (Ok(name), Ok(value)) = (name, value) {
+        headers.append(name, value);
+    }
+}

@@ -1,0 +1,264 @@
+//! A component for tests of the driver: one text a path, appended to and followed.
+//!
+//! `POST` appends its body. `GET` answers what there is; with `?follow` it goes on as server-sent
+//! events do, with `?poll` it waits for something to say as a long-poll does, with `?chunks` it
+//! sends a byte a step. A path that begins with `/break` breaks the instance, `/again` asks to be
+//! started again, and `/block` blocks until the gate opens.
+
+use crate::exchange::{
+    Answer, Attempt, Cause, Cursor, Head, Held, Next, Request, Retry, StepError, Steps, Token, Wait,
+};
+use crate::store::{MemoryStore, Store};
+use crate::worker::Factory;
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+/// What was asked of all instances, and how they behave.
+#[derive(Default)]
+pub(crate) struct Script {
+    pub(crate) log: Mutex<Log>,
+    pub(crate) max_wait: Mutex<Option<Duration>>,
+    pub(crate) max_age: Mutex<Option<Duration>>,
+    /// Instances that may still be started; all of them, if none is said.
+    pub(crate) instances: Mutex<Option<usize>>,
+    gate: Mutex<bool>,
+    opened: Condvar,
+}
+
+#[derive(Default)]
+pub(crate) struct Log {
+    /// Bodies handed over with each start, and whether there was an attempt.
+    pub(crate) starts: Vec<(Vec<Bytes>, bool)>,
+    pub(crate) resumes: HashMap<&'static str, usize>,
+    pub(crate) instances: usize,
+}
+
+impl Script {
+    pub(crate) fn log(&self) -> std::sync::MutexGuard<'_, Log> {
+        self.log.lock().expect("no test panicked")
+    }
+
+    pub(crate) fn resumes(&self, cause: &str) -> usize {
+        self.log().resumes.get(cause).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn open_gate(&self) {
+        *self.gate.lock().expect("no test panicked") = true;
+        self.opened.notify_all();
+    }
+
+    pub(crate) fn factory(self: &Arc<Self>, store: &Arc<MemoryStore>) -> Factory {
+        let (script, store) = (Arc::clone(self), Arc::clone(store));
+        Box::new(move || {
+            let mut left = script.instances.lock().expect("no test panicked");
+            *left = match *left {
+                Some(0) => return Err(StepError::NoInstance("no more".to_owned())),
+                left => left.map(|left| left - 1),
+            };
+            script.log().instances += 1;
+            Ok(Box::new(Fake {
+                script: Arc::clone(&script),
+                store: Arc::clone(&store),
+            }))
+        })
+    }
+}
+
+pub(crate) fn request(method: Method, target: &str, body: &str) -> Request {
+    let request = http::Request::builder().method(method).uri(target).body(());
+    let (parts, ()) = request.expect("a request").into_parts();
+    Request {
+        parts,
+        body: Bytes::from(body.to_owned()),
+        body_state: crate::exchange::BodyState::Complete,
+        room: None,
+    }
+}
+
+struct Fake {
+    script: Arc<Script>,
+    store: Arc<MemoryStore>,
+}
+
+fn answer(body: Bytes, next: Next) -> Answer {
+    Answer {
+        head: None,
+        body,
+        cursor: Cursor::None,
+        next,
+        held: None,
+    }
+}
+
+fn head(status: StatusCode) -> Option<Head> {
+    let headers = HeaderMap::new();
+    Some(Head { status, headers })
+}
+
+fn token(kind: &str, path: &str, position: usize) -> Token {
+    Token(Bytes::from(format!("{kind} {path} {position}")))
+}
+
+impl Fake {
+    fn text(&self, path: &str) -> Bytes {
+        let text = self.store.get(path).expect("the store answers");
+        text.unwrap_or_default()
+    }
+
+    fn append(&self, path: &str, bodies: &[&Bytes]) {
+        loop {
+            let (value, version) = self.store.current(path).expect("the store answers");
+            let mut text = BytesMut::from(value.unwrap_or_default().as_ref());
+            bodies.iter().for_each(|body| text.put_slice(body));
+            if self.store.swap(path, version, text.freeze()).is_ok() {
+                return;
+            }
+        }
+    }
+
+    fn wait(&self, kind: &str, path: &str, position: usize) -> Next {
+        let max_wait = *self.script.max_wait.lock().expect("no test panicked");
+        Next::Change(Wait {
+            token: token(kind, path, position),
+            key: path.into(),
+            max_wait: max_wait.unwrap_or(Duration::from_secs(600)),
+        })
+    }
+
+    fn read(&self, path: &str, kind: &str) -> Answer {
+        let text = self.text(path);
+        let held = Some(Held {
+            headers: HeaderMap::from_iter([(
+                http::header::VARY,
+                HeaderValue::from_static("origin"),
+            )]),
+            cursor_floor: None,
+            max_age: *self.script.max_age.lock().expect("no test panicked"),
+        });
+        let begun = |answer| Answer {
+            head: head(StatusCode::OK),
+            held: held.clone(),
+            ..answer
+        };
+        match kind {
+            "follow" => begun(answer(text.clone(), self.wait("follow", path, text.len()))),
+            "chunks" => begun(answer(Bytes::new(), Next::Ready(token("chunks", path, 0)))),
+            "poll" => Answer {
+                held,
+                ..answer(Bytes::new(), self.wait("poll", path, text.len()))
+            },
+            "reset" => answer(Bytes::new(), Next::Reset),
+            _ => Answer {
+                head: head(StatusCode::OK),
+                ..answer(text, Next::Done)
+            },
+        }
+    }
+}
+
+impl Steps for Fake {
+    fn start(
+        &mut self,
+        requests: &[&Request],
+        attempt: Option<&Attempt>,
+    ) -> Result<Vec<Answer>, StepError> {
+        let bodies: Vec<Bytes> = requests.iter().map(|one| one.body.clone()).collect();
+        self.script.log().starts.push((bodies, attempt.is_some()));
+        let first = requests.first().expect("at least one request");
+        let path = first.path();
+        if path.starts_with("/break") {
+            return Err(StepError::Broken("as asked".to_owned()));
+        }
+        if path.starts_with("/block") {
+            let gate = self.script.gate.lock().expect("no test panicked");
+            drop(self.script.opened.wait_while(gate, |open| !*open));
+        }
+        if path.starts_with("/again") && attempt.is_none() {
+            let wait = Duration::from_millis(1);
+            let attempt = Attempt(Bytes::from_static(b"attempt"));
+            // Only every second one is to be started again.
+            let next = |index: usize| match index % 2 {
+                0 => Next::Again(Retry {
+                    wait,
+                    attempt: attempt.clone(),
+                }),
+                _ => Next::Done,
+            };
+            let answers = (0..requests.len()).map(|index| Answer {
+                head: (index % 2 == 1)
+                    .then(|| head(StatusCode::CONFLICT))
+                    .flatten(),
+                ..answer(Bytes::new(), next(index))
+            });
+            return Ok(answers.collect());
+        }
+        if first.parts.method == Method::POST {
+            let bodies: Vec<&Bytes> = requests.iter().map(|one| &one.body).collect();
+            self.append(path, &bodies);
+            let done = |_: &&Request| Answer {
+                head: head(StatusCode::NO_CONTENT),
+                ..answer(Bytes::new(), Next::Done)
+            };
+            return Ok(requests.iter().map(done).collect());
+        }
+        let kind = first.parts.uri.query().unwrap_or_default();
+        Ok(vec![self.read(path, kind)])
+    }
+
+    fn resume(&mut self, token_: &Token, cause: Cause) -> Result<Answer, StepError> {
+        let name = match cause {
+            Cause::Ready => "ready",
+            Cause::Changed => "changed",
+            Cause::Timeout => "timeout",
+            Cause::Expired => "expired",
+            Cause::Draining => "draining",
+        };
+        *self.script.log().resumes.entry(name).or_default() += 1;
+        let text = std::str::from_utf8(&token_.0).expect("our own token");
+        let parts: Vec<&str> = text.split(' ').collect();
+        let [kind, path, position] = parts.as_slice() else {
+            panic!("not our token: {text}");
+        };
+        let position: usize = position.parse().expect("our own token");
+        let text = self.text(path);
+        if path.starts_with("/brittle") && !text.is_empty() && self.script.log().instances == 1 {
+            return Err(StepError::Broken("as asked".to_owned()));
+        }
+        let new = text.slice(position.min(text.len())..);
+        Ok(match (*kind, cause) {
+            ("chunks", _) if new.is_empty() => answer(new, Next::Done),
+            ("chunks", _) => answer(
+                new.slice(..1),
+                Next::Ready(token("chunks", path, position + 1)),
+            ),
+            ("poll", _) => {
+                let nothing = new.is_empty() && cause == Cause::Changed;
+                let status = if new.is_empty() {
+                    StatusCode::NO_CONTENT
+                } else {
+                    StatusCode::OK
+                };
+                match nothing {
+                    true => answer(new, self.wait("poll", path, position)),
+                    false => Answer {
+                        head: head(status),
+                        ..answer(new, Next::Done)
+                    },
+                }
+            }
+            (_, Cause::Timeout) => answer(
+                Bytes::from_static(b":"),
+                self.wait("follow", path, position),
+            ),
+            (_, Cause::Expired | Cause::Draining) => answer(new, Next::Done),
+            _ => answer(new, self.wait("follow", path, text.len())),
+        })
+    }
+
+    fn work(&mut self, round: u64) -> Result<bool, StepError> {
+        Ok(round < 2)
+    }
+}

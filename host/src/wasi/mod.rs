@@ -1,0 +1,120 @@
+//! What an instance is given: WASI, its variables and the key-value store.
+
+mod config;
+mod keyvalue;
+
+pub use keyvalue::{Bucket, Cas};
+
+use crate::store::Store;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../src/wit",
+        world: "imports",
+        with: {
+            "wasi:keyvalue/store.bucket": super::Bucket,
+            "wasi:keyvalue/atomics.cas": super::Cas,
+        },
+    });
+}
+
+/// Linear memory one instance may have.
+pub const MAX_MEMORY_BYTES: usize = 128 * 1024 * 1024;
+
+/// The values of all variables, by name.
+pub type Variables = BTreeMap<String, String>;
+
+/// The host's side of one instance.
+pub struct InstanceState {
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: NoOutbound,
+    store: Arc<dyn Store>,
+    variables: Arc<Variables>,
+    /// Buckets and swaps that are open.
+    handles: usize,
+    /// The memory limit, for Wasmtime to ask.
+    pub limits: StoreLimits,
+}
+
+impl InstanceState {
+    /// The state of an instance that has done nothing yet. Its standard error is the host's; it has
+    /// no arguments, environment, files or sockets.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, variables: Arc<Variables>) -> Self {
+        Self {
+            table: ResourceTable::new(),
+            wasi: WasiCtx::builder().inherit_stderr().build(),
+            http: WasiHttpCtx::new(),
+            hooks: NoOutbound,
+            store,
+            variables,
+            handles: 0,
+            limits: StoreLimitsBuilder::new()
+                .memory_size(MAX_MEMORY_BYTES)
+                .build(),
+        }
+    }
+}
+
+impl WasiView for InstanceState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for InstanceState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.hooks,
+        }
+    }
+}
+
+/// Refuses every request an instance makes.
+struct NoOutbound;
+
+type Sent = Result<
+    (
+        http::Response<WasiBody>,
+        Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ),
+    Error,
+>;
+
+impl WasiHttpHooks for NoOutbound {
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _sent: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+}
+
+/// Links everything an instance may import.
+///
+/// # Errors
+///
+/// Only where two of the linked packages define one name.
+pub fn add_to_linker(linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi::p3::add_to_linker(linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(linker)?;
+    bindings::Imports::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+}

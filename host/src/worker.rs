@@ -1,0 +1,293 @@
+//! Pinned instances and the queues before them.
+//!
+//! A worker is one instance and the steps that wait for it. There is no task or thread of its own:
+//! whoever brings a step and finds the instance idle runs it there and then, and goes on with what
+//! others brought meanwhile; everyone else only queues. So an idle server answers without waking
+//! anybody, and a busy one collects what can be started together.
+
+use crate::budget::Budget;
+use crate::exchange::{Answer, Attempt, Cause, Next, Request, Retry, StepError, Steps, Token};
+use crate::store::{ChangeNumber, Store};
+use crate::telemetry;
+use durable_streams_edge::limits::BODY_BUDGET;
+use http::Method;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// Requests handed to one call of `start`.
+const BATCH_REQUESTS: usize = 64;
+/// Bytes of their bodies, together.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Steps one caller runs for others before it hands the rest to a task.
+const STEPS_IN_PLACE: usize = 32;
+
+/// The answer of a step, with the number of the latest change before the step began.
+#[derive(Debug)]
+pub struct Answered {
+    /// What the instance said.
+    pub answer: Answer,
+    /// Waits that the answer asks for are for changes after this one.
+    pub noted: ChangeNumber,
+}
+
+/// What becomes of a step.
+pub type Outcome = Result<Answered, StepError>;
+
+/// Where the answer of a step will be.
+pub type Pending = oneshot::Receiver<Outcome>;
+
+/// Makes the instances of a worker.
+pub type Factory = Box<dyn Fn() -> Result<Box<dyn Steps>, StepError> + Send + Sync>;
+
+struct Started {
+    request: Request,
+    reply: oneshot::Sender<Outcome>,
+}
+
+/// One call of the instance.
+enum Call {
+    Start(Vec<Started>, Option<Attempt>),
+    Resume(Token, Cause, oneshot::Sender<Outcome>),
+    Work(u64, oneshot::Sender<bool>),
+}
+
+enum Job {
+    Start(Started),
+    Call(Call),
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// Somebody runs the jobs, and will look here again before stopping.
+    running: bool,
+}
+
+/// An instance and its queue.
+pub struct Worker {
+    store: Arc<dyn Store>,
+    factory: Factory,
+    queue: Mutex<Queue>,
+    /// Locked by who runs the jobs, for as long as a step takes.
+    instance: Mutex<Option<Box<dyn Steps>>>,
+    /// The bodies that this instance's requests buffer.
+    pub bodies: Arc<Budget>,
+}
+
+impl Worker {
+    /// A worker whose instance is started with the first step.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, factory: Factory) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            factory,
+            queue: Mutex::default(),
+            instance: Mutex::new(None),
+            bodies: Arc::new(Budget::new(BODY_BUDGET)),
+        })
+    }
+
+    /// The store that the instance sees.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Starts an instance now rather than with the first step.
+    ///
+    /// # Errors
+    ///
+    /// [`StepError::NoInstance`], with the reason.
+    pub fn warm_up(&self) -> Result<(), StepError> {
+        let mut instance = self.instance();
+        if instance.is_none() {
+            *instance = Some((self.factory)()?);
+        }
+        Ok(())
+    }
+
+    /// Begins an exchange. Dropping the receiver does not stop a write that was queued.
+    pub fn start(self: &Arc<Self>, request: Request) -> Pending {
+        let (reply, pending) = oneshot::channel();
+        self.push(Job::Start(Started { request, reply }));
+        pending
+    }
+
+    /// Goes on with an exchange.
+    pub fn resume(self: &Arc<Self>, token: Token, cause: Cause) -> Pending {
+        let (reply, pending) = oneshot::channel();
+        self.push(Job::Call(Call::Resume(token, cause, reply)));
+        pending
+    }
+
+    /// Does a piece of background work, unless the instance has better things to do; says whether
+    /// there may be more.
+    pub async fn work(self: &Arc<Self>, round: u64) -> bool {
+        let (reply, pending) = oneshot::channel();
+        if self.queue().running {
+            return false;
+        }
+        self.push(Job::Call(Call::Work(round, reply)));
+        pending.await.unwrap_or(false)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn instance(&self) -> MutexGuard<'_, Option<Box<dyn Steps>>> {
+        self.instance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(self: &Arc<Self>, job: Job) {
+        let mut queue = self.queue();
+        queue.jobs.push_back(job);
+        if std::mem::replace(&mut queue.running, true) {
+            return;
+        }
+        drop(queue);
+        self.run();
+    }
+
+    /// Runs jobs until there are none, or hands them on after a while, so that the connection that
+    /// came first is not kept from its own answer by all the others.
+    fn run(self: &Arc<Self>) {
+        for _ in 0..STEPS_IN_PLACE {
+            let call = {
+                let mut queue = self.queue();
+                let call = next_call(&mut queue.jobs);
+                queue.running = call.is_some();
+                call
+            };
+            match call {
+                Some(call) => self.call(call),
+                None => return,
+            }
+        }
+        let worker = Arc::clone(self);
+        tokio::spawn(async move { worker.run() });
+    }
+
+    fn call(self: &Arc<Self>, call: Call) {
+        let noted = self.store.latest_change();
+        let answered = |answer| Answered { answer, noted };
+        match call {
+            Call::Start(started, attempt) => {
+                let requests: Vec<&Request> = started.iter().map(|one| &one.request).collect();
+                let result = self.step(|instance| instance.start(&requests, attempt.as_ref()));
+                match result {
+                    Ok(answers) => self.deliver(started, answers, noted),
+                    Err(error) => {
+                        for one in started {
+                            // Nobody waits for the answer of a client that left.
+                            let _ = one.reply.send(Err(error.clone()));
+                        }
+                    }
+                }
+            }
+            Call::Resume(token, cause, reply) => {
+                // Nobody is left to read on.
+                if reply.is_closed() {
+                    return;
+                }
+                let result = self.step(|instance| instance.resume(&token, cause));
+                let _ = reply.send(result.map(answered));
+            }
+            Call::Work(round, reply) => {
+                let result = self.step(|instance| instance.work(round));
+                let _ = reply.send(result.unwrap_or(false));
+            }
+        }
+    }
+
+    /// Runs one step, on a new instance if there is none; one that broke is not used again.
+    fn step<T>(
+        &self,
+        step: impl FnOnce(&mut dyn Steps) -> Result<T, StepError>,
+    ) -> Result<T, StepError> {
+        let mut slot = self.instance();
+        let instance = match &mut *slot {
+            Some(instance) => instance,
+            None => slot.insert((self.factory)()?),
+        };
+        let result = step(instance.as_mut());
+        if let Err(error) = &result {
+            telemetry::instance_broke(error);
+            *slot = None;
+        }
+        result
+    }
+
+    /// Hands out answers; those that ask for it are started again together, in their order.
+    fn deliver(self: &Arc<Self>, started: Vec<Started>, answers: Vec<Answer>, noted: ChangeNumber) {
+        let mut again: Option<Retry> = None;
+        let mut kept = Vec::new();
+        for (one, answer) in started.into_iter().zip(answers) {
+            if let Next::Again(retry) = answer.next {
+                again.get_or_insert(retry);
+                kept.push(one);
+            } else {
+                let _ = one.reply.send(Ok(Answered { answer, noted }));
+            }
+        }
+        if let Some(Retry { wait, attempt }) = again {
+            let worker = Arc::clone(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                worker.push(Job::Call(Call::Start(kept, Some(attempt))));
+            });
+        }
+    }
+}
+
+/// Takes the first job and what can be started with it.
+fn next_call(jobs: &mut VecDeque<Job>) -> Option<Call> {
+    loop {
+        let first = match jobs.pop_front()? {
+            Job::Call(call) => return Some(call),
+            Job::Start(first) => first,
+        };
+        // A read whose client left would be answered to nobody.
+        if first.reply.is_closed() && first.request.parts.method.is_safe() {
+            continue;
+        }
+        let mut batch = vec![first];
+        if batch.iter().all(may_share) && !jobs.is_empty() {
+            gather(&mut batch, jobs);
+        }
+        return Some(Call::Start(batch, None));
+    }
+}
+
+fn may_share(started: &Started) -> bool {
+    started.request.parts.method == Method::POST
+}
+
+/// Moves `POST`s for the path of the first one from the queue to the batch, in their order.
+fn gather(batch: &mut Vec<Started>, jobs: &mut VecDeque<Job>) {
+    let mut bytes: usize = batch.iter().map(|one| one.request.body.len()).sum();
+    let mut index = 0;
+    while batch.len() < BATCH_REQUESTS {
+        let Some(job) = jobs.get(index) else { return };
+        let fits = match (job, batch.first()) {
+            (Job::Start(one), Some(first)) => {
+                bytes.saturating_add(one.request.body.len()) <= BATCH_BYTES
+                    && may_share(one)
+                    && one.request.path() == first.request.path()
+            }
+            _ => false,
+        };
+        if !fits {
+            index += 1;
+            continue;
+        }
+        if let Some(Job::Start(one)) = jobs.remove(index) {
+            bytes = bytes.saturating_add(one.request.body.len());
+            batch.push(one);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

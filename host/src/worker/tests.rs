@@ -1,0 +1,172 @@
+use super::*;
+use crate::fake::{Script, request};
+use crate::store::MemoryStore;
+use bytes::Bytes;
+use http::StatusCode;
+
+struct Setup {
+    script: Arc<Script>,
+    store: Arc<MemoryStore>,
+    worker: Arc<Worker>,
+}
+
+fn setup() -> Setup {
+    let script = Arc::new(Script::default());
+    let store = Arc::new(MemoryStore::new());
+    let worker = Worker::new(Arc::clone(&store) as Arc<dyn Store>, script.factory(&store));
+    Setup {
+        script,
+        store,
+        worker,
+    }
+}
+
+fn text(store: &MemoryStore, key: &str) -> Bytes {
+    let text = store.get(key).expect("the store answers");
+    text.unwrap_or_default()
+}
+
+fn status(outcome: Result<Outcome, oneshot::error::RecvError>) -> StatusCode {
+    let answered = outcome.expect("not dropped").expect("an answer");
+    answered.answer.head.expect("a head").status
+}
+
+/// Brings requests while the instance is busy, and lets it go on after that.
+async fn while_busy<T>(setup: &Setup, bring: impl FnOnce(&Arc<Worker>) -> T) -> T {
+    let worker = Arc::clone(&setup.worker);
+    let busy =
+        tokio::task::spawn_blocking(move || worker.start(request(Method::GET, "/block", "")));
+    while !setup.worker.queue().running {
+        tokio::task::yield_now().await;
+    }
+    let brought = bring(&setup.worker);
+    setup.script.open_gate();
+    let first = busy.await.expect("the thread ends");
+    assert_eq!(status(first.await), StatusCode::OK);
+    brought
+}
+
+#[tokio::test]
+async fn appends_that_wait_for_one_path_are_started_together_in_their_order() {
+    let setup = setup();
+    let pending = while_busy(&setup, |worker| {
+        let post = |path: &str, body: &str| worker.start(request(Method::POST, path, body));
+        [
+            post("/a", "1"),
+            post("/b", "2"),
+            worker.start(request(Method::GET, "/a", "")),
+            post("/a", "3"),
+            post("/a", "4"),
+        ]
+    })
+    .await;
+    for pending in pending {
+        status(pending.await);
+    }
+    let starts: Vec<Vec<Bytes>> = setup.script.log().starts[1..]
+        .iter()
+        .map(|(bodies, _)| bodies.clone())
+        .collect();
+    assert_eq!(starts, [vec!["1", "3", "4"], vec!["2"], vec![""]]);
+    assert_eq!(text(&setup.store, "/a"), "134");
+}
+
+#[tokio::test]
+async fn a_batch_is_bounded_in_requests_and_in_bytes() {
+    let setup = setup();
+    let large = "x".repeat(BATCH_BYTES / 2);
+    let pending = while_busy(&setup, |worker| {
+        let small = (0..BATCH_REQUESTS + 1).map(|_| request(Method::POST, "/small", "x"));
+        let large = (0..3).map(|_| request(Method::POST, "/large", &large));
+        let start = |request| worker.start(request);
+        small.chain(large).map(start).collect::<Vec<_>>()
+    })
+    .await;
+    for pending in pending {
+        status(pending.await);
+    }
+    let log = setup.script.log();
+    let mut sizes: Vec<usize> = log.starts[1..].iter().map(|start| start.0.len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 1, 2, BATCH_REQUESTS]);
+}
+
+#[tokio::test]
+async fn requests_to_be_started_again_are_started_together_with_no_others() {
+    let setup = setup();
+    let pending = while_busy(&setup, |worker| {
+        ["1", "2", "3"].map(|body| worker.start(request(Method::POST, "/again", body)))
+    })
+    .await;
+    let [first, second, third] = pending;
+    assert_eq!(status(second.await), StatusCode::CONFLICT);
+    assert_eq!(status(first.await), StatusCode::NO_CONTENT);
+    assert_eq!(status(third.await), StatusCode::NO_CONTENT);
+    let log = setup.script.log();
+    let again: Vec<_> = log.starts[1..].to_vec();
+    let bodies = |bodies: &[&'static str]| -> Vec<Bytes> {
+        bodies
+            .iter()
+            .map(|body| Bytes::from_static(body.as_bytes()))
+            .collect()
+    };
+    assert_eq!(
+        again,
+        [
+            (bodies(&["1", "2", "3"]), false),
+            (bodies(&["1", "3"]), true)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_instance_that_broke_is_replaced() {
+    let setup = setup();
+    let broken = setup.worker.start(request(Method::POST, "/break", "x"));
+    let outcome = broken.await.expect("not dropped");
+    assert!(matches!(outcome, Err(StepError::Broken(_))), "{outcome:?}");
+    let next = setup.worker.start(request(Method::POST, "/a", "x"));
+    assert_eq!(status(next.await), StatusCode::NO_CONTENT);
+    assert_eq!(setup.script.log().instances, 2);
+}
+
+#[tokio::test]
+async fn a_read_whose_client_left_is_not_started_but_a_write_is() {
+    let setup = setup();
+    while_busy(&setup, |worker| {
+        drop(worker.start(request(Method::GET, "/a", "")));
+        drop(worker.start(request(Method::POST, "/a", "written")));
+    })
+    .await;
+    assert_eq!(setup.script.log().starts.len(), 2);
+    assert_eq!(text(&setup.store, "/a"), "written");
+}
+
+#[tokio::test]
+async fn background_work_says_whether_there_was_any() {
+    let setup = setup();
+    assert!(setup.worker.work(0).await);
+    assert!(!setup.worker.work(2).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tasks_at_once_get_each_an_answer_and_no_append_is_lost() {
+    let setup = setup();
+    let tasks: Vec<_> = (0..64)
+        .map(|task| {
+            let worker = Arc::clone(&setup.worker);
+            tokio::spawn(async move {
+                for _ in 0..100 {
+                    let path = format!("/{}", task % 4);
+                    let pending = worker.start(request(Method::POST, &path, "x"));
+                    assert_eq!(status(pending.await), StatusCode::NO_CONTENT);
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("the task ends");
+    }
+    let lengths = ["/0", "/1", "/2", "/3"].map(|key| text(&setup.store, key).len());
+    assert_eq!(lengths, [1600; 4]);
+}
