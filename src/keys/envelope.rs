@@ -25,18 +25,26 @@ pub struct Envelope {
     pub body: Vec<u8>,
 }
 
+/// Most bytes that an envelope adds to its body.
+pub(super) const MOST_BYTES: usize = 12;
+
+/// Writes what comes before the body.
+pub(super) fn begin(writer: &mut Writer, state: State, version: u64) {
+    writer.byte(FORMAT);
+    writer.byte(match state {
+        State::Confirmed => 0,
+        State::Unconfirmed => 1,
+        State::Void => 2,
+    });
+    writer.varint(version);
+}
+
 impl Envelope {
     /// Its bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::with_capacity(self.body.len().saturating_add(12));
-        writer.byte(FORMAT);
-        writer.byte(match self.state {
-            State::Confirmed => 0,
-            State::Unconfirmed => 1,
-            State::Void => 2,
-        });
-        writer.varint(self.version);
+        let mut writer = Writer::with_capacity(self.body.len().saturating_add(MOST_BYTES));
+        begin(&mut writer, self.state, self.version);
         writer.raw(&self.body);
         writer.finish()
     }

@@ -2,6 +2,7 @@
 
 use super::Corrupt;
 use super::codec::{Reader, Writer};
+use super::envelope::{self, State};
 use crate::stream::{
     Closed, ContentType, Expiry, Head, Incarnation, Owed, ProducerMark, ProducerState, Ring,
     Segment, Tombstone,
@@ -38,10 +39,46 @@ impl Record {
     /// Its bytes, but for the version.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(self.most_bytes());
+        self.write(&mut writer);
+        writer.finish()
+    }
+
+    /// Its bytes in a confirmed envelope: the whole value of its key.
+    #[must_use]
+    pub fn seal(&self) -> Vec<u8> {
+        let mut writer = Writer::with_capacity(self.most_bytes());
+        envelope::begin(&mut writer, State::Confirmed, self.version());
+        self.write(&mut writer);
+        writer.finish()
+    }
+
+    fn write(&self, writer: &mut Writer) {
         match self {
-            Self::Live(head) => encode_head(head),
-            Self::Tombstone(tombstone) => encode_tombstone(tombstone),
+            Self::Live(head) => write_head(writer, head),
+            Self::Tombstone(tombstone) => write_tombstone(writer, tombstone),
         }
+    }
+
+    /// About as many bytes as it has; a buffer of this size need not grow.
+    fn most_bytes(&self) -> usize {
+        let body = match self {
+            Self::Live(head) => {
+                let lists = head.recent.len().saturating_add(head.ring.iter().len());
+                let small = lists.saturating_mul(14).saturating_add(head.name.len());
+                let producers = head.producers.len().saturating_mul(40);
+                head.inline
+                    .len()
+                    .saturating_add(small)
+                    .saturating_add(producers)
+            }
+            Self::Tombstone(tombstone) => {
+                let owed = tombstone.owes.as_ref().map_or(0, |owed| owed.chunks.len());
+                owed.saturating_mul(8).saturating_add(tombstone.name.len())
+            }
+        };
+        body.saturating_add(envelope::MOST_BYTES)
+            .saturating_add(1024)
     }
 
     /// The record with these bytes and this version.
@@ -55,8 +92,7 @@ impl Record {
     }
 }
 
-fn encode_head(head: &Head) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(head.inline.len().saturating_add(2048));
+fn write_head(writer: &mut Writer, head: &Head) {
     writer.byte(0);
     writer.text(head.name.as_bytes());
     writer.raw(&head.incarnation.0);
@@ -98,7 +134,6 @@ fn encode_head(head: &Head) -> Vec<u8> {
         write_segment(writer, segment)
     });
     writer.raw(&head.inline);
-    writer.finish()
 }
 
 fn decode_head(mut reader: Reader<'_>, version: u64) -> Result<Head, Corrupt> {
@@ -154,14 +189,12 @@ fn decode_head(mut reader: Reader<'_>, version: u64) -> Result<Head, Corrupt> {
     })
 }
 
-fn encode_tombstone(tombstone: &Tombstone) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(tombstone.name.len().saturating_add(64));
+fn write_tombstone(writer: &mut Writer, tombstone: &Tombstone) {
     writer.byte(1);
     writer.text(tombstone.name.as_bytes());
     writer.raw(&tombstone.incarnation.0);
     writer.varint(tombstone.next_segment);
     writer.option(tombstone.owes.as_ref(), write_owed);
-    writer.finish()
 }
 
 fn decode_tombstone(mut reader: Reader<'_>, version: u64) -> Result<Tombstone, Corrupt> {

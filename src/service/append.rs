@@ -11,7 +11,7 @@ use super::env::{Env, StoreError, SwapError};
 use super::problems;
 use super::reply::Reply;
 use crate::keys::head::Record;
-use crate::keys::{Envelope, Slot, State, index};
+use crate::keys::{Slot, index};
 use crate::protocol::{headers, offset};
 use crate::stream::{Append, AppendError, AppendLimits, Appended, Batch, Head, Settled};
 
@@ -196,13 +196,7 @@ impl<E: Env> Writer<'_, E> {
         }
         self.attempt.pending = Some(pending);
         let record = Record::Live(Box::new(settled.head));
-        let version = record.version();
-        let envelope = Envelope {
-            state: State::Confirmed,
-            version,
-            body: record.encode(),
-        };
-        Ok(Some(envelope.encode()))
+        Ok(Some(record.seal()))
     }
 
     fn replies<'b>(

@@ -10,7 +10,7 @@ use super::reply::Reply;
 use super::update::Updated;
 use crate::keys::head::Record;
 use crate::keys::registry::Entry;
-use crate::keys::{Envelope, NameHash, Slot, State};
+use crate::keys::{Envelope, NameHash, Slot};
 use crate::limits::CREATION_PATIENCE_MS;
 use crate::protocol::{headers, offset};
 use crate::stream::{Birth, Create, Head, Payload, Settled, Tombstone, create, matches};
@@ -219,13 +219,7 @@ impl<E: Env> Putter<'_, E> {
         self.store(&settled)?;
         let head = settled.head.clone();
         let record = Record::Live(Box::new(settled.head));
-        let version = record.version();
-        let bytes = Envelope {
-            state: State::Confirmed,
-            version,
-            body: record.encode(),
-        }
-        .encode();
+        let bytes = record.seal();
         match self.core.env.swap(cas, &bytes) {
             Ok(()) => Ok(Some(Done::Reply(self.created(&head)))),
             Err(SwapError::Store(StoreError::Full(why))) => Err(StoreError::Full(why).into()),

@@ -9,7 +9,7 @@ use super::reply::Reply;
 use super::update::{SharedCreation, Updated};
 use crate::keys::head::Record;
 use crate::keys::todo::Entry;
-use crate::keys::{Envelope, NameHash, Slot, State};
+use crate::keys::{NameHash, Slot};
 use crate::stream::{Head, tombstone};
 
 /// What a step of a deletion came to.
@@ -165,13 +165,7 @@ impl<E: Env> Core<'_, E> {
             }
         }
         let record = Record::Tombstone(tombstone);
-        let version = record.version();
-        let bytes = Envelope {
-            state: State::Confirmed,
-            version,
-            body: record.encode(),
-        }
-        .encode();
+        let bytes = record.seal();
         match self.env.swap(cas, &bytes) {
             Ok(()) => Ok(Ended::Done),
             Err(SwapError::Store(StoreError::Full(why))) => Err(StoreError::Full(why).into()),

@@ -8,7 +8,7 @@ use super::problems;
 use super::reply::Reply;
 use super::token::{Token, TokenMode};
 use crate::keys::head::Record;
-use crate::keys::{Envelope, NameHash, Slot, State};
+use crate::keys::{NameHash, Slot};
 use crate::limits::STEP_BYTES;
 use crate::protocol::problem::Problem;
 use crate::protocol::request::{Mode, Read};
@@ -77,16 +77,7 @@ impl<E: Env> Core<'_, E> {
         touched.version = touched.version.saturating_add(1);
         touched.touched_ms = now_ms;
         let record = Record::Live(Box::new(touched));
-        let (state, version, body) = (State::Confirmed, record.version(), record.encode());
-        let _ = self.env.swap(
-            cas,
-            &Envelope {
-                state,
-                version,
-                body,
-            }
-            .encode(),
-        );
+        let _ = self.env.swap(cas, &record.seal());
     }
 
     /// `HEAD` (section 5.5). Does not count as a read.

@@ -10,7 +10,7 @@ use crate::keys::debt::{self, Debt};
 use crate::keys::head::Record;
 use crate::keys::registry;
 use crate::keys::todo::Entry;
-use crate::keys::{Envelope, NameHash, Slot, State, index};
+use crate::keys::{NameHash, Slot, index};
 use crate::limits::{SHARDS, WORK_OPERATIONS};
 use crate::stream::{Incarnation, Owed};
 
@@ -166,16 +166,7 @@ impl<E: Env> Core<'_, E> {
         }
         tombstone.version = tombstone.version.saturating_add(1);
         let record = Record::Tombstone(tombstone);
-        let (state, version, body) = (State::Confirmed, record.version(), record.encode());
-        match self.env.swap(
-            cas,
-            &Envelope {
-                state,
-                version,
-                body,
-            }
-            .encode(),
-        ) {
+        match self.env.swap(cas, &record.seal()) {
             Ok(()) | Err(SwapError::Failed(_)) => Ok(()),
             Err(SwapError::Store(error)) => Err(error.into()),
         }
