@@ -150,7 +150,7 @@ impl<E: Env> Putter<'_, E> {
                 ..Default::default()
             };
         }
-        if let Some(wait) = self.enter(None)? {
+        if let Some(wait) = self.enter()? {
             return Ok(Some(wait));
         }
         let settled = self.settle(None);
@@ -212,7 +212,7 @@ impl<E: Env> Putter<'_, E> {
                 return Ok(Some(Done::Wait(ms)));
             }
         }
-        if let Some(wait) = self.enter(Some(tombstone))? {
+        if let Some(wait) = self.enter()? {
             return Ok(Some(wait));
         }
         let settled = self.settle(Some(tombstone));
@@ -231,16 +231,15 @@ impl<E: Env> Putter<'_, E> {
     }
 
     /// Enters the name into the registry, once.
-    fn enter(&mut self, after: Option<&Tombstone>) -> Result<Option<Done>, Fault> {
+    fn enter(&mut self) -> Result<Option<Done>, Fault> {
         if !self.core.config.registry || self.attempt.leaf.is_some() {
             return Ok(None);
         }
-        let head = self.settle(after).head;
         let entry = Entry {
             name: self.call.name.to_owned(),
             incarnation: self.attempt.incarnation,
             since_ms: self.attempt.now_ms,
-            due_ms: head.expires_ms(),
+            due_ms: self.call.create.expiry.ends_ms(self.attempt.now_ms),
         };
         match self
             .core

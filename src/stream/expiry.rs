@@ -29,19 +29,27 @@ fn granularity_ms(secs: u64) -> u64 {
     secs.saturating_mul(100).clamp(least, most)
 }
 
+impl Expiry {
+    /// The moment a stream expires that was last touched at `touched_ms`, milliseconds since 1970.
+    #[must_use]
+    pub fn ends_ms(&self, touched_ms: u64) -> Option<u64> {
+        match *self {
+            Self::Never => None,
+            Self::Ttl { secs } => Some(
+                touched_ms
+                    .saturating_add(secs.saturating_mul(1000))
+                    .saturating_add(granularity_ms(secs)),
+            ),
+            Self::At { ms } => Some(ms),
+        }
+    }
+}
+
 impl Head {
     /// The moment this stream expires unless it is touched, in milliseconds since 1970.
     #[must_use]
     pub fn expires_ms(&self) -> Option<u64> {
-        match self.expiry {
-            Expiry::Never => None,
-            Expiry::Ttl { secs } => Some(
-                self.touched_ms
-                    .saturating_add(secs.saturating_mul(1000))
-                    .saturating_add(granularity_ms(secs)),
-            ),
-            Expiry::At { ms } => Some(ms),
-        }
+        self.expiry.ends_ms(self.touched_ms)
     }
 
     /// Whether it has expired by `now_ms`.
