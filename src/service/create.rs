@@ -11,7 +11,6 @@ use super::update::Updated;
 use crate::keys::head::Record;
 use crate::keys::registry::Entry;
 use crate::keys::{Envelope, NameHash, Slot};
-use crate::limits::CREATION_PATIENCE_MS;
 use crate::protocol::{headers, offset};
 use crate::stream::{Birth, Create, Head, Payload, Settled, Tombstone, create, matches};
 
@@ -321,12 +320,8 @@ impl<E: Env> Putter<'_, E> {
     fn again(self, wait_ms: u64) -> Outcome {
         let mut attempt = self.attempt;
         attempt.tries = attempt.tries.saturating_add(1);
-        let patience = CREATION_PATIENCE_MS.saturating_mul(2);
-        let extra = if attempt.creation.waited_ms > 0 || attempt.shared.creation.waited_ms > 0 {
-            patience
-        } else {
-            0
-        };
+        let shared = attempt.shared.creation.extra_ms();
+        let extra = attempt.creation.extra_ms().max(shared);
         let now = self.core.env.now_ms().saturating_add(wait_ms);
         if now <= attempt.deadline_ms.saturating_add(extra) {
             return Outcome::Again(wait_ms, attempt);

@@ -55,6 +55,15 @@ impl Creation {
         };
     }
 
+    /// How much longer than its deadline a request may take because it waits for this creation:
+    /// the patience with one creator, and time to take over. Nothing until it has waited.
+    pub(super) const fn extra_ms(&self) -> u64 {
+        match self.waited_ms > 0 || self.gate > 0 {
+            true => CREATION_PATIENCE_MS.saturating_mul(2),
+            false => 0,
+        }
+    }
+
     /// Waits some more, or loses patience.
     fn wait(&mut self, ms: u64) -> Option<Step> {
         if self.waited_ms >= CREATION_PATIENCE_MS {

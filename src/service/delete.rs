@@ -49,7 +49,10 @@ pub(super) fn delete<E: Env>(
         }
         Err(Stop::Wait(wait)) => {
             attempt.tries = attempt.tries.saturating_add(1);
-            if core.env.now_ms().saturating_add(wait) <= attempt.deadline_ms {
+            // Waiting for the creator of a to-do shard has a patience of its own.
+            let extra = attempt.shared.creation.extra_ms();
+            let end = attempt.deadline_ms.saturating_add(extra);
+            if core.env.now_ms().saturating_add(wait) <= end {
                 return Outcome::Again(wait, attempt);
             }
             let fault = match attempt.sent {

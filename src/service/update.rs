@@ -4,6 +4,7 @@ use super::core::{Core, Fault, Place};
 use super::creation::{Creation, Creator, Step};
 use super::env::{Env, StoreError, SwapError};
 use crate::keys::{Envelope, Slot, State};
+use crate::limits::CREATION_PATIENCE_MS;
 
 /// What a change came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,19 @@ pub(super) enum Edit<T> {
 const TRIES: usize = 8;
 
 impl<E: Env> Core<'_, E> {
+    /// The progress of a worker, which keeps nothing between its calls. So its patience with a
+    /// creator that vanished is drawn instead of summed up: one call of nine has none left.
+    pub(super) fn drawn_patience(&self) -> SharedCreation {
+        let most = CREATION_PATIENCE_MS.saturating_add(CREATION_PATIENCE_MS / 8);
+        SharedCreation {
+            id: String::new(),
+            creation: Creation {
+                waited_ms: self.jitter(most),
+                ..Creation::default()
+            },
+        }
+    }
+
     /// Applies `edit` to the record of `slot`, which is created empty if it is not there. As the
     /// outcome of a swap may be unknown, `edit` is repeated on what it may have written itself and
     /// must then keep it.
@@ -51,8 +65,14 @@ impl<E: Env> Core<'_, E> {
                         return Ok(Updated::Done(done));
                     }
                     if progress.id != slot.id() {
+                        // A worker's patience is drawn before it knows what it will wait for.
+                        let waited_ms = match progress.id.is_empty() {
+                            true => progress.creation.waited_ms,
+                            false => 0,
+                        };
                         let creation = Creation {
                             gate,
+                            waited_ms,
                             ..Creation::default()
                         };
                         *progress = SharedCreation {

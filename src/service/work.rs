@@ -71,7 +71,7 @@ impl<E: Env> Core<'_, E> {
         work: &Collect<'_>,
         since_ms: u64,
     ) -> Result<bool, Fault> {
-        let mut shared = SharedCreation::default();
+        let mut shared = self.drawn_patience();
         match self.record(&self.keys.head(work.hash))? {
             Some(Record::Live(head)) if head.incarnation == work.incarnation => {
                 // Its deletion is about to swap, or never will.
@@ -236,7 +236,7 @@ impl<E: Env> Core<'_, E> {
 
     /// Compares one name of a leaf with its head.
     fn look_at(&self, leaf: &Slot, entry: &registry::Entry) -> Result<(), Fault> {
-        let mut shared = SharedCreation::default();
+        let mut shared = self.drawn_patience();
         let hash = NameHash::of(&entry.name);
         let now = self.env.now_ms();
         let slot = self.keys.head(&hash);

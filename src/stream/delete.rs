@@ -43,12 +43,9 @@ impl Owed {
 pub fn tombstone(head: &Head) -> Tombstone {
     let owed = Owed {
         first_block: head.first / BLOCK_SEGMENTS,
-        // Blocks are written for whole groups of segments, so the first recent one begins a block
-        // unless none was written yet.
-        end_block: match head.recent_first == head.first {
-            true => head.first / BLOCK_SEGMENTS,
-            false => head.recent_first / BLOCK_SEGMENTS,
-        },
+        // Every group that is complete may have its block: it is written before the swap that
+        // takes its segments out of the head, and that swap may never have come.
+        end_block: head.open_segment() / BLOCK_SEGMENTS,
         chunks: head.recent.iter().map(|segment| segment.id).collect(),
     };
     Tombstone {

@@ -1,0 +1,194 @@
+//! Appends that compete, and appends whose writer crashes or whose store fails.
+
+use super::driver::{Response, ask, call, call_in_turn, read_all, serve};
+use super::schedule::Baton;
+use super::world::{Faults, Quirk, World};
+use crate::service::Service;
+use std::collections::BTreeMap;
+
+const WRITERS: usize = 64;
+
+/// What became of appends, and how often each of their bodies is in the stream.
+#[derive(Debug, Default)]
+struct Tally {
+    done: usize,
+    unavailable: usize,
+    unknown: usize,
+    unknown_but_there: usize,
+}
+
+impl Tally {
+    fn add(&mut self, response: &Response, times: usize) {
+        match (response.status, &*response.code()) {
+            (200..=299, _) => {
+                assert_eq!(times, 1, "acknowledged: {response:?}");
+                self.done += 1;
+            }
+            (503, "UNAVAILABLE") => {
+                assert_eq!(times, 0, "refused: {response:?}");
+                assert_eq!(response.get("retry-after"), "1");
+                self.unavailable += 1;
+            }
+            (503, "OUTCOME_UNKNOWN") => {
+                assert!(times <= 1, "unknown: {response:?}");
+                assert_eq!(response.get("retry-after"), "");
+                self.unknown += 1;
+                self.unknown_but_there += times;
+            }
+            _ => panic!("{response:?}"),
+        }
+    }
+}
+
+/// `WRITERS` appends at the same time, each by an instance of its own.
+fn compete(quirk: Quirk, seed: u64, faults: Faults, inline: &str) -> Tally {
+    let world = World::new(quirk, seed);
+    world.variable("inline_tail_bytes", inline);
+    let first = serve(&world);
+    let created = call(&first, ask("PUT", "s").content_type("text/plain"));
+    assert_eq!(created.status, 201);
+    world.set_faults(faults);
+    world.set_op_us(400);
+    let responses = Baton::run(&world, WRITERS, |baton, place| {
+        let env = world.instance().taking_turns(baton.clone(), place);
+        let server = Service::new(env);
+        let body = format!("<{place}>");
+        let append = ask("POST", "s").content_type("text/plain").body(body);
+        call_in_turn(&server, &baton, place, append)
+    });
+    world.set_faults(Faults::default());
+    world.land_late();
+    let text = String::from_utf8(read_all(&serve(&world), "s")).unwrap();
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for body in text.split_inclusive('>') {
+        *times.entry(body.to_owned()).or_default() += 1;
+    }
+    let mut tally = Tally::default();
+    for (place, response) in responses.iter().enumerate() {
+        let body = format!("<{place}>");
+        tally.add(response, times.get(&body).copied().unwrap_or_default());
+    }
+    tally
+}
+
+#[test]
+fn of_64_concurrent_appends_every_acknowledged_one_is_there_once() {
+    for quirk in [
+        Quirk::Guarded,
+        Quirk::Plain,
+        Quirk::SpinSqlite,
+        Quirk::SpinRedis,
+    ] {
+        for (seed, inline) in [(1, "16384"), (2, "16384"), (3, "0"), (4, "20")] {
+            let tally = compete(quirk, seed, Faults::default(), inline);
+            println!("{quirk:?} seed {seed} inline {inline}: {tally:?}");
+            assert!(tally.done >= 60, "{quirk:?} {seed}: {tally:?}");
+        }
+    }
+}
+
+#[test]
+fn with_failing_operations_no_append_is_lost_or_doubled() {
+    for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
+        let mut sum = Tally::default();
+        for seed in 0..12 {
+            let faults = Faults {
+                before: 20,
+                after: 20,
+                late: 20,
+            };
+            let inline = ["0", "30", "16384"][usize::try_from(seed % 3).unwrap()];
+            let tally = compete(quirk, seed, faults, inline);
+            sum.done += tally.done;
+            sum.unavailable += tally.unavailable;
+            sum.unknown += tally.unknown;
+            sum.unknown_but_there += tally.unknown_but_there;
+        }
+        println!("{quirk:?} with faults, 12 seeds: {sum:?}");
+        assert!(sum.done > 0 && sum.unavailable > 0);
+    }
+}
+
+/// Appends that each seal a segment and, now and then, write an index block, by a writer that is
+/// gone after each of its operations; then the same producer's retry.
+#[test]
+fn an_append_of_a_crashed_writer_is_there_once_after_its_retry() {
+    for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
+        for before in [0_u64, 64] {
+            for life in 0.. {
+                let world = World::new(quirk, life);
+                world.variable("inline_tail_bytes", "0");
+                let server = serve(&world);
+                call(&server, ask("PUT", "s").content_type("text/plain"));
+                let append = |seq: u64| {
+                    ask("POST", "s")
+                        .content_type("text/plain")
+                        .body(format!("<{seq}>"))
+                        .producer("p", 0, seq)
+                };
+                for seq in 0..before {
+                    assert_eq!(call(&server, append(seq)).status, 200);
+                }
+                let doomed = Service::new(world.instance().crashing_after(life));
+                let response = call(&doomed, append(before));
+                let crashed = doomed.env().is_dead();
+                // Whoever reads meanwhile sees all of it or nothing.
+                let seen = read_all(&server, "s");
+                let retried = call(&serve(&world), append(before));
+                assert!(matches!(retried.status, 200 | 204), "{retried:?}");
+                let expected: String = (0..=before).map(|seq| format!("<{seq}>")).collect();
+                let text = String::from_utf8(read_all(&server, "s")).unwrap();
+                assert_eq!(text, expected, "{quirk:?} after {life} operations");
+                assert!(seen == text.as_bytes() || retried.status == 200);
+                if !crashed {
+                    assert_eq!((response.status, retried.status), (200, 204));
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn appends_that_wait_together_are_committed_in_one_swap() {
+    let world = World::new(Quirk::Plain, 1);
+    let server = serve(&world);
+    call(&server, ask("PUT", "s").content_type("text/plain"));
+    let before = world.writes();
+    let requests: Vec<_> = (0..20)
+        .map(|n| {
+            ask("POST", "s")
+                .content_type("text/plain")
+                .body(format!("<{n}>"))
+                .raw()
+        })
+        .collect();
+    let answers = server.start(&requests, None);
+    assert_eq!(world.writes() - before, 1);
+    let offsets: Vec<String> = answers
+        .iter()
+        .map(|answer| {
+            let head = answer.head.as_ref().unwrap();
+            assert_eq!(head.status, 204);
+            String::from_utf8(head.get("stream-next-offset").unwrap().to_vec()).unwrap()
+        })
+        .collect();
+    assert!(offsets.is_sorted_by(|a, b| a < b), "{offsets:?}");
+    let expected: String = (0..20).map(|n| format!("<{n}>")).collect();
+    assert_eq!(read_all(&server, "s"), expected.as_bytes());
+}
+
+#[test]
+fn one_small_append_is_one_read_and_one_write() {
+    for quirk in [Quirk::Guarded, Quirk::Plain] {
+        let world = World::new(quirk, 1);
+        let server = serve(&world);
+        call(&server, ask("PUT", "s").content_type("text/plain"));
+        let (ops, writes) = (server.env().ops(), world.writes());
+        let append = ask("POST", "s").content_type("text/plain").body("x");
+        assert_eq!(call(&server, append).status, 204);
+        assert_eq!(world.writes() - writes, 1);
+        // The handle, its value and the swap.
+        assert_eq!(server.env().ops() - ops, 3);
+    }
+}

@@ -1,0 +1,188 @@
+//! Creators that compete, and creators that vanish.
+
+use super::driver::{Response, ask, call, call_in_turn, read_all, serve};
+use super::schedule::Baton;
+use super::world::{Faults, Quirk, World};
+use crate::service::Service;
+use std::sync::Arc;
+
+const CREATORS: usize = 8;
+
+const QUIRKS: [Quirk; 4] = [
+    Quirk::Guarded,
+    Quirk::Plain,
+    Quirk::SpinSqlite,
+    Quirk::SpinRedis,
+];
+
+fn put(body: &str) -> super::driver::Ask {
+    ask("PUT", "s").content_type("text/plain").body(body)
+}
+
+/// `CREATORS` at the same time, with different bodies; every fourth wants another content type.
+fn compete(world: &Arc<World>) -> Vec<Response> {
+    world.set_op_us(400);
+    let responses = Baton::run(world, CREATORS, |baton, place| {
+        let env = world.instance().taking_turns(baton.clone(), place);
+        let server = Service::new(env);
+        let kind = if place % 4 == 3 { "a/b" } else { "text/plain" };
+        let create = ask("PUT", "s")
+            .content_type(kind)
+            .body(format!("<{place}>"));
+        call_in_turn(&server, &baton, place, create)
+    });
+    world.set_faults(Faults::default());
+    world.land_late();
+    responses
+}
+
+fn winners(responses: &[Response]) -> Vec<usize> {
+    let won = responses
+        .iter()
+        .enumerate()
+        .filter(|(_, response)| response.status == 201);
+    won.map(|(place, _)| place).collect()
+}
+
+#[test]
+fn of_8_concurrent_creators_one_is_told_201_and_its_body_is_kept() {
+    for quirk in QUIRKS {
+        let mut waited = 0;
+        for seed in 0..50 {
+            let world = World::new(quirk, seed);
+            let began = world.now_ms();
+            let responses = compete(&world);
+            let winners = winners(&responses);
+            assert_eq!(winners.len(), 1, "{quirk:?} seed {seed}: {responses:?}");
+            let body = read_all(&serve(&world), "s");
+            assert_eq!(body, format!("<{}>", winners[0]).as_bytes());
+            for response in &responses {
+                assert!(matches!(response.status, 200 | 201 | 409), "{response:?}");
+            }
+            waited = waited.max(world.now_ms() - began);
+        }
+        println!("{quirk:?}: 50 rounds, the longest took {waited} ms of virtual time");
+        assert!(waited < 5_000);
+    }
+}
+
+#[test]
+fn with_failing_operations_no_two_creators_win_and_no_acknowledged_body_is_lost() {
+    for quirk in QUIRKS {
+        let (mut won, mut kept, mut unknown) = (0, 0, 0);
+        for seed in 0..60 {
+            let world = World::new(quirk, seed);
+            world.set_faults(Faults {
+                before: 15,
+                after: 15,
+                late: 30,
+            });
+            let responses = compete(&world);
+            let winners = winners(&responses);
+            assert!(winners.len() <= 1, "{quirk:?} seed {seed}: {responses:?}");
+            let server = serve(&world);
+            let read = call(&server, ask("GET", "s"));
+            won += winners.len();
+            if read.status == 404 {
+                assert!(winners.is_empty(), "{quirk:?} seed {seed}: {responses:?}");
+                let again = call(&server, put("<x>"));
+                assert_eq!(again.status, 201, "{quirk:?} seed {seed}: {again:?}");
+                continue;
+            }
+            kept += 1;
+            let body = read.text().to_owned();
+            if let [winner] = winners[..] {
+                assert_eq!(body, format!("<{winner}>"), "{quirk:?} seed {seed}");
+            }
+            for (place, response) in responses.iter().enumerate() {
+                let code = response.code();
+                unknown += usize::from(code == "OUTCOME_UNKNOWN");
+                if code == "UNAVAILABLE" {
+                    assert_ne!(body, format!("<{place}>"), "{quirk:?} seed {seed}");
+                }
+            }
+        }
+        println!("{quirk:?} with faults, 60 rounds: {won} won, {kept} streams, {unknown} unknown");
+    }
+}
+
+/// Waits of one creator that took over from another that vanished.
+#[test]
+fn a_creator_that_vanishes_leaves_the_name_to_another_within_its_patience() {
+    for quirk in QUIRKS {
+        for registry in ["true", "false"] {
+            let mut longest = 0;
+            for life in 0.. {
+                let world = World::new(quirk, life);
+                world.variable("registry", registry);
+                world.variable("inline_tail_bytes", "0");
+                let doomed = Service::new(world.instance().crashing_after(life));
+                call(&doomed, put("doomed"));
+                let crashed = doomed.env().is_dead();
+                let began = world.now_ms();
+                let server = serve(&world);
+                let response = call(&server, put("second"));
+                longest = longest.max(world.now_ms() - began);
+                let body = read_all(&server, "s");
+                match response.status {
+                    201 => assert_eq!(body, b"second", "{quirk:?} after {life} operations"),
+                    200 => assert_eq!(body, b"doomed", "{quirk:?} after {life} operations"),
+                    _ => panic!("{quirk:?} after {life} operations: {response:?}"),
+                }
+                if !crashed {
+                    assert_eq!(response.status, 200);
+                    break;
+                }
+            }
+            println!("{quirk:?} registry {registry}: the longest wait was {longest} ms");
+            assert!(longest <= 21_000, "{quirk:?}: {longest}");
+        }
+    }
+}
+
+#[test]
+fn three_creators_in_a_row_vanish_and_the_fourth_creates_the_name() {
+    for quirk in [Quirk::Plain, Quirk::SpinSqlite, Quirk::SpinRedis] {
+        for seed in 0..150 {
+            let world = World::new(quirk, seed);
+            world.variable("registry", "false");
+            for _ in 0..3 {
+                let life = world.random() % 30;
+                let doomed = Service::new(world.instance().crashing_after(life));
+                call(&doomed, put("doomed"));
+            }
+            let server = serve(&world);
+            let response = call(&server, put("last"));
+            assert!(response.is_ok(), "{quirk:?} seed {seed}: {response:?}");
+            let expected = if response.status == 201 {
+                "last"
+            } else {
+                "doomed"
+            };
+            assert_eq!(read_all(&server, "s"), expected.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn an_unconfirmed_stream_is_a_404_to_everybody_else() {
+    for life in 0.. {
+        let world = World::new(Quirk::SpinSqlite, life);
+        let doomed = Service::new(world.instance().crashing_after(life));
+        call(&doomed, put("doomed"));
+        let server = serve(&world);
+        let get = call(&server, ask("GET", "s")).status;
+        for request in [
+            ask("HEAD", "s"),
+            ask("POST", "s").content_type("text/plain").body("x"),
+            ask("DELETE", "s"),
+        ] {
+            let status = call(&server, request).status;
+            assert_eq!(status == 404, get == 404, "after {life} operations");
+        }
+        if !doomed.env().is_dead() {
+            assert_eq!(get, 200);
+            break;
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Deletion and expiry, with crashes between any two operations.
+
+use super::driver::{Server, ask, call, read_all, serve};
+use super::world::{Quirk, World};
+use crate::service::Service;
+use std::sync::Arc;
+
+const QUIRKS: [Quirk; 3] = [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis];
+
+/// How much a stream owns.
+#[derive(Debug, Clone, Copy)]
+enum Size {
+    Inline,
+    Chunks,
+    Blocks,
+}
+
+/// A stream `s` that owns something of each kind that `size` says.
+fn fill(world: &Arc<World>, size: Size) -> Server {
+    if !matches!(size, Size::Inline) {
+        world.variable("inline_tail_bytes", "0");
+    }
+    let server = serve(world);
+    let created = call(&server, ask("PUT", "s").content_type("text/plain"));
+    assert_eq!(created.status, 201);
+    let appends = match size {
+        Size::Inline | Size::Chunks => 5,
+        Size::Blocks => 64 * 3 + 5,
+    };
+    for n in 0..appends {
+        let append = ask("POST", "s")
+            .content_type("text/plain")
+            .body(format!("<{n}>"));
+        assert_eq!(call(&server, append).status, 204);
+    }
+    server
+}
+
+/// Works until there is nothing to do anywhere, with the clock at its place.
+fn work_all(server: &Server) {
+    let mut idle = 0;
+    for round in 0..20_000 {
+        idle = if server.work(round) { 0 } else { idle + 1 };
+        if idle > 64 {
+            return;
+        }
+    }
+    panic!("there is always something to do");
+}
+
+/// The keys that hold more than a deleted stream may leave.
+fn left(world: &Arc<World>) -> Vec<String> {
+    let kept = |key: &&String| {
+        let first = key.split('.').next().unwrap_or_default();
+        !matches!(first, "g" | "m" | "s" | "t" | "n")
+    };
+    let mut left: Vec<String> = world.keys().iter().filter(kept).cloned().collect();
+    for key in world.keys() {
+        let Some(bytes) = world.peek(&key) else {
+            continue;
+        };
+        let Ok(envelope) = crate::keys::Envelope::decode(&bytes) else {
+            continue;
+        };
+        let empty = match key.split('.').next() {
+            Some("t") => crate::keys::todo::decode(&envelope.body)
+                .unwrap()
+                .is_empty(),
+            Some("n") => {
+                let leaf = crate::keys::registry::decode(&envelope.body).unwrap();
+                leaf.entries.is_empty()
+            }
+            Some("s") if !envelope.body.is_empty() => matches!(
+                crate::keys::head::Record::decode(&envelope.body, envelope.version).unwrap(),
+                crate::keys::head::Record::Tombstone(tombstone) if tombstone.owes.is_none()
+            ),
+            _ => true,
+        };
+        if !empty {
+            left.push(key);
+        }
+    }
+    left
+}
+
+#[test]
+fn a_deletion_that_stops_anywhere_is_ended_by_another_instance() {
+    for quirk in QUIRKS {
+        for size in [Size::Inline, Size::Chunks, Size::Blocks] {
+            for life in 0.. {
+                let world = World::new(quirk, life);
+                let server = fill(&world, size);
+                let doomed = Service::new(world.instance().crashing_after(life));
+                let response = call(&doomed, ask("DELETE", "s"));
+                let crashed = doomed.env().is_dead();
+                let other = serve(&world);
+                if call(&other, ask("GET", "s")).status == 200 {
+                    // Stopped before the swap: nothing happened, and a second one works.
+                    assert!(crashed);
+                    let again = call(&other, ask("DELETE", "s"));
+                    assert_eq!(again.status, 204, "{quirk:?} {size:?} {life}: {again:?}");
+                }
+                work_all(&other);
+                let left = left(&world);
+                assert!(left.is_empty(), "{quirk:?} {size:?} {life}: {left:?}");
+                assert_eq!(call(&server, ask("GET", "s")).status, 404);
+                if !crashed {
+                    assert_eq!(response.status, 204);
+                    println!("{quirk:?} {size:?}: a deletion takes {life} operations");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn workers_that_crash_anywhere_leave_the_rest_to_others() {
+    for quirk in QUIRKS {
+        let world = World::new(quirk, 5);
+        let server = fill(&world, Size::Blocks);
+        assert_eq!(call(&server, ask("DELETE", "s")).status, 204);
+        for round in 0..3_000 {
+            let life = world.random() % 40;
+            let doomed = Service::new(world.instance().crashing_after(life));
+            doomed.work(round);
+        }
+        work_all(&server);
+        let left = left(&world);
+        assert!(left.is_empty(), "{quirk:?}: {left:?}");
+    }
+}
+
+#[test]
+fn a_stream_recreated_while_its_last_life_is_removed_keeps_its_own_data() {
+    for quirk in QUIRKS {
+        for rounds in 0..20 {
+            let world = World::new(quirk, rounds);
+            let server = fill(&world, Size::Blocks);
+            let tail = call(&server, ask("HEAD", "s")).offset().to_owned();
+            assert_eq!(call(&server, ask("DELETE", "s")).status, 204);
+            for round in 0..rounds * 4 {
+                server.work(round);
+            }
+            let body = "new ".repeat(300_000 / 4);
+            let create = ask("PUT", "s").content_type("text/plain").body(&body);
+            assert_eq!(call(&server, create).status, 201);
+            let append = ask("POST", "s").content_type("text/plain").body("end");
+            let appended = call(&server, append);
+            assert!(*appended.offset() > *tail, "{} {tail}", appended.offset());
+            work_all(&server);
+            assert_eq!(read_all(&server, "s"), format!("{body}end").as_bytes());
+            let gone = call(&server, ask("GET", &format!("s?offset={tail}")));
+            assert_eq!((gone.status, &*gone.code()), (410, "OFFSET_GONE"));
+        }
+    }
+}
+
+#[test]
+fn an_append_that_stopped_before_its_swap_leaves_no_index_block_behind_a_deletion() {
+    // An index block is written before the swap that forgets its entries. If that swap never came,
+    // no head names the block, and the deletion must find it all the same.
+    for life in 0.. {
+        let world = World::new(Quirk::Guarded, life);
+        world.variable("inline_tail_bytes", "0");
+        let server = serve(&world);
+        call(&server, ask("PUT", "s").content_type("text/plain"));
+        let append = || ask("POST", "s").content_type("text/plain").body("x");
+        for _ in 0..64 {
+            call(&server, append());
+        }
+        let doomed = Service::new(world.instance().crashing_after(life));
+        call(&doomed, append());
+        call(&server, ask("DELETE", "s"));
+        work_all(&server);
+        let blocks: Vec<String> = left(&world)
+            .into_iter()
+            .filter(|key| key.starts_with("i."))
+            .collect();
+        assert!(blocks.is_empty(), "after {life} operations: {blocks:?}");
+        if !doomed.env().is_dead() {
+            break;
+        }
+    }
+}
+
+#[test]
+fn an_expired_stream_that_nobody_asks_for_is_removed_by_work() {
+    for quirk in QUIRKS {
+        for expiry in [
+            ("stream-ttl", "5"),
+            ("stream-expires-at", "2026-01-01T00:00:05Z"),
+        ] {
+            let world = World::new(quirk, 3);
+            world.variable("inline_tail_bytes", "0");
+            let server = serve(&world);
+            let create = ask("PUT", "s").header(expiry.0, expiry.1).body("bytes");
+            assert_eq!(call(&server, create).status, 201);
+            world.advance(4_000);
+            work_all(&server);
+            assert_eq!(call(&server, ask("HEAD", "s")).status, 200);
+            world.advance(7_000);
+            work_all(&server);
+            let left = left(&world);
+            assert!(left.is_empty(), "{quirk:?} {expiry:?}: {left:?}");
+        }
+    }
+}
+
+#[test]
+fn a_sweep_that_crashes_anywhere_is_ended_by_another_instance() {
+    for quirk in QUIRKS {
+        for life in 0..120 {
+            let world = World::new(quirk, life);
+            world.variable("inline_tail_bytes", "0");
+            let server = serve(&world);
+            let create = ask("PUT", "s").header("stream-ttl", "5").body("bytes");
+            assert_eq!(call(&server, create).status, 201);
+            world.advance(60_000);
+            let doomed = Service::new(world.instance().crashing_after(life));
+            for round in 0..200 {
+                doomed.work(round);
+            }
+            let crashed = doomed.env().is_dead();
+            // Entries that seem to belong to a life that goes on wait ten minutes.
+            for _ in 0..30 {
+                work_all(&server);
+                world.advance(60_000);
+            }
+            let left = left(&world);
+            assert!(left.is_empty(), "{quirk:?} after {life}: {left:?}");
+            if !crashed {
+                break;
+            }
+        }
+    }
+}
