@@ -5,6 +5,7 @@ use crate::component;
 use crate::failure::Failure;
 use crate::paths;
 use crate::run;
+use crate::toolchain;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
@@ -23,6 +24,13 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
         cargo.env(EMBED, precompiled);
     }
     cargo
+}
+
+/// The host as a program, without the variables that are about building it.
+pub(crate) fn program() -> Command {
+    let mut program = Command::new(paths::host());
+    program.env_remove(EMBED).env_remove(toolchain::CHOICE);
+    program
 }
 
 /// Builds the component, the host, and the host again with the component in it if that changed.
@@ -53,7 +61,7 @@ fn precompile() -> Result<bool, Failure> {
     let part = precompiled.with_extension("part");
     run::run(
         "compile the component for this machine",
-        Command::new(paths::host())
+        program()
             .arg("precompile")
             .arg(paths::component())
             .arg(&part),

@@ -2,13 +2,12 @@
 
 use crate::failure::Failure;
 use crate::host;
-use crate::paths;
 use std::process::Command;
 
 /// Builds what is missing and becomes the host, with the flags given.
 pub(crate) fn command(flags: &[String]) -> Result<(), Failure> {
     host::build()?;
-    let mut command = Command::new(paths::host());
+    let mut command = host::program();
     command.arg("serve").args(flags);
     Err(become_process(&mut command))
 }

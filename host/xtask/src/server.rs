@@ -1,9 +1,9 @@
 //! The host as a child process, for suites that are not written in Rust.
 
 use crate::failure::Failure;
-use crate::paths;
+use crate::host;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 /// Which of its two ways the host calls the component.
 pub(crate) const VIAS: [&str; 2] = ["exchange", "wasi-http"];
@@ -18,7 +18,7 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the host on a free port, from memory.
     pub(crate) fn start(via: &str, variables: &[(&str, &str)]) -> Result<Self, Failure> {
-        let mut command = Command::new(paths::host());
+        let mut command = host::program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory"]);
         command.args(["--via", via]);
         for (name, value) in variables {

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// The target that the component is built for.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
 
+/// The variable that picks one.
+pub(crate) const CHOICE: &str = "DS_WASM_TOOLCHAIN";
+
 /// How long rustup may try before the Debian route is taken.
 const RUSTUP_PATIENCE: Duration = Duration::from_secs(90);
 
@@ -27,13 +30,13 @@ pub(crate) enum Toolchain {
 /// The first that there is: an installed target, Debian's packages if they were needed before,
 /// what rustup can add, Debian's packages.
 pub(crate) fn find() -> Result<Toolchain, Failure> {
-    match std::env::var("DS_WASM_TOOLCHAIN").as_deref() {
+    match std::env::var(CHOICE).as_deref() {
         Ok("rustup") => return rustup(),
         Ok("debian") => return debian::find_or_install().map(Toolchain::Debian),
         Ok("") | Err(_) => {}
         Ok(other) => {
             return Err(Failure::new(format!(
-                "DS_WASM_TOOLCHAIN is {other:?}, expected rustup or debian"
+                "{CHOICE} is {other:?}, expected rustup or debian"
             )));
         }
     }
