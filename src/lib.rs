@@ -37,6 +37,19 @@
 //! a token, not a connection: its driver waits, and calls
 //! [`Service::resume`](service::Service::resume).
 
+// A trap would end every exchange of the instance.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod keys;
 pub mod limits;
 pub mod protocol;

@@ -16,6 +16,8 @@
 //! `service::creation`. All values but chunks and gates begin with a format version; an unknown
 //! one is refused.
 
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+
 pub(crate) mod codec;
 pub mod debt;
 mod envelope;
