@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Config, Engine, PoolingAllocationConfig};
+use wasmtime::{Config, Engine, PoolingAllocationConfig, UpdateDeadline};
 
 /// Instances there may be at a time; each has address space set aside.
 const MAX_INSTANCES: u32 = 256;
@@ -139,6 +139,23 @@ impl Runtime {
         grant_step(&mut store);
         store
     }
+}
+
+/// Stops an instance that runs for about 5 seconds without calling the host. For instances that run
+/// many requests at a time, whose steps nobody can tell apart.
+pub fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>) {
+    let mut calls = 0;
+    let mut ticks = 0;
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |context| {
+        let now = context.data().calls();
+        ticks = if now == calls { ticks + 1 } else { 0 };
+        calls = now;
+        Ok(match ticks {
+            STEP_TICKS.. => UpdateDeadline::Interrupt,
+            _ => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
+        })
+    });
 }
 
 /// Allows the instance to run for about 5 seconds from now; after that it traps.

@@ -1,13 +1,163 @@
-//! The native host.
+//! The native host: a Durable Streams server around the component.
+//!
+//! ```text
+//!  connections (server) -> body (collect) -> driver (drive) -> queue and instance (worker, guest)
+//!                                              |  ^                          |
+//!                                     readers in groups                wasi, store
+//! ```
+//!
+//! The host moves bytes, waits and keeps keys and values; what a stream is, only the component
+//! knows. It is called through `durable-streams:edge/exchange` ([`Via::Exchange`]) or, as Spin does
+//! it, through `wasi:http/handler` ([`Via::WasiHttp`]).
 
+mod background;
 pub mod budget;
+pub mod cli;
+pub mod collect;
 pub mod drive;
 pub mod engine;
+pub mod error;
 pub mod exchange;
 #[cfg(test)]
 mod fake;
 pub mod guest;
+pub mod manifest;
+pub mod proxy;
+mod server;
 pub mod store;
 pub mod telemetry;
 pub mod wasi;
 pub mod worker;
+
+pub use engine::ComponentSource;
+pub use error::StartError;
+
+use crate::drive::Driver;
+use crate::engine::{ComponentError, Runtime};
+use crate::exchange::Steps;
+use crate::guest::Instance;
+use crate::proxy::Proxy;
+use crate::server::Handler;
+use crate::store::Store;
+use crate::wasi::Variables;
+use crate::worker::Factory;
+use durable_streams_edge::limits::Config;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long a server that is told to end waits for what is under way.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+/// How the component is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Via {
+    /// Pinned instances, a synchronous step at a time.
+    Exchange,
+    /// Instances on demand, as under Spin.
+    WasiHttp,
+}
+
+/// What to serve, and where.
+pub struct Options {
+    /// The address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What keeps the streams.
+    pub store: Arc<dyn Store>,
+    /// How the component is called.
+    pub via: Via,
+    /// The component.
+    pub component: ComponentSource,
+    /// Pinned instances, at least one; not used by [`Via::WasiHttp`].
+    pub instances: usize,
+    /// Every variable's value.
+    pub variables: Variables,
+}
+
+/// A server that listens. Dropping it ends it at once.
+pub struct Running {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+    background: JoinHandle<()>,
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it: no new connections, live reads end, what is under way finishes within [`GRACE`].
+    pub async fn shutdown(mut self) {
+        self.background.abort();
+        self.stop.send_replace(true);
+        // It can only have been aborted, which is an end too.
+        let _ = (&mut self.server).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.background.abort();
+        self.server.abort();
+    }
+}
+
+/// Starts a server on the current Tokio runtime. Returns once it listens and has a component.
+///
+/// # Errors
+///
+/// [`StartError`], whose text is one line.
+pub async fn serve(options: Options) -> Result<Running, StartError> {
+    let variables = Arc::new(options.variables);
+    let config = Config::from_lookup(|name| variables.get(name).cloned())?;
+    let any_origin = config.cors_origins == "*";
+    let listen = |source| StartError::Listen {
+        address: options.listen,
+        source,
+    };
+    let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    let runtime = Runtime::load(&options.component)?;
+    let store = options.store;
+    let (handler, background) = match options.via {
+        Via::Exchange => {
+            let factory = || factory(&runtime, &store, &variables);
+            let factories = std::iter::repeat_with(factory).take(options.instances.max(1));
+            let driver = Driver::new(&store, factories.collect(), any_origin);
+            driver.warm_up()?;
+            let background = tokio::spawn(background::work(Arc::clone(&driver)));
+            (
+                Handler::Exchange(driver, config.max_append_bytes),
+                background,
+            )
+        }
+        Via::WasiHttp => {
+            let proxy = Proxy::new(runtime, store, Arc::clone(&variables), any_origin)
+                .map_err(|error| ComponentError::Engine(engine::one_line(&error)))?;
+            let background = tokio::spawn(background::tick(Arc::clone(&proxy), variables));
+            (Handler::WasiHttp(proxy), background)
+        }
+    };
+    let (stop, stopped) = watch::channel(false);
+    let server = tokio::spawn(server::run(listener, handler, stopped, GRACE));
+    Ok(Running {
+        address,
+        stop,
+        server,
+        background,
+    })
+}
+
+fn factory(runtime: &Runtime, store: &Arc<dyn Store>, variables: &Arc<Variables>) -> Factory {
+    let (runtime, store, variables) = (runtime.clone(), Arc::clone(store), Arc::clone(variables));
+    Box::new(move || {
+        let instance = Instance::start(&runtime, Arc::clone(&store), Arc::clone(&variables))?;
+        Ok(Box::new(instance) as Box<dyn Steps>)
+    })
+}

@@ -1,1 +1,103 @@
-fn main() {}
+//! The program: arguments, signals, exit codes.
+
+use durable_streams_host::cli::{self, Command, UsageError};
+use durable_streams_host::manifest::Manifest;
+use durable_streams_host::{Options, StartError, engine, serve};
+use std::io::Write;
+use std::process::ExitCode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Empty in a build that was not handed one (`.cargo/config.toml` says so). Read here and not in a
+/// build script, so that another component costs no more than another link.
+static COMPONENT: &[u8] = include_bytes!(env!(
+    "DS_EMBED_COMPONENT",
+    "build inside the repository, or name a file that `durable-streams precompile` wrote"
+));
+
+const MANIFEST: &str = include_str!("../../spin.toml");
+
+/// What went wrong; its text is one line.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Component(#[from] engine::ComponentError),
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+}
+
+impl Failure {
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Start(_) | Self::Component(_) | Self::System(_) => ExitCode::from(1),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("durable-streams: {failure}");
+            failure.code()
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    match cli::parse(std::env::args_os())? {
+        Command::Print(text) => Ok(print!("{text}")),
+        Command::Precompile { input, output } => Ok(engine::precompile(&input, &output)?),
+        Command::Serve(flags) => {
+            let manifest = Manifest::parse(MANIFEST).map_err(UsageError::from)?;
+            // Names and values that are no text are none of ours.
+            let environment = std::env::vars_os().filter_map(|(name, value)| {
+                Some((name.into_string().ok()?, value.into_string().ok()?))
+            });
+            let embedded = (!COMPONENT.is_empty()).then_some(COMPONENT);
+            let options = flags.options(&manifest, environment, embedded)?;
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            // A step runs where it is brought; one that takes long must not stop everything else.
+            let threads = cores.max(2);
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(threads)
+                .enable_all()
+                .build()?
+                .block_on(until_signal(options))
+        }
+    }
+}
+
+async fn until_signal(options: Options) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let store = options.store.kind();
+    let running = serve(options).await?;
+    let mut out = std::io::stdout();
+    if store == "memory" {
+        // Nobody has to read this.
+        let _ = writeln!(out, "serving from memory: nothing survives a restart");
+    }
+    let _ = writeln!(out, "listening on http://{}", running.address());
+    let _ = out.flush();
+    any(&mut terminate, &mut interrupt).await;
+    tokio::select! {
+        () = running.shutdown() => {}
+        () = any(&mut terminate, &mut interrupt) => {}
+    }
+    Ok(())
+}
+
+async fn any(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

@@ -1,0 +1,215 @@
+//! The command line.
+
+use crate::manifest::{Manifest, VariableError};
+use crate::store::{MemoryStore, Store};
+use crate::{ComponentSource, Options, Via};
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the program is asked to do.
+#[derive(Debug)]
+pub enum Command {
+    /// To serve until a signal.
+    Serve(Box<Serve>),
+    /// To compile a component for this machine.
+    Precompile {
+        /// The component.
+        input: PathBuf,
+        /// Where what was compiled goes.
+        output: PathBuf,
+    },
+    /// To print this and end.
+    Print(String),
+}
+
+/// Why it can't be done: a line for standard error.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// The arguments make no sense.
+    #[error("{0}")]
+    Arguments(String),
+    /// A variable is unknown or malformed.
+    #[error(transparent)]
+    Variable(#[from] VariableError),
+    /// There is no store of that kind.
+    #[error("--store {0:?} is unknown, expected memory or file:DIR")]
+    UnknownStore(String),
+    /// There will be one.
+    #[error("--store {0:?} is not there yet, only memory is")]
+    FutureStore(String),
+    /// Nothing to serve with.
+    #[error("this build has no component in it: give one with --component PATH")]
+    NoComponent,
+}
+
+/// A Durable Streams server.
+#[derive(Debug, Parser)]
+#[command(name = "durable-streams", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Subcommands,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Serves streams over HTTP until SIGTERM or SIGINT
+    Serve(Serve),
+    /// Compiles a component for --component
+    #[command(hide = true)]
+    Precompile { input: PathBuf, output: PathBuf },
+}
+
+/// The flags of `serve`.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4437")]
+    listen: SocketAddr,
+    /// Where streams are kept: memory, or file:DIR
+    #[arg(long, value_name = "STORE", default_value = "memory")]
+    store: String,
+    /// How the component is called
+    #[arg(long, value_enum, default_value = "exchange")]
+    via: Via,
+    /// The component (.wasm, or .cwasm compiled for this machine) instead of the built-in one
+    #[arg(long, value_name = "PATH")]
+    component: Option<PathBuf>,
+    /// Instances of the component; one for each core if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    instances: Option<u16>,
+    /// A variable of the component; may be repeated. DS_<NAME> in the environment does the same
+    #[arg(long = "variable", value_name = "NAME=VALUE")]
+    variables: Vec<String>,
+}
+
+/// Reads the arguments, the program's name first.
+///
+/// # Errors
+///
+/// [`UsageError::Arguments`], in one line.
+pub fn parse(
+    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+) -> Result<Command, UsageError> {
+    match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => Ok(match arguments.command {
+            Subcommands::Serve(serve) => Command::Serve(Box::new(serve)),
+            Subcommands::Precompile { input, output } => Command::Precompile { input, output },
+        }),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                Ok(Command::Print(error.render().to_string()))
+            }
+            _ => Err(UsageError::Arguments(first_paragraph(&error))),
+        },
+    }
+}
+
+fn first_paragraph(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let lines = text.lines().take_while(|line| !line.is_empty());
+    lines.map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+impl Serve {
+    /// What is to be served. `embedded` is the component that is part of the program.
+    ///
+    /// # Errors
+    ///
+    /// When a variable, the store or the component is not to be had.
+    pub fn options(
+        self,
+        manifest: &Manifest,
+        environment: impl IntoIterator<Item = (String, String)>,
+        embedded: Option<&'static [u8]>,
+    ) -> Result<Options, UsageError> {
+        let variables = manifest.variables(&self.variables, environment)?;
+        let store: Arc<dyn Store> = match self.store.split_once(':') {
+            None if self.store == "memory" => Arc::new(MemoryStore::new()),
+            Some(("file", _)) => return Err(UsageError::FutureStore(self.store)),
+            _ => return Err(UsageError::UnknownStore(self.store)),
+        };
+        let component = match (self.component, embedded) {
+            (Some(path), _) => ComponentSource::File(path),
+            (None, Some(bytes)) => ComponentSource::Embedded(bytes),
+            (None, None) => return Err(UsageError::NoComponent),
+        };
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Options {
+            listen: self.listen,
+            store,
+            via: self.via,
+            component,
+            instances: self.instances.map_or_else(cores, usize::from).clamp(1, 64),
+            variables,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(text: &str) -> Result<Command, UsageError> {
+        parse(text.split_whitespace().map(Into::into))
+    }
+
+    fn options(text: &str) -> Result<Options, String> {
+        let manifest = Manifest::parse(include_str!("../../spin.toml")).expect("a manifest");
+        match arguments(text).map_err(|error| error.to_string())? {
+            Command::Serve(serve) => serve
+                .options(&manifest, [], None)
+                .map_err(|error| error.to_string()),
+            other => panic!("not serve: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_bad_argument_is_told_in_one_line() {
+        let cases = [
+            ("ds serve --no-such-flag", "--no-such-flag"),
+            ("ds serve --via magic", "magic"),
+            ("ds serve --listen nowhere", "nowhere"),
+            ("ds serve --instances 0", "0"),
+            ("ds serve --component x --store tape", "tape"),
+            ("ds serve --component x --store file:/tmp", "file:/tmp"),
+            (
+                "ds serve --component x --variable page_bytes=x",
+                "page_bytes",
+            ),
+            ("ds serve", "--component"),
+            ("ds frobnicate", "frobnicate"),
+        ];
+        for (text, named) in cases {
+            let error = options(text).err().unwrap_or_default();
+            assert!(error.contains(named), "{text}: {error}");
+            assert!(!error.contains('\n'), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn help_is_printed_and_precompile_is_not_in_it() {
+        let Ok(Command::Print(help)) = arguments("ds --help") else {
+            panic!("no help");
+        };
+        assert!(
+            help.contains("serve") && !help.contains("precompile"),
+            "{help}"
+        );
+        let compile = arguments("ds precompile in.wasm out.cwasm");
+        assert!(matches!(compile, Ok(Command::Precompile { .. })));
+    }
+
+    #[test]
+    fn the_defaults_are_as_documented() {
+        let options = options("ds serve --component x.wasm").expect("good arguments");
+        assert_eq!(options.listen.to_string(), "127.0.0.1:4437");
+        assert_eq!(options.via, Via::Exchange);
+        assert_eq!(options.store.kind(), "memory");
+    }
+}

@@ -1,0 +1,160 @@
+//! `spin.toml`: the host reads the same manifest as `spin up`, so that there is one list of
+//! variables and one set of defaults.
+
+use crate::wasi::Variables;
+use durable_streams_edge::limits::VARIABLES;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What a variable's name in the environment begins with.
+const PREFIX: &str = "DS_";
+/// Names with that prefix that are not for the host but for its build and its tests.
+const FOREIGN: [&str; 3] = ["DS_EMBED_", "DS_WASM_", "DS_TEST_"];
+
+/// Why the variables can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum VariableError {
+    /// The manifest is not one.
+    #[error("spin.toml: {0}")]
+    Manifest(String),
+    /// There is no such variable.
+    #[error("unknown variable {name:?}; there are {known}")]
+    Unknown {
+        /// As it was given.
+        name: String,
+        /// All there are.
+        known: String,
+    },
+    /// It has no value.
+    #[error("--variable {0:?} has no value, expected name=value")]
+    NoValue(String),
+    /// Its value means nothing.
+    #[error(transparent)]
+    Malformed(#[from] durable_streams_edge::limits::Malformed),
+}
+
+/// The parts of `spin.toml` that the host reads.
+#[derive(Debug, Deserialize)]
+pub struct Manifest {
+    variables: BTreeMap<String, Declared>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Declared {
+    default: String,
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    ///
+    /// [`VariableError::Manifest`] with the reason, in one line.
+    pub fn parse(text: &str) -> Result<Self, VariableError> {
+        toml::from_str(text)
+            .map_err(|error| VariableError::Manifest(error.message().replace('\n', "; ")))
+    }
+
+    /// The value of every variable: that of the last flag (`name=value`), else that of the
+    /// environment (`DS_<NAME>`), else the default.
+    ///
+    /// The defaults are for Spin, whose swap of an absent key is not guarded. The stores of this
+    /// host are, so `kv_guarded_create` is true here unless something else was asked for.
+    ///
+    /// # Errors
+    ///
+    /// The first variable that is unknown or malformed.
+    pub fn variables(
+        &self,
+        flags: &[String],
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Variables, VariableError> {
+        let defaults = self.variables.iter();
+        let mut variables: Variables = defaults
+            .map(|(name, declared)| (name.clone(), declared.default.clone()))
+            .collect();
+        variables.insert("kv_guarded_create".to_owned(), "true".to_owned());
+        for (name, value) in environment {
+            let foreign = FOREIGN.iter().any(|prefix| name.starts_with(prefix));
+            if let Some(name) = name.strip_prefix(PREFIX)
+                && !foreign
+            {
+                put(&mut variables, &name.to_ascii_lowercase(), value)?;
+            }
+        }
+        for flag in flags {
+            let (name, value) = flag
+                .split_once('=')
+                .ok_or_else(|| VariableError::NoValue(flag.clone()))?;
+            put(&mut variables, name, value.to_owned())?;
+        }
+        Ok(variables)
+    }
+}
+
+fn put(variables: &mut Variables, name: &str, value: String) -> Result<(), VariableError> {
+    let unknown = || VariableError::Unknown {
+        name: name.to_owned(),
+        known: VARIABLES
+            .iter()
+            .map(|row| row.name)
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    let row = VARIABLES.iter().find(|row| row.name == name);
+    row.ok_or_else(unknown)?.check(&value)?;
+    variables.insert(name.to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flags: &[&str], environment: &[(&str, &str)]) -> Result<Variables, String> {
+        let manifest = Manifest::parse(include_str!("../../spin.toml")).expect("a manifest");
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        manifest
+            .variables(&flags, environment)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_variable_has_a_value_and_creation_is_guarded() {
+        let variables = resolve(&[], &[]).expect("the defaults are good");
+        assert_eq!(variables.len(), VARIABLES.len());
+        assert_eq!(variables["page_bytes"], "1048576");
+        assert_eq!(variables["kv_guarded_create"], "true");
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment_and_that_over_the_default() {
+        let environment = [("DS_PAGE_BYTES", "5"), ("DS_REGISTRY", "false")];
+        let flags = ["page_bytes=6", "page_bytes=7", "kv_guarded_create=false"];
+        let variables = resolve(&flags, &environment).expect("all are good");
+        assert_eq!(variables["page_bytes"], "7");
+        assert_eq!(variables["registry"], "false");
+        assert_eq!(variables["kv_guarded_create"], "false");
+    }
+
+    #[test]
+    fn an_unknown_or_malformed_variable_is_named() {
+        for flag in ["no_such=1", "page_bytes", "page_bytes=many", "=1", ""] {
+            let error = resolve(&[flag], &[]).expect_err("refused");
+            let name = flag.split('=').next().unwrap_or_default();
+            assert!(error.contains(name), "{error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+        let error = resolve(&[], &[("DS_PAGE_BYTE", "1")]).expect_err("refused");
+        assert!(error.contains("page_byte"), "{error}");
+    }
+
+    #[test]
+    fn variables_of_the_build_and_the_tests_are_not_ours() {
+        let environment = [("DS_EMBED_COMPONENT", "x"), ("PAGE_BYTES", "x")];
+        assert!(resolve(&[], &environment).is_ok());
+    }
+}

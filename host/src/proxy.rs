@@ -1,0 +1,191 @@
+//! `--via wasi-http`: instances on demand behind Wasmtime's own `ProxyHandler`, with the limits
+//! that Spin has.
+
+use crate::drive::{Applied, ResponseBody, unavailable};
+use crate::engine::{Runtime, stop_when_stuck};
+use crate::store::Store;
+use crate::telemetry;
+use crate::wasi::{InstanceState, Variables};
+use http::header::HOST;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::time::{Sleep, sleep_until};
+use wasmtime::component::GuestTaskId;
+use wasmtime::{StoreContextMut, format_err};
+use wasmtime_wasi_http::handler::{
+    HandlerState, Instance, InstantiationError, ProxyHandler, ProxyPre, ShouldAccept,
+    WorkerExpiration, WorkerState, WorkerStatus,
+};
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::{WasiBody, WasiHttpView};
+
+/// Requests an instance has not answered yet, at most.
+const CONCURRENT: usize = 16;
+/// Requests an instance takes in its life.
+const TOTAL: usize = 128;
+/// How long an idle instance is kept.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Serves requests through `wasi:http/handler`.
+pub struct Proxy {
+    handler: ProxyHandler<OnDemand>,
+    any_origin: bool,
+}
+
+impl Proxy {
+    /// A proxy without an instance yet.
+    ///
+    /// # Errors
+    ///
+    /// When the component does not export `wasi:http/handler`.
+    pub fn new(
+        runtime: Runtime,
+        store: Arc<dyn Store>,
+        variables: Arc<Variables>,
+        any_origin: bool,
+    ) -> wasmtime::Result<Arc<Self>> {
+        let pre = ServicePre::new(runtime.pre().clone())?;
+        let handler = ProxyHandler::new(OnDemand {
+            runtime,
+            pre: ProxyPre::P3(pre),
+            store,
+            variables,
+        });
+        Ok(Arc::new(Self {
+            handler,
+            any_origin,
+        }))
+    }
+
+    /// Serves a request as it comes, its body unread.
+    pub async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
+        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+        self.send(request).await
+    }
+
+    /// Serves a request of the host's own; its path is all that counts.
+    pub async fn send(&self, request: Request<WasiBody>) -> Response<ResponseBody> {
+        let broken = Applied::of_broken(request.method());
+        let path = request.uri().path().to_owned();
+        match self.handler.handle((), absolute(request)).await {
+            Ok(response) => response.map(ResponseBody::instance),
+            Err(error) => {
+                telemetry::warn("request not answered", &format!("{error:#}"));
+                let not_begun = error.is::<InstantiationError<()>>();
+                let applied = if not_begun { Applied::Nothing } else { broken };
+                unavailable(applied, &path, self.any_origin)
+            }
+        }
+    }
+
+    /// Does nothing: as under Spin, instances are not told that the server ends.
+    pub fn drain(&self) {}
+}
+
+/// Gives a request the scheme and the authority that a guest is to see.
+fn absolute(request: Request<WasiBody>) -> Request<WasiBody> {
+    let (mut parts, body) = request.into_parts();
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    uri.scheme = Some(Scheme::HTTP);
+    let host = parts.headers.get(HOST);
+    let named = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let nobody = || Authority::from_static("localhost");
+    uri.authority = Some(uri.authority.or(named).unwrap_or_else(nobody));
+    let path = uri.path_and_query.take();
+    uri.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+    // All three parts are there, so they make a URI.
+    parts.uri = Uri::from_parts(uri).unwrap_or_default();
+    Request::from_parts(parts, body)
+}
+
+struct OnDemand {
+    runtime: Runtime,
+    pre: ProxyPre<InstanceState>,
+    store: Arc<dyn Store>,
+    variables: Arc<Variables>,
+}
+
+impl HandlerState for OnDemand {
+    type StoreData = InstanceState;
+    type WorkerExpiration = IdleFor;
+    type WorkerState = Limits;
+
+    async fn instantiate(&self) -> wasmtime::Result<Instance<InstanceState, IdleFor, Limits>> {
+        let (store, variables) = (Arc::clone(&self.store), Arc::clone(&self.variables));
+        let mut store = self.runtime.new_store(store, variables);
+        stop_when_stuck(&mut store);
+        let proxy = self.pre.instantiate_async(&mut store).await?;
+        Ok(Instance {
+            store,
+            proxy,
+            view: |state| state.http(),
+            expiration: IdleFor(None),
+            state: Limits,
+        })
+    }
+}
+
+/// Ends an instance that was idle for [`IDLE`].
+struct IdleFor(Option<Pin<Box<Sleep>>>);
+
+impl WorkerExpiration for IdleFor {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        status: WorkerStatus,
+        since: Instant,
+    ) -> Poll<()> {
+        match status {
+            WorkerStatus::Requests | WorkerStatus::PostReturn => {
+                self.0 = None;
+                Poll::Pending
+            }
+            WorkerStatus::Idle => {
+                let until = since.checked_add(IDLE).unwrap_or(since);
+                let sleep = || Box::pin(sleep_until(until.into()));
+                let sleep = self.0.get_or_insert_with(sleep);
+                if sleep.deadline() != until.into() {
+                    sleep.as_mut().reset(until.into());
+                }
+                sleep.as_mut().poll(context)
+            }
+        }
+    }
+}
+
+struct Limits;
+
+impl WorkerState for Limits {
+    type StoreData = InstanceState;
+    type RequestData = ();
+
+    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        match (concurrent, total) {
+            (_, TOTAL..) => ShouldAccept::Never,
+            (CONCURRENT.., _) => ShouldAccept::No,
+            _ => ShouldAccept::Yes,
+        }
+    }
+
+    fn on_request_start(
+        &self,
+        _: StoreContextMut<'_, InstanceState>,
+        (): (),
+        _: GuestTaskId,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
+        // Reads may wait for as long as the component lets them.
+        Box::pin(std::future::pending())
+    }
+
+    fn drop(&self, _: wasmtime::Store<InstanceState>, result: wasmtime::Result<()>) {
+        if let Err(error) = result {
+            telemetry::warn("instance ended", &format!("{:#}", format_err!(error)));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Connections: HTTP/1.1 and HTTP/2 on one port, and their orderly end.
+
+use crate::collect::{Collected, Incomplete, collect};
+use crate::drive::{Aborted, Driver, ResponseBody};
+use crate::exchange::Request;
+use crate::proxy::Proxy;
+use crate::telemetry;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How long a head may take, and how long a connection may idle between two requests.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// The largest head that is read at all. `max_header_bytes`, which is for the component to judge,
+/// is at most half of it.
+const HEAD_BYTES: usize = 128 * 1024;
+/// Fields of a head that are read at all.
+const HEAD_FIELDS: usize = 256;
+/// Pause after the system had no more connections to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Who answers requests.
+#[derive(Clone)]
+pub(crate) enum Handler {
+    /// Our own driver, on bodies of at most so many bytes.
+    Exchange(Arc<Driver>, usize),
+    /// Instances on demand.
+    WasiHttp(Arc<Proxy>),
+}
+
+/// Why there is no response.
+#[derive(Debug, thiserror::Error)]
+enum NoResponse {
+    #[error(transparent)]
+    Aborted(#[from] Aborted),
+    #[error(transparent)]
+    Incomplete(#[from] Incomplete),
+}
+
+impl Handler {
+    async fn handle(
+        &self,
+        request: hyper::Request<Incoming>,
+    ) -> Result<Response<ResponseBody>, NoResponse> {
+        let (driver, max) = match self {
+            Self::Exchange(driver, max) => (driver, *max),
+            Self::WasiHttp(proxy) => return Ok(proxy.handle(request).await),
+        };
+        let (parts, body) = request.into_parts();
+        let budget = &driver.worker(parts.uri.path()).bodies;
+        let Collected { body, state, room } = collect(body, &parts.headers, max, budget).await?;
+        let request = Request {
+            parts,
+            body,
+            body_state: state,
+            room,
+        };
+        Ok(driver.handle(request).await?)
+    }
+
+    /// Ends what would wait for more.
+    fn drain(&self) {
+        match self {
+            Self::Exchange(driver, _) => driver.drain(),
+            Self::WasiHttp(proxy) => proxy.drain(),
+        }
+    }
+}
+
+/// Accepts connections until told to stop; then ends what waits, lets what is under way finish, and
+/// returns when the last connection is gone or `grace` is over.
+pub(crate) async fn run(
+    listener: TcpListener,
+    handler: Handler,
+    mut stop: watch::Receiver<bool>,
+    grace: Duration,
+) {
+    let graceful = GracefulShutdown::new();
+    let builder = Arc::new(builder());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((stream, _)) => connect(&builder, stream, handler.clone(), &graceful),
+            Err(error) => {
+                telemetry::warn("no connection accepted", &error.to_string());
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    handler.drain();
+    if timeout(grace, graceful.shutdown()).await.is_err() {
+        telemetry::warn("connections cut", "they did not end in time");
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEAD_FIELDS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_BYTES as u32)
+        .max_send_buf_size(HEAD_BYTES);
+    builder
+}
+
+fn connect(
+    builder: &Arc<Builder<TokioExecutor>>,
+    stream: TcpStream,
+    handler: Handler,
+    graceful: &GracefulShutdown,
+) {
+    // A connection without it works too, only later.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let handler = handler.clone();
+        async move { handler.handle(request).await }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = graceful.watch(connection.into_owned());
+    tokio::spawn(async move {
+        // Clients come and go as they like; what matters is told where it happens.
+        let _ = connection.await;
+    });
+}
