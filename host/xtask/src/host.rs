@@ -15,7 +15,7 @@ use std::process::Command;
 const EMBED: &str = "DS_EMBED_COMPONENT";
 
 /// Cargo for the native packages, with the precompiled component if there is one: its absence
-/// would build the host another time.
+/// would build the host another time. Without one, `.cargo/config.toml` says what stands for it.
 pub(crate) fn cargo(subcommand: &str) -> Command {
     let mut cargo = cargo::cargo();
     cargo.args([subcommand, "--profile", HOST_PROFILE]);
