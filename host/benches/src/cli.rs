@@ -1,0 +1,114 @@
+//! The arguments.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Load for a Durable Streams server, and what it cost.
+#[derive(Debug, Parser)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run one scenario against a server
+    Measure(Measure),
+    /// Print medians and ratios of what `measure` wrote
+    Summary(Summary),
+}
+
+/// What the load is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Scenario {
+    /// Small appends to many streams
+    Append,
+    /// Reads at the tail, which answer nothing
+    Tail,
+    /// Reads of small streams from their start
+    Read,
+    /// Many SSE readers of one stream that is appended to at a steady rate
+    FanOut,
+}
+
+impl Scenario {
+    /// What is counted.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::Append | Self::Tail | Self::Read => "request",
+            Self::FanOut => "delivery",
+        }
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Append => "append",
+            Self::Tail => "tail",
+            Self::Read => "read",
+            Self::FanOut => "fan-out",
+        })
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Measure {
+    /// Under which streams live, such as http://127.0.0.1:4437/v1/stream
+    #[arg(long)]
+    pub(crate) url: String,
+    #[arg(long, value_enum)]
+    pub(crate) scenario: Scenario,
+    /// The server's process on this machine; without it CPU and memory are not measured
+    #[arg(long)]
+    pub(crate) pid: Option<u32>,
+    /// What the server is called in the results
+    #[arg(long, default_value = "server")]
+    pub(crate) label: String,
+    /// Which round this is, in the results
+    #[arg(long, default_value_t = 1)]
+    pub(crate) round: u32,
+    /// How long to measure
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) seconds: f64,
+    /// How long the same load runs before that
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) warm_up: f64,
+    /// Where the result goes, as JSON
+    #[arg(long)]
+    pub(crate) json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) load: Load,
+}
+
+/// How much load.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub(crate) struct Load {
+    /// Connections that each have one request under way (append, tail, read)
+    #[arg(long, default_value_t = 32)]
+    pub(crate) connections: usize,
+    /// Streams that the requests go to in turn (append, tail, read)
+    #[arg(long, default_value_t = 64)]
+    pub(crate) streams: usize,
+    /// Length of each append
+    #[arg(long, default_value_t = 256)]
+    pub(crate) body_bytes: usize,
+    /// Readers of the one stream (fan-out)
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) readers: usize,
+    /// Appends a second (fan-out)
+    #[arg(long, default_value_t = 20)]
+    pub(crate) rate: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Summary {
+    /// Where the results are
+    pub(crate) directory: PathBuf,
+    /// The label that the others are compared with
+    #[arg(long)]
+    pub(crate) baseline: Option<String>,
+}

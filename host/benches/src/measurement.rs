@@ -1,0 +1,110 @@
+//! What one run of a scenario gave, as it is printed and kept.
+
+use crate::cli::{Load, Measure, Scenario};
+use crate::process::Memory;
+use crate::scenario::Outcome;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+/// The result of one run. An operation is a request or a delivery, as its scenario says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measurement {
+    pub(crate) server: String,
+    pub(crate) scenario: Scenario,
+    pub(crate) round: u32,
+    pub(crate) load: Load,
+    /// Time that was measured.
+    pub(crate) seconds: f64,
+    pub(crate) operations: u64,
+    pub(crate) per_second: f64,
+    /// CPU of the server's process an operation, in microseconds.
+    pub(crate) server_cpu_us: Option<f64>,
+    /// CPU of the generator an operation, in microseconds.
+    pub(crate) generator_cpu_us: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) max_us: f64,
+    /// Resident memory of the server when the run was over, and the most it ever was.
+    pub(crate) rss_kib: Option<u64>,
+    pub(crate) peak_rss_kib: Option<u64>,
+    /// What did not succeed, in the warm-up too, by its kind.
+    pub(crate) failures: BTreeMap<String, u64>,
+}
+
+impl Measurement {
+    pub(crate) fn of(args: &Measure, outcome: Outcome, memory: Option<Memory>) -> Self {
+        let Outcome {
+            operations,
+            latencies,
+            failures,
+            cost,
+        } = outcome;
+        let seconds = cost.elapsed.as_secs_f64();
+        let each = |used: Duration| used.as_secs_f64() * 1e6 / operations.max(1) as f64;
+        Self {
+            server: args.label.clone(),
+            scenario: args.scenario,
+            round: args.round,
+            load: args.load.clone(),
+            seconds,
+            operations,
+            per_second: operations as f64 / seconds,
+            server_cpu_us: cost.server.map(each),
+            generator_cpu_us: each(cost.generator),
+            p50_us: latencies.quantile_us(0.50),
+            p99_us: latencies.quantile_us(0.99),
+            max_us: latencies.max_us(),
+            rss_kib: memory.map(|memory| memory.now),
+            peak_rss_kib: memory.map(|memory| memory.peak),
+            failures: failures.0,
+        }
+    }
+
+    pub(crate) fn failed(&self) -> u64 {
+        self.failures.values().sum()
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
+        let mut json = serde_json::to_string_pretty(self)?;
+        json.push('\n');
+        std::fs::write(path, json).with_context(|| path.display().to_string())
+    }
+
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let json = std::fs::read(path).with_context(|| path.display().to_string())?;
+        serde_json::from_slice(&json).with_context(|| path.display().to_string())
+    }
+}
+
+impl fmt::Display for Measurement {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = self.scenario.unit();
+        write!(
+            out,
+            "{:<8} {:<16} {:>8.0} {unit}s/s",
+            self.scenario.to_string(),
+            self.server,
+            self.per_second,
+        )?;
+        if let Some(us) = self.server_cpu_us {
+            write!(out, ", server CPU {us:.1} us/{unit}")?;
+        }
+        write!(
+            out,
+            ", p50 {:.2} ms, p99 {:.2} ms",
+            self.p50_us / 1e3,
+            self.p99_us / 1e3
+        )?;
+        if let Some(kib) = self.rss_kib {
+            write!(out, ", RSS {} MiB", kib / 1024)?;
+        }
+        for (kind, count) in &self.failures {
+            write!(out, "\n    FAILED {count}: {kind}")?;
+        }
+        Ok(())
+    }
+}
