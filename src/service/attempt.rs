@@ -77,8 +77,8 @@ pub(super) struct CreateAttempt {
     pub(super) stored: bool,
     /// The registry leaf that has the name.
     pub(super) leaf: Option<u32>,
-    /// The version of the tombstone that a swap, which may have been applied, was to replace.
-    pub(super) sent: Option<u64>,
+    /// The life whose tombstone a swap, which may have been applied, was to replace.
+    pub(super) sent: Option<Incarnation>,
     pub(super) creation: Creation,
     pub(super) shared: SharedCreation,
 }
@@ -113,7 +113,7 @@ impl Attempt {
                 writer.many(attempt.chunks.iter(), |writer, id| writer.fixed(*id));
                 writer.byte(u8::from(attempt.stored));
                 writer.option(attempt.leaf, |writer, leaf| writer.varint(u64::from(leaf)));
-                writer.option(attempt.sent, Writer::varint);
+                writer.option(attempt.sent, |writer, life| writer.raw(&life.0));
                 write_creation(&mut writer, &attempt.creation);
                 write_shared(&mut writer, &attempt.shared);
             }
@@ -148,7 +148,7 @@ impl Attempt {
                 chunks: reader.many(Reader::fixed)?,
                 stored: flag(&mut reader)?,
                 leaf: reader.option(|reader| small(reader.varint()?))?,
-                sent: reader.option(Reader::varint)?,
+                sent: reader.option(|reader| reader.array().map(Incarnation))?,
                 creation: read_creation(&mut reader)?,
                 shared: read_shared(&mut reader)?,
             }),

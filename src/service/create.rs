@@ -12,7 +12,9 @@ use crate::keys::head::Record;
 use crate::keys::registry::Entry;
 use crate::keys::{Envelope, NameHash, Slot};
 use crate::protocol::{headers, offset};
-use crate::stream::{Birth, Create, Head, Payload, Settled, Tombstone, create, matches};
+use crate::stream::{
+    AppendError, Birth, Create, Head, Payload, Settled, Tombstone, create, matches,
+};
 
 /// A creation with what its answer needs of the request.
 pub(super) struct Call<'a> {
@@ -59,7 +61,12 @@ pub(super) fn put<E: Env>(
         Err(Fault::Store(StoreError::Full(why))) if putter.unsure() => {
             Outcome::Reply(core.fault(&Fault::Unknown(why), call.instance))
         }
-        Err(fault) => Outcome::Reply(core.fault(&fault, call.instance)),
+        Err(fault) => {
+            if !putter.unsure() {
+                putter.withdraw();
+            }
+            Outcome::Reply(core.fault(&fault, call.instance))
+        }
     };
     if matches!(outcome, Outcome::Reply(_)) {
         // A creation passes by: what was begun and left is gone on with.
@@ -141,8 +148,20 @@ impl<E: Env> Putter<'_, E> {
         Ok(Some(Done::Reply(reply)))
     }
 
+    /// Why there can be no such stream. Asked only where there is none yet.
+    fn too_large(&self) -> Option<Done> {
+        let most = self.core.config.max_stream_bytes;
+        let bytes = self.call.payload.bytes().len() as u64;
+        let problem = || problems::append(&AppendError::StreamFull, "");
+        (most != 0 && bytes > most)
+            .then(|| Done::Reply(Reply::problem(&problem(), self.call.instance)))
+    }
+
     /// There is nothing behind `gate`, nor before.
     fn create(&mut self, gate: u32) -> Result<Option<Done>, Fault> {
+        if let Some(refused) = self.too_large() {
+            return Ok(Some(refused));
+        }
         if self.attempt.creation.gate < gate {
             self.attempt.creation = super::creation::Creation {
                 gate,
@@ -185,10 +204,12 @@ impl<E: Env> Putter<'_, E> {
             let settled = self.settle(None);
             return Ok(Some(Done::Reply(self.created(&settled.head))));
         }
+        // A tombstone of the same life with another version only lost what it owed: what was sent
+        // can't be applied any more, and is built anew.
         if self
             .attempt
             .sent
-            .is_some_and(|base| base != tombstone.version)
+            .is_some_and(|life| life != tombstone.incarnation)
         {
             return Err(Fault::Unknown(
                 "the name was created and deleted again".to_owned(),
@@ -199,6 +220,9 @@ impl<E: Env> Putter<'_, E> {
                 &problems::already_exists(),
                 self.call.instance,
             ))));
+        }
+        if let Some(refused) = self.too_large() {
+            return Ok(Some(refused));
         }
         if let Some(owed) = &tombstone.owes {
             let moved = self.core.move_debt(
@@ -223,7 +247,7 @@ impl<E: Env> Putter<'_, E> {
             Ok(()) => Ok(Some(Done::Reply(self.created(&head)))),
             Err(SwapError::Store(StoreError::Full(why))) => Err(StoreError::Full(why).into()),
             Err(SwapError::Failed(_) | SwapError::Store(_)) => {
-                self.attempt.sent = Some(tombstone.version);
+                self.attempt.sent = Some(tombstone.incarnation);
                 Ok(None)
             }
         }

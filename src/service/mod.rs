@@ -41,7 +41,7 @@ use crate::protocol::name::{StreamName, encode};
 use crate::protocol::problem::{Code, Problem};
 use crate::protocol::request::{self, Action, Operation, RawRequest};
 use crate::protocol::response::{self, Field};
-use crate::protocol::{headers, json};
+use crate::protocol::{headers, json, sse};
 use crate::stream::{Append, ContentType, Create, InvalidMessages, Payload};
 use std::cell::Cell;
 
@@ -134,16 +134,18 @@ impl<E: Env> Service<E> {
     }
 
     fn parse(&self, raw: &RawRequest) -> Result<Operation, Problem> {
-        let operation = request::parse(raw, &self.config)?;
-        if matches!(operation, Operation::Health) {
-            return Ok(operation);
+        let operation = request::parse(raw, &self.config);
+        if matches!(operation, Ok(Operation::Health)) {
+            return operation;
         }
+        // Before any other problem: with other variables the request may have none.
         if let Some(malformed) = &self.malformed {
             return Err(Problem::new(
                 Code::Misconfigured,
                 format!("The server is misconfigured: {malformed}"),
             ));
         }
+        let operation = operation?;
         if matches!(operation, Operation::Stream { .. } | Operation::Tick { .. }) {
             self.check_marker()?;
         }
@@ -299,10 +301,6 @@ impl<E: Env> Service<E> {
             },
             false => Payload::Bytes(raw.body.clone()),
         };
-        let most = self.config.max_stream_bytes;
-        if most != 0 && payload.bytes().len() as u64 > most {
-            return Err(Problem::new(Code::StreamFull, "Stream size limit exceeded"));
-        }
         let create = Create {
             content_type,
             expiry: asked.expiry,
@@ -393,7 +391,7 @@ impl<E: Env> Service<E> {
                 // an event stream ends between its events.
                 TokenMode::Page { .. } | TokenMode::SseEvent { .. } => Answer::only(Next::Reset),
                 TokenMode::Sse => Answer::only(Next::Done),
-                TokenMode::LongPoll => {
+                TokenMode::LongPoll { .. } => {
                     let path = format!("{}/{}", self.config.base_path, encode(&token.name));
                     let reply = self.refuse(refusal, &path);
                     self.log("poll", &path, reply.head.status, reply.problem);
@@ -472,9 +470,11 @@ impl<E: Env> Service<E> {
     }
 }
 
-/// Adds the length of a body that is all there, unless it was announced already.
+/// Adds the length of a body that is all there, unless it was announced already. Event streams
+/// have none, however short: clients take them for what they are by their form.
 fn with_length(head: &mut response::Head, length: usize, next: &Next) {
-    let without = matches!(head.status, 204 | 304);
+    let without = matches!(head.status, 204 | 304)
+        || head.get(headers::CONTENT_TYPE) == Some(sse::MEDIA_TYPE.as_bytes());
     if !without && matches!(next, Next::Done) && head.get(headers::CONTENT_LENGTH).is_none() {
         head.push(headers::CONTENT_LENGTH, length.to_string());
     }

@@ -109,7 +109,11 @@ impl<'a, E: Env> Segments<'a, E> {
         let mut at_end = true;
         while let Some((length, ends_message)) = self.measure(number)? {
             let Some(taken) = length.checked_sub(skip) else {
-                return Ok(None);
+                // The open segment may still get there.
+                match number == self.head.open_segment() {
+                    true => break,
+                    false => return Ok(None),
+                }
             };
             let bytes = page.bytes.saturating_add(taken);
             if at_end && page.bytes > 0 && bytes > limit {

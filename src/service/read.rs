@@ -1,7 +1,7 @@
 //! Reads (sections 5.5 to 5.7): metadata, pages, and the waiting of a long-poll.
 
 use super::core::{Core, Fault, Place};
-use super::env::Env;
+use super::env::{Env, SwapError};
 use super::exchange::{Answer, Cause, Cursor, Held, Next};
 use super::pages::{Page, Segments};
 use super::problems;
@@ -53,8 +53,7 @@ impl<E: Env> Core<'_, E> {
     /// The same, for a step of a read: moves the sliding window if that is due.
     fn stream_read(&self, name: &str) -> Result<Found, Refusal> {
         let (slot, gate, mut head, now) = self.stream(name)?;
-        if head.needs_touch(now) {
-            self.touch(&slot, &head, now);
+        if head.needs_touch(now) && self.touch(&slot, &head, now) {
             head.touched_ms = now;
         }
         Ok(Found {
@@ -65,19 +64,21 @@ impl<E: Env> Core<'_, E> {
     }
 
     /// Writes that the stream was read at `now_ms`. Tried once: whoever moved the head meanwhile
-    /// touched it too, and the next read tries again.
-    fn touch(&self, slot: &Slot, head: &Head, now_ms: u64) {
+    /// touched it too, and where the store failed the next read tries again. Says whether somebody
+    /// moved the window, as far as is known.
+    fn touch(&self, slot: &Slot, head: &Head, now_ms: u64) -> bool {
         let Ok(Place::Found { cas, envelope, .. }) = self.find(slot) else {
-            return;
+            return false;
         };
         if envelope.version != head.version {
-            return;
+            return true;
         }
         let mut touched = head.clone();
         touched.version = touched.version.saturating_add(1);
         touched.touched_ms = now_ms;
         let record = Record::Live(Box::new(touched));
-        let _ = self.env.swap(cas, &record.seal());
+        let swapped = self.env.swap(cas, &record.seal());
+        !matches!(swapped, Err(SwapError::Store(_)))
     }
 
     /// `HEAD` (section 5.5). Does not count as a read.
@@ -141,7 +142,9 @@ impl<E: Env> Core<'_, E> {
                 return Ok(Answer::whole(self.nothing(found, from), Vec::new()));
             }
             held.max_age_ms = Some(self.poll_ms());
-            let mut answer = self.wait(found, from, TokenMode::LongPoll, self.poll_ms());
+            let from_now = read.offset == offset::Offset::Now;
+            let mode = TokenMode::LongPoll { from_now };
+            let mut answer = self.wait(found, from, mode, self.poll_ms());
             answer.held = Some(held);
             return Ok(answer);
         }
@@ -242,8 +245,9 @@ impl<E: Env> Core<'_, E> {
             0 => extra.saturating_mul(2),
             bytes => bytes.saturating_add(extra),
         };
-        let class = match page.bytes {
-            0 => Cache::None,
+        let class = match (page.bytes, tag) {
+            // Without a tag it is what follows `now`, which is never the same.
+            (0, _) | (_, None) => Cache::None,
             _ => Cache::Page {
                 lives_ms: head.expires_ms().map(|end| end.saturating_sub(found.now)),
             },
@@ -318,18 +322,20 @@ impl<E: Env> Core<'_, E> {
                     ..Answer::only(next)
                 })
             }
-            TokenMode::LongPoll => self.poll_again(&found, token.at, cause),
+            TokenMode::LongPoll { .. } => self.poll_again(&found, token, cause),
             TokenMode::Sse => self.follow_on(&found, token.at, cause),
             TokenMode::SseEvent { to } => Ok(self.event_part(&found, token.at, to)?),
         }
     }
 
-    fn poll_again(&self, found: &Found, at: Position, cause: Cause) -> Result<Answer, Refusal> {
-        let head = &found.head;
+    fn poll_again(&self, found: &Found, token: &Token, cause: Cause) -> Result<Answer, Refusal> {
+        let (head, at) = (&found.head, token.at);
         let page = self.plan(head, at, self.config.page_bytes)?;
         let cursor = Cursor::Header(cursor::at(found.now, head.version));
         if page.bytes > 0 {
-            let answer = self.send_page(found, &page, Some(&tag(head, &page)))?;
+            let from_now = token.mode == TokenMode::LongPoll { from_now: true };
+            let tag = (!from_now).then(|| tag(head, &page));
+            let answer = self.send_page(found, &page, tag.as_deref())?;
             return Ok(Answer { cursor, ..answer });
         }
         if head.closed.is_some() {
@@ -341,7 +347,7 @@ impl<E: Env> Core<'_, E> {
                 Ok(Answer { cursor, ..answer })
             }
             Cause::Ready | Cause::Changed | Cause::Timeout => {
-                Ok(self.wait(found, at, TokenMode::LongPoll, self.poll_ms()))
+                Ok(self.wait(found, at, token.mode, self.poll_ms()))
             }
         }
     }
@@ -350,7 +356,7 @@ impl<E: Env> Core<'_, E> {
     fn follow(&self, found: &Found, from: Position, mut held: Held) -> Result<Answer, Refusal> {
         let encoding = sse::Encoding::of(&found.head.content_type);
         let mut response = ResponseHead::new(200)
-            .with(headers::CONTENT_TYPE, "text/event-stream")
+            .with(headers::CONTENT_TYPE, sse::MEDIA_TYPE)
             .with(
                 headers::CACHE_CONTROL,
                 cache_control(self.config, Cache::Sse),

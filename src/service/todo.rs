@@ -53,7 +53,7 @@ impl<E: Env> Core<'_, E> {
         })
     }
 
-    /// Removes the entry of the same life.
+    /// Removes the entry as it was seen. One that was wanted again meanwhile stays.
     pub(super) fn remove_todo(
         &self,
         shard: u8,
@@ -64,7 +64,7 @@ impl<E: Env> Core<'_, E> {
         self.update(&slot, progress, |body| {
             let mut entries = Self::decode_todo(&slot, body)?;
             let before = entries.len();
-            entries.retain(|other| other.incarnation() != entry.incarnation());
+            entries.retain(|other| other != entry);
             match entries.len() == before {
                 true => Ok(Edit::Keep(())),
                 false => Ok(Edit::Write(encode(&entries), ())),

@@ -22,8 +22,9 @@ pub(super) struct Token {
 pub(super) enum TokenMode {
     /// A page that was announced up to here is sent.
     Page { to: Position },
-    /// A long-poll waits.
-    LongPoll,
+    /// A long-poll waits. `from_now`: it asked for no place, so its answer is of this moment only,
+    /// and nothing that a cache may keep.
+    LongPoll { from_now: bool },
     /// An SSE response goes on.
     Sse,
     /// An SSE response goes on within an event that ends here.
@@ -35,7 +36,8 @@ impl Token {
         let mut writer = Writer::with_capacity(self.name.len().saturating_add(48));
         let (mode, to) = match self.mode {
             TokenMode::Page { to } => (0, Some(to)),
-            TokenMode::LongPoll => (1, None),
+            TokenMode::LongPoll { from_now: false } => (1, None),
+            TokenMode::LongPoll { from_now: true } => (4, None),
             TokenMode::Sse => (2, None),
             TokenMode::SseEvent { to } => (3, Some(to)),
         };
@@ -59,7 +61,8 @@ impl Token {
             0 => TokenMode::Page {
                 to: read_position(&mut reader)?,
             },
-            1 => TokenMode::LongPoll,
+            1 => TokenMode::LongPoll { from_now: false },
+            4 => TokenMode::LongPoll { from_now: true },
             2 => TokenMode::Sse,
             3 => TokenMode::SseEvent {
                 to: read_position(&mut reader)?,

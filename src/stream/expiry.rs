@@ -74,7 +74,11 @@ impl Head {
     pub fn max_wait_ms(&self, now_ms: u64) -> Option<u64> {
         let end = match self.expiry {
             Expiry::Never => return None,
-            Expiry::Ttl { secs } => self.touched_ms.saturating_add(secs.saturating_mul(1000)),
+            // A window shorter than a step (0 seconds) can't be moved, only end.
+            Expiry::Ttl { secs } => {
+                let window = secs.saturating_mul(1000).max(granularity_ms(secs));
+                self.touched_ms.saturating_add(window)
+            }
             Expiry::At { ms } => ms,
         };
         Some(end.saturating_sub(now_ms).max(1))
@@ -95,6 +99,15 @@ mod tests {
         assert!(!head.is_expired(15_999) && head.is_expired(16_000));
         assert!(!head.needs_touch(5_999) && head.needs_touch(6_000));
         assert_eq!(head.max_wait_ms(6_000), Some(9_000));
+    }
+
+    #[test]
+    fn a_reader_of_a_window_of_no_length_waits_for_its_end() {
+        let mut head = head();
+        head.expiry = Expiry::Ttl { secs: 0 };
+        head.touched_ms = 5_000;
+        assert_eq!(head.max_wait_ms(5_050), Some(150));
+        assert!(head.is_expired(5_200));
     }
 
     #[test]

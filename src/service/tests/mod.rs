@@ -4,6 +4,11 @@ mod driver;
 mod schedule;
 mod world;
 
+mod answers;
 mod commits;
 mod creation;
 mod deletion;
+mod expiry;
+mod long_poll;
+mod pages;
+mod sse;

@@ -1,0 +1,278 @@
+//! Answers that depend on the configuration, the store's state or a producer's.
+
+use super::driver::{Ask, ask, call, read_all, serve};
+use super::world::{NEW_YEAR_MS, Quirk, World};
+
+fn text(method: &str, body: &str) -> Ask {
+    ask(method, "s").content_type("text/plain").body(body)
+}
+
+/// A malformed variable was told only where the request had no other problem, and with a
+/// `base_path` of one's own every request has one: the default path is another.
+#[test]
+fn a_malformed_variable_answers_everything_but_health() {
+    let world = World::new(Quirk::Plain, 1);
+    world.variable("base_path", "/mine");
+    world.variable("page_bytes", "many");
+    let server = serve(&world);
+    for request in [
+        ask("PUT", "s"),
+        ask("GET", "s").at("/mine/s"),
+        ask("GET", "s").at("/nowhere"),
+        ask("PATCH", "s"),
+        ask("GET", "s").at("/readyz"),
+    ] {
+        let response = call(&server, request);
+        assert_eq!((response.status, &*response.code()), (503, "MISCONFIGURED"));
+    }
+    for path in ["/health", "/healthz"] {
+        assert_eq!(call(&server, ask("GET", "").at(path)).status, 200);
+    }
+    assert!(!server.work(0));
+    assert!(
+        world
+            .log_lines()
+            .iter()
+            .any(|line| line.contains("page_bytes"))
+    );
+}
+
+#[test]
+fn a_store_that_was_used_in_the_other_way_is_refused() {
+    for first in ["true", "false"] {
+        let world = World::new(Quirk::Plain, 1);
+        world.variable("kv_guarded_create", first);
+        assert_eq!(call(&serve(&world), text("PUT", "x")).status, 201);
+        let other = if first == "true" { "false" } else { "true" };
+        world.variable("kv_guarded_create", other);
+        let server = serve(&world);
+        for request in [text("PUT", "x"), ask("GET", "s"), text("POST", "x")] {
+            let response = call(&server, request);
+            assert_eq!((response.status, &*response.code()), (503, "MISCONFIGURED"));
+        }
+        world.variable("kv_guarded_create", first);
+        assert_eq!(call(&serve(&world), text("PUT", "x")).status, 200);
+    }
+}
+
+#[test]
+fn a_tick_asks_for_its_token() {
+    let world = World::new(Quirk::Plain, 1);
+    let tick = || ask("POST", "__ds/tick");
+    assert_eq!(call(&serve(&world), tick()).status, 200);
+    world.variable("tick_token", "secret");
+    let server = serve(&world);
+    for request in [
+        tick(),
+        tick().header("authorization", "Bearer secre"),
+        tick().header("authorization", "Bearer secret2"),
+    ] {
+        assert_eq!(call(&server, request).status, 401);
+    }
+    let right = tick().header("authorization", "Bearer secret");
+    let response = call(&server, right);
+    assert_eq!(
+        (response.status, response.text()),
+        (200, "{\"worked\":false}")
+    );
+}
+
+#[test]
+fn a_stream_takes_no_more_than_it_may_hold() {
+    let world = World::new(Quirk::Plain, 1);
+    world.variable("max_stream_bytes", "10");
+    let server = serve(&world);
+    let refused = call(&server, text("PUT", "12345678901"));
+    assert_eq!((refused.status, &*refused.code()), (413, "STREAM_FULL"));
+    assert_eq!(call(&server, text("PUT", "123456")).status, 201);
+    let refused = call(&server, text("POST", "78901"));
+    assert_eq!((refused.status, &*refused.code()), (413, "STREAM_FULL"));
+    assert_eq!(call(&server, text("POST", "7890")).status, 204);
+    let close = ask("POST", "s").header("stream-closed", "true");
+    assert_eq!(call(&server, close).status, 204);
+    assert_eq!(read_all(&server, "s"), b"1234567890");
+}
+
+/// The size was judged before the name was looked at, so a creation that was sent again was a 413
+/// once `max_stream_bytes` had been lowered.
+#[test]
+fn an_existing_name_is_told_before_a_limit() {
+    let world = World::new(Quirk::Plain, 1);
+    assert_eq!(call(&serve(&world), text("PUT", "123456")).status, 201);
+    world.variable("max_stream_bytes", "3");
+    let server = serve(&world);
+    assert_eq!(call(&server, text("PUT", "123456")).status, 200);
+    let other = ask("PUT", "s").content_type("a/b").body("123456");
+    assert_eq!(call(&server, other).status, 409);
+}
+
+#[test]
+fn a_full_table_of_producers_is_a_429_until_one_was_idle_long_enough() {
+    let world = World::new(Quirk::Plain, 1);
+    world.variable("max_producers", "2");
+    world.variable("producer_idle_secs", "60");
+    let server = serve(&world);
+    call(&server, text("PUT", ""));
+    for id in ["a", "b"] {
+        let response = call(&server, text("POST", id).producer(id, 0, 0));
+        assert_eq!(response.status, 200);
+        assert_eq!(
+            (response.get("producer-epoch"), response.get("producer-seq")),
+            ("0", "0")
+        );
+        world.advance(1_000);
+    }
+    let third = || text("POST", "c").producer("c", 0, 0);
+    let refused = call(&server, third());
+    assert_eq!(
+        (refused.status, &*refused.code()),
+        (429, "TOO_MANY_PRODUCERS")
+    );
+    assert_eq!(
+        call(&server, text("POST", "A").producer("a", 0, 1)).status,
+        200
+    );
+    world.advance(60_000);
+    assert_eq!(call(&server, third()).status, 200);
+    // The one that was idle longest is forgotten, the other is not.
+    let known = call(&server, text("POST", "A").producer("a", 0, 1));
+    assert_eq!(known.status, 204);
+    assert_eq!(read_all(&server, "s"), b"abAc");
+}
+
+#[test]
+fn a_producer_is_told_where_it_stands() {
+    let world = World::new(Quirk::Plain, 1);
+    let server = serve(&world);
+    call(&server, text("PUT", ""));
+    let send = |epoch, seq| call(&server, text("POST", "x").producer("p", epoch, seq));
+    assert_eq!(send(3, 0).status, 200);
+    assert_eq!(send(3, 1).status, 200);
+    let again = send(3, 0);
+    assert_eq!((again.status, again.get("producer-seq")), (204, "1"));
+    let gap = send(3, 5);
+    assert_eq!((gap.status, &*gap.code()), (409, "SEQUENCE_CONFLICT"));
+    assert_eq!(gap.get("producer-expected-seq"), "2");
+    assert_eq!(gap.get("producer-received-seq"), "5");
+    let fenced = send(2, 0);
+    assert_eq!((fenced.status, fenced.get("producer-epoch")), (403, "3"));
+    assert_eq!(send(4, 1).status, 400);
+    assert_eq!(send(4, 0).status, 200);
+    assert_eq!(read_all(&server, "s"), b"xxx");
+}
+
+#[test]
+fn a_closing_append_is_repeated_by_its_tuple_and_by_nothing_else() {
+    let world = World::new(Quirk::Plain, 1);
+    let server = serve(&world);
+    call(&server, text("PUT", ""));
+    let closing = |body, seq| {
+        text("POST", body)
+            .producer("p", 0, seq)
+            .header("stream-closed", "true")
+    };
+    assert_eq!(
+        call(&server, text("POST", "a").producer("p", 0, 0)).status,
+        200
+    );
+    let closed = call(&server, closing("b", 1));
+    assert_eq!((closed.status, closed.get("stream-closed")), (200, "true"));
+    let again = call(&server, closing("b", 1));
+    assert_eq!((again.status, again.get("stream-closed")), (204, "true"));
+    assert_eq!(again.offset(), closed.offset());
+    for request in [
+        closing("c", 2),
+        text("POST", "a").producer("p", 0, 0),
+        text("POST", "d"),
+    ] {
+        let refused = call(&server, request);
+        assert_eq!((refused.status, &*refused.code()), (409, "STREAM_CLOSED"));
+        assert_eq!(refused.get("stream-closed"), "true");
+        assert_eq!(refused.offset(), closed.offset());
+    }
+    let close_only = ask("POST", "s").header("stream-closed", "true");
+    assert_eq!(call(&server, close_only).status, 204);
+    assert_eq!(read_all(&server, "s"), b"ab");
+}
+
+#[test]
+fn a_creation_is_repeated_only_as_it_was() {
+    let world = World::new(Quirk::Plain, 1);
+    let server = serve(&world);
+    let create = || {
+        ask("PUT", "s")
+            .content_type("Text/Plain; charset=utf-8")
+            .header("stream-ttl", 60)
+    };
+    let created = call(&server, create().body("abc"));
+    assert_eq!(created.status, 201);
+    assert_eq!(created.offset(), "0000000000000000_0000000000000003");
+    let again = call(&server, text("PUT", "").header("stream-ttl", 60));
+    assert_eq!((again.status, again.offset()), (200, created.offset()));
+    assert_eq!(again.get("content-type"), "Text/Plain; charset=utf-8");
+    for request in [
+        text("PUT", ""),
+        create().header("stream-closed", "true"),
+        ask("PUT", "s").content_type("a/b").header("stream-ttl", 60),
+        text("PUT", "").header("stream-ttl", 61),
+    ] {
+        let refused = call(&server, request);
+        assert_eq!((refused.status, &*refused.code()), (409, "ALREADY_EXISTS"));
+    }
+    call(&server, ask("POST", "s").header("stream-closed", "true"));
+    let closed = call(&server, create().header("stream-closed", "true"));
+    assert_eq!((closed.status, closed.get("stream-closed")), (200, "true"));
+    assert_eq!(call(&server, create()).status, 409);
+}
+
+#[test]
+fn a_damaged_record_is_a_500_and_a_line_in_the_log() {
+    let world = World::new(Quirk::Plain, 1);
+    let server = serve(&world);
+    call(&server, text("PUT", "abc"));
+    let key = world
+        .keys()
+        .into_iter()
+        .find(|key| key.starts_with("s."))
+        .unwrap();
+    for damaged in [
+        &b""[..],
+        b"\x02",
+        b"\x01\x00",
+        b"\x01\x00\x01\x07",
+        b"garbage",
+    ] {
+        world.poke(&key, Some(damaged));
+        for request in [
+            ask("GET", "s"),
+            ask("DELETE", "s"),
+            text("PUT", "x"),
+            text("POST", "x"),
+        ] {
+            let response = call(&server, request);
+            assert_eq!(
+                (response.status, &*response.code()),
+                (500, "INTERNAL_ERROR")
+            );
+            assert!(!response.text().contains(&key));
+        }
+    }
+    assert!(world.log_lines().iter().any(|line| line.contains(&key)));
+    assert!(world.now_ms() >= NEW_YEAR_MS);
+}
+
+#[test]
+fn tokens_and_attempts_that_are_no_such_thing_never_trap() {
+    use crate::service::exchange::{Cause, Next};
+    let world = World::new(Quirk::Plain, 1);
+    let server = serve(&world);
+    call(&server, text("PUT", "abc"));
+    for length in 0..80 {
+        let bytes: Vec<u8> = (0..length).map(|_| world.random() as u8).collect();
+        assert_eq!(server.resume(&bytes, Cause::Changed).next, Next::Reset);
+        for request in [text("POST", "x"), text("PUT", "x"), ask("DELETE", "t")] {
+            let answers = server.start(&[request.raw()], Some(&bytes));
+            assert_eq!(answers.len(), 1);
+        }
+    }
+}
