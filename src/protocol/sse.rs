@@ -8,6 +8,9 @@ use crate::stream::ContentType;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+/// The content type of the response.
+pub const MEDIA_TYPE: &str = "text/event-stream";
+
 /// A comment, which clients skip; writing it is how a reader that left is noticed.
 pub const HEARTBEAT: &[u8] = b":\n\n";
 

@@ -165,11 +165,8 @@ impl<E: Env> Core<'_, E> {
             false => self.send_page(found, &page, tag.as_deref())?,
         };
         if live {
-            answer.cursor = Cursor::Header(cursor::at(found.now, head.version));
-        }
-        if matches!(answer.next, Next::Ready(_)) || live {
-            held.headers = Vec::new();
-            answer.held = Some(held);
+            let value = cursor::at(found.now, head.version);
+            answer.cursor = Cursor::Header(cursor::above(value, read.cursor));
         }
         Ok(answer)
     }
