@@ -35,11 +35,11 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    /// What is counted.
-    pub(crate) fn unit(self) -> &'static str {
+    /// What is counted: one of it, and several.
+    pub(crate) fn unit(self) -> (&'static str, &'static str) {
         match self {
-            Self::Append | Self::Tail | Self::Read => "request",
-            Self::FanOut => "delivery",
+            Self::Append | Self::Tail | Self::Read => ("request", "requests"),
+            Self::FanOut => ("delivery", "deliveries"),
         }
     }
 }

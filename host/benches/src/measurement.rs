@@ -82,10 +82,10 @@ impl Measurement {
 
 impl fmt::Display for Measurement {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = self.scenario.unit();
+        let (unit, units) = self.scenario.unit();
         write!(
             out,
-            "{:<8} {:<16} {:>8.0} {unit}s/s",
+            "{:<8} {:<16} {:>8.0} {units}/s",
             self.scenario.to_string(),
             self.server,
             self.per_second,

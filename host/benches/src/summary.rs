@@ -135,7 +135,7 @@ fn table_of(rows: &[Medians], baseline: Option<&str>) -> String {
     let mut cells = vec![heading.map(str::to_owned)];
     for row in rows {
         cells.push([
-            format!("{} ({})", row.scenario, row.scenario.unit()),
+            format!("{} ({})", row.scenario, row.scenario.unit().0),
             row.server.clone(),
             row.rounds.to_string(),
             format!("{:.0}", row.per_second),

@@ -27,7 +27,8 @@ cargo xtask <command>
                                 (flags: cargo xtask serve --help)
   test [--full] [TIER [FILTER]] build what is missing and run the tests; --full adds the long runs
   conformance [URL] [FILTER]    the official suite alone, against our host or the server at URL
-  bench [ARGS]                  measure (not part of the tests)
+  bench [ARGS]                  measure against a peer (not part of the tests)
+                                (--rounds N --seconds S --only ours|seed --scenario NAME)
   help                          this text
 
 Tiers of the tests, in the order they run:

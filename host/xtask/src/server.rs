@@ -44,6 +44,21 @@ impl Server {
         }
         Err(Failure::new("the host ended before it listened"))
     }
+
+    /// Takes over another server that was started.
+    pub(crate) fn adopt(child: Child, url: String) -> Self {
+        Self { child, url }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it is gone.
+    pub(crate) fn ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
 }
 
 impl Drop for Server {
