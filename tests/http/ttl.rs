@@ -123,7 +123,7 @@ fn a_huge_lifetime_is_taken_or_refused_and_never_a_crash() {
         "9223372036854775807",
         "18446744073709551615",
     ] {
-        let stream = server.name("text/plain");
+        let stream = server.name("application/octet-stream");
         let answer = stream.put().header("Stream-TTL", ttl).send();
         match answer.status {
             201 => {
