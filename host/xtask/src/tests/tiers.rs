@@ -180,7 +180,8 @@ fn cargo_test(
 ) -> Result<(bool, Tally), Failure> {
     let mut cargo = host::cargo("test");
     cargo.args(["--workspace", "--no-fail-fast"]).args(targets);
-    cargo.arg("--").args(&options.filter);
+    // Skips and measured figures are printed by tests that pass.
+    cargo.args(["--", "--show-output"]).args(&options.filter);
     cargo.envs(environment.iter().copied());
     counted(what, &mut cargo, Tally::of_cargo)
 }
