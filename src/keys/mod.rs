@@ -180,6 +180,9 @@ impl Keys {
 }
 
 #[cfg(test)]
+mod record_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -48,6 +48,10 @@ fn fate(pending: &Pending, record: &Record) -> Fate {
     match record {
         Record::Live(head) if head.ring.contains(pending.id) => Fate::Applied,
         Record::Live(head) if head.ring.reaches(pending.base, head.born) => Fate::Lost,
+        // The deletion replaced the very head that the swap was conditioned on.
+        Record::Tombstone(tombstone) if tombstone.version == pending.base.saturating_add(1) => {
+            Fate::Lost
+        }
         Record::Live(_) | Record::Tombstone(_) => Fate::Unknown,
     }
 }

@@ -89,13 +89,18 @@ impl<E: Env> Core<'_, E> {
             }
             _ => {}
         }
-        if self.pay(work.incarnation)? {
+        if self.pay(work.hash, work.incarnation, &mut shared)? {
             return Ok(true);
         }
         if let Some(leaf) = work.leaf {
             self.remove_name(work.hash, leaf, work.incarnation, &mut shared)?;
         }
         self.remove_todo(shard, entry, &mut shared)?;
+        // A slower worker may have written the debt again before it could see that: one of the two
+        // sees what the other did.
+        if self.env.exists(&self.keys.debt(work.incarnation))? {
+            self.note_debt(work.hash, work.incarnation, &mut shared)?;
+        }
         Ok(true)
     }
 
@@ -119,28 +124,40 @@ impl<E: Env> Core<'_, E> {
         owed: &Owed,
         shared: &mut SharedCreation,
     ) -> Result<Updated<()>, Fault> {
-        let known = self.todo(hash.shard())?;
-        if known.iter().all(|entry| entry.incarnation() != incarnation) {
-            let since_ms = self.env.now_ms();
-            let entry = Entry::Collect {
-                hash: *hash,
-                incarnation,
-                leaf: None,
-                since_ms,
-            };
-            if let Updated::Wait(ms) = self.add_todo(hash.shard(), &entry, shared)? {
-                return Ok(Updated::Wait(ms));
-            }
+        if let Updated::Wait(ms) = self.note_debt(hash, incarnation, shared)? {
+            return Ok(Updated::Wait(ms));
         }
         let key = self.keys.debt(incarnation);
-        if !self.env.exists(&key)? {
-            let debt = Debt {
-                owed: owed.clone(),
-                in_block: false,
-            };
-            self.env.set(&key, &debt::encode(&debt))?;
+        if self.env.exists(&key)? {
+            return Ok(Updated::Done(()));
         }
-        Ok(Updated::Done(()))
+        let debt = Debt {
+            owed: owed.clone(),
+            in_block: false,
+        };
+        self.env.set(&key, &debt::encode(&debt))?;
+        self.note_debt(hash, incarnation, shared)
+    }
+
+    /// Sees to it that a debt which is there, or will be, has its to-do entry.
+    fn note_debt(
+        &self,
+        hash: &NameHash,
+        incarnation: Incarnation,
+        shared: &mut SharedCreation,
+    ) -> Result<Updated<()>, Fault> {
+        let known = self.todo(hash.shard())?;
+        if known.iter().any(|entry| entry.incarnation() == incarnation) {
+            return Ok(Updated::Done(()));
+        }
+        let since_ms = self.env.now_ms();
+        let entry = Entry::Collect {
+            hash: *hash,
+            incarnation,
+            leaf: None,
+            since_ms,
+        };
+        self.add_todo(hash.shard(), &entry, shared)
     }
 
     /// Clears a tombstone whose debt was moved. Tried once; the entry brings the next try.
@@ -173,13 +190,18 @@ impl<E: Env> Core<'_, E> {
     }
 
     /// Removes some of what a life owes. False when nothing is left.
-    fn pay(&self, incarnation: Incarnation) -> Result<bool, Fault> {
+    fn pay(
+        &self,
+        hash: &NameHash,
+        incarnation: Incarnation,
+        shared: &mut SharedCreation,
+    ) -> Result<bool, Fault> {
         let key = self.keys.debt(incarnation);
         let Some(bytes) = self.env.get(&key)? else {
             return Ok(false);
         };
         let mut debt = debt::decode(&bytes).map_err(|_| Fault::Corrupt { key: key.clone() })?;
-        let mut left = WORK_OPERATIONS.saturating_sub(4);
+        let mut left = WORK_OPERATIONS.saturating_sub(8);
         while left > 0 {
             if let Some(id) = debt.owed.chunks.pop() {
                 self.env.delete(&self.keys.chunk(incarnation, id))?;
@@ -209,6 +231,8 @@ impl<E: Env> Core<'_, E> {
             break;
         }
         self.env.set(&key, &debt::encode(&debt))?;
+        // If another worker ended the work meanwhile, this wrote a debt that is paid already.
+        self.note_debt(hash, incarnation, shared)?;
         Ok(true)
     }
 

@@ -2,7 +2,7 @@
 
 use super::driver::{Response, ask, call, call_in_turn, read_all, serve};
 use super::schedule::Baton;
-use super::world::{Faults, Quirk, World};
+use super::world::{Faults, Op, Quirk, World};
 use crate::service::Service;
 use std::collections::BTreeMap;
 
@@ -191,4 +191,115 @@ fn one_small_append_is_one_read_and_one_write() {
         // The handle, its value and the swap.
         assert_eq!(server.env().ops() - ops, 3);
     }
+}
+
+/// A writer whose swap was applied but answered with an error, and who hears of it only after
+/// `others` more commits. Returns its answer and how often its body is there.
+fn hear_late(quirk: Quirk, others: u64, applied: bool) -> (Response, usize) {
+    let world = World::new(quirk, others);
+    let server = serve(&world);
+    call(&server, ask("PUT", "s").content_type("text/plain"));
+    let append = |body: &str| ask("POST", "s").content_type("text/plain").body(body);
+    let other = serve(&world);
+    let faulty = world.clone();
+    let mut step = 0;
+    let env = world.instance().with_hook(Box::new(move |_, op, _| {
+        if op == Op::Swap && step == 0 {
+            faulty.set_faults(Faults {
+                before: if applied { 0 } else { 1000 },
+                after: 1000,
+                late: 0,
+            });
+            step = 1;
+        } else if step == 1 {
+            faulty.set_faults(Faults::default());
+            for _ in 0..others {
+                assert_eq!(call(&other, append("-")).status, 204);
+            }
+            step = 2;
+        }
+    }));
+    let response = call(&Service::new(env), append("X"));
+    let text = String::from_utf8(read_all(&server, "s")).unwrap();
+    (response, text.matches('X').count())
+}
+
+#[test]
+fn a_commit_is_recognised_among_the_next_63_and_unknown_beyond() {
+    for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
+        for (others, applied) in [(0, true), (63, true), (64, true), (100, true)] {
+            let (response, times) = hear_late(quirk, others, applied);
+            let known = others < 64;
+            let expected = if known { "" } else { "OUTCOME_UNKNOWN" };
+            assert_eq!(response.code(), expected, "{quirk:?} {others}");
+            assert_eq!((response.is_ok(), times), (known, 1));
+        }
+        for (others, applied) in [(0, false), (64, false), (65, false)] {
+            let (response, times) = hear_late(quirk, others, applied);
+            let known = others <= 64;
+            assert_eq!(response.is_ok(), known, "{quirk:?} {others}");
+            assert_eq!(times, usize::from(known));
+        }
+    }
+}
+
+/// An append that met a deletion was told that its outcome is unknown, though the deletion had
+/// replaced the very head that the append was built on.
+#[test]
+fn an_append_that_a_deletion_overtakes_is_a_404_and_leaves_nothing() {
+    for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
+        let world = World::new(quirk, 1);
+        world.variable("inline_tail_bytes", "0");
+        world.variable("registry", "false");
+        let server = serve(&world);
+        call(&server, ask("PUT", "s").content_type("text/plain"));
+        let mut deleter = Some(serve(&world));
+        let env = world.instance().with_hook(Box::new(move |_, op, _| {
+            if op == Op::Swap
+                && let Some(deleter) = deleter.take()
+            {
+                assert_eq!(call(&deleter, ask("DELETE", "s")).status, 204);
+            }
+        }));
+        let append = ask("POST", "s").content_type("text/plain").body("x");
+        assert_eq!(call(&Service::new(env), append).status, 404, "{quirk:?}");
+        assert!(!world.keys().iter().any(|key| key.starts_with("c.")));
+    }
+}
+
+#[test]
+fn one_seed_is_one_history() {
+    let faults = Faults {
+        before: 20,
+        after: 20,
+        late: 20,
+    };
+    for quirk in [Quirk::Guarded, Quirk::SpinRedis] {
+        let run = || format!("{:?}", compete(quirk, 9, faults, "30"));
+        assert_eq!(run(), run());
+    }
+}
+
+/// Touches raise the version and stay out of the ring: a writer that is overtaken by one knows
+/// that its swap was lost, and tries again.
+#[test]
+fn a_touch_between_read_and_swap_costs_a_writer_one_more_try() {
+    let world = World::new(Quirk::Guarded, 1);
+    let server = serve(&world);
+    let create = ask("PUT", "s")
+        .content_type("text/plain")
+        .header("stream-ttl", 10);
+    call(&server, create);
+    world.advance(2_000);
+    let mut reader = Some(serve(&world));
+    let env = world.instance().with_hook(Box::new(move |_, op, _| {
+        if op == Op::Swap
+            && let Some(reader) = reader.take()
+        {
+            assert_eq!(call(&reader, ask("GET", "s")).status, 200);
+        }
+    }));
+    let append = ask("POST", "s").content_type("text/plain").body("x");
+    assert_eq!(call(&Service::new(env), append).status, 204);
+    assert_eq!(read_all(&server, "s"), b"x");
 }

@@ -59,13 +59,24 @@ impl Ask {
 }
 
 /// A response that came.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) headers: Vec<Field>,
     pub(super) body: Vec<u8>,
     /// Whether the connection was reset.
     pub(super) reset: bool,
+}
+
+impl std::fmt::Debug for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = String::from_utf8_lossy(&self.body);
+        write!(f, "{} reset: {}", self.status, self.reset)?;
+        for (name, value) in &self.headers {
+            write!(f, "\n{name}: {}", String::from_utf8_lossy(value))?;
+        }
+        write!(f, "\n\n{}", body.chars().take(500).collect::<String>())
+    }
 }
 
 impl Response {

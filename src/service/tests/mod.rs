@@ -12,3 +12,4 @@ mod expiry;
 mod long_poll;
 mod pages;
 mod sse;
+mod turmoil;
