@@ -24,6 +24,7 @@ pub mod guest;
 pub mod manifest;
 pub mod proxy;
 mod server;
+mod stall;
 pub mod store;
 pub mod telemetry;
 pub mod wasi;

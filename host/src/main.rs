@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     match cli::parse(std::env::args_os())? {
-        Command::Print(text) => Ok(print!("{text}")),
+        Command::Print(text) => Ok(std::io::stdout().write_all(text.as_bytes())?),
         Command::Precompile { input, output } => Ok(engine::precompile(&input, &output)?),
         Command::Serve(flags) => {
             let manifest = Manifest::parse(MANIFEST).map_err(UsageError::from)?;

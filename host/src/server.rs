@@ -4,6 +4,7 @@ use crate::collect::{Collected, Incomplete, collect};
 use crate::drive::{Aborted, Driver, ResponseBody};
 use crate::exchange::Request;
 use crate::proxy::Proxy;
+use crate::stall::Stall;
 use crate::telemetry;
 use hyper::Response;
 use hyper::body::Incoming;
@@ -19,6 +20,8 @@ use tokio::time::timeout;
 
 /// How long a head may take, and how long a connection may idle between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often an HTTP/2 client is asked whether it is there, and how long it may take to say so.
+const PING: Duration = Duration::from_secs(30);
 /// The largest head that is read at all. `max_header_bytes`, which is for the component to judge,
 /// is at most half of it.
 const HEAD_BYTES: usize = 128 * 1024;
@@ -117,7 +120,9 @@ fn builder() -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(HEAD_BYTES as u32)
-        .max_send_buf_size(HEAD_BYTES);
+        .max_send_buf_size(HEAD_BYTES)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
     builder
 }
 
@@ -133,7 +138,7 @@ fn connect(
         let handler = handler.clone();
         async move { handler.handle(request).await }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(Stall::new(TokioIo::new(stream)), service);
     let connection = graceful.watch(connection.into_owned());
     tokio::spawn(async move {
         // Clients come and go as they like; what matters is told where it happens.

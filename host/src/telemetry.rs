@@ -2,6 +2,8 @@
 
 use crate::exchange::StepError;
 use serde_json::json;
+use std::io::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An instance was stopped and is replaced.
 pub fn instance_broke(error: &StepError) {
@@ -9,16 +11,19 @@ pub fn instance_broke(error: &StepError) {
 }
 
 /// Something is not as it should be, but service goes on.
-pub fn warn(message: &str, detail: &str) {
-    line("warn", message, detail);
+pub fn warn(event: &str, detail: &str) {
+    line("warn", event, detail);
 }
 
-fn line(level: &str, message: &str, detail: &str) {
+fn line(level: &str, event: &str, detail: &str) {
+    let age = SystemTime::now().duration_since(UNIX_EPOCH);
     let line = json!({
         "level": level,
-        "message": message,
-        "error.message": detail,
+        "time_ms": age.map_or(0, |age| age.as_millis() as u64),
         "ds.component": "host",
+        "ds.event": event,
+        "error.message": detail,
     });
-    eprintln!("{line}");
+    // There is no one else to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

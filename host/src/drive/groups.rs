@@ -9,6 +9,7 @@
 
 use super::delivery::Delivery;
 use super::reader::{Reader, Then};
+use super::topic::{Due, Topic};
 use crate::exchange::{Cause, Next, StepError, Token, Wait};
 use crate::store::ChangeNumber;
 use crate::telemetry;
@@ -17,19 +18,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// Timeouts within this time of each other are served together; each is late by this at most.
 const TOGETHER: Duration = Duration::from_millis(5);
-
-/// Where a reader waits.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
-    topic: Arc<Topic>,
-    token: Token,
-    index: usize,
-}
 
 /// What joining came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,50 +33,11 @@ pub(super) enum Joined {
     Due(Cause),
 }
 
-#[derive(Debug)]
-struct Member {
-    reader: Arc<Reader>,
-    /// When the wait is over, or the reader's time.
-    due: Instant,
-}
-
-#[derive(Debug)]
-struct Group {
-    /// The lowest number that any member noted.
-    since: ChangeNumber,
-    /// No member is due before this.
-    earliest: Instant,
-    members: Vec<Member>,
-}
-
-#[derive(Debug, Default)]
-struct Groups {
-    by_token: HashMap<Token, Group>,
-    /// When the task looks again by itself; none while it is looking.
-    armed: Option<Instant>,
-}
-
-/// A key and who waits for it.
-#[derive(Debug)]
-pub(super) struct Topic {
-    key: Box<str>,
-    groups: Mutex<Groups>,
-    /// Rung when the task has to look earlier than it meant to.
-    bell: Notify,
-}
-
 /// All topics of one worker.
 pub(super) struct Topics {
     worker: Arc<Worker>,
     by_key: Mutex<HashMap<Box<str>, Arc<Topic>>>,
     draining: watch::Receiver<bool>,
-}
-
-/// Readers that are to be resumed together.
-struct Due {
-    token: Token,
-    cause: Cause,
-    readers: Vec<Arc<Reader>>,
 }
 
 impl Topics {
@@ -141,23 +95,7 @@ impl Topics {
                 topic
             }
         };
-        let mut groups = topic.groups();
-        let early = groups.insert(&topic, readers, token, noted, over);
-        let ring = groups.armed.is_some_and(|armed| early < armed);
-        drop(groups);
-        drop(by_key);
-        if ring {
-            topic.bell.notify_one();
-        }
-    }
-
-    /// Takes a reader out of wherever it waits; it is never taken in again.
-    pub(super) fn leave(reader: &Arc<Reader>) {
-        reader.leave();
-        let place = lock_place(reader).clone();
-        if let Some(place) = place {
-            place.topic.remove(reader);
-        }
+        topic.insert(readers, token, noted, over);
     }
 
     /// Resumes readers together and delivers the answer to each.
@@ -224,10 +162,6 @@ pub(super) async fn resume(
     }
 }
 
-fn lock_place(reader: &Reader) -> MutexGuard<'_, Option<Place>> {
-    reader.place.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn far(now: Instant) -> Instant {
     let year = Duration::from_secs(365 * 24 * 3600);
     now.checked_add(year).unwrap_or(now)
@@ -242,7 +176,7 @@ async fn look_after(topics: Arc<Topics>, topic: Arc<Topic>) {
         let watch = store.watch(&topic.key);
         let changed = store.last_change(&topic.key);
         let drain = *draining.borrow_and_update();
-        let due = topic.groups().take_due(changed, Instant::now(), drain);
+        let due = topic.take_due(changed, Instant::now(), drain);
         if !due.is_empty() {
             drop(watch);
             for due in due {
@@ -252,8 +186,7 @@ async fn look_after(topics: Arc<Topics>, topic: Arc<Topic>) {
         }
         let until = {
             let mut by_key = topics.by_key();
-            let mut groups = topic.groups();
-            match groups.arm() {
+            match topic.arm() {
                 Some(until) => until,
                 None => {
                     by_key.remove(&topic.key);
@@ -264,155 +197,10 @@ async fn look_after(topics: Arc<Topics>, topic: Arc<Topic>) {
         let late = until.checked_add(TOGETHER).unwrap_or(until);
         tokio::select! {
             () = watch => {}
-            () = topic.bell.notified() => {}
+            () = topic.ring() => {}
             () = sleep_until(late) => {}
             Ok(()) = draining.changed() => {}
         }
-        topic.groups().armed = None;
-    }
-}
-
-impl Topic {
-    fn new(key: Box<str>) -> Self {
-        Self {
-            key,
-            groups: Mutex::default(),
-            bell: Notify::new(),
-        }
-    }
-
-    fn groups(&self) -> MutexGuard<'_, Groups> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn remove(&self, reader: &Arc<Reader>) {
-        let mut groups = self.groups();
-        let Some(place) = lock_place(reader).take() else {
-            return;
-        };
-        let Some(group) = groups.by_token.get_mut(&place.token) else {
-            return;
-        };
-        // While its group is being served the reader is in none, and its place is an old one.
-        let found = group.members.get(place.index);
-        if !found.is_some_and(|member| Arc::ptr_eq(&member.reader, reader)) {
-            return;
-        }
-        group.members.swap_remove(place.index);
-        if let Some(moved) = group.members.get(place.index)
-            && let Some(moved) = lock_place(&moved.reader).as_mut()
-        {
-            moved.index = place.index;
-        }
-        if group.members.is_empty() {
-            groups.by_token.remove(&place.token);
-        }
-        if groups.by_token.is_empty() {
-            drop(groups);
-            self.bell.notify_one();
-        }
-    }
-}
-
-impl Groups {
-    /// Adds readers; says when the first of them is due.
-    fn insert(
-        &mut self,
-        topic: &Arc<Topic>,
-        readers: Vec<Arc<Reader>>,
-        token: Token,
-        noted: ChangeNumber,
-        over: Instant,
-    ) -> Instant {
-        let group = self.by_token.entry(token.clone()).or_insert_with(|| Group {
-            since: noted,
-            earliest: over,
-            members: Vec::with_capacity(readers.len()),
-        });
-        group.since = group.since.min(noted);
-        let mut early = over;
-        for reader in readers {
-            let mut place = lock_place(&reader);
-            // Asked under this lock: who leaves later finds the place.
-            if reader.has_left() {
-                continue;
-            }
-            *place = Some(Place {
-                topic: Arc::clone(topic),
-                token: token.clone(),
-                index: group.members.len(),
-            });
-            drop(place);
-            let due = match reader.expires {
-                Some(expires) => over.min(expires.into()),
-                None => over,
-            };
-            early = early.min(due);
-            group.members.push(Member { reader, due });
-        }
-        group.earliest = group.earliest.min(early);
-        if group.members.is_empty() {
-            self.by_token.remove(&token);
-        }
-        early
-    }
-
-    /// When the first member of any group is due; the task sleeps until then. Nothing if there are
-    /// no groups.
-    fn arm(&mut self) -> Option<Instant> {
-        self.armed = self.by_token.values().map(|group| group.earliest).min();
-        self.armed
-    }
-
-    /// Takes out everyone who is to be resumed now.
-    fn take_due(&mut self, changed: ChangeNumber, now: Instant, drain: bool) -> Vec<Due> {
-        let mut due = Vec::new();
-        self.by_token.retain(|token, group| {
-            let cause = match group.since < changed {
-                _ if drain => Some(Cause::Draining),
-                true => Some(Cause::Changed),
-                false => None,
-            };
-            if let Some(cause) = cause {
-                let members = std::mem::take(&mut group.members);
-                let readers = members.into_iter().map(|member| member.reader).collect();
-                let token = token.clone();
-                due.push(Due {
-                    token,
-                    cause,
-                    readers,
-                });
-            } else if group.earliest <= now {
-                group.take_late(token, now, &mut due);
-            }
-            !group.members.is_empty()
-        });
-        due
-    }
-}
-
-impl Group {
-    /// Takes out the members whose time is over.
-    fn take_late(&mut self, token: &Token, now: Instant, due: &mut Vec<Due>) {
-        let late = self.members.extract_if(.., |member| member.due <= now);
-        let (expired, timeout): (Vec<_>, Vec<_>) = late
-            .map(|member| member.reader)
-            .partition(|reader| reader.expires.is_some_and(|age| age <= now.into_std()));
-        for (cause, readers) in [(Cause::Expired, expired), (Cause::Timeout, timeout)] {
-            if !readers.is_empty() {
-                due.push(Due {
-                    token: token.clone(),
-                    cause,
-                    readers,
-                });
-            }
-        }
-        for (index, member) in self.members.iter().enumerate() {
-            if let Some(place) = lock_place(&member.reader).as_mut() {
-                place.index = index;
-            }
-        }
-        let earliest = self.members.iter().map(|member| member.due).min();
-        self.earliest = earliest.unwrap_or(self.earliest);
+        topic.disarm();
     }
 }

@@ -3,6 +3,7 @@
 use super::delivery::Delivery;
 use super::groups::{Joined, Topics, after};
 use super::reader::{Reader, Taken, Then};
+use super::topic::Topic;
 use crate::exchange::{Cause, Head, Next, StepError, Token};
 use crate::worker::{Answered, Pending, Worker};
 use bytes::Bytes;
@@ -114,6 +115,6 @@ impl Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        Topics::leave(&self.reader);
+        Topic::leave(&self.reader);
     }
 }

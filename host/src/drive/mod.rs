@@ -8,6 +8,7 @@ mod groups;
 mod live;
 mod problem;
 mod reader;
+mod topic;
 
 pub use body::{BodyError, ResponseBody};
 pub use problem::{Applied, unavailable};

@@ -1,7 +1,7 @@
 //! The mailbox of one client that reads on.
 
 use super::delivery::Delivery;
-use super::groups::Place;
+use super::topic::Place;
 use crate::exchange::{Cause, Head, Held, Token};
 use bytes::Bytes;
 use std::collections::VecDeque;

@@ -8,8 +8,11 @@ use bytes::Bytes;
 use futures::FutureExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// A check that fails by panicking.
+pub type Check = fn(&dyn Store);
+
 /// Every claim by its name.
-pub const CLAIMS: &[(&str, fn(&dyn Store))] = &[
+pub const CLAIMS: &[(&str, Check)] = &[
     ("a_get_sees_the_last_set", a_get_sees_the_last_set),
     (
         "an_empty_value_is_not_an_absent_one",
@@ -181,7 +184,8 @@ pub fn a_swap_after_another_swap_fails(store: &dyn Store) {
 /// Plain writes count as changes.
 pub fn a_swap_after_any_other_write_fails(store: &dyn Store) {
     let key = "contract.written";
-    let writes: [(&str, fn(&dyn Store) -> Result<(), StoreError>); 3] = [
+    type Write = fn(&dyn Store) -> Result<(), StoreError>;
+    let writes: [(&str, Write); 3] = [
         ("set", |store| store.set("contract.written", bytes("other"))),
         ("delete", |store| store.delete("contract.written")),
         ("increment", |store| {

@@ -1,0 +1,247 @@
+//! The readers of one key, and which of them are due.
+
+use super::reader::Reader;
+use crate::exchange::{Cause, Token};
+use crate::store::ChangeNumber;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Where a reader waits.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    topic: Arc<Topic>,
+    token: Token,
+    index: usize,
+}
+
+#[derive(Debug)]
+struct Member {
+    reader: Arc<Reader>,
+    /// When the wait is over, or the reader's time.
+    due: Instant,
+}
+
+#[derive(Debug)]
+struct Group {
+    /// The lowest number that any member noted.
+    since: ChangeNumber,
+    /// No member is due before this.
+    earliest: Instant,
+    members: Vec<Member>,
+}
+
+#[derive(Debug, Default)]
+struct Groups {
+    by_token: HashMap<Token, Group>,
+    /// When the task looks again by itself; none while it is looking.
+    armed: Option<Instant>,
+}
+
+/// A key and who waits for it.
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub(super) key: Box<str>,
+    groups: Mutex<Groups>,
+    /// Rung when the task has to look earlier than it meant to.
+    bell: Notify,
+}
+
+/// Readers that are to be resumed together.
+pub(super) struct Due {
+    pub(super) token: Token,
+    pub(super) cause: Cause,
+    pub(super) readers: Vec<Arc<Reader>>,
+}
+
+fn lock_place(reader: &Reader) -> MutexGuard<'_, Option<Place>> {
+    reader.place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Topic {
+    pub(super) fn new(key: Box<str>) -> Self {
+        Self {
+            key,
+            groups: Mutex::default(),
+            bell: Notify::new(),
+        }
+    }
+
+    fn groups(&self) -> MutexGuard<'_, Groups> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts readers into the group of their token. Their last step began when `noted` was the
+    /// latest change, and their wait is over at `over`.
+    pub(super) fn insert(
+        self: &Arc<Self>,
+        readers: Vec<Arc<Reader>>,
+        token: Token,
+        noted: ChangeNumber,
+        over: Instant,
+    ) {
+        let mut groups = self.groups();
+        let early = groups.insert(self, readers, token, noted, over);
+        if groups.armed.is_some_and(|armed| early < armed) {
+            drop(groups);
+            self.bell.notify_one();
+        }
+    }
+
+    /// Takes a reader out of wherever it waits; it is never taken in again.
+    pub(super) fn leave(reader: &Arc<Reader>) {
+        reader.leave();
+        let place = lock_place(reader).clone();
+        if let Some(place) = place {
+            place.topic.remove(reader);
+        }
+    }
+
+    /// Takes out everyone who is to be resumed now, where `changed` is the key's last change.
+    pub(super) fn take_due(&self, changed: ChangeNumber, now: Instant, drain: bool) -> Vec<Due> {
+        self.groups().take_due(changed, now, drain)
+    }
+
+    /// Says until when nobody is due by time alone, and has [`ring`](Self::ring) return when that
+    /// changes. Nothing if nobody waits here.
+    pub(super) fn arm(&self) -> Option<Instant> {
+        let mut groups = self.groups();
+        groups.armed = groups.by_token.values().map(|group| group.earliest).min();
+        groups.armed
+    }
+
+    /// The opposite of [`arm`](Self::arm), for a task that looks at everyone anyway.
+    pub(super) fn disarm(&self) {
+        self.groups().armed = None;
+    }
+
+    /// Returns when the task has to look earlier than it meant to, or is not needed any more.
+    pub(super) async fn ring(&self) {
+        self.bell.notified().await;
+    }
+
+    fn remove(&self, reader: &Arc<Reader>) {
+        let mut groups = self.groups();
+        let Some(place) = lock_place(reader).take() else {
+            return;
+        };
+        let Some(group) = groups.by_token.get_mut(&place.token) else {
+            return;
+        };
+        // While its group is being served the reader is in none, and its place is an old one.
+        let found = group.members.get(place.index);
+        if !found.is_some_and(|member| Arc::ptr_eq(&member.reader, reader)) {
+            return;
+        }
+        group.members.swap_remove(place.index);
+        if let Some(moved) = group.members.get(place.index)
+            && let Some(moved) = lock_place(&moved.reader).as_mut()
+        {
+            moved.index = place.index;
+        }
+        if group.members.is_empty() {
+            groups.by_token.remove(&place.token);
+        }
+        if groups.by_token.is_empty() {
+            drop(groups);
+            self.bell.notify_one();
+        }
+    }
+}
+
+impl Groups {
+    /// Adds readers; says when the first of them is due.
+    fn insert(
+        &mut self,
+        topic: &Arc<Topic>,
+        readers: Vec<Arc<Reader>>,
+        token: Token,
+        noted: ChangeNumber,
+        over: Instant,
+    ) -> Instant {
+        let group = self.by_token.entry(token.clone()).or_insert_with(|| Group {
+            since: noted,
+            earliest: over,
+            members: Vec::with_capacity(readers.len()),
+        });
+        group.since = group.since.min(noted);
+        let mut early = over;
+        for reader in readers {
+            let mut place = lock_place(&reader);
+            // Asked under this lock: who leaves later finds the place.
+            if reader.has_left() {
+                continue;
+            }
+            *place = Some(Place {
+                topic: Arc::clone(topic),
+                token: token.clone(),
+                index: group.members.len(),
+            });
+            drop(place);
+            let due = match reader.expires {
+                Some(expires) => over.min(expires.into()),
+                None => over,
+            };
+            early = early.min(due);
+            group.members.push(Member { reader, due });
+        }
+        group.earliest = group.earliest.min(early);
+        if group.members.is_empty() {
+            self.by_token.remove(&token);
+        }
+        early
+    }
+
+    /// Takes out everyone who is to be resumed now.
+    fn take_due(&mut self, changed: ChangeNumber, now: Instant, drain: bool) -> Vec<Due> {
+        let mut due = Vec::new();
+        self.by_token.retain(|token, group| {
+            let cause = match group.since < changed {
+                _ if drain => Some(Cause::Draining),
+                true => Some(Cause::Changed),
+                false => None,
+            };
+            if let Some(cause) = cause {
+                let members = std::mem::take(&mut group.members);
+                let readers = members.into_iter().map(|member| member.reader).collect();
+                let token = token.clone();
+                due.push(Due {
+                    token,
+                    cause,
+                    readers,
+                });
+            } else if group.earliest <= now {
+                group.take_late(token, now, &mut due);
+            }
+            !group.members.is_empty()
+        });
+        due
+    }
+}
+
+impl Group {
+    /// Takes out the members whose time is over.
+    fn take_late(&mut self, token: &Token, now: Instant, due: &mut Vec<Due>) {
+        let late = self.members.extract_if(.., |member| member.due <= now);
+        let (expired, timeout): (Vec<_>, Vec<_>) = late
+            .map(|member| member.reader)
+            .partition(|reader| reader.expires.is_some_and(|age| age <= now.into_std()));
+        for (cause, readers) in [(Cause::Expired, expired), (Cause::Timeout, timeout)] {
+            if !readers.is_empty() {
+                due.push(Due {
+                    token: token.clone(),
+                    cause,
+                    readers,
+                });
+            }
+        }
+        for (index, member) in self.members.iter().enumerate() {
+            if let Some(place) = lock_place(&member.reader).as_mut() {
+                place.index = index;
+            }
+        }
+        let earliest = self.members.iter().map(|member| member.due).min();
+        self.earliest = earliest.unwrap_or(self.earliest);
+    }
+}
