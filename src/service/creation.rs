@@ -169,11 +169,23 @@ impl<E: Env> Creator<'_, E> {
                 progress.pass();
                 Ok(None)
             }
+            // Somebody lost patience with that creator before: one wait for each is enough, or a
+            // name with several of them could never be reached.
+            None | Some(State::Unconfirmed) if self.is_open(progress.gate.saturating_add(1))? => {
+                progress.pass();
+                Ok(None)
+            }
             None | Some(State::Unconfirmed) => {
                 let ms = 50_u64.saturating_add(self.core.jitter(100));
                 Ok(progress.wait(ms))
             }
         }
+    }
+
+    /// Whether somebody was elected at `gate`.
+    fn is_open(&self, gate: u32) -> Result<bool, Fault> {
+        let key = self.slot.gate(gate);
+        Ok(self.core.env.exists(&key)? && self.core.env.increment(&key, 0)? > 0)
     }
 
     /// This creator was elected at this gate. `None` to try the next gate.

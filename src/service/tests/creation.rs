@@ -2,9 +2,10 @@
 
 use super::driver::{Response, ask, call, call_in_turn, read_all, serve};
 use super::schedule::Baton;
-use super::world::{Faults, Quirk, World};
+use super::world::{Faults, Op, Quirk, World};
 use crate::service::Service;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const CREATORS: usize = 8;
 
@@ -184,5 +185,36 @@ fn an_unconfirmed_stream_is_a_404_to_everybody_else() {
             assert_eq!(get, 200);
             break;
         }
+    }
+}
+
+/// Each creator that lost patience with one before it began with the first again, and its request
+/// ended before it came to the last: the name was lost.
+#[test]
+fn a_name_with_many_creators_that_vanished_is_reached_in_one_patience() {
+    for quirk in [Quirk::Plain, Quirk::SpinSqlite, Quirk::SpinRedis] {
+        let world = World::new(quirk, 1);
+        world.variable("registry", "false");
+        for _ in 0..6 {
+            // Every one vanishes as soon as it was elected.
+            let elected = Arc::new(AtomicBool::new(false));
+            let doomed = world.instance().dying_once(elected.clone());
+            let mut before: Option<String> = None;
+            let watched = world.clone();
+            let doomed = doomed.with_hook(Box::new(move |_, op, key| {
+                if let Some(gate) = before.take()
+                    && watched.count(&gate) == 1
+                {
+                    elected.store(true, Ordering::Relaxed);
+                }
+                before = (op == Op::Increment).then(|| key.to_owned());
+            }));
+            call(&Service::new(doomed), put("doomed"));
+        }
+        let began = world.now_ms();
+        let server = serve(&world);
+        assert_eq!(call(&server, put("last")).status, 201, "{quirk:?}");
+        assert!(world.now_ms() - began < 12_000);
+        assert_eq!(read_all(&server, "s"), b"last");
     }
 }

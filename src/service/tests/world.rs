@@ -9,6 +9,7 @@ use crate::keys::{Envelope, State};
 use crate::limits::MAX_VALUE_BYTES;
 use crate::service::env::{Env, StoreError, SwapError};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// How the store's swap behaves.
@@ -186,7 +187,13 @@ impl World {
             ops: Mutex::new((0, None)),
             baton: None,
             hook: Mutex::new(None),
+            death: None,
         }
+    }
+
+    /// The value of a gate.
+    pub(super) fn count(&self, gate: &str) -> i64 {
+        self.state().counters.get(gate).copied().unwrap_or_default()
     }
 
     /// Lets all swaps under way arrive.
@@ -262,6 +269,8 @@ pub(super) struct Instance {
     ops: Mutex<(u64, Option<u64>)>,
     baton: Option<(Arc<Baton>, usize)>,
     hook: Mutex<Option<Hook>>,
+    /// Set when it is to crash.
+    death: Option<Arc<AtomicBool>>,
 }
 
 impl Instance {
@@ -279,6 +288,12 @@ impl Instance {
     /// store.
     pub(super) fn crashing_after(self, count: u64) -> Self {
         self.ops.lock().unwrap().1 = Some(count);
+        self
+    }
+
+    /// The same, which crashes once `death` is set.
+    pub(super) fn dying_once(mut self, death: Arc<AtomicBool>) -> Self {
+        self.death = Some(death);
         self
     }
 
@@ -315,6 +330,10 @@ impl Instance {
         }
         Shared::check_key(key);
         let gone = || StoreError::Unavailable("injected".to_owned());
+        let dies = |death: &Arc<AtomicBool>| death.load(Ordering::Relaxed);
+        if self.death.as_ref().is_some_and(dies) {
+            return Err(gone());
+        }
         {
             let mut ops = self.ops.lock().unwrap();
             ops.0 += 1;
