@@ -254,6 +254,7 @@ fn read_pending(reader: &mut Reader<'_>) -> Result<Pending, Corrupt> {
 
 fn write_creation(writer: &mut Writer, creation: &Creation) {
     writer.varint(u64::from(creation.gate));
+    writer.byte(u8::from(creation.asked));
     writer.byte(u8::from(creation.owner));
     writer.byte(u8::from(creation.sent));
     writer.byte(u8::from(creation.confirming));
@@ -263,6 +264,7 @@ fn write_creation(writer: &mut Writer, creation: &Creation) {
 fn read_creation(reader: &mut Reader<'_>) -> Result<Creation, Corrupt> {
     Ok(Creation {
         gate: small(reader.varint()?)?,
+        asked: flag(reader)?,
         owner: flag(reader)?,
         sent: flag(reader)?,
         confirming: flag(reader)?,

@@ -18,6 +18,8 @@ use crate::limits::CREATION_PATIENCE_MS;
 pub(super) struct Creation {
     /// The gate it is at.
     pub(super) gate: u32,
+    /// Whether it raised that gate: once is enough, and each time is a write.
+    pub(super) asked: bool,
     /// Whether that gate elected it.
     pub(super) owner: bool,
     /// Whether it has written the record from nothing. It never does so twice behind one gate: the
@@ -96,8 +98,9 @@ impl<E: Env> Creator<'_, E> {
             return self.guarded(progress);
         }
         for _ in 0..GATES {
-            if !progress.owner {
+            if !progress.asked {
                 let count = self.core.env.increment(&self.slot.gate(progress.gate), 1)?;
+                progress.asked = true;
                 progress.owner = count == 1;
             }
             let step = match progress.owner {

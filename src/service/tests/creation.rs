@@ -218,3 +218,17 @@ fn a_name_with_many_creators_that_vanished_is_reached_in_one_patience() {
         assert_eq!(read_all(&server, "s"), b"last");
     }
 }
+
+#[test]
+fn a_creator_that_waits_writes_nothing_while_it_does() {
+    let world = World::new(Quirk::SpinSqlite, 1);
+    world.variable("registry", "false");
+    // Elected, and gone: the marker's two operations, the two looks, the gate.
+    let doomed = Service::new(world.instance().crashing_after(7));
+    call(&doomed, put("doomed"));
+    let key = world.keys().into_iter().find(|key| key.starts_with("g.s."));
+    let gate = key.unwrap();
+    assert_eq!(world.count(&gate), 1);
+    assert_eq!(call(&serve(&world), put("second")).status, 201);
+    assert_eq!(world.count(&gate), 2);
+}

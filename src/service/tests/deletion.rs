@@ -235,3 +235,28 @@ fn a_sweep_that_crashes_anywhere_is_ended_by_another_instance() {
         }
     }
 }
+
+/// Store operations of one call of `work`: platforms bound what one request may do.
+#[test]
+fn one_piece_of_work_is_bounded() {
+    for quirk in QUIRKS {
+        let world = World::new(quirk, 1);
+        let server = fill(&world, Size::Blocks);
+        for n in 0..200 {
+            let create = ask("PUT", &format!("e{n}"))
+                .header("stream-ttl", 5)
+                .body("x");
+            assert_eq!(call(&server, create).status, 201);
+        }
+        assert_eq!(call(&server, ask("DELETE", "s")).status, 204);
+        world.advance(60_000);
+        let mut most = 0;
+        for round in 0..2_000 {
+            let before = server.env().ops();
+            server.work(round);
+            most = most.max(server.env().ops() - before);
+        }
+        println!("{quirk:?}: one piece of work takes at most {most} operations");
+        assert!(most <= 2 * crate::limits::WORK_OPERATIONS as u64);
+    }
+}

@@ -343,7 +343,7 @@ impl Instance {
         }
         let mut state = self.world.state();
         state.clock_us += state.op_us;
-        if !state.late.is_empty() && state.draw() % 4 == 0 {
+        if !state.late.is_empty() && state.draw().is_multiple_of(4) {
             let late = state.late.swap_remove(0);
             state.swap(self.world.quirk, &late.key, late.seen, late.value);
         }
