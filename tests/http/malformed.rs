@@ -1,7 +1,6 @@
 //! Requests that no proper client sends, at every limit: the server says no and lives on.
 //!
-//! 5,000 of them in the usual run, 100,000 with `--full`. A seed makes them again: it is in the
-//! message of the test that fails.
+//! 5,000 of them in the usual run, 100,000 with `--full`. Each client's seed makes its own again.
 
 use crate::common::{Connection, Random, ServerUnderTest, full};
 use std::collections::BTreeMap;
@@ -428,6 +427,11 @@ fn exchange(server: &ServerUnderTest, kept: &mut Option<Connection>, raw: &Raw) 
         Ok(false) | Err(_) => return Outcome::Closed,
     }
     let status = connection.head().status;
+    if status >= 500 {
+        let shown = &raw.bytes[..raw.bytes.len().min(700)];
+        let shown = String::from_utf8_lossy(shown).into_owned();
+        panic!("{:?}\nto {shown}", connection.finish());
+    }
     if raw.endless || !raw.framed {
         // What follows may wait for its time-out, or for the end of time.
         return Outcome::Status(status);
@@ -480,20 +484,12 @@ fn client(server: &ServerUnderTest, seed: u64, count: usize) -> BTreeMap<Outcome
     let mut random = Random::seeded(seed);
     let mut kept = None;
     let mut counts = BTreeMap::new();
-    for number in 0..count {
+    for _ in 0..count {
         let raw = match random.one_in(12) {
             true => broken(&mut random),
             false => framed(&mut random),
         };
         let outcome = exchange(server, &mut kept, &raw);
-        if let Outcome::Status(status) = outcome {
-            let shown = &raw.bytes[..raw.bytes.len().min(700)];
-            assert!(
-                (200..500).contains(&status),
-                "{status} to request {number} of seed {seed}: {}",
-                String::from_utf8_lossy(shown)
-            );
-        }
         *counts.entry(outcome).or_default() += 1;
     }
     counts
