@@ -19,7 +19,7 @@ use crate::stream::{Incarnation, Owed};
 const LEFT_OVER_MS: u64 = 600_000;
 
 /// Names looked at in one call.
-const NAMES: usize = 6;
+const NAMES: usize = 3;
 
 impl<E: Env> Core<'_, E> {
     /// One piece of work: an entry of the to-do shard that `round` picks, or else a look at a leaf

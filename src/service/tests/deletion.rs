@@ -257,6 +257,8 @@ fn one_piece_of_work_is_bounded() {
             most = most.max(server.env().ops() - before);
         }
         println!("{quirk:?}: one piece of work takes at most {most} operations");
-        assert!(most <= 2 * crate::limits::WORK_OPERATIONS as u64);
+        // A store that never confirms a swap has each of them read again.
+        let again = if quirk == Quirk::SpinRedis { 8 } else { 0 };
+        assert!(most <= crate::limits::WORK_OPERATIONS as u64 + again);
     }
 }
