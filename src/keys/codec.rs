@@ -51,6 +51,9 @@ impl Writer {
     }
 }
 
+/// Things that room is reserved for on the word of a count.
+const MOST_RESERVED: usize = 256;
+
 /// Takes a record apart; anything unexpected is [`Corrupt`].
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
@@ -132,7 +135,11 @@ impl<'a> Reader<'a> {
         mut read: impl FnMut(&mut Self) -> Result<T, Corrupt>,
     ) -> Result<Vec<T>, Corrupt> {
         let count = self.count()?;
-        (0..count).map(|_| read(self)).collect()
+        let mut things = Vec::with_capacity(count.min(MOST_RESERVED));
+        for _ in 0..count {
+            things.push(read(self)?);
+        }
+        Ok(things)
     }
 
     /// A thing that may be absent.

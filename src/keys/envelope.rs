@@ -51,7 +51,12 @@ impl Envelope {
 
     /// The record with these bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
-        let mut reader = Reader::new(bytes);
+        Self::take(bytes.to_vec())
+    }
+
+    /// The same, in the buffer of the bytes.
+    pub fn take(bytes: Vec<u8>) -> Result<Self, Corrupt> {
+        let mut reader = Reader::new(&bytes);
         if reader.byte()? != FORMAT {
             return Err(Corrupt);
         }
@@ -62,10 +67,13 @@ impl Envelope {
             _ => return Err(Corrupt),
         };
         let version = reader.varint()?;
+        let start = bytes.len().saturating_sub(reader.rest().len());
+        let mut body = bytes;
+        body.drain(..start.min(body.len()));
         Ok(Self {
             state,
             version,
-            body: reader.rest().to_vec(),
+            body,
         })
     }
 }

@@ -185,8 +185,15 @@ fn decode_head(mut reader: Reader<'_>, version: u64) -> Result<Head, Corrupt> {
         first: reader.varint()?,
         recent_first: reader.varint()?,
         recent: reader.many(read_segment)?,
-        inline: reader.rest().to_vec(),
+        inline: roomy(reader.rest()),
     })
+}
+
+/// A copy with room for a small append.
+fn roomy(bytes: &[u8]) -> Vec<u8> {
+    let mut copy = Vec::with_capacity(bytes.len().saturating_add(1024));
+    copy.extend_from_slice(bytes);
+    copy
 }
 
 fn write_tombstone(writer: &mut Writer, tombstone: &Tombstone) {

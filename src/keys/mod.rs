@@ -29,7 +29,7 @@ pub mod todo;
 pub use envelope::{Envelope, State};
 
 use crate::limits::SHARDS;
-use crate::stream::Incarnation;
+use crate::stream::{Incarnation, hex};
 use sha2::{Digest, Sha256};
 
 /// The version of every format in this module.
@@ -81,7 +81,7 @@ impl NameHash {
 
 impl std::fmt::Display for NameHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -96,13 +96,13 @@ impl Slot {
     /// The record's key behind `gate`.
     #[must_use]
     pub fn key(&self, gate: u32) -> String {
-        format!("{}{}.{gate}", self.prefix, self.id)
+        [&*self.prefix, &self.id, ".", &gate.to_string()].concat()
     }
 
     /// The key of `gate`.
     #[must_use]
     pub fn gate(&self, gate: u32) -> String {
-        format!("{}g.{}.{gate}", self.prefix, self.id)
+        [&*self.prefix, "g.", &self.id, ".", &gate.to_string()].concat()
     }
 
     /// Kind and id, for logs and for telling slots apart.
@@ -139,7 +139,7 @@ impl Keys {
     /// A stream's head.
     #[must_use]
     pub fn head(&self, hash: &NameHash) -> Slot {
-        self.slot(format!("s.{hash}"))
+        self.slot(["s.", &hex(&hash.0)].concat())
     }
 
     /// A to-do shard.
@@ -157,7 +157,14 @@ impl Keys {
     /// A chunk.
     #[must_use]
     pub fn chunk(&self, incarnation: Incarnation, id: u64) -> String {
-        format!("{}c.{incarnation}.{id:016x}", self.prefix)
+        [
+            &*self.prefix,
+            "c.",
+            &hex(&incarnation.0),
+            ".",
+            &hex(&id.to_be_bytes()),
+        ]
+        .concat()
     }
 
     /// An index block.

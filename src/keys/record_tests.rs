@@ -311,7 +311,7 @@ fn golden_head() -> Head {
         incarnation: LIFE,
         version: 305,
         born: 300,
-        ring: Ring::of([(0xfedc_ba98_7654_3210, 301), (1, 304)]),
+        ring: Ring::of(vec![(0xfedc_ba98_7654_3210, 301), (1, 304)]),
         content_type: ContentType::parse("application/json; charset=utf-8").unwrap(),
         created_ms: 1_767_225_600_000,
         expiry: Expiry::Ttl { secs: 3_600 },

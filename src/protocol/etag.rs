@@ -18,7 +18,18 @@ pub fn tag(
     let (start, end) = (offset::format(start), offset::format(end));
     let tail = if reached_tail { ":u" } else { "" };
     let closed = if closed { ":c" } else { "" };
-    format!("\"{incarnation}:{start}:{end}{tail}{closed}\"")
+    [
+        "\"",
+        &incarnation.to_string(),
+        ":",
+        &start,
+        ":",
+        &end,
+        tail,
+        closed,
+        "\"",
+    ]
+    .concat()
 }
 
 /// Whether an `If-None-Match` field has `tag`, by weak comparison. A field that is no list of

@@ -128,7 +128,7 @@ impl<E: Env> Writer<'_, E> {
                 Err(SwapError::Store(_)) => self.core.env.cas(&key)?,
             };
             envelope = match self.core.env.current(&cas)? {
-                Some(bytes) => Core::<E>::open(&key, &bytes)?,
+                Some(bytes) => Core::<E>::open(&key, bytes)?,
                 None => return Err(Fault::Unknown("the stream's head is gone".to_owned())),
             };
         }

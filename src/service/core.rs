@@ -63,8 +63,8 @@ const MOST_GATES: u32 = 1000;
 
 impl<E: Env> Core<'_, E> {
     /// Decodes the envelope at `key`.
-    pub(super) fn open(key: &str, bytes: &[u8]) -> Result<Envelope, Fault> {
-        Envelope::decode(bytes).map_err(|Corrupt| Fault::Corrupt {
+    pub(super) fn open(key: &str, bytes: Vec<u8>) -> Result<Envelope, Fault> {
+        Envelope::take(bytes).map_err(|Corrupt| Fault::Corrupt {
             key: key.to_owned(),
         })
     }
@@ -74,7 +74,7 @@ impl<E: Env> Core<'_, E> {
         for gate in 0..MOST_GATES {
             let key = slot.key(gate);
             if let Some(bytes) = self.env.get(&key)? {
-                let envelope = Self::open(&key, &bytes)?;
+                let envelope = Self::open(&key, bytes)?;
                 if envelope.state == State::Confirmed {
                     return Ok(Some((gate, envelope)));
                 }
@@ -93,7 +93,7 @@ impl<E: Env> Core<'_, E> {
             let key = slot.key(gate);
             let cas = self.env.cas(&key)?;
             let found = self.env.current(&cas)?;
-            let envelope = found.map(|bytes| Self::open(&key, &bytes)).transpose()?;
+            let envelope = found.map(|bytes| Self::open(&key, bytes)).transpose()?;
             match envelope {
                 Some(envelope) if envelope.state == State::Confirmed => {
                     return Ok(Place::Found {

@@ -121,7 +121,7 @@ impl<E: Env> Creator<'_, E> {
         let mut cas = self.core.env.cas(&key)?;
         for _ in 0..TRIES {
             if let Some(bytes) = self.core.env.current(&cas)? {
-                let found = Core::<E>::open(&key, &bytes)?;
+                let found = Core::<E>::open(&key, bytes)?;
                 return match (self.is_ours)(&found) {
                     true => Ok(Step::Created),
                     false => {
@@ -164,7 +164,7 @@ impl<E: Env> Creator<'_, E> {
         let key = self.slot.key(progress.gate);
         let state = match self.core.env.get(&key)? {
             None => None,
-            Some(bytes) => Some(Core::<E>::open(&key, &bytes)?.state),
+            Some(bytes) => Some(Core::<E>::open(&key, bytes)?.state),
         };
         match state {
             Some(State::Confirmed) => Ok(Some(Step::Taken)),
@@ -230,7 +230,7 @@ impl<E: Env> Creator<'_, E> {
         let mut cas = self.core.env.cas(key)?;
         loop {
             if let Some(bytes) = self.core.env.current(&cas)? {
-                return Ok(Core::<E>::open(key, &bytes)?.state != State::Void);
+                return Ok(Core::<E>::open(key, bytes)?.state != State::Void);
             }
             if progress.sent {
                 return Ok(false);
@@ -254,7 +254,7 @@ impl<E: Env> Creator<'_, E> {
             let Some(bytes) = self.core.env.current(&cas)? else {
                 return Ok(true);
             };
-            let found = Core::<E>::open(key, &bytes)?;
+            let found = Core::<E>::open(key, bytes)?;
             match found.state {
                 State::Confirmed => return Ok(false),
                 State::Void => return Ok(true),
@@ -283,7 +283,7 @@ impl<E: Env> Creator<'_, E> {
             let Some(bytes) = self.core.env.current(&cas)? else {
                 return Ok(None);
             };
-            match Core::<E>::open(key, &bytes)?.state {
+            match Core::<E>::open(key, bytes)?.state {
                 State::Confirmed => return Ok(Some(true)),
                 State::Void => return Ok(Some(false)),
                 State::Unconfirmed => {}

@@ -267,11 +267,11 @@ impl<E: Env> Service<E> {
                     }
                 }
             }
-            Action::Head => match core.metadata(name.as_str()) {
+            Action::Head => match core.metadata(name.as_str(), &slot) {
                 Ok(reply) => reply,
                 Err(refusal) => self.refuse(refusal, &raw.target),
             },
-            Action::Read(read) => match core.get(name.as_str(), &read, self.common(raw)) {
+            Action::Read(read) => match core.get(name.as_str(), &slot, &read, self.common(raw)) {
                 Ok(answer) => return self.begin(raw, label, answer),
                 Err(refusal) => self.refuse(refusal, &raw.target),
             },

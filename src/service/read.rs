@@ -30,10 +30,9 @@ impl From<Fault> for Refusal {
 
 impl<E: Env> Core<'_, E> {
     /// The live stream `name`, with the time of this step.
-    fn stream(&self, name: &str) -> Result<(Slot, u32, Head, u64), Refusal> {
-        let slot = self.keys.head(&NameHash::of(name));
+    fn stream(&self, name: &str, slot: &Slot) -> Result<(u32, Head, u64), Refusal> {
         let not_found = || Refusal::Problem(problems::not_found(name));
-        let (gate, envelope) = self.read(&slot)?.ok_or_else(not_found)?;
+        let (gate, envelope) = self.read(slot)?.ok_or_else(not_found)?;
         let record =
             Record::decode(&envelope.body, envelope.version).map_err(|_| Fault::Corrupt {
                 key: slot.key(gate),
@@ -43,7 +42,7 @@ impl<E: Env> Core<'_, E> {
                 let now = head.now_ms(self.env.now_ms());
                 match head.is_expired(now) {
                     true => Err(Refusal::Problem(problems::expired())),
-                    false => Ok((slot, gate, *head, now)),
+                    false => Ok((gate, *head, now)),
                 }
             }
             Record::Live(_) | Record::Tombstone(_) => Err(not_found()),
@@ -51,9 +50,9 @@ impl<E: Env> Core<'_, E> {
     }
 
     /// The same, for a step of a read: moves the sliding window if that is due.
-    fn stream_read(&self, name: &str) -> Result<Found, Refusal> {
-        let (slot, gate, mut head, now) = self.stream(name)?;
-        if head.needs_touch(now) && self.touch(&slot, &head, now) {
+    fn stream_read(&self, name: &str, slot: &Slot) -> Result<Found, Refusal> {
+        let (gate, mut head, now) = self.stream(name, slot)?;
+        if head.needs_touch(now) && self.touch(slot, &head, now) {
             head.touched_ms = now;
         }
         Ok(Found {
@@ -82,8 +81,8 @@ impl<E: Env> Core<'_, E> {
     }
 
     /// `HEAD` (section 5.5). Does not count as a read.
-    pub(super) fn metadata(&self, name: &str) -> Result<Reply, Refusal> {
-        let (_, _, head, _) = self.stream(name)?;
+    pub(super) fn metadata(&self, name: &str, slot: &Slot) -> Result<Reply, Refusal> {
+        let (_, head, _) = self.stream(name, slot)?;
         let reply = Reply::write(200)
             .with(headers::CONTENT_TYPE, head.content_type.as_str())
             .with(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()))
@@ -99,10 +98,11 @@ impl<E: Env> Core<'_, E> {
     pub(super) fn get(
         &self,
         name: &str,
+        slot: &Slot,
         read: &Read,
         common: Vec<Field>,
     ) -> Result<Answer, Refusal> {
-        let found = self.stream_read(name)?;
+        let found = self.stream_read(name, slot)?;
         let from = self.origin(&found.head, read.offset)?;
         let held = Held {
             headers: common,
@@ -306,7 +306,8 @@ impl<E: Env> Core<'_, E> {
 
     /// Goes on with a read.
     pub(super) fn resume(&self, token: &Token, cause: Cause) -> Result<Answer, Refusal> {
-        let found = self.stream_read(&token.name)?;
+        let slot = self.keys.head(&NameHash::of(&token.name));
+        let found = self.stream_read(&token.name, &slot)?;
         if found.head.incarnation != token.incarnation {
             return Err(Refusal::Problem(problems::not_found(&token.name)));
         }

@@ -91,7 +91,7 @@ pub(crate) mod tests {
             incarnation: Incarnation([7; 16]),
             version: 3,
             born: 1,
-            ring: Ring::of([(41, 2), (42, 3)]),
+            ring: Ring::of(vec![(41, 2), (42, 3)]),
             content_type: ContentType::octets(),
             created_ms: 1_000,
             expiry: Expiry::Never,

@@ -21,6 +21,7 @@ pub use create::{Birth, Create, create, matches};
 pub use delete::{Owed, Tombstone, tombstone};
 pub use expiry::Expiry;
 pub use head::{Closed, Head};
+pub(crate) use position::hex;
 pub use position::{Incarnation, Position};
 pub use producer::{Producer, ProducerId, ProducerMark, ProducerState, producer_id};
 pub use read::{OffsetGone, Origin, locate};

@@ -13,12 +13,11 @@ pub struct Ring {
 impl Ring {
     /// The ring with these commits, oldest first; the oldest beyond its size are dropped.
     #[must_use]
-    pub fn of(commits: impl IntoIterator<Item = (u64, u64)>) -> Self {
-        let mut ring = Self::default();
-        for (id, version) in commits {
-            ring.push(id, version);
+    pub fn of(mut commits: Vec<(u64, u64)>) -> Self {
+        commits.drain(..commits.len().saturating_sub(RING_COMMITS));
+        Self {
+            commits: VecDeque::from(commits),
         }
-        ring
     }
 
     /// Adds the commit `id` that made `version`.
@@ -59,14 +58,14 @@ mod tests {
 
     #[test]
     fn a_ring_that_is_not_full_knows_all_commits_since_birth() {
-        let ring = Ring::of([(7, 11), (8, 13)]);
+        let ring = Ring::of(vec![(7, 11), (8, 13)]);
         assert!(ring.contains(8) && !ring.contains(9));
         assert!(ring.reaches(10, 10) && !ring.reaches(9, 10));
     }
 
     #[test]
     fn a_full_ring_reaches_back_to_the_version_under_its_oldest_commit() {
-        let ring = Ring::of((0..100).map(|n| (n, n + 1)));
+        let ring = Ring::of((0..100).map(|n| (n, n + 1)).collect());
         assert_eq!(ring.iter().len(), RING_COMMITS);
         assert!(!ring.contains(35) && ring.contains(36));
         assert!(ring.reaches(36, 0) && !ring.reaches(35, 0));
