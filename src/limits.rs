@@ -280,6 +280,13 @@ pub const SHARDS: u8 = 16;
 /// Largest leaf of the name registry.
 pub const LEAF_BYTES: usize = 8 * 1024;
 
+/// Segments in one page, if a message ends there; however small they are, so that no read does
+/// unbounded work.
+pub const PAGE_SEGMENTS: usize = 256;
+
+/// Chunks that one step reads; also the segments in one SSE event.
+pub const STEP_SEGMENTS: usize = 64;
+
 /// Store operations that one piece of background work does.
 pub const WORK_OPERATIONS: usize = 32;
 

@@ -276,12 +276,14 @@ impl<E: Env> Writer<'_, E> {
         StoreError::Full(why).into()
     }
 
-    /// The store failed. A swap that was sent may be applied, so the attempt goes on.
+    /// The step failed. While the store does not answer, the attempt goes on until its deadline.
     fn fail(&mut self, fault: &Fault) -> Outcome {
-        match (&self.attempt.pending, fault) {
-            (Some(_), Fault::Store(StoreError::Unavailable(_))) => {
-                self.again().unwrap_or_else(|fault| self.all(&fault))
-            }
+        match fault {
+            Fault::Store(StoreError::Unavailable(_)) => match self.again() {
+                Ok(outcome) => outcome,
+                Err(Fault::Deadline(_)) => self.all(fault),
+                Err(fault) => self.all(&fault),
+            },
             _ => self.all(fault),
         }
     }

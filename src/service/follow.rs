@@ -7,7 +7,7 @@ use super::pages::{Page, Part, Segments};
 use super::problems;
 use super::read::{Found, Refusal};
 use super::token::{Token, TokenMode};
-use crate::limits::STEP_BYTES;
+use crate::limits::{STEP_BYTES, STEP_SEGMENTS};
 use crate::protocol::sse::{self, Encoding};
 use crate::protocol::{cursor, offset};
 use crate::stream::Position;
@@ -79,7 +79,7 @@ impl<E: Env> Core<'_, E> {
     ) -> Result<(Page, Part), Refusal> {
         let mut segments = Segments::new(*self, &found.head);
         let page = segments
-            .page(at, most as u64)?
+            .page(at, most as u64, STEP_SEGMENTS)?
             .ok_or_else(|| Refusal::Problem(problems::no_such_place(&offset::format(at))))?;
         let part = segments.read(page.from, page.to, most)?;
         Ok((page, part))

@@ -3,7 +3,7 @@
 use super::core::{Core, Fault};
 use super::env::Env;
 use crate::keys::index;
-use crate::limits::BLOCK_SEGMENTS;
+use crate::limits::{BLOCK_SEGMENTS, STEP_SEGMENTS};
 use crate::stream::{Block, Head, Position, Segment};
 
 /// A run of bytes of a stream, from one end of a message to another.
@@ -95,9 +95,16 @@ impl<'a, E: Env> Segments<'a, E> {
         segment.ok_or(Fault::Corrupt { key })
     }
 
-    /// The page from `from` on that ends at the last end of a segment within `limit` bytes, but
-    /// not before the first end of a message. `None` if no segment has that place.
-    pub(super) fn page(&mut self, from: Position, limit: u64) -> Result<Option<Page>, Fault> {
+    /// The page from `from` on that ends at the last end of a segment within `limit` bytes and
+    /// `most` segments, but not before the first end of a message. `None` if no segment has that
+    /// place.
+    pub(super) fn page(
+        &mut self,
+        from: Position,
+        limit: u64,
+        most: usize,
+    ) -> Result<Option<Page>, Fault> {
+        let mut count = 0_usize;
         let mut page = Page {
             from,
             to: from,
@@ -116,10 +123,11 @@ impl<'a, E: Env> Segments<'a, E> {
                 }
             };
             let bytes = page.bytes.saturating_add(taken);
-            if at_end && page.bytes > 0 && bytes > limit {
+            if at_end && page.bytes > 0 && (bytes > limit || count >= most) {
                 return Ok(Some(page));
             }
             if taken > 0 {
+                count = count.saturating_add(1);
                 page.bytes = bytes;
                 page.to = Position::new(number, length);
                 at_end = ends_message;
@@ -152,7 +160,9 @@ impl<'a, E: Env> Segments<'a, E> {
                 length
             };
             let taken = usize::try_from(end.saturating_sub(skip)).unwrap_or(usize::MAX);
-            if !part.bytes.is_empty() && part.bytes.len().saturating_add(taken) > most {
+            let full =
+                part.bytes.len().saturating_add(taken) > most || part.spans.len() >= STEP_SEGMENTS;
+            if !part.bytes.is_empty() && full {
                 break;
             }
             if taken > 0 {

@@ -9,7 +9,7 @@ use super::reply::Reply;
 use super::token::{Token, TokenMode};
 use crate::keys::head::Record;
 use crate::keys::{NameHash, Slot};
-use crate::limits::STEP_BYTES;
+use crate::limits::{PAGE_SEGMENTS, STEP_BYTES};
 use crate::protocol::problem::Problem;
 use crate::protocol::request::{Mode, Read};
 use crate::protocol::response::{Cache, Field, Head as ResponseHead, cache_control};
@@ -172,7 +172,7 @@ impl<E: Env> Core<'_, E> {
     }
 
     fn plan(&self, head: &Head, from: Position, limit: u64) -> Result<Page, Refusal> {
-        let page = Segments::new(*self, head).page(from, limit)?;
+        let page = Segments::new(*self, head).page(from, limit, PAGE_SEGMENTS)?;
         page.ok_or_else(|| Refusal::Problem(problems::no_such_place(&offset::format(from))))
     }
 

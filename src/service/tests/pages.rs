@@ -101,6 +101,21 @@ fn a_page_ends_with_the_segment_that_fits_but_has_at_least_one() {
     assert_eq!(pages, expected.map(|(text, end)| (text.to_owned(), end)));
 }
 
+/// With segments of one byte a page of 1 MiB was a read of a million chunks.
+#[test]
+fn a_page_of_the_smallest_segments_ends_after_a_bounded_number_of_them() {
+    let (_, server) = world(&[("inline_tail_bytes", "0")]);
+    create(&server, TEXT);
+    let most = crate::limits::PAGE_SEGMENTS;
+    for _ in 0..most + 10 {
+        append(&server, TEXT, "x");
+    }
+    let page = read(&server, "-1");
+    assert_eq!(page.text().len(), most);
+    assert_eq!(page.get("stream-up-to-date"), "");
+    assert_eq!(read(&server, page.offset()).text().len(), 10);
+}
+
 #[test]
 fn a_json_message_larger_than_a_chunk_is_one_page_and_never_cut() {
     let (_, server) = world(&[("page_bytes", "1000")]);
