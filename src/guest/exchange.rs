@@ -45,6 +45,7 @@ fn request(request: wit::Request) -> RawRequest {
             wit::BodyState::Complete => BodyState::Complete,
             wit::BodyState::TooLarge => BodyState::TooLarge,
             wit::BodyState::NoRoom => BodyState::NoRoom,
+            wit::BodyState::Broken => BodyState::Broken,
         },
     }
 }

@@ -266,7 +266,7 @@ async fn collect(request: Request, raw: &RawRequest, room: &mut Room) -> (Vec<u8
     }
     let (taken, result) = wit_future::new::<Result<(), ErrorCode>>(|| Ok(()));
     drop(taken);
-    let (mut stream, _trailers): (StreamReader<u8>, FutureReader<Ending>) =
+    let (mut stream, trailers): (StreamReader<u8>, FutureReader<Ending>) =
         Request::consume_body(request, result);
     let mut body = Vec::with_capacity(announced.unwrap_or_default());
     loop {
@@ -280,8 +280,14 @@ async fn collect(request: Request, raw: &RawRequest, room: &mut Room) -> (Vec<u8
             return (Vec::new(), BodyState::NoRoom);
         }
         if !matches!(status, StreamResult::Complete(_)) {
-            return (body, BodyState::Complete);
+            break;
         }
+    }
+    // A stream that was cut off ends like any other; only this tells.
+    let whole = trailers.await.is_ok() && announced.is_none_or(|length| length == body.len());
+    match whole {
+        true => (body, BodyState::Complete),
+        false => (Vec::new(), BodyState::Broken),
     }
 }
 

@@ -48,7 +48,9 @@ fn fate(pending: &Pending, record: &Record) -> Fate {
     match record {
         Record::Live(head) if head.ring.contains(pending.id) => Fate::Applied,
         Record::Live(head) if head.ring.reaches(pending.base, head.born) => Fate::Lost,
-        // The deletion replaced the very head that the swap was conditioned on.
+        // A deletion replaced the very head that the swap was conditioned on, and a new life may
+        // have followed.
+        Record::Live(head) if head.born == pending.base.saturating_add(2) => Fate::Lost,
         Record::Tombstone(tombstone) if tombstone.version == pending.base.saturating_add(1) => {
             Fate::Lost
         }

@@ -163,8 +163,11 @@ fn creating_deleting_and_appending_at_once_leaves_a_stream_that_works() {
                 2 => stream.get("offset=-1").send(),
                 _ => stream.post("x".repeat(1 + random.below(20_000))).send(),
             };
+            // An append may be overtaken by a deletion and a creation: what became of it was known
+            // to the life that is gone.
             let known = matches!(answer.status, 200 | 201 | 204 | 404);
-            assert!(known, "{answer:?}");
+            let spanned = answer.text().contains("OUTCOME_UNKNOWN");
+            assert!(known || spanned, "{answer:?}");
         }
     });
     stream.delete().send();

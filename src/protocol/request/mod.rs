@@ -44,6 +44,8 @@ pub enum BodyState {
     TooLarge,
     /// There was no room to buffer it.
     NoRoom,
+    /// It was malformed, or cut off before its end.
+    Broken,
 }
 
 impl RawRequest {
@@ -222,6 +224,10 @@ fn check_body(raw: &RawRequest) -> Result<(), Problem> {
         BodyState::NoRoom => Err(Problem::new(
             Code::Overloaded,
             "The server has no room to buffer the body now. Nothing was applied; try again.",
+        )),
+        BodyState::Broken => Err(Problem::new(
+            Code::BadRequest,
+            "The body is malformed, or ended before its announced end. Nothing was applied.",
         )),
     }
 }
