@@ -1,12 +1,12 @@
 //! `--via wasi-http`: instances on demand behind Wasmtime's own `ProxyHandler`, with the limits
 //! that Spin has.
 
-use crate::drive::{Applied, ResponseBody, unavailable};
+use crate::drive::{Applied, Drain, ResponseBody, unavailable};
 use crate::engine::{Runtime, stop_when_stuck};
 use crate::store::Store;
 use crate::telemetry;
 use crate::wasi::{InstanceState, Variables};
-use http::header::HOST;
+use http::header::{CONTENT_TYPE, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt;
@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio::time::{Sleep, sleep_until};
 use wasmtime::component::GuestTaskId;
 use wasmtime::{StoreContextMut, format_err};
@@ -32,10 +33,14 @@ const TOTAL: usize = 128;
 /// How long an idle instance is kept.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Responses of this type go on until they are ended.
+const EVENT_STREAM: &str = "text/event-stream";
+
 /// Serves requests through `wasi:http/handler`.
 pub struct Proxy {
     handler: ProxyHandler<OnDemand>,
     any_origin: bool,
+    draining: watch::Sender<bool>,
 }
 
 impl Proxy {
@@ -60,6 +65,7 @@ impl Proxy {
         Ok(Arc::new(Self {
             handler,
             any_origin,
+            draining: watch::Sender::new(false),
         }))
     }
 
@@ -73,8 +79,20 @@ impl Proxy {
     pub async fn send(&self, request: Request<WasiBody>) -> Response<ResponseBody> {
         let broken = Applied::of_broken(request.method());
         let path = request.uri().path().to_owned();
-        match self.handler.handle((), absolute(request)).await {
-            Ok(response) => response.map(ResponseBody::instance),
+        let is_read = request.method().is_safe();
+        let answered = tokio::select! {
+            answered = self.handler.handle((), absolute(request)) => answered,
+            () = self.drained(), if is_read => {
+                return unavailable(Applied::Nothing, &path, self.any_origin);
+            }
+        };
+        match answered {
+            Ok(response) => {
+                let kind = response.headers().get(CONTENT_TYPE);
+                let endless = kind.is_some_and(|kind| kind == EVENT_STREAM);
+                let drain = endless.then(|| Box::pin(self.drained()) as Drain);
+                response.map(|body| ResponseBody::instance(body, drain))
+            }
             Err(error) => {
                 telemetry::warn("request not answered", &format!("{error:#}"));
                 let not_begun = error.is::<InstantiationError<()>>();
@@ -84,8 +102,19 @@ impl Proxy {
         }
     }
 
-    /// Does nothing: as under Spin, instances are not told that the server ends.
-    pub fn drain(&self) {}
+    /// Ends event streams where the instance has nothing to write, and answers reads that wait.
+    /// The instances themselves are not told that the server ends, as under Spin.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    fn drained(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut draining = self.draining.subscribe();
+        async move {
+            // Without a sender there is no server either.
+            let _ = draining.wait_for(|draining| *draining).await;
+        }
+    }
 }
 
 /// Gives a request the scheme and the authority that a guest is to see.

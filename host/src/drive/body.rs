@@ -24,8 +24,11 @@ pub struct ResponseBody(Kind);
 enum Kind {
     Whole(Bytes),
     Live(Box<Live>),
-    Instance(WasiBody),
+    Instance(WasiBody, Option<Drain>),
 }
+
+/// Is done when the server ends.
+pub type Drain = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl ResponseBody {
     /// A body that is there.
@@ -38,10 +41,11 @@ impl ResponseBody {
         Self(Kind::Live(live))
     }
 
-    /// A body that an instance writes by itself.
+    /// A body that an instance writes by itself. With `drain` it also ends when the server does
+    /// and the instance has nothing to write.
     #[must_use]
-    pub const fn instance(body: WasiBody) -> Self {
-        Self(Kind::Instance(body))
+    pub const fn instance(body: WasiBody, drain: Option<Drain>) -> Self {
+        Self(Kind::Instance(body, drain))
     }
 }
 
@@ -63,8 +67,15 @@ impl Body for ResponseBody {
                     Poll::Ready(Some(Err(BodyError::Instance(error.to_string()))))
                 }
             },
-            Kind::Instance(body) => {
-                let frame = ready!(Pin::new(body).poll_frame(context));
+            Kind::Instance(body, drain) => {
+                let frame = match (Pin::new(body).poll_frame(context), drain) {
+                    (Poll::Ready(frame), _) => frame,
+                    (Poll::Pending, None) => return Poll::Pending,
+                    (Poll::Pending, Some(drain)) => {
+                        ready!(drain.as_mut().poll(context));
+                        None
+                    }
+                };
                 let error = |error| BodyError::Instance(format!("{error:?}"));
                 Poll::Ready(frame.map(|frame| frame.map_err(error)))
             }
@@ -75,7 +86,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_empty(),
             Kind::Live(_) => false,
-            Kind::Instance(body) => body.is_end_stream(),
+            Kind::Instance(body, _) => body.is_end_stream(),
         }
     }
 
@@ -83,7 +94,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Live(_) => SizeHint::default(),
-            Kind::Instance(body) => body.size_hint(),
+            Kind::Instance(body, _) => body.size_hint(),
         }
     }
 }

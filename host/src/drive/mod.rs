@@ -10,7 +10,7 @@ mod problem;
 mod reader;
 mod topic;
 
-pub use body::{BodyError, ResponseBody};
+pub use body::{BodyError, Drain, ResponseBody};
 pub use problem::{Applied, unavailable};
 
 use crate::exchange::{Answer, Held, Next, Request, StepError};

@@ -31,22 +31,20 @@ fn status(outcome: Result<Outcome, oneshot::error::RecvError>) -> StatusCode {
     answered.answer.head.expect("a head").status
 }
 
-/// Brings requests while the instance is busy, and lets it go on after that.
+/// Brings requests while the instance is busy, and lets it go on after that. The instance blocks a
+/// thread of the runtime, so there have to be two.
 async fn while_busy<T>(setup: &Setup, bring: impl FnOnce(&Arc<Worker>) -> T) -> T {
-    let worker = Arc::clone(&setup.worker);
-    let busy =
-        tokio::task::spawn_blocking(move || worker.start(request(Method::GET, "/block", "")));
-    while !setup.worker.queue().running {
+    let busy = setup.worker.start(request(Method::GET, "/block", ""));
+    while setup.script.log().starts.is_empty() {
         tokio::task::yield_now().await;
     }
     let brought = bring(&setup.worker);
     setup.script.open_gate();
-    let first = busy.await.expect("the thread ends");
-    assert_eq!(status(first.await), StatusCode::OK);
+    assert_eq!(status(busy.await), StatusCode::OK);
     brought
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn appends_that_wait_for_one_path_are_started_together_in_their_order() {
     let setup = setup();
     let pending = while_busy(&setup, |worker| {
@@ -71,7 +69,7 @@ async fn appends_that_wait_for_one_path_are_started_together_in_their_order() {
     assert_eq!(text(&setup.store, "/a"), "134");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_batch_is_bounded_in_requests_and_in_bytes() {
     let setup = setup();
     let large = "x".repeat(BATCH_BYTES / 2);
@@ -91,7 +89,7 @@ async fn a_batch_is_bounded_in_requests_and_in_bytes() {
     assert_eq!(sizes, [1, 1, 2, BATCH_REQUESTS]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_to_be_started_again_are_started_together_with_no_others() {
     let setup = setup();
     let pending = while_busy(&setup, |worker| {
@@ -130,7 +128,7 @@ async fn an_instance_that_broke_is_replaced() {
     assert_eq!(setup.script.log().instances, 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_read_whose_client_left_is_not_started_but_a_write_is() {
     let setup = setup();
     while_busy(&setup, |worker| {
