@@ -133,7 +133,7 @@ fn a_server_that_is_told_to_end_ends_its_readers_cleanly_and_exits_with_0() {
         server.signal(signal);
         events.expect_end();
         let answer = waiting.finish();
-        if crate::common::server::via() == "exchange" {
+        if server::via() == "exchange" {
             assert_eq!(answer.status, 204, "{answer:?}");
             assert!(answer.is_up_to_date());
         } else {
