@@ -40,12 +40,15 @@ async function followJson(url, live) {
   const response = await stream({ url, offset: "-1", live, json: true, fetch: counted, signal: limit })
   const items = []
   let sawEnd = false
+  // The client says `closed` when it took the last response, which may be before its subscriber
+  // got what is in it: the end is the batch that says so.
   await new Promise((resolve, reject) => {
     response.subscribeJson((batch) => {
       items.push(...batch.items)
       sawEnd ||= batch.streamClosed
+      if (batch.streamClosed) resolve()
     })
-    response.closed.then(resolve, reject)
+    response.closed.catch(reject)
   })
   return { items, sawEnd: sawEnd || response.streamClosed, requests: counters.requests }
 }
@@ -59,8 +62,9 @@ async function followBytes(url, live) {
     response.subscribeBytes((chunk) => {
       hash.update(chunk.data)
       length += chunk.data.length
+      if (chunk.streamClosed) resolve()
     })
-    response.closed.then(resolve, reject)
+    response.closed.catch(reject)
   })
   return { digest: hash.digest("hex"), length }
 }
