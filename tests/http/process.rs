@@ -75,7 +75,16 @@ fn an_unknown_or_malformed_variable_is_refused_by_name() {
 
 #[test]
 fn a_missing_component_is_refused() {
-    let (_, errors) = refused(&["serve", "--component", "/nowhere/x.wasm"], &[]);
+    let (_, errors) = refused(
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--component",
+            "/nowhere/x.wasm",
+        ],
+        &[],
+    );
     assert!(errors.contains("/nowhere/x.wasm"), "{errors}");
     assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
 }
@@ -83,7 +92,10 @@ fn a_missing_component_is_refused() {
 #[test]
 fn a_file_that_is_no_component_is_refused() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let (_, errors) = refused(&["serve", "--component", file], &[]);
+    let (_, errors) = refused(
+        &["serve", "--listen", "127.0.0.1:0", "--component", file],
+        &[],
+    );
     assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
 }
 
