@@ -78,7 +78,8 @@ pub struct Options {
     pub variables: Variables,
 }
 
-/// A server that listens. Dropping it ends it at once.
+/// A server that listens. Dropping it stops it from accepting and lets idle connections go; what is
+/// under way goes on for as long as the runtime does.
 pub struct Running {
     address: SocketAddr,
     stop: watch::Sender<bool>,
