@@ -12,6 +12,7 @@ use super::problems;
 use super::reply::Reply;
 use crate::keys::head::Record;
 use crate::keys::{Slot, index};
+use crate::protocol::problem::Problem;
 use crate::protocol::{headers, offset};
 use crate::stream::{Append, AppendError, AppendLimits, Appended, Batch, Head, Settled};
 
@@ -32,6 +33,14 @@ pub(super) enum Outcome {
 
 /// Swaps sent in one step before the driver is asked to wait.
 const SWAPS: u32 = 3;
+
+/// What appends make of a head.
+enum Prepared {
+    /// Nothing that needs a commit; the replies stand.
+    Replies(Vec<Reply>),
+    /// This head, to be swapped in; the replies are in the attempt.
+    Swap(Vec<u8>),
+}
 
 /// What is known of a swap that was not confirmed, from the record as it is now.
 enum Fate {
@@ -89,17 +98,17 @@ struct Writer<'a, E> {
 
 impl<E: Env> Writer<'_, E> {
     fn run(&mut self) -> Result<Outcome, Fault> {
-        let (key, mut cas, mut envelope) = match self.core.find(self.slot)? {
+        let (gate, mut cas, mut envelope) = match self.core.find(self.slot)? {
             Place::Found {
                 gate,
                 cas,
                 envelope,
-            } => (self.slot.key(gate), cas, envelope),
+            } => (gate, cas, envelope),
             Place::Missing { .. } => return Ok(self.refuse(&problems::not_found(self.name))),
         };
+        let key = self.slot.key(gate);
         for sent in 0..=SWAPS {
-            let record = Record::decode(&envelope.body, envelope.version)
-                .map_err(|_| Fault::Corrupt { key: key.clone() })?;
+            let record = Core::<E>::decode(self.slot, gate, &envelope)?;
             if let Some(pending) = &self.attempt.pending {
                 match fate(pending, &record) {
                     Fate::Applied => return Ok(Outcome::Replies(pending.replies.clone())),
@@ -120,8 +129,9 @@ impl<E: Env> Writer<'_, E> {
             if sent == SWAPS {
                 break;
             }
-            let Some(bytes) = self.prepare(*head)? else {
-                return Ok(Outcome::Replies(self.take_replies()));
+            let bytes = match self.prepare(*head)? {
+                Prepared::Replies(replies) => return Ok(Outcome::Replies(replies)),
+                Prepared::Swap(bytes) => bytes,
             };
             cas = match self.core.env.swap(cas, &bytes) {
                 Ok(()) => return Ok(Outcome::Replies(self.take_replies())),
@@ -137,9 +147,8 @@ impl<E: Env> Writer<'_, E> {
         self.again()
     }
 
-    /// Applies the appends to `head` and stores what the new head names. Returns its bytes, or
-    /// nothing if there is nothing to commit; the replies are in the attempt.
-    fn prepare(&mut self, head: Head) -> Result<Option<Vec<u8>>, Fault> {
+    /// Applies the appends to `head` and stores what the new head names.
+    fn prepare(&mut self, head: Head) -> Result<Prepared, Fault> {
         let config = self.core.config;
         let resend = self.attempt.pending.take();
         let now = match &resend {
@@ -147,11 +156,7 @@ impl<E: Env> Writer<'_, E> {
             None => head.now_ms(self.core.env.now_ms()),
         };
         if head.is_expired(now) {
-            self.attempt.pending =
-                Some(Pending::unsent(self.calls.iter().map(|call| {
-                    Reply::problem(&problems::expired(), call.instance)
-                })));
-            return Ok(None);
+            return Ok(Prepared::Replies(self.answer_all(&problems::expired())));
         }
         let limits = AppendLimits {
             stream_bytes: config.max_stream_bytes,
@@ -167,8 +172,9 @@ impl<E: Env> Writer<'_, E> {
             .collect();
         if !batch.changed() {
             let settled = batch.unchanged();
-            self.attempt.pending = Some(Pending::unsent(self.replies(&settled, &results)));
-            return Ok(None);
+            return Ok(Prepared::Replies(
+                self.replies(&settled, &results).collect(),
+            ));
         }
         let (id, budget) = match &resend {
             Some(pending) => (pending.id, pending.budget),
@@ -202,7 +208,7 @@ impl<E: Env> Writer<'_, E> {
         }
         self.attempt.pending = Some(pending);
         let record = Record::Live(Box::new(settled.head));
-        Ok(Some(record.seal()))
+        Ok(Prepared::Swap(record.seal()))
     }
 
     fn replies<'b>(
@@ -233,17 +239,19 @@ impl<E: Env> Writer<'_, E> {
             .unwrap_or_default()
     }
 
-    fn refuse(&self, problem: &crate::protocol::problem::Problem) -> Outcome {
+    fn refuse(&self, problem: &Problem) -> Outcome {
         match self.attempt.pending {
             // The stream it was sent to is gone, and with it the ring that would tell.
             Some(_) => self.all(&Fault::Unknown("the stream is gone".to_owned())),
-            None => Outcome::Replies(
-                self.calls
-                    .iter()
-                    .map(|call| Reply::problem(problem, call.instance))
-                    .collect(),
-            ),
+            None => Outcome::Replies(self.answer_all(problem)),
         }
+    }
+
+    fn answer_all(&self, problem: &Problem) -> Vec<Reply> {
+        self.calls
+            .iter()
+            .map(|call| Reply::problem(problem, call.instance))
+            .collect()
     }
 
     fn all(&self, fault: &Fault) -> Outcome {

@@ -46,22 +46,6 @@ pub(super) struct Pending {
     pub(super) resent: bool,
 }
 
-impl Pending {
-    /// Replies that need no swap.
-    pub(super) fn unsent(replies: impl Iterator<Item = Reply>) -> Self {
-        Self {
-            id: 0,
-            base: 0,
-            incarnation: Incarnation([0; 16]),
-            now_ms: 0,
-            budget: 0,
-            chunks: Vec::new(),
-            replies: replies.collect(),
-            resent: false,
-        }
-    }
-}
-
 /// A creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CreateAttempt {

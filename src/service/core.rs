@@ -1,6 +1,7 @@
 //! What every operation of the service is handed.
 
 use super::env::{Env, StoreError};
+use crate::keys::head::Record;
 use crate::keys::{Corrupt, Envelope, Keys, Slot, State};
 use crate::limits::Config;
 
@@ -66,6 +67,13 @@ impl<E: Env> Core<'_, E> {
     pub(super) fn open(key: &str, bytes: Vec<u8>) -> Result<Envelope, Fault> {
         Envelope::take(bytes).map_err(|Corrupt| Fault::Corrupt {
             key: key.to_owned(),
+        })
+    }
+
+    /// The stream's record in `envelope`, which was found behind `gate` of `slot`.
+    pub(super) fn decode(slot: &Slot, gate: u32, envelope: &Envelope) -> Result<Record, Fault> {
+        Record::decode(&envelope.body, envelope.version).map_err(|_| Fault::Corrupt {
+            key: slot.key(gate),
         })
     }
 

@@ -99,12 +99,7 @@ impl<E: Env> Putter<'_, E> {
                     cas,
                     envelope,
                 } => {
-                    let record =
-                        Record::decode(&envelope.body, envelope.version).map_err(|_| {
-                            Fault::Corrupt {
-                                key: self.slot.key(gate),
-                            }
-                        })?;
+                    let record = Core::<E>::decode(self.slot, gate, &envelope)?;
                     match record {
                         Record::Live(head) => self.meet(cas, &head)?,
                         Record::Tombstone(tombstone) => self.replace(cas, &tombstone)?,
@@ -173,6 +168,7 @@ impl<E: Env> Putter<'_, E> {
         }
         let settled = self.settle(None);
         self.store(&settled)?;
+        let created = self.created(&settled.head);
         let record = Record::Live(Box::new(settled.head));
         let incarnation = self.attempt.incarnation;
         let is_ours = |envelope: &Envelope| match Record::decode(&envelope.body, envelope.version) {
@@ -188,10 +184,7 @@ impl<E: Env> Putter<'_, E> {
             is_ours: &is_ours,
         };
         match creator.step(&mut self.attempt.creation)? {
-            Step::Created => match record {
-                Record::Live(head) => Ok(Some(Done::Reply(self.created(&head)))),
-                Record::Tombstone(_) => Ok(None),
-            },
+            Step::Created => Ok(Some(Done::Reply(created))),
             Step::Taken => Ok(None),
             Step::Wait(ms) => Ok(Some(Done::Wait(ms))),
         }
@@ -240,11 +233,10 @@ impl<E: Env> Putter<'_, E> {
         }
         let settled = self.settle(Some(tombstone));
         self.store(&settled)?;
-        let head = settled.head.clone();
+        let created = self.created(&settled.head);
         let record = Record::Live(Box::new(settled.head));
-        let bytes = record.seal();
-        match self.core.env.swap(cas, &bytes) {
-            Ok(()) => Ok(Some(Done::Reply(self.created(&head)))),
+        match self.core.env.swap(cas, &record.seal()) {
+            Ok(()) => Ok(Some(Done::Reply(created))),
             Err(SwapError::Store(StoreError::Full(why))) => Err(StoreError::Full(why).into()),
             Err(SwapError::Failed(_) | SwapError::Store(_)) => {
                 self.attempt.sent = Some(tombstone.incarnation);
@@ -342,6 +334,7 @@ impl<E: Env> Putter<'_, E> {
     /// Leaves the rest to a later step, or gives up. Waiting for another creator has a patience of
     /// its own, which the deadline does not cut short.
     fn again(self, wait_ms: u64) -> Outcome {
+        let unsure = self.unsure();
         let mut attempt = self.attempt;
         attempt.tries = attempt.tries.saturating_add(1);
         let shared = attempt.shared.creation.extra_ms();
@@ -350,7 +343,7 @@ impl<E: Env> Putter<'_, E> {
         if now <= attempt.deadline_ms.saturating_add(extra) {
             return Outcome::Again(wait_ms, attempt);
         }
-        let fault = match attempt.sent.is_some() || attempt.creation.confirming {
+        let fault = match unsure {
             true => Fault::Unknown("the deadline ended with a creation under way".to_owned()),
             false => Fault::Deadline("the name is being created by another"),
         };

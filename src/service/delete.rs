@@ -97,10 +97,7 @@ fn step<E: Env>(
         else {
             return Ok(Some(problems::not_found(name)));
         };
-        let record =
-            Record::decode(&envelope.body, envelope.version).map_err(|_| Fault::Corrupt {
-                key: slot.key(gate),
-            })?;
+        let record = Core::<E>::decode(slot, gate, &envelope)?;
         let head = match record {
             Record::Live(head) if head.name == name => head,
             // The swap was sent, and the life is over.

@@ -105,7 +105,7 @@ impl<E: Env> Core<'_, E> {
 
     fn event_goes_on(&self, found: &Found, body: Vec<u8>, at: Position, to: Position) -> Answer {
         let mode = TokenMode::SseEvent { to };
-        let next = Next::Ready(token(found, at, mode).encode());
+        let next = Next::Ready(Token::of(&found.head, at, mode).encode());
         Answer {
             body,
             ..Answer::only(next)
@@ -152,7 +152,9 @@ impl<E: Env> Core<'_, E> {
         let cursor = Cursor::Event(value, control.after);
         let answer = match up_to_date {
             true => self.wait_on(found, at),
-            false => Answer::only(Next::Ready(token(found, at, TokenMode::Sse).encode())),
+            false => Answer::only(Next::Ready(
+                Token::of(&found.head, at, TokenMode::Sse).encode(),
+            )),
         };
         Answer {
             body,
@@ -172,14 +174,5 @@ fn unfinished(page: &Page, part: &Part) -> usize {
     match page.reached_tail {
         true => sse::dangling(&part.bytes),
         false => sse::unfinished(&part.bytes),
-    }
-}
-
-fn token(found: &Found, at: Position, mode: TokenMode) -> Token {
-    Token {
-        name: found.head.name.clone(),
-        incarnation: found.head.incarnation,
-        at,
-        mode,
     }
 }

@@ -272,7 +272,7 @@ impl<E: Env> Service<E> {
                 Err(refusal) => self.refuse(refusal, &raw.target),
             },
             Action::Read(read) => match core.get(name.as_str(), &slot, &read, self.common(raw)) {
-                Ok(answer) => return self.begin(raw, label, answer),
+                Ok(answer) => return self.send(label, &raw.target, answer),
                 Err(refusal) => self.refuse(refusal, &raw.target),
             },
             // Appends are taken together by `start`.
@@ -377,15 +377,7 @@ impl<E: Env> Service<E> {
             return Answer::only(Next::Reset);
         };
         match self.core().resume(&token, cause) {
-            Ok(mut answer) => {
-                if let Some(head) = &answer.head {
-                    self.log("poll", &token.name, head.status, None);
-                }
-                if let Some(head) = &mut answer.head {
-                    with_length(head, answer.body.len(), &answer.next);
-                }
-                answer
-            }
+            Ok(answer) => self.send("poll", &token.name, answer),
             Err(refusal) => match token.mode {
                 // The response head is out. A page that can't be completed must not look complete;
                 // an event stream ends between its events.
@@ -453,13 +445,10 @@ impl<E: Env> Service<E> {
         Answer::whole(head, body)
     }
 
-    /// The first answer of a read on its way out.
-    fn begin(&self, raw: &RawRequest, label: &str, mut answer: Answer) -> Answer {
+    /// An answer of a read on its way out.
+    fn send(&self, label: &str, path: &str, mut answer: Answer) -> Answer {
         if let Some(head) = &mut answer.head {
-            self.log(label, &raw.target, head.status, None);
-            if head.get(headers::X_CONTENT_TYPE_OPTIONS).is_none() {
-                head.headers.append(&mut self.common(raw));
-            }
+            self.log(label, path, head.status, None);
             with_length(head, answer.body.len(), &answer.next);
         }
         answer

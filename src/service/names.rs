@@ -38,7 +38,8 @@ impl<E: Env> Core<'_, E> {
             let slot = self.leaf_slot(hash, root.open);
             let added = self.update(&slot, progress, |body| {
                 let mut leaf = Self::decode_leaf(&slot, body)?;
-                if leaf.entries.iter().any(|present| is_for(present, entry)) {
+                let is_there = |present: &Entry| present.incarnation == entry.incarnation;
+                if leaf.entries.iter().any(is_there) {
                     return Ok(Edit::Keep(true));
                 }
                 leaf.entries.push(entry.clone());
@@ -153,8 +154,4 @@ impl<E: Env> Core<'_, E> {
             None => Ok(None),
         }
     }
-}
-
-fn is_for(present: &Entry, entry: &Entry) -> bool {
-    present.incarnation == entry.incarnation
 }

@@ -33,10 +33,7 @@ impl<E: Env> Core<'_, E> {
     fn stream(&self, name: &str, slot: &Slot) -> Result<(u32, Head, u64), Refusal> {
         let not_found = || Refusal::Problem(problems::not_found(name));
         let (gate, envelope) = self.read(slot)?.ok_or_else(not_found)?;
-        let record =
-            Record::decode(&envelope.body, envelope.version).map_err(|_| Fault::Corrupt {
-                key: slot.key(gate),
-            })?;
+        let record = Self::decode(slot, gate, &envelope)?;
         match record {
             Record::Live(head) if head.name == name => {
                 let now = head.now_ms(self.env.now_ms());
@@ -139,7 +136,9 @@ impl<E: Env> Core<'_, E> {
         let page = self.plan(head, from, self.config.page_bytes)?;
         if page.bytes == 0 && live {
             if head.closed.is_some() {
-                return Ok(Answer::whole(self.nothing(found, from), Vec::new()));
+                let mut response = self.nothing(found, from);
+                response.headers.append(&mut held.headers);
+                return Ok(Answer::whole(response, Vec::new()));
             }
             held.max_age_ms = Some(self.poll_ms());
             let from_now = read.offset == offset::Offset::Now;
@@ -167,6 +166,9 @@ impl<E: Env> Core<'_, E> {
         if live {
             let value = cursor::at(found.now, head.version);
             answer.cursor = Cursor::Header(cursor::above(value, read.cursor));
+        }
+        if let Some(response) = &mut answer.head {
+            response.headers.append(&mut held.headers);
         }
         Ok(answer)
     }
@@ -212,13 +214,7 @@ impl<E: Env> Core<'_, E> {
         let at = part.position(part.bytes.len()).unwrap_or(to);
         body.extend_from_slice(&part.bytes);
         if at < to && !part.bytes.is_empty() {
-            let mode = TokenMode::Page { to };
-            let token = Token {
-                name: head.name.clone(),
-                incarnation: head.incarnation,
-                at,
-                mode,
-            };
+            let token = Token::of(head, at, TokenMode::Page { to });
             return Ok(Next::Ready(token.encode()));
         }
         if head.content_type.is_json() {
@@ -291,14 +287,8 @@ impl<E: Env> Core<'_, E> {
         most_ms: u64,
     ) -> Answer {
         let head = &found.head;
-        let token = Token {
-            name: head.name.clone(),
-            incarnation: head.incarnation,
-            at,
-            mode,
-        };
         Answer::only(Next::Change {
-            token: token.encode(),
+            token: Token::of(head, at, mode).encode(),
             key: found.key.clone(),
             max_wait_ms: head.max_wait_ms(found.now).unwrap_or(u64::MAX).min(most_ms),
         })

@@ -6,6 +6,7 @@ use super::env::Env;
 use super::update::{Edit, SharedCreation, Updated};
 use crate::keys::Slot;
 use crate::keys::todo::{Entry, decode, encode};
+use crate::limits::MAX_VALUE_BYTES;
 
 /// Age up to which an entry need not be brought up to date.
 const FRESH_MS: u64 = 60_000;
@@ -31,24 +32,13 @@ impl<E: Env> Core<'_, E> {
         entry: &Entry,
         progress: &mut SharedCreation,
     ) -> Result<Updated<()>, Fault> {
-        let slot = self.keys.todo(shard);
-        self.update(&slot, progress, |body| {
-            let mut entries = Self::decode_todo(&slot, body)?;
-            match entries
-                .iter_mut()
-                .find(|other| other.incarnation() == entry.incarnation())
-            {
+        self.edit_todo(shard, progress, |entries| {
+            let same_life = |other: &&mut Entry| other.incarnation() == entry.incarnation();
+            match entries.iter_mut().find(same_life) {
                 // A repeated edit finds what it wrote itself.
-                Some(other) if entry.since_ms() < other.since_ms().saturating_add(FRESH_MS) => {
-                    return Ok(Edit::Keep(()));
-                }
+                Some(other) if entry.since_ms() < other.since_ms().saturating_add(FRESH_MS) => {}
                 Some(other) => *other = entry.clone(),
                 None => entries.push(entry.clone()),
-            }
-            let bytes = encode(&entries);
-            match bytes.len() <= crate::limits::MAX_VALUE_BYTES / 2 {
-                true => Ok(Edit::Write(bytes, ())),
-                false => Err(Fault::Deadline("too much work is to be done already")),
             }
         })
     }
@@ -60,14 +50,30 @@ impl<E: Env> Core<'_, E> {
         entry: &Entry,
         progress: &mut SharedCreation,
     ) -> Result<Updated<()>, Fault> {
+        self.edit_todo(shard, progress, |entries| {
+            entries.retain(|other| other != entry);
+        })
+    }
+
+    /// Changes the entries of a shard. A shard that is full takes no more.
+    fn edit_todo(
+        &self,
+        shard: u8,
+        progress: &mut SharedCreation,
+        change: impl Fn(&mut Vec<Entry>),
+    ) -> Result<Updated<()>, Fault> {
         let slot = self.keys.todo(shard);
         self.update(&slot, progress, |body| {
-            let mut entries = Self::decode_todo(&slot, body)?;
-            let before = entries.len();
-            entries.retain(|other| other != entry);
-            match entries.len() == before {
-                true => Ok(Edit::Keep(())),
-                false => Ok(Edit::Write(encode(&entries), ())),
+            let before = Self::decode_todo(&slot, body)?;
+            let mut entries = before.clone();
+            change(&mut entries);
+            if entries == before {
+                return Ok(Edit::Keep(()));
+            }
+            let bytes = encode(&entries);
+            match entries.len() < before.len() || bytes.len() <= MAX_VALUE_BYTES / 2 {
+                true => Ok(Edit::Write(bytes, ())),
+                false => Err(Fault::Deadline("too much work is to be done already")),
             }
         })
     }

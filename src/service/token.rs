@@ -3,7 +3,7 @@
 
 use crate::keys::Corrupt;
 use crate::keys::codec::{Reader, Writer};
-use crate::stream::{Incarnation, Position};
+use crate::stream::{Head, Incarnation, Position};
 
 /// The state of a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,16 @@ pub(super) enum TokenMode {
 }
 
 impl Token {
+    /// A read of `head` that was sent up to `at`.
+    pub(super) fn of(head: &Head, at: Position, mode: TokenMode) -> Self {
+        Self {
+            name: head.name.clone(),
+            incarnation: head.incarnation,
+            at,
+            mode,
+        }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(self.name.len().saturating_add(48));
         let (mode, to) = match self.mode {

@@ -47,59 +47,46 @@ impl<E: Env> Core<'_, E> {
         let Some(entry) = usize::try_from(any).ok().and_then(|any| entries.get(any)) else {
             return Ok(false);
         };
-        match entry {
-            Entry::Collect {
-                hash,
-                incarnation,
-                leaf,
-                since_ms,
-            } => {
-                let work = Collect {
-                    hash,
-                    incarnation: *incarnation,
-                    leaf: *leaf,
-                };
-                self.collect(shard, entry, &work, *since_ms)
-            }
-        }
+        self.collect(shard, entry)
     }
 
-    fn collect(
-        &self,
-        shard: u8,
-        entry: &Entry,
-        work: &Collect<'_>,
-        since_ms: u64,
-    ) -> Result<bool, Fault> {
+    fn collect(&self, shard: u8, entry: &Entry) -> Result<bool, Fault> {
+        let Entry::Collect {
+            hash,
+            incarnation,
+            leaf,
+            since_ms,
+        } = entry;
+        let incarnation = *incarnation;
         let mut shared = self.drawn_patience();
-        match self.record(&self.keys.head(work.hash))? {
-            Some(Record::Live(head)) if head.incarnation == work.incarnation => {
+        match self.record(&self.keys.head(hash))? {
+            Some(Record::Live(head)) if head.incarnation == incarnation => {
                 // Its deletion is about to swap, or never will.
                 if since_ms.saturating_add(LEFT_OVER_MS) < self.env.now_ms() {
                     self.remove_todo(shard, entry, &mut shared)?;
                 }
                 return Ok(false);
             }
-            Some(Record::Tombstone(tombstone)) if tombstone.incarnation == work.incarnation => {
+            Some(Record::Tombstone(tombstone)) if tombstone.incarnation == incarnation => {
                 if let Some(owed) = &tombstone.owes {
-                    self.move_debt(work.hash, work.incarnation, owed, &mut shared)?;
-                    self.settle_tombstone(work.hash, work.incarnation)?;
+                    self.move_debt(hash, incarnation, owed, &mut shared)?;
+                    self.settle_tombstone(hash, incarnation)?;
                     return Ok(true);
                 }
             }
             _ => {}
         }
-        if self.pay(work.hash, work.incarnation, &mut shared)? {
+        if self.pay(hash, incarnation, &mut shared)? {
             return Ok(true);
         }
-        if let Some(leaf) = work.leaf {
-            self.remove_name(work.hash, leaf, work.incarnation, &mut shared)?;
+        if let Some(leaf) = *leaf {
+            self.remove_name(hash, leaf, incarnation, &mut shared)?;
         }
         self.remove_todo(shard, entry, &mut shared)?;
         // A slower worker may have written the debt again before it could see that: one of the two
         // sees what the other did.
-        if self.env.exists(&self.keys.debt(work.incarnation))? {
-            self.note_debt(work.hash, work.incarnation, &mut shared)?;
+        if self.env.exists(&self.keys.debt(incarnation))? {
+            self.note_debt(hash, incarnation, &mut shared)?;
         }
         Ok(true)
     }
@@ -108,11 +95,7 @@ impl<E: Env> Core<'_, E> {
         let Some((gate, envelope)) = self.read(slot)? else {
             return Ok(None);
         };
-        Record::decode(&envelope.body, envelope.version)
-            .map(Some)
-            .map_err(|_| Fault::Corrupt {
-                key: slot.key(gate),
-            })
+        Self::decode(slot, gate, &envelope).map(Some)
     }
 
     /// Writes what a tombstone owes into a debt record of its own, so that the tombstone may be
@@ -171,10 +154,7 @@ impl<E: Env> Core<'_, E> {
         else {
             return Ok(());
         };
-        let record =
-            Record::decode(&envelope.body, envelope.version).map_err(|_| Fault::Corrupt {
-                key: slot.key(gate),
-            })?;
+        let record = Self::decode(&slot, gate, &envelope)?;
         let Record::Tombstone(mut tombstone) = record else {
             return Ok(());
         };
@@ -270,10 +250,7 @@ impl<E: Env> Core<'_, E> {
             envelope,
         } = self.find(&slot)?
         {
-            let record =
-                Record::decode(&envelope.body, envelope.version).map_err(|_| Fault::Corrupt {
-                    key: slot.key(gate),
-                })?;
+            let record = Self::decode(&slot, gate, &envelope)?;
             match record {
                 Record::Live(head) if head.incarnation == entry.incarnation => {
                     let now = head.now_ms(now);
@@ -308,11 +285,4 @@ impl<E: Env> Core<'_, E> {
         }
         Ok(())
     }
-}
-
-/// The life of an entry.
-struct Collect<'a> {
-    hash: &'a NameHash,
-    incarnation: Incarnation,
-    leaf: Option<u32>,
 }
