@@ -148,7 +148,7 @@ pub fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>) {
     let mut ticks = 0;
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |context| {
-        let now = context.data().calls();
+        let now = context.data().keys().calls();
         ticks = if now == calls { ticks + 1 } else { 0 };
         calls = now;
         Ok(match ticks {

@@ -4,6 +4,8 @@
 //! the driver's tests.
 
 use crate::budget::Reservation;
+use crate::store::Lost;
+use crate::wasi::Met;
 use bytes::Bytes;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, request};
@@ -173,11 +175,22 @@ pub enum StepError {
     /// No instance could be had, so nothing was done.
     #[error("no instance: {0}")]
     NoInstance(String),
+    /// What the step wrote, or what it had read, is not there any more.
+    #[error("{0}")]
+    Lost(#[from] Lost),
 }
 
 /// The exported steps of one instance. Each call blocks until its step is done, which is the work
 /// of microseconds; an instance that runs away is stopped and [`StepError::Broken`].
 pub trait Steps: Send {
+    /// Begins a step; see [`Keys::begin`](crate::wasi::Keys::begin).
+    fn begin(&mut self, _hurried: bool) {}
+
+    /// What the step met in the store.
+    fn end(&mut self) -> Met {
+        Met::default()
+    }
+
     /// Begins the exchanges of one request, or of several `POST`s to one raw path; one answer each.
     fn start(
         &mut self,

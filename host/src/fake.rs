@@ -8,7 +8,8 @@
 use crate::exchange::{
     Answer, Attempt, Cause, Cursor, Head, Held, Next, Request, Retry, StepError, Steps, Token, Wait,
 };
-use crate::store::{MemoryStore, Store};
+use crate::store::{Store, StoreError, SwapError};
+use crate::wasi::{Keys, Met};
 use crate::worker::Factory;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -50,7 +51,7 @@ impl Script {
         self.opened.notify_all();
     }
 
-    pub(crate) fn factory(self: &Arc<Self>, store: &Arc<MemoryStore>) -> Factory {
+    pub(crate) fn factory(self: &Arc<Self>, store: &Arc<dyn Store>) -> Factory {
         let (script, store) = (Arc::clone(self), Arc::clone(store));
         Box::new(move || {
             let mut left = script.instances.lock().expect("no test panicked");
@@ -61,7 +62,7 @@ impl Script {
             script.log().instances += 1;
             Ok(Box::new(Fake {
                 script: Arc::clone(&script),
-                store: Arc::clone(&store),
+                keys: Keys::new(Arc::clone(&store)),
             }))
         })
     }
@@ -80,7 +81,7 @@ pub(crate) fn request(method: Method, target: &str, body: &str) -> Request {
 
 struct Fake {
     script: Arc<Script>,
-    store: Arc<MemoryStore>,
+    keys: Keys,
 }
 
 fn answer(body: Bytes, next: Next) -> Answer {
@@ -103,18 +104,19 @@ fn token(kind: &str, path: &str, position: usize) -> Token {
 }
 
 impl Fake {
-    fn text(&self, path: &str) -> Bytes {
-        let text = self.store.get(path).expect("the store answers");
-        text.unwrap_or_default()
+    fn text(&mut self, path: &str) -> Result<Bytes, StoreError> {
+        Ok(self.keys.get(path)?.value.unwrap_or_default())
     }
 
-    fn append(&self, path: &str, bodies: &[&Bytes]) {
+    fn append(&mut self, path: &str, bodies: &[&Bytes]) -> Result<(), StoreError> {
         loop {
-            let (value, version) = self.store.current(path).expect("the store answers");
-            let mut text = BytesMut::from(value.unwrap_or_default().as_ref());
+            let seen = self.keys.get(path)?;
+            let mut text = BytesMut::from(seen.value.clone().unwrap_or_default().as_ref());
             bodies.iter().for_each(|body| text.put_slice(body));
-            if self.store.swap(path, version, text.freeze()).is_ok() {
-                return;
+            match self.keys.swap(path, Some(&seen), text.freeze()) {
+                Ok(()) => return Ok(()),
+                Err(SwapError::Conflict) => {}
+                Err(SwapError::Store(error)) => return Err(error),
             }
         }
     }
@@ -128,8 +130,8 @@ impl Fake {
         })
     }
 
-    fn read(&self, path: &str, kind: &str) -> Answer {
-        let text = self.text(path);
+    fn read(&mut self, path: &str, kind: &str) -> Result<Answer, StoreError> {
+        let text = self.text(path)?;
         let held = Some(Held {
             headers: HeaderMap::from_iter([(
                 http::header::VARY,
@@ -143,7 +145,7 @@ impl Fake {
             held: held.clone(),
             ..answer
         };
-        match kind {
+        Ok(match kind {
             "follow" => begun(answer(text.clone(), self.wait("follow", path, text.len()))),
             "chunks" => begun(answer(Bytes::new(), Next::Ready(token("chunks", path, 0)))),
             "poll" => Answer {
@@ -155,11 +157,39 @@ impl Fake {
                 head: head(StatusCode::OK),
                 ..answer(text, Next::Done)
             },
+        })
+    }
+
+    fn answers(&mut self, requests: &[&Request]) -> Result<Vec<Answer>, StoreError> {
+        let first = requests.first().expect("at least one request");
+        let path = first.path();
+        if first.parts.method == Method::POST {
+            let bodies: Vec<&Bytes> = requests.iter().map(|one| &one.body).collect();
+            self.append(path, &bodies)?;
+            let done = |_: &&Request| status(StatusCode::NO_CONTENT);
+            return Ok(requests.iter().map(done).collect());
         }
+        let kind = first.parts.uri.query().unwrap_or_default();
+        Ok(vec![self.read(path, kind)?])
+    }
+}
+
+fn status(status: StatusCode) -> Answer {
+    Answer {
+        head: head(status),
+        ..answer(Bytes::new(), Next::Done)
     }
 }
 
 impl Steps for Fake {
+    fn begin(&mut self, hurried: bool) {
+        self.keys.begin(hurried);
+    }
+
+    fn end(&mut self) -> Met {
+        self.keys.end()
+    }
+
     fn start(
         &mut self,
         requests: &[&Request],
@@ -195,17 +225,11 @@ impl Steps for Fake {
             });
             return Ok(answers.collect());
         }
-        if first.parts.method == Method::POST {
-            let bodies: Vec<&Bytes> = requests.iter().map(|one| &one.body).collect();
-            self.append(path, &bodies);
-            let done = |_: &&Request| Answer {
-                head: head(StatusCode::NO_CONTENT),
-                ..answer(Bytes::new(), Next::Done)
-            };
-            return Ok(requests.iter().map(done).collect());
-        }
-        let kind = first.parts.uri.query().unwrap_or_default();
-        Ok(vec![self.read(path, kind)])
+        let refused = |_| status(StatusCode::SERVICE_UNAVAILABLE);
+        Ok(match self.answers(requests) {
+            Ok(answers) => answers,
+            Err(_) => requests.iter().map(refused).collect(),
+        })
     }
 
     fn resume(&mut self, token_: &Token, cause: Cause) -> Result<Answer, StepError> {
@@ -223,7 +247,9 @@ impl Steps for Fake {
             panic!("not our token: {text}");
         };
         let position: usize = position.parse().expect("our own token");
-        let text = self.text(path);
+        let Ok(text) = self.text(path) else {
+            return Ok(answer(Bytes::new(), Next::Reset));
+        };
         if path.starts_with("/brittle") && !text.is_empty() && self.script.log().instances == 1 {
             return Err(StepError::Broken("as asked".to_owned()));
         }

@@ -11,7 +11,7 @@ use crate::exchange::{
     Token, Wait, push_field,
 };
 use crate::store::Store;
-use crate::wasi::{InstanceState, Variables};
+use crate::wasi::{InstanceState, Met, Variables};
 use bindings::exports::durable_streams::edge::exchange as wit;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -59,20 +59,27 @@ impl Instance {
         });
         match lane {
             Ok(lane) => Ok(Self { store, lane }),
-            Err(StepError::Broken(reason) | StepError::NoInstance(reason)) => {
-                Err(StepError::NoInstance(reason))
-            }
+            Err(StepError::Broken(reason)) => Err(StepError::NoInstance(reason)),
+            Err(error) => Err(error),
         }
     }
 }
 
 impl Steps for Instance {
+    fn begin(&mut self, hurried: bool) {
+        grant_step(&mut self.store);
+        self.store.data_mut().keys_mut().begin(hurried);
+    }
+
+    fn end(&mut self) -> Met {
+        self.store.data_mut().keys_mut().end()
+    }
+
     fn start(
         &mut self,
         requests: &[&Request],
         attempt: Option<&Attempt>,
     ) -> Result<Vec<Answer>, StepError> {
-        grant_step(&mut self.store);
         let headers: Vec<_> = requests.iter().map(|request| fields(request)).collect();
         let lowered: Vec<_> = requests
             .iter()
@@ -89,7 +96,6 @@ impl Steps for Instance {
     }
 
     fn resume(&mut self, token: &Token, cause: Cause) -> Result<Answer, StepError> {
-        grant_step(&mut self.store);
         let cause = match cause {
             Cause::Ready => wit::Cause::Ready,
             Cause::Changed => wit::Cause::Changed,
@@ -102,7 +108,6 @@ impl Steps for Instance {
     }
 
     fn work(&mut self, round: u64) -> Result<bool, StepError> {
-        grant_step(&mut self.store);
         let exchange = self.lane.durable_streams_edge_exchange();
         guarded(exchange.call_work(&mut self.store, round))
     }

@@ -3,7 +3,7 @@
 
 use crate::drive::{Applied, Drain, ResponseBody, unavailable};
 use crate::engine::{Runtime, stop_when_stuck};
-use crate::store::Store;
+use crate::store::{Outlet, Store};
 use crate::telemetry;
 use crate::wasi::{InstanceState, Variables};
 use http::header::{CONTENT_TYPE, HOST};
@@ -39,6 +39,7 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// Serves requests through `wasi:http/handler`.
 pub struct Proxy {
     handler: ProxyHandler<OnDemand>,
+    store: Arc<dyn Store>,
     any_origin: bool,
     draining: watch::Sender<bool>,
 }
@@ -59,11 +60,12 @@ impl Proxy {
         let handler = ProxyHandler::new(OnDemand {
             runtime,
             pre: ProxyPre::P3(pre),
-            store,
+            store: Arc::clone(&store),
             variables,
         });
         Ok(Arc::new(Self {
             handler,
+            store,
             any_origin,
             draining: watch::Sender::new(false),
         }))
@@ -77,27 +79,32 @@ impl Proxy {
 
     /// Serves a request of the host's own; its path is all that counts.
     pub async fn send(&self, request: Request<WasiBody>) -> Response<ResponseBody> {
-        let broken = Applied::of_broken(request.method());
+        let method = request.method().clone();
+        let outlet = Outlet::new(Arc::clone(&self.store));
         let path = request.uri().path().to_owned();
-        let is_read = request.method().is_safe();
         let answered = tokio::select! {
             answered = self.handler.handle((), absolute(request)) => answered,
-            () = self.drained(), if is_read => {
+            () = self.drained(), if method.is_safe() => {
                 return unavailable(Applied::Nothing, &path, self.any_origin);
             }
         };
+        let refuse = |applied| unavailable(applied, &path, self.any_origin);
         match answered {
             Ok(response) => {
+                if let Err(lost) = outlet.check(outlet.settle().await) {
+                    return refuse(Applied::of_lost(&method, lost));
+                }
                 let kind = response.headers().get(CONTENT_TYPE);
                 let endless = kind.is_some_and(|kind| kind == EVENT_STREAM);
                 let drain = endless.then(|| Box::pin(self.drained()) as Drain);
-                response.map(|body| ResponseBody::instance(body, drain))
+                response.map(|body| ResponseBody::instance(body, outlet, drain))
             }
             Err(error) => {
                 telemetry::warn("request not answered", &format!("{error:#}"));
-                let not_begun = error.is::<InstantiationError<()>>();
-                let applied = if not_begun { Applied::Nothing } else { broken };
-                unavailable(applied, &path, self.any_origin)
+                refuse(match error.is::<InstantiationError<()>>() {
+                    true => Applied::Nothing,
+                    false => Applied::of_broken(&method),
+                })
             }
         }
     }
@@ -146,6 +153,7 @@ impl HandlerState for OnDemand {
     type WorkerState = Limits;
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<InstanceState, IdleFor, Limits>> {
+        let outlet = Outlet::new(Arc::clone(&self.store));
         let (store, variables) = (Arc::clone(&self.store), Arc::clone(&self.variables));
         let mut store = self.runtime.new_store(store, variables);
         stop_when_stuck(&mut store);
@@ -155,7 +163,7 @@ impl HandlerState for OnDemand {
             proxy,
             view: |state| state.http(),
             expiration: IdleFor(None),
-            state: Limits,
+            state: Limits { outlet },
         })
     }
 }
@@ -188,7 +196,10 @@ impl WorkerExpiration for IdleFor {
     }
 }
 
-struct Limits;
+struct Limits {
+    /// Since the instance began.
+    outlet: Outlet,
+}
 
 impl WorkerState for Limits {
     type StoreData = InstanceState;
@@ -196,6 +207,8 @@ impl WorkerState for Limits {
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         match (concurrent, total) {
+            // It may know of what was lost, and the store refuses it.
+            _ if self.outlet.check(Ok(())).is_err() => ShouldAccept::Never,
             (_, TOTAL..) => ShouldAccept::Never,
             (CONCURRENT.., _) => ShouldAccept::No,
             _ => ShouldAccept::Yes,

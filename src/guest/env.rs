@@ -8,12 +8,25 @@ use spin_sdk::wasip3::clocks::system_clock;
 use spin_sdk::wasip3::random::random::get_random_u64;
 use std::cell::OnceCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The label of the store, as in `spin.toml`.
 const STORE: &str = "default";
 
 /// How our own host and Redis begin an error that means: no room, not applied.
 const FULL: [&str; 2] = ["insufficient-storage", "OOM "];
+
+/// How our own host says that a value is not in memory (`exchange.wit`): the step will be done
+/// again, and what this one says goes nowhere.
+const NOT_RESIDENT: &str = "not-resident";
+
+/// Whether that was said in this step.
+static MISSED: AtomicBool = AtomicBool::new(false);
+
+/// Begins a step of the exchange.
+pub(super) fn begin_step() {
+    MISSED.store(false, Ordering::Relaxed);
+}
 
 /// What the platform gives.
 #[derive(Debug)]
@@ -47,10 +60,15 @@ fn failed(error: store::Error) -> StoreError {
         store::Error::AccessDenied => {
             StoreError::Unavailable("access to the key-value store is denied".to_owned())
         }
-        store::Error::Other(why) => match FULL.iter().any(|full| why.contains(full)) {
-            true => StoreError::Full(why),
-            false => StoreError::Unavailable(why),
-        },
+        store::Error::Other(why) => {
+            if why == NOT_RESIDENT {
+                MISSED.store(true, Ordering::Relaxed);
+            }
+            match FULL.iter().any(|full| why.contains(full)) {
+                true => StoreError::Full(why),
+                false => StoreError::Unavailable(why),
+            }
+        }
     }
 }
 
@@ -133,6 +151,9 @@ impl Env for World {
 
     fn log(&self, line: &str) {
         use std::io::Write as _;
+        if MISSED.load(Ordering::Relaxed) {
+            return;
+        }
         // There is nobody to tell if the log is gone.
         let _ = writeln!(std::io::stderr(), "{line}");
     }

@@ -1,12 +1,13 @@
 //! The export `durable-streams:edge/exchange`: the service's steps, with the types converted.
 
 use super::lane::exports::durable_streams::edge::exchange as wit;
-use super::{Component, hub, service};
+use super::{Component, env, hub, service};
 use crate::protocol::request::{BodyState, RawRequest};
 use crate::service::exchange::{Answer, Cause, Cursor, Next};
 
 impl wit::Guest for Component {
     fn start(requests: Vec<wit::Request>, attempt: Option<Vec<u8>>) -> Vec<wit::Answer> {
+        env::begin_step();
         let requests: Vec<RawRequest> = requests.into_iter().map(request).collect();
         let answers = service().start(&requests, attempt.as_deref());
         hub::forget_changes();
@@ -14,6 +15,7 @@ impl wit::Guest for Component {
     }
 
     fn resume(token: Vec<u8>, cause: wit::Cause) -> wit::Answer {
+        env::begin_step();
         let cause = match cause {
             wit::Cause::Ready => Cause::Ready,
             wit::Cause::Changed => Cause::Changed,
@@ -27,6 +29,7 @@ impl wit::Guest for Component {
     }
 
     fn work(round: u64) -> bool {
+        env::begin_step();
         let worked = service().work(round);
         hub::forget_changes();
         worked

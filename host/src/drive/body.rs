@@ -1,6 +1,7 @@
 //! Response bodies.
 
 use super::live::{Event, Live};
+use crate::store::{Lost, Outlet, Settle};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
@@ -16,6 +17,9 @@ pub enum BodyError {
     /// The instance that produced the body failed.
     #[error("the instance failed: {0}")]
     Instance(String),
+    /// It is about what is not there any more.
+    #[error("{0}")]
+    Lost(Lost),
 }
 
 /// What this host answers with.
@@ -24,7 +28,52 @@ pub struct ResponseBody(Kind);
 enum Kind {
     Whole(Bytes),
     Live(Box<Live>),
-    Instance(WasiBody, Option<Drain>),
+    Instance(Box<Instance>),
+}
+
+/// What an instance writes by itself, each piece held back until it may leave.
+struct Instance {
+    body: WasiBody,
+    outlet: Outlet,
+    drain: Option<Drain>,
+    held: Option<(Piece, Settle)>,
+}
+
+/// A frame, the end, or why there is none.
+type Piece = Option<Result<Frame<Bytes>, BodyError>>;
+
+impl Instance {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        if self.held.is_none() {
+            let piece = ready!(self.poll_piece(context));
+            self.held = Some((piece, self.outlet.settle()));
+        }
+        let Some((_, settle)) = &mut self.held else {
+            return Poll::Ready(None);
+        };
+        let settled = ready!(Pin::new(settle).poll(context));
+        let piece = self.held.take().and_then(|(piece, _)| piece);
+        Poll::Ready(match self.outlet.check(settled) {
+            Ok(()) => piece,
+            Err(lost) => Some(Err(BodyError::Lost(lost))),
+        })
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        let frame = match (
+            Pin::new(&mut self.body).poll_frame(context),
+            &mut self.drain,
+        ) {
+            (Poll::Ready(frame), _) => frame,
+            (Poll::Pending, None) => return Poll::Pending,
+            (Poll::Pending, Some(drain)) => {
+                ready!(drain.as_mut().poll(context));
+                None
+            }
+        };
+        let error = |error| BodyError::Instance(format!("{error:?}"));
+        Poll::Ready(frame.map(|frame| frame.map_err(error)))
+    }
 }
 
 /// Is done when the server ends.
@@ -44,18 +93,21 @@ impl ResponseBody {
     /// A body that an instance writes by itself. With `drain` it also ends when the server does
     /// and the instance has nothing to write.
     #[must_use]
-    pub const fn instance(body: WasiBody, drain: Option<Drain>) -> Self {
-        Self(Kind::Instance(body, drain))
+    pub fn instance(body: WasiBody, outlet: Outlet, drain: Option<Drain>) -> Self {
+        Self(Kind::Instance(Box::new(Instance {
+            body,
+            outlet,
+            drain,
+            held: None,
+        })))
     }
 }
-
-type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Body for ResponseBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Piece> {
         match &mut self.0 {
             Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
@@ -67,18 +119,7 @@ impl Body for ResponseBody {
                     Poll::Ready(Some(Err(BodyError::Instance(error.to_string()))))
                 }
             },
-            Kind::Instance(body, drain) => {
-                let frame = match (Pin::new(body).poll_frame(context), drain) {
-                    (Poll::Ready(frame), _) => frame,
-                    (Poll::Pending, None) => return Poll::Pending,
-                    (Poll::Pending, Some(drain)) => {
-                        ready!(drain.as_mut().poll(context));
-                        None
-                    }
-                };
-                let error = |error| BodyError::Instance(format!("{error:?}"));
-                Poll::Ready(frame.map(|frame| frame.map_err(error)))
-            }
+            Kind::Instance(instance) => instance.poll(context),
         }
     }
 
@@ -86,7 +127,7 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_empty(),
             Kind::Live(_) => false,
-            Kind::Instance(body, _) => body.is_end_stream(),
+            Kind::Instance(instance) => instance.held.is_none() && instance.body.is_end_stream(),
         }
     }
 
@@ -94,7 +135,9 @@ impl Body for ResponseBody {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Live(_) => SizeHint::default(),
-            Kind::Instance(body, _) => body.size_hint(),
+            // What is held is counted by nobody.
+            Kind::Instance(instance) if instance.held.is_none() => instance.body.size_hint(),
+            Kind::Instance(_) => SizeHint::default(),
         }
     }
 }

@@ -107,14 +107,10 @@ impl Driver {
     /// [`Aborted`] when bytes can't be had that the client was to get.
     pub async fn handle(&self, request: Request) -> Result<Response<ResponseBody>, Aborted> {
         let lane = self.lane(request.path());
-        let broken = Applied::of_broken(&request.parts.method);
         // Problems name the resource, and the request is given away.
-        let uri = request.parts.uri.clone();
+        let (method, uri) = (request.parts.method.clone(), request.parts.uri.clone());
         let failed = |error: &StepError| {
-            let applied = match error {
-                StepError::Broken(_) => broken,
-                StepError::NoInstance(_) => Applied::Nothing,
-            };
+            let applied = Applied::of_failed(&method, error);
             unavailable(applied, uri.path(), self.any_origin)
         };
         let answered = match lane.worker.start(request).await {

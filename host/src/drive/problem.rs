@@ -1,6 +1,8 @@
 //! The few answers the host gives by itself, because no instance could.
 
 use super::body::ResponseBody;
+use crate::exchange::StepError;
+use crate::store::Lost;
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
@@ -17,6 +19,8 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
 pub enum Applied {
     /// Nothing was done; the request may be repeated as it is.
     Nothing,
+    /// Nothing was done, since there is no room for it.
+    NoRoom,
     /// A write may have been done.
     Unknown,
 }
@@ -31,35 +35,69 @@ impl Applied {
             Self::Unknown
         }
     }
+
+    /// What is known of a request whose changes, or those it had read, were lost.
+    #[must_use]
+    pub fn of_lost(method: &Method, lost: Lost) -> Self {
+        match lost {
+            _ if method.is_safe() => Self::Nothing,
+            Lost::NoSpace => Self::NoRoom,
+            Lost::NotWritten => Self::Nothing,
+            Lost::NotConfirmed => Self::Unknown,
+        }
+    }
+
+    /// What is known of a request whose step has no answer.
+    #[must_use]
+    pub fn of_failed(method: &Method, error: &StepError) -> Self {
+        match error {
+            StepError::Broken(_) => Self::of_broken(method),
+            StepError::NoInstance(_) => Self::Nothing,
+            StepError::Lost(lost) => Self::of_lost(method, *lost),
+        }
+    }
+
+    /// Status, code, title and detail, as the component has them (`src/protocol/problem.rs`).
+    const fn row(self) -> (StatusCode, &'static str, &'static str, &'static str) {
+        match self {
+            Self::Nothing => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "UNAVAILABLE",
+                "Service Unavailable",
+                "The server is temporarily unable to complete the request.",
+            ),
+            Self::NoRoom => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                "INSUFFICIENT_STORAGE",
+                "Insufficient Storage",
+                "The server does not have enough storage available to complete the request.",
+            ),
+            Self::Unknown => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "OUTCOME_UNKNOWN",
+                "Outcome Unknown",
+                "The request may or may not have been applied.",
+            ),
+        }
+    }
 }
 
-/// A 503 with the code that says what the client may do next.
+/// The problem document that says what the client may do next.
 #[must_use]
 pub fn unavailable(applied: Applied, path: &str, any_origin: bool) -> Response<ResponseBody> {
-    let (code, title, detail) = match applied {
-        Applied::Nothing => (
-            "UNAVAILABLE",
-            "Service Unavailable",
-            "The server is temporarily unable to complete the request.",
-        ),
-        Applied::Unknown => (
-            "OUTCOME_UNKNOWN",
-            "Outcome Unknown",
-            "The request may or may not have been applied.",
-        ),
-    };
+    let (status, code, title, detail) = applied.row();
     let kind = code.to_ascii_lowercase().replace('_', "-");
     let document = json!({
         "type": format!("/errors/{kind}"),
         "title": title,
-        "status": 503,
+        "status": status.as_u16(),
         "code": code,
         "detail": detail,
         "instance": path,
     });
     let body = ResponseBody::whole(Bytes::from(document.to_string()));
     let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    *response.status_mut() = status;
     let fields = [
         (CONTENT_TYPE, "application/problem+json"),
         (CACHE_CONTROL, "no-store"),

@@ -13,9 +13,8 @@ struct Setup {
 
 fn setup() -> Setup {
     let script = Arc::new(Script::default());
-    let memory = Arc::new(MemoryStore::new());
-    let factories = (0..2).map(|_| script.factory(&memory)).collect();
-    let store: Arc<dyn Store> = memory;
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let factories = (0..2).map(|_| script.factory(&store)).collect();
     let driver = Driver::new(&store, factories, true);
     Setup { script, driver }
 }

@@ -3,7 +3,7 @@
 //! Each claim uses keys of its own, so that all of them may run on one store, one after another.
 //! They fail by panicking, as tests do.
 
-use super::{Store, StoreError, SwapError};
+use super::{ChangeNumber, Seen, Store, StoreError, SwapError};
 use bytes::Bytes;
 use futures::FutureExt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,6 +62,11 @@ pub const CLAIMS: &[(&str, Check)] = &[
         every_change_has_a_higher_number,
     ),
     (
+        "reads_and_writes_tell_the_number_of_the_change",
+        reads_and_writes_tell_the_number_of_the_change,
+    ),
+    ("every_change_settles", every_change_settles),
+    (
         "a_change_after_a_noted_number_is_never_missed",
         a_change_after_a_noted_number_is_never_missed,
     ),
@@ -92,16 +97,30 @@ fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
 
-fn get(store: &dyn Store, key: &str) -> Option<Bytes> {
+fn see(store: &dyn Store, key: &str) -> Seen {
     store.get(key).expect("the store answers")
+}
+
+fn get(store: &dyn Store, key: &str) -> Option<Bytes> {
+    see(store, key).value
+}
+
+fn exists(store: &dyn Store, key: &str) -> bool {
+    let (exists, _) = store.exists(key).expect("the store answers");
+    exists
+}
+
+fn delete(store: &dyn Store, key: &str) -> ChangeNumber {
+    store.delete(key).expect("the store deletes")
+}
+
+fn increment(store: &dyn Store, key: &str, delta: i64) -> i64 {
+    let (sum, _) = store.increment(key, delta).expect("the store counts");
+    sum
 }
 
 fn set(store: &dyn Store, key: &str, value: &'static str) {
     store.set(key, bytes(value)).expect("the store writes");
-}
-
-fn current(store: &dyn Store, key: &str) -> (Option<Bytes>, super::Version) {
-    store.current(key).expect("the store answers")
 }
 
 /// What was set last is what is read.
@@ -110,39 +129,39 @@ pub fn a_get_sees_the_last_set(store: &dyn Store) {
     set(store, "contract.set", "one");
     set(store, "contract.set", "two");
     assert_eq!(get(store, "contract.set"), Some(bytes("two")));
-    assert_eq!(store.exists("contract.set"), Ok(true));
+    assert!(exists(store, "contract.set"));
     assert_eq!(get(store, "contract.set.other"), None);
 }
 
 /// No bytes is a value.
 pub fn an_empty_value_is_not_an_absent_one(store: &dyn Store) {
-    assert_eq!(store.exists("contract.empty"), Ok(false));
+    assert!(!exists(store, "contract.empty"));
     set(store, "contract.empty", "");
     assert_eq!(get(store, "contract.empty"), Some(bytes("")));
-    assert_eq!(store.exists("contract.empty"), Ok(true));
+    assert!(exists(store, "contract.empty"));
 }
 
 /// A deletion removes, once or twice.
 pub fn a_deleted_key_is_absent(store: &dyn Store) {
     set(store, "contract.delete", "value");
-    assert_eq!(store.delete("contract.delete"), Ok(()));
+    delete(store, "contract.delete");
     assert_eq!(get(store, "contract.delete"), None);
-    assert_eq!(store.exists("contract.delete"), Ok(false));
-    assert_eq!(store.delete("contract.delete"), Ok(()));
+    assert!(!exists(store, "contract.delete"));
+    delete(store, "contract.delete");
 }
 
 /// Counters start at 0 and take negative steps.
 pub fn a_counter_counts_from_zero(store: &dyn Store) {
-    assert_eq!(store.increment("contract.counter", 1), Ok(1));
-    assert_eq!(store.increment("contract.counter", 5), Ok(6));
-    assert_eq!(store.increment("contract.counter", -10), Ok(-4));
+    assert_eq!(increment(store, "contract.counter", 1), 1);
+    assert_eq!(increment(store, "contract.counter", 5), 6);
+    assert_eq!(increment(store, "contract.counter", -10), -4);
 }
 
 /// Gates are opened this way.
 pub fn an_increment_by_zero_makes_the_key(store: &dyn Store) {
-    assert_eq!(store.increment("contract.zero", 0), Ok(0));
-    assert_eq!(store.exists("contract.zero"), Ok(true));
-    assert_eq!(store.increment("contract.zero", 1), Ok(1));
+    assert_eq!(increment(store, "contract.zero", 0), 0);
+    assert!(exists(store, "contract.zero"));
+    assert_eq!(increment(store, "contract.zero", 1), 1);
 }
 
 /// An error leaves the value as it was.
@@ -155,28 +174,28 @@ pub fn an_increment_of_what_is_no_counter_changes_nothing(store: &dyn Store) {
 
 /// The ends of the range are an error, not a wrap.
 pub fn a_counter_never_overflows(store: &dyn Store) {
-    assert_eq!(store.increment("contract.top", i64::MAX), Ok(i64::MAX));
+    assert_eq!(increment(store, "contract.top", i64::MAX), i64::MAX);
     let refused = store.increment("contract.top", 1);
     assert!(matches!(refused, Err(StoreError::Other(_))), "{refused:?}");
-    assert_eq!(store.increment("contract.top", 0), Ok(i64::MAX));
+    assert_eq!(increment(store, "contract.top", 0), i64::MAX);
 }
 
 /// The plain case.
 pub fn a_swap_of_what_was_seen_is_done(store: &dyn Store) {
     set(store, "contract.swap", "one");
-    let (value, version) = current(store, "contract.swap");
-    assert_eq!(value, Some(bytes("one")));
-    assert_eq!(store.swap("contract.swap", version, bytes("two")), Ok(()));
+    let seen = see(store, "contract.swap");
+    assert_eq!(seen.value, Some(bytes("one")));
+    assert!(store.swap("contract.swap", &seen, bytes("two")).is_ok());
     assert_eq!(get(store, "contract.swap"), Some(bytes("two")));
 }
 
 /// Of two that saw the same, one loses.
 pub fn a_swap_after_another_swap_fails(store: &dyn Store) {
     set(store, "contract.twice", "one");
-    let (_, first) = current(store, "contract.twice");
-    let (_, second) = current(store, "contract.twice");
-    assert_eq!(store.swap("contract.twice", first, bytes("two")), Ok(()));
-    let refused = store.swap("contract.twice", second, bytes("three"));
+    let first = see(store, "contract.twice");
+    let second = see(store, "contract.twice");
+    assert!(store.swap("contract.twice", &first, bytes("two")).is_ok());
+    let refused = store.swap("contract.twice", &second, bytes("three"));
     assert_eq!(refused, Err(SwapError::Conflict));
     assert_eq!(get(store, "contract.twice"), Some(bytes("two")));
 }
@@ -184,20 +203,21 @@ pub fn a_swap_after_another_swap_fails(store: &dyn Store) {
 /// Plain writes count as changes.
 pub fn a_swap_after_any_other_write_fails(store: &dyn Store) {
     let key = "contract.written";
-    type Write = fn(&dyn Store) -> Result<(), StoreError>;
-    let writes: [(&str, Write); 3] = [
-        ("set", |store| store.set("contract.written", bytes("other"))),
-        ("delete", |store| store.delete("contract.written")),
+    let writes: [(&str, fn(&dyn Store)); 3] = [
+        ("set", |store| set(store, "contract.written", "other")),
+        ("delete", |store| {
+            delete(store, "contract.written");
+        }),
         ("increment", |store| {
-            store.increment("contract.written", 1).map(|_| ())
+            increment(store, "contract.written", 1);
         }),
     ];
     for (name, write) in writes {
-        store.delete(key).expect("the store deletes");
-        store.increment(key, 1).expect("the store counts");
-        let (_, version) = current(store, key);
-        write(store).expect("the store writes");
-        let refused = store.swap(key, version, bytes("mine"));
+        delete(store, key);
+        increment(store, key, 1);
+        let seen = see(store, key);
+        write(store);
+        let refused = store.swap(key, &seen, bytes("mine"));
         assert_eq!(refused, Err(SwapError::Conflict), "after {name}");
     }
 }
@@ -205,30 +225,30 @@ pub fn a_swap_after_any_other_write_fails(store: &dyn Store) {
 /// A swap compares versions, not values.
 pub fn a_swap_after_the_same_value_came_back_fails(store: &dyn Store) {
     set(store, "contract.aba", "a");
-    let (_, version) = current(store, "contract.aba");
+    let seen = see(store, "contract.aba");
     set(store, "contract.aba", "b");
     set(store, "contract.aba", "a");
-    let refused = store.swap("contract.aba", version, bytes("c"));
+    let refused = store.swap("contract.aba", &seen, bytes("c"));
     assert_eq!(refused, Err(SwapError::Conflict));
 }
 
 /// Absence is a condition as good as any.
 pub fn an_absent_key_is_created_by_one_swap_only(store: &dyn Store) {
-    let (value, first) = current(store, "contract.create");
-    let (_, second) = current(store, "contract.create");
-    assert_eq!(value, None);
-    assert_eq!(store.swap("contract.create", first, bytes("mine")), Ok(()));
-    let refused = store.swap("contract.create", second, bytes("theirs"));
+    let first = see(store, "contract.create");
+    let second = see(store, "contract.create");
+    assert_eq!(first.value, None);
+    assert!(store.swap("contract.create", &first, bytes("mine")).is_ok());
+    let refused = store.swap("contract.create", &second, bytes("theirs"));
     assert_eq!(refused, Err(SwapError::Conflict));
     assert_eq!(get(store, "contract.create"), Some(bytes("mine")));
 }
 
 /// Absent, present, absent again is a change.
 pub fn a_key_that_came_and_went_is_not_swapped_as_absent(store: &dyn Store) {
-    let (_, version) = current(store, "contract.went");
+    let seen = see(store, "contract.went");
     set(store, "contract.went", "short-lived");
-    store.delete("contract.went").expect("the store deletes");
-    let refused = store.swap("contract.went", version, bytes("mine"));
+    delete(store, "contract.went");
+    let refused = store.swap("contract.went", &seen, bytes("mine"));
     assert_eq!(refused, Err(SwapError::Conflict));
     assert_eq!(get(store, "contract.went"), None);
 }
@@ -236,10 +256,10 @@ pub fn a_key_that_came_and_went_is_not_swapped_as_absent(store: &dyn Store) {
 /// Neither the value nor its number.
 pub fn a_failed_swap_changes_nothing(store: &dyn Store) {
     set(store, "contract.failed", "one");
-    let (_, version) = current(store, "contract.failed");
+    let seen = see(store, "contract.failed");
     set(store, "contract.failed", "two");
     let before = store.last_change("contract.failed");
-    let refused = store.swap("contract.failed", version, bytes("three"));
+    let refused = store.swap("contract.failed", &seen, bytes("three"));
     assert_eq!(refused, Err(SwapError::Conflict));
     assert_eq!(store.last_change("contract.failed"), before);
     assert_eq!(get(store, "contract.failed"), Some(bytes("two")));
@@ -257,13 +277,46 @@ pub fn every_change_has_a_higher_number(store: &dyn Store) {
     };
     set(store, key, "one");
     check("set");
-    let (_, version) = current(store, key);
-    assert_eq!(store.swap(key, version, bytes("two")), Ok(()));
+    let seen = see(store, key);
+    assert!(store.swap(key, &seen, bytes("two")).is_ok());
     check("swap");
-    assert_eq!(store.delete(key), Ok(()));
+    delete(store, key);
     check("delete");
-    assert_eq!(store.increment(key, 1), Ok(1));
+    assert_eq!(increment(store, key, 1), 1);
     check("increment");
+}
+
+/// What a write says its number is, and what a read says, is the key's own.
+pub fn reads_and_writes_tell_the_number_of_the_change(store: &dyn Store) {
+    let key = "contract.told";
+    let absent = see(store, key).changed;
+    let written = store.set(key, bytes("one")).expect("the store writes");
+    assert!(written > absent);
+    assert_eq!(see(store, key).changed, written);
+    assert_eq!(store.exists(key), Ok((true, written)));
+    let swapped = store.swap(key, &see(store, key), bytes("two"));
+    let swapped = swapped.expect("nobody else wrote");
+    assert!(swapped > written);
+    assert_eq!(see(store, key).changed, swapped);
+    let deleted = delete(store, key);
+    assert!(deleted > swapped);
+    assert!(see(store, key).changed >= deleted);
+    let (_, counted) = store.increment(key, 1).expect("the store counts");
+    assert!(counted > deleted);
+    assert_eq!(store.exists(key), Ok((true, counted)));
+}
+
+/// Whatever was said becomes durable, without anybody's help.
+pub fn every_change_settles(store: &dyn Store) {
+    let key = "contract.settles";
+    let written = store.set(key, bytes("one")).expect("the store writes");
+    let deleted = delete(store, key);
+    let (_, counted) = store.increment(key, 1).expect("the store counts");
+    for change in [ChangeNumber::ZERO, written, deleted, counted] {
+        assert_eq!(futures::executor::block_on(store.settle(change)), Ok(()));
+        assert_eq!(store.settle(change).known(), Some(Ok(())));
+    }
+    assert_eq!(store.losses(), 0);
 }
 
 /// Also where the key is gone by the time one looks.
@@ -274,11 +327,11 @@ pub fn a_change_after_a_noted_number_is_never_missed(store: &dyn Store) {
     assert!(store.last_change(key) > noted);
     let noted = store.latest_change();
     assert!(store.last_change(key) <= noted, "nothing changed since");
-    store.delete(key).expect("the store deletes");
+    delete(store, key);
     for number in 0..100 {
         let other = format!("contract.noted.{number}");
         store.set(&other, bytes("x")).expect("the store writes");
-        store.delete(&other).expect("the store deletes");
+        delete(store, &other);
     }
     assert!(store.last_change(key) > noted);
 }
@@ -294,11 +347,13 @@ pub fn a_watch_is_woken_by_every_kind_of_change(store: &dyn Store) {
     };
     woken(&|| set(store, key, "one"));
     woken(&|| {
-        let (_, version) = current(store, key);
-        assert_eq!(store.swap(key, version, bytes("two")), Ok(()));
+        let seen = see(store, key);
+        assert!(store.swap(key, &seen, bytes("two")).is_ok());
     });
-    woken(&|| assert_eq!(store.delete(key), Ok(())));
-    woken(&|| assert_eq!(store.increment(key, 1), Ok(1)));
+    woken(&|| {
+        delete(store, key);
+    });
+    woken(&|| assert_eq!(increment(store, key, 1), 1));
 }
 
 /// One reader of one stream pays for nobody else.
@@ -329,12 +384,12 @@ pub fn racing_swaps_lose_no_increment(store: &dyn Store) {
     race(|_| {
         for _ in 0..ROUNDS {
             loop {
-                let (value, version) = current(store, key);
-                let text = value.unwrap_or_else(|| bytes("0"));
+                let seen = see(store, key);
+                let text = seen.value.clone().unwrap_or_else(|| bytes("0"));
                 let text = std::str::from_utf8(&text).expect("digits");
                 let next = text.parse::<u64>().expect("digits").saturating_add(1);
-                match store.swap(key, version, next.to_string().into()) {
-                    Ok(()) => break,
+                match store.swap(key, &seen, next.to_string().into()) {
+                    Ok(_) => break,
                     Err(SwapError::Conflict) => {}
                     Err(SwapError::Store(error)) => panic!("{error}"),
                 }
@@ -351,9 +406,9 @@ pub fn racing_creators_elect_one(store: &dyn Store) {
         let key = format!("contract.race.create.{round}");
         let winner = AtomicU64::new(THREADS);
         race(|thread| {
-            let (value, version) = current(store, &key);
+            let seen = see(store, &key);
             let mine = Bytes::from(thread.to_string());
-            if value.is_none() && store.swap(&key, version, mine) == Ok(()) {
+            if seen.value.is_none() && store.swap(&key, &seen, mine).is_ok() {
                 let before = winner.swap(thread, Ordering::SeqCst);
                 assert_eq!(before, THREADS, "two creators of {key}");
             }
@@ -371,12 +426,12 @@ pub fn racing_increments_are_all_counted(store: &dyn Store) {
     let sum = AtomicU64::new(0);
     race(|_| {
         for _ in 0..ROUNDS {
-            let count = store.increment(key, 1).expect("the store counts");
+            let count = increment(store, key, 1);
             sum.fetch_add(count.unsigned_abs(), Ordering::SeqCst);
         }
     });
     let last = THREADS * ROUNDS;
-    assert_eq!(store.increment(key, 0), Ok(last as i64));
+    assert_eq!(increment(store, key, 0), last as i64);
     assert_eq!(sum.into_inner(), last * (last + 1) / 2);
 }
 

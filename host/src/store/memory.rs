@@ -1,6 +1,6 @@
 //! A store in memory: nothing survives a restart.
 
-use super::{ChangeNumber, Store, StoreError, SwapError, Version, Watch, Watchers};
+use super::{ChangeNumber, Seen, Store, StoreError, SwapError, Watch, Watchers, counter};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -45,6 +45,14 @@ impl Default for MemoryStore {
 }
 
 impl Shard {
+    fn seen(&self, key: &str) -> Seen {
+        let entry = self.entries.get(key);
+        Seen {
+            value: entry.map(|entry| entry.value.clone()),
+            changed: entry.map_or(self.forgotten, |entry| entry.changed),
+        }
+    }
+
     fn last_change(&self, key: &str) -> ChangeNumber {
         match self.entries.get(key) {
             Some(entry) => entry.changed,
@@ -74,13 +82,14 @@ impl MemoryStore {
         ChangeNumber::new(before.wrapping_add(1))
     }
 
-    fn write(&self, shard: &mut Shard, key: &str, value: Bytes) {
+    fn write(&self, shard: &mut Shard, key: &str, value: Bytes) -> ChangeNumber {
         let changed = self.next_change();
         if let Some(entry) = shard.entries.get_mut(key) {
             *entry = Entry { value, changed };
         } else {
             shard.entries.insert(key.into(), Entry { value, changed });
         }
+        changed
     }
 }
 
@@ -89,69 +98,49 @@ impl Store for MemoryStore {
         "memory"
     }
 
-    fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        let shard = self.shard(key);
-        Ok(shard.entries.get(key).map(|entry| entry.value.clone()))
+    fn get(&self, key: &str) -> Result<Seen, StoreError> {
+        Ok(self.shard(key).seen(key))
     }
 
-    fn exists(&self, key: &str) -> Result<bool, StoreError> {
-        Ok(self.shard(key).entries.contains_key(key))
-    }
-
-    fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError> {
-        self.write(&mut self.shard(key), key, value);
+    fn set(&self, key: &str, value: Bytes) -> Result<ChangeNumber, StoreError> {
+        let changed = self.write(&mut self.shard(key), key, value);
         self.watchers.notify(key);
-        Ok(())
+        Ok(changed)
     }
 
-    fn delete(&self, key: &str) -> Result<(), StoreError> {
+    fn delete(&self, key: &str) -> Result<ChangeNumber, StoreError> {
         let mut shard = self.shard(key);
         if shard.entries.remove(key).is_none() {
-            return Ok(());
+            return Ok(shard.forgotten);
         }
-        shard.forgotten = self.next_change();
+        let changed = self.next_change();
+        shard.forgotten = changed;
         drop(shard);
         self.watchers.notify(key);
-        Ok(())
+        Ok(changed)
     }
 
-    fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+    fn increment(&self, key: &str, delta: i64) -> Result<(i64, ChangeNumber), StoreError> {
         let mut shard = self.shard(key);
-        let before = match shard.entries.get(key) {
-            None => 0,
-            Some(entry) => {
-                let digits: [u8; 8] = entry.value.as_ref().try_into().map_err(|_| {
-                    StoreError::Other("increment of a key that is not a counter".to_owned())
-                })?;
-                i64::from_le_bytes(digits)
-            }
-        };
-        let sum = before
-            .checked_add(delta)
-            .ok_or_else(|| StoreError::Other("increment past the range of i64".to_owned()))?;
-        self.write(&mut shard, key, Bytes::copy_from_slice(&sum.to_le_bytes()));
+        let before = shard.entries.get(key).map(|entry| &entry.value);
+        let (sum, value) = counter::add(before, delta)?;
+        let changed = self.write(&mut shard, key, value);
         drop(shard);
         self.watchers.notify(key);
-        Ok(sum)
+        Ok((sum, changed))
     }
 
-    fn current(&self, key: &str) -> Result<(Option<Bytes>, Version), StoreError> {
-        let shard = self.shard(key);
-        let value = shard.entries.get(key).map(|entry| entry.value.clone());
-        Ok((value, Version(shard.last_change(key))))
-    }
-
-    fn swap(&self, key: &str, expected: Version, value: Bytes) -> Result<(), SwapError> {
+    fn swap(&self, key: &str, seen: &Seen, value: Bytes) -> Result<ChangeNumber, SwapError> {
         let mut shard = self.shard(key);
         // For an absent key this is the shard's number: a deletion of another key may make it fail,
         // and the creation and deletion of this very key in between always does.
-        if shard.last_change(key) != expected.0 {
+        if shard.last_change(key) != seen.changed {
             return Err(SwapError::Conflict);
         }
-        self.write(&mut shard, key, value);
+        let changed = self.write(&mut shard, key, value);
         drop(shard);
         self.watchers.notify(key);
-        Ok(())
+        Ok(changed)
     }
 
     fn latest_change(&self) -> ChangeNumber {

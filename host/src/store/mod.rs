@@ -17,13 +17,23 @@
 //! [`last_change`](Store::last_change) of the key is above the number it noted: no change can be
 //! missed in between. A store may forget the numbers of keys that are gone, but must then answer
 //! with one that is too high: that costs a needless look, where one too low would cost a wake-up.
+//!
+//! # Durability
+//!
+//! A change is visible at once and may become durable later. Nothing that depends on one may leave
+//! the host before: whoever read or wrote waits with what it has to say until the highest number it
+//! met has [settled](Store::settle). Changes that can't be made durable are *lost*: they and all
+//! that were built on them are gone as if they had never been made.
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod counter;
 mod memory;
+mod settle;
 mod watch;
 
 pub use memory::MemoryStore;
+pub use settle::{Lost, Outlet, Settle, Settling};
 pub use watch::{Watch, Watchers};
 
 use bytes::Bytes;
@@ -49,10 +59,15 @@ impl ChangeNumber {
     }
 }
 
-/// What [`Store::current`] saw of a key, for the [`Store::swap`] that depends on it. Opaque: two
-/// versions of one key differ even where the values are equal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Version(ChangeNumber);
+/// A key as it was seen, for the [`Store::swap`] that depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The value; none if the key was absent.
+    pub value: Option<Bytes>,
+    /// The number of the key's last change, so two versions of one key differ even where their
+    /// values are equal. Of an absent key it may be a higher one.
+    pub changed: ChangeNumber,
+}
 
 /// Why a store could not do what it was asked; says what the caller may do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,31 +99,47 @@ pub trait Store: Send + Sync {
     /// The name in the start-up line and in logs, such as `memory`.
     fn kind(&self) -> &'static str;
 
-    /// The value of a key.
-    fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError>;
+    /// Whether a [`swap`](Self::swap) of an absent key fails when somebody else wrote it first. It
+    /// does, but for stores that imitate those where it does not.
+    fn guards_creation(&self) -> bool {
+        true
+    }
 
-    /// Whether a key has a value.
-    fn exists(&self, key: &str) -> Result<bool, StoreError> {
-        Ok(self.get(key)?.is_some())
+    /// The key as it is now.
+    fn get(&self, key: &str) -> Result<Seen, StoreError>;
+
+    /// The same, or nothing where that would wait for a disk; then [`get`](Self::get) is to be
+    /// called where waiting does no harm, after which this one answers.
+    fn get_now(&self, key: &str) -> Result<Option<Seen>, StoreError> {
+        self.get(key).map(Some)
+    }
+
+    /// Whether a key has a value, and the number that [`Seen::changed`] would have.
+    fn exists(&self, key: &str) -> Result<(bool, ChangeNumber), StoreError> {
+        let seen = self.get(key)?;
+        Ok((seen.value.is_some(), seen.changed))
     }
 
     /// Writes a value whatever was there; a swap of that key that is under way fails.
-    fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError>;
+    fn set(&self, key: &str, value: Bytes) -> Result<ChangeNumber, StoreError>;
 
     /// Removes a key, if it is there; a swap of that key that is under way then fails.
-    fn delete(&self, key: &str) -> Result<(), StoreError>;
+    fn delete(&self, key: &str) -> Result<ChangeNumber, StoreError>;
 
     /// Adds to a counter and says what it came to. An absent key counts as 0 and exists afterwards,
     /// also when `delta` is 0. A key that was written as anything but a counter, and a sum outside
     /// of `i64`, is [`StoreError::Other`]. A swap of that key that is under way fails.
-    fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError>;
+    fn increment(&self, key: &str, delta: i64) -> Result<(i64, ChangeNumber), StoreError>;
 
-    /// The value of a key, and the version that a swap of it is to be conditioned on.
-    fn current(&self, key: &str) -> Result<(Option<Bytes>, Version), StoreError>;
+    /// Writes a value if the key has not changed since it was `seen`, also where it was absent
+    /// then. It may answer [`SwapError::Conflict`] for an absent key that did not change.
+    fn swap(&self, key: &str, seen: &Seen, value: Bytes) -> Result<ChangeNumber, SwapError>;
 
-    /// Writes a value if the key has not changed since `expected` was taken, also where it was
-    /// absent then. It may answer [`SwapError::Conflict`] for an absent key that did not change.
-    fn swap(&self, key: &str, expected: Version, value: Bytes) -> Result<(), SwapError>;
+    /// A swap by somebody who did not look at the key, which has nothing to compare with.
+    fn swap_unseen(&self, _key: &str, _value: Bytes) -> Result<ChangeNumber, SwapError> {
+        let why = "swap before current".to_owned();
+        Err(SwapError::Store(StoreError::Other(why)))
+    }
 
     /// The number of the latest change of any key.
     fn latest_change(&self) -> ChangeNumber;
@@ -119,4 +150,16 @@ pub trait Store: Send + Sync {
     /// Begins to wait for the next change of a key. Changes before this call returns may be missed
     /// by the watch, so [`last_change`](Self::last_change) is to be asked after it.
     fn watch(&self, key: &str) -> Watch;
+
+    /// What becomes of this change and all before it: done once they are as durable as the store
+    /// makes them.
+    fn settle(&self, _change: ChangeNumber) -> Settle {
+        Settle::done()
+    }
+
+    /// How often changes were lost so far. What was read before a loss must not be built on after
+    /// it.
+    fn losses(&self) -> u64 {
+        0
+    }
 }

@@ -4,7 +4,7 @@
 
 use super::InstanceState;
 use super::bindings::wasi::keyvalue::{atomics, store};
-use crate::store::{StoreError, SwapError, Version};
+use crate::store::{Seen, StoreError, SwapError};
 use atomics::CasError;
 use bytes::Bytes;
 use store::Error;
@@ -27,7 +27,7 @@ pub struct Bucket(());
 /// A swap that is being prepared.
 pub struct Cas {
     key: String,
-    seen: Option<Version>,
+    seen: Option<Seen>,
 }
 
 fn other(text: &str) -> Error {
@@ -88,23 +88,23 @@ impl store::Host for InstanceState {
 impl store::HostBucket for InstanceState {
     fn get(&mut self, _: Resource<Bucket>, key: String) -> Result<Option<Vec<u8>>, Error> {
         check_key(&key)?;
-        Ok(self.store().get(&key)?.map(Vec::from))
+        Ok(self.keys.get(&key)?.value.map(Vec::from))
     }
 
     fn set(&mut self, _: Resource<Bucket>, key: String, value: Vec<u8>) -> Result<(), Error> {
         check_key(&key)?;
         check_value(&value)?;
-        Ok(self.store().set(&key, Bytes::from(value))?)
+        Ok(self.keys.set(&key, Bytes::from(value))?)
     }
 
     fn delete(&mut self, _: Resource<Bucket>, key: String) -> Result<(), Error> {
         check_key(&key)?;
-        Ok(self.store().delete(&key)?)
+        Ok(self.keys.delete(&key)?)
     }
 
     fn exists(&mut self, _: Resource<Bucket>, key: String) -> Result<bool, Error> {
         check_key(&key)?;
-        Ok(self.store().exists(&key)?)
+        Ok(self.keys.exists(&key)?)
     }
 
     fn list_keys(
@@ -128,11 +128,11 @@ impl atomics::HostCas for InstanceState {
     }
 
     fn current(&mut self, cas: Resource<Cas>) -> Result<Option<Vec<u8>>, Error> {
-        self.calls = self.calls.wrapping_add(1);
         let cas = self.table.get_mut(&cas);
         let cas = cas.map_err(|_| other("no such swap"))?;
-        let (value, version) = self.store.current(&cas.key)?;
-        cas.seen = Some(version);
+        let seen = self.keys.get(&cas.key)?;
+        let value = seen.value.clone();
+        cas.seen = Some(seen);
         Ok(value.map(Vec::from))
     }
 
@@ -144,17 +144,14 @@ impl atomics::HostCas for InstanceState {
 impl atomics::Host for InstanceState {
     fn increment(&mut self, _: Resource<Bucket>, key: String, delta: i64) -> Result<i64, Error> {
         check_key(&key)?;
-        Ok(self.store().increment(&key, delta)?)
+        Ok(self.keys.increment(&key, delta)?)
     }
 
     fn swap(&mut self, cas: Resource<Cas>, value: Vec<u8>) -> Result<(), CasError> {
         let cas = self.close_handle(cas);
         let Cas { key, seen } = cas.map_err(|_| CasError::StoreError(other("no such swap")))?;
         check_value(&value).map_err(CasError::StoreError)?;
-        // A swap that looked at nothing has nothing to compare with. On Spin it overwrites, which
-        // is never what was meant.
-        let seen = seen.ok_or_else(|| CasError::StoreError(other("swap before current")))?;
-        match self.store().swap(&key, seen, Bytes::from(value)) {
+        match self.keys.swap(&key, seen.as_ref(), Bytes::from(value)) {
             Ok(()) => Ok(()),
             Err(SwapError::Store(error)) => Err(CasError::StoreError(error.into())),
             Err(SwapError::Conflict) => {

@@ -1,8 +1,10 @@
 //! What an instance is given: WASI, its variables and the key-value store.
 
 mod config;
+mod keys;
 mod keyvalue;
 
+pub use keys::{Keys, Met};
 pub use keyvalue::{Bucket, Cas};
 
 use crate::store::Store;
@@ -38,12 +40,10 @@ pub struct InstanceState {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoOutbound,
-    store: Arc<dyn Store>,
+    keys: Keys,
     variables: Arc<Variables>,
     /// Buckets and swaps that are open.
     handles: usize,
-    /// Calls of the store so far.
-    calls: u64,
     /// The memory limit, for Wasmtime to ask.
     pub limits: StoreLimits,
 }
@@ -58,25 +58,24 @@ impl InstanceState {
             wasi: WasiCtx::builder().inherit_stderr().build(),
             http: WasiHttpCtx::new(),
             hooks: NoOutbound,
-            store,
+            keys: Keys::new(store),
             variables,
             handles: 0,
-            calls: 0,
             limits: StoreLimitsBuilder::new()
                 .memory_size(MAX_MEMORY_BYTES)
                 .build(),
         }
     }
 
-    /// Calls of the store so far: who makes them is getting somewhere.
+    /// The store, as this instance sees it.
     #[must_use]
-    pub const fn calls(&self) -> u64 {
-        self.calls
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
     }
 
-    fn store(&mut self) -> &dyn Store {
-        self.calls = self.calls.wrapping_add(1);
-        &*self.store
+    /// The same, for who begins and ends its steps.
+    pub const fn keys_mut(&mut self) -> &mut Keys {
+        &mut self.keys
     }
 }
 

@@ -6,14 +6,14 @@ use http::StatusCode;
 
 struct Setup {
     script: Arc<Script>,
-    store: Arc<MemoryStore>,
+    store: Arc<dyn Store>,
     worker: Arc<Worker>,
 }
 
 fn setup() -> Setup {
     let script = Arc::new(Script::default());
-    let store = Arc::new(MemoryStore::new());
-    let worker = Worker::new(Arc::clone(&store) as Arc<dyn Store>, script.factory(&store));
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let worker = Worker::new(Arc::clone(&store), script.factory(&store));
     Setup {
         script,
         store,
@@ -21,9 +21,9 @@ fn setup() -> Setup {
     }
 }
 
-fn text(store: &MemoryStore, key: &str) -> Bytes {
-    let text = store.get(key).expect("the store answers");
-    text.unwrap_or_default()
+fn text(store: &Arc<dyn Store>, key: &str) -> Bytes {
+    let seen = store.get(key).expect("the store answers");
+    seen.value.unwrap_or_default()
 }
 
 fn status(outcome: Result<Outcome, oneshot::error::RecvError>) -> StatusCode {

@@ -1,0 +1,163 @@
+//! The store as one instance sees it: what it met there, and what it may not do.
+
+use crate::store::{ChangeNumber, Seen, Store, StoreError, SwapError};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// What the component is told of a key that would have to be waited for. It does not log that.
+const NOT_RESIDENT: &str = "not-resident";
+
+/// What the calls of one step came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Met {
+    /// The highest number of a change that was read or written: nothing that the step says may
+    /// leave the host before that has settled.
+    pub change: ChangeNumber,
+    /// Keys that are to be loaded. If there are any, the step changed nothing, and is to be done
+    /// again instead of what it says.
+    pub missed: Vec<Box<str>>,
+}
+
+/// A store between an instance and its host.
+pub struct Keys {
+    store: Arc<dyn Store>,
+    /// The store's losses when the instance began, which may hold what was lost later.
+    losses: u64,
+    met: Met,
+    /// Values that are not in memory are not waited for.
+    hurried: bool,
+    /// Calls so far.
+    calls: u64,
+}
+
+impl Keys {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            losses: store.losses(),
+            store,
+            met: Met::default(),
+            hurried: false,
+            calls: 0,
+        }
+    }
+
+    /// Calls so far: who makes them is getting somewhere.
+    #[must_use]
+    pub const fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Begins a step. In a hurried one, values that are not in memory are [missed](Met::missed)
+    /// rather than waited for until something was written.
+    pub fn begin(&mut self, hurried: bool) {
+        self.met = Met::default();
+        self.hurried = hurried;
+    }
+
+    /// What the step came to.
+    pub fn end(&mut self) -> Met {
+        std::mem::take(&mut self.met)
+    }
+
+    fn check(&mut self) -> Result<(), StoreError> {
+        self.calls = self.calls.wrapping_add(1);
+        if self.store.losses() != self.losses {
+            let why = "changes were lost that this instance may know of".to_owned();
+            return Err(StoreError::Unavailable(why));
+        }
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> Result<(), StoreError> {
+        self.check()?;
+        if !self.met.missed.is_empty() {
+            return Err(not_resident());
+        }
+        self.hurried = false;
+        Ok(())
+    }
+
+    fn meet(&mut self, change: ChangeNumber) {
+        self.met.change = self.met.change.max(change);
+    }
+
+    /// What a write came to. One that failed may have been done all the same.
+    fn meet_write(&mut self, written: Result<ChangeNumber, StoreError>) -> Result<(), StoreError> {
+        let latest = || self.store.latest_change();
+        let change = written.as_ref().map_or_else(|_| latest(), |change| *change);
+        self.meet(change);
+        written.map(|_| ())
+    }
+
+    pub(crate) fn get(&mut self, key: &str) -> Result<Seen, StoreError> {
+        self.check()?;
+        let seen = match self.hurried {
+            false => self.store.get(key)?,
+            true => match self.store.get_now(key)? {
+                Some(seen) => seen,
+                None => {
+                    self.met.missed.push(key.into());
+                    return Err(not_resident());
+                }
+            },
+        };
+        self.meet(seen.changed);
+        Ok(seen)
+    }
+
+    pub(crate) fn exists(&mut self, key: &str) -> Result<bool, StoreError> {
+        self.check()?;
+        let (exists, changed) = self.store.exists(key)?;
+        self.meet(changed);
+        Ok(exists)
+    }
+
+    pub(crate) fn set(&mut self, key: &str, value: Bytes) -> Result<(), StoreError> {
+        self.check_write()?;
+        let written = self.store.set(key, value);
+        self.meet_write(written)
+    }
+
+    pub(crate) fn delete(&mut self, key: &str) -> Result<(), StoreError> {
+        self.check_write()?;
+        let written = self.store.delete(key);
+        self.meet_write(written)
+    }
+
+    pub(crate) fn increment(&mut self, key: &str, delta: i64) -> Result<i64, StoreError> {
+        self.check_write()?;
+        let written = self.store.increment(key, delta);
+        let (sum, written) = match written {
+            Ok((sum, change)) => (sum, Ok(change)),
+            Err(error) => (0, Err(error)),
+        };
+        self.meet_write(written).map(|()| sum)
+    }
+
+    pub(crate) fn swap(
+        &mut self,
+        key: &str,
+        seen: Option<&Seen>,
+        value: Bytes,
+    ) -> Result<(), SwapError> {
+        self.check_write()?;
+        let swapped = match seen {
+            Some(seen) => self.store.swap(key, seen, value),
+            None => self.store.swap_unseen(key, value),
+        };
+        let written = match swapped {
+            // That it failed says something of the key too.
+            Err(SwapError::Conflict) => {
+                self.meet(self.store.last_change(key));
+                return Err(SwapError::Conflict);
+            }
+            Err(SwapError::Store(error)) => Err(error),
+            Ok(change) => Ok(change),
+        };
+        Ok(self.meet_write(written)?)
+    }
+}
+
+fn not_resident() -> StoreError {
+    StoreError::Other(NOT_RESIDENT.to_owned())
+}
