@@ -241,9 +241,10 @@ fn is_origins(value: &str) -> Result<(), &'static str> {
 
 fn is_namespace(value: &str) -> Result<(), &'static str> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    match value.len() <= 32 && value.bytes().all(good) {
+    // With `g`, a head would have the key of a gate in a store without a namespace.
+    match value.len() <= 32 && value.bytes().all(good) && value != "g" {
         true => Ok(()),
-        false => Err("at most 32 letters, digits, - and _"),
+        false => Err("at most 32 letters, digits, - and _, and not g alone"),
     }
 }
 

@@ -207,6 +207,8 @@ impl Steps for Fake {
             drop(self.script.opened.wait_while(gate, |open| !*open));
         }
         if path.starts_with("/again") && attempt.is_none() {
+            let read = self.text(path);
+            assert!(read.is_ok(), "the attempt begins with a look");
             let wait = Duration::from_millis(1);
             let attempt = Attempt(Bytes::from_static(b"attempt"));
             // Only every second one is to be started again.

@@ -21,6 +21,8 @@ pub mod exchange;
 #[cfg(test)]
 mod fake;
 pub mod guest;
+#[cfg(test)]
+mod held;
 pub mod manifest;
 pub mod proxy;
 mod server;

@@ -10,6 +10,11 @@ pub fn instance_broke(error: &StepError) {
     line("error", "instance replaced", &error.to_string());
 }
 
+/// Changes could not be kept; whoever waited for them is told so.
+pub fn changes_lost(why: &str) {
+    line("error", "changes lost", why);
+}
+
 /// Something is not as it should be, but service goes on.
 pub fn warn(event: &str, detail: &str) {
     line("warn", event, detail);

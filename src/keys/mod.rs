@@ -23,10 +23,12 @@ pub mod debt;
 mod envelope;
 pub mod head;
 pub mod index;
+mod parse;
 pub mod registry;
 pub mod todo;
 
 pub use envelope::{Envelope, State};
+pub use parse::{Key, parse};
 
 use crate::limits::SHARDS;
 use crate::stream::{Incarnation, hex};

@@ -156,4 +156,6 @@ fn whole(mut answer: Answer) -> Result<Response<ResponseBody>, Aborted> {
 }
 
 #[cfg(test)]
+mod durability_tests;
+#[cfg(test)]
 mod tests;

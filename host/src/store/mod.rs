@@ -28,10 +28,13 @@
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod counter;
+pub mod file;
+pub mod log;
 mod memory;
 mod settle;
 mod watch;
 
+pub use file::FileStore;
 pub use memory::MemoryStore;
 pub use settle::{Lost, Outlet, Settle, Settling};
 pub use watch::{Watch, Watchers};

@@ -1,0 +1,121 @@
+//! Which chunks and index blocks something leads to.
+
+use super::{CheckError, Report, Space, value};
+use crate::store::log::Log;
+use durable_streams_edge::keys::{Keys, index};
+use durable_streams_edge::limits::BLOCK_SEGMENTS;
+use durable_streams_edge::stream::{Block, Head, Incarnation, Owed, Segment};
+use std::collections::HashSet;
+
+pub(super) struct Marks<'a> {
+    log: &'a Log,
+    space: &'a Space,
+    names: &'a Keys,
+    chunks: HashSet<(Incarnation, u64)>,
+    blocks: HashSet<(Incarnation, u64)>,
+}
+
+impl<'a> Marks<'a> {
+    pub(super) fn new(log: &'a Log, space: &'a Space, names: &'a Keys) -> Self {
+        Self {
+            log,
+            space,
+            names,
+            chunks: HashSet::new(),
+            blocks: HashSet::new(),
+        }
+    }
+
+    /// Marks what a stream consists of; what of it is not there goes into the report.
+    pub(super) fn head(&mut self, head: &Head, report: &mut Report) -> Result<(), CheckError> {
+        let life = head.incarnation;
+        let missing = |report: &mut Report, what: &str| {
+            report.problem(format!("stream {}: {what} is missing", head.name));
+        };
+        if head.first < head.recent_first {
+            for number in head.first / BLOCK_SEGMENTS..head.recent_first / BLOCK_SEGMENTS {
+                match self.block(life, number, report)? {
+                    Some(block) => {
+                        for segment in &block.segments {
+                            if !self.segment(life, segment) {
+                                missing(report, &format!("a chunk of index block {number}"));
+                            }
+                        }
+                    }
+                    None => missing(report, &format!("index block {number}")),
+                }
+            }
+        }
+        for segment in &head.recent {
+            if !self.segment(life, segment) {
+                missing(report, "a recent chunk");
+            }
+        }
+        // The block of a complete group is written before the head leaves it to the block.
+        let next = head.open_segment() / BLOCK_SEGMENTS;
+        self.blocks.insert((life, next.saturating_sub(1)));
+        report.counts.bytes += head.bytes;
+        Ok(())
+    }
+
+    /// Marks what an ended life still owns. It may be removed in part already.
+    pub(super) fn owed(
+        &mut self,
+        life: Incarnation,
+        owed: &Owed,
+        report: &mut Report,
+    ) -> Result<(), CheckError> {
+        self.chunks.extend(owed.chunks.iter().map(|id| (life, *id)));
+        for number in owed.first_block..owed.end_block {
+            if let Some(block) = self.block(life, number, report)? {
+                let ids = block.segments.iter().map(|segment| (life, segment.id));
+                self.chunks.extend(ids);
+            }
+        }
+        Ok(())
+    }
+
+    fn block(
+        &mut self,
+        life: Incarnation,
+        number: u64,
+        report: &mut Report,
+    ) -> Result<Option<Block>, CheckError> {
+        if !self.space.blocks.contains(&(life, number)) {
+            return Ok(None);
+        }
+        self.blocks.insert((life, number));
+        let key = self.names.block(life, number);
+        let Some(bytes) = value(self.log, &key, report)? else {
+            return Ok(None);
+        };
+        let block = index::decode(&bytes, number);
+        if let Err(error) = &block {
+            report.problem(format!("{key}: {error}"));
+        }
+        Ok(block.ok())
+    }
+
+    /// Marks a chunk; whether it is there in its length.
+    fn segment(&mut self, life: Incarnation, segment: &Segment) -> bool {
+        self.chunks.insert((life, segment.id));
+        self.space.chunks.get(&(life, segment.id)) == Some(&segment.length)
+    }
+
+    /// Names what has no mark.
+    pub(super) fn left_over(self, report: &mut Report, left_over: &mut Vec<String>) {
+        for ((life, id), length) in &self.space.chunks {
+            if !self.chunks.contains(&(*life, *id)) {
+                report.counts.left_over += 1;
+                report.counts.left_over_bytes += u64::from(*length);
+                left_over.push(self.names.chunk(*life, *id));
+            }
+        }
+        for (life, number) in &self.space.blocks {
+            if !self.blocks.contains(&(*life, *number)) {
+                report.counts.left_over += 1;
+                left_over.push(self.names.block(*life, *number));
+            }
+        }
+    }
+}

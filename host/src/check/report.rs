@@ -1,0 +1,120 @@
+//! What a check found.
+
+use crate::store::log;
+use std::fmt;
+
+/// Problems that are told one by one; of the others only the number is.
+const TOLD: usize = 50;
+
+/// How much there is of what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Streams.
+    pub streams: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Names whose stream is gone.
+    pub tombstones: u64,
+    /// Chunks.
+    pub chunks: u64,
+    /// Index blocks.
+    pub blocks: u64,
+    /// Ended lives whose chunks are being removed.
+    pub debts: u64,
+    /// Pieces of work to be done.
+    pub todos: u64,
+    /// Names in the registry.
+    pub names: u64,
+    /// Gates.
+    pub gates: u64,
+    /// Chunks and index blocks that nothing leads to.
+    pub left_over: u64,
+    /// Bytes of these chunks.
+    pub left_over_bytes: u64,
+}
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct Report {
+    log: log::Report,
+    /// How much there is of what.
+    pub counts: Counts,
+    problems: Vec<String>,
+    untold: u64,
+    /// What nothing leads to was removed.
+    pub removed: bool,
+}
+
+impl Report {
+    pub(super) fn new(log: log::Report) -> Self {
+        let mut report = Self::default();
+        for damage in log.damages.iter().filter(|damage| !damage.unfinished) {
+            let key = damage.key.as_deref().unwrap_or("an unknown key");
+            let file = damage.file.display();
+            report.problem(format!("{file}: damaged at byte {}: {key}", damage.offset));
+        }
+        report.log = log;
+        report
+    }
+
+    pub(super) fn problem(&mut self, problem: String) {
+        match self.problems.len() < TOLD {
+            true => self.problems.push(problem),
+            false => self.untold += 1,
+        }
+    }
+
+    /// Whether nothing that was acknowledged is damaged or missing.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts {
+            streams,
+            bytes,
+            tombstones,
+            chunks,
+            blocks,
+            debts,
+            todos,
+            names,
+            gates,
+            left_over,
+            left_over_bytes,
+        } = &self.counts;
+        let log::Report {
+            segments,
+            records,
+            bytes: disk,
+            ..
+        } = &self.log;
+        writeln!(f, "log: {segments} segments, {records} records, {disk} bytes")?;
+        writeln!(f, "streams: {streams} with {bytes} bytes; {tombstones} tombstones")?;
+        writeln!(f, "chunks: {chunks}; index blocks: {blocks}")?;
+        writeln!(f, "registry: {names} names; to do: {todos}; debts: {debts}; gates: {gates}")?;
+        if self.log.damages.iter().any(|damage| damage.unfinished) {
+            writeln!(f, "an unfinished write at the end, which no one was told of, was cut off")?;
+        }
+        let removed = match self.removed {
+            _ if *left_over == 0 => "",
+            true => ", removed",
+            false => "; --fix removes it",
+        };
+        writeln!(f, "left over: {left_over} keys with {left_over_bytes} bytes{removed}")?;
+        for problem in &self.problems {
+            writeln!(f, "PROBLEM {problem}")?;
+        }
+        if self.untold > 0 {
+            writeln!(f, "PROBLEM and {} more", self.untold)?;
+        }
+        let verdict = match self.is_whole() {
+            true => "whole: nothing is damaged or missing",
+            false => "NOT WHOLE",
+        };
+        write!(f, "{verdict}")
+    }
+}

@@ -1,0 +1,175 @@
+//! What leaves the host, and when.
+
+use super::*;
+use crate::fake::{Script, request};
+use crate::held::HeldStore;
+use crate::store::Lost;
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{Method, StatusCode};
+use http_body_util::BodyExt;
+
+struct Setup {
+    script: Arc<Script>,
+    store: Arc<HeldStore>,
+    driver: Arc<Driver>,
+}
+
+fn setup() -> Setup {
+    let script = Arc::new(Script::default());
+    let store = Arc::new(HeldStore::default());
+    let seen: Arc<dyn Store> = Arc::clone(&store) as _;
+    let driver = Driver::new(&seen, vec![script.factory(&seen)], true);
+    Setup {
+        script,
+        store,
+        driver,
+    }
+}
+
+type Answering = tokio::task::JoinHandle<Response<ResponseBody>>;
+
+impl Setup {
+    /// Brings a request and waits until its step was done, `starts` of them in all.
+    async fn bring(&self, method: Method, target: &str, body: &str, starts: usize) -> Answering {
+        let request = request(method, target, body);
+        let driver = Arc::clone(&self.driver);
+        let answering =
+            tokio::spawn(async move { driver.handle(request).await.expect("a response") });
+        while self.script.log().starts.len() < starts {
+            tokio::task::yield_now().await;
+        }
+        yield_often().await;
+        answering
+    }
+}
+
+/// Lets every task go on that can.
+async fn yield_often() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn status(answering: Answering) -> StatusCode {
+    answering.await.expect("no panic").status()
+}
+
+async fn next(body: &mut ResponseBody) -> Bytes {
+    let frame = body.frame().await.expect("not the end");
+    frame.expect("no reset").into_data().expect("data")
+}
+
+#[tokio::test]
+async fn an_append_is_answered_when_it_has_settled_and_not_before() {
+    let setup = setup();
+    let append = setup.bring(Method::POST, "/a", "text", 1).await;
+    assert!(!append.is_finished(), "it is not durable");
+    setup.store.confirm();
+    assert_eq!(status(append).await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn what_was_read_is_sent_when_it_has_settled_and_not_before() {
+    let setup = setup();
+    let append = setup.bring(Method::POST, "/a", "text", 1).await;
+    let read = setup.bring(Method::GET, "/a", "", 2).await;
+    let other = setup.bring(Method::GET, "/b", "", 3).await;
+    assert_eq!(status(other).await, StatusCode::OK, "it depends on nothing");
+    assert!(!read.is_finished(), "it tells of what is not durable");
+    setup.store.confirm();
+    assert_eq!(status(read).await, StatusCode::OK);
+    assert_eq!(status(append).await, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn a_follower_gets_an_append_when_it_has_settled_and_never_one_that_was_lost() {
+    let setup = setup();
+    let follow = setup.bring(Method::GET, "/a?follow", "", 1).await;
+    let mut follower = follow.await.expect("no panic").into_body();
+    let append = setup.bring(Method::POST, "/a", "lost", 2).await;
+    assert!(next(&mut follower).now_or_never().is_none(), "not durable");
+    setup.store.lose("/a", "", Lost::NoSpace);
+    assert_eq!(status(append).await, StatusCode::INSUFFICIENT_STORAGE);
+    yield_often().await;
+    assert!(next(&mut follower).now_or_never().is_none(), "it is gone");
+    let append = setup.bring(Method::POST, "/a", "kept", 3).await;
+    setup.store.confirm();
+    assert_eq!(status(append).await, StatusCode::NO_CONTENT);
+    assert_eq!(next(&mut follower).await, "kept");
+}
+
+#[tokio::test]
+async fn what_was_lost_is_told_by_what_may_have_become_of_it() {
+    let cases = [
+        (Lost::NoSpace, Method::POST, "INSUFFICIENT_STORAGE", false),
+        (Lost::NotWritten, Method::POST, "UNAVAILABLE", true),
+        (Lost::NotConfirmed, Method::POST, "OUTCOME_UNKNOWN", false),
+        (Lost::NotConfirmed, Method::GET, "UNAVAILABLE", true),
+    ];
+    for (lost, method, code, retry) in cases {
+        let setup = setup();
+        let append = setup.bring(Method::POST, "/a", "text", 1).await;
+        let answering = match method {
+            Method::POST => append,
+            _ => setup.bring(method, "/a", "", 2).await,
+        };
+        setup.store.lose("/a", "", lost);
+        let response = answering.await.expect("no panic");
+        let retried = response.headers().contains_key("retry-after");
+        assert_eq!(retried, retry, "{code}");
+        let body = response.into_body().collect().await.expect("no reset");
+        let body: serde_json::Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+        assert_eq!(body["code"], code);
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_may_know_of_what_was_lost_is_replaced() {
+    let setup = setup();
+    let append = setup.bring(Method::POST, "/a", "text", 1).await;
+    setup.store.lose("/a", "", Lost::NotWritten);
+    assert_eq!(status(append).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(setup.script.log().instances, 1);
+    let append = setup.bring(Method::POST, "/a", "text", 2).await;
+    setup.store.confirm();
+    assert_eq!(status(append).await, StatusCode::NO_CONTENT);
+    assert_eq!(setup.script.log().instances, 2);
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_to_be_made_again_ends_with_a_loss() {
+    let setup = setup();
+    // The key that the attempt read is written by somebody else, and not durable.
+    setup
+        .store
+        .set("/again", Bytes::from_static(b"x"))
+        .expect("memory takes it");
+    let append = setup.bring(Method::POST, "/again", "text", 1).await;
+    assert!(!append.is_finished());
+    setup.store.lose("/again", "", Lost::NotConfirmed);
+    assert_eq!(status(append).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        setup.script.log().starts.len(),
+        1,
+        "it was not started again"
+    );
+}
+
+#[tokio::test]
+async fn a_step_that_would_wait_for_the_disk_is_done_again_when_the_value_is_there() {
+    let setup = setup();
+    let append = setup.bring(Method::POST, "/a", "text", 1).await;
+    setup.store.confirm();
+    assert_eq!(status(append).await, StatusCode::NO_CONTENT);
+    for (method, body) in [(Method::GET, ""), (Method::POST, " more")] {
+        setup.store.evict("/a");
+        let before = setup.script.log().starts.len();
+        let answering = setup.bring(method, "/a", body, before + 2).await;
+        setup.store.confirm();
+        assert!(status(answering).await.is_success());
+        assert_eq!(setup.script.log().starts.len(), before + 2);
+    }
+    let text = setup.store.get("/a").expect("memory answers").value;
+    assert_eq!(text.as_deref(), Some(&b"text more"[..]), "applied once");
+}

@@ -1,0 +1,210 @@
+//! Changes on their way to the log.
+
+use crate::store::log::{Change, Sequence};
+use crate::store::{ChangeNumber, StoreError};
+use bytes::Bytes;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Bytes that may wait for the disk; past it, writes are refused.
+const MAX_QUEUED: usize = 256 << 20;
+/// Bytes of one batch, so that the first of many does not wait for all.
+const MAX_BATCH: usize = 16 << 20;
+/// Bytes that a change costs besides its key and value.
+const CHANGE_BYTES: usize = 64;
+
+/// A batch to be written: all that is left of it is newer than the log.
+pub(super) struct Batch {
+    /// The last change of each key, in order.
+    pub(super) changes: Vec<Change>,
+    /// The number up to which the queue was taken.
+    pub(super) last: ChangeNumber,
+}
+
+/// The changes in their order, each with its number.
+pub(super) struct Queue {
+    pending: Mutex<Pending>,
+    /// Rung when there is something to do.
+    bell: Condvar,
+    /// The number of the last change, for who does not want the lock.
+    latest: AtomicU64,
+}
+
+struct Pending {
+    changes: Vec<Change>,
+    bytes: usize,
+    latest: ChangeNumber,
+    closed: bool,
+}
+
+fn size(change: &Change) -> usize {
+    CHANGE_BYTES + change.key.len() + change.value.as_ref().map_or(0, Bytes::len)
+}
+
+impl Queue {
+    /// An empty queue; the next change is the one after `latest`.
+    pub(super) fn new(latest: ChangeNumber) -> Self {
+        Self {
+            pending: Mutex::new(Pending {
+                changes: Vec::new(),
+                bytes: 0,
+                latest,
+                closed: false,
+            }),
+            bell: Condvar::new(),
+            latest: AtomicU64::new(latest.get()),
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_number(&self, pending: &mut Pending) -> ChangeNumber {
+        let number = pending.latest.get().saturating_add(1);
+        pending.latest = ChangeNumber::new(number);
+        self.latest.store(number, Ordering::SeqCst);
+        pending.latest
+    }
+
+    /// The number of the last change.
+    pub(super) fn latest(&self) -> ChangeNumber {
+        ChangeNumber::new(self.latest.load(Ordering::SeqCst))
+    }
+
+    /// Adds a change and says its number.
+    pub(super) fn push(&self, key: &str, value: Option<Bytes>) -> Result<ChangeNumber, StoreError> {
+        let mut pending = self.pending();
+        if pending.bytes > MAX_QUEUED {
+            let why = "more waits for the disk than may".to_owned();
+            return Err(StoreError::Unavailable(why));
+        }
+        let number = self.next_number(&mut pending);
+        let change = Change {
+            key: key.into(),
+            value,
+            sequence: Sequence::new(number.get()),
+        };
+        pending.bytes = pending.bytes.saturating_add(size(&change));
+        let idle = pending.changes.is_empty();
+        pending.changes.push(change);
+        drop(pending);
+        if idle {
+            self.bell.notify_all();
+        }
+        Ok(number)
+    }
+
+    /// Waits for changes and takes them; nothing, once the queue is closed and empty.
+    pub(super) fn take(&self) -> Option<Batch> {
+        let mut pending = self.pending();
+        while pending.changes.is_empty() {
+            if pending.closed {
+                return None;
+            }
+            let woken = self.bell.wait(pending);
+            pending = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        let mut bytes: usize = 0;
+        let fits = pending.changes.iter().take_while(|change| {
+            bytes = bytes.saturating_add(size(change));
+            bytes <= MAX_BATCH
+        });
+        let count = fits.count().max(1);
+        let rest = pending.changes.split_off(count);
+        let changes = std::mem::replace(&mut pending.changes, rest);
+        let taken: usize = changes.iter().map(size).sum();
+        pending.bytes = pending.bytes.saturating_sub(taken);
+        drop(pending);
+        let last = changes.last().map(|change| change.sequence)?;
+        Some(Batch {
+            last: ChangeNumber::new(last.get()),
+            changes: newest(changes),
+        })
+    }
+
+    /// Drops what waits, and takes a number that is above all that were given. Returns the last of
+    /// these, and that one.
+    pub(super) fn clear(&self) -> (ChangeNumber, ChangeNumber) {
+        let mut pending = self.pending();
+        let last = pending.latest;
+        pending.changes = Vec::new();
+        pending.bytes = 0;
+        (last, self.next_number(&mut pending))
+    }
+
+    /// Lets the threads end, the writer after what waits is written.
+    pub(super) fn close(&self) {
+        self.pending().closed = true;
+        self.bell.notify_all();
+    }
+
+    /// Waits for a while; says whether the queue is still open.
+    pub(super) fn pause(&self, time: Duration) -> bool {
+        let pending = self.pending();
+        let woken = self
+            .bell
+            .wait_timeout_while(pending, time, |pending| !pending.closed);
+        let (pending, _) = woken.unwrap_or_else(PoisonError::into_inner);
+        !pending.closed
+    }
+}
+
+/// Keeps the last change of each key: a head that several appends rewrote is written once.
+fn newest(changes: Vec<Change>) -> Vec<Change> {
+    if changes.len() < 2 {
+        return changes;
+    }
+    let mut last = std::collections::HashMap::with_capacity(changes.len());
+    for change in &changes {
+        last.insert(change.key.clone(), change.sequence);
+    }
+    let is_last = |change: &Change| last.get(&change.key) == Some(&change.sequence);
+    changes.into_iter().filter(is_last).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_has_the_last_change_of_each_key_in_order() -> Result<(), StoreError> {
+        let queue = Queue::new(ChangeNumber::ZERO);
+        for key in ["a", "b", "a", "c", "b"] {
+            queue.push(key, None)?;
+        }
+        let batch = queue.take().expect("there are changes");
+        let numbers: Vec<u64> = batch
+            .changes
+            .iter()
+            .map(|change| change.sequence.get())
+            .collect();
+        assert_eq!(numbers, [3, 4, 5]);
+        assert_eq!(batch.last, ChangeNumber::new(5));
+        Ok(())
+    }
+
+    #[test]
+    fn a_queue_that_is_too_long_refuses_until_some_of_it_was_taken() -> Result<(), StoreError> {
+        let queue = Queue::new(ChangeNumber::ZERO);
+        let value = Some(Bytes::from(vec![0; 1 << 20]));
+        let pushed = (0..10_000).find(|_| queue.push("key", value.clone()).is_err());
+        assert!(pushed.is_some_and(|pushed| pushed < 300), "{pushed:?}");
+        let batch = queue.take().expect("there are changes");
+        assert_eq!(batch.last.get(), 15, "16 MiB at most");
+        queue.push("key", value)?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_queue_that_was_closed_ends_when_it_is_empty() -> Result<(), StoreError> {
+        let queue = Queue::new(ChangeNumber::ZERO);
+        queue.push("key", None)?;
+        queue.close();
+        assert!(queue.take().is_some());
+        assert!(queue.take().is_none());
+        assert!(!queue.pause(Duration::from_secs(600)));
+        Ok(())
+    }
+}

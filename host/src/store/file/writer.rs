@@ -1,0 +1,64 @@
+//! The threads of the store: one that writes, one that gives room back.
+
+use super::Shared;
+use super::queue::Batch;
+use crate::store::Lost;
+use crate::store::log::CommitError;
+use crate::telemetry;
+use std::time::Duration;
+
+/// Pause between two looks for room that could be given back.
+const LOOK: Duration = Duration::from_secs(1);
+/// The same after that failed.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// Makes batches durable, one after another, until the store is closed.
+pub(super) fn write(shared: &Shared) {
+    while let Some(Batch { changes, last }) = shared.queue.take() {
+        match shared.log.commit(&changes) {
+            Ok(()) => {
+                shared.settling.confirm(last);
+                shared.overlay.clean(changes);
+            }
+            Err(error) => lose(shared, &error),
+        }
+    }
+}
+
+/// Goes back to what the log holds.
+fn lose(shared: &Shared, error: &CommitError) {
+    let lost = match error {
+        CommitError::Full(_) => Lost::NoSpace,
+        CommitError::Write(_) | CommitError::TooLarge | CommitError::Refused => Lost::NotWritten,
+        CommitError::Sync(_) => Lost::NotConfirmed,
+    };
+    let mut numbers = None;
+    shared.overlay.drop_newer(|| {
+        // Counted while nobody can read: whoever knows of what was lost finds that it was.
+        shared.settling.count_loss();
+        let (last, floor) = shared.queue.clear();
+        numbers = Some((last, floor));
+        floor
+    });
+    if let Some((last, floor)) = numbers {
+        shared.settling.lose(last, lost);
+        shared.settling.confirm(floor);
+    }
+    shared.watchers.notify_all();
+    telemetry::changes_lost(&error.to_string());
+}
+
+/// Compacts the log a step at a time, until the store is closed.
+pub(super) fn compact(shared: &Shared) {
+    let mut pause = LOOK;
+    while shared.queue.pause(pause) {
+        pause = match shared.log.compact() {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => LOOK,
+            Err(error) => {
+                telemetry::warn("room not given back", &error.to_string());
+                LOOK_AGAIN
+            }
+        };
+    }
+}

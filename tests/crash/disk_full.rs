@@ -1,0 +1,97 @@
+//! The disk fills up while clients append.
+
+use crate::client::Client;
+use crate::load::{Reader, path};
+use crate::server::Server;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+/// A file system in memory that is full soon. Taken away when dropped.
+struct SmallDisk {
+    directory: tempfile::TempDir,
+}
+
+fn run(program: &str, arguments: &[&str]) -> bool {
+    let output = Command::new(program).args(arguments).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+impl SmallDisk {
+    /// Nothing where this is not allowed.
+    fn new() -> Option<Self> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().display().to_string();
+        run("mount", &["-t", "tmpfs", "-o", "size=16m", "tmpfs", &path])
+            .then_some(Self { directory })
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Makes room.
+    fn grow(&self) {
+        let path = self.path().display().to_string();
+        assert!(run("mount", &["-o", "remount,size=256m", &path]));
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let path = self.path().display().to_string();
+        run("umount", &["-l", &path]);
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_loses_nothing_and_heals_when_there_is_room() {
+    let Some(disk) = SmallDisk::new() else {
+        println!("skipped: a tmpfs can't be mounted here, which takes root");
+        return;
+    };
+    let server = Server::start(&disk.path().join("data"), &[]);
+    let mut client = Client::connect(server.address).expect("it listens");
+    let (stream, headers) = (path(0), [("content-type", "text/plain")]);
+    let created = client.send("PUT", &stream, &headers, b"");
+    assert_eq!(created.expect("it answers").status, 201);
+    let mut expected = Vec::new();
+    let mut answers = BTreeMap::<(u16, String), u64>::new();
+    let mut refused = 0;
+    let mut message = 0_u64;
+    // Large and small ones, so that both chunks and heads meet the end of the disk.
+    while refused < 50 {
+        let body = format!("{message} ").repeat(if message % 3 == 0 { 20_000 } else { 20 });
+        message += 1;
+        let answer = client.send("POST", &stream, &headers, body.as_bytes());
+        let answer = answer.expect("it answers");
+        *answers.entry((answer.status, answer.code())).or_default() += 1;
+        match answer.status {
+            204 => expected.extend_from_slice(body.as_bytes()),
+            507 => refused += 1,
+            other => panic!("{other} {}", answer.code()),
+        }
+        assert!(message < 100_000, "the disk does not fill: {answers:?}");
+    }
+    let read = |server: &Server| {
+        let mut reader = Reader::new(0);
+        reader.catch_up(server.address);
+        reader.seen
+    };
+    assert!(
+        read(&server) == expected,
+        "reads go on while the disk is full"
+    );
+    disk.grow();
+    let more = client.send("POST", &stream, &headers, b"after");
+    assert_eq!(more.expect("it answers").status, 204, "there is room again");
+    expected.extend_from_slice(b"after");
+    assert!(
+        read(&server) == expected,
+        "all that was acknowledged is there"
+    );
+    drop(server);
+    let server = Server::start(&disk.path().join("data"), &[]);
+    assert!(read(&server) == expected, "also after a restart");
+    println!("answers on a disk that fills up: {answers:?}");
+}

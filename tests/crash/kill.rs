@@ -1,0 +1,90 @@
+//! `kill -9` while clients append and read.
+
+use crate::client::Client;
+use crate::load::{Reader, Writer, lines, path};
+use crate::server::Server;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const STREAMS: usize = 8;
+const WRITERS: usize = 32;
+
+/// Kills in a run of the tests, and in a long one.
+fn rounds() -> u64 {
+    match std::env::var("DS_TEST_FULL").as_deref() {
+        Ok("1") => 100,
+        _ => 10,
+    }
+}
+
+#[test]
+fn every_acknowledged_append_survives_kill_9_in_order_and_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut writers: Vec<Writer> = (0..WRITERS)
+        .map(|number| Writer::new(number, number % STREAMS))
+        .collect();
+    let mut readers: Vec<Reader> = (0..STREAMS).map(Reader::new).collect();
+    let (mut total, mut time) = (0, Duration::ZERO);
+    for round in 0..rounds() {
+        let mut server = Server::start(directory.path(), &[]);
+        let address = server.address;
+        if round == 0 {
+            let mut client = Client::connect(address).expect("it listens");
+            for stream in 0..STREAMS {
+                let headers = [("content-type", "text/plain")];
+                let created = client.send("PUT", &path(stream), &headers, b"");
+                assert_eq!(created.expect("it answers").status, 201);
+            }
+        }
+        let acknowledged = AtomicU64::new(0);
+        // Some kills come before there is a second batch, some in the middle of the traffic.
+        let enough = 1 + (round * 7919) % 3000;
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            for writer in &mut writers {
+                scope.spawn(|| writer.run(address, &acknowledged));
+            }
+            for reader in &mut readers {
+                scope.spawn(|| reader.follow(address));
+            }
+            while acknowledged.load(Ordering::Relaxed) < enough {
+                std::thread::yield_now();
+            }
+            time += begun.elapsed();
+            server.kill();
+        });
+        total += acknowledged.into_inner();
+        check(&Server::start(directory.path(), &[]), &writers, &readers);
+    }
+    let server = Server::start(directory.path(), &[]);
+    let read_back = (0..STREAMS).map(|stream| lines(&content(&server, stream)).len());
+    let read_back: usize = read_back.sum();
+    let rate = total as f64 / time.as_secs_f64();
+    println!(
+        "{} kills: {total} appends acknowledged, {read_back} read back, {rate:.0} appends/s",
+        rounds()
+    );
+}
+
+fn content(server: &Server, stream: usize) -> Vec<u8> {
+    let mut reader = Reader::new(stream);
+    reader.catch_up(server.address);
+    reader.seen
+}
+
+fn check(server: &Server, writers: &[Writer], readers: &[Reader]) {
+    for (stream, reader) in readers.iter().enumerate() {
+        let content = content(server, stream);
+        assert!(
+            content.starts_with(&reader.seen),
+            "a reader of {stream} saw what is not there any more"
+        );
+        let lines = lines(&content);
+        for writer in writers
+            .iter()
+            .filter(|writer| writer.number % STREAMS == stream)
+        {
+            writer.check(&lines);
+        }
+    }
+}

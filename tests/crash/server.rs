@@ -1,0 +1,90 @@
+//! The host with a file store, as a child process that may be killed.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The host as a program, with none of the variables of whoever runs the tests.
+pub(crate) fn host() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_durable-streams"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("DS_")) {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+fn component() -> PathBuf {
+    let binary = Path::new(env!("CARGO_BIN_EXE_durable-streams"));
+    let compiled = binary.with_file_name("durable_streams_edge.cwasm");
+    assert!(
+        compiled.is_file(),
+        "there is no component yet: cargo xtask test crash"
+    );
+    compiled
+}
+
+/// A running host. Dropping it kills it.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// From the start of the process until it listened.
+    pub(crate) started_in: Duration,
+}
+
+impl Server {
+    /// Serves what is in a directory, on a free port.
+    pub(crate) fn start(directory: &Path, flags: &[&str]) -> Self {
+        Self::start_as(host(), directory, flags)
+    }
+
+    /// The same by a command that runs the host.
+    pub(crate) fn start_as(mut command: Command, directory: &Path, flags: &[&str]) -> Self {
+        let begun = Instant::now();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--store"]);
+        command.arg(format!("file:{}", directory.display()));
+        command.arg("--component").arg(component()).args(flags);
+        command.stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the host is there");
+        let out = child.stdout.take().expect("it is piped");
+        let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| {
+            let (_, address) = line.split_once("listening on http://")?;
+            address.parse().ok()
+        });
+        Self {
+            child,
+            address: address.expect("it says where it listens"),
+            started_in: begun.elapsed(),
+        }
+    }
+
+    /// `kill -9`, and nothing else.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it can be waited for");
+    }
+
+    /// Bytes of memory that are the process's own: what is mapped from files is not counted.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap_or_default();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be dead already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
