@@ -1,13 +1,12 @@
 //! The command line.
 
 use crate::manifest::{Manifest, VariableError};
-use crate::store::{MemoryStore, Store};
+use crate::store::open::{Injection, OpenError, StoreKind, open};
 use crate::{ComponentSource, Options, Via};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// What the program is asked to do.
 #[derive(Debug)]
@@ -34,12 +33,9 @@ pub enum UsageError {
     /// A variable is unknown or malformed.
     #[error(transparent)]
     Variable(#[from] VariableError),
-    /// There is no store of that kind.
-    #[error("--store {0:?} is unknown, expected memory or file:DIR")]
-    UnknownStore(String),
-    /// There will be one.
-    #[error("--store {0:?} is not there yet, only memory is")]
-    FutureStore(String),
+    /// The store can't be had.
+    #[error(transparent)]
+    Store(#[from] OpenError),
     /// Nothing to serve with.
     #[error("this build has no component in it: give one with --component PATH")]
     NoComponent,
@@ -68,9 +64,14 @@ pub struct Serve {
     /// Address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4437")]
     listen: SocketAddr,
-    /// Where streams are kept: memory, or file:DIR
+    /// Where streams are kept: memory, file:DIR, or memory with the habits of Spin's stores:
+    /// spin-sqlite, spin-redis
     #[arg(long, value_name = "STORE", default_value = "memory")]
-    store: String,
+    store: StoreKind,
+    /// What goes wrong with the store, for tests: faults:SEED, or latency:MS before every
+    /// operation. May be repeated; the first is nearest to the store
+    #[arg(long, value_name = "WHAT")]
+    inject: Vec<Injection>,
     /// How the component is called
     #[arg(long, value_enum, default_value = "exchange")]
     via: Via,
@@ -128,12 +129,9 @@ impl Serve {
         environment: impl IntoIterator<Item = (String, String)>,
         embedded: Option<&'static [u8]>,
     ) -> Result<Options, UsageError> {
-        let variables = manifest.variables(&self.variables, environment)?;
-        let store: Arc<dyn Store> = match self.store.split_once(':') {
-            None if self.store == "memory" => Arc::new(MemoryStore::new()),
-            Some(("file", _)) => return Err(UsageError::FutureStore(self.store)),
-            _ => return Err(UsageError::UnknownStore(self.store)),
-        };
+        let store = open(&self.store, &self.inject)?;
+        let guards = store.guards_creation();
+        let variables = manifest.variables(&self.variables, environment, guards)?;
         let component = match (self.component, embedded) {
             (Some(path), _) => ComponentSource::File(path),
             (None, Some(bytes)) => ComponentSource::Embedded(bytes),
@@ -178,6 +176,10 @@ mod tests {
             ("ds serve --instances 0", "0"),
             ("ds serve --component x --store tape", "tape"),
             ("ds serve --component x --store file:/tmp", "file:/tmp"),
+            ("ds serve --component x --store tape", "spin-sqlite"),
+            ("ds serve --component x --inject fog", "fog"),
+            ("ds serve --component x --inject faults:x", "faults:SEED"),
+            ("ds serve --component x --inject latency:x", "latency:MS"),
             (
                 "ds serve --component x --variable page_bytes=x",
                 "page_bytes",
@@ -210,6 +212,33 @@ mod tests {
         let options = options("ds serve --component x.wasm").expect("good arguments");
         assert_eq!(options.listen.to_string(), "127.0.0.1:4437");
         assert_eq!(options.via, Via::Exchange);
-        assert_eq!(options.store.kind(), "memory");
+        assert_eq!(options.store.describe(), "memory");
+        assert_eq!(options.variables["kv_guarded_create"], "true");
+    }
+
+    #[test]
+    fn creation_is_guarded_as_the_store_does_it_unless_a_variable_says_otherwise() {
+        let guarded = |text: &str| {
+            let options = options(text).expect("good arguments");
+            options.variables["kv_guarded_create"].clone()
+        };
+        for (store, expected) in [
+            ("memory", "true"),
+            ("memory --inject faults:1", "true"),
+            ("spin-sqlite", "false"),
+            ("spin-redis --inject latency:1", "false"),
+            ("spin-redis --variable kv_guarded_create=true", "true"),
+        ] {
+            let text = format!("ds serve --component x --store {store}");
+            assert_eq!(guarded(&text), expected, "{store}");
+        }
+    }
+
+    #[test]
+    fn injections_stack_in_the_order_given() {
+        let text = "ds serve --component x --store spin-redis --inject latency:1 --inject faults:2";
+        let options = options(text).expect("good arguments");
+        let expected = "spin-redis with latency:1 with faults:2";
+        assert_eq!(options.store.describe(), expected);
     }
 }

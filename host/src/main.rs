@@ -5,6 +5,7 @@ use durable_streams_host::manifest::Manifest;
 use durable_streams_host::{Options, StartError, engine, serve};
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
@@ -78,13 +79,18 @@ fn run() -> Result<(), Failure> {
 async fn until_signal(options: Options) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let store = options.store.kind();
+    let store = Arc::clone(&options.store);
     let running = serve(options).await?;
     let mut out = std::io::stdout();
-    if store == "memory" {
-        // Nobody has to read this.
-        let _ = writeln!(out, "serving from memory: nothing survives a restart");
-    }
+    // Nobody has to read this.
+    let _ = match store.is_volatile() {
+        true => writeln!(
+            out,
+            "serving from {}: nothing survives a restart",
+            store.describe()
+        ),
+        false => writeln!(out, "serving from {}", store.describe()),
+    };
     let _ = writeln!(out, "listening on http://{}", running.address());
     let _ = out.flush();
     any(&mut terminate, &mut interrupt).await;

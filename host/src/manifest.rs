@@ -58,8 +58,8 @@ impl Manifest {
     /// The value of every variable: that of the last flag (`name=value`), else that of the
     /// environment (`DS_<NAME>`), else the default.
     ///
-    /// The defaults are for Spin, whose swap of an absent key is not guarded. The stores of this
-    /// host are, so `kv_guarded_create` is true here unless something else was asked for.
+    /// The defaults are for Spin. Whether a swap of an absent key is guarded is the store's to say,
+    /// so `kv_guarded_create` is as that one `guards_creation` unless something else was asked for.
     ///
     /// # Errors
     ///
@@ -68,12 +68,13 @@ impl Manifest {
         &self,
         flags: &[String],
         environment: impl IntoIterator<Item = (String, String)>,
+        guards_creation: bool,
     ) -> Result<Variables, VariableError> {
         let defaults = self.variables.iter();
         let mut variables: Variables = defaults
             .map(|(name, declared)| (name.clone(), declared.default.clone()))
             .collect();
-        variables.insert("kv_guarded_create".to_owned(), "true".to_owned());
+        variables.insert("kv_guarded_create".to_owned(), guards_creation.to_string());
         for (name, value) in environment {
             let foreign = FOREIGN.iter().any(|prefix| name.starts_with(prefix));
             if let Some(name) = name.strip_prefix(PREFIX)
@@ -118,12 +119,12 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         manifest
-            .variables(&flags, environment)
+            .variables(&flags, environment, true)
             .map_err(|error| error.to_string())
     }
 
     #[test]
-    fn every_variable_has_a_value_and_creation_is_guarded() {
+    fn every_variable_has_a_value_and_creation_is_guarded_where_the_store_does_it() {
         let variables = resolve(&[], &[]).expect("the defaults are good");
         assert_eq!(variables.len(), VARIABLES.len());
         assert_eq!(variables["page_bytes"], "1048576");

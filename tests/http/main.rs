@@ -1,7 +1,8 @@
 //! The host with the real component in it, over HTTP: one file per section of the protocol, every
 //! test a claim.
 //!
-//! `cargo xtask test http` runs this twice: through the exchange and through wasi:http.
+//! `cargo xtask test http` runs this several times: over different stores, through the exchange and
+//! through wasi:http.
 
 mod append;
 mod big;

@@ -47,7 +47,18 @@ fn a_bad_flag_is_refused() {
     assert!(errors.contains("--no-such-flag"), "{errors}");
     refused(&["serve", "--via", "magic"], &[]);
     refused(&["serve", "--listen", "nowhere"], &[]);
-    refused(&["serve", "--store", "tape"], &[]);
+    for [flag, value, expected] in [
+        ["--store", "tape", "spin-redis"],
+        ["--inject", "fog", "faults:SEED"],
+        ["--inject", "latency:soon", "latency:MS"],
+    ] {
+        let (code, errors) = refused(&["serve", flag, value], &[]);
+        assert_eq!(code, Some(2));
+        assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+        for named in [flag, value, expected] {
+            assert!(errors.contains(named), "{named} is not named: {errors}");
+        }
+    }
     refused(&["frobnicate"], &[]);
 }
 

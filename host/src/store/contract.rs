@@ -6,6 +6,8 @@
 use super::{ChangeNumber, Seen, Store, StoreError, SwapError};
 use bytes::Bytes;
 use futures::FutureExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A check that fails by panicking.
@@ -92,6 +94,41 @@ pub const CLAIMS: &[(&str, Check)] = &[
         a_waiter_sees_every_value_of_a_racing_writer,
     ),
 ];
+
+/// How a store breaks a claim, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breach {
+    /// Whenever it is asked.
+    Always(&'static str),
+    /// Not each time, or without an end: the claim is not asked of it.
+    AtTimes(&'static str),
+}
+
+/// Runs every claim on the stores that `new` makes: on one of them, one after another, those that
+/// it keeps, and on one of its own each that it breaks. A breach that is not there fails too.
+pub fn check_all(new: &dyn Fn() -> Arc<dyn Store>, except: &[(&str, Breach)]) {
+    for (excepted, _) in except {
+        let known = CLAIMS.iter().any(|(claim, _)| claim == excepted);
+        assert!(known, "there is no claim {excepted}");
+    }
+    let shared = new();
+    for (claim, check) in CLAIMS {
+        let breach = except.iter().find(|(excepted, _)| excepted == claim);
+        match breach {
+            None => {
+                println!("{claim}");
+                check(&*shared);
+            }
+            Some((_, Breach::AtTimes(why))) => println!("{claim}: not asked, since {why}"),
+            Some((_, Breach::Always(why))) => {
+                println!("{claim}: broken, since {why}");
+                let own = new();
+                let kept = catch_unwind(AssertUnwindSafe(|| check(&*own))).is_ok();
+                assert!(!kept, "{claim} is kept, though {why}");
+            }
+        }
+    }
+}
 
 fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())

@@ -28,15 +28,24 @@
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod counter;
+mod faults;
 pub mod file;
+mod latency;
 pub mod log;
 mod memory;
+pub mod open;
 mod settle;
+mod spin_redis;
+mod spin_sqlite;
 mod watch;
 
+pub use faults::FaultyStore;
 pub use file::FileStore;
+pub use latency::LatencyStore;
 pub use memory::MemoryStore;
 pub use settle::{Lost, Outlet, Settle, Settling};
+pub use spin_redis::SpinRedis;
+pub use spin_sqlite::SpinSqlite;
 pub use watch::{Watch, Watchers};
 
 use bytes::Bytes;
@@ -102,10 +111,26 @@ pub trait Store: Send + Sync {
     /// The name in the start-up line and in logs, such as `memory`.
     fn kind(&self) -> &'static str;
 
+    /// The same with all that is done to it.
+    fn describe(&self) -> String {
+        self.kind().to_owned()
+    }
+
+    /// Whether nothing survives a restart.
+    fn is_volatile(&self) -> bool {
+        false
+    }
+
     /// Whether a [`swap`](Self::swap) of an absent key fails when somebody else wrote it first. It
     /// does, but for stores that imitate those where it does not.
     fn guards_creation(&self) -> bool {
         true
+    }
+
+    /// Whether every label opens the one bucket there is, for stores that imitate those where it
+    /// does.
+    fn ignores_labels(&self) -> bool {
+        false
     }
 
     /// The key as it is now.
@@ -166,3 +191,33 @@ pub trait Store: Send + Sync {
         0
     }
 }
+
+/// What a wrapper leaves to the store in its field of this name.
+macro_rules! pass_on {
+    ($below:ident) => {
+        fn is_volatile(&self) -> bool {
+            self.$below.is_volatile()
+        }
+
+        fn latest_change(&self) -> $crate::store::ChangeNumber {
+            self.$below.latest_change()
+        }
+
+        fn last_change(&self, key: &str) -> $crate::store::ChangeNumber {
+            self.$below.last_change(key)
+        }
+
+        fn watch(&self, key: &str) -> $crate::store::Watch {
+            self.$below.watch(key)
+        }
+
+        fn settle(&self, change: $crate::store::ChangeNumber) -> $crate::store::Settle {
+            self.$below.settle(change)
+        }
+
+        fn losses(&self) -> u64 {
+            self.$below.losses()
+        }
+    };
+}
+use pass_on;

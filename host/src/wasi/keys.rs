@@ -47,6 +47,11 @@ impl Keys {
         self.calls
     }
 
+    /// Whether all labels are one bucket.
+    pub(crate) fn ignores_labels(&self) -> bool {
+        self.store.ignores_labels()
+    }
+
     /// Begins a step. In a hurried one, values that are not in memory are [missed](Met::missed)
     /// rather than waited for until something was written.
     pub fn begin(&mut self, hurried: bool) {

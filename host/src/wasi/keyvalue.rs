@@ -78,9 +78,9 @@ impl InstanceState {
 
 impl store::Host for InstanceState {
     fn open(&mut self, identifier: String) -> Result<Resource<Bucket>, Error> {
-        match identifier.as_str() {
-            LABEL => self.open_handle(Bucket(())),
-            _ => Err(Error::NoSuchStore),
+        match identifier == LABEL || self.keys.ignores_labels() {
+            true => self.open_handle(Bucket(())),
+            false => Err(Error::NoSuchStore),
         }
     }
 }
@@ -165,14 +165,18 @@ impl atomics::Host for InstanceState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::MemoryStore;
+    use crate::store::{MemoryStore, SpinRedis, Store};
     use crate::wasi::Variables;
     use atomics::{Host as _, HostCas as _};
     use std::sync::Arc;
     use store::{Host as _, HostBucket as _};
 
     fn instance() -> InstanceState {
-        InstanceState::new(Arc::new(MemoryStore::new()), Arc::new(Variables::new()))
+        instance_over(Arc::new(MemoryStore::new()))
+    }
+
+    fn instance_over(store: Arc<dyn Store>) -> InstanceState {
+        InstanceState::new(store, Arc::new(Variables::new()))
     }
 
     fn bucket(state: &mut InstanceState) -> Resource<Bucket> {
@@ -190,6 +194,31 @@ mod tests {
         let mut state = instance();
         let refused = state.open("other".to_owned());
         assert!(matches!(refused, Err(Error::NoSuchStore)));
+    }
+
+    #[test]
+    fn over_spin_redis_every_label_opens_the_same_bucket() {
+        let mut state = instance_over(Arc::new(SpinRedis::new(Arc::new(MemoryStore::new()))));
+        let mut open = |label: &str| state.open(label.to_owned()).expect("any label will do");
+        let (one, other) = (open("default"), open("other"));
+        let written = state.set(one, "k".to_owned(), b"value".to_vec());
+        assert!(written.is_ok());
+        let read = state.get(other, "k".to_owned());
+        assert!(matches!(read, Ok(Some(value)) if value == b"value"));
+    }
+
+    #[test]
+    fn over_spin_redis_the_handle_of_a_failed_swap_reads_what_was_applied() {
+        let mut state = instance_over(Arc::new(SpinRedis::new(Arc::new(MemoryStore::new()))));
+        let bucket = bucket(&mut state);
+        let swap = cas(&mut state, &bucket, "k");
+        let borrowed = Resource::new_borrow(swap.rep());
+        assert!(matches!(state.current(borrowed), Ok(None)));
+        let Err(CasError::CasFailed(again)) = state.swap(swap, b"mine".to_vec()) else {
+            panic!("the swap did not fail");
+        };
+        let borrowed = Resource::new_borrow(again.rep());
+        assert!(matches!(state.current(borrowed), Ok(Some(value)) if value == b"mine"));
     }
 
     #[test]

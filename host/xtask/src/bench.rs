@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::host;
 use crate::paths;
 use crate::run;
-use crate::server::Server;
+use crate::server::{MEMORY, Server};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -43,8 +43,8 @@ impl Contestant {
     fn start(self) -> Result<Server, Failure> {
         let variables = [("sse_max_secs", SSE_SECS)];
         match self {
-            Self::Exchange => Server::start("exchange", &variables),
-            Self::WasiHttp => Server::start("wasi-http", &variables),
+            Self::Exchange => Server::start((MEMORY, "exchange"), &variables),
+            Self::WasiHttp => Server::start((MEMORY, "wasi-http"), &variables),
             Self::Seed => seed::start(),
         }
     }

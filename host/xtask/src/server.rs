@@ -8,6 +8,31 @@ use std::process::{Child, Stdio};
 /// Which of its two ways the host calls the component.
 pub(crate) const VIAS: [&str; 2] = ["exchange", "wasi-http"];
 
+/// The store that keeps things as they are; others have the habits of other platforms' stores.
+pub(crate) const MEMORY: &str = "memory";
+
+/// The stores that every suite can run over.
+const STORES: [&str; 3] = [MEMORY, "spin-sqlite", "spin-redis"];
+
+/// A store, and which way the host calls the component over it.
+pub(crate) type Pair = (&'static str, &'static str);
+
+/// What the suites run over: every store and every way once, or each with each.
+pub(crate) fn pairs(full: bool) -> Vec<Pair> {
+    match full {
+        false => vec![
+            (MEMORY, "exchange"),
+            ("spin-redis", "exchange"),
+            ("spin-sqlite", "wasi-http"),
+            (MEMORY, "wasi-http"),
+        ],
+        true => STORES
+            .into_iter()
+            .flat_map(|store| VIAS.map(|via| (store, via)))
+            .collect(),
+    }
+}
+
 /// A running host; dropping it ends it.
 pub(crate) struct Server {
     child: Child,
@@ -16,11 +41,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the host on a free port, from memory.
-    pub(crate) fn start(via: &str, variables: &[(&str, &str)]) -> Result<Self, Failure> {
+    /// Starts the host on a free port.
+    pub(crate) fn start((store, via): Pair, variables: &[(&str, &str)]) -> Result<Self, Failure> {
         let mut command = host::program();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory"]);
-        command.args(["--via", via]);
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.args(["--store", store, "--via", via]);
         for (name, value) in variables {
             command.args(["--variable", &format!("{name}={value}")]);
         }

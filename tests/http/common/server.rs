@@ -1,6 +1,8 @@
 //! The host as a child process on a free port.
 //!
-//! `DS_TEST_VIA` says which way it calls the component: `exchange` (as when absent) or `wasi-http`.
+//! `DS_TEST_VIA` says which way it calls the component: `exchange` (as when absent) or `wasi-http`;
+//! `DS_TEST_STORE` what is passed to `--store`: `memory` when absent; `DS_TEST_INJECT`, with commas
+//! in it, what to `--inject`: nothing when absent.
 
 use super::{PATIENCE, Request, Stream};
 use std::io::{BufRead, BufReader};
@@ -11,12 +13,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+/// A variable of this run, unless it is absent or empty.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// Which way the host calls the component in this run.
 pub(crate) fn via() -> String {
-    match std::env::var("DS_TEST_VIA") {
-        Ok(via) if !via.is_empty() => via,
-        _ => "exchange".to_owned(),
-    }
+    variable("DS_TEST_VIA").unwrap_or_else(|| "exchange".to_owned())
+}
+
+/// The store of this run.
+pub(crate) fn store() -> String {
+    variable("DS_TEST_STORE").unwrap_or_else(|| "memory".to_owned())
 }
 
 /// The host's command line, without a component.
@@ -85,8 +94,14 @@ pub(crate) fn shared() -> &'static ServerUnderTest {
 
 fn serve(variables: &[(&str, &str)]) -> Command {
     let mut command = host();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--store", "memory"]);
-    command.args(["--via", &via()]);
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    command.args(["--store", &store(), "--via", &via()]);
+    for injection in variable("DS_TEST_INJECT")
+        .iter()
+        .flat_map(|all| all.split(','))
+    {
+        command.args(["--inject", injection]);
+    }
     command.arg("--component").arg(component());
     for (name, value) in variables {
         command.args(["--variable", &format!("{name}={value}")]);

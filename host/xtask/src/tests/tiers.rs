@@ -8,7 +8,7 @@ use crate::host;
 use crate::node::Scripts;
 use crate::paths;
 use crate::run::{self, Step};
-use crate::server::{Server, VIAS};
+use crate::server::{MEMORY, Server, VIAS, pairs};
 use crate::toolchain::{self, TARGET, Toolchain};
 use std::process::Command;
 
@@ -44,12 +44,12 @@ pub(super) static TIERS: [Tier; 7] = [
     },
     Tier {
         name: "http",
-        what: "the host over HTTP, through both of its ways",
+        what: "the host over HTTP: its stores, through both of its ways",
         run: http,
     },
     Tier {
         name: "conformance",
-        what: "the official conformance suite, through both ways",
+        what: "the official conformance suite: the stores, through both ways",
         run: conformance,
     },
     Tier {
@@ -152,10 +152,14 @@ fn http(options: &Options) -> Outcome {
     if !outcome.needs(host::build()) {
         return outcome;
     }
-    for via in VIAS {
-        let environment = [("DS_TEST_VIA", via), ("DS_TEST_FULL", flag(options.full))];
+    for (store, via) in pairs(options.full) {
+        let environment = [
+            ("DS_TEST_STORE", store),
+            ("DS_TEST_VIA", via),
+            ("DS_TEST_FULL", flag(options.full)),
+        ];
         let run = cargo_test(
-            &format!("HTTP tests, --via {via}"),
+            &format!("HTTP tests, --store {store} --via {via}"),
             options,
             &["--test", "http"],
             &environment,
@@ -207,7 +211,7 @@ fn counted(
 const LONG_POLL_SECS: &str = "2";
 const LONG_POLL_MS: &str = "2000";
 
-/// The official suite against our own host, through both ways.
+/// The official suite against our own host, over its stores and through both ways.
 pub(super) fn conformance(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     if !outcome.needs(host::build()) {
@@ -215,9 +219,10 @@ pub(super) fn conformance(options: &Options) -> Outcome {
     }
     let rounds = if options.full { 3 } else { 1 };
     for round in 1..=rounds {
-        for via in VIAS {
-            println!("\n    --via {via}, round {round} of {rounds}");
-            let run = Server::start(via, &[("long_poll_timeout_secs", LONG_POLL_SECS)])
+        for (store, via) in pairs(options.full) {
+            println!("\n    --store {store} --via {via}, round {round} of {rounds}");
+            let variables = [("long_poll_timeout_secs", LONG_POLL_SECS)];
+            let run = Server::start((store, via), &variables)
                 .and_then(|server| run_conformance(&server.url, options));
             if !outcome.counted(run) {
                 return outcome;
@@ -260,7 +265,7 @@ fn client(options: &Options) -> Outcome {
         ),
     };
     for via in VIAS {
-        let run = Server::start(via, variables).and_then(|server| {
+        let run = Server::start((MEMORY, via), variables).and_then(|server| {
             let mut node = Scripts::install("client")?.node("follow.mjs");
             node.args([&server.url, "--seconds", seconds]);
             counted(

@@ -1,0 +1,160 @@
+//! `--store` and `--inject`: which store it is to be, and what is done to it.
+
+use super::{FaultyStore, LatencyStore, MemoryStore, SpinRedis, SpinSqlite, Store};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest latency: an instance that waits for longer is as good as gone.
+const MAX_LATENCY_MS: u64 = 10_000;
+
+/// Why a flag names nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    /// There is no such store.
+    #[error("expected memory, file:DIR, spin-sqlite or spin-redis")]
+    Store,
+    /// There is nothing of the kind to inject.
+    #[error("expected faults:SEED or latency:MS, MS at most {MAX_LATENCY_MS}")]
+    Injection,
+}
+
+/// What `--store` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreKind {
+    /// Hash maps.
+    Memory,
+    /// Files in a directory.
+    File(PathBuf),
+    /// Memory with the habits of Spin's SQLite store.
+    SpinSqlite,
+    /// Memory with the habits of Spin's Redis store.
+    SpinRedis,
+}
+
+impl FromStr for StoreKind {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Self, Unknown> {
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self::Memory),
+            None if text == "spin-sqlite" => Ok(Self::SpinSqlite),
+            None if text == "spin-redis" => Ok(Self::SpinRedis),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            _ => Err(Unknown::Store),
+        }
+    }
+}
+
+/// What `--inject` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Injection {
+    /// Errors of every kind, drawn from a seed.
+    Faults(u64),
+    /// A pause before every operation.
+    Latency(Duration),
+}
+
+impl FromStr for Injection {
+    type Err = Unknown;
+
+    fn from_str(text: &str) -> Result<Self, Unknown> {
+        let (name, number) = text.split_once(':').ok_or(Unknown::Injection)?;
+        // No sign, as nobody would think that it is one.
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Unknown::Injection);
+        }
+        let number = number.parse().map_err(|_| Unknown::Injection)?;
+        match name {
+            "faults" => Ok(Self::Faults(number)),
+            "latency" if number <= MAX_LATENCY_MS => {
+                Ok(Self::Latency(Duration::from_millis(number)))
+            }
+            _ => Err(Unknown::Injection),
+        }
+    }
+}
+
+/// Why the store can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There will be one.
+    #[error("--store file:{0} is not there yet")]
+    FutureFile(String),
+}
+
+/// Opens a store and does to it what is to be injected, the first nearest to it.
+///
+/// # Errors
+///
+/// When there is no such store yet.
+pub fn open(kind: &StoreKind, injections: &[Injection]) -> Result<Arc<dyn Store>, OpenError> {
+    let memory = || Arc::new(MemoryStore::new());
+    let mut store: Arc<dyn Store> = match kind {
+        StoreKind::Memory => memory(),
+        StoreKind::SpinSqlite => Arc::new(SpinSqlite::new(memory())),
+        StoreKind::SpinRedis => Arc::new(SpinRedis::new(memory())),
+        StoreKind::File(path) => return Err(OpenError::FutureFile(path.display().to_string())),
+    };
+    for injection in injections {
+        store = match injection {
+            Injection::Faults(seed) => Arc::new(FaultyStore::new(store, *seed)),
+            Injection::Latency(latency) => Arc::new(LatencyStore::new(store, *latency)),
+        };
+    }
+    Ok(store)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_are_named_as_documented() {
+        let named = [
+            ("memory", StoreKind::Memory),
+            ("file:/a:b", StoreKind::File("/a:b".into())),
+            ("spin-sqlite", StoreKind::SpinSqlite),
+            ("spin-redis", StoreKind::SpinRedis),
+        ];
+        for (text, kind) in named {
+            assert_eq!(text.parse(), Ok(kind));
+        }
+        for text in ["", "tape", "file", "file:", "memory:", "Memory", "spin"] {
+            assert_eq!(text.parse::<StoreKind>(), Err(Unknown::Store), "{text}");
+        }
+    }
+
+    #[test]
+    fn injections_are_named_as_documented() {
+        let latency = Injection::Latency(Duration::from_millis(10_000));
+        assert_eq!("faults:7".parse(), Ok(Injection::Faults(7)));
+        assert_eq!("latency:10000".parse(), Ok(latency));
+        for text in [
+            "",
+            "faults",
+            "faults:",
+            "faults:x",
+            "faults:+1",
+            "faults:18446744073709551616",
+            "latency:-1",
+            "latency:10001",
+            "fog:1",
+        ] {
+            assert_eq!(text.parse::<Injection>(), Err(Unknown::Injection), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_injected_first_is_nearest_to_the_store() -> Result<(), OpenError> {
+        let latency = Injection::Latency(Duration::from_millis(1));
+        let injections = [Injection::Faults(7), latency];
+        let store = open(&StoreKind::SpinRedis, &injections)?;
+        assert_eq!(store.describe(), "spin-redis with faults:7 with latency:1");
+        let store = open(&StoreKind::Memory, &[])?;
+        assert!(store.guards_creation() && store.is_volatile());
+        assert_eq!(store.describe(), "memory");
+        Ok(())
+    }
+}
