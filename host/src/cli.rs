@@ -1,8 +1,10 @@
 //! The command line.
 
 use crate::manifest::{Manifest, VariableError};
+use crate::store::file::Durability;
 use crate::store::open::{Injection, OpenError, StoreKind, open};
 use crate::{ComponentSource, Options, Via};
+use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
@@ -13,6 +15,13 @@ use std::path::PathBuf;
 pub enum Command {
     /// To serve until a signal.
     Serve(Box<Serve>),
+    /// To check a store that nobody has open.
+    Check {
+        /// Where it is.
+        directory: PathBuf,
+        /// Whether to remove what nothing leads to.
+        fix: bool,
+    },
     /// To compile a component for this machine.
     Precompile {
         /// The component.
@@ -53,6 +62,15 @@ struct Arguments {
 enum Subcommands {
     /// Serves streams over HTTP until SIGTERM or SIGINT
     Serve(Serve),
+    /// Verifies every record of a file store that no server has open, and prints what is there.
+    /// The exit status is 1 if something is damaged or missing
+    Check {
+        /// The directory, as in --store file:DIR
+        directory: PathBuf,
+        /// Remove what a crash left that nothing leads to
+        #[arg(long)]
+        fix: bool,
+    },
     /// Compiles a component for --component
     #[command(hide = true)]
     Precompile { input: PathBuf, output: PathBuf },
@@ -66,8 +84,11 @@ pub struct Serve {
     listen: SocketAddr,
     /// Where streams are kept: memory, file:DIR, or memory with the habits of Spin's stores:
     /// spin-sqlite, spin-redis
-    #[arg(long, value_name = "STORE", default_value = "memory")]
+    #[arg(long, value_name = "STORE", default_value = "file:data")]
     store: StoreKind,
+    /// When a file store acknowledges: once the disk has it, or once the operating system has it
+    #[arg(long, value_enum, default_value = "sync")]
+    durability: Durability,
     /// What goes wrong with the store, for tests: faults:SEED, or latency:MS before every
     /// operation. May be repeated; the first is nearest to the store
     #[arg(long, value_name = "WHAT")]
@@ -86,6 +107,19 @@ pub struct Serve {
     variables: Vec<String>,
 }
 
+impl clap::ValueEnum for Durability {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Sync, Self::Os]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::Sync => "sync",
+            Self::Os => "os",
+        }))
+    }
+}
+
 /// Reads the arguments, the program's name first.
 ///
 /// # Errors
@@ -97,6 +131,7 @@ pub fn parse(
     match Arguments::try_parse_from(arguments) {
         Ok(arguments) => Ok(match arguments.command {
             Subcommands::Serve(serve) => Command::Serve(Box::new(serve)),
+            Subcommands::Check { directory, fix } => Command::Check { directory, fix },
             Subcommands::Precompile { input, output } => Command::Precompile { input, output },
         }),
         Err(error) => match error.kind() {
@@ -129,7 +164,7 @@ impl Serve {
         environment: impl IntoIterator<Item = (String, String)>,
         embedded: Option<&'static [u8]>,
     ) -> Result<Options, UsageError> {
-        let store = open(&self.store, &self.inject)?;
+        let store = open(&self.store, self.durability, &self.inject)?;
         let guards = store.guards_creation();
         let variables = manifest.variables(&self.variables, environment, guards)?;
         let component = match (self.component, embedded) {

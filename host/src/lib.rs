@@ -12,6 +12,7 @@
 
 mod background;
 pub mod budget;
+pub mod check;
 pub mod cli;
 pub mod collect;
 pub mod drive;

@@ -1,5 +1,6 @@
 //! The program: arguments, signals, exit codes.
 
+use durable_streams_host::check::{CheckError, check};
 use durable_streams_host::cli::{self, Command, UsageError};
 use durable_streams_host::manifest::Manifest;
 use durable_streams_host::{Options, StartError, engine, serve};
@@ -29,6 +30,10 @@ enum Failure {
     Start(#[from] StartError),
     #[error(transparent)]
     Component(#[from] engine::ComponentError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    #[error("the store is not whole")]
+    NotWhole,
     #[error("{0}")]
     System(#[from] std::io::Error),
 }
@@ -37,7 +42,11 @@ impl Failure {
     fn code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
-            Self::Start(_) | Self::Component(_) | Self::System(_) => ExitCode::from(1),
+            Self::Start(_)
+            | Self::Component(_)
+            | Self::Check(_)
+            | Self::NotWhole
+            | Self::System(_) => ExitCode::from(1),
         }
     }
 }
@@ -56,6 +65,11 @@ fn run() -> Result<(), Failure> {
     match cli::parse(std::env::args_os())? {
         Command::Print(text) => Ok(std::io::stdout().write_all(text.as_bytes())?),
         Command::Precompile { input, output } => Ok(engine::precompile(&input, &output)?),
+        Command::Check { directory, fix } => {
+            let report = check(&directory, fix)?;
+            writeln!(std::io::stdout(), "{report}")?;
+            report.is_whole().then_some(()).ok_or(Failure::NotWhole)
+        }
         Command::Serve(flags) => {
             let manifest = Manifest::parse(MANIFEST).map_err(UsageError::from)?;
             // Names and values that are no text are none of ours.
@@ -76,7 +90,12 @@ fn run() -> Result<(), Failure> {
     }
 }
 
+/// A write past the limit of a file's size. Unless somebody listens to it, it ends the process, and
+/// the store could not say that it is full.
+const FILE_TOO_LARGE: i32 = 25;
+
 async fn until_signal(options: Options) -> Result<(), Failure> {
+    let _listens = signal(SignalKind::from_raw(FILE_TOO_LARGE))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let store = Arc::clone(&options.store);

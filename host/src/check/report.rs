@@ -92,19 +92,34 @@ impl fmt::Display for Report {
             bytes: disk,
             ..
         } = &self.log;
-        writeln!(f, "log: {segments} segments, {records} records, {disk} bytes")?;
-        writeln!(f, "streams: {streams} with {bytes} bytes; {tombstones} tombstones")?;
+        writeln!(
+            f,
+            "log: {segments} segments, {records} records, {disk} bytes"
+        )?;
+        writeln!(
+            f,
+            "streams: {streams} with {bytes} bytes; {tombstones} tombstones"
+        )?;
         writeln!(f, "chunks: {chunks}; index blocks: {blocks}")?;
-        writeln!(f, "registry: {names} names; to do: {todos}; debts: {debts}; gates: {gates}")?;
+        writeln!(
+            f,
+            "registry: {names} names; to do: {todos}; debts: {debts}; gates: {gates}"
+        )?;
         if self.log.damages.iter().any(|damage| damage.unfinished) {
-            writeln!(f, "an unfinished write at the end, which no one was told of, was cut off")?;
+            writeln!(
+                f,
+                "an unfinished write at the end, which no one was told of, was cut off"
+            )?;
         }
         let removed = match self.removed {
             _ if *left_over == 0 => "",
             true => ", removed",
             false => "; --fix removes it",
         };
-        writeln!(f, "left over: {left_over} keys with {left_over_bytes} bytes{removed}")?;
+        writeln!(
+            f,
+            "left over: {left_over} keys with {left_over_bytes} bytes{removed}"
+        )?;
         for problem in &self.problems {
             writeln!(f, "PROBLEM {problem}")?;
         }

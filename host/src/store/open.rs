@@ -1,6 +1,8 @@
 //! `--store` and `--inject`: which store it is to be, and what is done to it.
 
-use super::{FaultyStore, LatencyStore, MemoryStore, SpinRedis, SpinSqlite, Store};
+use super::log::{self, Durability, Options, SystemFiles};
+use super::{FaultyStore, FileStore, LatencyStore, MemoryStore, SpinRedis, SpinSqlite, Store};
+use crate::telemetry;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -76,26 +78,39 @@ impl FromStr for Injection {
     }
 }
 
-/// Why the store can't be had.
+/// Why the store can't be had: a line that says what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// There will be one.
-    #[error("--store file:{0} is not there yet")]
-    FutureFile(String),
-}
+#[error("--store {0}")]
+pub struct OpenError(#[from] log::OpenError);
 
 /// Opens a store and does to it what is to be injected, the first nearest to it.
 ///
 /// # Errors
 ///
-/// When there is no such store yet.
-pub fn open(kind: &StoreKind, injections: &[Injection]) -> Result<Arc<dyn Store>, OpenError> {
+/// When a directory can't be used.
+pub fn open(
+    kind: &StoreKind,
+    durability: Durability,
+    injections: &[Injection],
+) -> Result<Arc<dyn Store>, OpenError> {
     let memory = || Arc::new(MemoryStore::new());
     let mut store: Arc<dyn Store> = match kind {
         StoreKind::Memory => memory(),
         StoreKind::SpinSqlite => Arc::new(SpinSqlite::new(memory())),
         StoreKind::SpinRedis => Arc::new(SpinRedis::new(memory())),
-        StoreKind::File(path) => return Err(OpenError::FutureFile(path.display().to_string())),
+        StoreKind::File(directory) => {
+            let options = Options {
+                durability,
+                ..Options::default()
+            };
+            let (store, recovered) = FileStore::open(directory, Arc::new(SystemFiles), options)?;
+            for cut in recovered.cuts {
+                let file = cut.file.display();
+                let what = format!("{file}: {} bytes from {} on", cut.bytes, cut.offset);
+                telemetry::warn("unfinished write cut off", &what);
+            }
+            Arc::new(store)
+        }
     };
     for injection in injections {
         store = match injection {
@@ -150,9 +165,9 @@ mod tests {
     fn what_is_injected_first_is_nearest_to_the_store() -> Result<(), OpenError> {
         let latency = Injection::Latency(Duration::from_millis(1));
         let injections = [Injection::Faults(7), latency];
-        let store = open(&StoreKind::SpinRedis, &injections)?;
+        let store = open(&StoreKind::SpinRedis, Durability::Sync, &injections)?;
         assert_eq!(store.describe(), "spin-redis with faults:7 with latency:1");
-        let store = open(&StoreKind::Memory, &[])?;
+        let store = open(&StoreKind::Memory, Durability::Sync, &[])?;
         assert!(store.guards_creation() && store.is_volatile());
         assert_eq!(store.describe(), "memory");
         Ok(())

@@ -44,6 +44,8 @@ pub use super::log::{Durability, Recovered};
 
 /// Keys and values in a directory.
 pub struct FileStore {
+    /// For whoever starts the server.
+    description: String,
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -90,7 +92,18 @@ impl FileStore {
             thread("store-writer", writer::write)?,
             thread("store-compact", writer::compact)?,
         ];
-        let store = Self { shared, threads };
+        let acknowledged = match options.durability {
+            Durability::Sync => "synced to the disk",
+            Durability::Os => "handed to the operating system, which a power failure may lose",
+        };
+        let store = Self {
+            description: format!(
+                "{}: what is acknowledged is {acknowledged}",
+                directory.display()
+            ),
+            shared,
+            threads,
+        };
         Ok((store, recovered))
     }
 }
@@ -183,6 +196,10 @@ impl Shared {
 impl Store for FileStore {
     fn kind(&self) -> &'static str {
         "file"
+    }
+
+    fn describe(&self) -> String {
+        self.description.clone()
     }
 
     fn get(&self, key: &str) -> Result<Seen, StoreError> {

@@ -1,0 +1,234 @@
+use super::*;
+use durable_streams_edge::keys::{NameHash, debt::Debt, index};
+use durable_streams_edge::stream::{
+    Block, ContentType, Expiry, Head, Owed, Ring, Segment, Tombstone,
+};
+use std::io::{Read, Seek, SeekFrom, Write};
+
+const LIFE: Incarnation = Incarnation([7; 16]);
+
+fn segment(id: u64) -> Segment {
+    Segment {
+        id,
+        length: 3,
+        ends_message: true,
+    }
+}
+
+/// A stream whose first 64 segments are in an index block and two more in its head.
+fn head() -> Head {
+    Head {
+        name: "a".to_owned(),
+        incarnation: LIFE,
+        version: 3,
+        born: 1,
+        ring: Ring::of(vec![(41, 2), (42, 3)]),
+        content_type: ContentType::octets(),
+        created_ms: 1_000,
+        expiry: Expiry::Never,
+        touched_ms: 2_000,
+        closed: None,
+        seq: None,
+        producers: Vec::new(),
+        bytes: 66 * 3,
+        leaf: None,
+        first: 0,
+        recent_first: 64,
+        recent: vec![segment(64), segment(65)],
+        inline: Vec::new(),
+    }
+}
+
+/// A store on disk.
+struct OnDisk {
+    directory: tempfile::TempDir,
+    sequence: u64,
+}
+
+impl OnDisk {
+    fn empty() -> Self {
+        Self {
+            directory: tempfile::tempdir().expect("a directory"),
+            sequence: 0,
+        }
+    }
+
+    /// One with that stream, and a tombstone that owes chunk 1 of another life.
+    fn with_a_stream() -> Self {
+        let mut store = Self::empty();
+        let names = Keys::new("");
+        let block = Block {
+            number: 0,
+            first: 0,
+            segments: (0..64).map(segment).collect(),
+        };
+        let chunks = (0..66).map(|id| (names.chunk(LIFE, id), b"abc".to_vec()));
+        let gone = Incarnation([8; 16]);
+        let tombstone = Tombstone {
+            name: "b".to_owned(),
+            incarnation: gone,
+            version: 9,
+            next_segment: 1,
+            owes: Some(Owed {
+                chunks: vec![1],
+                ..Owed::default()
+            }),
+        };
+        let paid_later = Debt {
+            owed: Owed {
+                chunks: vec![2],
+                ..Owed::default()
+            },
+            in_block: false,
+        };
+        let slot = |name: &str| names.head(&NameHash::of(name)).key(0);
+        let mut entries: Vec<(String, Vec<u8>)> = chunks.collect();
+        entries.extend([
+            (names.block(LIFE, 0), index::encode(&block)),
+            (slot("a"), Record::Live(Box::new(head())).seal()),
+            (slot("b"), Record::Tombstone(tombstone).seal()),
+            (names.chunk(gone, 1), b"abc".to_vec()),
+            (names.chunk(gone, 2), b"abc".to_vec()),
+            (names.debt(gone), debt::encode(&paid_later)),
+        ]);
+        for (key, value) in entries {
+            store.write(&key, Some(value));
+        }
+        store
+    }
+
+    fn write(&mut self, key: &str, value: Option<Vec<u8>>) {
+        let path = self.directory.path();
+        let (log, _) =
+            Log::open(path, Arc::new(SystemFiles), Options::default()).expect("it opens");
+        self.sequence += 1;
+        let change = Change {
+            key: key.into(),
+            value: value.map(Into::into),
+            sequence: Sequence::new(self.sequence),
+        };
+        log.commit(&[change]).expect("it writes");
+    }
+
+    fn check(&self, fix: bool) -> Report {
+        check(self.directory.path(), fix).expect("it can be checked")
+    }
+}
+
+#[test]
+fn a_whole_store_is_counted() {
+    let report = OnDisk::with_a_stream().check(false);
+    assert!(report.is_whole(), "{report}");
+    let expected = Counts {
+        streams: 1,
+        bytes: 66 * 3,
+        tombstones: 1,
+        chunks: 68,
+        blocks: 1,
+        debts: 1,
+        ..Counts::default()
+    };
+    assert_eq!(report.counts, expected, "{report}");
+}
+
+#[test]
+fn what_nothing_leads_to_is_found_and_removed_and_nothing_else() {
+    let mut store = OnDisk::with_a_stream();
+    let names = Keys::new("");
+    store.write(&names.chunk(LIFE, 999), Some(b"never named".to_vec()));
+    store.write(&names.block(LIFE, 7), Some(b"never used".to_vec()));
+    let found = store.check(false);
+    assert!(found.is_whole() && !found.removed, "{found}");
+    assert_eq!(
+        (found.counts.left_over, found.counts.left_over_bytes),
+        (2, 11)
+    );
+    assert_eq!(
+        store.check(true).counts,
+        found.counts,
+        "found again, and removed"
+    );
+    let after = store.check(false);
+    assert!(after.is_whole(), "{after}");
+    assert_eq!((after.counts.left_over, after.counts.chunks), (0, 68));
+}
+
+#[test]
+fn a_block_that_was_written_before_its_swap_is_not_left_over() {
+    let mut store = OnDisk::with_a_stream();
+    let mut head = head();
+    head.recent = (64..128).map(segment).collect();
+    let names = Keys::new("");
+    for id in 66..128 {
+        store.write(&names.chunk(LIFE, id), Some(b"abc".to_vec()));
+    }
+    let key = names.head(&NameHash::of("a")).key(0);
+    store.write(&key, Some(Record::Live(Box::new(head)).seal()));
+    store.write(
+        &names.block(LIFE, 1),
+        Some(b"the next append writes it".to_vec()),
+    );
+    let report = store.check(false);
+    assert_eq!(report.counts.left_over, 0, "{report}");
+}
+
+#[test]
+fn what_is_missing_is_told_and_nothing_is_removed_then() {
+    let names = Keys::new("");
+    let cases = [
+        (names.chunk(LIFE, 5), "a chunk of index block 0"),
+        (names.chunk(LIFE, 65), "a recent chunk"),
+        (names.block(LIFE, 0), "index block 0"),
+    ];
+    for (key, told) in cases {
+        let mut store = OnDisk::with_a_stream();
+        store.write(&key, None);
+        store.write(&names.chunk(LIFE, 999), Some(b"x".to_vec()));
+        let report = store.check(true);
+        assert!(!report.is_whole() && !report.removed, "{report}");
+        assert!(report.to_string().contains(told), "{report}");
+    }
+}
+
+#[test]
+fn a_chunk_of_another_length_is_missing() {
+    let mut store = OnDisk::with_a_stream();
+    store.write(&Keys::new("").chunk(LIFE, 5), Some(b"ab".to_vec()));
+    assert!(!store.check(false).is_whole());
+}
+
+#[test]
+fn a_changed_byte_is_found_wherever_it_is() {
+    let store = OnDisk::with_a_stream();
+    let files = std::fs::read_dir(store.directory.path()).expect("it is there");
+    let log = files
+        .map(|entry| entry.expect("an entry").path())
+        .find(|path| path.extension().is_some_and(|kind| kind == "log"))
+        .expect("a segment");
+    let mut file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(log)
+        .expect("it opens");
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).expect("it reads");
+    let place = bytes.windows(3).position(|window| window == b"abc");
+    let place = place.expect("a chunk") as u64;
+    file.seek(SeekFrom::Start(place)).expect("it seeks");
+    file.write_all(b"X").expect("it writes");
+    drop(file);
+    let report = store.check(true);
+    assert!(!report.is_whole() && !report.removed, "{report}");
+    assert!(report.to_string().contains("damaged at byte"), "{report}");
+}
+
+#[test]
+fn a_foreign_directory_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("letter.txt"), "dear").expect("it writes");
+    let refused = check(directory.path(), false)
+        .err()
+        .map(|error| error.to_string());
+    let refused = refused.expect("it is no store");
+    assert!(!refused.contains('\n'), "{refused}");
+}
