@@ -20,6 +20,7 @@
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+pub mod log;
 mod memory;
 mod watch;
 
