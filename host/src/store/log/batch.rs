@@ -123,3 +123,49 @@ impl Layout {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::faults::FaultyFiles;
+    use super::super::files::Files;
+    use super::super::scan::{Depth, Piece, Scanner};
+    use super::*;
+    use std::path::Path;
+
+    fn laid_out(value: &'static [u8], id: StoreId) -> Vec<u8> {
+        let record = |key| Record {
+            key,
+            sequence: Sequence::new(7),
+            body: Body::Value(Bytes::from_static(value)),
+        };
+        let position = Position {
+            segment: 1,
+            offset: 0,
+            proof: true,
+        };
+        let layout = Layout::new(&[record("a"), record("b")], position, id);
+        layout
+            .slices()
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn records_of_two_attempts_at_one_place_do_not_pass_for_a_batch() {
+        let id = StoreId::random();
+        let (one, other) = (laid_out(b"one", id), laid_out(b"two", id));
+        let middle = BATCH_HEADER + (one.len() - BATCH_HEADER) / 2;
+        let mixed = [&one[..middle], &other[middle..]].concat();
+        for (bytes, whole) in [(one, true), (other, true), (mixed, false)] {
+            let files = FaultyFiles::default();
+            let path = Path::new("/segment");
+            let len = bytes.len() as u64;
+            files.put(path, bytes);
+            let file = files.open(path).expect("is there");
+            let piece = Scanner::new(&*file, id, 1, len).piece(0, Depth::Values);
+            let piece = piece.expect("readable");
+            assert_eq!(matches!(piece, Piece::Batch { .. }), whole);
+        }
+    }
+}

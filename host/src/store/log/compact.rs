@@ -19,8 +19,17 @@ const SCANNED_BYTES: u64 = 16 << 20;
 /// Tombstones may take this part of the values before the oldest segment is rewritten for them.
 const TOMBSTONE_PART: u64 = 4;
 
+/// What compaction is at.
+#[derive(Default)]
+pub(super) struct Compaction {
+    task: Option<Task>,
+    /// A crash may bring back segments that were removed. Until that is ruled out nothing more is
+    /// done: with another one the tombstone could go that outweighs what is in them.
+    removals_unsynced: bool,
+}
+
 /// A segment that is being rewritten.
-pub(super) struct Task {
+struct Task {
     segment: Arc<Segment>,
     /// Up to here all that is needed was moved.
     offset: u64,
@@ -51,35 +60,48 @@ impl Log {
         if self.refuses_writes() {
             return Err(super::CommitError::Refused.into());
         }
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.segments.any_leaving() {
-            self.sync_removals()?;
+        let compaction = self.compaction.lock();
+        let compaction = &mut *compaction.unwrap_or_else(PoisonError::into_inner);
+        if compaction.removals_unsynced {
+            self.sync_removals(compaction)?;
         }
-        if task.is_none() {
-            *task = self.choose().map(|segment| Task {
-                segment,
-                offset: SEGMENT_HEADER as u64,
-            });
-        }
-        let Some(current) = task.as_mut() else {
-            return Ok(false);
+        let task = match compaction.task.take() {
+            Some(task) => task,
+            None => match self.choose() {
+                Some(segment) => Task {
+                    segment,
+                    offset: SEGMENT_HEADER as u64,
+                },
+                None => return Ok(false),
+            },
         };
-        match self.move_some(current) {
+        let task = compaction.task.insert(task);
+        if self.needed(&task.segment) == 0 {
+            let segment = Arc::clone(&task.segment);
+            self.remove(&segment, compaction)?;
+            return Ok(true);
+        }
+        match self.move_some(task) {
             Ok(false) => {}
             Ok(true) => {
-                let segment = Arc::clone(&current.segment);
-                self.remove(&segment)?;
-                *task = None;
+                let segment = Arc::clone(&task.segment);
+                self.remove(&segment, compaction)?;
             }
             Err(error) => {
                 if let CompactError::Read(_) = error {
-                    current.segment.keep.store(true, Ordering::Relaxed);
-                    *task = None;
+                    task.segment.keep.store(true, Ordering::Relaxed);
+                    compaction.task = None;
                 }
                 return Err(error);
             }
         }
         Ok(true)
+    }
+
+    /// Bytes of a segment that are needed. None come to be once it is sealed.
+    fn needed(&self, segment: &Segment) -> u64 {
+        let tombstones = self.segments.needed_tombstones(segment);
+        segment.live().saturating_add(tombstones)
     }
 
     /// The segment to rewrite next, if any is worth it.
@@ -223,13 +245,14 @@ impl Log {
     }
 
     /// Removes a segment that nothing is needed of.
-    fn remove(&self, segment: &Segment) -> Result<(), CompactError> {
+    fn remove(&self, segment: &Segment, compaction: &mut Compaction) -> Result<(), CompactError> {
+        debug_assert!(
+            !self.index.names(segment.number),
+            "a needed record would be lost"
+        );
         if segment.live() != 0 {
-            debug_assert!(
-                false,
-                "live records are left in a segment that was rewritten"
-            );
             segment.keep.store(true, Ordering::Relaxed);
+            compaction.task = None;
             return Ok(());
         }
         self.sync_copies()?;
@@ -242,8 +265,10 @@ impl Log {
             }
             _ => {}
         }
-        self.segments.leave(segment.number);
-        self.sync_removals()
+        self.segments.remove(segment.number);
+        compaction.task = None;
+        compaction.removals_unsynced = true;
+        self.sync_removals(compaction)
     }
 
     /// Makes durable what outweighs or replaces the records of a segment that is to be removed.
@@ -263,14 +288,14 @@ impl Log {
         Ok(())
     }
 
-    fn sync_removals(&self) -> Result<(), CompactError> {
+    fn sync_removals(&self, compaction: &mut Compaction) -> Result<(), CompactError> {
         let path = &self.directory.path;
         let synced = self.directory.files.sync_dir(path);
         synced.map_err(|source| CompactError::Io {
             path: path.clone(),
             source,
         })?;
-        self.segments.left();
+        compaction.removals_unsynced = false;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The log as its users see it.
 
 use super::check::{Report, check_segment};
-use super::compact::Task;
+use super::compact::Compaction;
 use super::directory::Directory;
 use super::error::ReadError;
 use super::format::{RECORD_HEADER, RecordHeader};
@@ -21,8 +21,8 @@ pub struct Log {
     pub(super) index: Index,
     pub(super) segments: Segments,
     pub(super) writer: Mutex<Writer>,
-    /// What compaction is at; also keeps two from running at once.
-    pub(super) task: Mutex<Option<Task>>,
+    /// Also keeps two from being at it at once.
+    pub(super) compaction: Mutex<Compaction>,
     pub(super) highest: AtomicU64,
     /// A sync failed: what the disk holds after the last durable batch is not known.
     pub(super) refuses: AtomicBool,
@@ -31,13 +31,20 @@ pub struct Log {
 impl Log {
     /// Reads a key. With [`Wait::Never`] it does not wait for the disk.
     pub fn get(&self, key: &str, wait: Wait) -> Result<Found, ReadError> {
+        let mut gone = None;
         loop {
             let Some(place) = self.index.get(key) else {
                 return Ok(Found::Absent);
             };
-            // Gone in between: compaction has moved the record, and the index says where.
             if let Some(segment) = self.segments.get(place.segment) {
                 return self.read(&segment, place, key, wait);
+            }
+            // Removed in between: the record was moved before, so the index says where to now.
+            if gone.replace(place) == Some(place) {
+                return Err(ReadError::Damaged {
+                    file: self.directory.segment_path(place.segment),
+                    offset: place.offset.into(),
+                });
             }
         }
     }

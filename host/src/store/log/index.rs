@@ -93,6 +93,13 @@ impl Index {
             .sum()
     }
 
+    /// Whether any record is in a segment. Looks at every key.
+    pub(super) fn names(&self, segment: SegmentNumber) -> bool {
+        let mut found = false;
+        self.for_each(|_, place| found |= place.segment == segment);
+        found
+    }
+
     /// Shows every key, holding up writers of a part of them at a time.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&str, Place)) {
         for shard in &self.shards {

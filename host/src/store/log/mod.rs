@@ -76,8 +76,10 @@ use bytes::Bytes;
 pub const MAX_KEY_BYTES: usize = 1024;
 /// The longest value: what the component writes is far below, and one value is one read.
 pub const MAX_VALUE_BYTES: usize = 16 << 20;
-/// The longest batch, in keys and values. Offsets in a segment have 32 bits.
-pub const MAX_BATCH_BYTES: usize = 256 << 20;
+/// The longest batch: keys, values and [`RECORD_BYTES`] for each. Offsets in a segment have 32 bits.
+pub const MAX_BATCH_BYTES: u64 = 256 << 20;
+/// What a record takes besides its key and its value.
+pub const RECORD_BYTES: usize = format::RECORD_HEADER;
 
 /// Number of a change of the whole store; grows with each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -167,7 +169,7 @@ pub enum Found {
 pub struct Stats {
     /// Keys that have a value.
     pub keys: u64,
-    /// Bytes of their records: keys and values, and 24 bytes each.
+    /// Bytes of their records: keys, values and [`RECORD_BYTES`] each.
     pub live_bytes: u64,
     /// Bytes of all segments.
     pub disk_bytes: u64,

@@ -64,7 +64,7 @@ impl Log {
             index: opening.index,
             segments: opening.segments,
             writer: Mutex::new(writer),
-            task: Mutex::default(),
+            compaction: Mutex::default(),
             highest: AtomicU64::new(opening.highest.get()),
             refuses: AtomicBool::new(false),
         };

@@ -3,7 +3,7 @@
 use super::directory::Directory;
 use super::files::{LogFile, write_all_at};
 use super::format::{Range, SEGMENT_HEADER, SegmentHeader, SegmentNumber};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -95,17 +95,11 @@ type Table = BTreeMap<SegmentNumber, Arc<Segment>>;
 #[derive(Default)]
 pub(super) struct Segments {
     table: RwLock<Table>,
-    /// Removed, but maybe not durably: a crash may bring them back.
-    leaving: Mutex<BTreeSet<SegmentNumber>>,
 }
 
 impl Segments {
     fn table(&self) -> RwLockReadGuard<'_, Table> {
         self.table.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn leaving(&self) -> MutexGuard<'_, BTreeSet<SegmentNumber>> {
-        self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get(&self, number: SegmentNumber) -> Option<Arc<Segment>> {
@@ -122,42 +116,17 @@ impl Segments {
         table.insert(segment.number, segment);
     }
 
-    /// Lets a removed segment go, which counts as there until [`left`](Self::left).
-    pub(super) fn leave(&self, number: SegmentNumber) {
-        self.leaving().insert(number);
+    pub(super) fn remove(&self, number: SegmentNumber) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         table.remove(&number);
-    }
-
-    /// Whether removed ones are not durably gone.
-    pub(super) fn any_leaving(&self) -> bool {
-        !self.leaving().is_empty()
-    }
-
-    /// The directory was synced after what was removed.
-    pub(super) fn left(&self) {
-        self.leaving().clear();
-    }
-
-    /// The oldest that a crash can leave.
-    pub(super) fn oldest(&self) -> Option<SegmentNumber> {
-        let leaving = self.leaving().first().copied();
-        let there = self.table().first_key_value().map(|(number, _)| *number);
-        match (leaving, there) {
-            (Some(leaving), Some(there)) => Some(leaving.min(there)),
-            (leaving, there) => leaving.or(there),
-        }
     }
 
     /// Whether a tombstone in a segment is needed: another one may hold what it outweighs.
     pub(super) fn needs(&self, range: Range, holder: SegmentNumber) -> bool {
         let span = range.first..=range.origin.max(range.first);
-        let leaving = self.leaving().range(span.clone()).next().is_some();
-        leaving
-            || self
-                .table()
-                .range(span)
-                .any(|(number, _)| *number != holder)
+        self.table()
+            .range(span)
+            .any(|(number, _)| *number != holder)
     }
 
     /// Bytes of tombstones in a segment that are needed.

@@ -57,11 +57,9 @@ impl Log {
         let body = match &change.value {
             Some(value) => Body::Value(value.clone()),
             None => {
-                let first = self.index.get(&change.key).map(|place| place.first);
-                // What was before the oldest segment is gone.
-                let oldest = self.segments.oldest().unwrap_or(segment);
+                let place = self.index.get(&change.key);
                 Body::Tombstone(Range {
-                    first: first.map_or(segment, |first| first.max(oldest)),
+                    first: place.map_or(segment, |place| place.first),
                     origin: segment,
                 })
             }
@@ -227,13 +225,13 @@ fn write(writer: &Writer, layout: &Layout, ahead: u64) -> io::Result<()> {
 }
 
 fn check_limits(batch: &[Change]) -> Result<(), CommitError> {
-    let mut all = 0_usize;
+    let mut all = 0_u64;
     for change in batch {
         let value = change.value.as_ref().map_or(0, bytes::Bytes::len);
         if change.key.len() > MAX_KEY_BYTES || value > MAX_VALUE_BYTES {
             return Err(CommitError::TooLarge);
         }
-        all = all.saturating_add(change.key.len()).saturating_add(value);
+        all = all.saturating_add(length(change));
     }
     if all > MAX_BATCH_BYTES {
         return Err(CommitError::TooLarge);

@@ -47,6 +47,25 @@ fn what_room_there_is_goes_to_batches_and_not_to_zeros() {
     expect_a_value_of(&log, b"1");
 }
 
+/// The zeros after a batch are written with it. Once it happened that these found no room, the
+/// batch itself was whole on disk, and a crash brought back what was answered to have failed.
+#[test]
+fn a_batch_that_failed_for_the_zeros_after_it_does_not_come_back() {
+    for seed in 0..100 {
+        let files = FaultyFiles::default();
+        let log = open(&files);
+        files.fail(
+            Operation::Write,
+            1,
+            Fault::Short(1000, ErrorKind::StorageFull),
+        );
+        files.fail(Operation::Write, 3, Fault::Error(ErrorKind::StorageFull));
+        let failed = commit(&log, set("a", b"2", 2));
+        assert!(matches!(failed, Err(CommitError::Full(_))));
+        assert_eq!(value(&open(&files.crash(seed)), "a"), None);
+    }
+}
+
 #[test]
 fn a_write_that_is_cut_short_leaves_nothing() {
     for (kind, bytes) in [
