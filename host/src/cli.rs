@@ -164,14 +164,15 @@ impl Serve {
         environment: impl IntoIterator<Item = (String, String)>,
         embedded: Option<&'static [u8]>,
     ) -> Result<Options, UsageError> {
-        let store = open(&self.store, self.durability, &self.inject)?;
-        let guards = store.guards_creation();
+        let guards = self.store.guards_creation();
         let variables = manifest.variables(&self.variables, environment, guards)?;
         let component = match (self.component, embedded) {
             (Some(path), _) => ComponentSource::File(path),
             (None, Some(bytes)) => ComponentSource::Embedded(bytes),
             (None, None) => return Err(UsageError::NoComponent),
         };
+        // Last, so that nothing is made for flags that make no sense.
+        let store = open(&self.store, self.durability, &self.inject)?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Options {
             listen: self.listen,
@@ -210,7 +211,7 @@ mod tests {
             ("ds serve --listen nowhere", "nowhere"),
             ("ds serve --instances 0", "0"),
             ("ds serve --component x --store tape", "tape"),
-            ("ds serve --component x --store file:/tmp", "file:/tmp"),
+            ("ds serve --component x --store file:/", "not empty"),
             ("ds serve --component x --store tape", "spin-sqlite"),
             ("ds serve --component x --inject fog", "fog"),
             ("ds serve --component x --inject faults:x", "faults:SEED"),
@@ -244,11 +245,15 @@ mod tests {
 
     #[test]
     fn the_defaults_are_as_documented() {
-        let options = options("ds serve --component x.wasm").expect("good arguments");
+        let options = options("ds serve --store memory --component x").expect("good arguments");
         assert_eq!(options.listen.to_string(), "127.0.0.1:4437");
         assert_eq!(options.via, Via::Exchange);
-        assert_eq!(options.store.describe(), "memory");
         assert_eq!(options.variables["kv_guarded_create"], "true");
+        let Ok(Command::Serve(serve)) = arguments("ds serve") else {
+            panic!("not serve");
+        };
+        assert_eq!(serve.store, StoreKind::File("data".into()));
+        assert_eq!(serve.durability, Durability::Sync);
     }
 
     #[test]

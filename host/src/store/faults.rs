@@ -156,10 +156,6 @@ impl Store for FaultyStore {
         format!("{} with faults:{}", self.below.describe(), self.seed)
     }
 
-    fn guards_creation(&self) -> bool {
-        self.below.guards_creation()
-    }
-
     fn ignores_labels(&self) -> bool {
         self.below.ignores_labels()
     }

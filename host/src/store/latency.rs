@@ -36,10 +36,6 @@ impl Store for LatencyStore {
         format!("{below} with latency:{}", self.latency.as_millis())
     }
 
-    fn guards_creation(&self) -> bool {
-        self.below.guards_creation()
-    }
-
     fn ignores_labels(&self) -> bool {
         self.below.ignores_labels()
     }
@@ -121,7 +117,6 @@ mod tests {
     fn what_it_wraps_shows_through() {
         let below = Arc::new(SpinRedis::new(Arc::new(MemoryStore::new())));
         let store = LatencyStore::new(below, Duration::from_millis(3));
-        assert!(!store.guards_creation());
         assert!(store.ignores_labels());
         assert!(store.is_volatile());
         assert_eq!(store.kind(), "spin-redis");

@@ -36,10 +36,6 @@ impl Store for SpinRedis {
         "spin-redis"
     }
 
-    fn guards_creation(&self) -> bool {
-        false
-    }
-
     fn ignores_labels(&self) -> bool {
         true
     }
@@ -214,7 +210,6 @@ mod tests {
     #[test]
     fn creation_is_not_guarded_and_nothing_survives_a_restart() {
         let store = store();
-        assert!(!store.guards_creation());
         assert!(store.is_volatile());
         assert_eq!(store.describe(), "spin-redis");
     }

@@ -45,10 +45,6 @@ impl Store for SpinSqlite {
         "spin-sqlite"
     }
 
-    fn guards_creation(&self) -> bool {
-        false
-    }
-
     fn get(&self, key: &str) -> Result<Seen, StoreError> {
         self.locked(|below, _| below.get(key))
     }
@@ -207,7 +203,6 @@ mod tests {
     #[test]
     fn creation_is_not_guarded_and_nothing_survives_a_restart() {
         let store = store();
-        assert!(!store.guards_creation());
         assert!(store.is_volatile());
         assert_eq!(store.describe(), "spin-sqlite");
     }

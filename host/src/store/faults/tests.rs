@@ -163,7 +163,6 @@ fn a_late_swap_is_not_applied_once_the_key_has_changed() {
 fn what_it_wraps_shows_through() {
     let below = SpinSqlite::new(Arc::new(MemoryStore::new()));
     let store = FaultyStore::new(Arc::new(below), 7);
-    assert!(!store.guards_creation());
     assert!(!store.ignores_labels());
     assert!(store.is_volatile());
     assert_eq!(store.kind(), "spin-sqlite");

@@ -1,7 +1,6 @@
 use super::*;
 use crate::store::log::faults::{Fault, FaultyFiles, Operation};
 use crate::store::{Lost, contract};
-use futures::FutureExt;
 use futures::executor::block_on;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -102,13 +101,17 @@ fn changes_for_which_there_is_no_room_are_lost_and_the_store_goes_on() {
     );
     let watch = store.watch("other");
     let lost = set(&store, "key", "lost");
-    let built_on_it = store.get("key").expect("the store answers");
+    let built_on_it = Seen {
+        value: Some(Bytes::from("lost")),
+        changed: lost,
+    };
     assert_eq!(settled(&store, lost), Err(Lost::NoSpace));
     assert_eq!(get(&store, "key"), Some(Bytes::from("kept")));
     assert_eq!(store.losses(), 1);
     let swapped = store.swap("key", &built_on_it, Bytes::from("on what was lost"));
     assert_eq!(swapped, Err(SwapError::Conflict));
-    assert_eq!(watch.now_or_never(), Some(()), "everyone looks again");
+    // Everyone looks again.
+    block_on(watch);
     assert_eq!(settled(&store, set(&store, "key", "again")), Ok(()));
     assert_eq!(settled(&store, lost), Err(Lost::NoSpace), "it stays lost");
     drop(store);

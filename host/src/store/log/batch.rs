@@ -1,0 +1,171 @@
+//! Laying out a batch for one vectored write.
+
+use super::Sequence;
+use super::format::{
+    BATCH_HEADER, BatchHeader, Kind, Range, RecordHeader, SegmentNumber, StoreId, record_length,
+};
+use bytes::Bytes;
+use std::io::IoSlice;
+use std::ops::Range as Span;
+
+/// Up to here copying a value is cheaper than handing the system one slice more.
+const COPIED_BYTES: usize = 2048;
+
+/// A record that is to be written.
+#[derive(Debug, Clone)]
+pub(super) struct Record<'a> {
+    pub(super) key: &'a str,
+    pub(super) sequence: Sequence,
+    pub(super) body: Body,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    Value(Bytes),
+    Tombstone(Range),
+}
+
+impl Record<'_> {
+    pub(super) fn length(&self) -> u64 {
+        let value = match &self.body {
+            Body::Value(value) => value.len() as u64,
+            Body::Tombstone(_) => super::format::RANGE as u64,
+        };
+        record_length(self.key.len(), value)
+    }
+}
+
+/// Bytes of the whole batch.
+pub(super) fn batch_length(records: &[Record<'_>]) -> u64 {
+    let all: u64 = records.iter().map(Record::length).sum();
+    all.saturating_add(BATCH_HEADER as u64)
+}
+
+/// Where a batch goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Position {
+    pub(super) segment: SegmentNumber,
+    pub(super) offset: u32,
+    /// All that comes before is synced.
+    pub(super) proof: bool,
+}
+
+/// A batch as it is written: headers, keys and small values in one buffer, large values as they
+/// came.
+pub(super) struct Layout {
+    buffer: Vec<u8>,
+    parts: Vec<Part>,
+}
+
+enum Part {
+    Buffer(Span<usize>),
+    Value(Bytes),
+}
+
+impl Layout {
+    pub(super) fn new(records: &[Record<'_>], position: Position, id: StoreId) -> Self {
+        let mut layout = Self {
+            buffer: vec![0; BATCH_HEADER],
+            parts: Vec::new(),
+        };
+        let mut begun = 0;
+        let mut sums = Vec::with_capacity(records.len().saturating_mul(4));
+        for record in records {
+            let (kind, value) = match &record.body {
+                Body::Value(value) => (Kind::Value, value.clone()),
+                Body::Tombstone(range) => {
+                    (Kind::Tombstone, Bytes::copy_from_slice(&range.encode()))
+                }
+            };
+            let header = RecordHeader {
+                kind,
+                // Commits refuse longer keys and values.
+                key_length: record.key.len() as u16,
+                value_length: value.len() as u32,
+                sequence: record.sequence,
+                value_checksum: id.checksum(&value),
+                checksum: 0,
+            };
+            let sum = header.encode(record.key, id, &mut layout.buffer);
+            sums.extend(sum.to_le_bytes());
+            if value.len() <= COPIED_BYTES {
+                layout.buffer.extend_from_slice(&value);
+            } else {
+                layout.parts.push(Part::Buffer(begun..layout.buffer.len()));
+                layout.parts.push(Part::Value(value));
+                begun = layout.buffer.len();
+            }
+        }
+        layout.parts.push(Part::Buffer(begun..layout.buffer.len()));
+        let header = BatchHeader {
+            proof: position.proof,
+            length: batch_length(records).saturating_sub(BATCH_HEADER as u64) as u32,
+            records: records.len() as u32,
+            segment: position.segment,
+            offset: position.offset,
+            digest: id.checksum(&sums),
+        };
+        if let Some(place) = layout.buffer.first_chunk_mut() {
+            *place = header.encode(id);
+        }
+        layout
+    }
+
+    /// The slices of the batch.
+    pub(super) fn slices(&self) -> Vec<IoSlice<'_>> {
+        self.parts
+            .iter()
+            .map(|part| match part {
+                Part::Buffer(span) => self.buffer.get(span.clone()).unwrap_or_default(),
+                Part::Value(value) => value,
+            })
+            .map(IoSlice::new)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::faults::FaultyFiles;
+    use super::super::files::Files;
+    use super::super::scan::{Depth, Piece, Scanner};
+    use super::*;
+    use std::path::Path;
+
+    fn laid_out(value: &'static [u8], id: StoreId) -> Vec<u8> {
+        let record = |key| Record {
+            key,
+            sequence: Sequence::new(7),
+            body: Body::Value(Bytes::from_static(value)),
+        };
+        let position = Position {
+            segment: 1,
+            offset: 0,
+            proof: true,
+        };
+        let layout = Layout::new(&[record("a"), record("b")], position, id);
+        layout
+            .slices()
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn records_of_two_attempts_at_one_place_do_not_pass_for_a_batch() {
+        let id = StoreId::random();
+        let (one, other) = (laid_out(b"one", id), laid_out(b"two", id));
+        let middle = BATCH_HEADER + (one.len() - BATCH_HEADER) / 2;
+        let mixed = [&one[..middle], &other[middle..]].concat();
+        for (bytes, whole) in [(one, true), (other, true), (mixed, false)] {
+            let files = FaultyFiles::default();
+            let path = Path::new("/segment");
+            let len = bytes.len() as u64;
+            files.put(path, bytes);
+            let file = files.open(path).expect("is there");
+            let piece = Scanner::new(&*file, id, 1, len).piece(0, Depth::Values);
+            let piece = piece.expect("readable");
+            assert_eq!(matches!(piece, Piece::Batch { .. }), whole);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Looking for damage.
+
+use super::Files;
+use super::directory::Directory;
+use super::error::OpenError;
+use super::files::LogFile;
+use super::format::{SEGMENT_HEADER, SegmentHeader, SegmentNumber, StoreId};
+use super::recover::read_segment_header;
+use super::scan::{Depth, Piece, Scanner};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What was found in all segments.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Segments that were read.
+    pub segments: u64,
+    /// Records in them, also those that newer ones outweigh.
+    pub records: u64,
+    /// Bytes of the segments.
+    pub bytes: u64,
+    /// What is not as it was written. A crash may leave one at the end of the newest segment,
+    /// which opening the store cuts off.
+    pub damages: Vec<Damage>,
+}
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment.
+    pub file: PathBuf,
+    /// Where in it the record, the batch or the header begins.
+    pub offset: u64,
+    /// The key whose value it is, where that can be told.
+    pub key: Option<Box<str>>,
+    /// It may be a write that a crash interrupted, and nothing that was promised to be kept.
+    pub unfinished: bool,
+}
+
+/// Reads all of a store that is not open, also one that can't be opened for damage. Changes
+/// nothing.
+pub fn check(dir: &Path, files: Arc<dyn Files>) -> Result<Report, OpenError> {
+    let directory = Directory::open_existing(dir, files)?;
+    let io = |path: &Path, source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let numbers = directory.segments().map_err(|error| io(dir, error))?;
+    let mut report = Report::default();
+    for number in numbers {
+        let path = directory.segment_path(number);
+        directory
+            .files
+            .open(&path)
+            .and_then(|file| {
+                let len = file.length()?;
+                check_segment(&*file, directory.id, number, &path, len, &mut report)
+            })
+            .map_err(|error| io(&path, error))?;
+    }
+    Ok(report)
+}
+
+/// Reads what lies before `len` in a segment and adds it to the report.
+pub(super) fn check_segment(
+    file: &dyn LogFile,
+    id: StoreId,
+    number: SegmentNumber,
+    path: &Path,
+    len: u64,
+    report: &mut Report,
+) -> io::Result<()> {
+    report.segments = report.segments.saturating_add(1);
+    report.bytes = report.bytes.saturating_add(len);
+    let damage = |offset, key, unfinished| Damage {
+        file: path.to_owned(),
+        offset,
+        key,
+        unfinished,
+    };
+    let header = SegmentHeader::decode(&read_segment_header(file, len)?, id);
+    if header.is_none_or(|header| header.segment != number) {
+        let unfinished = len <= SEGMENT_HEADER as u64;
+        report.damages.push(damage(0, None, unfinished));
+    }
+    let mut scanner = Scanner::new(file, id, number, len);
+    let mut offset = SEGMENT_HEADER as u64;
+    loop {
+        match scanner.piece(offset, Depth::Values)? {
+            Piece::End => return Ok(()),
+            Piece::Batch { records, end } => {
+                // A segment is synced before anything is written to a later one.
+                for earlier in report
+                    .damages
+                    .iter_mut()
+                    .filter(|damage| damage.file != path)
+                {
+                    earlier.unfinished = false;
+                }
+                report.records = report.records.saturating_add(records.len() as u64);
+                let mut records = records
+                    .into_iter()
+                    .filter(|record| record.damaged)
+                    .peekable();
+                let unfinished = records.peek().is_some() && !scanner.is_proof_after(offset)?;
+                for record in records {
+                    let damage = damage(record.offset.into(), Some(record.key), unfinished);
+                    report.damages.push(damage);
+                }
+                offset = end;
+            }
+            Piece::Invalid => {
+                let unfinished = !scanner.is_proof_after(offset)?;
+                report.damages.push(damage(offset, None, unfinished));
+                match scanner.next_header(offset)? {
+                    Some((next, _)) => offset = next,
+                    None => return Ok(()),
+                }
+            }
+        }
+    }
+}

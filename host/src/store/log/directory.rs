@@ -1,0 +1,150 @@
+//! What is in a store's directory besides its data.
+
+use super::error::OpenError;
+use super::files::{Files, LogFile, write_all_at};
+use super::format::{SegmentNumber, StoreId, VERSION};
+use std::any::Any;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const FORMAT: &str = "FORMAT";
+/// Becomes `FORMAT` once it is whole.
+const UNFINISHED: &str = "FORMAT.new";
+const LOCK: &str = "LOCK";
+/// There is one where a file system is mounted.
+const LOST_AND_FOUND: &str = "lost+found";
+const TITLE: &str = "durable-streams log ";
+/// More than a `FORMAT` of any version begins with.
+const FORMAT_BYTES: u64 = 4096;
+
+/// A directory that is locked and known to be a store.
+pub(super) struct Directory {
+    pub(super) path: PathBuf,
+    pub(super) files: Arc<dyn Files>,
+    pub(super) id: StoreId,
+    _lock: Box<dyn Any + Send + Sync>,
+}
+
+impl Directory {
+    /// Opens the directory of a store, and makes an empty or absent one to it.
+    pub(super) fn open(path: &Path, files: Arc<dyn Files>) -> Result<Self, OpenError> {
+        files.create_dir(path).map_err(io_at(path))?;
+        Self::open_existing_or(path, files, |files| {
+            let id = StoreId::random();
+            initialise(path, files, id).map_err(io_at(path))?;
+            Ok(id)
+        })
+    }
+
+    /// Opens the directory of a store that is there.
+    pub(super) fn open_existing(path: &Path, files: Arc<dyn Files>) -> Result<Self, OpenError> {
+        let known = is_store(path, &*files).map_err(io_at(path))?;
+        let missing = || OpenError::Missing(path.to_owned());
+        known.ok_or_else(missing)?;
+        Self::open_existing_or(path, files, |_| Err(missing()))
+    }
+
+    fn open_existing_or(
+        path: &Path,
+        files: Arc<dyn Files>,
+        otherwise: impl FnOnce(&dyn Files) -> Result<StoreId, OpenError>,
+    ) -> Result<Self, OpenError> {
+        let io = io_at(path);
+        // Nothing is put into a directory that is not ours, not even a lock.
+        let known = is_store(path, &*files).map_err(&io)?;
+        if known == Some(false) {
+            return Err(OpenError::Foreign(path.to_owned()));
+        }
+        let lock = files.lock(&path.join(LOCK)).map_err(&io)?;
+        let Some(lock) = lock else {
+            return Err(OpenError::InUse(path.to_owned()));
+        };
+        // Another process may have been first to make it a store.
+        let id = if is_store(path, &*files).map_err(&io)? == Some(true) {
+            let text = read(&*files, &path.join(FORMAT)).map_err(&io)?;
+            parse(&text, path)?
+        } else {
+            otherwise(&*files)?
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            files,
+            id,
+            _lock: lock,
+        })
+    }
+
+    pub(super) fn segment_path(&self, number: SegmentNumber) -> PathBuf {
+        self.path.join(format!("{number:010}.log"))
+    }
+
+    /// The segments that are there, in their order.
+    pub(super) fn segments(&self) -> io::Result<Vec<SegmentNumber>> {
+        let names = self.files.list(&self.path)?;
+        let mut numbers: Vec<SegmentNumber> = names
+            .iter()
+            .filter_map(|name| name.strip_suffix(".log"))
+            .filter(|digits| digits.len() == 10)
+            .filter_map(|digits| digits.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+/// Whether a directory is a store; none where it could become one.
+fn is_store(path: &Path, files: &dyn Files) -> io::Result<Option<bool>> {
+    let names = files.list(path)?;
+    if names.iter().any(|name| name == FORMAT) {
+        return Ok(Some(true));
+    }
+    let free = names
+        .iter()
+        .all(|name| [LOCK, UNFINISHED, LOST_AND_FOUND].contains(&name.as_str()));
+    Ok(if free { None } else { Some(false) })
+}
+
+fn initialise(path: &Path, files: &dyn Files, id: StoreId) -> io::Result<()> {
+    let unfinished = path.join(UNFINISHED);
+    let file = files.create(&unfinished)?;
+    let text = format!("{TITLE}{VERSION}\n{}\n", id.to_hex());
+    write_all_at(&*file, &mut [IoSlice::new(text.as_bytes())], 0)?;
+    file.sync()?;
+    files.rename(&unfinished, &path.join(FORMAT))?;
+    files.sync_dir(path)
+}
+
+fn read(files: &dyn Files, path: &Path) -> io::Result<String> {
+    let file: Arc<dyn LogFile> = files.open(path)?;
+    let length = file.length()?.min(FORMAT_BYTES);
+    let mut bytes = vec![0; length as usize];
+    file.read_at(&mut bytes, 0)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn parse(text: &str, path: &Path) -> Result<StoreId, OpenError> {
+    let foreign = || OpenError::Foreign(path.to_owned());
+    let mut lines = text.lines();
+    let title = lines.next().and_then(|line| line.strip_prefix(TITLE));
+    let found: u64 = title
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(foreign)?;
+    if found > VERSION.into() {
+        return Err(OpenError::Newer {
+            directory: path.to_owned(),
+            found,
+            reads: VERSION.into(),
+        });
+    }
+    let id = lines.next().and_then(StoreId::from_hex);
+    id.filter(|_| found == u64::from(VERSION))
+        .ok_or_else(foreign)
+}
+
+fn io_at(path: &Path) -> impl Fn(io::Error) -> OpenError {
+    move |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,485 @@
+//! A file system in memory that fails and crashes where a test says so.
+//!
+//! It keeps less than a disk must: after a [`crash`](FaultyFiles::crash) each sector of a file is as
+//! it was at its last sync or after any write since, each on its own, and of the names that changed
+//! since the directory was synced any may be as before.
+
+use super::files::{Files, LogFile};
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, ErrorKind, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const SECTOR: usize = 512;
+
+/// What can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Creating a file.
+    Create,
+    /// Writing.
+    Write,
+    /// Cutting a file off.
+    SetLen,
+    /// Syncing a file.
+    Sync,
+    /// Syncing a directory.
+    SyncDir,
+    /// Removing a file.
+    Remove,
+    /// Renaming a file.
+    Rename,
+    /// Reading.
+    Read,
+}
+
+/// How it fails.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    /// With this error, before anything is done.
+    Error(ErrorKind),
+    /// A write does this many bytes, and the rest of it fails with the error.
+    Short(usize, ErrorKind),
+}
+
+/// The file system; a clone is the same one.
+#[derive(Clone, Default)]
+pub struct FaultyFiles {
+    disk: Arc<Mutex<Disk>>,
+}
+
+#[derive(Default)]
+struct Disk {
+    names: BTreeMap<PathBuf, usize>,
+    /// The names when the directory was synced, and what was done to them since.
+    durable_names: BTreeMap<PathBuf, usize>,
+    renames: Vec<NameChange>,
+    files: Vec<Content>,
+    dirs: BTreeSet<PathBuf>,
+    locks: BTreeSet<PathBuf>,
+    /// The fault of the nth operation of a kind from now on.
+    planned: Vec<(Operation, u64, Fault)>,
+    /// Bytes that all files may have.
+    room: Option<u64>,
+    /// Changing operations until the system is no more.
+    until_crash: Option<u64>,
+    /// Changing operations so far.
+    changes: u64,
+    not_resident: bool,
+}
+
+#[derive(Clone)]
+enum NameChange {
+    Link(PathBuf, usize),
+    Unlink(PathBuf),
+    Rename(PathBuf, PathBuf),
+}
+
+/// A file as it was at its last sync, and after each write since.
+#[derive(Clone)]
+struct Content {
+    states: Vec<Vec<u8>>,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self {
+            states: vec![Vec::new()],
+        }
+    }
+}
+
+impl Content {
+    fn live(&self) -> &Vec<u8> {
+        self.states.last().unwrap_or(const { &Vec::new() })
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.live().clone();
+        change(&mut state);
+        self.states.push(state);
+    }
+
+    fn sync(&mut self) {
+        self.states = vec![self.live().clone()];
+    }
+
+    fn crashed(&self, random: &mut Random) -> Vec<u8> {
+        let synced = self.states.first().unwrap_or(const { &Vec::new() });
+        match random.below(4) {
+            0 => return synced.clone(),
+            1 => return self.live().clone(),
+            _ => {}
+        }
+        let mut image = vec![0; self.states[random.below(self.states.len())].len()];
+        for (number, sector) in image.chunks_mut(SECTOR).enumerate() {
+            let state = &self.states[random.below(self.states.len())];
+            let from = (number * SECTOR).min(state.len());
+            let held = &state[from..state.len().min(from + sector.len())];
+            sector[..held.len()].copy_from_slice(held);
+        }
+        image
+    }
+}
+
+/// A sequence that looks random and is the same for the same seed (splitmix64).
+pub struct Random(u64);
+
+impl Random {
+    /// The sequence of a seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub const fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// One of the numbers below a limit.
+    pub const fn below(&mut self, limit: usize) -> usize {
+        (self.number() % limit as u64) as usize
+    }
+}
+
+impl Disk {
+    /// Counts an operation. Fails if that was planned, or if the system is no more.
+    fn begin(&mut self, operation: Operation) -> io::Result<Option<(usize, ErrorKind)>> {
+        if operation != Operation::Read {
+            self.changes += 1;
+            match &mut self.until_crash {
+                Some(0) => return Err(io::Error::other("the system has crashed")),
+                Some(left) => *left -= 1,
+                None => {}
+            }
+        }
+        let mut due = None;
+        for (kind, left, fault) in &mut self.planned {
+            if *kind == operation && *left > 0 {
+                *left -= 1;
+                if *left == 0 {
+                    due = Some(*fault);
+                }
+            }
+        }
+        match due {
+            None => Ok(None),
+            Some(Fault::Error(kind)) => Err(kind.into()),
+            Some(Fault::Short(bytes, kind)) => Ok(Some((bytes, kind))),
+        }
+    }
+
+    /// Whether what is being done now is the last before the crash.
+    fn is_last(&self) -> bool {
+        self.until_crash == Some(0)
+    }
+
+    fn used(&self) -> u64 {
+        let there: BTreeSet<usize> = self.names.values().copied().collect();
+        there
+            .iter()
+            .map(|file| self.files[*file].live().len() as u64)
+            .sum()
+    }
+}
+
+impl FaultyFiles {
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets an operation fail: the first of its kind from now on, the second, ...
+    pub fn fail(&self, operation: Operation, nth: u64, fault: Fault) {
+        self.disk().planned.push((operation, nth, fault));
+    }
+
+    /// Forgets what was planned to fail.
+    pub fn heal(&self) {
+        let mut disk = self.disk();
+        disk.planned.clear();
+        disk.room = None;
+    }
+
+    /// Leaves room for so many bytes more.
+    pub fn leave_room(&self, bytes: u64) {
+        let mut disk = self.disk();
+        disk.room = Some(disk.used() + bytes);
+    }
+
+    /// Lets so many changing operations happen, of which the last may do only a part, and then
+    /// none.
+    pub fn crash_after(&self, operations: u64) {
+        self.disk().until_crash = Some(operations);
+    }
+
+    /// Changing operations so far.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.disk().changes
+    }
+
+    /// Says of every value that it is not in memory.
+    pub fn evict(&self) {
+        self.disk().not_resident = true;
+    }
+
+    /// What a disk may hold when the power fails now. The seed chooses.
+    #[must_use]
+    pub fn crash(&self, seed: u64) -> Self {
+        let disk = self.disk();
+        let random = &mut Random::new(seed);
+        let files = disk.files.iter().map(|file| Content {
+            states: vec![file.crashed(random)],
+        });
+        let files = files.collect();
+        let mut names = disk.durable_names.clone();
+        let all = random.below(2) == 0;
+        for change in &disk.renames {
+            if !all && random.below(2) == 0 {
+                continue;
+            }
+            match change.clone() {
+                NameChange::Link(path, file) => drop(names.insert(path, file)),
+                NameChange::Unlink(path) => drop(names.remove(&path)),
+                NameChange::Rename(from, to) => {
+                    if let Some(file) = names.remove(&from) {
+                        names.insert(to, file);
+                    }
+                }
+            }
+        }
+        Self {
+            disk: Arc::new(Mutex::new(Disk {
+                durable_names: names.clone(),
+                names,
+                files,
+                dirs: disk.dirs.clone(),
+                ..Disk::default()
+            })),
+        }
+    }
+
+    /// What is left when the process is killed now: all that it did.
+    #[must_use]
+    pub fn kill(&self) -> Self {
+        let disk = self.disk();
+        Self {
+            disk: Arc::new(Mutex::new(Disk {
+                names: disk.names.clone(),
+                durable_names: disk.durable_names.clone(),
+                renames: disk.renames.clone(),
+                files: disk.files.clone(),
+                dirs: disk.dirs.clone(),
+                ..Disk::default()
+            })),
+        }
+    }
+
+    /// The bytes of a file.
+    #[must_use]
+    pub fn contents(&self, path: &Path) -> Vec<u8> {
+        let disk = self.disk();
+        let file = disk.names.get(path);
+        file.map(|file| disk.files[*file].live().clone())
+            .unwrap_or_default()
+    }
+
+    /// Puts a file on the disk, durably.
+    pub fn put(&self, path: &Path, contents: Vec<u8>) {
+        let mut disk = self.disk();
+        let file = disk.files.len();
+        disk.files.push(Content {
+            states: vec![contents],
+        });
+        disk.names.insert(path.to_owned(), file);
+        disk.durable_names.insert(path.to_owned(), file);
+        disk.dirs.extend(path.parent().map(Path::to_owned));
+    }
+}
+
+impl Files for FaultyFiles {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk().dirs.insert(dir.to_owned());
+        Ok(())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let disk = self.disk();
+        if !disk.dirs.contains(dir) {
+            return Err(ErrorKind::NotFound.into());
+        }
+        let names = disk.names.keys().filter(|path| path.parent() == Some(dir));
+        let names = names.filter_map(|path| path.file_name());
+        Ok(names
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect())
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        let mut disk = self.disk();
+        disk.begin(Operation::Create)?;
+        let file = if let Some(file) = disk.names.get(path).copied() {
+            disk.files[file].change(Vec::clear);
+            file
+        } else {
+            let file = disk.files.len();
+            disk.files.push(Content::default());
+            disk.names.insert(path.to_owned(), file);
+            disk.renames.push(NameChange::Link(path.to_owned(), file));
+            file
+        };
+        Ok(self.handle(file))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        let file = self.disk().names.get(path).copied();
+        Ok(self.handle(file.ok_or(ErrorKind::NotFound)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.begin(Operation::Rename)?;
+        let file = disk.names.remove(from).ok_or(ErrorKind::NotFound)?;
+        disk.names.insert(to.to_owned(), file);
+        disk.renames
+            .push(NameChange::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.begin(Operation::Remove)?;
+        disk.names.remove(path).ok_or(ErrorKind::NotFound)?;
+        disk.renames.push(NameChange::Unlink(path.to_owned()));
+        Ok(())
+    }
+
+    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        disk.begin(Operation::SyncDir)?;
+        if !disk.is_last() {
+            disk.durable_names = disk.names.clone();
+            disk.renames.clear();
+        }
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
+        let mut disk = self.disk();
+        if !disk.locks.insert(path.to_owned()) {
+            return Ok(None);
+        }
+        let file = disk.files.len();
+        disk.files.push(Content::default());
+        disk.names.entry(path.to_owned()).or_insert(file);
+        Ok(Some(Box::new(Lock {
+            files: self.clone(),
+            path: path.to_owned(),
+        })))
+    }
+}
+
+impl FaultyFiles {
+    fn handle(&self, file: usize) -> Arc<dyn LogFile> {
+        Arc::new(Handle {
+            files: self.clone(),
+            file,
+        })
+    }
+}
+
+struct Lock {
+    files: FaultyFiles,
+    path: PathBuf,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.files.disk().locks.remove(&self.path);
+    }
+}
+
+struct Handle {
+    files: FaultyFiles,
+    file: usize,
+}
+
+impl LogFile for Handle {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.files.disk().files[self.file].live().len() as u64)
+    }
+
+    fn write_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        let mut disk = self.files.disk();
+        let short = disk.begin(Operation::Write)?;
+        let mut bytes: Vec<u8> = slices
+            .iter()
+            .flat_map(|slice| slice.iter().copied())
+            .collect();
+        let wanted = bytes.len();
+        let offset = offset as usize;
+        if let Some((length, kind)) = short {
+            bytes.truncate(length);
+            disk.planned.push((Operation::Write, 1, Fault::Error(kind)));
+        }
+        if disk.is_last() {
+            bytes.truncate(wanted / 2);
+        }
+        if let Some(room) = disk.room {
+            let len = disk.files[self.file].live().len();
+            let free = room.saturating_sub(disk.used()) as usize;
+            bytes.truncate((len + free).saturating_sub(offset));
+            if bytes.is_empty() && wanted > 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+        }
+        let end = offset + bytes.len();
+        disk.files[self.file].change(|content| {
+            content.resize(content.len().max(end), 0);
+            content[offset..end].copy_from_slice(&bytes);
+        });
+        Ok(bytes.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let mut disk = self.files.disk();
+        disk.begin(Operation::Read)?;
+        let offset = offset as usize;
+        let end = offset.saturating_add(buffer.len());
+        let held = disk.files[self.file].live().get(offset..end);
+        buffer.copy_from_slice(held.ok_or(ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn read_resident_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        if self.files.disk().not_resident {
+            return Ok(false);
+        }
+        self.read_at(buffer, offset)?;
+        Ok(true)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut disk = self.files.disk();
+        disk.begin(Operation::SetLen)?;
+        disk.files[self.file].change(|content| content.resize(len as usize, 0));
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut disk = self.files.disk();
+        disk.begin(Operation::Sync)?;
+        // The last before a crash may not have come to its end.
+        if disk.is_last() {
+            return Err(io::Error::other("the system has crashed"));
+        }
+        disk.files[self.file].sync();
+        Ok(())
+    }
+}

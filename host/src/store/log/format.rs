@@ -1,0 +1,393 @@
+//! The bytes on disk. All integers are little-endian.
+//!
+//! ```text
+//! segment  magic 8  version 4  segment 4  store id 16  highest sequence 8  checksum 4
+//! batch    magic 4  flags 4  length 4  records 4  segment 4  offset 4  digest 4  checksum 4
+//! record   kind 1  0 1  key length 2  value length 4  sequence 8  value checksum 4  checksum 4
+//!          key  value
+//! ```
+//!
+//! The length of a batch is without its header; its digest is over the checksums of its records,
+//! so that records of two attempts at one place never pass for one batch. The checksum of a record
+//! is over its header and its key. The value of a tombstone is its range, `first 4  origin 4`.
+
+use super::Sequence;
+use std::hash::{BuildHasher, RandomState};
+
+/// What this program writes and reads.
+pub(super) const VERSION: u32 = 1;
+
+pub(super) const SEGMENT_HEADER: usize = 44;
+pub(super) const BATCH_HEADER: usize = 32;
+pub(super) const RECORD_HEADER: usize = 24;
+pub(super) const RANGE: usize = 8;
+
+const SEGMENT_MAGIC: [u8; 8] = *b"DSLOGSEG";
+/// Seldom in text, and not in UTF-8 at all.
+pub(super) const BATCH_MAGIC: [u8; 4] = [0xD5, 0xF1, 0x0B, 0xA7];
+
+/// All that came before this batch was synced before it was written.
+const FLAG_PROOF: u32 = 1;
+
+const KIND_VALUE: u8 = 1;
+const KIND_TOMBSTONE: u8 = 2;
+
+/// Numbers of segments grow; the newest is written to.
+pub(super) type SegmentNumber = u32;
+
+/// Tells a store from every other; random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StoreId([u8; 16]);
+
+impl StoreId {
+    /// A new one. The standard library draws its hash keys from the system's randomness.
+    pub(super) fn random() -> Self {
+        let keys = RandomState::new();
+        let mut id = [0; 16];
+        for (place, half) in id.as_chunks_mut::<8>().0.iter_mut().zip(0_u8..) {
+            *place = keys.hash_one(half).to_le_bytes();
+        }
+        Self(id)
+    }
+
+    pub(super) fn to_hex(self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.0))
+    }
+
+    pub(super) fn from_hex(text: &str) -> Option<Self> {
+        let id = u128::from_str_radix(text, 16).ok()?;
+        (text.len() == 32).then_some(Self(id.to_be_bytes()))
+    }
+
+    /// The beginning of every checksum of this store.
+    fn seed(self) -> u32 {
+        crc32c::crc32c(&self.0)
+    }
+
+    pub(super) fn checksum(self, bytes: &[u8]) -> u32 {
+        crc32c::crc32c_append(self.seed(), bytes)
+    }
+}
+
+/// Takes integers off the front of what is read.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (field, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*field)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+}
+
+/// Takes the checksum at the end of a header that has one.
+fn split_checksum(bytes: &[u8]) -> Option<(&[u8], u32)> {
+    let (body, checksum) = bytes.split_last_chunk()?;
+    Some((body, u32::from_le_bytes(*checksum)))
+}
+
+/// The beginning of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SegmentHeader {
+    pub(super) segment: SegmentNumber,
+    /// The highest number when it was begun: those who bore it may be compacted away since.
+    pub(super) highest: Sequence,
+}
+
+impl SegmentHeader {
+    pub(super) fn encode(self, id: StoreId) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(SEGMENT_HEADER);
+        bytes.extend(SEGMENT_MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(self.segment.to_le_bytes());
+        bytes.extend(id.0);
+        bytes.extend(self.highest.get().to_le_bytes());
+        bytes.extend(id.checksum(&bytes).to_le_bytes());
+        bytes
+    }
+
+    /// None unless it is a header of this store.
+    pub(super) fn decode(bytes: &[u8], id: StoreId) -> Option<Self> {
+        let (body, checksum) = split_checksum(bytes)?;
+        let mut fields = Fields(body);
+        let ours = fields.take()? == SEGMENT_MAGIC && fields.u32()? == VERSION;
+        let segment = fields.u32()?;
+        let ours = ours && fields.take()? == id.0 && checksum == id.checksum(body);
+        let highest = Sequence::new(fields.u64()?);
+        ours.then_some(Self { segment, highest })
+    }
+}
+
+/// The beginning of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BatchHeader {
+    /// All that came before was synced before this was written.
+    pub(super) proof: bool,
+    /// Bytes after this header.
+    pub(super) length: u32,
+    pub(super) records: u32,
+    pub(super) segment: SegmentNumber,
+    pub(super) offset: u32,
+    /// Over the checksums of the records.
+    pub(super) digest: u32,
+}
+
+impl BatchHeader {
+    pub(super) fn encode(self, id: StoreId) -> [u8; BATCH_HEADER] {
+        let flags = if self.proof { FLAG_PROOF } else { 0 };
+        let fields = [
+            u32::from_le_bytes(BATCH_MAGIC),
+            flags,
+            self.length,
+            self.records,
+            self.segment,
+            self.offset,
+            self.digest,
+        ];
+        let mut bytes = [0; BATCH_HEADER];
+        let (places, _) = bytes.as_chunks_mut::<4>();
+        for (place, field) in places.iter_mut().zip(fields) {
+            *place = field.to_le_bytes();
+        }
+        let checksum = bytes
+            .split_last_chunk::<4>()
+            .map_or(0, |(body, _)| id.checksum(body));
+        if let Some(last) = bytes.last_chunk_mut() {
+            *last = checksum.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// None unless it is the header of a batch of this store.
+    pub(super) fn decode(bytes: &[u8], id: StoreId) -> Option<Self> {
+        let (body, checksum) = split_checksum(bytes)?;
+        let mut fields = Fields(body);
+        let ours = fields.take()? == BATCH_MAGIC && checksum == id.checksum(body);
+        let flags = fields.u32()?;
+        let header = Self {
+            proof: flags & FLAG_PROOF != 0,
+            length: fields.u32()?,
+            records: fields.u32()?,
+            segment: fields.u32()?,
+            offset: fields.u32()?,
+            digest: fields.u32()?,
+        };
+        ours.then_some(header)
+    }
+}
+
+/// Which segments may hold records that a tombstone outweighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Range {
+    pub(super) first: SegmentNumber,
+    pub(super) origin: SegmentNumber,
+}
+
+impl Range {
+    pub(super) fn encode(self) -> [u8; RANGE] {
+        let mut bytes = [0; RANGE];
+        let (places, _) = bytes.as_chunks_mut::<4>();
+        for (place, field) in places.iter_mut().zip([self.first, self.origin]) {
+            *place = field.to_le_bytes();
+        }
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields(bytes);
+        Some(Self {
+            first: fields.u32()?,
+            origin: fields.u32()?,
+        })
+    }
+}
+
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Value,
+    Tombstone,
+}
+
+/// The beginning of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RecordHeader {
+    pub(super) kind: Kind,
+    pub(super) key_length: u16,
+    pub(super) value_length: u32,
+    pub(super) sequence: Sequence,
+    pub(super) value_checksum: u32,
+    /// Over the rest of this header and the key.
+    pub(super) checksum: u32,
+}
+
+impl RecordHeader {
+    /// Appends it and the key, and answers its checksum.
+    pub(super) fn encode(self, key: &str, id: StoreId, bytes: &mut Vec<u8>) -> u32 {
+        let mut header = [0; RECORD_HEADER];
+        let kind = match self.kind {
+            Kind::Value => KIND_VALUE,
+            Kind::Tombstone => KIND_TOMBSTONE,
+        };
+        let words = [
+            u64::from(kind) | u64::from(self.key_length) << 16 | u64::from(self.value_length) << 32,
+            self.sequence.get(),
+            u64::from(self.value_checksum),
+        ];
+        let (places, _) = header.as_chunks_mut::<8>();
+        for (place, word) in places.iter_mut().zip(words) {
+            *place = word.to_le_bytes();
+        }
+        let checksum = Self::sum(&header, key.as_bytes(), id);
+        if let Some(last) = header.last_chunk_mut() {
+            *last = checksum.to_le_bytes();
+        }
+        bytes.extend(header);
+        bytes.extend(key.as_bytes());
+        checksum
+    }
+
+    /// None where it makes no sense; its checksum is [`verify`](Self::verify)'s, as it needs the key.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields(bytes);
+        let [kind, zero] = fields.take()?;
+        let header = Self {
+            kind: match kind {
+                KIND_VALUE => Kind::Value,
+                KIND_TOMBSTONE => Kind::Tombstone,
+                _ => return None,
+            },
+            key_length: fields.take().map(u16::from_le_bytes)?,
+            value_length: fields.u32()?,
+            sequence: Sequence::new(fields.u64()?),
+            value_checksum: fields.u32()?,
+            checksum: fields.u32()?,
+        };
+        let range = header.kind == Kind::Value || header.value_length as usize == RANGE;
+        (zero == 0 && range).then_some(header)
+    }
+
+    /// Whether a header and its key, as they are on disk, are as they were written.
+    pub(super) fn verify(self, header: &[u8], key: &[u8], id: StoreId) -> bool {
+        self.checksum == Self::sum(header, key, id)
+    }
+
+    fn sum(header: &[u8], key: &[u8], id: StoreId) -> u32 {
+        let body = header
+            .split_last_chunk::<4>()
+            .map_or(header, |(body, _)| body);
+        crc32c::crc32c_append(id.checksum(body), key)
+    }
+
+    /// Bytes of header, key and value.
+    pub(super) fn record_length(self) -> u64 {
+        record_length(self.key_length.into(), self.value_length.into())
+    }
+}
+
+/// Bytes of a record of this key and value.
+pub(super) const fn record_length(key: usize, value: u64) -> u64 {
+    value
+        .saturating_add(RECORD_HEADER as u64)
+        .saturating_add(key as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is on disks must be read by every later version.
+    #[test]
+    fn the_bytes_on_disk_stay_as_they_are() {
+        let id = StoreId::from_hex("000102030405060708090a0b0c0d0e0f").expect("hex");
+        assert_eq!(StoreId::from_hex(&id.to_hex()), Some(id));
+        let segment = SegmentHeader {
+            segment: 7,
+            highest: Sequence::new(9),
+        };
+        let bytes = segment.encode(id);
+        assert_eq!(bytes.len(), SEGMENT_HEADER);
+        assert_eq!(SegmentHeader::decode(&bytes, id), Some(segment));
+        assert_eq!(
+            hex(&bytes),
+            "44534c4f475345470100000007000000000102030405060708090a0b0c0d0e0f0900000000000000a12c908a"
+        );
+        let batch = BatchHeader {
+            proof: true,
+            length: 33,
+            records: 1,
+            segment: 7,
+            offset: 44,
+            digest: 5,
+        };
+        let bytes = batch.encode(id);
+        assert_eq!(BatchHeader::decode(&bytes, id), Some(batch));
+        assert_eq!(
+            hex(&bytes),
+            "d5f10ba7010000002100000001000000070000002c000000050000001b443087"
+        );
+        let mut record = RecordHeader {
+            kind: Kind::Tombstone,
+            key_length: 1,
+            value_length: 8,
+            sequence: Sequence::new(10),
+            value_checksum: 6,
+            checksum: 0,
+        };
+        let mut bytes = Vec::new();
+        record.checksum = record.encode("k", id, &mut bytes);
+        let (header, key) = bytes.split_at(RECORD_HEADER);
+        assert_eq!(RecordHeader::decode(header), Some(record));
+        assert!(record.verify(header, key, id));
+        assert!(!record.verify(header, b"l", id));
+        assert_eq!(
+            hex(&bytes),
+            "02000100080000000a00000000000000060000007822f37e6b"
+        );
+        let range = Range {
+            first: 3,
+            origin: 4,
+        };
+        assert_eq!(hex(&range.encode()), "0300000004000000");
+        assert_eq!(Range::decode(&range.encode()), Some(range));
+    }
+
+    #[test]
+    fn no_flipped_bit_of_a_header_passes() {
+        let id = StoreId::random();
+        let segment = SegmentHeader {
+            segment: 7,
+            highest: Sequence::new(9),
+        };
+        let batch = BatchHeader {
+            proof: false,
+            length: 33,
+            records: 1,
+            segment: 7,
+            offset: 44,
+            digest: 5,
+        };
+        for bit in 0..SEGMENT_HEADER * 8 {
+            let mut bytes = segment.encode(id);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(SegmentHeader::decode(&bytes, id), None);
+        }
+        for bit in 0..BATCH_HEADER * 8 {
+            let mut bytes = batch.encode(id);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(BatchHeader::decode(&bytes, id), None);
+        }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,178 @@
+//! An append-only, checksummed log of keys and values with an index in memory: what the file
+//! store keeps its bytes in.
+//!
+//! # On disk
+//!
+//! A directory holds `FORMAT` (the version and the random id of this store), `LOCK` and segments
+//! `NNNNNNNNNN.log`. A segment is a header and then batches; a batch is a header and then records,
+//! each a header, a key and a value. [`format`](self::format) has the bytes. Every checksum is
+//! seeded with the store's id, and a batch says which segment and offset it was written at: no
+//! value that a client sends can be taken for a part of the log.
+//!
+//! # What a crash leaves
+//!
+//! A segment is synced in full before the next one is begun, and with [`Durability::Sync`] a batch
+//! is written only after the one before it was synced. A batch header says if that was so. So what
+//! is invalid at the end of the newest segment, with no such header after it, is the write that the
+//! crash interrupted: it is cut off. Anything else that is invalid is damage to what was promised
+//! to be kept, and [`Log::open`] refuses it.
+//!
+//! # What a failure leaves
+//!
+//! A batch is visible whole or not at all. Where it can't be written it is cut off again and the
+//! log goes on working. Where it can't be synced nobody knows what the disk holds, so every later
+//! commit is refused until the log is opened again; reads of what was durable go on. Under
+//! `RLIMIT_FSIZE` the process must ignore `SIGXFSZ` to see an error where it would be ended.
+//!
+//! # Deletes
+//!
+//! A deleted key leaves the index, and its older records stay in their segments until these are
+//! compacted. A tombstone outweighs them until then. It says which segments may hold any: from the
+//! first that held one to the one it was itself first written in, its origin. No record of a key
+//! is moved once a newer one is there, so nothing it outweighs turns up elsewhere, and a tombstone
+//! is dropped with its segment once no other segment of that range is left.
+//!
+//! For the same reason the values of one key lie in the log in the order of their sequences:
+//! opening it needs no memory of tombstones.
+//!
+//! # Room
+//!
+//! Segments that hold nothing needed are removed, and the emptiest ones are rewritten while all
+//! take more than twice what is needed: disk use stays below that and two segments. Waiting until
+//! then, rather than for a share in one segment, makes the rewritten ones emptier, so less is
+//! copied. Where tombstones add up, the oldest segment is rewritten whatever it holds, which in
+//! the end empties every range.
+//!
+//! Overwriting costs the file system less than growing a file at each sync, so small batches are
+//! written into zeros that were written some batches before.
+
+mod batch;
+mod check;
+mod compact;
+mod directory;
+mod engine;
+mod error;
+#[cfg(any(test, feature = "contract"))]
+pub mod faults;
+mod files;
+mod format;
+mod index;
+mod recover;
+mod scan;
+mod segments;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use check::{Damage, Report, check};
+pub use engine::Log;
+pub use error::{CommitError, CompactError, OpenError, ReadError};
+pub use files::{Files, LogFile, SystemFiles};
+pub use recover::{Cut, Recovered};
+
+use bytes::Bytes;
+
+/// The longest key.
+pub const MAX_KEY_BYTES: usize = 1024;
+/// The longest value: what the component writes is far below, and one value is one read.
+pub const MAX_VALUE_BYTES: usize = 16 << 20;
+/// The longest batch: keys, values and [`RECORD_BYTES`] for each. Offsets in a segment have 32 bits.
+pub const MAX_BATCH_BYTES: u64 = 256 << 20;
+/// What a record takes besides its key and its value.
+pub const RECORD_BYTES: usize = format::RECORD_HEADER;
+
+/// Number of a change of the whole store; grows with each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(u64);
+
+impl Sequence {
+    /// The number as the store counts it.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The plain number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// One change of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The key that changes.
+    pub key: Box<str>,
+    /// Its new value, or none where it is deleted.
+    pub value: Option<Bytes>,
+    /// The number of this change: above that of every earlier change of the key.
+    pub sequence: Sequence,
+}
+
+/// When a commit returns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When the disk has it: it survives a power failure.
+    #[default]
+    Sync,
+    /// When the operating system has it: it survives the end of this process only.
+    Os,
+}
+
+/// How a log is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// When a commit returns.
+    pub durability: Durability,
+    /// Where a segment ends and the next begins; one batch may pass it.
+    pub segment_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Sync,
+            segment_bytes: 64 << 20,
+        }
+    }
+}
+
+/// Whether a read may wait for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Until the value is here.
+    ForDisk,
+    /// No: what is not in memory is [`Found::NotResident`]. Where the system can't say what is in
+    /// memory, it waits all the same.
+    Never,
+}
+
+/// What a read found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// There is no such key.
+    Absent,
+    /// The key is there; its value would have to come from the disk.
+    NotResident,
+    /// The key and its value.
+    Value {
+        /// The value.
+        value: Bytes,
+        /// The number of the change that wrote it.
+        sequence: Sequence,
+    },
+}
+
+/// How much there is of what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Keys that have a value.
+    pub keys: u64,
+    /// Bytes of their records: keys, values and [`RECORD_BYTES`] each.
+    pub live_bytes: u64,
+    /// Bytes of all segments.
+    pub disk_bytes: u64,
+    /// Segments, each of which is an open file.
+    pub segments: u64,
+}

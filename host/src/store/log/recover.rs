@@ -1,0 +1,275 @@
+//! Opening a log.
+
+use super::directory::Directory;
+use super::engine::Log;
+use super::error::OpenError;
+use super::files::{Files, LogFile};
+use super::format::{RANGE, SEGMENT_HEADER, SegmentHeader, SegmentNumber, record_length};
+use super::index::{Index, Place};
+use super::scan::{Depth, Piece, Scanned, Scanner};
+use super::segments::{Segment, Segments};
+use super::writer::Writer;
+use super::{Options, Sequence};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+
+/// Offsets in a segment have 32 bits, and a batch may pass its end.
+const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+
+/// What opening a log found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Keys that have a value.
+    pub keys: u64,
+    /// Segments that were read.
+    pub segments: u64,
+    /// What a crash had left unfinished; at most one, unless the log was kept with
+    /// [`Durability::Os`](super::Durability::Os).
+    pub cuts: Vec<Cut>,
+}
+
+/// An unfinished write that was cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// The segment.
+    pub file: PathBuf,
+    /// Where it ends now.
+    pub offset: u64,
+    /// What was there up to the old end of the file.
+    pub bytes: u64,
+}
+
+impl Log {
+    /// Opens the log in a directory, or begins one where there is nothing.
+    pub fn open(
+        dir: &Path,
+        files: Arc<dyn Files>,
+        mut options: Options,
+    ) -> Result<(Self, Recovered), OpenError> {
+        options.segment_bytes = options.segment_bytes.min(MAX_SEGMENT_BYTES);
+        let directory = Directory::open(dir, files)?;
+        let mut opening = Opening {
+            directory,
+            index: Index::new(),
+            segments: Segments::default(),
+            highest: Sequence::default(),
+            found: Recovered::default(),
+        };
+        let writer = opening.run()?;
+        let log = Self {
+            directory: opening.directory,
+            options,
+            index: opening.index,
+            segments: opening.segments,
+            writer: Mutex::new(writer),
+            compaction: Mutex::default(),
+            highest: AtomicU64::new(opening.highest.get()),
+            refuses: AtomicBool::new(false),
+        };
+        Ok((log, opening.found))
+    }
+}
+
+/// A log that is being opened.
+struct Opening {
+    directory: Directory,
+    index: Index,
+    segments: Segments,
+    highest: Sequence,
+    found: Recovered,
+}
+
+/// A segment whose header is valid.
+struct Headed {
+    segment: Arc<Segment>,
+    len: u64,
+}
+
+impl Opening {
+    fn run(&mut self) -> Result<Writer, OpenError> {
+        let path = self.directory.path.clone();
+        let numbers = self.directory.segments().map_err(io_at(&path))?;
+        let mut headed = Vec::with_capacity(numbers.len());
+        for number in &numbers {
+            let newest = numbers.last() == Some(number);
+            headed.extend(self.read_header(*number, newest)?);
+        }
+        // What a process that was killed removed, must not come back when the system crashes now.
+        let files = &self.directory.files;
+        files.sync_dir(&path).map_err(io_at(&path))?;
+        // A segment is begun before it is known to be needed, so empty ones say nothing of those
+        // before: the newest that is not empty was written to last.
+        let mut torn_from = headed.len().saturating_sub(1);
+        while torn_from > 0 && self.is_empty(&headed[torn_from])? {
+            torn_from = torn_from.saturating_sub(1);
+        }
+        let mut tail = SEGMENT_HEADER as u64;
+        for (number, headed) in headed.iter().enumerate() {
+            tail = self.read_segment(headed, number >= torn_from)?;
+        }
+        self.found.keys = self.index.len();
+        self.found.segments = headed.len() as u64;
+        match headed.pop() {
+            Some(newest) => {
+                let mut writer = Writer::at_end_of(newest.segment, tail);
+                writer.filled = newest.len.max(tail);
+                Ok(writer)
+            }
+            None => self.begin(),
+        }
+    }
+
+    /// Creates the first segment.
+    fn begin(&self) -> Result<Writer, OpenError> {
+        let header = SegmentHeader {
+            segment: 1,
+            highest: self.highest,
+        };
+        let path = self.directory.segment_path(header.segment);
+        let segment = Segment::create(&self.directory, header).map_err(io_at(&path))?;
+        let segment = Arc::new(segment);
+        self.segments.insert(Arc::clone(&segment));
+        Ok(Writer::at_end_of(segment, SEGMENT_HEADER as u64))
+    }
+
+    /// Opens a segment. None where its creation was interrupted: it is removed.
+    fn read_header(
+        &mut self,
+        number: SegmentNumber,
+        newest: bool,
+    ) -> Result<Option<Headed>, OpenError> {
+        let path = self.directory.segment_path(number);
+        let file = self.directory.files.open(&path).map_err(io_at(&path))?;
+        let len = file.length().map_err(io_at(&path))?;
+        let header = read_segment_header(&*file, len).map_err(io_at(&path))?;
+        let header = SegmentHeader::decode(&header, self.directory.id);
+        if let Some(header) = header.filter(|header| header.segment == number) {
+            self.highest = self.highest.max(header.highest);
+            let segment = Arc::new(Segment::new(number, path, file));
+            self.segments.insert(Arc::clone(&segment));
+            return Ok(Some(Headed { segment, len }));
+        }
+        // The header is synced before anything follows it.
+        if !newest || len > SEGMENT_HEADER as u64 {
+            return Err(self.damaged(path, 0));
+        }
+        let files = &self.directory.files;
+        files.remove(&path).map_err(io_at(&path))?;
+        self.found.cuts.push(Cut {
+            file: path,
+            offset: 0,
+            bytes: len,
+        });
+        Ok(None)
+    }
+
+    fn scanner<'a>(&self, headed: &'a Headed) -> Scanner<'a> {
+        let segment = &headed.segment;
+        Scanner::new(
+            &*segment.file,
+            self.directory.id,
+            segment.number,
+            headed.len,
+        )
+    }
+
+    fn is_empty(&self, headed: &Headed) -> Result<bool, OpenError> {
+        let piece = self
+            .scanner(headed)
+            .piece(SEGMENT_HEADER as u64, Depth::Headers)
+            .map_err(io_at(&headed.segment.path))?;
+        Ok(matches!(piece, Piece::End))
+    }
+
+    /// Enters the records of a segment into the index and says where they end. One that may be
+    /// torn is read in full.
+    fn read_segment(&mut self, headed: &Headed, may_be_torn: bool) -> Result<u64, OpenError> {
+        let segment = &headed.segment;
+        let io = io_at(&segment.path);
+        let depth = if may_be_torn {
+            Depth::Values
+        } else {
+            Depth::Headers
+        };
+        let mut scanner = self.scanner(headed);
+        let mut offset = SEGMENT_HEADER as u64;
+        loop {
+            match scanner.piece(offset, depth).map_err(&io)? {
+                Piece::Batch { records, end } if records.iter().all(|record| !record.damaged) => {
+                    for record in &records {
+                        self.enter(segment, record);
+                    }
+                    offset = end;
+                }
+                Piece::End => break,
+                Piece::Batch { .. } | Piece::Invalid => {
+                    if !may_be_torn || scanner.is_proof_after(offset).map_err(&io)? {
+                        return Err(self.damaged(segment.path.clone(), offset));
+                    }
+                    segment.file.set_len(offset).map_err(&io)?;
+                    self.found.cuts.push(Cut {
+                        file: segment.path.clone(),
+                        offset,
+                        bytes: headed.len.saturating_sub(offset),
+                    });
+                    break;
+                }
+            }
+        }
+        if may_be_torn {
+            // What is served from here on, and proves what comes after it, must be on disk.
+            segment.file.sync().map_err(&io)?;
+        }
+        segment.set_bytes(offset);
+        Ok(offset)
+    }
+
+    fn enter(&mut self, segment: &Segment, record: &Scanned) {
+        let key = &*record.key;
+        self.highest = self.highest.max(record.sequence);
+        let outweighed = if let Some(range) = record.range {
+            segment.add_tombstone(range, record_length(key.len(), RANGE as u64));
+            self.index.remove(key, record.sequence)
+        } else {
+            let place = Place {
+                sequence: record.sequence,
+                segment: segment.number,
+                offset: record.offset,
+                value_length: record.value_length,
+                first: segment.number,
+            };
+            segment.add_live(place.record_length(key));
+            self.index.put(key, place)
+        };
+        if let Some(place) = outweighed
+            && let Some(segment) = self.segments.get(place.segment)
+        {
+            segment.remove_live(place.record_length(key));
+        }
+    }
+
+    fn damaged(&self, file: PathBuf, offset: u64) -> OpenError {
+        OpenError::Damaged {
+            directory: self.directory.path.clone(),
+            file,
+            offset,
+        }
+    }
+}
+
+/// The bytes where the header of a segment is, as far as they are there.
+pub(super) fn read_segment_header(file: &dyn LogFile, len: u64) -> io::Result<Vec<u8>> {
+    let mut header = vec![0; len.min(SEGMENT_HEADER as u64) as usize];
+    file.read_at(&mut header, 0)?;
+    Ok(header)
+}
+
+fn io_at(path: &Path) -> impl Fn(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Io {
+        path: path.clone(),
+        source,
+    }
+}

@@ -1,0 +1,250 @@
+//! Reading a segment from its beginning to its end.
+
+use super::Sequence;
+use super::files::LogFile;
+use super::format::{
+    BATCH_HEADER, BATCH_MAGIC, BatchHeader, Kind, RECORD_HEADER, Range, RecordHeader,
+    SegmentNumber, StoreId,
+};
+use std::io;
+
+/// Read at once where records follow closely, and where large values are skipped.
+const NEAR_BYTES: u64 = 256 << 10;
+const FAR_BYTES: u64 = 4 << 10;
+/// A skipped value from which on reading ahead would be wasted.
+const FAR_VALUE: u32 = 16 << 10;
+
+/// How closely to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Every header, key and tombstone.
+    Headers,
+    /// Every value, too.
+    Values,
+}
+
+/// A record where it was found.
+#[derive(Debug)]
+pub(super) struct Scanned {
+    pub(super) key: Box<str>,
+    pub(super) sequence: Sequence,
+    pub(super) offset: u32,
+    pub(super) value_length: u32,
+    /// What a tombstone outweighs.
+    pub(super) range: Option<Range>,
+    /// The value is not as it was written; only looked for with [`Depth::Values`].
+    pub(super) damaged: bool,
+}
+
+/// What is at a place of a segment.
+pub(super) enum Piece {
+    /// A batch that ends at the offset given. Its values may be damaged.
+    Batch { records: Vec<Scanned>, end: u64 },
+    /// Nothing, or zeros up to the end.
+    End,
+    /// Anything else.
+    Invalid,
+}
+
+/// Reads one segment through a buffer.
+pub(super) struct Scanner<'a> {
+    file: &'a dyn LogFile,
+    id: StoreId,
+    segment: SegmentNumber,
+    len: u64,
+    buffer: Vec<u8>,
+    /// Where the buffer begins.
+    start: u64,
+    ahead: u64,
+}
+
+impl<'a> Scanner<'a> {
+    /// For what lies before `len` only.
+    pub(super) fn new(
+        file: &'a dyn LogFile,
+        id: StoreId,
+        segment: SegmentNumber,
+        len: u64,
+    ) -> Self {
+        Self {
+            file,
+            id,
+            segment,
+            len,
+            buffer: Vec::new(),
+            start: 0,
+            ahead: NEAR_BYTES,
+        }
+    }
+
+    /// Bytes of the segment. None where it ends before.
+    pub(super) fn bytes(&mut self, offset: u64, length: u64) -> io::Result<Option<&[u8]>> {
+        let end = offset.saturating_add(length);
+        if end > self.len {
+            return Ok(None);
+        }
+        let held = self.start.saturating_add(self.buffer.len() as u64);
+        if offset < self.start || end > held {
+            let wanted = length.max(self.ahead).min(self.len.saturating_sub(offset));
+            self.buffer.resize(wanted as usize, 0);
+            self.start = offset;
+            if let Err(error) = self.file.read_at(&mut self.buffer, offset) {
+                self.buffer.clear();
+                return Err(error);
+            }
+        }
+        let from = offset.saturating_sub(self.start) as usize;
+        Ok(self.buffer.get(from..from.saturating_add(length as usize)))
+    }
+
+    /// What is at an offset where a batch may begin.
+    pub(super) fn piece(&mut self, offset: u64, depth: Depth) -> io::Result<Piece> {
+        if offset >= self.len {
+            return Ok(Piece::End);
+        }
+        if let Some(header) = self.batch_header(offset)?
+            && let Some(piece) = self.batch(header, offset, depth)?
+        {
+            return Ok(piece);
+        }
+        let blank = self.is_blank_from(offset)?;
+        Ok(if blank { Piece::End } else { Piece::Invalid })
+    }
+
+    /// The header of a batch that says it was written here.
+    fn batch_header(&mut self, offset: u64) -> io::Result<Option<BatchHeader>> {
+        let (id, segment) = (self.id, self.segment);
+        let bytes = self.bytes(offset, BATCH_HEADER as u64)?;
+        let header = bytes.and_then(|bytes| BatchHeader::decode(bytes, id));
+        Ok(header.filter(|header| header.segment == segment && u64::from(header.offset) == offset))
+    }
+
+    fn batch(
+        &mut self,
+        header: BatchHeader,
+        start: u64,
+        depth: Depth,
+    ) -> io::Result<Option<Piece>> {
+        let mut offset = start.saturating_add(BATCH_HEADER as u64);
+        let end = offset.saturating_add(header.length.into());
+        if end > self.len {
+            return Ok(None);
+        }
+        // The count is as written, so at most what the length can hold.
+        let mut records = Vec::with_capacity(header.records as usize);
+        let mut sums = Vec::with_capacity((header.records as usize).saturating_mul(4));
+        for _ in 0..header.records {
+            let Some((record, sum)) = self.record(offset, end, depth)? else {
+                return Ok(None);
+            };
+            sums.extend(sum.checksum.to_le_bytes());
+            offset = offset.saturating_add(sum.record_length());
+            records.push(record);
+        }
+        let whole = offset == end && header.digest == self.id.checksum(&sums);
+        Ok(whole.then_some(Piece::Batch { records, end }))
+    }
+
+    fn record(
+        &mut self,
+        offset: u64,
+        end: u64,
+        depth: Depth,
+    ) -> io::Result<Option<(Scanned, RecordHeader)>> {
+        let id = self.id;
+        let head = RECORD_HEADER as u64;
+        let header = self.bytes(offset, head)?.and_then(RecordHeader::decode);
+        let Some(header) = header else {
+            return Ok(None);
+        };
+        if offset.saturating_add(header.record_length()) > end {
+            return Ok(None);
+        }
+        let length = head.saturating_add(header.key_length.into());
+        let bytes = self.bytes(offset, length)?.unwrap_or_default();
+        let (raw, key) = bytes.split_at_checked(RECORD_HEADER).unwrap_or_default();
+        if !header.verify(raw, key, id) {
+            return Ok(None);
+        }
+        let Ok(key) = std::str::from_utf8(key) else {
+            return Ok(None);
+        };
+        let key = Box::from(key);
+        let mut range = None;
+        let mut damaged = false;
+        if depth == Depth::Values || header.kind == Kind::Tombstone {
+            let at = offset.saturating_add(length);
+            let value = self.bytes(at, header.value_length.into())?;
+            let value = value.unwrap_or_default();
+            damaged = id.checksum(value) != header.value_checksum;
+            if header.kind == Kind::Tombstone {
+                match Range::decode(value) {
+                    Some(found) if !damaged => range = Some(found),
+                    _ => return Ok(None),
+                }
+            }
+        } else {
+            let far = header.value_length >= FAR_VALUE;
+            self.ahead = if far { FAR_BYTES } else { NEAR_BYTES };
+        }
+        let record = Scanned {
+            key,
+            sequence: header.sequence,
+            offset: offset as u32,
+            value_length: header.value_length,
+            range,
+            damaged,
+        };
+        Ok(Some((record, header)))
+    }
+
+    /// Whether all from here on is zeros.
+    fn is_blank_from(&mut self, mut offset: u64) -> io::Result<bool> {
+        while offset < self.len {
+            let length = NEAR_BYTES.min(self.len.saturating_sub(offset));
+            let bytes = self.bytes(offset, length)?.unwrap_or_default();
+            if bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            offset = offset.saturating_add(length);
+        }
+        Ok(true)
+    }
+
+    /// Whether a batch after this offset proves that what is here was synced.
+    pub(super) fn is_proof_after(&mut self, mut offset: u64) -> io::Result<bool> {
+        while let Some((next, proof)) = self.next_header(offset)? {
+            if proof {
+                return Ok(true);
+            }
+            offset = next;
+        }
+        Ok(false)
+    }
+
+    /// The next offset after this one where the header of a batch is, and whether that batch
+    /// proves that all before it was synced.
+    pub(super) fn next_header(&mut self, after: u64) -> io::Result<Option<(u64, bool)>> {
+        let mut offset = after.saturating_add(1);
+        let head = BATCH_HEADER as u64;
+        while offset.saturating_add(head) <= self.len {
+            let length = NEAR_BYTES.min(self.len.saturating_sub(offset));
+            let bytes = self.bytes(offset, length)?.unwrap_or_default();
+            let hits: Vec<u64> = bytes
+                .windows(BATCH_MAGIC.len())
+                .zip(0..)
+                .filter_map(|(window, at)| (window == BATCH_MAGIC).then_some(at))
+                .collect();
+            for at in hits {
+                let at = offset.saturating_add(at);
+                if let Some(header) = self.batch_header(at)? {
+                    return Ok(Some((at, header.proof)));
+                }
+            }
+            // A magic may begin in what is read now and end in what comes.
+            let overlap = BATCH_MAGIC.len() as u64 - 1;
+            offset = offset.saturating_add(length.saturating_sub(overlap).max(1));
+        }
+        Ok(None)
+    }
+}

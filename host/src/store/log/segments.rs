@@ -1,0 +1,141 @@
+//! The segments that are there, and how much of each is needed.
+
+use super::directory::Directory;
+use super::files::{LogFile, write_all_at};
+use super::format::{Range, SEGMENT_HEADER, SegmentHeader, SegmentNumber};
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+/// One segment. Who holds it can read on when it was removed.
+pub(super) struct Segment {
+    pub(super) number: SegmentNumber,
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn LogFile>,
+    /// Up to the end of the last batch.
+    bytes: AtomicU64,
+    /// Of the records that the index knows.
+    live: AtomicU64,
+    /// Bytes of tombstones by their range; few, since most keys live in few segments.
+    tombstones: Mutex<BTreeMap<Range, u64>>,
+    /// Something that is needed could not be read: the file must stay.
+    pub(super) keep: AtomicBool,
+}
+
+impl Segment {
+    pub(super) fn new(number: SegmentNumber, path: PathBuf, file: Arc<dyn LogFile>) -> Self {
+        Self {
+            number,
+            path,
+            file,
+            bytes: AtomicU64::new(SEGMENT_HEADER as u64),
+            live: AtomicU64::new(0),
+            tombstones: Mutex::default(),
+            keep: AtomicBool::new(false),
+        }
+    }
+
+    /// Creates an empty one, durably. What is left where that fails, is overwritten by the next.
+    pub(super) fn create(directory: &Directory, header: SegmentHeader) -> io::Result<Self> {
+        let path = directory.segment_path(header.segment);
+        let created = directory.files.create(&path).and_then(|file| {
+            let bytes = header.encode(directory.id);
+            write_all_at(&*file, &mut [IoSlice::new(&bytes)], 0)?;
+            file.sync()?;
+            directory.files.sync_dir(&directory.path)?;
+            Ok(file)
+        });
+        match created {
+            Ok(file) => Ok(Self::new(header.segment, path, file)),
+            Err(error) => {
+                // Opening a log passes over an empty segment, so nothing depends on this.
+                let _ = directory.files.remove(&path);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_bytes(&self, bytes: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn live(&self) -> u64 {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add_live(&self, bytes: u64) {
+        self.live.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn remove_live(&self, bytes: u64) {
+        self.live.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn tombstones(&self) -> MutexGuard<'_, BTreeMap<Range, u64>> {
+        let tombstones = self.tombstones.lock();
+        tombstones.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add_tombstone(&self, range: Range, bytes: u64) {
+        let mut tombstones = self.tombstones();
+        let sum = tombstones.entry(range).or_default();
+        *sum = sum.saturating_add(bytes);
+    }
+}
+
+type Table = BTreeMap<SegmentNumber, Arc<Segment>>;
+
+/// All segments.
+#[derive(Default)]
+pub(super) struct Segments {
+    table: RwLock<Table>,
+}
+
+impl Segments {
+    fn table(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn get(&self, number: SegmentNumber) -> Option<Arc<Segment>> {
+        self.table().get(&number).cloned()
+    }
+
+    /// All, oldest first.
+    pub(super) fn all(&self) -> Vec<Arc<Segment>> {
+        self.table().values().cloned().collect()
+    }
+
+    pub(super) fn insert(&self, segment: Arc<Segment>) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.insert(segment.number, segment);
+    }
+
+    pub(super) fn remove(&self, number: SegmentNumber) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.remove(&number);
+    }
+
+    /// Whether a tombstone in a segment is needed: another one may hold what it outweighs.
+    pub(super) fn needs(&self, range: Range, holder: SegmentNumber) -> bool {
+        let span = range.first..=range.origin.max(range.first);
+        self.table()
+            .range(span)
+            .any(|(number, _)| *number != holder)
+    }
+
+    /// Bytes of tombstones in a segment that are needed.
+    pub(super) fn needed_tombstones(&self, segment: &Segment) -> u64 {
+        let tombstones = segment.tombstones();
+        tombstones
+            .iter()
+            .filter(|(range, _)| self.needs(**range, segment.number))
+            .map(|(_, bytes)| *bytes)
+            .sum()
+    }
+}

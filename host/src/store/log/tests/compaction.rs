@@ -1,0 +1,203 @@
+use super::super::faults::{Fault, Operation};
+use super::*;
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn small_log(files: &FaultyFiles) -> Log {
+    try_open(files, small_segments()).expect("opens").0
+}
+
+fn expect_bounded(log: &Log) {
+    let stats = log.stats();
+    let bound = stats.live_bytes * 2 + small_segments().segment_bytes * 2;
+    assert!(stats.disk_bytes <= bound, "{stats:?}");
+}
+
+#[test]
+fn room_of_what_was_replaced_is_given_back() {
+    let files = FaultyFiles::default();
+    let log = small_log(&files);
+    let keys = |number: u64| format!("k{}", number % 10);
+    for sequence in 1..1000 {
+        commit(&log, set(&keys(sequence), &[1; 300], sequence)).expect("commits");
+        compact_all(&log);
+        expect_bounded(&log);
+    }
+    let before = contents(&log);
+    assert_eq!(before.len(), 10);
+    drop(log);
+    let log = small_log(&files);
+    assert_eq!(contents(&log), before);
+    expect_bounded(&log);
+    assert!(!files.contents(&segment(1)).is_empty() || log.stats().segments < 10);
+}
+
+#[test]
+fn what_is_still_needed_is_moved() {
+    let files = FaultyFiles::default();
+    let log = small_log(&files);
+    for sequence in 1..400 {
+        let rare = sequence % 20 == 0;
+        let key = if rare {
+            format!("rare{sequence}")
+        } else {
+            "often".into()
+        };
+        commit(&log, set(&key, &[sequence as u8; 200], sequence)).expect("commits");
+    }
+    let before = contents(&log);
+    compact_all(&log);
+    expect_bounded(&log);
+    assert_eq!(contents(&log), before);
+    for seed in 0..50 {
+        assert_eq!(contents(&small_log(&files.crash(seed))), before);
+    }
+}
+
+#[test]
+fn deleted_keys_leave_nothing_behind() {
+    let files = FaultyFiles::default();
+    let log = small_log(&files);
+    // What stays for good, and keeps the ranges of tombstones from being empty.
+    commit(&log, set("kept", &[1; 3000], 1)).expect("commits");
+    let mut sequence = 1;
+    for round in 0..2000 {
+        for delete_it in [false, true] {
+            let key = format!("k{}", if delete_it { round } else { round + 50 });
+            sequence += 1;
+            let change = if delete_it {
+                delete(&key, sequence)
+            } else {
+                set(&key, &[1; 100], sequence)
+            };
+            commit(&log, change).expect("commits");
+        }
+        compact_all(&log);
+    }
+    for round in 2000..2050 {
+        sequence += 1;
+        commit(&log, delete(&format!("k{round}"), sequence)).expect("commits");
+    }
+    compact_all(&log);
+    let stats = log.stats();
+    assert_eq!(stats.keys, 1);
+    assert!(stats.disk_bytes < 5 * 4096, "{stats:?}");
+    drop(log);
+    let log = small_log(&files);
+    assert_eq!(contents(&log).len(), 1);
+    assert_eq!(log.highest_sequence(), Sequence::new(sequence));
+}
+
+#[test]
+fn numbers_go_on_after_the_records_that_bore_them_are_gone() {
+    let files = FaultyFiles::default();
+    let mut sequence = 0;
+    let log = small_log(&files);
+    for _ in 0..50 {
+        sequence += 2;
+        commit(&log, set("a", &[1; 1000], sequence - 1)).expect("commits");
+        commit(&log, delete("a", sequence)).expect("commits");
+    }
+    compact_all(&log);
+    drop(log);
+    for _ in 0..3 {
+        let log = small_log(&files);
+        assert_eq!(log.highest_sequence(), Sequence::new(sequence));
+    }
+}
+
+/// Removing a segment and the tombstone that outweighs what was in it must not be reordered.
+#[test]
+fn a_deleted_key_stays_deleted_where_removals_fail() {
+    for operation in [Operation::Remove, Operation::SyncDir, Operation::Create] {
+        for (nth, times) in (1..12).flat_map(|nth| [(nth, 1), (nth, 60)]) {
+            let files = FaultyFiles::default();
+            let log = small_log(&files);
+            commit(&log, set("a", &[1; 1000], 1)).expect("commits");
+            for sequence in 2..20 {
+                commit(&log, set("b", &[1; 1000], sequence)).expect("commits");
+            }
+            commit(&log, delete("a", 20)).expect("commits");
+            for sequence in 21..40 {
+                commit(&log, set("b", &[1; 1000], sequence)).expect("commits");
+            }
+            for nth in nth..nth + times {
+                files.fail(operation, nth, Fault::Error(ErrorKind::Other));
+            }
+            for _ in 0..60 {
+                let _ = log.compact();
+                for seed in 0..3 {
+                    let log = small_log(&files.crash(seed));
+                    assert_eq!(value(&log, "a"), None);
+                    assert_eq!(value(&log, "b").map(|value| value.len()), Some(1000));
+                }
+            }
+            files.heal();
+            compact_all(&log);
+            expect_bounded(&log);
+        }
+    }
+}
+
+#[test]
+fn without_room_compaction_fails_harmlessly_and_dead_segments_still_go() {
+    let files = FaultyFiles::default();
+    let log = small_log(&files);
+    for sequence in 1..100 {
+        commit(&log, set("a", &[1; 1000], sequence)).expect("commits");
+    }
+    files.leave_room(0);
+    let before = log.stats().segments;
+    compact_all(&log);
+    assert!(log.stats().segments < before / 4);
+    assert!(matches!(
+        commit(&log, set("a", &[2; 3000], 100)),
+        Err(CommitError::Full(_)) | Ok(())
+    ));
+}
+
+#[test]
+fn readers_and_writers_see_every_key_while_segments_are_rewritten() {
+    let files = FaultyFiles::default();
+    let log = small_log(&files);
+    for key in 0..20_u64 {
+        commit(&log, set(&format!("k{key}"), &[0; 200], key + 1)).expect("commits");
+    }
+    let end = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for sequence in 21..3000_u64 {
+                let key = format!("k{}", sequence * sequence % 20);
+                commit(&log, set(&key, &[sequence as u8; 200], sequence)).expect("commits");
+            }
+            end.store(true, Ordering::Release);
+        });
+        scope.spawn(|| {
+            while !end.load(Ordering::Acquire) {
+                log.compact().expect("compacts");
+            }
+        });
+        scope.spawn(|| {
+            let mut seen = BTreeMap::new();
+            while !end.load(Ordering::Acquire) {
+                for key in 0..20 {
+                    let key = format!("k{key}");
+                    let (value, sequence) = read(&log, &key).expect("never absent");
+                    let expected = if sequence.get() > 20 {
+                        sequence.get() as u8
+                    } else {
+                        0
+                    };
+                    assert_eq!(&*value, [expected; 200]);
+                    let before = seen.insert(key, sequence);
+                    assert!(before <= Some(sequence), "a reader never goes back");
+                }
+            }
+        });
+    });
+    compact_all(&log);
+    expect_bounded(&log);
+    let before = contents(&log);
+    drop(log);
+    assert_eq!(contents(&small_log(&files)), before);
+}

@@ -1,0 +1,217 @@
+use super::super::format::SEGMENT_HEADER;
+use super::super::{Durability, ReadError, check};
+use super::*;
+
+/// Three batches of different make in one segment, and where each ends.
+fn three_batches(options: Options) -> (FaultyFiles, Vec<usize>) {
+    let files = FaultyFiles::default();
+    let (log, _) = try_open(&files, options).expect("opens");
+    let mut ends = Vec::new();
+    let batches: [&[Change]; 3] = [
+        &[set("a", b"1", 1), set("b", &[1; 700], 2)],
+        &[set("a", b"2", 3), delete("b", 4)],
+        &[set("a", &[3; 600], 5), set("c", b"3", 6), set("d", b"", 7)],
+    ];
+    for batch in batches {
+        log.commit(batch).expect("commits");
+        ends.push(log.stats().disk_bytes as usize);
+    }
+    (files, ends)
+}
+
+fn a_values(log: &Log) -> Vec<u8> {
+    value(log, "a").expect("there").to_vec()
+}
+
+#[test]
+fn a_batch_torn_at_any_byte_is_cut_off_and_those_before_it_kept() {
+    let (files, ends) = three_batches(Options::default());
+    let whole = files.contents(&segment(1));
+    for (torn_at, filled) in (ends[1]..ends[2]).flat_map(|at| [(at, false), (at, true)]) {
+        let mut torn = whole.clone();
+        if filled {
+            // What follows was zeros before.
+            torn[torn_at..].fill(0);
+            // The value of the last record is empty: without its last byte it is another batch.
+            if torn[..ends[2]] == whole[..ends[2]] {
+                continue;
+            }
+        } else {
+            torn.truncate(torn_at);
+        }
+        files.put(&segment(1), torn);
+        let (log, recovered) = try_open(&files, Options::default()).expect("opens");
+        assert_eq!(a_values(&log), b"2", "torn at {torn_at}");
+        assert_eq!(value(&log, "c"), None);
+        let clean = torn_at == ends[1];
+        assert_eq!(
+            recovered.cuts.len(),
+            usize::from(!clean),
+            "torn at {torn_at}"
+        );
+        commit(&log, set("c", b"4", 8)).expect("goes on");
+        drop(log);
+        let log = open(&files);
+        assert_eq!(value(&log, "c").as_deref(), Some(&b"4"[..]));
+        assert_eq!(log.highest_sequence(), Sequence::new(8));
+    }
+}
+
+#[test]
+fn no_flipped_byte_before_the_last_batch_goes_unseen() {
+    let (files, ends) = three_batches(Options::default());
+    let whole = files.contents(&segment(1));
+    for at in 0..ends[1] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x10;
+        files.put(&segment(1), flipped.clone());
+        let refused = try_open(&files, Options::default()).err();
+        assert!(
+            matches!(refused, Some(OpenError::Damaged { .. })),
+            "flipped {at}"
+        );
+        assert_eq!(files.contents(&segment(1)), flipped, "nothing was changed");
+        let report = check(Path::new(DIR), Arc::new(files.clone())).expect("reads");
+        let damage = report.damages.first().expect("damage");
+        assert!(
+            !damage.unfinished && damage.offset as usize <= at,
+            "flipped {at}"
+        );
+    }
+}
+
+#[test]
+fn damage_is_told_in_one_line_with_its_place() {
+    let (files, _) = three_batches(Options::default());
+    let mut flipped = files.contents(&segment(1));
+    flipped[SEGMENT_HEADER] ^= 1;
+    files.put(&segment(1), flipped);
+    let refused = try_open(&files, Options::default()).err().expect("refused");
+    assert_eq!(
+        refused.to_string(),
+        "/store/0000000001.log: damaged at byte 44; nothing was changed; \
+         run `durable-streams check /store` to see what is affected"
+    );
+    let report = check(Path::new(DIR), Arc::new(files)).expect("reads");
+    assert_eq!((report.segments, report.records), (1, 5));
+}
+
+#[test]
+fn without_the_proof_of_a_sync_an_invalid_batch_ends_the_log() {
+    let options = Options {
+        durability: Durability::Os,
+        ..Options::default()
+    };
+    let (files, ends) = three_batches(options);
+    let mut torn = files.contents(&segment(1));
+    torn[ends[0] + 3] ^= 1;
+    files.put(&segment(1), torn);
+    let (log, recovered) = try_open(&files, options).expect("opens");
+    assert_eq!(a_values(&log), b"1");
+    let cut: Vec<_> = recovered
+        .cuts
+        .iter()
+        .map(|cut| cut.offset as usize)
+        .collect();
+    assert_eq!(cut, [ends[0]]);
+    // The third batch is not there again once the second is replaced by one of its length.
+    drop(log);
+    assert_eq!(files.contents(&segment(1)).len(), ends[0]);
+}
+
+#[test]
+fn a_damaged_segment_that_is_not_the_newest_is_refused() {
+    let files = FaultyFiles::default();
+    let (log, _) = try_open(&files, small_segments()).expect("opens");
+    for sequence in 1..10 {
+        commit(&log, set(&format!("k{sequence}"), &[1; 1500], sequence)).expect("commits");
+    }
+    let second = files.contents(&segment(2));
+    drop(log);
+    // The header, the first batch, its record, and the second batch.
+    let starts = [
+        0,
+        SEGMENT_HEADER,
+        SEGMENT_HEADER + 40,
+        SEGMENT_HEADER + 1561,
+    ];
+    for at in starts {
+        let mut flipped = second.clone();
+        flipped[at] ^= 1;
+        files.put(&segment(2), flipped);
+        let refused = try_open(&files, small_segments()).err();
+        let refused = refused.unwrap_or_else(|| panic!("flipped {at}"));
+        assert!(refused.to_string().contains("/store/0000000002.log"));
+    }
+    // Cut off anywhere but at the end of a batch.
+    let mut short = second;
+    short.truncate(1000);
+    files.put(&segment(2), short);
+    assert!(try_open(&files, small_segments()).is_err());
+}
+
+#[test]
+fn a_damaged_value_is_not_served_and_not_moved() {
+    let files = FaultyFiles::default();
+    let (log, _) = try_open(&files, small_segments()).expect("opens");
+    for sequence in 0..100 {
+        let key = if sequence % 4 == 0 {
+            format!("kept{sequence}")
+        } else {
+            "a".into()
+        };
+        commit(&log, set(&key, &[1; 900], sequence + 1)).expect("commits");
+    }
+    drop(log);
+    let mut first = files.contents(&segment(1));
+    first[200] ^= 1;
+    files.put(&segment(1), first);
+    let (log, _) = try_open(&files, small_segments()).expect("values are not read in opening");
+    let failed = log.get("kept0", Wait::ForDisk);
+    assert!(matches!(failed, Err(ReadError::Damaged { .. })));
+    let mut errors = 0;
+    for _ in 0..100 {
+        errors += u32::from(log.compact().is_err());
+    }
+    assert_eq!(errors, 1, "its segment is left alone");
+    assert_eq!(a_values(&log), [1; 900]);
+    let report = log.verify().expect("reads");
+    let keys: Vec<_> = report
+        .damages
+        .iter()
+        .map(|damage| damage.key.as_deref())
+        .collect();
+    assert_eq!(keys, [Some("kept0")]);
+}
+
+#[test]
+fn a_value_that_looks_like_the_log_is_not_taken_for_it() {
+    let (files, ends) = three_batches(Options::default());
+    // What a client could know at most: the bytes of another store.
+    let forged = files.contents(&segment(1))[..ends[2]].to_vec();
+    let files = FaultyFiles::default();
+    let log = open(&files);
+    commit(&log, set("a", &forged, 1)).expect("commits");
+    commit(&log, set("b", &forged, 2)).expect("commits");
+    let end = log.stats().disk_bytes as usize;
+    drop(log);
+    let mut torn = files.contents(&segment(1));
+    // The second batch is torn in its header; the forged bytes in it are whole.
+    torn.truncate(end);
+    let second = (end - SEGMENT_HEADER) / 2 + SEGMENT_HEADER;
+    torn[second] ^= 1;
+    files.put(&segment(1), torn);
+    let log = open(&files);
+    assert_eq!(value(&log, "a").as_deref(), Some(&*forged));
+    assert_eq!(value(&log, "b"), None);
+}
+
+#[test]
+fn checking_where_no_store_is_says_so_and_makes_none() {
+    let files = FaultyFiles::default();
+    files.put(Path::new("/other/file"), Vec::new());
+    for dir in ["/store", "/other"] {
+        assert!(check(Path::new(dir), Arc::new(files.clone())).is_err());
+    }
+    assert_eq!(files.changes(), 0);
+}

@@ -1,0 +1,232 @@
+//! The log against a map, through random commits, compactions, failures and crashes.
+//!
+//! After a crash a log with [`Durability::Sync`] holds what all successful commits made, and maybe
+//! the one batch that was being committed, as a whole. With [`Durability::Os`] it holds what the
+//! commits made up to any one of them, and at least up to the last time it was opened.
+
+use super::super::Durability;
+use super::super::faults::{Fault, Operation, Random};
+use super::*;
+use proptest::prelude::*;
+use std::io::ErrorKind;
+
+type Model = BTreeMap<String, (Bytes, Sequence)>;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Keys and the lengths of their values; none deletes.
+    Commit(Vec<(u8, Option<u16>)>),
+    Compact,
+    /// The process ends and the log is opened again.
+    Kill,
+    /// The power fails.
+    Crash,
+    /// The power fails in the middle of what comes.
+    CrashIn(u8),
+    /// Something will fail.
+    Fail(Operation, u8, Option<u8>),
+    /// There will be no room.
+    Fill(u8),
+}
+
+fn steps(faults: bool) -> impl Strategy<Value = Vec<Step>> {
+    let change = (0..12_u8, proptest::option::weighted(0.75, 0..900_u16));
+    let commit = proptest::collection::vec(change, 1..8).prop_map(Step::Commit);
+    let operation = prop_oneof![
+        Just(Operation::Create),
+        Just(Operation::Write),
+        Just(Operation::SetLen),
+        Just(Operation::Sync),
+        Just(Operation::SyncDir),
+        Just(Operation::Remove),
+    ];
+    let fail = (operation, 1..12_u8, proptest::option::of(0..200_u8))
+        .prop_map(|(operation, nth, short)| Step::Fail(operation, nth, short));
+    let weight = u32::from(faults);
+    let step = prop_oneof![
+        12 => commit,
+        8 => Just(Step::Compact),
+        1 => Just(Step::Kill),
+        1 => Just(Step::Crash),
+        3 * weight => (0..40_u8).prop_map(Step::CrashIn),
+        3 * weight => fail,
+        weight => (0..100_u8).prop_map(Step::Fill),
+    ];
+    proptest::collection::vec(step, 1..120)
+}
+
+struct World {
+    files: FaultyFiles,
+    options: Options,
+    log: Option<Log>,
+    /// What the log holds for those who read it.
+    model: Model,
+    /// What it may hold when it is opened again instead.
+    maybe: Vec<Model>,
+    sequence: u64,
+    random: Random,
+}
+
+impl World {
+    fn new(durability: Durability, seed: u64) -> Self {
+        let mut world = Self {
+            files: FaultyFiles::default(),
+            options: Options {
+                durability,
+                ..small_segments()
+            },
+            log: None,
+            model: Model::new(),
+            maybe: Vec::new(),
+            sequence: 0,
+            random: Random::new(seed),
+        };
+        world.open();
+        world
+    }
+
+    fn open(&mut self) {
+        self.log = None;
+        let (log, _) = try_open(&self.files, self.options).expect("opens");
+        let found = contents(&log);
+        if found != self.model {
+            let known = self.maybe.contains(&found);
+            assert!(
+                known,
+                "{found:?} is neither {:?} nor maybe {:?}",
+                self.model, self.maybe
+            );
+            self.model = found;
+        }
+        let highest = self.model.values().map(|(_, sequence)| *sequence).max();
+        assert!(highest <= Some(log.highest_sequence()));
+        assert_eq!(log.verify().expect("reads").damages, []);
+        self.maybe.clear();
+        self.log = Some(log);
+    }
+
+    fn crash(&mut self) {
+        let seed = self.random.number();
+        self.files = self.files.crash(seed);
+        // Opening may itself be interrupted.
+        if self.random.below(3) == 0 {
+            let operations = self.random.below(8) as u64;
+            self.files.crash_after(operations);
+            self.log = None;
+            if try_open(&self.files, self.options).is_err() {
+                let seed = self.random.number();
+                self.files = self.files.crash(seed);
+            } else {
+                self.files = self.files.kill();
+            }
+        }
+        self.open();
+    }
+
+    fn commit(&mut self, keys: &[(u8, Option<u16>)]) {
+        let Some(log) = &self.log else { return };
+        let mut after = self.model.clone();
+        let mut batch = Vec::new();
+        for (key, length) in keys {
+            self.sequence += 1;
+            let key = format!("k{key}");
+            match length {
+                Some(length) => {
+                    let value = vec![self.sequence as u8; usize::from(*length)];
+                    batch.push(set(&key, &value, self.sequence));
+                    let sequence = Sequence::new(self.sequence);
+                    after.insert(key, (value.into(), sequence));
+                }
+                None => {
+                    batch.push(delete(&key, self.sequence));
+                    after.remove(&key);
+                }
+            }
+        }
+        match log.commit(&batch) {
+            Ok(()) => {
+                let before = std::mem::replace(&mut self.model, after);
+                if self.options.durability == Durability::Os {
+                    self.maybe.push(before);
+                }
+            }
+            Err(CommitError::Sync(_)) => {
+                assert!(log.refuses_writes());
+                self.maybe.push(after);
+            }
+            Err(CommitError::Refused) => assert!(log.refuses_writes()),
+            Err(CommitError::Full(_) | CommitError::Write(_)) => {
+                // The system may have crashed in it: then what is on disk is not cut off.
+                assert!(!log.refuses_writes());
+            }
+            Err(CommitError::TooLarge) => panic!("it is not"),
+        }
+        assert_eq!(contents(log), self.model);
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Commit(keys) => self.commit(keys),
+            Step::Compact => {
+                if let Some(log) = &self.log {
+                    let _ = log.compact();
+                    assert_eq!(contents(log), self.model);
+                }
+            }
+            Step::Kill => {
+                self.files = self.files.kill();
+                if self.options.durability == Durability::Os {
+                    let refused = self.log.as_ref().is_some_and(Log::refuses_writes);
+                    if !refused {
+                        self.maybe.clear();
+                    }
+                }
+                self.open();
+            }
+            Step::Crash => self.crash(),
+            Step::CrashIn(operations) => self.files.crash_after(u64::from(*operations)),
+            Step::Fail(operation, nth, short) => {
+                let fault = match short {
+                    Some(bytes) => Fault::Short(usize::from(*bytes), ErrorKind::StorageFull),
+                    None => Fault::Error(ErrorKind::Other),
+                };
+                self.files.fail(*operation, u64::from(*nth), fault);
+            }
+            Step::Fill(bytes) => self.files.leave_room(u64::from(*bytes) * 100),
+        }
+    }
+}
+
+fn run(durability: Durability, seed: u64, steps: &[Step]) {
+    let mut world = World::new(durability, seed);
+    for step in steps {
+        world.step(step);
+    }
+    world.files.heal();
+    world.crash();
+    let log = world.log.as_ref().expect("open");
+    compact_all(log);
+    assert_eq!(contents(log), world.model);
+}
+
+proptest! {
+    #[test]
+    fn the_log_is_a_map_that_survives_crashes(seed: u64, steps in steps(false)) {
+        run(Durability::Sync, seed, &steps);
+    }
+
+    #[test]
+    fn no_failure_and_no_crash_at_any_moment_loses_a_commit(seed: u64, steps in steps(true)) {
+        run(Durability::Sync, seed, &steps);
+    }
+
+    #[test]
+    fn without_syncs_a_crash_leaves_a_beginning(seed: u64, steps in steps(false)) {
+        run(Durability::Os, seed, &steps);
+    }
+
+    #[test]
+    fn without_syncs_failures_leave_a_beginning(seed: u64, steps in steps(true)) {
+        run(Durability::Os, seed, &steps);
+    }
+}

@@ -1,0 +1,262 @@
+//! Appending batches.
+
+use super::batch::{Body, Layout, Position, Record, batch_length};
+use super::engine::Log;
+use super::error::CommitError;
+use super::files::write_all_at;
+use super::format::{BATCH_HEADER, Range, SEGMENT_HEADER, SegmentHeader, SegmentNumber};
+use super::format::{RANGE, record_length};
+use super::index::Place;
+use super::segments::Segment;
+use super::{Change, Durability, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use std::collections::HashMap;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Zeros written ahead, and the largest batch for which that pays. Measured on ext4: 8 KiB batches
+/// gain two thirds, 64 KiB a quarter, and from 1 MiB on it costs more than it gives.
+const AHEAD_BYTES: u64 = 1 << 20;
+const AHEAD_UP_TO: u64 = 128 << 10;
+static ZEROS: [u8; AHEAD_BYTES as usize] = [0; AHEAD_BYTES as usize];
+
+/// What the next batch goes to.
+pub(super) struct Writer {
+    pub(super) active: Arc<Segment>,
+    /// The end of the last batch.
+    pub(super) tail: u64,
+    /// Up to here the disk has it.
+    pub(super) synced: u64,
+    /// The end of the zeros after the tail.
+    pub(super) filled: u64,
+}
+
+impl Log {
+    /// Appends a batch and applies it: all of it or nothing. Of several changes of one key only
+    /// the last is written.
+    pub fn commit(&self, batch: &[Change]) -> Result<(), CommitError> {
+        check_limits(batch)?;
+        let changes = last_changes(batch);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer();
+        self.make_room(
+            &mut writer,
+            changes.iter().map(|change| length(change)).sum(),
+        )?;
+        let segment = writer.active.number;
+        let records: Vec<Record<'_>> = changes
+            .into_iter()
+            .map(|change| self.record_of(change, segment))
+            .collect();
+        self.append(&mut writer, &records)
+    }
+
+    fn record_of<'a>(&self, change: &'a Change, segment: SegmentNumber) -> Record<'a> {
+        let body = match &change.value {
+            Some(value) => Body::Value(value.clone()),
+            None => {
+                let place = self.index.get(&change.key);
+                Body::Tombstone(Range {
+                    first: place.map_or(segment, |place| place.first),
+                    origin: segment,
+                })
+            }
+        };
+        Record {
+            key: &change.key,
+            sequence: change.sequence,
+            body,
+        }
+    }
+
+    /// Begins the next segment where these records would not fit into this one. To be called
+    /// before [`append`](Self::append).
+    pub(super) fn make_room(&self, writer: &mut Writer, length: u64) -> Result<(), CommitError> {
+        if self.refuses_writes() {
+            return Err(CommitError::Refused);
+        }
+        let end = writer
+            .tail
+            .saturating_add(BATCH_HEADER as u64)
+            .saturating_add(length);
+        if end <= self.options.segment_bytes || writer.tail == SEGMENT_HEADER as u64 {
+            return Ok(());
+        }
+        let sealed = &writer.active.file;
+        // Zeros at the end mean nothing: whether they go is only a matter of room.
+        if writer.filled > writer.tail && sealed.set_len(writer.tail).is_ok() {
+            writer.filled = writer.tail;
+        }
+        // Only the newest segment may be torn.
+        if writer.synced < writer.tail {
+            sealed.sync().map_err(|error| self.refuse(error))?;
+            writer.synced = writer.tail;
+        }
+        let number = writer.active.number.checked_add(1);
+        let number = number.ok_or_else(|| CommitError::Write(io::ErrorKind::Other.into()))?;
+        let header = SegmentHeader {
+            segment: number,
+            highest: self.highest_sequence(),
+        };
+        let next = Segment::create(&self.directory, header).map_err(CommitError::of_write)?;
+        let next = Arc::new(next);
+        self.segments.insert(Arc::clone(&next));
+        *writer = Writer::at_end_of(next, SEGMENT_HEADER as u64);
+        Ok(())
+    }
+
+    /// Writes one batch, makes it as durable as is asked for, and applies it.
+    pub(super) fn append(
+        &self,
+        writer: &mut Writer,
+        records: &[Record<'_>],
+    ) -> Result<(), CommitError> {
+        let position = Position {
+            segment: writer.active.number,
+            offset: writer.tail as u32,
+            proof: writer.synced == writer.tail,
+        };
+        let layout = Layout::new(records, position, self.directory.id);
+        let length = batch_length(records);
+        let end = writer.tail.saturating_add(length);
+        let synced = self.options.durability == Durability::Sync;
+        let ahead = if synced && length <= AHEAD_UP_TO && end > writer.filled {
+            self.options
+                .segment_bytes
+                .saturating_sub(end)
+                .min(AHEAD_BYTES)
+        } else {
+            0
+        };
+        let mut written = write(writer, &layout, ahead);
+        if written.is_err() && ahead > 0 {
+            self.cut_back(writer)?;
+            written = write(writer, &layout, 0);
+        }
+        if let Err(error) = written {
+            self.cut_back(writer)?;
+            return Err(CommitError::of_write(error));
+        }
+        if synced {
+            if let Err(error) = writer.active.file.sync() {
+                // It may be on disk or not. If this works it is at least not found again by a
+                // process that opens the log before the system crashes.
+                let _ = writer.active.file.set_len(writer.tail);
+                return Err(self.refuse(error));
+            }
+            writer.synced = end;
+        }
+        let offset = writer.tail;
+        writer.filled = writer.filled.max(end.saturating_add(ahead));
+        writer.tail = end;
+        writer.active.set_bytes(end);
+        self.apply(&writer.active, offset, records);
+        Ok(())
+    }
+
+    /// Makes what was written visible.
+    fn apply(&self, segment: &Segment, offset: u64, records: &[Record<'_>]) {
+        let mut offset = offset.saturating_add(BATCH_HEADER as u64);
+        for record in records {
+            let key = record.key;
+            let length = record.length();
+            let outweighed = match &record.body {
+                Body::Value(value) => {
+                    segment.add_live(length);
+                    let place = Place {
+                        sequence: record.sequence,
+                        segment: segment.number,
+                        offset: offset as u32,
+                        value_length: value.len() as u32,
+                        first: segment.number,
+                    };
+                    self.index.put(key, place)
+                }
+                Body::Tombstone(range) => {
+                    segment.add_tombstone(*range, length);
+                    self.index.remove(key, record.sequence)
+                }
+            };
+            if let Some(place) = outweighed
+                && let Some(segment) = self.segments.get(place.segment)
+            {
+                segment.remove_live(place.record_length(key));
+            }
+            self.highest
+                .fetch_max(record.sequence.get(), Ordering::AcqRel);
+            offset = offset.saturating_add(length);
+        }
+    }
+
+    /// Takes back what was written after the last batch, durably: the batch may be whole, and
+    /// only zeros after it missing, but its committer is told that it was not applied.
+    fn cut_back(&self, writer: &mut Writer) -> Result<(), CommitError> {
+        let file = &writer.active.file;
+        let cut = file.set_len(writer.tail).and_then(|()| file.sync());
+        writer.filled = writer.tail;
+        cut.map_err(|error| self.refuse(error))
+    }
+
+    /// From here on commits are refused.
+    pub(super) fn refuse(&self, error: io::Error) -> CommitError {
+        self.refuses.store(true, Ordering::Release);
+        CommitError::Sync(error)
+    }
+}
+
+impl Writer {
+    /// For a segment that is synced up to its end.
+    pub(super) fn at_end_of(active: Arc<Segment>, tail: u64) -> Self {
+        Self {
+            active,
+            tail,
+            synced: tail,
+            filled: tail,
+        }
+    }
+}
+
+fn write(writer: &Writer, layout: &Layout, ahead: u64) -> io::Result<()> {
+    let mut slices = layout.slices();
+    slices.push(IoSlice::new(ZEROS.get(..ahead as usize).unwrap_or(&ZEROS)));
+    write_all_at(&*writer.active.file, &mut slices, writer.tail)
+}
+
+fn check_limits(batch: &[Change]) -> Result<(), CommitError> {
+    let mut all = 0_u64;
+    for change in batch {
+        let value = change.value.as_ref().map_or(0, bytes::Bytes::len);
+        if change.key.len() > MAX_KEY_BYTES || value > MAX_VALUE_BYTES {
+            return Err(CommitError::TooLarge);
+        }
+        all = all.saturating_add(length(change));
+    }
+    if all > MAX_BATCH_BYTES {
+        return Err(CommitError::TooLarge);
+    }
+    Ok(())
+}
+
+/// The last change of each key, in their order.
+fn last_changes(batch: &[Change]) -> Vec<&Change> {
+    if batch.len() < 2 {
+        return batch.iter().collect();
+    }
+    let mut last = HashMap::with_capacity(batch.len());
+    for (number, change) in batch.iter().enumerate() {
+        last.insert(&*change.key, number);
+    }
+    let changes = batch.iter().enumerate();
+    changes
+        .filter(|(number, change)| last.get(&*change.key) == Some(number))
+        .map(|(_, change)| change)
+        .collect()
+}
+
+/// Bytes of the record of a change.
+fn length(change: &Change) -> u64 {
+    let value = change.value.as_ref().map_or(RANGE, bytes::Bytes::len);
+    record_length(change.key.len(), value as u64)
+}
