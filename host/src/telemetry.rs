@@ -10,9 +10,16 @@ pub fn instance_broke(error: &StepError) {
     line("error", "instance replaced", &error.to_string());
 }
 
-/// Changes could not be kept; whoever waited for them is told so.
+/// Changes could not be kept; whoever waited for them is told so. Said once, until a write works
+/// again.
 pub fn changes_lost(why: &str) {
     line("error", "changes lost", why);
+}
+
+/// A write worked after so many that did not.
+pub fn changes_kept_again(failed: u64) {
+    let detail = format!("after {failed} writes that failed");
+    line("info", "changes kept again", &detail);
 }
 
 /// Something is not as it should be, but service goes on.

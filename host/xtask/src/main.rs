@@ -32,7 +32,7 @@ cargo xtask <command>
   help                          this text
 
 Tiers of the tests, in the order they run:
-  fmt clippy component unit http conformance client
+  fmt clippy component unit http crash conformance client
 
 DS_WASM_TOOLCHAIN=rustup|debian picks the toolchain that builds the component; without it an
 installed wasm32-wasip2 target is used, else rustup is asked for one, else Debian's packages are.";

@@ -2,8 +2,11 @@
 
 use crate::failure::Failure;
 use crate::host;
+use crate::paths;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Which of its two ways the host calls the component.
 pub(crate) const VIAS: [&str; 2] = ["exchange", "wasi-http"];
@@ -11,8 +14,11 @@ pub(crate) const VIAS: [&str; 2] = ["exchange", "wasi-http"];
 /// The store that keeps things as they are; others have the habits of other platforms' stores.
 pub(crate) const MEMORY: &str = "memory";
 
+/// The store in a directory; each server gets one of its own.
+const FILE: &str = "file";
+
 /// The stores that every suite can run over.
-const STORES: [&str; 3] = [MEMORY, "spin-sqlite", "spin-redis"];
+const STORES: [&str; 4] = [MEMORY, FILE, "spin-sqlite", "spin-redis"];
 
 /// A store, and which way the host calls the component over it.
 pub(crate) type Pair = (&'static str, &'static str);
@@ -23,8 +29,8 @@ pub(crate) fn pairs(full: bool) -> Vec<Pair> {
         false => vec![
             (MEMORY, "exchange"),
             ("spin-redis", "exchange"),
+            (FILE, "wasi-http"),
             ("spin-sqlite", "wasi-http"),
-            (MEMORY, "wasi-http"),
         ],
         true => STORES
             .into_iter()
@@ -38,6 +44,8 @@ pub(crate) struct Server {
     child: Child,
     /// Its address, as `http://127.0.0.1:PORT`.
     pub(crate) url: String,
+    /// Where its streams are; removed with it.
+    directory: Option<PathBuf>,
 }
 
 impl Server {
@@ -45,7 +53,12 @@ impl Server {
     pub(crate) fn start((store, via): Pair, variables: &[(&str, &str)]) -> Result<Self, Failure> {
         let mut command = host::program();
         command.args(["serve", "--listen", "127.0.0.1:0"]);
-        command.args(["--store", store, "--via", via]);
+        let directory = (store == FILE).then(new_directory);
+        let store = match &directory {
+            Some(directory) => format!("file:{}", directory.display()),
+            None => store.to_owned(),
+        };
+        command.args(["--store", &store, "--via", via]);
         for (name, value) in variables {
             command.args(["--variable", &format!("{name}={value}")]);
         }
@@ -57,6 +70,7 @@ impl Server {
         let mut server = Self {
             child,
             url: String::new(),
+            directory,
         };
         let mut lines = BufReader::new(out.ok_or_else(|| Failure::new("no output"))?).lines();
         for line in lines.by_ref() {
@@ -72,7 +86,11 @@ impl Server {
 
     /// Takes over another server that was started.
     pub(crate) fn adopt(child: Child, url: String) -> Self {
-        Self { child, url }
+        Self {
+            child,
+            url,
+            directory: None,
+        }
     }
 
     /// Its process.
@@ -91,5 +109,17 @@ impl Drop for Server {
         // Already gone is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(directory) = &self.directory {
+            // It is below Cargo's target directory, where nobody minds it.
+            let _ = std::fs::remove_dir_all(directory);
+        }
     }
+}
+
+/// A directory that no server had. The host makes it.
+fn new_directory() -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("store-{}-{count}", std::process::id());
+    paths::target().join("tmp").join(name)
 }

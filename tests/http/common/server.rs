@@ -1,8 +1,8 @@
 //! The host as a child process on a free port.
 //!
 //! `DS_TEST_VIA` says which way it calls the component: `exchange` (as when absent) or `wasi-http`;
-//! `DS_TEST_STORE` what is passed to `--store`: `memory` when absent; `DS_TEST_INJECT`, with commas
-//! in it, what to `--inject`: nothing when absent.
+//! `DS_TEST_STORE` what is passed to `--store`: `memory` when absent, and `file` for a directory of
+//! the server's own; `DS_TEST_INJECT`, with commas in it, what to `--inject`: nothing when absent.
 
 use super::{PATIENCE, Request, Stream};
 use std::io::{BufRead, BufReader};
@@ -12,6 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use tempfile::TempDir;
 
 /// A variable of this run, unless it is absent or empty.
 fn variable(name: &str) -> Option<String> {
@@ -66,15 +67,25 @@ pub(crate) struct ServerUnderTest {
     pub(crate) address: SocketAddr,
     log: Lines,
     names: AtomicU64,
+    /// Where its streams are; removed with it.
+    _directory: Option<TempDir>,
 }
 
 /// The server of all tests that need nothing special; its long-polls wait a second at most.
 pub(crate) fn shared() -> &'static ServerUnderTest {
     static SHARED: LazyLock<ServerUnderTest> = LazyLock::new(|| {
-        let mut host = serve(&[("long_poll_timeout_secs", "1")]);
+        let (mut host, directory) = serve(&[("long_poll_timeout_secs", "1")]);
         // A static is never dropped. The shell's standard input ends when this process does.
         let mut guard = Command::new("sh");
-        let script = r#""$@" </dev/null & server=$!; cat >/dev/null; kill -KILL "$server""#;
+        let script = r#"
+            "$@" </dev/null & server=$!
+            cat >/dev/null
+            kill -KILL "$server"
+            wait "$server"
+            [ -z "$directory" ] || rm -r "$directory""#;
+        if let Some(directory) = &directory {
+            guard.env("directory", directory.path());
+        }
         guard.args(["-c", script, "guard"]).arg(host.get_program());
         guard.args(host.get_args()).envs(
             host.get_envs()
@@ -87,15 +98,21 @@ pub(crate) fn shared() -> &'static ServerUnderTest {
         }
         host = guard;
         host.stdin(Stdio::piped());
-        ServerUnderTest::spawn(host)
+        ServerUnderTest::spawn(host, directory)
     });
     &SHARED
 }
 
-fn serve(variables: &[(&str, &str)]) -> Command {
+fn serve(variables: &[(&str, &str)]) -> (Command, Option<TempDir>) {
     let mut command = host();
     command.args(["serve", "--listen", "127.0.0.1:0"]);
-    command.args(["--store", &store(), "--via", &via()]);
+    let (mut store, mut directory) = (store(), None);
+    if store == "file" {
+        let made = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        store = format!("file:{}", made.path().display());
+        directory = Some(made);
+    }
+    command.args(["--store", &store, "--via", &via()]);
     for injection in variable("DS_TEST_INJECT")
         .iter()
         .flat_map(|all| all.split(','))
@@ -106,13 +123,14 @@ fn serve(variables: &[(&str, &str)]) -> Command {
     for (name, value) in variables {
         command.args(["--variable", &format!("{name}={value}")]);
     }
-    command
+    (command, directory)
 }
 
 impl ServerUnderTest {
     /// A server of its own, for tests that need other variables or end it.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
-        Self::spawn(serve(variables))
+        let (command, directory) = serve(variables);
+        Self::spawn(command, directory)
     }
 
     /// The same with variables of the environment besides.
@@ -120,12 +138,12 @@ impl ServerUnderTest {
         variables: &[(&str, &str)],
         environment: &[(&str, &str)],
     ) -> Self {
-        let mut command = serve(variables);
+        let (mut command, directory) = serve(variables);
         command.envs(environment.iter().copied());
-        Self::spawn(command)
+        Self::spawn(command, directory)
     }
 
-    fn spawn(mut command: Command) -> Self {
+    fn spawn(mut command: Command, directory: Option<TempDir>) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -158,6 +176,7 @@ impl ServerUnderTest {
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             log,
             names: AtomicU64::new(0),
+            _directory: directory,
         };
         match receiver.recv_timeout(PATIENCE) {
             Ok(address) => server.address = address.parse().expect("it prints an address"),

@@ -14,13 +14,25 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Makes batches durable, one after another, until the store is closed.
 pub(super) fn write(shared: &Shared) {
+    let mut failed: u64 = 0;
     while let Some(Batch { changes, last }) = shared.queue.take() {
         match shared.log.commit(&changes) {
             Ok(()) => {
                 shared.settling.confirm(last);
                 shared.overlay.clean(changes);
+                if failed > 0 {
+                    telemetry::changes_kept_again(failed);
+                    failed = 0;
+                }
             }
-            Err(error) => lose(shared, &error),
+            Err(error) => {
+                lose(shared, &error);
+                // A disk that stays full would fill the log too.
+                if failed == 0 {
+                    telemetry::changes_lost(&error.to_string());
+                }
+                failed = failed.saturating_add(1);
+            }
         }
     }
 }
@@ -45,7 +57,6 @@ fn lose(shared: &Shared, error: &CommitError) {
         shared.settling.confirm(floor);
     }
     shared.watchers.notify_all();
-    telemetry::changes_lost(&error.to_string());
 }
 
 /// Compacts the log a step at a time, until the store is closed.

@@ -21,7 +21,7 @@ pub(super) struct Tier {
 }
 
 /// Every tier, the quick ones first.
-pub(super) static TIERS: [Tier; 7] = [
+pub(super) static TIERS: [Tier; 8] = [
     Tier {
         name: "fmt",
         what: "the sources are formatted",
@@ -46,6 +46,11 @@ pub(super) static TIERS: [Tier; 7] = [
         name: "http",
         what: "the host over HTTP: its stores, through both of its ways",
         run: http,
+    },
+    Tier {
+        name: "crash",
+        what: "the host is killed under load, and its disk filled",
+        run: crash,
     },
     Tier {
         name: "conformance",
@@ -167,6 +172,19 @@ fn http(options: &Options) -> Outcome {
         if !outcome.counted(run) {
             break;
         }
+    }
+    outcome
+}
+
+fn crash(options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    if outcome.needs(host::build()) {
+        outcome.counted(cargo_test(
+            "crash tests",
+            options,
+            &["--test", "crash"],
+            &[("DS_TEST_FULL", flag(options.full))],
+        ));
     }
     outcome
 }
