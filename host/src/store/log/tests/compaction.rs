@@ -139,6 +139,67 @@ fn a_deleted_key_stays_deleted_where_removals_fail() {
     }
 }
 
+/// The same where each process is killed before it could make its removal durable.
+#[test]
+fn a_deleted_key_stays_deleted_where_processes_are_killed() {
+    let mut files = FaultyFiles::default();
+    let log = small_log(&files);
+    commit(&log, set("a", &[1; 1000], 1)).expect("commits");
+    commit(&log, set("b", &[1; 3000], 2)).expect("commits");
+    commit(&log, delete("a", 3)).expect("commits");
+    for sequence in 4..20 {
+        commit(&log, set("b", &[1; 3000], sequence)).expect("commits");
+    }
+    drop(log);
+    for _ in 0..25 {
+        files = files.kill();
+        let log = small_log(&files);
+        files.fail(Operation::SyncDir, 1, Fault::Error(ErrorKind::Other));
+        while let Ok(true) = log.compact() {}
+        for seed in 0..30 {
+            assert_eq!(value(&small_log(&files.crash(seed)), "a"), None);
+        }
+    }
+    assert!(small_log(&files.kill()).stats().segments < 4);
+}
+
+/// Segments with something to keep, in the range of every tombstone.
+#[test]
+fn tombstones_go_in_the_end_also_where_segments_in_their_range_stay() {
+    let files = FaultyFiles::default();
+    let log = small_log(&files);
+    let mut sequence = 0;
+    let mut next = || {
+        sequence += 1;
+        sequence
+    };
+    for round in 0..40 {
+        let kept = format!("kept{round}");
+        commit(&log, set(&kept, &[1; 2500], next())).expect("commits");
+        for key in 0..40 {
+            let key = format!("gone{round}-{key}");
+            commit(&log, set(&key, &[1; 10], next())).expect("commits");
+        }
+    }
+    for key in 0..40 {
+        for round in 0..40 {
+            let key = format!("gone{round}-{key}");
+            commit(&log, delete(&key, next())).expect("commits");
+        }
+    }
+    let tombstones = || -> u64 {
+        let segments = log.segments.all();
+        let needed = |segment: &_| log.segments.needed_tombstones(segment);
+        segments.iter().map(|segment| needed(segment)).sum()
+    };
+    let live = log.stats().live_bytes;
+    assert!(tombstones() > live / 2);
+    compact_all(&log);
+    assert!(tombstones() <= live / 4);
+    expect_bounded(&log);
+    assert_eq!(contents(&log).len(), 40);
+}
+
 #[test]
 fn without_room_compaction_fails_harmlessly_and_dead_segments_still_go() {
     let files = FaultyFiles::default();
