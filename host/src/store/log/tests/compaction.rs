@@ -262,3 +262,40 @@ fn readers_and_writers_see_every_key_while_segments_are_rewritten() {
     drop(log);
     assert_eq!(contents(&small_log(&files)), before);
 }
+
+/// What is being moved may be replaced or deleted before its copy is written.
+#[test]
+fn what_changes_while_it_is_being_moved_is_not_moved() {
+    // One such value is more than is read ahead, so it is read after it was found to be needed.
+    let large = vec![1; 300_000];
+    for change in [delete("a0", 100), set("a0", b"new", 100)] {
+        let files = FaultyFiles::default();
+        let options = Options {
+            segment_bytes: 1 << 20,
+            ..Options::default()
+        };
+        let (log, _) = try_open(&files, options).expect("opens");
+        let log = Arc::new(log);
+        for round in 0..8 {
+            for (key, number) in [(format!("a{round}"), 1), ("b".into(), 2), ("b".into(), 3)] {
+                commit(&log, set(&key, &large, round * 3 + number)).expect("commits");
+            }
+        }
+        let expected = change.value.clone();
+        let changing = Arc::clone(&log);
+        files.before_read(2, move || {
+            assert_eq!(
+                value(&changing, "a0").map(|value| value.len()),
+                Some(300_000)
+            );
+            commit(&changing, change).expect("commits");
+        });
+        let before = log.stats().segments;
+        compact_all(&log);
+        assert!(log.stats().segments < before);
+        assert_eq!(value(&log, "a0"), expected);
+        let (log, _) = try_open(&files.crash(1), options).expect("opens");
+        assert_eq!(value(&log, "a0"), expected);
+        assert_eq!(contents(&log).len(), 8 + usize::from(expected.is_some()));
+    }
+}
