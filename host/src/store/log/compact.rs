@@ -109,9 +109,7 @@ impl Log {
         let active = self.writer().active.number;
         let mut all = self.segments.all();
         all.retain(|segment| segment.number != active);
-        let kept = |segment: &Arc<Segment>| segment.keep.load(Ordering::Relaxed);
-        let some_kept = all.iter().any(kept);
-        all.retain(|segment| !kept(segment));
+        let mut some_kept = false;
         let (mut bytes, mut live, mut tombstones) = (0_u64, 0_u64, 0_u64);
         let mut emptiest = None;
         for segment in &all {
@@ -119,6 +117,10 @@ impl Log {
             let needed = segment.live().saturating_add(marks);
             if needed == 0 {
                 return Some(Arc::clone(segment));
+            }
+            if segment.keep.load(Ordering::Relaxed) {
+                some_kept = true;
+                continue;
             }
             bytes = bytes.saturating_add(segment.bytes());
             live = live.saturating_add(segment.live());

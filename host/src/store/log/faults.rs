@@ -67,6 +67,8 @@ struct Disk {
     /// Changing operations so far.
     changes: u64,
     not_resident: bool,
+    /// Done before the nth read from now on.
+    interleaved: Option<(u64, Box<dyn FnOnce() + Send>)>,
 }
 
 #[derive(Clone)]
@@ -216,6 +218,24 @@ impl FaultyFiles {
     /// none.
     pub fn crash_after(&self, operations: u64) {
         self.disk().until_crash = Some(operations);
+    }
+
+    /// Lets something happen just before the nth read from now on.
+    pub fn before_read(&self, nth: u64, action: impl FnOnce() + Send + 'static) {
+        self.disk().interleaved = Some((nth, Box::new(action)));
+    }
+
+    fn interleave(&self) {
+        let due = {
+            let mut disk = self.disk();
+            if let Some((left, _)) = &mut disk.interleaved {
+                *left -= 1;
+            }
+            disk.interleaved.take_if(|(left, _)| *left == 0)
+        };
+        if let Some((_, action)) = due {
+            action();
+        }
     }
 
     /// Changing operations so far.
@@ -448,6 +468,7 @@ impl LogFile for Handle {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.files.interleave();
         let mut disk = self.files.disk();
         disk.begin(Operation::Read)?;
         let offset = offset as usize;

@@ -5,7 +5,7 @@
 //!
 //! A directory holds `FORMAT` (the version and the random id of this store), `LOCK` and segments
 //! `NNNNNNNNNN.log`. A segment is a header and then batches; a batch is a header and then records,
-//! each a header, a key and a value. [`format`](self::format) has the bytes. Every checksum is
+//! each a header, a key and a value. The file `format.rs` has the bytes. Every checksum is
 //! seeded with the store's id, and a batch says which segment and offset it was written at: no
 //! value that a client sends can be taken for a part of the log.
 //!

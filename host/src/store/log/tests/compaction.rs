@@ -124,9 +124,9 @@ fn a_deleted_key_stays_deleted_where_removals_fail() {
             for nth in nth..nth + times {
                 files.fail(operation, nth, Fault::Error(ErrorKind::Other));
             }
-            for _ in 0..60 {
+            for step in 0..60 {
                 let _ = log.compact();
-                for seed in 0..3 {
+                for seed in step * 4..step * 4 + 4 {
                     let log = small_log(&files.crash(seed));
                     assert_eq!(value(&log, "a"), None);
                     assert_eq!(value(&log, "b").map(|value| value.len()), Some(1000));
@@ -137,6 +137,67 @@ fn a_deleted_key_stays_deleted_where_removals_fail() {
             expect_bounded(&log);
         }
     }
+}
+
+/// The same where each process is killed before it could make its removal durable.
+#[test]
+fn a_deleted_key_stays_deleted_where_processes_are_killed() {
+    let mut files = FaultyFiles::default();
+    let log = small_log(&files);
+    commit(&log, set("a", &[1; 1000], 1)).expect("commits");
+    commit(&log, set("b", &[1; 3000], 2)).expect("commits");
+    commit(&log, delete("a", 3)).expect("commits");
+    for sequence in 4..20 {
+        commit(&log, set("b", &[1; 3000], sequence)).expect("commits");
+    }
+    drop(log);
+    for step in 0..25 {
+        files = files.kill();
+        let log = small_log(&files);
+        files.fail(Operation::SyncDir, 1, Fault::Error(ErrorKind::Other));
+        while let Ok(true) = log.compact() {}
+        for seed in step * 30..step * 30 + 30 {
+            assert_eq!(value(&small_log(&files.crash(seed)), "a"), None);
+        }
+    }
+    assert!(small_log(&files.kill()).stats().segments < 4);
+}
+
+/// Segments with something to keep, in the range of every tombstone.
+#[test]
+fn tombstones_go_in_the_end_also_where_segments_in_their_range_stay() {
+    let files = FaultyFiles::default();
+    let log = small_log(&files);
+    let mut sequence = 0;
+    let mut next = || {
+        sequence += 1;
+        sequence
+    };
+    for round in 0..40 {
+        let kept = format!("kept{round}");
+        commit(&log, set(&kept, &[1; 2500], next())).expect("commits");
+        for key in 0..40 {
+            let key = format!("gone{round}-{key}");
+            commit(&log, set(&key, &[1; 10], next())).expect("commits");
+        }
+    }
+    for key in 0..40 {
+        for round in 0..40 {
+            let key = format!("gone{round}-{key}");
+            commit(&log, delete(&key, next())).expect("commits");
+        }
+    }
+    let tombstones = || -> u64 {
+        let segments = log.segments.all();
+        let needed = |segment: &_| log.segments.needed_tombstones(segment);
+        segments.iter().map(|segment| needed(segment)).sum()
+    };
+    let live = log.stats().live_bytes;
+    assert!(tombstones() > live / 2);
+    compact_all(&log);
+    assert!(tombstones() <= live / 4);
+    expect_bounded(&log);
+    assert_eq!(contents(&log).len(), 40);
 }
 
 #[test]
@@ -200,4 +261,41 @@ fn readers_and_writers_see_every_key_while_segments_are_rewritten() {
     let before = contents(&log);
     drop(log);
     assert_eq!(contents(&small_log(&files)), before);
+}
+
+/// What is being moved may be replaced or deleted before its copy is written.
+#[test]
+fn what_changes_while_it_is_being_moved_is_not_moved() {
+    // One such value is more than is read ahead, so it is read after it was found to be needed.
+    let large = vec![1; 300_000];
+    for change in [delete("a0", 100), set("a0", b"new", 100)] {
+        let files = FaultyFiles::default();
+        let options = Options {
+            segment_bytes: 1 << 20,
+            ..Options::default()
+        };
+        let (log, _) = try_open(&files, options).expect("opens");
+        let log = Arc::new(log);
+        for round in 0..8 {
+            for (key, number) in [(format!("a{round}"), 1), ("b".into(), 2), ("b".into(), 3)] {
+                commit(&log, set(&key, &large, round * 3 + number)).expect("commits");
+            }
+        }
+        let expected = change.value.clone();
+        let changing = Arc::clone(&log);
+        files.before_read(2, move || {
+            assert_eq!(
+                value(&changing, "a0").map(|value| value.len()),
+                Some(300_000)
+            );
+            commit(&changing, change).expect("commits");
+        });
+        let before = log.stats().segments;
+        compact_all(&log);
+        assert!(log.stats().segments < before);
+        assert_eq!(value(&log, "a0"), expected);
+        let (log, _) = try_open(&files.crash(1), options).expect("opens");
+        assert_eq!(value(&log, "a0"), expected);
+        assert_eq!(contents(&log).len(), 8 + usize::from(expected.is_some()));
+    }
 }
