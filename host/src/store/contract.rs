@@ -121,7 +121,7 @@ pub fn check_all(new: &dyn Fn() -> Arc<dyn Store>, except: &[(&str, Breach)]) {
             }
             Some((_, Breach::AtTimes(why))) => println!("{claim}: not asked, since {why}"),
             Some((_, Breach::Always(why))) => {
-                println!("{claim}: broken, since {why}");
+                println!("{claim}: broken, since {why}; the panic that follows shows it");
                 let own = new();
                 let kept = catch_unwind(AssertUnwindSafe(|| check(&*own))).is_ok();
                 assert!(!kept, "{claim} is kept, though {why}");

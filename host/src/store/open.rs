@@ -151,7 +151,8 @@ mod tests {
         let latency = Injection::Latency(Duration::from_millis(1));
         let injections = [Injection::Faults(7), latency];
         let store = open(&StoreKind::SpinRedis, &injections)?;
-        assert_eq!(store.describe(), "spin-redis with faults:7 with latency:1");
+        let expected = "spin-redis with faults:7 with latency:1ms";
+        assert_eq!(store.describe(), expected);
         let store = open(&StoreKind::Memory, &[])?;
         assert!(store.guards_creation() && store.is_volatile());
         assert_eq!(store.describe(), "memory");
