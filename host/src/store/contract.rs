@@ -240,7 +240,7 @@ pub fn a_swap_after_another_swap_fails(store: &dyn Store) {
 /// Plain writes count as changes.
 pub fn a_swap_after_any_other_write_fails(store: &dyn Store) {
     let key = "contract.written";
-    let writes: [(&str, fn(&dyn Store)); 3] = [
+    let writes: [(&str, Check); 3] = [
         ("set", |store| set(store, "contract.written", "other")),
         ("delete", |store| {
             delete(store, "contract.written");
