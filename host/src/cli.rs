@@ -278,7 +278,7 @@ mod tests {
     fn injections_stack_in_the_order_given() {
         let text = "ds serve --component x --store spin-redis --inject latency:1 --inject faults:2";
         let options = options(text).expect("good arguments");
-        let expected = "spin-redis with latency:1 with faults:2";
+        let expected = "spin-redis with latency:1ms with faults:2";
         assert_eq!(options.store.describe(), expected);
     }
 }

@@ -74,6 +74,8 @@ pub(super) struct DeleteAttempt {
     pub(super) tries: u32,
     /// The life that a swap was sent to end.
     pub(super) sent: Option<Incarnation>,
+    /// Whether that life was over by itself.
+    pub(super) expired: bool,
     pub(super) shared: SharedCreation,
 }
 
@@ -106,6 +108,7 @@ impl Attempt {
                 writer.varint(attempt.deadline_ms);
                 writer.varint(u64::from(attempt.tries));
                 writer.option(attempt.sent, |writer, life| writer.raw(&life.0));
+                writer.byte(u8::from(attempt.expired));
                 write_shared(&mut writer, &attempt.shared);
             }
         }
@@ -140,6 +143,7 @@ impl Attempt {
                 deadline_ms,
                 tries,
                 sent: reader.option(|reader| reader.array().map(Incarnation))?,
+                expired: flag(&mut reader)?,
                 shared: read_shared(&mut reader)?,
             }),
             _ => return Err(Corrupt),

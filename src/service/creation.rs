@@ -130,11 +130,12 @@ impl<E: Env> Creator<'_, E> {
                     }
                 };
             }
-            progress.confirming = true;
+            // An earlier one may still be under way when this one finds no room.
+            let before = std::mem::replace(&mut progress.confirming, true);
             cas = match self.core.env.swap(cas, &bytes) {
                 Ok(()) => return Ok(Step::Created),
                 Err(SwapError::Store(StoreError::Full(why))) => {
-                    progress.confirming = false;
+                    progress.confirming = before;
                     return Err(StoreError::Full(why).into());
                 }
                 Err(SwapError::Failed(cas)) => cas,

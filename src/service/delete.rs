@@ -10,6 +10,7 @@ use super::update::{SharedCreation, Updated};
 use crate::keys::head::Record;
 use crate::keys::todo::Entry;
 use crate::keys::{NameHash, Slot};
+use crate::protocol::problem::Problem;
 use crate::stream::{Head, tombstone};
 
 /// What a step of a deletion came to.
@@ -84,7 +85,7 @@ fn step<E: Env>(
     hash: &NameHash,
     slot: &Slot,
     attempt: &mut DeleteAttempt,
-) -> Result<Option<crate::protocol::problem::Problem>, Stop> {
+) -> Result<Option<Problem>, Stop> {
     for _ in 0..LOOKS {
         let found = core
             .find(slot)
@@ -101,20 +102,19 @@ fn step<E: Env>(
         let head = match record {
             Record::Live(head) if head.name == name => head,
             // The swap was sent, and the life is over.
-            _ if attempt.sent.is_some() => return Ok(None),
+            _ if attempt.sent.is_some() => return Ok(verdict(attempt)),
             _ => return Ok(Some(problems::not_found(name))),
         };
         if attempt.sent.is_some_and(|sent| sent != head.incarnation) {
-            return Ok(None);
+            return Ok(verdict(attempt));
         }
         let now = head.now_ms(core.env.now_ms());
-        let was_expired = head.is_expired(now);
         let before = attempt.sent;
         attempt.sent = Some(head.incarnation);
+        attempt.expired = head.is_expired(now);
         let ended = core.end_life(hash, cas, &head, now, &mut attempt.shared);
         match ended {
-            Ok(Ended::Done) if was_expired => return Ok(Some(problems::expired())),
-            Ok(Ended::Done) => return Ok(None),
+            Ok(Ended::Done) => return Ok(verdict(attempt)),
             Ok(Ended::Look) => {}
             Ok(Ended::Wait(wait)) => {
                 attempt.sent = before;
@@ -127,6 +127,11 @@ fn step<E: Env>(
         }
     }
     Err(Stop::Wait(core.pause_ms(attempt.tries)))
+}
+
+/// Why the life that was ended was not there any more, if so.
+fn verdict(attempt: &DeleteAttempt) -> Option<Problem> {
+    attempt.expired.then(problems::expired)
 }
 
 /// A fault of the store ends a deletion only if no swap is under way.

@@ -1,26 +1,13 @@
 //! Many clients at once.
 
-use crate::common::{Random, Response, Stream, shared};
+use crate::common::{Random, Response, Stream, concurrently, shared};
 use std::collections::BTreeSet;
-
-fn each<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    std::thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = (0..count)
-            .map(|index| scope.spawn(move || work(index)))
-            .collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
-        joined
-            .map(|result| result.expect("no client panics"))
-            .collect()
-    })
-}
 
 #[test]
 fn of_many_creators_exactly_one_is_told_201_and_its_body_is_kept() {
     for _ in 0..20 {
         let stream = shared().name("text/plain");
-        let answers = each(8, |index| {
+        let answers = concurrently(8, |index| {
             let put = stream.put().header("Content-Type", "text/plain");
             put.body(format!("body {index}")).send()
         });
@@ -42,7 +29,7 @@ fn of_many_creators_exactly_one_is_told_201_and_its_body_is_kept() {
 fn every_append_of_many_clients_is_there_once() {
     let stream = shared().stream("application/json");
     let (clients, appends) = (16, 40);
-    let offsets = each(clients, |client| -> Vec<String> {
+    let offsets = concurrently(clients, |client| -> Vec<String> {
         (0..appends)
             .map(|number| stream.append(format!("[[{client},{number}]]")))
             .collect()
@@ -82,7 +69,7 @@ fn appends_of_mixed_sizes_are_never_torn() {
             body
         })
     };
-    each(8, |client| {
+    concurrently(8, |client| {
         for body in bodies(client) {
             stream.append(body);
         }
@@ -104,7 +91,7 @@ fn appends_of_mixed_sizes_are_never_torn() {
 #[test]
 fn an_append_is_seen_by_whoever_reads_after_its_answer() {
     let stream = shared().stream("text/plain");
-    each(4, |client| {
+    concurrently(4, |client| {
         for number in 0..40 {
             let text = format!("<{client}:{number}>");
             let tail = stream.append(&text);
@@ -119,7 +106,7 @@ fn an_append_is_seen_by_whoever_reads_after_its_answer() {
 fn after_a_close_nothing_is_appended() {
     for _ in 0..10 {
         let stream = shared().stream("text/plain");
-        let answers: Vec<Vec<Response>> = each(6, |client| match client {
+        let answers: Vec<Vec<Response>> = concurrently(6, |client| match client {
             0 => {
                 stream.append("<c>");
                 vec![stream.close()]
@@ -154,7 +141,7 @@ fn after_a_close_nothing_is_appended() {
 #[test]
 fn creating_deleting_and_appending_at_once_leaves_a_stream_that_works() {
     let stream = shared().name("text/plain");
-    each(6, |client| {
+    concurrently(6, |client| {
         let mut random = Random::seeded(client as u64);
         for _ in 0..60 {
             let answer = match random.below(5) {
@@ -178,7 +165,7 @@ fn creating_deleting_and_appending_at_once_leaves_a_stream_that_works() {
 
 #[test]
 fn readers_and_writers_of_many_streams_do_not_disturb_each_other() {
-    each(8, |client| {
+    concurrently(8, |client| {
         let stream: Stream = shared().stream("text/plain");
         let mut expected = String::new();
         for number in 0..60 {

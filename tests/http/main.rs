@@ -9,6 +9,7 @@ mod big;
 mod caching;
 mod catch_up;
 mod close;
+mod commits;
 mod common;
 mod concurrency;
 mod create;

@@ -121,7 +121,7 @@ pub fn check_all(new: &dyn Fn() -> Arc<dyn Store>, except: &[(&str, Breach)]) {
             }
             Some((_, Breach::AtTimes(why))) => println!("{claim}: not asked, since {why}"),
             Some((_, Breach::Always(why))) => {
-                println!("{claim}: broken, since {why}");
+                println!("{claim}: broken, since {why}; the panic that follows shows it");
                 let own = new();
                 let kept = catch_unwind(AssertUnwindSafe(|| check(&*own))).is_ok();
                 assert!(!kept, "{claim} is kept, though {why}");
@@ -240,7 +240,7 @@ pub fn a_swap_after_another_swap_fails(store: &dyn Store) {
 /// Plain writes count as changes.
 pub fn a_swap_after_any_other_write_fails(store: &dyn Store) {
     let key = "contract.written";
-    let writes: [(&str, fn(&dyn Store)); 3] = [
+    let writes: [(&str, Check); 3] = [
         ("set", |store| set(store, "contract.written", "other")),
         ("delete", |store| {
             delete(store, "contract.written");

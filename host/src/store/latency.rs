@@ -32,8 +32,7 @@ impl Store for LatencyStore {
     }
 
     fn describe(&self) -> String {
-        let below = self.below.describe();
-        format!("{below} with latency:{}", self.latency.as_millis())
+        format!("{} with latency:{:?}", self.below.describe(), self.latency)
     }
 
     fn ignores_labels(&self) -> bool {
@@ -120,6 +119,6 @@ mod tests {
         assert!(store.ignores_labels());
         assert!(store.is_volatile());
         assert_eq!(store.kind(), "spin-redis");
-        assert_eq!(store.describe(), "spin-redis with latency:3");
+        assert_eq!(store.describe(), "spin-redis with latency:3ms");
     }
 }

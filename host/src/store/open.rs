@@ -178,7 +178,8 @@ mod tests {
         let latency = Injection::Latency(Duration::from_millis(1));
         let injections = [Injection::Faults(7), latency];
         let store = open(&StoreKind::SpinRedis, Durability::Sync, &injections)?;
-        assert_eq!(store.describe(), "spin-redis with faults:7 with latency:1");
+        let expected = "spin-redis with faults:7 with latency:1ms";
+        assert_eq!(store.describe(), expected);
         let store = open(&StoreKind::Memory, Durability::Sync, &[])?;
         assert!(store.is_volatile());
         assert_eq!(store.describe(), "memory");

@@ -13,6 +13,7 @@ const WRITERS: usize = 64;
 struct Tally {
     done: usize,
     unavailable: usize,
+    full: usize,
     unknown: usize,
     unknown_but_there: usize,
 }
@@ -28,6 +29,10 @@ impl Tally {
                 assert_eq!(times, 0, "refused: {response:?}");
                 assert_eq!(response.get("retry-after"), "1");
                 self.unavailable += 1;
+            }
+            (507, "INSUFFICIENT_STORAGE") => {
+                assert_eq!(times, 0, "no room: {response:?}");
+                self.full += 1;
             }
             (503, "OUTCOME_UNKNOWN") => {
                 assert!(times <= 1, "unknown: {response:?}");
@@ -96,16 +101,18 @@ fn with_failing_operations_no_append_is_lost_or_doubled() {
                 before: 20,
                 after: 20,
                 late: 20,
+                full: 10,
             };
             let inline = ["0", "30", "16384"][usize::try_from(seed % 3).unwrap()];
             let tally = compete(quirk, seed, faults, inline);
             sum.done += tally.done;
             sum.unavailable += tally.unavailable;
+            sum.full += tally.full;
             sum.unknown += tally.unknown;
             sum.unknown_but_there += tally.unknown_but_there;
         }
         println!("{quirk:?} with faults, 12 seeds: {sum:?}");
-        assert!(sum.done > 0 && sum.unavailable > 0);
+        assert!(sum.done > 0 && sum.unavailable > 0 && sum.full > 0);
     }
 }
 
@@ -209,6 +216,7 @@ fn hear_late(quirk: Quirk, others: u64, applied: bool) -> (Response, usize) {
                 before: if applied { 0 } else { 1000 },
                 after: 1000,
                 late: 0,
+                full: 0,
             });
             step = 1;
         } else if step == 1 {
@@ -273,6 +281,7 @@ fn one_seed_is_one_history() {
         before: 20,
         after: 20,
         late: 20,
+        full: 10,
     };
     for quirk in [Quirk::Guarded, Quirk::SpinRedis] {
         let run = || format!("{:?}", compete(quirk, 9, faults, "30"));

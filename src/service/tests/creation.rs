@@ -77,6 +77,7 @@ fn with_failing_operations_no_two_creators_win_and_no_acknowledged_body_is_lost(
                 before: 15,
                 after: 15,
                 late: 30,
+                full: 10,
             });
             let responses = compete(&world);
             let winners = winners(&responses);
@@ -98,7 +99,7 @@ fn with_failing_operations_no_two_creators_win_and_no_acknowledged_body_is_lost(
             for (place, response) in responses.iter().enumerate() {
                 let code = response.code();
                 unknown += usize::from(code == "OUTCOME_UNKNOWN");
-                if code == "UNAVAILABLE" {
+                if matches!(&*code, "UNAVAILABLE" | "INSUFFICIENT_STORAGE") {
                     assert_ne!(body, format!("<{place}>"), "{quirk:?} seed {seed}");
                 }
             }
@@ -231,4 +232,45 @@ fn a_creator_that_waits_writes_nothing_while_it_does() {
     assert_eq!(world.count(&gate), 1);
     assert_eq!(call(&serve(&world), put("second")).status, 201);
     assert_eq!(world.count(&gate), 2);
+}
+
+/// A creation whose first swap was still under way met a full store with its second, and was told
+/// that nothing had been applied: its chunks were removed, and then the first swap arrived.
+#[test]
+fn a_creation_under_way_that_meets_a_full_store_is_unknown_and_keeps_its_chunks() {
+    for quirk in QUIRKS {
+        let world = World::new(quirk, 1);
+        world.variable("registry", "false");
+        world.variable("inline_tail_bytes", "0");
+        let faulty = world.clone();
+        let mut swaps = 0;
+        let env = world.instance().with_hook(Box::new(move |_, op, key| {
+            let head = op == Op::Swap && key.starts_with("s.");
+            swaps += u32::from(head);
+            faulty.set_faults(match (head, swaps) {
+                (true, 1) => Faults {
+                    late: 1000,
+                    ..Faults::default()
+                },
+                (true, 2) => Faults {
+                    full: 1000,
+                    ..Faults::default()
+                },
+                _ => Faults::default(),
+            });
+        }));
+        let response = call(&Service::new(env), put("mine"));
+        world.set_faults(Faults::default());
+        world.land_late();
+        let server = serve(&world);
+        let read = call(&server, ask("GET", "s"));
+        match response.status {
+            503 => assert_eq!(response.code(), "OUTCOME_UNKNOWN", "{quirk:?}"),
+            507 => assert_eq!(read.status, 404, "{quirk:?}: {response:?}"),
+            _ => assert_eq!(response.status, 201, "{quirk:?}: {response:?}"),
+        }
+        if read.status == 200 {
+            assert_eq!(read_all(&server, "s"), b"mine", "{quirk:?}");
+        }
+    }
 }

@@ -91,6 +91,21 @@ fn an_expired_stream_is_a_404_and_its_name_is_free() {
     assert_eq!(call(&server, ask("GET", "s")).text(), "new");
 }
 
+/// Where every swap is said to have failed, who ended an expired life took it for its own to end
+/// and said 204.
+#[test]
+fn the_deletion_of_an_expired_stream_is_a_404_whatever_the_store_says_of_its_swap() {
+    for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
+        let world = World::new(quirk, 1);
+        let server = serve(&world);
+        let create = ask("PUT", "s").header("stream-ttl", "1");
+        assert_eq!(call(&server, create).status, 201);
+        world.advance(1_200);
+        let deleted = call(&server, ask("DELETE", "s"));
+        assert_eq!(deleted.status, 404, "{quirk:?}");
+    }
+}
+
 #[test]
 fn pages_of_a_stream_that_ends_are_kept_no_longer_than_it_lives() {
     let (world, server) = stream("20");

@@ -11,6 +11,7 @@ const FAULTS: Faults = Faults {
     before: 10,
     after: 10,
     late: 20,
+    full: 10,
 };
 
 /// Works until nothing is to be done, ten minutes later too.
@@ -41,7 +42,7 @@ fn append_until_done(server: &Server, baton: &Baton, place: usize, seq: u64, bod
         let response = call_in_turn(server, baton, place, append);
         match response.status {
             200 | 204 => return true,
-            503 => baton.sleep(place, 20),
+            503 | 507 => baton.sleep(place, 20),
             _ => panic!("{response:?}"),
         }
     }

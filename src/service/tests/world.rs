@@ -47,6 +47,8 @@ pub(super) struct Faults {
     pub(super) after: u64,
     /// A swap that is answered with an error and arrives at the store later.
     pub(super) late: u64,
+    /// No room for a write, and nothing was done.
+    pub(super) full: u64,
 }
 
 /// The shared part of a world.
@@ -348,9 +350,18 @@ impl Instance {
             state.swap(self.world.quirk, &late.key, late.seen, late.value);
         }
         let luck = state.draw() % 1000;
-        let Faults { before, after, .. } = state.faults;
+        let Faults {
+            before,
+            after,
+            full,
+            ..
+        } = state.faults;
         if luck < before {
             return Err(gone());
+        }
+        let writes = matches!(op, Op::Set | Op::Increment | Op::Swap);
+        if writes && (before + after..before + after + full).contains(&luck) {
+            return Err(StoreError::Full("injected".to_owned()));
         }
         let done = act(&mut state);
         match luck < before + after {

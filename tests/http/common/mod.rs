@@ -2,6 +2,7 @@
 //! comes back.
 
 pub(crate) mod client;
+pub(crate) mod fleet;
 pub(crate) mod random;
 pub(crate) mod response;
 pub(crate) mod server;
@@ -36,4 +37,18 @@ pub(crate) fn eventually(what: &str, mut ask: impl FnMut() -> bool) {
 /// Whether the long runs were asked for (`cargo xtask test --full`).
 pub(crate) fn full() -> bool {
     std::env::var("DS_TEST_FULL").is_ok_and(|value| value == "1")
+}
+
+/// Does `count` things at once, each knowing its number; what they came to in that order.
+pub(crate) fn concurrently<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..count)
+            .map(|index| scope.spawn(move || work(index)))
+            .collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined
+            .map(|result| result.expect("no client panics"))
+            .collect()
+    })
 }

@@ -1,0 +1,283 @@
+//! What an answer says of a commit holds over stores that lie, forget and fail (DESIGN section 3,
+//! "Commits" and "Creation"): several hosts over one store, each with the real component.
+
+use crate::common::fleet::{Fleet, rounds};
+use crate::common::{Response, Stream, concurrently, full, server};
+use durable_streams_host::store::{
+    FaultyStore, LatencyStore, MemoryStore, SpinRedis, SpinSqlite, Store,
+};
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::AddAssign;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Hosts that share a store.
+const HOSTS: usize = 8;
+const CREATORS: usize = 8;
+const WRITERS: usize = 64;
+
+/// So long an operation takes that others come between two of them.
+const LATENCY: Duration = Duration::from_micros(200);
+/// So long that of many writers some can't get through in time.
+const LONG_LATENCY: Duration = Duration::from_millis(2);
+
+fn memory() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new())
+}
+
+fn slow(store: &Arc<dyn Store>, latency: Duration) -> Arc<dyn Store> {
+    Arc::new(LatencyStore::new(Arc::clone(store), latency))
+}
+
+/// These tests bring their own stores, so one run through each way is enough.
+fn is_run_elsewhere() -> bool {
+    let elsewhere = server::store() != "memory";
+    if elsewhere {
+        println!("skipped: runs with DS_TEST_STORE=memory");
+    }
+    elsewhere
+}
+
+#[test]
+fn over_spin_sqlite_one_of_8_creators_is_told_201_and_its_body_is_kept() {
+    if is_run_elsewhere() {
+        return;
+    }
+    let sqlite: Arc<dyn Store> = Arc::new(SpinSqlite::new(memory()));
+    let fleet = Fleet::start(&vec![slow(&sqlite, LATENCY); HOSTS], &[]);
+    let rounds = rounds(20, 200);
+    let mut told: HashMap<u16, usize> = HashMap::new();
+    let mut longest = Duration::ZERO;
+    for round in 0..rounds {
+        let name = format!("created/{round}");
+        let begun = Instant::now();
+        let answers = concurrently(CREATORS, |creator| {
+            let kind = ["text/plain", "text/html"][usize::from(creator % 4 == 3)];
+            let stream = fleet.stream(creator, &name, kind);
+            let put = stream.put().header("Content-Type", kind);
+            put.body(format!("body {creator}")).send()
+        });
+        longest = longest.max(begun.elapsed());
+        let created = |creator: &usize| answers[*creator].status == 201;
+        let winners: Vec<usize> = (0..CREATORS).filter(created).collect();
+        assert_eq!(winners.len(), 1, "round {round}: {answers:?}");
+        for answer in &answers {
+            assert!(matches!(answer.status, 200 | 201 | 409), "{answer:?}");
+            *told.entry(answer.status).or_default() += 1;
+        }
+        let body = fleet.stream(round, &name, "").read_all("-1");
+        assert_eq!(body, format!("body {}", winners[0]).as_bytes());
+    }
+    let told = |status| told.get(&status).copied().unwrap_or_default();
+    println!(
+        "{rounds} rounds of {CREATORS} creators over spin-sqlite: {} were told 201, {} 200, {} 409; \
+         the longest round took {longest:?}",
+        told(201),
+        told(200),
+        told(409),
+    );
+    assert_eq!(told(201), rounds);
+}
+
+/// What appends were told, and what of them is there.
+#[derive(Debug, Default)]
+struct Tally {
+    done: usize,
+    unavailable: usize,
+    full: usize,
+    unknown: usize,
+    unknown_but_there: usize,
+    produced: usize,
+    repeated: usize,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.done += other.done;
+        self.unavailable += other.unavailable;
+        self.full += other.full;
+        self.unknown += other.unknown;
+        self.unknown_but_there += other.unknown_but_there;
+        self.produced += other.produced;
+        self.repeated += other.repeated;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "plain: {} done and there once, {} UNAVAILABLE and {} INSUFFICIENT_STORAGE and not \
+             there, {} OUTCOME_UNKNOWN of which {} are there once; with a producer: {} there once, \
+             {} of their requests were repeated",
+            self.done,
+            self.unavailable,
+            self.full,
+            self.unknown,
+            self.unknown_but_there,
+            self.produced,
+            self.repeated,
+        )
+    }
+}
+
+/// What became of one append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Done,
+    Unavailable,
+    Full,
+    Unknown,
+}
+
+/// What an answer says, in its status, its code and whether it asks for a retry.
+fn told(answer: &Response) -> Told {
+    let retry = answer.header("retry-after").is_some();
+    let code = |code: &str| answer.text().contains(&format!("\"{code}\""));
+    match (answer.status, retry) {
+        (200 | 204, false) => Told::Done,
+        (503, true) if code("UNAVAILABLE") => Told::Unavailable,
+        (503, false) if code("OUTCOME_UNKNOWN") => Told::Unknown,
+        (507, _) if code("INSUFFICIENT_STORAGE") => Told::Full,
+        _ => panic!("not what an append may be told: {answer:?}"),
+    }
+}
+
+/// A body of a writer that no other has; some are larger than what a head keeps.
+fn body(writer: usize) -> String {
+    format!("<{writer}:{}>", "x".repeat(writer * 7 % 150))
+}
+
+/// Appends once if `writer` is even, else with a producer for as long as it takes. Says what it was
+/// told in the end and how often it repeated.
+fn append(stream: &Stream, writer: usize) -> (Told, usize) {
+    let post = stream.post(body(writer));
+    if writer.is_multiple_of(2) {
+        return (told(&post.send()), 0);
+    }
+    let post = post.producer(&format!("writer-{writer}"), 0, 0);
+    let tries = 1000;
+    let done = (0..tries).position(|_| told(&post.send()) == Told::Done);
+    let repeated = done.unwrap_or_else(|| panic!("not done after {tries} tries"));
+    (Told::Done, repeated)
+}
+
+/// The same name with one of its letters spelled as an escape, so that the host does not commit
+/// the appends of all its clients together.
+fn spelled(name: &str, letter: usize) -> String {
+    let (before, rest) = name.split_at(letter);
+    let escaped = rest
+        .chars()
+        .next()
+        .map(|letter| format!("%{:02X}", u32::from(letter)));
+    format!("{before}{}{}", escaped.unwrap_or_default(), &rest[1..])
+}
+
+/// 64 appends at once through hosts that share a store; `land` ends whatever is under way, and the
+/// last host of the fleet reads what is there.
+fn round(fleet: &Fleet, name: &str, land: &dyn Fn()) -> Tally {
+    let calm = fleet.stream(HOSTS, name, "text/plain");
+    calm.create();
+    let answers = concurrently(WRITERS, |writer| {
+        // Two of a host's eight may be committed together.
+        let name = spelled(name, writer / HOSTS / 2);
+        append(&fleet.stream(writer % HOSTS, &name, "text/plain"), writer)
+    });
+    land();
+    let text = String::from_utf8(calm.read_all("-1")).expect("text");
+    let mut there: HashMap<&str, usize> = HashMap::new();
+    for body in text.split_inclusive('>') {
+        *there.entry(body).or_default() += 1;
+    }
+    let mut tally = Tally::default();
+    for (writer, (told, repeated)) in answers.into_iter().enumerate() {
+        let times = there.remove(&*body(writer)).unwrap_or_default();
+        let expected = match told {
+            Told::Done => 1..=1,
+            Told::Unavailable | Told::Full => 0..=0,
+            Told::Unknown => 0..=1,
+        };
+        assert!(
+            expected.contains(&times),
+            "{name}: writer {writer} was told {told:?} and is there {times} times"
+        );
+        match told {
+            Told::Done if writer.is_multiple_of(2) => tally.done += 1,
+            Told::Done => tally.produced += 1,
+            Told::Unavailable => tally.unavailable += 1,
+            Told::Full => tally.full += 1,
+            Told::Unknown => tally.unknown += 1,
+        }
+        tally.repeated += repeated;
+        tally.unknown_but_there += usize::from(told == Told::Unknown) * times;
+    }
+    assert!(there.is_empty(), "{name}: torn or invented: {there:?}");
+    tally
+}
+
+/// Rounds over `store`, which `calm` is too, but for what was injected.
+fn compete(
+    store: &Arc<dyn Store>,
+    calm: &Arc<dyn Store>,
+    land: &dyn Fn(),
+    variables: &[(&str, &str)],
+) -> Tally {
+    let what = store.describe();
+    let mut stores = vec![Arc::clone(store); HOSTS];
+    stores.push(Arc::clone(calm));
+    let fleet = Fleet::start(&stores, variables);
+    let mut sum = Tally::default();
+    let rounds = rounds(10, 200);
+    for number in 0..rounds {
+        sum += round(&fleet, &format!("appended/{number}"), land);
+    }
+    println!("{rounds} rounds of {WRITERS} appends over {what}: {sum}");
+    let plain = sum.done + sum.unavailable + sum.full + sum.unknown;
+    assert_eq!(plain, rounds * WRITERS / 2);
+    assert_eq!(sum.produced, rounds * WRITERS / 2);
+    sum
+}
+
+/// Seals often, so that what an append leaves in chunks is in play too.
+const SMALL_TAIL: (&str, &str) = ("inline_tail_bytes", "256");
+
+#[test]
+fn over_spin_redis_of_64_appends_each_is_there_as_often_as_it_was_told() {
+    if is_run_elsewhere() {
+        return;
+    }
+    let redis: Arc<dyn Store> = Arc::new(SpinRedis::new(memory()));
+    let sum = compete(&slow(&redis, LATENCY), &redis, &|| {}, &[SMALL_TAIL]);
+    assert_eq!(sum.full, 0);
+    assert!(sum.done > 0);
+}
+
+/// Long enough for some tries and short enough for some to be given up.
+const SHORT_DEADLINE: (&str, &str) = ("commit_deadline_ms", "100");
+
+#[test]
+fn with_faults_of_64_appends_each_is_there_as_often_as_it_was_told() {
+    if is_run_elsewhere() {
+        return;
+    }
+    let stores: [fn() -> Arc<dyn Store>; 4] = [
+        memory,
+        memory,
+        || Arc::new(SpinSqlite::new(memory())),
+        || Arc::new(SpinRedis::new(memory())),
+    ];
+    let mut all = Tally::default();
+    for (seed, new) in (1..).zip(stores) {
+        let calm = new();
+        let faulty = Arc::new(FaultyStore::new(Arc::clone(&calm), seed));
+        let store: Arc<dyn Store> = faulty.clone();
+        let variables = [SMALL_TAIL, SHORT_DEADLINE];
+        let land = || faulty.land();
+        all += compete(&slow(&store, LONG_LATENCY), &calm, &land, &variables);
+    }
+    println!("in all: {all}");
+    assert!(all.done > 0 && all.full > 0 && all.unavailable > 0);
+    // A short run may be lucky.
+    assert!(all.unknown > 0 || !full());
+}

@@ -1,0 +1,65 @@
+//! Several hosts over one store, as platforms run several instances of one component. They are in
+//! this process, so that the store can be the same and the tests can look behind it.
+
+use super::server::{component, via};
+use super::{Stream, full};
+use clap::ValueEnum;
+use durable_streams_host::manifest::Manifest;
+use durable_streams_host::store::Store;
+use durable_streams_host::{ComponentSource, Options, Running, Via, serve};
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+use tokio::runtime::{Builder, Runtime};
+
+/// Threads of all fleets: a step blocks one while it waits for a slow store.
+const THREADS: usize = 32;
+
+/// Outlives every fleet, so that the instances of hosts that are gone end in peace.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(THREADS).enable_all();
+    builder.build().expect("a runtime")
+});
+
+/// Hosts that run. Dropping them stops them.
+pub(crate) struct Fleet(Vec<Running>);
+
+impl Fleet {
+    /// One host over each of these stores, with these variables.
+    pub(crate) fn start(stores: &[Arc<dyn Store>], variables: &[(&str, &str)]) -> Self {
+        let manifest = include_str!("../../../spin.toml");
+        let manifest = Manifest::parse(manifest).expect("a manifest");
+        let via = Via::from_str(&via(), false).expect("a way to call the component");
+        let flags: Vec<String> = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let hosts = stores.iter().map(|store| {
+            let variables = manifest.variables(&flags, [], store.guards_creation());
+            let options = Options {
+                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                store: Arc::clone(store),
+                via,
+                component: ComponentSource::File(component()),
+                instances: 1,
+                variables: variables.expect("good variables"),
+            };
+            RUNTIME.block_on(serve(options)).expect("a host starts")
+        });
+        Self(hosts.collect())
+    }
+
+    /// A stream of this name through one of the hosts, counted round and round.
+    pub(crate) fn stream(&self, host: usize, name: &str, content_type: &str) -> Stream {
+        Stream {
+            address: self.0[host % self.0.len()].address(),
+            path: format!("/v1/stream/{name}"),
+            content_type: content_type.to_owned(),
+        }
+    }
+}
+
+/// How often a race is run: `often` in the long runs.
+pub(crate) fn rounds(seldom: usize, often: usize) -> usize {
+    if full() { often } else { seldom }
+}
