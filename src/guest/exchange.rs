@@ -2,12 +2,13 @@
 
 use super::lane::exports::durable_streams::edge::exchange as wit;
 use super::{Component, hub, service};
+use crate::protocol::packed::Texts;
 use crate::protocol::request::{BodyState, RawRequest};
 use crate::service::exchange::{Answer, Cause, Cursor, Next};
 
 impl wit::Guest for Component {
     fn start(requests: Vec<wit::Request>, attempt: Option<Vec<u8>>) -> Vec<wit::Answer> {
-        let requests: Vec<RawRequest> = requests.into_iter().map(request).collect();
+        let requests: Vec<RawRequest<'_>> = requests.iter().map(request).collect();
         let answers = service().start(&requests, attempt.as_deref());
         hub::forget_changes();
         answers.into_iter().map(answer).collect()
@@ -33,14 +34,20 @@ impl wit::Guest for Component {
     }
 }
 
-fn request(request: wit::Request) -> RawRequest {
+fn request(request: &wit::Request) -> RawRequest<'_> {
+    let mut head = Texts::new(&request.head);
+    let mut text = || {
+        let bytes = head.next().unwrap_or_default();
+        // What is no text is no method and no path either.
+        std::str::from_utf8(bytes).unwrap_or_default()
+    };
     RawRequest {
-        method: request.method,
-        scheme: request.scheme,
-        authority: request.authority,
-        target: request.target,
-        headers: request.headers,
-        body: request.body,
+        method: text(),
+        scheme: Some(text()).filter(|scheme| !scheme.is_empty()),
+        authority: Some(text()).filter(|authority| !authority.is_empty()),
+        target: text(),
+        headers: head.rest(),
+        body: &request.body,
         body_state: match request.body_state {
             wit::BodyState::Complete => BodyState::Complete,
             wit::BodyState::TooLarge => BodyState::TooLarge,
@@ -54,7 +61,7 @@ fn answer(answer: Answer) -> wit::Answer {
     wit::Answer {
         head: answer.head.map(|head| wit::Head {
             status: head.status,
-            headers: head.headers,
+            headers: head.headers.into_packed(),
         }),
         body: answer.body,
         cursor: match answer.cursor {
@@ -78,7 +85,7 @@ fn answer(answer: Answer) -> wit::Answer {
             Next::Reset => wit::Next::Reset,
         },
         held: answer.held.map(|held| wit::Held {
-            headers: held.headers,
+            headers: held.headers.into_packed(),
             cursor_floor: held.cursor_floor,
             max_age_ms: held.max_age_ms,
         }),

@@ -12,7 +12,8 @@ use crate::keys::{NameHash, Slot};
 use crate::limits::{PAGE_SEGMENTS, STEP_BYTES};
 use crate::protocol::problem::Problem;
 use crate::protocol::request::{Mode, Read};
-use crate::protocol::response::{Cache, Field, Head as ResponseHead, cache_control};
+use crate::protocol::packed::Fields;
+use crate::protocol::response::{Cache, Head as ResponseHead, cache_control};
 use crate::protocol::{cursor, etag, headers, json, offset, sse, time};
 use crate::stream::{Expiry, Head, Origin, Position, locate};
 
@@ -97,7 +98,7 @@ impl<E: Env> Core<'_, E> {
         name: &str,
         slot: &Slot,
         read: &Read,
-        common: Vec<Field>,
+        common: Fields,
     ) -> Result<Answer, Refusal> {
         let found = self.stream_read(name, slot)?;
         let from = self.origin(&found.head, read.offset)?;
@@ -137,7 +138,7 @@ impl<E: Env> Core<'_, E> {
         if page.bytes == 0 && live {
             if head.closed.is_some() {
                 let mut response = self.nothing(found, from);
-                response.headers.append(&mut held.headers);
+                response.headers.append(&held.headers);
                 return Ok(Answer::whole(response, Vec::new()));
             }
             held.max_age_ms = Some(self.poll_ms());
@@ -155,11 +156,7 @@ impl<E: Env> Core<'_, E> {
         };
         let mut answer = match matched {
             true => {
-                let mut response = self.page_head(found, &page, tag.as_deref(), 304);
-                response.headers.retain(|(name, _)| {
-                    name != headers::CONTENT_LENGTH && name != headers::CONTENT_TYPE
-                });
-                Answer::whole(response, Vec::new())
+                Answer::whole(self.page_head(found, &page, tag.as_deref(), 304), Vec::new())
             }
             false => self.send_page(found, &page, tag.as_deref())?,
         };
@@ -168,7 +165,7 @@ impl<E: Env> Core<'_, E> {
             answer.cursor = Cursor::Header(cursor::above(value, read.cursor));
         }
         if let Some(response) = &mut answer.head {
-            response.headers.append(&mut held.headers);
+            response.headers.append(&held.headers);
         }
         Ok(answer)
     }
@@ -245,9 +242,12 @@ impl<E: Env> Core<'_, E> {
                 lives_ms: head.expires_ms().map(|end| end.saturating_sub(found.now)),
             },
         };
-        let mut response = ResponseHead::new(status)
-            .with(headers::CONTENT_TYPE, head.content_type.as_str())
-            .with(headers::CONTENT_LENGTH, length.to_string())
+        let mut response = ResponseHead::new(status);
+        if status != 304 {
+            response.push(headers::CONTENT_TYPE, head.content_type.as_str());
+            response.push(headers::CONTENT_LENGTH, length.to_string());
+        }
+        let mut response = response
             .with(headers::CACHE_CONTROL, cache_control(self.config, class))
             .with(headers::STREAM_NEXT_OFFSET, offset::format(page.to))
             .with_if(page.reached_tail, headers::STREAM_UP_TO_DATE, "true")
@@ -354,7 +354,9 @@ impl<E: Env> Core<'_, E> {
                 headers::STREAM_SSE_DATA_ENCODING,
                 "base64",
             );
-        response.headers.append(&mut held.headers);
+        response
+            .headers
+            .append(&std::mem::take(&mut held.headers));
         held.max_age_ms = Some(self.config.sse_max_secs.saturating_mul(1000));
         let mut answer = self.event(found, from, true)?;
         answer.head = Some(response);
