@@ -5,10 +5,14 @@ use super::packed::Fields;
 use super::problem::Problem;
 use super::request::RawRequest;
 use crate::limits::Config;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// Methods of the server's resources, for `Access-Control-Allow-Methods`.
 const METHODS: &str = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
+
+/// Every origin, as a value of `cors_origins` and of `Access-Control-Allow-Origin`.
+const ANY: &str = "*";
 
 static EXPOSED: LazyLock<String> = LazyLock::new(|| headers::CORS_EXPOSED.join(", "));
 
@@ -80,8 +84,28 @@ impl Head {
     }
 }
 
+/// The fields that every answer to this request has.
+#[must_use]
+pub fn common(config: &Config, raw: &RawRequest<'_>) -> Fields {
+    let mut fields = Fields::with_room();
+    cors(&mut fields, config, raw);
+    security(&mut fields);
+    fields
+}
+
+/// The same where no request makes a difference.
+#[must_use]
+pub fn common_to_all(config: &Config) -> Option<Fields> {
+    (config.cors_origins == ANY).then(|| {
+        let mut fields = Fields::with_room();
+        allow_origin(&mut fields, ANY.as_bytes());
+        security(&mut fields);
+        fields
+    })
+}
+
 /// Adds the fields of section 12.7 that every answer has.
-pub fn security(fields: &mut Fields) {
+fn security(fields: &mut Fields) {
     fields.push(headers::X_CONTENT_TYPE_OPTIONS, "nosniff");
     fields.push(headers::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin");
 }
@@ -90,21 +114,25 @@ pub fn security(fields: &mut Fields) {
 ///
 /// Where only some origins may read, `Vary` is there for those that may not and for requests
 /// without an origin too, or a cache would give one's answer to another.
-pub fn cors(fields: &mut Fields, config: &Config, raw: &RawRequest<'_>) -> bool {
-    let any = config.cors_origins == "*";
+fn cors(fields: &mut Fields, config: &Config, raw: &RawRequest<'_>) -> bool {
+    let any = config.cors_origins == ANY;
     if !any {
         fields.push(headers::VARY, headers::ORIGIN);
     }
     let readable = if any {
-        Some(&b"*"[..])
+        Some(ANY.as_bytes())
     } else {
         allowed_origin(config, raw)
     };
     if let Some(origin) = readable {
-        fields.push(headers::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        fields.push(headers::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.as_str());
+        allow_origin(fields, origin);
     }
     readable.is_some()
+}
+
+fn allow_origin(fields: &mut Fields, origin: &[u8]) {
+    fields.push(headers::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    fields.push(headers::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.as_str());
 }
 
 fn allowed_origin<'a>(config: &Config, raw: &RawRequest<'a>) -> Option<&'a [u8]> {
@@ -147,17 +175,17 @@ pub enum Cache {
 
 /// The value of `Cache-Control` (section 10.1). No page is kept longer than its stream lives.
 #[must_use]
-pub fn cache_control(config: &Config, class: Cache) -> String {
+pub fn cache_control(config: &Config, class: Cache) -> Cow<'static, str> {
     match class {
         Cache::Page { lives_ms } => {
             let remaining = lives_ms.map_or(u64::MAX, |ms| ms / 1000);
             let fresh = FRESH_SECS.min(remaining);
             let stale = STALE_SECS.min(remaining.saturating_sub(fresh));
             let visibility = &config.cache_visibility;
-            format!("{visibility}, max-age={fresh}, stale-while-revalidate={stale}")
+            format!("{visibility}, max-age={fresh}, stale-while-revalidate={stale}").into()
         }
-        Cache::None => "no-store".to_owned(),
-        Cache::Sse => "no-cache".to_owned(),
+        Cache::None => "no-store".into(),
+        Cache::Sse => "no-cache".into(),
     }
 }
 
@@ -250,13 +278,19 @@ mod tests {
                 "{origin:?}"
             );
         }
-        let head = preflight(&config(SOME), &asked(&from_origin(Some("https://c.example"))));
+        let head = preflight(
+            &config(SOME),
+            &asked(&from_origin(Some("https://c.example"))),
+        );
         assert!(head.get("access-control-allow-methods").is_none());
     }
 
     #[test]
     fn a_preflight_allows_what_clients_send() {
-        let head = preflight(&config(&[]), &asked(&from_origin(Some("https://x.example"))));
+        let head = preflight(
+            &config(&[]),
+            &asked(&from_origin(Some("https://x.example"))),
+        );
         assert_eq!(head.status, 204);
         let list = |name| String::from_utf8(head.get(name).unwrap().to_vec()).unwrap();
         let methods = list("access-control-allow-methods");

@@ -38,12 +38,13 @@ use self::token::{Token, TokenMode};
 use crate::keys::{Keys, MARKERS, NameHash};
 use crate::limits::Config;
 use crate::protocol::name::{StreamName, encode};
+use crate::protocol::packed::Fields;
 use crate::protocol::problem::{Code, Problem};
 use crate::protocol::request::{self, Action, Operation, RawRequest};
-use crate::protocol::packed::Fields;
 use crate::protocol::response;
 use crate::protocol::{headers, json, sse};
 use crate::stream::{Append, ContentType, Create, InvalidMessages, Payload};
+use std::borrow::Cow;
 use std::cell::Cell;
 
 /// The server, for one world.
@@ -56,6 +57,8 @@ pub struct Service<E> {
     malformed: Option<String>,
     /// Whether the marker was seen: the store is used as it always was.
     marked: Cell<bool>,
+    /// The fields that every answer has, where they are the same for all requests.
+    common: Option<Fields>,
 }
 
 impl<E: Env> Service<E> {
@@ -70,12 +73,14 @@ impl<E: Env> Service<E> {
             }
         };
         let keys = Keys::new(&config.key_namespace);
+        let common = response::common_to_all(&config);
         Self {
             env,
             config,
             keys,
             malformed,
             marked: Cell::new(false),
+            common,
         }
     }
 
@@ -235,12 +240,11 @@ impl<E: Env> Service<E> {
         let core = self.core();
         let slot = self.keys.head(&NameHash::of(name.as_str()));
         let attempt = attempt.and_then(|bytes| Attempt::decode(bytes).ok());
-        let now = self.env.now_ms();
         let reply = match action {
             Action::Create(create) => {
                 let attempt = match attempt {
                     Some(Attempt::Create(attempt)) => attempt,
-                    _ => CreateAttempt::new(&self.config, now, || self.env.random()),
+                    _ => CreateAttempt::new(&self.config, self.env.now_ms(), || self.env.random()),
                 };
                 let call = match self.creation(raw, name, create) {
                     Ok(call) => call,
@@ -259,7 +263,7 @@ impl<E: Env> Service<E> {
             Action::Delete => {
                 let attempt = match attempt {
                     Some(Attempt::Delete(attempt)) => attempt,
-                    _ => DeleteAttempt::new(&self.config, now),
+                    _ => DeleteAttempt::new(&self.config, self.env.now_ms()),
                 };
                 match delete::delete(core, name.as_str(), &slot, raw.target, attempt) {
                     delete::Outcome::Reply(reply) => reply,
@@ -272,7 +276,7 @@ impl<E: Env> Service<E> {
                 Ok(reply) => reply,
                 Err(refusal) => self.refuse(refusal, raw.target),
             },
-            Action::Read(read) => match core.get(name.as_str(), &slot, &read, self.common(raw)) {
+            Action::Read(read) => match core.get(name.as_str(), &slot, &read, &self.common(raw)) {
                 Ok(answer) => return self.send(label, raw.target, answer),
                 Err(refusal) => self.refuse(refusal, raw.target),
             },
@@ -419,15 +423,11 @@ impl<E: Env> Service<E> {
     }
 
     /// The fields that every answer to this request has.
-    fn common(&self, raw: &RawRequest<'_>) -> Fields {
-        let mut fields = Fields::with_room();
-        self.add_common(&mut fields, raw);
-        fields
-    }
-
-    fn add_common(&self, fields: &mut Fields, raw: &RawRequest<'_>) {
-        response::cors(fields, &self.config, raw);
-        response::security(fields);
+    fn common(&self, raw: &RawRequest<'_>) -> Cow<'_, Fields> {
+        match &self.common {
+            Some(common) => Cow::Borrowed(common),
+            None => Cow::Owned(response::common(&self.config, raw)),
+        }
     }
 
     /// A reply on its way out.
@@ -438,7 +438,7 @@ impl<E: Env> Service<E> {
             problem,
         } = reply;
         self.log(label, raw.target, head.status, problem);
-        self.add_common(&mut head.headers, raw);
+        head.headers.append(&self.common(raw));
         with_length(&mut head, body.len(), &Next::Done);
         let body = if raw.method == "HEAD" {
             Vec::new()
