@@ -20,7 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -81,7 +81,7 @@ impl Steps for Instance {
             .collect();
         let attempt = attempt.map(|attempt| attempt.0.as_ref());
         let exchange = self.lane.durable_streams_edge_exchange();
-        let answers = guarded(exchange.call_start(&mut self.store, &lowered, attempt))?;
+        let answers = guarded(exchange.call_start(&mut self.store, &lowered, attempt, now()))?;
         if answers.len() != requests.len() {
             return Err(StepError::Broken("not one answer a request".to_owned()));
         }
@@ -98,14 +98,20 @@ impl Steps for Instance {
             Cause::Draining => wit::Cause::Draining,
         };
         let exchange = self.lane.durable_streams_edge_exchange();
-        guarded(exchange.call_resume(&mut self.store, &token.0, cause)).map(lift)
+        guarded(exchange.call_resume(&mut self.store, &token.0, cause, now())).map(lift)
     }
 
     fn work(&mut self, round: u64) -> Result<bool, StepError> {
         grant_step(&mut self.store);
         let exchange = self.lane.durable_streams_edge_exchange();
-        guarded(exchange.call_work(&mut self.store, round))
+        guarded(exchange.call_work(&mut self.store, round, now()))
     }
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 fn lower<'a>(request: &'a Request, head: &'a [u8]) -> wit::Request<'a> {

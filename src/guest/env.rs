@@ -6,7 +6,7 @@ use super::hub;
 use crate::service::env::{Env, StoreError, SwapError};
 use spin_sdk::wasip3::clocks::system_clock;
 use spin_sdk::wasip3::random::random::get_random_u64;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 /// The label of the store, as in `spin.toml`.
@@ -20,6 +20,7 @@ const FULL: [&str; 2] = ["insufficient-storage", "OOM "];
 pub(super) struct World {
     bucket: OnceCell<Rc<store::Bucket>>,
     instance: OnceCell<u64>,
+    now: Cell<Option<u64>>,
 }
 
 impl World {
@@ -27,7 +28,13 @@ impl World {
         Self {
             bucket: OnceCell::new(),
             instance: OnceCell::new(),
+            now: Cell::new(None),
         }
+    }
+
+    /// Sets the time of a step that was told it.
+    pub(super) fn set_now(&self, now: Option<u64>) {
+        self.now.set(now);
     }
 
     fn bucket(&self) -> Result<Rc<store::Bucket>, StoreError> {
@@ -106,6 +113,9 @@ impl Env for World {
     }
 
     fn now_ms(&self) -> u64 {
+        if let Some(now) = self.now.get() {
+            return now;
+        }
         let now = system_clock::now();
         let seconds = u64::try_from(now.seconds).unwrap_or_default();
         seconds

@@ -1,20 +1,20 @@
 //! The export `durable-streams:edge/exchange`: the service's steps, with the types converted.
 
 use super::lane::exports::durable_streams::edge::exchange as wit;
-use super::{Component, hub, service};
+use super::{Component, World, hub, service};
 use crate::protocol::packed::Texts;
 use crate::protocol::request::{BodyState, RawRequest};
+use crate::service::Service;
 use crate::service::exchange::{Answer, Cause, Cursor, Next};
 
 impl wit::Guest for Component {
-    fn start(requests: Vec<wit::Request>, attempt: Option<Vec<u8>>) -> Vec<wit::Answer> {
+    fn start(requests: Vec<wit::Request>, attempt: Option<Vec<u8>>, now: u64) -> Vec<wit::Answer> {
         let requests: Vec<RawRequest<'_>> = requests.iter().map(request).collect();
-        let answers = service().start(&requests, attempt.as_deref());
-        hub::forget_changes();
+        let answers = step(now, |service| service.start(&requests, attempt.as_deref()));
         answers.into_iter().map(answer).collect()
     }
 
-    fn resume(token: Vec<u8>, cause: wit::Cause) -> wit::Answer {
+    fn resume(token: Vec<u8>, cause: wit::Cause, now: u64) -> wit::Answer {
         let cause = match cause {
             wit::Cause::Ready => Cause::Ready,
             wit::Cause::Changed => Cause::Changed,
@@ -22,16 +22,22 @@ impl wit::Guest for Component {
             wit::Cause::Expired => Cause::Expired,
             wit::Cause::Draining => Cause::Draining,
         };
-        let resumed = service().resume(&token, cause);
-        hub::forget_changes();
-        answer(resumed)
+        answer(step(now, |service| service.resume(&token, cause)))
     }
 
-    fn work(round: u64) -> bool {
-        let worked = service().work(round);
-        hub::forget_changes();
-        worked
+    fn work(round: u64, now: u64) -> bool {
+        step(now, |service| service.work(round))
     }
+}
+
+/// Takes a step at `now`. Who waits for what it changed, the host knows.
+fn step<T>(now: u64, step: impl FnOnce(&Service<World>) -> T) -> T {
+    let service = service();
+    service.env().set_now(Some(now));
+    let result = step(&service);
+    service.env().set_now(None);
+    hub::forget_changes();
+    result
 }
 
 fn request(request: &wit::Request) -> RawRequest<'_> {
