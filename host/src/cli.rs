@@ -164,23 +164,24 @@ impl Serve {
         environment: impl IntoIterator<Item = (String, String)>,
         embedded: Option<&'static [u8]>,
     ) -> Result<Options, UsageError> {
-        let guards = self.store.guards_creation();
-        let variables = manifest.variables(&self.variables, environment, guards)?;
+        let environment: Vec<_> = environment.into_iter().collect();
+        let variables = |guards| manifest.variables(&self.variables, environment.clone(), guards);
+        // Judged before anything is made on the disk.
+        variables(true)?;
         let component = match (self.component, embedded) {
             (Some(path), _) => ComponentSource::File(path),
             (None, Some(bytes)) => ComponentSource::Embedded(bytes),
             (None, None) => return Err(UsageError::NoComponent),
         };
-        // Last, so that nothing is made for flags that make no sense.
         let store = open(&self.store, self.durability, &self.inject)?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Options {
             listen: self.listen,
-            store,
             via: self.via,
             component,
             instances: self.instances.map_or_else(cores, usize::from).clamp(1, 64),
-            variables,
+            variables: variables(store.guards_creation())?,
+            store,
         })
     }
 }

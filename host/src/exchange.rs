@@ -6,10 +6,15 @@
 use crate::budget::Reservation;
 use crate::store::Lost;
 use crate::wasi::Met;
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, request};
 use std::time::Duration;
+
+/// Bytes that most packed heads of requests fit into.
+const PACKED_BYTES: usize = 1024;
+/// Header fields that most answers have at most.
+const FIELDS: usize = 12;
 
 /// How the body that is handed over came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,11 +210,40 @@ pub trait Steps: Send {
     fn work(&mut self, round: u64) -> Result<bool, StepError>;
 }
 
-/// Adds a header field, unless it can't be one.
-pub(crate) fn push_field(headers: &mut HeaderMap, name: &str, value: Vec<u8>) {
-    let name = HeaderName::from_bytes(name.as_bytes());
-    let value = HeaderValue::from_maybe_shared(Bytes::from(value));
-    if let (Ok(name), Ok(value)) = (name, value) {
-        headers.append(name, value);
+/// The head of a request, packed as `src/wit/exchange.wit` says.
+pub(crate) fn pack_head(request: &Request) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(PACKED_BYTES);
+    let mut pack = |text: &[u8]| {
+        // A head is far smaller than this can say: it was read into a bounded buffer.
+        packed.put_u32_le(text.len() as u32);
+        packed.put_slice(text);
+    };
+    pack(request.parts.method.as_str().as_bytes());
+    pack(b"http");
+    pack(request.authority().unwrap_or_default().as_bytes());
+    pack(request.target().as_bytes());
+    for (name, value) in &request.parts.headers {
+        pack(name.as_str().as_bytes());
+        pack(value.as_bytes());
     }
+    packed
+}
+
+/// The header fields of an answer, but for those that can't be any. The values share the buffer.
+pub(crate) fn unpack_fields(packed: Vec<u8>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(FIELDS);
+    let mut rest = Bytes::from(packed);
+    while let (Some(name), Some(value)) = (take_text(&mut rest), take_text(&mut rest)) {
+        let name = HeaderName::from_bytes(&name);
+        let value = HeaderValue::from_maybe_shared(value);
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+fn take_text(rest: &mut Bytes) -> Option<Bytes> {
+    let length = rest.try_get_u32_le().ok()? as usize;
+    (length <= rest.len()).then(|| rest.split_to(length))
 }

@@ -8,19 +8,19 @@
 use crate::engine::{Runtime, grant_step, one_line};
 use crate::exchange::{
     Answer, Attempt, BodyState, Cause, Cursor, Head, Held, Next, Request, Retry, StepError, Steps,
-    Token, Wait, push_field,
+    Token, Wait, pack_head, unpack_fields,
 };
 use crate::store::Store;
 use crate::wasi::{InstanceState, Met, Variables};
 use bindings::exports::durable_streams::edge::exchange as wit;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -80,15 +80,15 @@ impl Steps for Instance {
         requests: &[&Request],
         attempt: Option<&Attempt>,
     ) -> Result<Vec<Answer>, StepError> {
-        let headers: Vec<_> = requests.iter().map(|request| fields(request)).collect();
+        let heads: Vec<_> = requests.iter().map(|request| pack_head(request)).collect();
         let lowered: Vec<_> = requests
             .iter()
-            .zip(&headers)
-            .map(|(request, headers)| lower(request, headers))
+            .zip(&heads)
+            .map(|(request, head)| lower(request, head))
             .collect();
         let attempt = attempt.map(|attempt| attempt.0.as_ref());
         let exchange = self.lane.durable_streams_edge_exchange();
-        let answers = guarded(exchange.call_start(&mut self.store, &lowered, attempt))?;
+        let answers = guarded(exchange.call_start(&mut self.store, &lowered, attempt, now()))?;
         if answers.len() != requests.len() {
             return Err(StepError::Broken("not one answer a request".to_owned()));
         }
@@ -104,29 +104,24 @@ impl Steps for Instance {
             Cause::Draining => wit::Cause::Draining,
         };
         let exchange = self.lane.durable_streams_edge_exchange();
-        guarded(exchange.call_resume(&mut self.store, &token.0, cause)).map(lift)
+        guarded(exchange.call_resume(&mut self.store, &token.0, cause, now())).map(lift)
     }
 
     fn work(&mut self, round: u64) -> Result<bool, StepError> {
         let exchange = self.lane.durable_streams_edge_exchange();
-        guarded(exchange.call_work(&mut self.store, round))
+        guarded(exchange.call_work(&mut self.store, round, now()))
     }
 }
 
-fn fields(request: &Request) -> Vec<(&str, &[u8])> {
-    let headers = request.parts.headers.iter();
-    headers
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect()
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
-fn lower<'a>(request: &'a Request, headers: &'a [(&'a str, &'a [u8])]) -> wit::Request<'a> {
+fn lower<'a>(request: &'a Request, head: &'a [u8]) -> wit::Request<'a> {
     wit::Request {
-        method: request.parts.method.as_str(),
-        scheme: Some("http"),
-        authority: request.authority(),
-        target: request.target(),
-        headers,
+        head,
         body: &request.body,
         body_state: match request.body_state {
             BodyState::Complete => wit::BodyState::Complete,
@@ -141,7 +136,7 @@ fn lift(answer: wit::Answer) -> Answer {
         head: answer.head.map(|head| Head {
             // A component that makes up a status no one knows has failed to answer.
             status: StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            headers: lift_fields(head.headers),
+            headers: unpack_fields(head.headers),
         }),
         body: Bytes::from(answer.body),
         cursor: match answer.cursor {
@@ -164,19 +159,11 @@ fn lift(answer: wit::Answer) -> Answer {
             wit::Next::Reset => Next::Reset,
         },
         held: answer.held.map(|held| Held {
-            headers: lift_fields(held.headers),
+            headers: unpack_fields(held.headers),
             cursor_floor: held.cursor_floor,
             max_age: held.max_age_ms.map(Duration::from_millis),
         }),
     }
-}
-
-fn lift_fields(fields: Vec<(String, Vec<u8>)>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(fields.len());
-    for (name, value) in fields {
-        push_field(&mut headers, &name, value);
-    }
-    headers
 }
 
 /// Runs a call where it stands, and tells a trap or a panic of a host function from a result.

@@ -6,7 +6,7 @@ use super::hub;
 use crate::service::env::{Env, StoreError, SwapError};
 use spin_sdk::wasip3::clocks::system_clock;
 use spin_sdk::wasip3::random::random::get_random_u64;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,6 +33,7 @@ pub(super) fn begin_step() {
 pub(super) struct World {
     bucket: OnceCell<Rc<store::Bucket>>,
     instance: OnceCell<u64>,
+    now: Cell<Option<u64>>,
 }
 
 impl World {
@@ -40,7 +41,13 @@ impl World {
         Self {
             bucket: OnceCell::new(),
             instance: OnceCell::new(),
+            now: Cell::new(None),
         }
+    }
+
+    /// Sets the time of a step that was told it.
+    pub(super) fn set_now(&self, now: Option<u64>) {
+        self.now.set(now);
     }
 
     fn bucket(&self) -> Result<Rc<store::Bucket>, StoreError> {
@@ -124,6 +131,9 @@ impl Env for World {
     }
 
     fn now_ms(&self) -> u64 {
+        if let Some(now) = self.now.get() {
+            return now;
+        }
         let now = system_clock::now();
         let seconds = u64::try_from(now.seconds).unwrap_or_default();
         seconds

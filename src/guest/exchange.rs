@@ -1,21 +1,20 @@
 //! The export `durable-streams:edge/exchange`: the service's steps, with the types converted.
 
 use super::lane::exports::durable_streams::edge::exchange as wit;
-use super::{Component, env, hub, service};
+use super::{Component, World, env, hub, service};
+use crate::protocol::packed::Texts;
 use crate::protocol::request::{BodyState, RawRequest};
+use crate::service::Service;
 use crate::service::exchange::{Answer, Cause, Cursor, Next};
 
 impl wit::Guest for Component {
-    fn start(requests: Vec<wit::Request>, attempt: Option<Vec<u8>>) -> Vec<wit::Answer> {
-        env::begin_step();
-        let requests: Vec<RawRequest> = requests.into_iter().map(request).collect();
-        let answers = service().start(&requests, attempt.as_deref());
-        hub::forget_changes();
+    fn start(requests: Vec<wit::Request>, attempt: Option<Vec<u8>>, now: u64) -> Vec<wit::Answer> {
+        let requests: Vec<RawRequest<'_>> = requests.iter().map(request).collect();
+        let answers = step(now, |service| service.start(&requests, attempt.as_deref()));
         answers.into_iter().map(answer).collect()
     }
 
-    fn resume(token: Vec<u8>, cause: wit::Cause) -> wit::Answer {
-        env::begin_step();
+    fn resume(token: Vec<u8>, cause: wit::Cause, now: u64) -> wit::Answer {
         let cause = match cause {
             wit::Cause::Ready => Cause::Ready,
             wit::Cause::Changed => Cause::Changed,
@@ -23,27 +22,39 @@ impl wit::Guest for Component {
             wit::Cause::Expired => Cause::Expired,
             wit::Cause::Draining => Cause::Draining,
         };
-        let resumed = service().resume(&token, cause);
-        hub::forget_changes();
-        answer(resumed)
+        answer(step(now, |service| service.resume(&token, cause)))
     }
 
-    fn work(round: u64) -> bool {
-        env::begin_step();
-        let worked = service().work(round);
-        hub::forget_changes();
-        worked
+    fn work(round: u64, now: u64) -> bool {
+        step(now, |service| service.work(round))
     }
 }
 
-fn request(request: wit::Request) -> RawRequest {
+/// Takes a step at `now`. Who waits for what it changed, the host knows.
+fn step<T>(now: u64, step: impl FnOnce(&Service<World>) -> T) -> T {
+    env::begin_step();
+    let service = service();
+    service.env().set_now(Some(now));
+    let result = step(&service);
+    service.env().set_now(None);
+    hub::forget_changes();
+    result
+}
+
+fn request(request: &wit::Request) -> RawRequest<'_> {
+    let mut head = Texts::new(&request.head);
+    let mut text = || {
+        let bytes = head.next().unwrap_or_default();
+        // What is no text is no method and no path either.
+        std::str::from_utf8(bytes).unwrap_or_default()
+    };
     RawRequest {
-        method: request.method,
-        scheme: request.scheme,
-        authority: request.authority,
-        target: request.target,
-        headers: request.headers,
-        body: request.body,
+        method: text(),
+        scheme: Some(text()).filter(|scheme| !scheme.is_empty()),
+        authority: Some(text()).filter(|authority| !authority.is_empty()),
+        target: text(),
+        headers: head.rest(),
+        body: &request.body,
         body_state: match request.body_state {
             wit::BodyState::Complete => BodyState::Complete,
             wit::BodyState::TooLarge => BodyState::TooLarge,
@@ -57,7 +68,7 @@ fn answer(answer: Answer) -> wit::Answer {
     wit::Answer {
         head: answer.head.map(|head| wit::Head {
             status: head.status,
-            headers: head.headers,
+            headers: head.headers.into_packed(),
         }),
         body: answer.body,
         cursor: match answer.cursor {
@@ -81,7 +92,7 @@ fn answer(answer: Answer) -> wit::Answer {
             Next::Reset => wit::Next::Reset,
         },
         held: answer.held.map(|held| wit::Held {
-            headers: held.headers,
+            headers: held.headers.into_packed(),
             cursor_floor: held.cursor_floor,
             max_age_ms: held.max_age_ms,
         }),

@@ -4,6 +4,7 @@ use super::hub::{self, Place};
 use super::waits::{self, Ends};
 use super::{Component, service};
 use crate::limits::BODY_BUDGET;
+use crate::protocol::packed::Fields as Packed;
 use crate::protocol::request::{BodyState, RawRequest};
 use crate::protocol::{cursor, headers};
 use crate::service::exchange::{Answer, Cause, Cursor, Held, Next};
@@ -22,10 +23,10 @@ type Ending = Result<Option<Trailers>, ErrorCode>;
 impl Guest for Component {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let started = waits::now();
-        let (raw, _room) = receive(request).await;
+        let (received, _room) = receive(request).await;
         let mut attempt = None;
         let answer = loop {
-            let answer = begin(&raw, attempt.as_deref());
+            let answer = begin(&received.raw(), attempt.as_deref());
             match answer.next {
                 Next::Again {
                     wait_ms,
@@ -45,7 +46,7 @@ impl Guest for Component {
     }
 }
 
-fn begin(raw: &RawRequest, attempt: Option<&[u8]>) -> Answer {
+fn begin(raw: &RawRequest<'_>, attempt: Option<&[u8]>) -> Answer {
     let answer = service().start(std::slice::from_ref(raw), attempt).pop();
     hub::wake_changed();
     answer.unwrap_or_else(|| Answer::only(Next::Reset))
@@ -72,12 +73,12 @@ impl Exchange {
             }
             match (answer.head.take(), &answer.next) {
                 (Some(mut head), _) => {
-                    head.headers.append(&mut self.held.headers);
+                    head.headers.append(&self.held.headers);
                     if let Cursor::Header(value) = answer.cursor {
                         let value = cursor::above(value, self.held.cursor_floor);
                         head.push(headers::STREAM_CURSOR, value.to_string());
                     }
-                    let fields = Fields::from_list(&head.headers).map_err(internal)?;
+                    let fields = Fields::from_list(&list(&head.headers)).map_err(internal)?;
                     return self.respond(head.status, fields, answer);
                 }
                 (
@@ -213,8 +214,41 @@ impl Exchange {
     }
 }
 
+fn list(fields: &Packed) -> Vec<(String, Vec<u8>)> {
+    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    let fields = fields.iter();
+    fields
+        .map(|(name, value)| (text(name), value.to_vec()))
+        .collect()
+}
+
+/// A request that was read.
+struct Received {
+    method: String,
+    scheme: Option<String>,
+    authority: Option<String>,
+    target: String,
+    headers: Packed,
+    body: Vec<u8>,
+    body_state: BodyState,
+}
+
+impl Received {
+    fn raw(&self) -> RawRequest<'_> {
+        RawRequest {
+            method: &self.method,
+            scheme: self.scheme.as_deref(),
+            authority: self.authority.as_deref(),
+            target: &self.target,
+            headers: self.headers.as_packed(),
+            body: &self.body,
+            body_state: self.body_state,
+        }
+    }
+}
+
 /// Reads a request. The second part is the room that its body takes.
-async fn receive(request: Request) -> (RawRequest, Room) {
+async fn receive(request: Request) -> (Received, Room) {
     let method = match request.get_method() {
         Method::Get => "GET".to_owned(),
         Method::Head => "HEAD".to_owned(),
@@ -232,8 +266,11 @@ async fn receive(request: Request) -> (RawRequest, Room) {
         Scheme::Https => "https".to_owned(),
         Scheme::Other(other) => other,
     });
-    let headers = request.get_headers().copy_all();
-    let mut raw = RawRequest {
+    let mut headers = Packed::default();
+    for (name, value) in request.get_headers().copy_all() {
+        headers.push(&name, value);
+    }
+    let mut received = Received {
         method,
         scheme,
         authority: request.get_authority(),
@@ -245,14 +282,14 @@ async fn receive(request: Request) -> (RawRequest, Room) {
         body_state: BodyState::Complete,
     };
     let mut room = Room::default();
-    if matches!(&*raw.method, "PUT" | "POST") {
-        (raw.body, raw.body_state) = collect(request, &raw, &mut room).await;
+    if matches!(&*received.method, "PUT" | "POST") {
+        (received.body, received.body_state) = collect(request, &received.raw(), &mut room).await;
     }
-    (raw, room)
+    (received, room)
 }
 
 /// Reads a body of at most `max_append_bytes`, in the room that is left.
-async fn collect(request: Request, raw: &RawRequest, room: &mut Room) -> (Vec<u8>, BodyState) {
+async fn collect(request: Request, raw: &RawRequest<'_>, room: &mut Room) -> (Vec<u8>, BodyState) {
     let most = service().config().max_append_bytes;
     let announced = raw
         .field_values(headers::CONTENT_LENGTH)

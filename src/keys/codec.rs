@@ -84,6 +84,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn varint(&mut self) -> Result<u64, Corrupt> {
+        // Nearly all are small.
+        if let [byte @ 0..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -114,8 +119,12 @@ impl<'a> Reader<'a> {
         self.raw(length)
     }
 
+    pub(crate) fn str(&mut self) -> Result<&'a str, Corrupt> {
+        std::str::from_utf8(self.text()?).map_err(|_| Corrupt)
+    }
+
     pub(crate) fn string(&mut self) -> Result<String, Corrupt> {
-        String::from_utf8(self.text()?.to_vec()).map_err(|_| Corrupt)
+        self.str().map(str::to_owned)
     }
 
     pub(crate) fn rest(self) -> &'a [u8] {

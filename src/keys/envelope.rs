@@ -2,6 +2,7 @@
 
 use super::codec::{Reader, Writer};
 use super::{Corrupt, FORMAT};
+use bytes::{Buf, Bytes};
 
 /// How far the creation of a record came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct Envelope {
     /// Raised by every swap, so that no swap leaves the bytes as they were.
     pub version: u64,
     /// The record itself; empty when void.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// Most bytes that an envelope adds to its body.
@@ -68,8 +69,9 @@ impl Envelope {
         };
         let version = reader.varint()?;
         let start = bytes.len().saturating_sub(reader.rest().len());
-        let mut body = bytes;
-        body.drain(..start.min(body.len()));
+        // Not moved to the front: most of it is the inline tail, which is copied from here.
+        let mut body = Bytes::from(bytes);
+        body.advance(start.min(body.len()));
         Ok(Self {
             state,
             version,

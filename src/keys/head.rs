@@ -146,7 +146,7 @@ fn decode_head(mut reader: Reader<'_>, version: u64) -> Result<Head, Corrupt> {
         before = before.checked_add(reader.varint()?).ok_or(Corrupt)?;
         Ok((id, before))
     })?;
-    let content_type = ContentType::parse(&reader.string()?).map_err(|_| Corrupt)?;
+    let content_type = ContentType::parse(reader.str()?).map_err(|_| Corrupt)?;
     let created_ms = reader.varint()?;
     let expiry = match reader.byte()? {
         0 => Expiry::Never,

@@ -31,7 +31,7 @@ pub use envelope::{Envelope, State};
 pub use parse::{Key, parse};
 
 use crate::limits::SHARDS;
-use crate::stream::{Incarnation, hex};
+use crate::stream::{Incarnation, hex, push_hex};
 use sha2::{Digest, Sha256};
 
 /// The version of every format in this module.
@@ -98,13 +98,26 @@ impl Slot {
     /// The record's key behind `gate`.
     #[must_use]
     pub fn key(&self, gate: u32) -> String {
-        [&*self.prefix, &self.id, ".", &gate.to_string()].concat()
+        self.name("", gate)
     }
 
     /// The key of `gate`.
     #[must_use]
     pub fn gate(&self, gate: u32) -> String {
-        [&*self.prefix, "g.", &self.id, ".", &gate.to_string()].concat()
+        self.name("g.", gate)
+    }
+
+    fn name(&self, kind: &str, gate: u32) -> String {
+        let room = self.prefix.len().saturating_add(self.id.len());
+        let mut name = String::with_capacity(room.saturating_add(16));
+        name.push_str(&self.prefix);
+        name.push_str(kind);
+        name.push_str(&self.id);
+        match gate {
+            0 => name.push_str(".0"),
+            _ => name.extend([".", &gate.to_string()]),
+        }
+        name
     }
 
     /// Kind and id, for logs and for telling slots apart.
@@ -141,7 +154,10 @@ impl Keys {
     /// A stream's head.
     #[must_use]
     pub fn head(&self, hash: &NameHash) -> Slot {
-        self.slot(["s.", &hex(&hash.0)].concat())
+        let mut id = String::with_capacity(42);
+        id.push_str("s.");
+        push_hex(&mut id, &hash.0);
+        self.slot(id)
     }
 
     /// A to-do shard.

@@ -7,6 +7,7 @@ use crate::stream::{
     Block, Closed, ContentType, Expiry, Head, Incarnation, Owed, ProducerMark, ProducerState, Ring,
     Segment, Tombstone,
 };
+use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -163,7 +164,7 @@ proptest! {
         let bytes = record.encode();
         prop_assert_eq!(Record::decode(&bytes, record.version()), Ok(record.clone()));
         let sealed = Envelope::decode(&record.seal()).unwrap();
-        let expected = Envelope { state: State::Confirmed, version: record.version(), body: bytes };
+        let expected = Envelope { state: State::Confirmed, version: record.version(), body: bytes.into() };
         prop_assert_eq!(sealed, expected);
     }
 
@@ -219,7 +220,7 @@ proptest! {
 
     #[test]
     fn envelopes_come_back(state in state(), version: u64, body in vec(any::<u8>(), 0..50)) {
-        let envelope = Envelope { state, version, body };
+        let envelope = Envelope { state, version, body: body.into() };
         prop_assert_eq!(Envelope::decode(&envelope.encode()), Ok(envelope));
     }
 
@@ -444,10 +445,10 @@ fn to_do_shards_and_registry_leaves_of_version_1_stay_as_they_are() {
         since_ms: 1_767_225_600_000,
     };
     let entries = vec![entry(Some(300)), entry(None)];
-    let shard = |state, body| Envelope {
+    let shard = |state, body: Vec<u8>| Envelope {
         state,
         version: 9,
-        body,
+        body: body.into(),
     };
     let sealed = shard(State::Confirmed, todo::encode(&entries));
     assert_golden("todo", golden!("todo"), &sealed.encode());
@@ -481,7 +482,7 @@ fn envelopes_of_version_1_stay_as_they_are() {
     let of = |state, body: &[u8]| Envelope {
         state,
         version: 300,
-        body: body.to_vec(),
+        body: Bytes::copy_from_slice(body),
     };
     for (name, golden, envelope) in [
         (

@@ -1,7 +1,7 @@
 //! Entity tags of pages, and `If-None-Match` (RFC 9110, section 13.1.2).
 
 use super::offset;
-use crate::stream::{Incarnation, Position};
+use crate::stream::{Incarnation, Position, push_hex};
 
 /// The strong tag of a page, in its quotes.
 ///
@@ -15,21 +15,17 @@ pub fn tag(
     reached_tail: bool,
     closed: bool,
 ) -> String {
-    let (start, end) = (offset::format(start), offset::format(end));
-    let tail = if reached_tail { ":u" } else { "" };
-    let closed = if closed { ":c" } else { "" };
-    [
-        "\"",
-        &incarnation.to_string(),
-        ":",
-        &start,
-        ":",
-        &end,
-        tail,
-        closed,
-        "\"",
-    ]
-    .concat()
+    let mut tag = String::with_capacity(128);
+    tag.push('"');
+    push_hex(&mut tag, &incarnation.0);
+    tag.push(':');
+    offset::push(&mut tag, start);
+    tag.push(':');
+    offset::push(&mut tag, end);
+    tag.push_str(if reached_tail { ":u" } else { "" });
+    tag.push_str(if closed { ":c" } else { "" });
+    tag.push('"');
+    tag
 }
 
 /// Whether an `If-None-Match` field has `tag`, by weak comparison. A field that is no list of

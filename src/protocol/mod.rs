@@ -11,6 +11,7 @@ pub mod headers;
 pub mod json;
 pub mod name;
 pub mod offset;
+pub mod packed;
 mod percent;
 pub mod problem;
 pub mod request;

@@ -123,7 +123,7 @@ impl std::fmt::Display for StreamName {
 
 pub(super) fn decode(raw: &str) -> Result<String, NameError> {
     let bytes = percent::decode(raw).map_err(|percent::BadEscape| NameError::BadEscape)?;
-    String::from_utf8(bytes).map_err(|_| NameError::NotUtf8)
+    String::from_utf8(bytes.into_owned()).map_err(|_| NameError::NotUtf8)
 }
 
 pub(super) fn first_segment(name: &str) -> &str {

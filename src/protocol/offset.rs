@@ -50,22 +50,30 @@ fn part(text: &str) -> Result<u64, OffsetError> {
 /// Writes a position. A half that needs more than 16 digits becomes the largest there is.
 #[must_use]
 pub fn format(position: Position) -> String {
-    // By hand: most answers have several, and the formatter takes longer than all their headers.
     let mut text = String::with_capacity(DIGITS.saturating_mul(2).saturating_add(1));
-    push_part(&mut text, position.segment.min(MAX_PART));
-    text.push('_');
-    push_part(&mut text, position.byte.min(MAX_PART));
+    push(&mut text, position);
     text
+}
+
+/// The same, behind `text`.
+pub(super) fn push(text: &mut String, position: Position) {
+    // By hand: most answers have several, and the formatter takes longer than all their headers.
+    push_part(text, position.segment.min(MAX_PART));
+    text.push('_');
+    push_part(text, position.byte.min(MAX_PART));
 }
 
 fn push_part(text: &mut String, part: u64) {
     let mut digits = [b'0'; DIGITS];
     let mut rest = part;
     for digit in digits.iter_mut().rev() {
+        if rest == 0 {
+            break;
+        }
         *digit = b'0'.saturating_add((rest % 10) as u8);
         rest /= 10;
     }
-    text.extend(digits.iter().map(|digit| char::from(*digit)));
+    text.push_str(std::str::from_utf8(&digits).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! Percent-encoding (RFC 3986), strict: a `%` that begins no escape is an error.
 
+use std::borrow::Cow;
+
 /// A `%` is not followed by two hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadEscape;
 
 /// Decodes every escape once; `+` stays `+`.
-pub(super) fn decode(raw: &str) -> Result<Vec<u8>, BadEscape> {
+pub(super) fn decode(raw: &str) -> Result<Cow<'_, [u8]>, BadEscape> {
+    if !raw.as_bytes().contains(&b'%') {
+        return Ok(Cow::Borrowed(raw.as_bytes()));
+    }
     let mut decoded = Vec::with_capacity(raw.len());
     let mut bytes = raw.bytes();
     while let Some(byte) = bytes.next() {
@@ -17,7 +22,7 @@ pub(super) fn decode(raw: &str) -> Result<Vec<u8>, BadEscape> {
             literal => literal,
         });
     }
-    Ok(decoded)
+    Ok(Cow::Owned(decoded))
 }
 
 fn hex_digit(byte: Option<u8>) -> Result<u8, BadEscape> {

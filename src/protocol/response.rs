@@ -1,13 +1,18 @@
 //! Heads of answers: status, the fields every answer has, CORS, and what caches may do.
 
 use super::headers;
+use super::packed::Fields;
 use super::problem::Problem;
 use super::request::RawRequest;
 use crate::limits::Config;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// Methods of the server's resources, for `Access-Control-Allow-Methods`.
 const METHODS: &str = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
+
+/// Every origin, as a value of `cors_origins` and of `Access-Control-Allow-Origin`.
+const ANY: &str = "*";
 
 static EXPOSED: LazyLock<String> = LazyLock::new(|| headers::CORS_EXPOSED.join(", "));
 
@@ -21,23 +26,20 @@ const STALE_SECS: u64 = 300;
 /// Media type of problem documents.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// A header field: lower-case name, raw value.
-pub type Field = (String, Vec<u8>);
-
 /// The head of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     /// The HTTP status.
     pub status: u16,
     /// Names in lower case.
-    pub headers: Vec<Field>,
+    pub headers: Fields,
 }
 
 impl Head {
     /// A head without fields.
     #[must_use]
-    pub const fn new(status: u16) -> Self {
-        let headers = Vec::new();
+    pub fn new(status: u16) -> Self {
+        let headers = Fields::with_room();
         Self { status, headers }
     }
 
@@ -48,26 +50,26 @@ impl Head {
             .with(headers::CONTENT_TYPE, PROBLEM_JSON)
             .with(headers::CACHE_CONTROL, "no-store");
         for (name, value) in &problem.fields {
-            head.push(name, value.as_str());
+            head.push(name, value);
         }
         head
     }
 
     /// Adds a field.
-    pub fn push(&mut self, name: &str, value: impl Into<Vec<u8>>) {
-        self.headers.push((name.to_owned(), value.into()));
+    pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        self.headers.push(name, value);
     }
 
     /// The same with one more field.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
+    pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.push(name, value);
         self
     }
 
     /// The same with one more field, where the condition holds.
     #[must_use]
-    pub fn with_if(self, condition: bool, name: &str, value: impl Into<Vec<u8>>) -> Self {
+    pub fn with_if(self, condition: bool, name: &str, value: impl AsRef<[u8]>) -> Self {
         if condition {
             self.with(name, value)
         } else {
@@ -75,49 +77,65 @@ impl Head {
         }
     }
 
-    /// The first value of a field.
+    /// The first value of a field, whose name is given in lower case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        let same = |field: &&Field| field.0.eq_ignore_ascii_case(name);
-        self.headers
-            .iter()
-            .find(same)
-            .map(|field| field.1.as_slice())
+        self.headers.get(name)
     }
+}
+
+/// The fields that every answer to this request has.
+#[must_use]
+pub fn common(config: &Config, raw: &RawRequest<'_>) -> Fields {
+    let mut fields = Fields::with_room();
+    cors(&mut fields, config, raw);
+    security(&mut fields);
+    fields
+}
+
+/// The same where no request makes a difference.
+#[must_use]
+pub fn common_to_all(config: &Config) -> Option<Fields> {
+    (config.cors_origins == ANY).then(|| {
+        let mut fields = Fields::with_room();
+        allow_origin(&mut fields, ANY.as_bytes());
+        security(&mut fields);
+        fields
+    })
 }
 
 /// Adds the fields of section 12.7 that every answer has.
-pub fn security(head: &mut Head) {
-    head.push(headers::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    head.push(headers::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin");
+fn security(fields: &mut Fields) {
+    fields.push(headers::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    fields.push(headers::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin");
 }
 
-/// The CORS fields of an answer to this request.
+/// Adds the CORS fields of an answer to this request. Says whether its origin may read it.
 ///
 /// Where only some origins may read, `Vary` is there for those that may not and for requests
 /// without an origin too, or a cache would give one's answer to another.
-#[must_use]
-pub fn cors(config: &Config, raw: &RawRequest) -> Vec<Field> {
-    let field = |name: &str, value: &[u8]| (name.to_owned(), value.to_vec());
-    let mut fields = Vec::with_capacity(3);
-    let any = config.cors_origins == "*";
+fn cors(fields: &mut Fields, config: &Config, raw: &RawRequest<'_>) -> bool {
+    let any = config.cors_origins == ANY;
     if !any {
-        fields.push(field(headers::VARY, headers::ORIGIN.as_bytes()));
+        fields.push(headers::VARY, headers::ORIGIN);
     }
     let readable = if any {
-        Some(&b"*"[..])
+        Some(ANY.as_bytes())
     } else {
         allowed_origin(config, raw)
     };
     if let Some(origin) = readable {
-        let exposed = EXPOSED.as_bytes();
-        fields.push(field(headers::ACCESS_CONTROL_ALLOW_ORIGIN, origin));
-        fields.push(field(headers::ACCESS_CONTROL_EXPOSE_HEADERS, exposed));
+        allow_origin(fields, origin);
     }
-    fields
+    readable.is_some()
 }
 
-fn allowed_origin<'a>(config: &Config, raw: &'a RawRequest) -> Option<&'a [u8]> {
+fn allow_origin(fields: &mut Fields, origin: &[u8]) {
+    fields.push(headers::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    fields.push(headers::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.as_str());
+}
+
+fn allowed_origin<'a>(config: &Config, raw: &RawRequest<'a>) -> Option<&'a [u8]> {
     let mut origins = raw.field_values(headers::ORIGIN);
     let origin = origins.next()?;
     let allowed = |known: &str| known.trim().as_bytes().eq_ignore_ascii_case(origin);
@@ -127,14 +145,9 @@ fn allowed_origin<'a>(config: &Config, raw: &'a RawRequest) -> Option<&'a [u8]> 
 
 /// The answer to any `OPTIONS` request.
 #[must_use]
-pub fn preflight(config: &Config, raw: &RawRequest) -> Head {
+pub fn preflight(config: &Config, raw: &RawRequest<'_>) -> Head {
     let mut head = Head::new(204).with(headers::ALLOW, METHODS);
-    let fields = cors(config, raw);
-    let allowed = fields
-        .iter()
-        .any(|(name, _)| name == headers::ACCESS_CONTROL_ALLOW_ORIGIN);
-    head.headers.extend(fields);
-    if allowed {
+    if cors(&mut head.headers, config, raw) {
         head.push(headers::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
         head.push(
             headers::ACCESS_CONTROL_ALLOW_HEADERS,
@@ -142,7 +155,7 @@ pub fn preflight(config: &Config, raw: &RawRequest) -> Head {
         );
         head.push(headers::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECS);
     }
-    security(&mut head);
+    security(&mut head.headers);
     head
 }
 
@@ -162,17 +175,17 @@ pub enum Cache {
 
 /// The value of `Cache-Control` (section 10.1). No page is kept longer than its stream lives.
 #[must_use]
-pub fn cache_control(config: &Config, class: Cache) -> String {
+pub fn cache_control(config: &Config, class: Cache) -> Cow<'static, str> {
     match class {
         Cache::Page { lives_ms } => {
             let remaining = lives_ms.map_or(u64::MAX, |ms| ms / 1000);
             let fresh = FRESH_SECS.min(remaining);
             let stale = STALE_SECS.min(remaining.saturating_sub(fresh));
             let visibility = &config.cache_visibility;
-            format!("{visibility}, max-age={fresh}, stale-while-revalidate={stale}")
+            format!("{visibility}, max-age={fresh}, stale-while-revalidate={stale}").into()
         }
-        Cache::None => "no-store".to_owned(),
-        Cache::Sse => "no-cache".to_owned(),
+        Cache::None => "no-store".into(),
+        Cache::Sse => "no-cache".into(),
     }
 }
 
@@ -188,22 +201,32 @@ mod tests {
         Config::from_lookup(|name| given(name).map(|(_, value)| (*value).to_owned())).unwrap()
     }
 
-    fn from_origin(origin: Option<&str>) -> RawRequest {
-        let origin = origin.map(|origin| ("Origin".to_owned(), origin.as_bytes().to_vec()));
+    fn asked(headers: &Fields) -> RawRequest<'_> {
         RawRequest {
-            method: "GET".to_owned(),
+            method: "GET",
             scheme: None,
             authority: None,
-            target: "/".to_owned(),
-            headers: origin.into_iter().collect(),
-            body: Vec::new(),
+            target: "/",
+            headers: headers.as_packed(),
+            body: b"",
             body_state: BodyState::Complete,
         }
     }
 
-    fn texts(fields: Vec<Field>) -> Vec<(String, String)> {
-        let text = |(name, value)| (name, String::from_utf8(value).unwrap());
-        fields.into_iter().map(text).collect()
+    fn from_origin(origin: Option<&str>) -> Fields {
+        let mut headers = Fields::default();
+        if let Some(origin) = origin {
+            headers.push("Origin", origin);
+        }
+        headers
+    }
+
+    fn texts(config: &Config, origin: Option<&str>) -> Vec<(String, String)> {
+        let mut fields = Fields::default();
+        cors(&mut fields, config, &asked(&from_origin(origin)));
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let pair = |(name, value)| (text(name), text(value));
+        fields.iter().map(pair).collect()
     }
 
     const SOME: &[(&str, &str)] = &[("cors_origins", "https://a.example, https://b.example")];
@@ -211,7 +234,7 @@ mod tests {
     #[test]
     fn anyone_may_read_where_all_origins_may() {
         for origin in [None, Some("https://x.example")] {
-            let fields = texts(cors(&config(&[]), &from_origin(origin)));
+            let fields = texts(&config(&[]), origin);
             assert_eq!(
                 fields[0],
                 ("access-control-allow-origin".into(), "*".into())
@@ -229,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_listed_origin_is_echoed_and_caches_are_told() {
-        let fields = texts(cors(&config(SOME), &from_origin(Some("https://b.example"))));
+        let fields = texts(&config(SOME), Some("https://b.example"));
         assert_eq!(fields[0], ("vary".into(), "origin".into()));
         let echoed = (
             "access-control-allow-origin".into(),
@@ -248,20 +271,26 @@ mod tests {
             Some("https://c.example"),
             Some("https://a.example,https://b.example"),
         ] {
-            let fields = texts(cors(&config(SOME), &from_origin(origin)));
+            let fields = texts(&config(SOME), origin);
             assert_eq!(
                 fields,
                 [("vary".to_owned(), "origin".to_owned())],
                 "{origin:?}"
             );
         }
-        let head = preflight(&config(SOME), &from_origin(Some("https://c.example")));
+        let head = preflight(
+            &config(SOME),
+            &asked(&from_origin(Some("https://c.example"))),
+        );
         assert!(head.get("access-control-allow-methods").is_none());
     }
 
     #[test]
     fn a_preflight_allows_what_clients_send() {
-        let head = preflight(&config(&[]), &from_origin(Some("https://x.example")));
+        let head = preflight(
+            &config(&[]),
+            &asked(&from_origin(Some("https://x.example"))),
+        );
         assert_eq!(head.status, 204);
         let list = |name| String::from_utf8(head.get(name).unwrap().to_vec()).unwrap();
         let methods = list("access-control-allow-methods");
@@ -290,7 +319,7 @@ mod tests {
             Some(&b"application/problem+json"[..])
         );
         assert_eq!(head.get("cache-control"), Some(&b"no-store"[..]));
-        assert_eq!(head.get("Stream-Closed"), Some(&b"true"[..]));
+        assert_eq!(head.get("stream-closed"), Some(&b"true"[..]));
     }
 
     #[test]
@@ -332,10 +361,9 @@ mod tests {
 
         #[test]
         fn any_origin_is_judged_without_a_panic(origin: Vec<u8>) {
-            let mut raw = from_origin(None);
-            raw.headers.push(("origin".to_owned(), origin));
-            let _ = cors(&config(SOME), &raw);
-            let _ = preflight(&config(SOME), &raw);
+            let mut headers = Fields::default();
+            headers.push("origin", origin);
+            let _ = preflight(&config(SOME), &asked(&headers));
         }
     }
 }

@@ -12,6 +12,7 @@ use super::core::{Core, Fault};
 use super::env::{Env, StoreError, SwapError};
 use crate::keys::{Envelope, Slot, State};
 use crate::limits::CREATION_PATIENCE_MS;
+use bytes::Bytes;
 
 /// How far a creator came; kept in its attempt while it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -155,7 +156,7 @@ impl<E: Env> Creator<'_, E> {
         Envelope {
             state,
             version,
-            body,
+            body: body.into(),
         }
         .encode()
     }
@@ -265,7 +266,7 @@ impl<E: Env> Creator<'_, E> {
             let void = Envelope {
                 state: State::Void,
                 version,
-                body: Vec::new(),
+                body: Bytes::new(),
             }
             .encode();
             cas = match self.core.env.swap(cas, &void) {

@@ -1,6 +1,7 @@
 //! The answers of the service: one HTTP exchange as steps. `src/wit/exchange.wit` has the same
 //! types for hosts; what the driver owes is written there.
 
+use crate::protocol::packed::Fields;
 use crate::protocol::response::Head;
 
 /// What a step came to.
@@ -60,7 +61,7 @@ pub enum Next {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Held {
     /// To be added to whatever head comes.
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Fields,
     /// The cursor that the reader has.
     pub cursor_floor: Option<u64>,
     /// Age at which the connection ends.

@@ -38,11 +38,13 @@ use self::token::{Token, TokenMode};
 use crate::keys::{Keys, MARKERS, NameHash};
 use crate::limits::Config;
 use crate::protocol::name::{StreamName, encode};
+use crate::protocol::packed::Fields;
 use crate::protocol::problem::{Code, Problem};
 use crate::protocol::request::{self, Action, Operation, RawRequest};
-use crate::protocol::response::{self, Field};
+use crate::protocol::response;
 use crate::protocol::{headers, json, sse};
 use crate::stream::{Append, ContentType, Create, InvalidMessages, Payload};
+use std::borrow::Cow;
 use std::cell::Cell;
 
 /// The server, for one world.
@@ -55,6 +57,8 @@ pub struct Service<E> {
     malformed: Option<String>,
     /// Whether the marker was seen: the store is used as it always was.
     marked: Cell<bool>,
+    /// The fields that every answer has, where they are the same for all requests.
+    common: Option<Fields>,
 }
 
 impl<E: Env> Service<E> {
@@ -69,12 +73,14 @@ impl<E: Env> Service<E> {
             }
         };
         let keys = Keys::new(&config.key_namespace);
+        let common = response::common_to_all(&config);
         Self {
             env,
             config,
             keys,
             malformed,
             marked: Cell::new(false),
+            common,
         }
     }
 
@@ -98,7 +104,7 @@ impl<E: Env> Service<E> {
 
     /// Begins the exchanges of requests that wait for one stream: one request of any kind, or
     /// several POSTs with the same raw path. One answer each, in their order.
-    pub fn start(&self, requests: &[RawRequest], attempt: Option<&[u8]>) -> Vec<Answer> {
+    pub fn start(&self, requests: &[RawRequest<'_>], attempt: Option<&[u8]>) -> Vec<Answer> {
         let mut answers: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
         let mut appends = Vec::new();
         for (index, (raw, answer)) in requests.iter().zip(&mut answers).enumerate() {
@@ -111,7 +117,7 @@ impl<E: Env> Service<E> {
                 }
                 Ok(operation) => *answer = Some(self.single(raw, operation, attempt)),
                 Err(problem) => {
-                    let reply = Reply::problem(&problem, &raw.target);
+                    let reply = Reply::problem(&problem, raw.target);
                     *answer = Some(self.finish(raw, "request", reply));
                 }
             }
@@ -133,7 +139,7 @@ impl<E: Env> Service<E> {
             .collect()
     }
 
-    fn parse(&self, raw: &RawRequest) -> Result<Operation, Problem> {
+    fn parse(&self, raw: &RawRequest<'_>) -> Result<Operation, Problem> {
         let operation = request::parse(raw, &self.config);
         if matches!(operation, Ok(Operation::Health)) {
             return operation;
@@ -185,7 +191,7 @@ impl<E: Env> Service<E> {
         Ok(())
     }
 
-    fn single(&self, raw: &RawRequest, operation: Operation, attempt: Option<&[u8]>) -> Answer {
+    fn single(&self, raw: &RawRequest<'_>, operation: Operation, attempt: Option<&[u8]>) -> Answer {
         let label = log::operation_name(&operation);
         match operation {
             Operation::Health => self.finish(raw, label, text(200, "ok")),
@@ -199,19 +205,19 @@ impl<E: Env> Service<E> {
         }
     }
 
-    fn ready(&self, raw: &RawRequest) -> Reply {
+    fn ready(&self, raw: &RawRequest<'_>) -> Reply {
         match self.env.get(&self.keys.marker()) {
             Ok(_) => text(200, "ready"),
-            Err(error) => self.core().fault(&Fault::Store(error), &raw.target),
+            Err(error) => self.core().fault(&Fault::Store(error), raw.target),
         }
     }
 
     /// One piece of background work, asked for over HTTP.
-    fn tick(&self, raw: &RawRequest, token: Option<&[u8]>) -> Reply {
+    fn tick(&self, raw: &RawRequest<'_>, token: Option<&[u8]>) -> Reply {
         let expected = self.config.tick_token.as_bytes();
         if !expected.is_empty() && !same(expected, token.unwrap_or_default()) {
             let problem = Problem::new(Code::Unauthorized, "The tick token is missing or wrong.");
-            return Reply::problem(&problem, &raw.target);
+            return Reply::problem(&problem, raw.target);
         }
         match self.core().work(self.env.random()) {
             Ok(worked) => {
@@ -219,13 +225,13 @@ impl<E: Env> Service<E> {
                 reply.body = format!("{{\"worked\":{worked}}}").into_bytes();
                 reply
             }
-            Err(fault) => self.core().fault(&fault, &raw.target),
+            Err(fault) => self.core().fault(&fault, raw.target),
         }
     }
 
     fn stream(
         &self,
-        raw: &RawRequest,
+        raw: &RawRequest<'_>,
         label: &str,
         name: &StreamName,
         action: Action,
@@ -234,17 +240,16 @@ impl<E: Env> Service<E> {
         let core = self.core();
         let slot = self.keys.head(&NameHash::of(name.as_str()));
         let attempt = attempt.and_then(|bytes| Attempt::decode(bytes).ok());
-        let now = self.env.now_ms();
         let reply = match action {
             Action::Create(create) => {
                 let attempt = match attempt {
                     Some(Attempt::Create(attempt)) => attempt,
-                    _ => CreateAttempt::new(&self.config, now, || self.env.random()),
+                    _ => CreateAttempt::new(&self.config, self.env.now_ms(), || self.env.random()),
                 };
                 let call = match self.creation(raw, name, create) {
                     Ok(call) => call,
                     Err(problem) => {
-                        let reply = Reply::problem(&problem, &raw.target);
+                        let reply = Reply::problem(&problem, raw.target);
                         return self.finish(raw, label, reply);
                     }
                 };
@@ -258,9 +263,9 @@ impl<E: Env> Service<E> {
             Action::Delete => {
                 let attempt = match attempt {
                     Some(Attempt::Delete(attempt)) => attempt,
-                    _ => DeleteAttempt::new(&self.config, now),
+                    _ => DeleteAttempt::new(&self.config, self.env.now_ms()),
                 };
-                match delete::delete(core, name.as_str(), &slot, &raw.target, attempt) {
+                match delete::delete(core, name.as_str(), &slot, raw.target, attempt) {
                     delete::Outcome::Reply(reply) => reply,
                     delete::Outcome::Again(wait_ms, attempt) => {
                         return again(wait_ms, &Attempt::Delete(attempt));
@@ -269,11 +274,11 @@ impl<E: Env> Service<E> {
             }
             Action::Head => match core.metadata(name.as_str(), &slot) {
                 Ok(reply) => reply,
-                Err(refusal) => self.refuse(refusal, &raw.target),
+                Err(refusal) => self.refuse(refusal, raw.target),
             },
-            Action::Read(read) => match core.get(name.as_str(), &slot, &read, self.common(raw)) {
-                Ok(answer) => return self.send(label, &raw.target, answer),
-                Err(refusal) => self.refuse(refusal, &raw.target),
+            Action::Read(read) => match core.get(name.as_str(), &slot, &read, &self.common(raw)) {
+                Ok(answer) => return self.send(label, raw.target, answer),
+                Err(refusal) => self.refuse(refusal, raw.target),
             },
             // Appends are taken together by `start`.
             Action::Append(_) => return Answer::only(Next::Reset),
@@ -284,14 +289,14 @@ impl<E: Env> Service<E> {
     /// What a PUT asks for, with its body framed.
     fn creation<'a>(
         &self,
-        raw: &'a RawRequest,
+        raw: &RawRequest<'a>,
         name: &'a StreamName,
         asked: request::Create,
     ) -> Result<create::Call<'a>, Problem> {
         let content_type = asked.content_type.unwrap_or_else(ContentType::octets);
         let payload = match content_type.is_json() && !raw.body.is_empty() {
             // An empty array is an empty stream (section 9.1.3).
-            true => match json::frame(&raw.body) {
+            true => match json::frame(raw.body) {
                 Ok(json::Messages { bytes, ends }) => Payload::Messages { bytes, ends },
                 Err(error) => {
                     return Err(problems::messages(&InvalidMessages::NotJson(
@@ -299,7 +304,7 @@ impl<E: Env> Service<E> {
                     )));
                 }
             },
-            false => Payload::Bytes(raw.body.clone()),
+            false => Payload::Bytes(raw.body.to_vec()),
         };
         let create = Create {
             content_type,
@@ -312,16 +317,16 @@ impl<E: Env> Service<E> {
             create,
             payload,
             location,
-            instance: &raw.target,
+            instance: raw.target,
         })
     }
 
     /// The stream's URL: under `public_url`, or where the request was sent to.
-    fn location(&self, raw: &RawRequest, name: &StreamName) -> String {
+    fn location(&self, raw: &RawRequest<'_>, name: &StreamName) -> String {
         let path = format!("{}/{}", self.config.base_path, name.encoded());
-        match (&*self.config.public_url, &raw.authority) {
+        match (&*self.config.public_url, raw.authority) {
             ("", Some(authority)) => {
-                let scheme = raw.scheme.as_deref().unwrap_or("http");
+                let scheme = raw.scheme.unwrap_or("http");
                 format!("{scheme}://{authority}{path}")
             }
             ("", None) => path,
@@ -331,7 +336,7 @@ impl<E: Env> Service<E> {
 
     fn append(
         &self,
-        requests: &[RawRequest],
+        requests: &[RawRequest<'_>],
         name: &StreamName,
         appends: Vec<(usize, StreamName, request::Append)>,
         attempt: Option<&[u8]>,
@@ -349,7 +354,7 @@ impl<E: Env> Service<E> {
                 Some((
                     append::Call {
                         append,
-                        instance: &raw.target,
+                        instance: raw.target,
                     },
                     (index, raw),
                 ))
@@ -418,24 +423,22 @@ impl<E: Env> Service<E> {
     }
 
     /// The fields that every answer to this request has.
-    fn common(&self, raw: &RawRequest) -> Vec<Field> {
-        let mut head = response::Head {
-            status: 0,
-            headers: response::cors(&self.config, raw),
-        };
-        response::security(&mut head);
-        head.headers
+    fn common(&self, raw: &RawRequest<'_>) -> Cow<'_, Fields> {
+        match &self.common {
+            Some(common) => Cow::Borrowed(common),
+            None => Cow::Owned(response::common(&self.config, raw)),
+        }
     }
 
     /// A reply on its way out.
-    fn finish(&self, raw: &RawRequest, label: &str, reply: Reply) -> Answer {
+    fn finish(&self, raw: &RawRequest<'_>, label: &str, reply: Reply) -> Answer {
         let Reply {
             mut head,
             body,
             problem,
         } = reply;
-        self.log(label, &raw.target, head.status, problem);
-        head.headers.append(&mut self.common(raw));
+        self.log(label, raw.target, head.status, problem);
+        head.headers.append(&self.common(raw));
         with_length(&mut head, body.len(), &Next::Done);
         let body = if raw.method == "HEAD" {
             Vec::new()
@@ -483,7 +486,7 @@ fn again(wait_ms: u64, attempt: &Attempt) -> Answer {
 }
 
 /// An append with its body as it is stored.
-fn framed(raw: &RawRequest, append: request::Append) -> Append {
+fn framed(raw: &RawRequest<'_>, append: request::Append) -> Append {
     let request::Append {
         content_type,
         seq,
@@ -493,8 +496,8 @@ fn framed(raw: &RawRequest, append: request::Append) -> Append {
     let is_json = content_type.as_ref().is_some_and(ContentType::is_json);
     let payload = match (raw.body.is_empty(), is_json) {
         (true, _) => None,
-        (false, false) => Some(Ok(Payload::Bytes(raw.body.clone()))),
-        (false, true) => Some(match json::frame(&raw.body) {
+        (false, false) => Some(Ok(Payload::Bytes(raw.body.to_vec()))),
+        (false, true) => Some(match json::frame(raw.body) {
             Ok(messages) if messages.bytes.is_empty() => Err(InvalidMessages::EmptyArray),
             Ok(json::Messages { bytes, ends }) => Ok(Payload::Messages { bytes, ends }),
             Err(error) => Err(InvalidMessages::NotJson(error.to_string())),

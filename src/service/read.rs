@@ -10,9 +10,10 @@ use super::token::{Token, TokenMode};
 use crate::keys::head::Record;
 use crate::keys::{NameHash, Slot};
 use crate::limits::{PAGE_SEGMENTS, STEP_BYTES};
+use crate::protocol::packed::Fields;
 use crate::protocol::problem::Problem;
 use crate::protocol::request::{Mode, Read};
-use crate::protocol::response::{Cache, Field, Head as ResponseHead, cache_control};
+use crate::protocol::response::{Cache, Head as ResponseHead, cache_control};
 use crate::protocol::{cursor, etag, headers, json, offset, sse, time};
 use crate::stream::{Expiry, Head, Origin, Position, locate};
 
@@ -47,13 +48,14 @@ impl<E: Env> Core<'_, E> {
     }
 
     /// The same, for a step of a read: moves the sliding window if that is due.
-    fn stream_read(&self, name: &str, slot: &Slot) -> Result<Found, Refusal> {
+    fn stream_read<'s>(&self, name: &str, slot: &'s Slot) -> Result<Found<'s>, Refusal> {
         let (gate, mut head, now) = self.stream(name, slot)?;
         if head.needs_touch(now) && self.touch(slot, &head, now) {
             head.touched_ms = now;
         }
         Ok(Found {
-            key: slot.key(gate),
+            slot,
+            gate,
             head,
             now,
         })
@@ -97,18 +99,13 @@ impl<E: Env> Core<'_, E> {
         name: &str,
         slot: &Slot,
         read: &Read,
-        common: Vec<Field>,
+        common: &Fields,
     ) -> Result<Answer, Refusal> {
         let found = self.stream_read(name, slot)?;
         let from = self.origin(&found.head, read.offset)?;
-        let held = Held {
-            headers: common,
-            cursor_floor: read.cursor,
-            max_age_ms: None,
-        };
         match read.mode {
-            Mode::CatchUp | Mode::LongPoll => self.page(&found, from, read, held),
-            Mode::Sse => self.follow(&found, from, held),
+            Mode::CatchUp | Mode::LongPoll => self.page(&found, from, read, common),
+            Mode::Sse => self.follow(&found, from, read, common),
         }
     }
 
@@ -129,7 +126,7 @@ impl<E: Env> Core<'_, E> {
         found: &Found,
         from: Position,
         read: &Read,
-        mut held: Held,
+        common: &Fields,
     ) -> Result<Answer, Refusal> {
         let head = &found.head;
         let live = read.mode == Mode::LongPoll;
@@ -137,14 +134,17 @@ impl<E: Env> Core<'_, E> {
         if page.bytes == 0 && live {
             if head.closed.is_some() {
                 let mut response = self.nothing(found, from);
-                response.headers.append(&mut held.headers);
+                response.headers.append(common);
                 return Ok(Answer::whole(response, Vec::new()));
             }
-            held.max_age_ms = Some(self.poll_ms());
             let from_now = read.offset == offset::Offset::Now;
             let mode = TokenMode::LongPoll { from_now };
             let mut answer = self.wait(found, from, mode, self.poll_ms());
-            answer.held = Some(held);
+            answer.held = Some(Held {
+                headers: common.clone(),
+                cursor_floor: read.cursor,
+                max_age_ms: Some(self.poll_ms()),
+            });
             return Ok(answer);
         }
         let tagged = !matches!(read.offset, offset::Offset::Now);
@@ -154,13 +154,10 @@ impl<E: Env> Core<'_, E> {
             _ => false,
         };
         let mut answer = match matched {
-            true => {
-                let mut response = self.page_head(found, &page, tag.as_deref(), 304);
-                response.headers.retain(|(name, _)| {
-                    name != headers::CONTENT_LENGTH && name != headers::CONTENT_TYPE
-                });
-                Answer::whole(response, Vec::new())
-            }
+            true => Answer::whole(
+                self.page_head(found, &page, tag.as_deref(), 304),
+                Vec::new(),
+            ),
             false => self.send_page(found, &page, tag.as_deref())?,
         };
         if live {
@@ -168,7 +165,7 @@ impl<E: Env> Core<'_, E> {
             answer.cursor = Cursor::Header(cursor::above(value, read.cursor));
         }
         if let Some(response) = &mut answer.head {
-            response.headers.append(&mut held.headers);
+            response.headers.append(common);
         }
         Ok(answer)
     }
@@ -245,10 +242,16 @@ impl<E: Env> Core<'_, E> {
                 lives_ms: head.expires_ms().map(|end| end.saturating_sub(found.now)),
             },
         };
-        let mut response = ResponseHead::new(status)
-            .with(headers::CONTENT_TYPE, head.content_type.as_str())
-            .with(headers::CONTENT_LENGTH, length.to_string())
-            .with(headers::CACHE_CONTROL, cache_control(self.config, class))
+        let mut response = ResponseHead::new(status);
+        if status != 304 {
+            response.push(headers::CONTENT_TYPE, head.content_type.as_str());
+            response.push(headers::CONTENT_LENGTH, length.to_string());
+        }
+        let mut response = response
+            .with(
+                headers::CACHE_CONTROL,
+                cache_control(self.config, class).as_bytes(),
+            )
             .with(headers::STREAM_NEXT_OFFSET, offset::format(page.to))
             .with_if(page.reached_tail, headers::STREAM_UP_TO_DATE, "true")
             .with_if(
@@ -267,7 +270,7 @@ impl<E: Env> Core<'_, E> {
         ResponseHead::new(204)
             .with(
                 headers::CACHE_CONTROL,
-                cache_control(self.config, Cache::None),
+                cache_control(self.config, Cache::None).as_bytes(),
             )
             .with(headers::STREAM_NEXT_OFFSET, offset::format(at))
             .with(headers::STREAM_UP_TO_DATE, "true")
@@ -289,7 +292,7 @@ impl<E: Env> Core<'_, E> {
         let head = &found.head;
         Answer::only(Next::Change {
             token: Token::of(head, at, mode).encode(),
-            key: found.key.clone(),
+            key: found.slot.key(found.gate),
             max_wait_ms: head.max_wait_ms(found.now).unwrap_or(u64::MAX).min(most_ms),
         })
     }
@@ -341,31 +344,41 @@ impl<E: Env> Core<'_, E> {
     }
 
     /// Begins an SSE response (section 5.8).
-    fn follow(&self, found: &Found, from: Position, mut held: Held) -> Result<Answer, Refusal> {
+    fn follow(
+        &self,
+        found: &Found,
+        from: Position,
+        read: &Read,
+        common: &Fields,
+    ) -> Result<Answer, Refusal> {
         let encoding = sse::Encoding::of(&found.head.content_type);
         let mut response = ResponseHead::new(200)
             .with(headers::CONTENT_TYPE, sse::MEDIA_TYPE)
             .with(
                 headers::CACHE_CONTROL,
-                cache_control(self.config, Cache::Sse),
+                cache_control(self.config, Cache::Sse).as_bytes(),
             )
             .with_if(
                 encoding == sse::Encoding::Base64,
                 headers::STREAM_SSE_DATA_ENCODING,
                 "base64",
             );
-        response.headers.append(&mut held.headers);
-        held.max_age_ms = Some(self.config.sse_max_secs.saturating_mul(1000));
+        response.headers.append(common);
         let mut answer = self.event(found, from, true)?;
         answer.head = Some(response);
-        answer.held = Some(held);
+        answer.held = Some(Held {
+            headers: Fields::default(),
+            cursor_floor: read.cursor,
+            max_age_ms: Some(self.config.sse_max_secs.saturating_mul(1000)),
+        });
         Ok(answer)
     }
 }
 
 /// A live stream at one step of a read.
-pub(super) struct Found {
-    pub(super) key: String,
+pub(super) struct Found<'a> {
+    slot: &'a Slot,
+    gate: u32,
     pub(super) head: Head,
     pub(super) now: u64,
 }

@@ -5,6 +5,7 @@ use super::env::Env;
 use crate::keys::Corrupt;
 use crate::keys::codec::{Reader, Writer};
 use crate::protocol::headers;
+use crate::protocol::packed::Fields;
 use crate::protocol::problem::Problem;
 use crate::protocol::response::Head;
 
@@ -29,7 +30,7 @@ impl Reply {
     }
 
     /// The same with one more header field.
-    pub(super) fn with(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.head.push(name, value);
         self
     }
@@ -53,16 +54,13 @@ impl Reply {
 
     pub(super) fn encode(&self, writer: &mut Writer) {
         writer.varint(u64::from(self.head.status));
-        writer.many(self.head.headers.iter(), |writer, (name, value)| {
-            writer.text(name.as_bytes());
-            writer.text(value);
-        });
+        writer.text(self.head.headers.as_packed());
         writer.text(&self.body);
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
         let status = u16::try_from(reader.varint()?).map_err(|_| Corrupt)?;
-        let headers = reader.many(|reader| Ok((reader.string()?, reader.text()?.to_vec())))?;
+        let headers = Fields::from_packed(reader.text()?.to_vec());
         let body = reader.text()?.to_vec();
         Ok(Self {
             head: Head { status, headers },

@@ -100,7 +100,7 @@ impl<E: Env> Core<'_, E> {
                     let bytes = Envelope {
                         state: State::Confirmed,
                         version,
-                        body,
+                        body: body.into(),
                     }
                     .encode();
                     match self.env.swap(cas, &bytes) {

@@ -39,13 +39,17 @@ impl ContentType {
     /// Whether both have the same essence.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
-        essence(&self.0).eq_ignore_ascii_case(essence(&other.0))
+        self.0 == other.0 || essence(&self.0).eq_ignore_ascii_case(essence(&other.0))
     }
 
     /// Whether the stream keeps JSON messages (section 9.1).
     #[must_use]
     pub fn is_json(&self) -> bool {
-        essence(&self.0).eq_ignore_ascii_case("application/json")
+        let (json, text) = (&b"application/json"[..], self.0.as_bytes());
+        let Some((start, rest)) = text.split_at_checked(json.len()) else {
+            return false;
+        };
+        start.eq_ignore_ascii_case(json) && matches!(rest.trim_ascii_start(), [] | [b';', ..])
     }
 
     /// Whether SSE sends the bytes as text (section 5.8).
@@ -57,11 +61,16 @@ impl ContentType {
 }
 
 fn essence(text: &str) -> &str {
-    text.split(';').next().unwrap_or_default().trim()
+    let parameters = text.bytes().position(|byte| byte == b';');
+    let essence = parameters.and_then(|at| text.get(..at));
+    essence.unwrap_or(text).trim()
 }
 
 fn is_token(text: &str) -> bool {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let token = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+    };
     !text.is_empty() && text.bytes().all(token)
 }
 

@@ -61,7 +61,11 @@ fn a_full_disk_is_told_loses_nothing_and_heals_when_there_is_room() {
     let mut message = 0_u64;
     // Large and small ones, so that both chunks and heads meet the end of the disk.
     while refused < 50 {
-        let body = format!("{message} ").repeat(if message % 3 == 0 { 20_000 } else { 20 });
+        let body = format!("{message} ").repeat(if message.is_multiple_of(3) {
+            20_000
+        } else {
+            20
+        });
         message += 1;
         let answer = client.send("POST", &stream, &headers, body.as_bytes());
         let answer = answer.expect("it answers");

@@ -29,7 +29,7 @@ impl Writer {
         Self {
             number,
             stream: path(stream),
-            is_producer: number % 2 == 0,
+            is_producer: number.is_multiple_of(2),
             next: 0,
             acknowledged: Vec::new(),
             unknown: Vec::new(),

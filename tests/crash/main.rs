@@ -1,7 +1,9 @@
-//! What is acknowledged survives: the host is killed under load, and its disk is filled.
+//! What is acknowledged survives: the host is killed under load, and its disk is filled. And what
+//! keeping it costs.
 
 mod client;
 mod disk_full;
 mod kill;
 mod load;
 mod server;
+mod size;

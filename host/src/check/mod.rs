@@ -12,6 +12,7 @@ pub use report::{Counts, Report};
 
 use crate::store::log::{self, Change, CommitError, CompactError, Found, Log, OpenError, Options};
 use crate::store::log::{ReadError, Sequence, SystemFiles, Wait};
+use bytes::Bytes;
 use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::keys::{self, Envelope, Key, Keys, debt, registry, todo};
 use durable_streams_edge::stream::Incarnation;
@@ -121,7 +122,7 @@ fn value(log: &Log, key: &str, report: &mut Report) -> Result<Option<Vec<u8>>, C
 }
 
 /// What a key's envelope holds, and its version. Nothing, if that is nothing or can't be read.
-fn body(log: &Log, key: &str, report: &mut Report) -> Result<Option<(Vec<u8>, u64)>, CheckError> {
+fn body(log: &Log, key: &str, report: &mut Report) -> Result<Option<(Bytes, u64)>, CheckError> {
     let Some(value) = value(log, key, report)? else {
         return Ok(None);
     };

@@ -152,6 +152,10 @@ impl Store for FaultyStore {
         self.below.kind()
     }
 
+    fn guards_creation(&self) -> bool {
+        self.below.guards_creation()
+    }
+
     fn describe(&self) -> String {
         format!("{} with faults:{}", self.below.describe(), self.seed)
     }

@@ -31,6 +31,10 @@ impl Store for LatencyStore {
         self.below.kind()
     }
 
+    fn guards_creation(&self) -> bool {
+        self.below.guards_creation()
+    }
+
     fn describe(&self) -> String {
         format!("{} with latency:{:?}", self.below.describe(), self.latency)
     }

@@ -121,6 +121,12 @@ pub trait Store: Send + Sync {
         false
     }
 
+    /// Whether a [`swap`](Self::swap) of an absent key fails when somebody else wrote it first. It
+    /// does, but for stores that imitate those where it does not.
+    fn guards_creation(&self) -> bool {
+        true
+    }
+
     /// Whether every label opens the one bucket there is, for stores that imitate those where it
     /// does.
     fn ignores_labels(&self) -> bool {

@@ -35,18 +35,6 @@ pub enum StoreKind {
     SpinRedis,
 }
 
-impl StoreKind {
-    /// Whether a swap of an absent key fails when somebody else wrote it first. It does in our own
-    /// stores, and not in those that imitate Spin's.
-    #[must_use]
-    pub const fn guards_creation(&self) -> bool {
-        match self {
-            Self::Memory | Self::File(_) => true,
-            Self::SpinSqlite | Self::SpinRedis => false,
-        }
-    }
-}
-
 impl FromStr for StoreKind {
     type Err = Unknown;
 
@@ -181,7 +169,7 @@ mod tests {
         let expected = "spin-redis with faults:7 with latency:1ms";
         assert_eq!(store.describe(), expected);
         let store = open(&StoreKind::Memory, Durability::Sync, &[])?;
-        assert!(store.is_volatile());
+        assert!(store.guards_creation() && store.is_volatile());
         assert_eq!(store.describe(), "memory");
         Ok(())
     }

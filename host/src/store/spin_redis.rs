@@ -40,6 +40,10 @@ impl Store for SpinRedis {
         true
     }
 
+    fn guards_creation(&self) -> bool {
+        false
+    }
+
     fn get(&self, key: &str) -> Result<Seen, StoreError> {
         self.below.get(key)
     }

@@ -45,6 +45,10 @@ impl Store for SpinSqlite {
         "spin-sqlite"
     }
 
+    fn guards_creation(&self) -> bool {
+        false
+    }
+
     fn get(&self, key: &str) -> Result<Seen, StoreError> {
         self.locked(|below, _| below.get(key))
     }

@@ -10,11 +10,11 @@ use crate::stream::ContentType;
 const SHOWN_CHARS: usize = 64;
 
 /// The header section of a request.
-pub(super) struct Fields<'a>(&'a RawRequest);
+pub(super) struct Fields<'a>(RawRequest<'a>);
 
 impl<'a> Fields<'a> {
-    pub(super) const fn new(raw: &'a RawRequest) -> Self {
-        Self(raw)
+    pub(super) const fn new(raw: &RawRequest<'a>) -> Self {
+        Self(*raw)
     }
 
     /// The value of a field that has one; the same one twice counts as one.

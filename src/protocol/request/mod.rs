@@ -10,6 +10,7 @@ mod target;
 use super::headers;
 use super::name::StreamName;
 use super::offset::Offset;
+use super::packed;
 use super::problem::{Code, Problem};
 use crate::limits::{Config, MAX_TARGET_BYTES};
 use crate::stream::{ContentType, Expiry, Producer};
@@ -17,20 +18,20 @@ use fields::Fields;
 use target::Route;
 
 /// A request as a driver has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawRequest {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawRequest<'a> {
     /// The method, in its case.
-    pub method: String,
+    pub method: &'a str,
     /// `http` or `https`, where known.
-    pub scheme: Option<String>,
+    pub scheme: Option<&'a str>,
     /// Host and port, where known.
-    pub authority: Option<String>,
+    pub authority: Option<&'a str>,
     /// Raw path and query.
-    pub target: String,
-    /// Names in any case, raw values.
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub target: &'a str,
+    /// [Packed](packed) fields: names in any case, raw values.
+    pub headers: &'a [u8],
     /// The body, empty unless it is complete.
-    pub body: Vec<u8>,
+    pub body: &'a [u8],
     /// How the body ended.
     pub body_state: BodyState,
 }
@@ -48,18 +49,11 @@ pub enum BodyState {
     Broken,
 }
 
-impl RawRequest {
-    /// The path, without the query.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        target::split(&self.target).0
-    }
-
+impl<'a> RawRequest<'a> {
     /// The values of a field, without white space around them.
-    pub fn field_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers
-            .iter()
-            .filter(|(given, _)| given.eq_ignore_ascii_case(name))
+    pub fn field_values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        packed::fields(self.headers)
+            .filter(move |(given, _)| given.eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| fields::trim(value))
     }
 }
@@ -151,17 +145,17 @@ pub enum Mode {
 }
 
 /// Says what a request asks for, or why it can't be asked.
-pub fn parse(raw: &RawRequest, config: &Config) -> Result<Operation, Problem> {
+pub fn parse(raw: &RawRequest<'_>, config: &Config) -> Result<Operation, Problem> {
     check_sizes(raw, config)?;
     if raw.method == "OPTIONS" {
         return Ok(Operation::Preflight);
     }
-    let (path, query) = target::split(&raw.target);
+    let (path, query) = target::split(raw.target);
     match target::route(path, config)? {
-        Route::Health => only(&raw.method, &["GET", "HEAD"]).map(|()| Operation::Health),
-        Route::Ready => only(&raw.method, &["GET", "HEAD"]).map(|()| Operation::Ready),
+        Route::Health => only(raw.method, &["GET", "HEAD"]).map(|()| Operation::Health),
+        Route::Ready => only(raw.method, &["GET", "HEAD"]).map(|()| Operation::Ready),
         Route::Tick => {
-            only(&raw.method, &["POST"])?;
+            only(raw.method, &["POST"])?;
             let token = Fields::new(raw).bearer()?.map(<[u8]>::to_vec);
             Ok(Operation::Tick { token })
         }
@@ -172,10 +166,10 @@ pub fn parse(raw: &RawRequest, config: &Config) -> Result<Operation, Problem> {
     }
 }
 
-fn action(raw: &RawRequest, query: &str) -> Result<Action, Problem> {
-    only(&raw.method, &["GET", "HEAD", "PUT", "POST", "DELETE"])?;
+fn action(raw: &RawRequest<'_>, query: &str) -> Result<Action, Problem> {
+    only(raw.method, &["GET", "HEAD", "PUT", "POST", "DELETE"])?;
     let fields = Fields::new(raw);
-    match raw.method.as_str() {
+    match raw.method {
         "PUT" => {
             check_body(raw)?;
             create::parse(&fields).map(Action::Create)
@@ -190,7 +184,7 @@ fn action(raw: &RawRequest, query: &str) -> Result<Action, Problem> {
     }
 }
 
-fn check_sizes(raw: &RawRequest, config: &Config) -> Result<(), Problem> {
+fn check_sizes(raw: &RawRequest<'_>, config: &Config) -> Result<(), Problem> {
     let target = raw.target.len();
     if target > MAX_TARGET_BYTES {
         let detail = format!(
@@ -198,10 +192,7 @@ fn check_sizes(raw: &RawRequest, config: &Config) -> Result<(), Problem> {
         );
         return Err(Problem::new(Code::TargetTooLong, detail));
     }
-    let lengths = raw
-        .headers
-        .iter()
-        .flat_map(|(name, value)| [name.len(), value.len()]);
+    let lengths = packed::Texts::new(raw.headers).map(<[u8]>::len);
     let (total, max) = (
         lengths.fold(0, usize::saturating_add),
         config.max_header_bytes,
@@ -214,7 +205,7 @@ fn check_sizes(raw: &RawRequest, config: &Config) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_body(raw: &RawRequest) -> Result<(), Problem> {
+fn check_body(raw: &RawRequest<'_>) -> Result<(), Problem> {
     match raw.body_state {
         BodyState::Complete => Ok(()),
         BodyState::TooLarge => Err(Problem::new(

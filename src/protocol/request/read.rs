@@ -5,6 +5,7 @@ use super::super::problem::{Code, Problem};
 use super::super::{cursor, headers, percent};
 use super::fields::{self, Fields};
 use super::{Mode, Read};
+use std::borrow::Cow;
 
 pub(super) fn parse(fields: &Fields<'_>, query: &str) -> Result<Read, Problem> {
     let query = Query::parse(query)?;
@@ -60,14 +61,14 @@ fn echoed(value: &[u8]) -> Result<Option<u64>, Problem> {
 
 /// The query parameters that mean something; others are ignored.
 #[derive(Default)]
-struct Query {
-    offset: Option<Vec<u8>>,
-    live: Option<Vec<u8>>,
-    cursor: Option<Vec<u8>>,
+struct Query<'a> {
+    offset: Option<Cow<'a, [u8]>>,
+    live: Option<Cow<'a, [u8]>>,
+    cursor: Option<Cow<'a, [u8]>>,
 }
 
-impl Query {
-    fn parse(query: &str) -> Result<Self, Problem> {
+impl<'a> Query<'a> {
+    fn parse(query: &'a str) -> Result<Self, Problem> {
         let mut parsed = Self::default();
         for pair in query.split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -75,7 +76,7 @@ impl Query {
             let Ok(key) = percent::decode(key) else {
                 continue;
             };
-            let (name, slot) = match key.as_slice() {
+            let (name, slot) = match &*key {
                 b"offset" => ("offset", &mut parsed.offset),
                 b"live" => ("live", &mut parsed.live),
                 b"cursor" => ("cursor", &mut parsed.cursor),

@@ -7,25 +7,38 @@ fn config() -> Config {
     Config::from_lookup(|_| None).unwrap()
 }
 
-fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> RawRequest {
-    let field = |(name, value): &(&str, &str)| ((*name).to_owned(), value.as_bytes().to_vec());
+fn pack<T: AsRef<[u8]>>(headers: &[(&str, T)]) -> Vec<u8> {
+    let mut fields = packed::Fields::default();
+    for (name, value) in headers {
+        fields.push(name, value);
+    }
+    fields.into_packed()
+}
+
+fn request<'a>(
+    method: &'a str,
+    target: &'a str,
+    headers: &'a [u8],
+    body: &'a str,
+) -> RawRequest<'a> {
     RawRequest {
-        method: method.to_owned(),
-        scheme: Some("http".to_owned()),
-        authority: Some("localhost:4437".to_owned()),
-        target: target.to_owned(),
-        headers: headers.iter().map(field).collect(),
-        body: body.as_bytes().to_vec(),
+        method,
+        scheme: Some("http"),
+        authority: Some("localhost:4437"),
+        target,
+        headers,
+        body: body.as_bytes(),
         body_state: BodyState::Complete,
     }
 }
 
 fn parsed(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Operation {
-    parse(&request(method, target, headers, body), &config()).unwrap()
+    parse(&request(method, target, &pack(headers), body), &config()).unwrap()
 }
 
 fn refused(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Problem {
-    let raw = request(method, target, headers, body);
+    let packed = pack(headers);
+    let raw = request(method, target, &packed, body);
     parse(&raw, &config()).expect_err(&format!("{method} {target} {headers:?}"))
 }
 
@@ -452,8 +465,9 @@ mod appends {
                 Code::BadRequest
             );
         }
-        let mut raw = request("POST", STREAM, &with("x"), "x");
-        raw.headers[1].1 = b"\xff".to_vec();
+        let headers = [("producer-id", &b"\xff"[..]), ("content-type", b"a/b")];
+        let headers = [pack(&headers), pack(&[EPOCH, SEQ])].concat();
+        let raw = request("POST", STREAM, &headers, "x");
         assert_eq!(parse(&raw, &config()).unwrap_err().code, Code::BadRequest);
     }
 
@@ -720,8 +734,15 @@ proptest! {
             1 => BodyState::NoRoom,
             _ => BodyState::Complete,
         };
+        let fields: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value)).collect();
         let raw = RawRequest {
-            method, target, headers, body, body_state, scheme: None, authority: None,
+            method: &method,
+            scheme: None,
+            authority: None,
+            target: &target,
+            headers: &pack(&fields),
+            body: &body,
+            body_state,
         };
         match parse(&raw, &config()) {
             Ok(Operation::Stream { action: Action::Append(append), .. }) => {
@@ -734,7 +755,7 @@ proptest! {
                 prop_assert!(known, "{:?}", problem);
                 prop_assert!(problem.detail.len() < 1200, "{:?}", problem);
                 prop_assert!(!problem.detail.contains(char::is_control), "{:?}", problem);
-                serde_json::from_slice::<serde_json::Value>(&problem.body(Some(&raw.target))).unwrap();
+                serde_json::from_slice::<serde_json::Value>(&problem.body(Some(&target))).unwrap();
             }
         }
     }

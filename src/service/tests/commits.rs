@@ -1,6 +1,6 @@
 //! Appends that compete, and appends whose writer crashes or whose store fails.
 
-use super::driver::{Response, ask, call, call_in_turn, read_all, serve};
+use super::driver::{Ask, Response, ask, call, call_in_turn, read_all, serve};
 use super::schedule::Baton;
 use super::world::{Faults, Op, Quirk, World};
 use crate::service::Service;
@@ -162,14 +162,14 @@ fn appends_that_wait_together_are_committed_in_one_swap() {
     let server = serve(&world);
     call(&server, ask("PUT", "s").content_type("text/plain"));
     let before = world.writes();
-    let requests: Vec<_> = (0..20)
+    let asks: Vec<_> = (0..20)
         .map(|n| {
             ask("POST", "s")
                 .content_type("text/plain")
                 .body(format!("<{n}>"))
-                .raw()
         })
         .collect();
+    let requests: Vec<_> = asks.iter().map(Ask::raw).collect();
     let answers = server.start(&requests, None);
     assert_eq!(world.writes() - before, 1);
     let offsets: Vec<String> = answers

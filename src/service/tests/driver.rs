@@ -3,38 +3,39 @@
 use super::schedule::Baton;
 use super::world::{Instance, World};
 use crate::protocol::cursor;
+use crate::protocol::packed::Fields;
 use crate::protocol::request::{BodyState, RawRequest};
-use crate::protocol::response::Field;
 use crate::service::Service;
 use crate::service::exchange::{Answer, Cause, Cursor, Held, Next};
 use std::sync::Arc;
 
 /// A request under construction.
 #[derive(Debug, Clone)]
-pub(super) struct Ask(RawRequest);
+pub(super) struct Ask {
+    method: String,
+    target: String,
+    headers: Fields,
+    body: Vec<u8>,
+}
 
 /// A request to the stream `name`, with an optional query.
 pub(super) fn ask(method: &str, name: &str) -> Ask {
-    Ask(RawRequest {
+    Ask {
         method: method.to_owned(),
-        scheme: Some("http".to_owned()),
-        authority: Some("a.example".to_owned()),
         target: format!("/v1/stream/{name}"),
-        headers: Vec::new(),
+        headers: Fields::default(),
         body: Vec::new(),
-        body_state: BodyState::Complete,
-    })
+    }
 }
 
 impl Ask {
     pub(super) fn at(mut self, target: &str) -> Self {
-        target.clone_into(&mut self.0.target);
+        target.clone_into(&mut self.target);
         self
     }
 
     pub(super) fn header(mut self, name: &str, value: impl ToString) -> Self {
-        let field = (name.to_owned(), value.to_string().into_bytes());
-        self.0.headers.push(field);
+        self.headers.push(name, value.to_string());
         self
     }
 
@@ -43,7 +44,7 @@ impl Ask {
     }
 
     pub(super) fn body(mut self, body: impl AsRef<[u8]>) -> Self {
-        self.0.body = body.as_ref().to_vec();
+        self.body = body.as_ref().to_vec();
         self
     }
 
@@ -53,8 +54,16 @@ impl Ask {
             .header("producer-seq", seq)
     }
 
-    pub(super) fn raw(self) -> RawRequest {
-        self.0
+    pub(super) fn raw(&self) -> RawRequest<'_> {
+        RawRequest {
+            method: &self.method,
+            scheme: Some("http"),
+            authority: Some("a.example"),
+            target: &self.target,
+            headers: self.headers.as_packed(),
+            body: &self.body,
+            body_state: BodyState::Complete,
+        }
     }
 }
 
@@ -62,7 +71,7 @@ impl Ask {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Response {
     pub(super) status: u16,
-    pub(super) headers: Vec<Field>,
+    pub(super) headers: Fields,
     pub(super) body: Vec<u8>,
     /// Whether the connection was reset.
     pub(super) reset: bool,
@@ -72,8 +81,9 @@ impl std::fmt::Debug for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let body = String::from_utf8_lossy(&self.body);
         write!(f, "{} reset: {}", self.status, self.reset)?;
-        for (name, value) in &self.headers {
-            write!(f, "\n{name}: {}", String::from_utf8_lossy(value))?;
+        for (name, value) in self.headers.iter() {
+            let text = String::from_utf8_lossy;
+            write!(f, "\n{}: {}", text(name), text(value))?;
         }
         write!(f, "\n\n{}", body.chars().take(500).collect::<String>())
     }
@@ -81,9 +91,10 @@ impl std::fmt::Debug for Response {
 
 impl Response {
     pub(super) fn get(&self, name: &str) -> &str {
+        let name = name.as_bytes();
         let mut same = self.headers.iter().filter(|field| field.0 == name);
-        let value = same.next().map_or(&b""[..], |field| &field.1);
-        assert!(same.next().is_none(), "{name} is there twice");
+        let value = same.next().map_or(&b""[..], |field| field.1);
+        assert!(same.next().is_none(), "{name:?} is there twice");
         std::str::from_utf8(value).unwrap()
     }
 
@@ -150,7 +161,7 @@ pub(super) fn serve(world: &Arc<World>) -> Server {
 /// One exchange from its start to its end, or until it waits for a change.
 pub(super) fn send(server: &Server, ask: Ask) -> Came {
     let wait = |ms| server.env().world().advance(ms);
-    let answer = start(server, vec![ask.raw()], wait).remove(0);
+    let answer = start(server, &[ask.raw()], wait).remove(0);
     go_on(server, Response::default(), Held::default(), answer)
 }
 
@@ -160,12 +171,16 @@ pub(super) fn call(server: &Server, ask: Ask) -> Response {
 }
 
 /// Starts requests together until none is to be started again.
-pub(super) fn start(server: &Server, requests: Vec<RawRequest>, wait: impl Fn(u64)) -> Vec<Answer> {
+pub(super) fn start(
+    server: &Server,
+    requests: &[RawRequest<'_>],
+    wait: impl Fn(u64),
+) -> Vec<Answer> {
     let mut answers: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
     let mut open: Vec<usize> = (0..requests.len()).collect();
     let mut attempt: Option<Vec<u8>> = None;
     while !open.is_empty() {
-        let these: Vec<RawRequest> = open.iter().map(|index| requests[*index].clone()).collect();
+        let these: Vec<_> = open.iter().map(|index| requests[*index]).collect();
         let came = server.start(&these, attempt.as_deref());
         let mut next = None;
         let mut again = Vec::new();
@@ -191,7 +206,7 @@ pub(super) fn start(server: &Server, requests: Vec<RawRequest>, wait: impl Fn(u6
 
 /// One exchange of a thread that takes turns.
 pub(super) fn call_in_turn(server: &Server, baton: &Baton, place: usize, ask: Ask) -> Response {
-    let answer = start(server, vec![ask.raw()], |ms| baton.sleep(place, ms)).remove(0);
+    let answer = start(server, &[ask.raw()], |ms| baton.sleep(place, ms)).remove(0);
     go_on(server, Response::default(), Held::default(), answer).whole()
 }
 
@@ -216,15 +231,14 @@ pub(super) fn go_on(
             assert_eq!(response.status, 0, "a second head");
             response.status = head.status;
             response.headers = head.headers;
-            response.headers.append(&mut held.headers);
+            response.headers.append(&held.headers);
         }
         response.body.append(&mut answer.body);
         match answer.cursor {
             Cursor::None => {}
             Cursor::Header(value) => {
                 let value = cursor::above(value, held.cursor_floor);
-                let field = ("stream-cursor".to_owned(), value.to_string().into_bytes());
-                response.headers.push(field);
+                response.headers.push("stream-cursor", value.to_string());
             }
             Cursor::Event(value, after) => {
                 let value = cursor::above(value, held.cursor_floor);
