@@ -18,6 +18,8 @@ pub(crate) enum Command {
     Measure(Measure),
     /// Print medians and ratios of what `measure` wrote
     Summary(Summary),
+    /// Say what a sync of the disk takes
+    Syncs(Syncs),
 }
 
 /// What the load is.
@@ -65,6 +67,9 @@ pub(crate) struct Measure {
     /// The server's process on this machine; without it CPU and memory are not measured
     #[arg(long)]
     pub(crate) pid: Option<u32>,
+    /// A directory of the server's, the flushes of whose disk are counted
+    #[arg(long)]
+    pub(crate) disk: Option<PathBuf>,
     /// What the server is called in the results
     #[arg(long, default_value = "server")]
     pub(crate) label: String,
@@ -84,11 +89,14 @@ pub(crate) struct Measure {
     pub(crate) load: Load,
 }
 
+/// Connections unless it is said otherwise.
+pub(crate) const DEFAULT_CONNECTIONS: usize = 32;
+
 /// How much load.
 #[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub(crate) struct Load {
     /// Connections that each have one request under way (append, tail, read)
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = DEFAULT_CONNECTIONS)]
     pub(crate) connections: usize,
     /// Streams that the requests go to in turn (append, tail, read)
     #[arg(long, default_value_t = 64)]
@@ -102,6 +110,15 @@ pub(crate) struct Load {
     /// Appends a second (fan-out)
     #[arg(long, default_value_t = 20)]
     pub(crate) rate: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Syncs {
+    /// A directory on the disk
+    pub(crate) directory: PathBuf,
+    /// How long to measure
+    #[arg(long, default_value_t = 2.0)]
+    pub(crate) seconds: f64,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ const STEP_BITS: u32 = STEPS.ilog2();
 pub(crate) struct Histogram {
     buckets: Vec<u64>,
     count: u64,
+    sum: u128,
     max: u64,
 }
 
@@ -25,6 +26,7 @@ impl Histogram {
             *seen += 1;
         }
         self.count += 1;
+        self.sum += u128::from(nanos);
         self.max = self.max.max(nanos);
     }
 
@@ -40,6 +42,11 @@ impl Histogram {
             }
         }
         us(self.max)
+    }
+
+    /// The mean in microseconds; zero if there is none.
+    pub(crate) fn mean_us(&self) -> f64 {
+        self.sum as f64 / 1_000.0 / self.count.max(1) as f64
     }
 
     pub(crate) fn max_us(&self) -> f64 {

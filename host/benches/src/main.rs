@@ -10,6 +10,7 @@
 //! those of server and generator together.
 
 mod cli;
+mod disk;
 mod histogram;
 mod http;
 mod measurement;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let done = match cli::Cli::parse().command {
         cli::Command::Measure(measure) => scenario::measure(&measure),
         cli::Command::Summary(summary) => summary::summarize(&summary),
+        cli::Command::Syncs(syncs) => scenario::measure_syncs(&syncs),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! What one run of a scenario gave, as it is printed and kept.
 
-use crate::cli::{Load, Measure, Scenario};
+use crate::cli::{DEFAULT_CONNECTIONS, Load, Measure, Scenario};
 use crate::process::Memory;
 use crate::scenario::Outcome;
 use anyhow::{Context, Result};
@@ -23,6 +23,8 @@ pub(crate) struct Measurement {
     pub(crate) per_second: f64,
     /// CPU of the server's process an operation, in microseconds.
     pub(crate) server_cpu_us: Option<f64>,
+    /// Flushes of the server's disk.
+    pub(crate) flushes_per_second: Option<f64>,
     /// CPU of the generator an operation, in microseconds.
     pub(crate) generator_cpu_us: f64,
     pub(crate) p50_us: f64,
@@ -54,6 +56,7 @@ impl Measurement {
             operations,
             per_second: operations as f64 / seconds,
             server_cpu_us: cost.server.map(each),
+            flushes_per_second: cost.flushes.map(|flushes| flushes as f64 / seconds),
             generator_cpu_us: each(cost.generator),
             p50_us: latencies.quantile_us(0.50),
             p99_us: latencies.quantile_us(0.99),
@@ -61,6 +64,14 @@ impl Measurement {
             rss_kib: memory.map(|memory| memory.now),
             peak_rss_kib: memory.map(|memory| memory.peak),
             failures: failures.0,
+        }
+    }
+
+    /// The scenario, and how many connections where that was not the usual number.
+    pub(crate) fn what(&self) -> String {
+        match self.load.connections {
+            DEFAULT_CONNECTIONS => self.scenario.to_string(),
+            connections => format!("{} x{connections}", self.scenario),
         }
     }
 
@@ -86,7 +97,7 @@ impl fmt::Display for Measurement {
         write!(
             out,
             "{:<8} {:<16} {:>8.0} {units}/s",
-            self.scenario.to_string(),
+            self.what(),
             self.server,
             self.per_second,
         )?;
@@ -99,6 +110,9 @@ impl fmt::Display for Measurement {
             self.p50_us / 1e3,
             self.p99_us / 1e3
         )?;
+        if let Some(flushes) = self.flushes_per_second {
+            write!(out, ", {flushes:.0} flushes/s")?;
+        }
         if let Some(kib) = self.rss_kib {
             write!(out, ", RSS {} MiB", kib / 1024)?;
         }

@@ -16,6 +16,8 @@ const FILE: &str = "summary.json";
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Medians {
     scenario: Scenario,
+    connections: usize,
+    what: String,
     server: String,
     rounds: usize,
     per_second: f64,
@@ -26,6 +28,7 @@ struct Medians {
     cpu_ratio: Option<f64>,
     p50_us: f64,
     p99_us: f64,
+    flushes_per_second: Option<f64>,
     rss_kib: Option<u64>,
     /// Sum over the rounds.
     failed: u64,
@@ -67,19 +70,28 @@ fn read_all(directory: &Path) -> Result<Vec<Measurement>> {
 }
 
 fn medians(measurements: &[Measurement], baseline: Option<&str>) -> Vec<Medians> {
-    let mut groups: BTreeMap<(Scenario, &str), Vec<&Measurement>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Scenario, usize, &str), Vec<&Measurement>> = BTreeMap::new();
     for measurement in measurements {
-        let key = (measurement.scenario, measurement.server.as_str());
+        let connections = measurement.load.connections;
+        let key = (
+            measurement.scenario,
+            connections,
+            measurement.server.as_str(),
+        );
         groups.entry(key).or_default().push(measurement);
     }
     let mut rows: Vec<Medians> = groups
         .into_iter()
-        .map(|((scenario, server), rounds)| {
+        .map(|((scenario, connections, server), rounds)| {
             let of = |figure: fn(&Measurement) -> Option<f64>| {
                 median(rounds.iter().filter_map(|round| figure(round)).collect())
             };
             Medians {
                 scenario,
+                connections,
+                what: rounds
+                    .first()
+                    .map_or_else(String::new, |round| round.what()),
                 server: server.to_owned(),
                 rounds: rounds.len(),
                 per_second: of(|round| Some(round.per_second)).unwrap_or_default(),
@@ -88,6 +100,7 @@ fn medians(measurements: &[Measurement], baseline: Option<&str>) -> Vec<Medians>
                 cpu_ratio: None,
                 p50_us: of(|round| Some(round.p50_us)).unwrap_or_default(),
                 p99_us: of(|round| Some(round.p99_us)).unwrap_or_default(),
+                flushes_per_second: of(|round| round.flushes_per_second),
                 rss_kib: of(|round| round.rss_kib.map(|kib| kib as f64)).map(|kib| kib as u64),
                 failed: rounds.iter().map(|round| round.failed()).sum(),
             }
@@ -99,7 +112,9 @@ fn medians(measurements: &[Measurement], baseline: Option<&str>) -> Vec<Medians>
         .cloned()
         .collect();
     for row in &mut rows {
-        let of_scenario = |other: &&Medians| other.scenario == row.scenario;
+        let of_scenario = |other: &&Medians| {
+            (other.scenario, other.connections) == (row.scenario, row.connections)
+        };
         if let Some(base) = baselines.iter().find(of_scenario) {
             row.rate_ratio = Some(row.per_second / base.per_second);
             let cpu = row.server_cpu_us.zip(base.server_cpu_us);
@@ -129,13 +144,14 @@ fn table_of(rows: &[Medians], baseline: Option<&str>) -> String {
         &ratio,
         "p50 ms",
         "p99 ms",
+        "flushes/s",
         "RSS MiB",
         "failed",
     ];
     let mut cells = vec![heading.map(str::to_owned)];
     for row in rows {
         cells.push([
-            format!("{} ({})", row.scenario, row.scenario.unit().0),
+            format!("{} ({})", row.what, row.scenario.unit().0),
             row.server.clone(),
             row.rounds.to_string(),
             format!("{:.0}", row.per_second),
@@ -147,6 +163,8 @@ fn table_of(rows: &[Medians], baseline: Option<&str>) -> String {
                 .map_or_else(String::new, |x| format!("{x:.2}")),
             format!("{:.2}", row.p50_us / 1e3),
             format!("{:.2}", row.p99_us / 1e3),
+            row.flushes_per_second
+                .map_or_else(String::new, |each| format!("{each:.0}")),
             row.rss_kib
                 .map_or_else(String::new, |kib| (kib / 1024).to_string()),
             row.failed.to_string(),
@@ -176,6 +194,7 @@ mod tests {
             operations: 1,
             per_second,
             server_cpu_us: Some(cpu),
+            flushes_per_second: None,
             generator_cpu_us: 1.0,
             p50_us: 1.0,
             p99_us: 2.0,

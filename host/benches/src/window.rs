@@ -1,8 +1,16 @@
 //! The time that is measured, and what was used in it.
 
+use crate::disk::Disk;
 use crate::process::Process;
 use anyhow::Result;
 use std::time::{Duration, Instant};
+
+/// Whose use is measured.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Watched {
+    pub(crate) server: Option<Process>,
+    pub(crate) disk: Option<Disk>,
+}
 
 /// A moment, with what was used until then.
 #[derive(Debug)]
@@ -10,6 +18,7 @@ pub(crate) struct Mark {
     at: Instant,
     server: Option<Duration>,
     generator: Duration,
+    flushes: Option<u64>,
 }
 
 /// What was used between two moments.
@@ -20,14 +29,18 @@ pub(crate) struct Cost {
     pub(crate) server: Option<Duration>,
     /// CPU time of this process.
     pub(crate) generator: Duration,
+    /// Flushes of the disk, if they are known.
+    pub(crate) flushes: Option<u64>,
 }
 
 impl Mark {
-    pub(crate) fn now(server: Option<Process>) -> Result<Self> {
+    pub(crate) fn now(watched: Watched) -> Result<Self> {
+        let flushes = watched.disk.map(Disk::flushes).transpose()?;
         Ok(Self {
             at: Instant::now(),
-            server: server.map(Process::cpu).transpose()?,
+            server: watched.server.map(Process::cpu).transpose()?,
             generator: Process::own().cpu()?,
+            flushes: flushes.flatten(),
         })
     }
 
@@ -37,6 +50,8 @@ impl Mark {
             elapsed: later.at.saturating_duration_since(self.at),
             server: server.map(|(before, after)| after.saturating_sub(before)),
             generator: later.generator.saturating_sub(self.generator),
+            flushes: (self.flushes.zip(later.flushes))
+                .map(|(before, after)| after.saturating_sub(before)),
         }
     }
 }

@@ -6,13 +6,19 @@ use crate::failure::Failure;
 use crate::host;
 use crate::paths;
 use crate::run;
-use crate::server::{MEMORY, Server};
+use crate::server::{FILE, MEMORY, Server, new_directory};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// The load, in the order of the table.
 const SCENARIOS: [&str; 4] = ["append", "tail", "read", "fan-out"];
+
+/// Connections, where appends are kept on the disk: what one alone waits for, and what many share.
+const CONNECTIONS: [&str; 3] = ["1", "32", "256"];
+
+/// Connections of the other scenarios.
+const USUAL: [&str; 1] = ["32"];
 
 /// What a measurement of the readers needs, for itself and for the server alike.
 const OPEN_FILES: u64 = 1_200;
@@ -27,16 +33,30 @@ enum Contestant {
     Exchange,
     Seed,
     WasiHttp,
+    File,
+    SeedAcid,
+    FileOs,
 }
 
-const CONTESTANTS: [Contestant; 3] = [Contestant::Exchange, Contestant::Seed, Contestant::WasiHttp];
+/// From memory.
+const VOLATILE: [Contestant; 3] = [Contestant::Exchange, Contestant::Seed, Contestant::WasiHttp];
+
+/// On the disk.
+const DURABLE: [Contestant; 3] = [Contestant::File, Contestant::SeedAcid, Contestant::FileOs];
 
 impl Contestant {
+    fn is_seed(self) -> bool {
+        matches!(self, Self::Seed | Self::SeedAcid)
+    }
+
     fn label(self) -> &'static str {
         match self {
             Self::Exchange => "ours-exchange",
             Self::Seed => "seed",
             Self::WasiHttp => "ours-wasi-http",
+            Self::File => "ours-file",
+            Self::SeedAcid => "seed-acid",
+            Self::FileOs => "ours-file-os",
         }
     }
 
@@ -45,7 +65,13 @@ impl Contestant {
         match self {
             Self::Exchange => Server::start((MEMORY, "exchange"), &variables),
             Self::WasiHttp => Server::start((MEMORY, "wasi-http"), &variables),
-            Self::Seed => seed::start(),
+            Self::File => Server::start((FILE, "exchange"), &variables),
+            Self::FileOs => {
+                let flags = ["--durability", "os"];
+                Server::start_with((FILE, "exchange"), &variables, &flags)
+            }
+            Self::Seed => seed::start(None),
+            Self::SeedAcid => seed::start(Some(new_directory())),
         }
     }
 }
@@ -53,22 +79,25 @@ impl Contestant {
 /// What was asked for.
 #[derive(Debug)]
 struct Options {
+    durable: bool,
     rounds: u32,
     seconds: f64,
     contestants: Vec<Contestant>,
     scenarios: Vec<&'static str>,
 }
 
-const USAGE: &str = "bench [--rounds N] [--seconds S] [--only ours|seed|LABEL] [--scenario append|tail|read|fan-out]";
+const USAGE: &str = "bench [durable] [--rounds N] [--seconds S] [--only ours|seed|LABEL] [--scenario append|tail|read|fan-out]";
 
 fn parse(args: &[String]) -> Result<Options, Failure> {
+    let durable = args.first().is_some_and(|first| first == "durable");
     let mut options = Options {
+        durable,
         rounds: 3,
         seconds: 10.0,
-        contestants: CONTESTANTS.to_vec(),
+        contestants: if durable { DURABLE } else { VOLATILE }.to_vec(),
         scenarios: Vec::new(),
     };
-    let mut args = args.iter();
+    let mut args = args.iter().skip(usize::from(durable));
     while let Some(flag) = args.next() {
         let wrong = || Failure::new(format!("wrong arguments at {flag:?}; it is: {USAGE}"));
         let value = args.next().ok_or_else(wrong)?;
@@ -82,7 +111,8 @@ fn parse(args: &[String]) -> Result<Options, Failure> {
                 }
             }
             "--only" => options.contestants.retain(|one| match value.as_str() {
-                "ours" => *one != Contestant::Seed,
+                "ours" => !one.is_seed(),
+                "seed" => one.is_seed(),
                 label => one.label() == label,
             }),
             "--scenario" => {
@@ -96,7 +126,10 @@ fn parse(args: &[String]) -> Result<Options, Failure> {
         return Err(Failure::new(format!("nothing to measure; it is: {USAGE}")));
     }
     if options.scenarios.is_empty() {
-        options.scenarios = SCENARIOS.to_vec();
+        options.scenarios = match durable {
+            true => vec!["append"],
+            false => SCENARIOS.to_vec(),
+        };
     }
     Ok(options)
 }
@@ -108,19 +141,29 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     prepare(&options)?;
     let results = results()?;
     print_conditions(&options);
+    let connections: &[&str] = if options.durable {
+        &CONNECTIONS
+    } else {
+        &USUAL
+    };
     for round in 1..=options.rounds {
         println!("\nround {round} of {}", options.rounds);
+        if options.durable {
+            ended_well(Command::new(generator()).arg("syncs").arg(disk()?))?;
+        }
         for scenario in &options.scenarios {
-            for contestant in &options.contestants {
-                measure(*contestant, scenario, round, &options)?;
+            for connections in connections {
+                for contestant in &options.contestants {
+                    measure(*contestant, scenario, connections, round, &options)?;
+                }
             }
         }
     }
     println!();
     let mut summary = Command::new(generator());
     summary.arg("summary").arg(results);
-    if options.contestants.contains(&Contestant::Seed) {
-        summary.args(["--baseline", Contestant::Seed.label()]);
+    if let Some(seed) = options.contestants.iter().find(|one| one.is_seed()) {
+        summary.args(["--baseline", seed.label()]);
     }
     ended_well(&mut summary)
 }
@@ -130,14 +173,10 @@ fn prepare(options: &Options) -> Result<(), Failure> {
         "build the load generator",
         host::cargo("build").args(["--package", "durable-streams-bench"]),
     )?;
-    if options.contestants.contains(&Contestant::Seed) {
+    if options.contestants.iter().any(|one| one.is_seed()) {
         seed::install()?;
     }
-    if options
-        .contestants
-        .iter()
-        .all(|one| *one == Contestant::Seed)
-    {
+    if options.contestants.iter().all(|one| one.is_seed()) {
         return Ok(());
     }
     host::build()
@@ -147,12 +186,13 @@ fn prepare(options: &Options) -> Result<(), Failure> {
 fn measure(
     contestant: Contestant,
     scenario: &str,
+    connections: &str,
     round: u32,
     options: &Options,
 ) -> Result<(), Failure> {
     let server = contestant.start()?;
     let label = contestant.label();
-    let file = format!("{scenario}.{label}.{round}.json");
+    let file = format!("{scenario}.{connections}.{label}.{round}.json");
     ended_well(
         Command::new(generator())
             .args(["measure", "--scenario", scenario, "--label", label])
@@ -160,6 +200,9 @@ fn measure(
             .args(["--pid", &server.pid().to_string()])
             .args(["--round", &round.to_string()])
             .args(["--seconds", &options.seconds.to_string()])
+            .args(["--connections", connections])
+            .arg("--disk")
+            .arg(disk()?)
             .arg("--json")
             .arg(directory().join(file)),
     )
@@ -194,6 +237,13 @@ fn directory() -> PathBuf {
     paths::target().join("bench")
 }
 
+/// A directory on the disk that durable servers write to.
+fn disk() -> Result<PathBuf, Failure> {
+    let directory = paths::target().join("tmp");
+    std::fs::create_dir_all(&directory)?;
+    Ok(directory)
+}
+
 fn generator() -> PathBuf {
     paths::target()
         .join("host/durable-streams-bench")
@@ -220,7 +270,12 @@ fn print_conditions(options: &Options) {
     let each = Duration::from_secs_f64(options.seconds);
     println!(
         "\nLoad generator and server share {cores} cores; load average before the start: {load}.\n\
-         {} rounds of {each:?} a scenario and server; a new server for each, from memory.",
-        options.rounds
+         {} rounds of {each:?} a scenario and server; a new server for each, {}.",
+        options.rounds,
+        if options.durable {
+            "on the disk"
+        } else {
+            "from memory"
+        }
     );
 }

@@ -28,7 +28,8 @@ cargo xtask <command>
   test [--full] [TIER [FILTER]] build what is missing and run the tests; --full adds the long runs
   conformance [URL] [FILTER]    the official suite alone, against our host or the server at URL
   bench [ARGS]                  measure against a peer (not part of the tests)
-                                (--rounds N --seconds S --only ours|seed --scenario NAME)
+                                (--rounds N --seconds S --only ours|seed --scenario NAME);
+  bench durable [ARGS]          the same for appends that are kept on the disk
   help                          this text
 
 Tiers of the tests, in the order they run:

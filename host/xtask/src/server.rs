@@ -15,7 +15,7 @@ pub(crate) const VIAS: [&str; 2] = ["exchange", "wasi-http"];
 pub(crate) const MEMORY: &str = "memory";
 
 /// The store in a directory; each server gets one of its own.
-const FILE: &str = "file";
+pub(crate) const FILE: &str = "file";
 
 /// The stores that every suite can run over.
 const STORES: [&str; 4] = [MEMORY, FILE, "spin-sqlite", "spin-redis"];
@@ -50,7 +50,16 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts the host on a free port.
-    pub(crate) fn start((store, via): Pair, variables: &[(&str, &str)]) -> Result<Self, Failure> {
+    pub(crate) fn start(pair: Pair, variables: &[(&str, &str)]) -> Result<Self, Failure> {
+        Self::start_with(pair, variables, &[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn start_with(
+        (store, via): Pair,
+        variables: &[(&str, &str)],
+        flags: &[&str],
+    ) -> Result<Self, Failure> {
         let mut command = host::program();
         command.args(["serve", "--listen", "127.0.0.1:0"]);
         let directory = (store == FILE).then(new_directory);
@@ -58,7 +67,7 @@ impl Server {
             Some(directory) => format!("file:{}", directory.display()),
             None => store.to_owned(),
         };
-        command.args(["--store", &store, "--via", via]);
+        command.args(["--store", &store, "--via", via]).args(flags);
         for (name, value) in variables {
             command.args(["--variable", &format!("{name}={value}")]);
         }
@@ -84,12 +93,12 @@ impl Server {
         Err(Failure::new("the host ended before it listened"))
     }
 
-    /// Takes over another server that was started.
-    pub(crate) fn adopt(child: Child, url: String) -> Self {
+    /// Takes over another server that was started, and its directory.
+    pub(crate) fn adopt(child: Child, url: String, directory: Option<PathBuf>) -> Self {
         Self {
             child,
             url,
-            directory: None,
+            directory,
         }
     }
 
@@ -116,8 +125,8 @@ impl Drop for Server {
     }
 }
 
-/// A directory that no server had. The host makes it.
-fn new_directory() -> PathBuf {
+/// A directory that no server had. The server makes it.
+pub(crate) fn new_directory() -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("store-{}-{count}", std::process::id());

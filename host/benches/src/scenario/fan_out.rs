@@ -4,10 +4,9 @@ use super::{Failures, Outcome};
 use crate::cli::Measure;
 use crate::histogram::Histogram;
 use crate::http::{Body, Connection};
-use crate::process::Process;
 use crate::sse::{Events, Seen, Stamp};
 use crate::target::{Stream, Target};
-use crate::window::Mark;
+use crate::window::{Mark, Watched};
 use anyhow::{Context, Result, ensure};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -62,11 +61,7 @@ impl Shared {
     }
 }
 
-pub(super) async fn run(
-    args: &Measure,
-    target: &Target,
-    server: Option<Process>,
-) -> Result<Outcome> {
+pub(super) async fn run(args: &Measure, target: &Target, watched: Watched) -> Result<Outcome> {
     ensure!(args.load.rate > 0, "the rate is at least one a second");
     let shared = Rc::new(Shared {
         epoch: Instant::now(),
@@ -93,12 +88,12 @@ pub(super) async fn run(
 
     let warmed_up = shared.delivered.get();
     shared.measured.set(true);
-    let begun = Mark::now(server)?;
+    let begun = Mark::now(watched)?;
     appender.send_for(args.seconds).await?;
     let missing = shared
         .wait(&shared.delivered, count * u64::from(appender.sent))
         .await;
-    let ended = Mark::now(server)?;
+    let ended = Mark::now(watched)?;
     if missing > 0 {
         let mut failures = shared.failures.borrow_mut();
         failures.add("not delivered".to_owned(), missing);

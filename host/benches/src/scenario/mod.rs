@@ -3,12 +3,13 @@
 mod fan_out;
 mod requests;
 
-use crate::cli::{Measure, Scenario};
+use crate::cli::{Measure, Scenario, Syncs};
+use crate::disk::{self, Disk};
 use crate::histogram::Histogram;
 use crate::measurement::Measurement;
 use crate::process::Process;
 use crate::target::Target;
-use crate::window::Cost;
+use crate::window::{Cost, Watched};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -49,21 +50,39 @@ pub(crate) fn measure(args: &Measure) -> Result<()> {
     Ok(())
 }
 
+/// Measures syncs and prints what they take.
+pub(crate) fn measure_syncs(args: &Syncs) -> Result<()> {
+    let time = Duration::from_secs_f64(args.seconds);
+    let latencies = disk::measure_syncs(&args.directory, time)?;
+    println!(
+        "A write of 512 bytes and its sync take {:.0} us in the mean, {:.0} us at p50, {:.0} us at \
+         p99 here.",
+        latencies.mean_us(),
+        latencies.quantile_us(0.50),
+        latencies.quantile_us(0.99)
+    );
+    Ok(())
+}
+
 async fn run(args: &Measure) -> Result<Measurement> {
     let target = Target::parse(&args.url)?;
-    let server = args.pid.map(Process::new);
+    let disk = args.disk.as_deref().map(Disk::under).transpose()?;
+    let watched = Watched {
+        server: args.pid.map(Process::new),
+        disk: disk.flatten(),
+    };
     let patience = PATIENCE + Duration::from_secs_f64(args.warm_up + args.seconds);
     let scenario = async {
         match args.scenario {
             Scenario::Append | Scenario::Tail | Scenario::Read => {
-                requests::run(args, &target, server).await
+                requests::run(args, &target, watched).await
             }
-            Scenario::FanOut => fan_out::run(args, &target, server).await,
+            Scenario::FanOut => fan_out::run(args, &target, watched).await,
         }
     };
     let outcome = tokio::time::timeout(patience, scenario)
         .await
         .context("the server did not answer in time")??;
-    let memory = server.map(Process::memory).transpose()?;
+    let memory = watched.server.map(Process::memory).transpose()?;
     Ok(Measurement::of(args, outcome, memory))
 }

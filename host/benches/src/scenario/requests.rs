@@ -4,9 +4,8 @@ use super::{Failures, Outcome};
 use crate::cli::{Load, Measure, Scenario};
 use crate::histogram::Histogram;
 use crate::http::{Answer, Connection};
-use crate::process::Process;
 use crate::target::Target;
-use crate::window::Mark;
+use crate::window::{Mark, Watched};
 use anyhow::{Context, Result, ensure};
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -73,11 +72,7 @@ impl Shared {
     }
 }
 
-pub(super) async fn run(
-    args: &Measure,
-    target: &Target,
-    server: Option<Process>,
-) -> Result<Outcome> {
+pub(super) async fn run(args: &Measure, target: &Target, watched: Watched) -> Result<Outcome> {
     ensure!(args.load.streams > 0, "at least one stream is needed");
     let (requests, expected) = prepare(args.scenario, &args.load, target).await?;
     let shared = Rc::new(Shared {
@@ -96,10 +91,10 @@ pub(super) async fn run(
     }
     sleep(Duration::from_secs_f64(args.warm_up)).await;
     shared.phase.set(Phase::Measured);
-    let begun = Mark::now(server)?;
+    let begun = Mark::now(watched)?;
     sleep(Duration::from_secs_f64(args.seconds)).await;
     shared.phase.set(Phase::Over);
-    let ended = Mark::now(server)?;
+    let ended = Mark::now(watched)?;
     while let Some(connection) = connections.join_next().await {
         connection?;
     }

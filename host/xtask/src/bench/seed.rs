@@ -44,9 +44,9 @@ pub(super) fn install() -> Result<(), Failure> {
     )
 }
 
-/// Starts it on a free port: from memory, logs off, without limits, with SSE responses that do
-/// not end.
-pub(super) fn start() -> Result<Server, Failure> {
+/// Starts it on a free port: logs off, without limits, with SSE responses that do not end. In a
+/// directory it keeps every append on the disk before it answers (its ACID mode), else in memory.
+pub(super) fn start(directory: Option<PathBuf>) -> Result<Server, Failure> {
     // It can't say which port it took, so one is picked for it.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let mut command = Command::new(binary());
@@ -55,18 +55,28 @@ pub(super) fn start() -> Result<Server, Failure> {
             command.env_remove(name);
         }
     }
+    let mode = if directory.is_some() {
+        "acid"
+    } else {
+        "memory"
+    };
     command
         // Away from any config directory.
         .current_dir(root())
         .env("RUST_LOG", "off")
         .env("DS_SERVER__BIND_ADDRESS", address.to_string())
-        .env("DS_STORAGE__MODE", "memory")
+        .env("DS_STORAGE__MODE", mode)
         .env("DS_LIMITS__MAX_MEMORY_BYTES", NO_LIMIT)
         .env("DS_LIMITS__MAX_STREAM_BYTES", NO_LIMIT)
         .env("DS_TRANSPORT__CONNECTION__SSE_RECONNECT_INTERVAL_SECS", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::null());
-    let mut server = Server::adopt(command.spawn()?, format!("http://{address}"));
+    if let Some(directory) = &directory {
+        std::fs::create_dir_all(directory)?;
+        command.env("DS_STORAGE__DATA_DIR", directory);
+    }
+    let url = format!("http://{address}");
+    let mut server = Server::adopt(command.spawn()?, url, directory);
     wait_until_it_listens(&mut server, address)?;
     Ok(server)
 }
