@@ -6,7 +6,7 @@
 use crate::budget::Reservation;
 use crate::store::Lost;
 use crate::wasi::Met;
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{BufMut, Bytes};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, request};
 use std::time::Duration;
@@ -232,10 +232,11 @@ pub(crate) fn pack_head(request: &Request) -> Vec<u8> {
 /// The header fields of an answer, but for those that can't be any. The values share the buffer.
 pub(crate) fn unpack_fields(packed: Vec<u8>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(FIELDS);
-    let mut rest = Bytes::from(packed);
+    let packed = Bytes::from(packed);
+    let mut rest = &packed[..];
     while let (Some(name), Some(value)) = (take_text(&mut rest), take_text(&mut rest)) {
-        let name = HeaderName::from_bytes(&name);
-        let value = HeaderValue::from_maybe_shared(value);
+        let name = HeaderName::from_bytes(name);
+        let value = HeaderValue::from_maybe_shared(packed.slice_ref(value));
         if let (Ok(name), Ok(value)) = (name, value) {
             headers.append(name, value);
         }
@@ -243,7 +244,64 @@ pub(crate) fn unpack_fields(packed: Vec<u8>) -> HeaderMap {
     headers
 }
 
-fn take_text(rest: &mut Bytes) -> Option<Bytes> {
-    let length = rest.try_get_u32_le().ok()? as usize;
-    (length <= rest.len()).then(|| rest.split_to(length))
+fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, after) = rest.split_first_chunk()?;
+    let (text, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    *rest = after;
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(texts: &[&[u8]]) -> Vec<u8> {
+        let mut packed = Vec::new();
+        for text in texts {
+            packed.put_u32_le(text.len() as u32);
+            packed.put_slice(text);
+        }
+        packed
+    }
+
+    #[test]
+    fn fields_are_unpacked_but_for_those_that_are_none() {
+        let texts: [&[u8]; 8] = [
+            b"etag", b"\"a\"", b"no name", b"x", b"vary", b"a\nb", b"etag", b"",
+        ];
+        let headers = unpack_fields(packed(&texts));
+        let values: Vec<_> = headers.get_all("etag").iter().collect();
+        assert_eq!(values, ["\"a\"", ""]);
+        assert_eq!(headers.len(), 2);
+    }
+
+    #[test]
+    fn what_ends_too_early_is_left_out() {
+        let whole = packed(&[b"etag", b"\"a\"", b"vary", b"origin"]);
+        for length in 0..whole.len() {
+            let headers = unpack_fields(whole[..length].to_vec());
+            assert_eq!(headers.len(), usize::from(length >= 15), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_packed_head_is_the_request_line_and_the_fields() {
+        let request = http::Request::post("/v1/stream/s?x").header("host", "a.example");
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        let request = Request {
+            parts,
+            body: Bytes::new(),
+            body_state: BodyState::Complete,
+            room: None,
+        };
+        let texts: [&[u8]; 6] = [
+            b"POST",
+            b"http",
+            b"a.example",
+            b"/v1/stream/s?x",
+            b"host",
+            b"a.example",
+        ];
+        assert_eq!(pack_head(&request), packed(&texts));
+    }
 }

@@ -33,6 +33,7 @@ pub(super) fn begin_step() {
 pub(super) struct World {
     bucket: OnceCell<Rc<store::Bucket>>,
     instance: OnceCell<u64>,
+    /// The time, while a step is taken that was told it.
     now: Cell<Option<u64>>,
 }
 
@@ -45,7 +46,7 @@ impl World {
         }
     }
 
-    /// Sets the time of a step that was told it.
+    /// Sets the time until the next call.
     pub(super) fn set_now(&self, now: Option<u64>) {
         self.now.set(now);
     }

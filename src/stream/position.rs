@@ -52,11 +52,11 @@ pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
         _ => b'a' - 10 + nibble,
     };
     for part in bytes.chunks(16) {
-        let mut digits = [0; 32];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(part) {
-            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        let mut pairs = [[0; 2]; 16];
+        for (pair, byte) in pairs.iter_mut().zip(part) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
         }
-        let made = digits.get(..part.len() * 2).unwrap_or_default();
+        let made = pairs.get(..part.len()).unwrap_or_default().as_flattened();
         text.push_str(std::str::from_utf8(made).unwrap_or_default());
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::client::Client;
 use crate::load::{Reader, Writer, lines, path};
-use crate::server::Server;
+use crate::server::{Server, host};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,22 @@ fn every_acknowledged_append_survives_kill_9_in_order_and_once() {
         "{} kills: {total} appends acknowledged, {read_back} read back, {rate:.0} appends/s",
         rounds()
     );
+    drop(server);
+    let found = check_store(directory.path(), &["--fix"]);
+    println!("{found}");
+    let after = check_store(directory.path(), &[]);
+    assert!(after.contains("left over: 0 keys"), "{after}");
+}
+
+/// What `durable-streams check` says of a store that is whole.
+fn check_store(directory: &Path, flags: &[&str]) -> String {
+    let mut command = host();
+    let output = command.arg("check").arg(directory).args(flags).output();
+    let output = output.expect("the host is there");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    assert!(text.contains("streams: 8 "), "{text}");
+    text
 }
 
 fn content(server: &Server, stream: usize) -> Vec<u8> {

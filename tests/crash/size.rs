@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 const MIB: usize = 1024 * 1024;
 
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 fn full() -> bool {
     std::env::var("DS_TEST_FULL").as_deref() == Ok("1")
 }
@@ -80,6 +83,45 @@ fn an_idle_stream_costs_less_than_a_kibibyte_of_memory() {
         server.started_in,
     );
     assert!(each < 1024, "{each} bytes for each idle stream");
+}
+
+#[test]
+fn a_deleted_stream_gives_its_room_on_the_disk_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let server = Server::start(directory.path(), &[]);
+    let mut client = connect(&server);
+    let headers = [("content-type", "application/octet-stream")];
+    for stream in ["gone", "kept"] {
+        let created = client.send("PUT", &format!("/v1/stream/{stream}"), &headers, b"x");
+        assert_eq!(created.expect("it answers").status, 201);
+    }
+    let body = vec![7; 4 * MIB];
+    for _ in 0..64 {
+        let appended = client.send("POST", "/v1/stream/gone", &headers, &body);
+        assert_eq!(appended.expect("it answers").status, 204);
+    }
+    let before = disk(directory.path());
+    assert!(before > 256 * MIB as u64);
+    let deleted = client.send("DELETE", "/v1/stream/gone", &[], b"");
+    assert_eq!(deleted.expect("it answers").status, 204);
+    let begun = Instant::now();
+    // Two segments and little more are allowed to stay.
+    while disk(directory.path()) > 136 * MIB as u64 {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{} bytes",
+            disk(directory.path())
+        );
+        // Nothing is asked of the server: it does this by itself.
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    println!(
+        "256 MiB deleted: {} MiB on disk before, {} MiB after {:.1?}",
+        before / MIB as u64,
+        disk(directory.path()) / MIB as u64,
+        begun.elapsed()
+    );
+    assert_eq!(read(&mut client, "/v1/stream/kept"), b"x");
 }
 
 #[test]
