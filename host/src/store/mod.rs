@@ -95,6 +95,13 @@ pub enum StoreError {
     Other(String),
 }
 
+impl StoreError {
+    /// What somebody is told who may know of what is gone.
+    pub(crate) fn lost() -> Self {
+        Self::Unavailable("changes were lost that this instance may know of".to_owned())
+    }
+}
+
 /// Why a swap was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SwapError {
@@ -153,6 +160,24 @@ pub trait Store: Send + Sync {
 
     /// Removes a key, if it is there; a swap of that key that is under way then fails.
     fn delete(&self, key: &str) -> Result<ChangeNumber, StoreError>;
+
+    /// [`set`](Self::set) or [`delete`](Self::delete), by somebody who may know of whatever was
+    /// there when there had been so many [`losses`](Self::losses). If there were more since, it is
+    /// refused: it may be built on what is gone.
+    fn write_since(
+        &self,
+        losses: u64,
+        key: &str,
+        value: Option<Bytes>,
+    ) -> Result<ChangeNumber, StoreError> {
+        if self.losses() != losses {
+            return Err(StoreError::lost());
+        }
+        match value {
+            Some(value) => self.set(key, value),
+            None => self.delete(key),
+        }
+    }
 
     /// Adds to a counter and says what it came to. An absent key counts as 0 and exists afterwards,
     /// also when `delta` is 0. A key that was written as anything but a counter, and a sum outside

@@ -67,8 +67,7 @@ impl Keys {
     fn check(&mut self) -> Result<(), StoreError> {
         self.calls = self.calls.wrapping_add(1);
         if self.store.losses() != self.losses {
-            let why = "changes were lost that this instance may know of".to_owned();
-            return Err(StoreError::Unavailable(why));
+            return Err(StoreError::lost());
         }
         Ok(())
     }
@@ -119,13 +118,13 @@ impl Keys {
 
     pub(crate) fn set(&mut self, key: &str, value: Bytes) -> Result<(), StoreError> {
         self.check_write()?;
-        let written = self.store.set(key, value);
+        let written = self.store.write_since(self.losses, key, Some(value));
         self.meet_write(written)
     }
 
     pub(crate) fn delete(&mut self, key: &str) -> Result<(), StoreError> {
         self.check_write()?;
-        let written = self.store.delete(key);
+        let written = self.store.write_since(self.losses, key, None);
         self.meet_write(written)
     }
 

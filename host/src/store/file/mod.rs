@@ -231,6 +231,23 @@ impl Store for FileStore {
         }
     }
 
+    fn write_since(
+        &self,
+        losses: u64,
+        key: &str,
+        value: Option<Bytes>,
+    ) -> Result<ChangeNumber, StoreError> {
+        if value.is_none() && !self.exists(key)?.0 {
+            return self.delete(key);
+        }
+        // Asked while the key's shard is locked, as every shard is during a loss.
+        self.shared
+            .change(key, value, |_| match self.losses() == losses {
+                true => Ok(()),
+                false => Err(StoreError::lost()),
+            })
+    }
+
     fn increment(&self, key: &str, delta: i64) -> Result<(i64, ChangeNumber), StoreError> {
         loop {
             let seen = self.get(key)?;

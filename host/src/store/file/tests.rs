@@ -112,6 +112,11 @@ fn changes_for_which_there_is_no_room_are_lost_and_the_store_goes_on() {
     assert_eq!(swapped, Err(SwapError::Conflict));
     // Everyone looks again.
     block_on(watch);
+    assert!(
+        store.write_since(0, "key", None).is_err(),
+        "by who knows what is lost"
+    );
+    assert!(store.write_since(1, "other", None).is_ok());
     assert_eq!(settled(&store, set(&store, "key", "again")), Ok(()));
     assert_eq!(settled(&store, lost), Err(Lost::NoSpace), "it stays lost");
     drop(store);
