@@ -130,7 +130,7 @@ fn parse(text: &str, path: &Path) -> Result<StoreId, OpenError> {
     let found: u64 = title
         .and_then(|digits| digits.parse().ok())
         .ok_or_else(foreign)?;
-    if found > VERSION.into() {
+    if found > u64::from(VERSION) {
         return Err(OpenError::Newer {
             directory: path.to_owned(),
             found,
@@ -138,7 +138,8 @@ fn parse(text: &str, path: &Path) -> Result<StoreId, OpenError> {
         });
     }
     let id = lines.next().and_then(StoreId::from_hex);
-    id.filter(|_| found == VERSION.into()).ok_or_else(foreign)
+    id.filter(|_| found == u64::from(VERSION))
+        .ok_or_else(foreign)
 }
 
 fn io_at(path: &Path) -> impl Fn(io::Error) -> OpenError {

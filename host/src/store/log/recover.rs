@@ -54,6 +54,7 @@ impl Log {
             directory,
             index: Index::new(),
             segments: Segments::default(),
+            segment_bytes: options.segment_bytes,
             highest: Sequence::default(),
             found: Recovered::default(),
         };
@@ -77,6 +78,7 @@ struct Opening {
     directory: Directory,
     index: Index,
     segments: Segments,
+    segment_bytes: u64,
     highest: Sequence,
     found: Recovered,
 }
@@ -113,7 +115,7 @@ impl Opening {
         self.found.segments = headed.len() as u64;
         match headed.pop() {
             Some(newest) => {
-                let mut writer = Writer::at_end_of(newest.segment, tail);
+                let mut writer = Writer::at_end_of(newest.segment, tail, self.segment_bytes);
                 writer.filled = newest.len.max(tail);
                 Ok(writer)
             }
@@ -131,7 +133,8 @@ impl Opening {
         let segment = Segment::create(&self.directory, header).map_err(io_at(&path))?;
         let segment = Arc::new(segment);
         self.segments.insert(Arc::clone(&segment));
-        Ok(Writer::at_end_of(segment, SEGMENT_HEADER as u64))
+        let tail = SEGMENT_HEADER as u64;
+        Ok(Writer::at_end_of(segment, tail, self.segment_bytes))
     }
 
     /// Opens a segment. None where its creation was interrupted: it is removed.

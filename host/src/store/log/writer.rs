@@ -27,8 +27,10 @@ pub(super) struct Writer {
     pub(super) tail: u64,
     /// Up to here the disk has it.
     pub(super) synced: u64,
-    /// The end of the zeros after the tail.
+    /// The end of the zeros after the tail, or what was tried in vain.
     pub(super) filled: u64,
+    /// Where a segment ends: less than asked for where the system allows no such file.
+    limit: u64,
 }
 
 impl Log {
@@ -81,7 +83,7 @@ impl Log {
             .tail
             .saturating_add(BATCH_HEADER as u64)
             .saturating_add(length);
-        if end <= self.options.segment_bytes || writer.tail == SEGMENT_HEADER as u64 {
+        if end <= writer.limit || writer.tail == SEGMENT_HEADER as u64 {
             return Ok(());
         }
         let sealed = &writer.active.file;
@@ -103,7 +105,7 @@ impl Log {
         let next = Segment::create(&self.directory, header).map_err(CommitError::of_write)?;
         let next = Arc::new(next);
         self.segments.insert(Arc::clone(&next));
-        *writer = Writer::at_end_of(next, SEGMENT_HEADER as u64);
+        *writer = Writer::at_end_of(next, SEGMENT_HEADER as u64, writer.limit);
         Ok(())
     }
 
@@ -123,10 +125,7 @@ impl Log {
         let end = writer.tail.saturating_add(length);
         let synced = self.options.durability == Durability::Sync;
         let ahead = if synced && length <= AHEAD_UP_TO && end > writer.filled {
-            self.options
-                .segment_bytes
-                .saturating_sub(end)
-                .min(AHEAD_BYTES)
+            writer.limit.saturating_sub(end).min(AHEAD_BYTES)
         } else {
             0
         };
@@ -137,6 +136,9 @@ impl Log {
         }
         if let Err(error) = written {
             self.cut_back(writer)?;
+            if error.kind() == io::ErrorKind::FileTooLarge {
+                writer.limit = writer.tail;
+            }
             return Err(CommitError::of_write(error));
         }
         if synced {
@@ -208,12 +210,13 @@ impl Log {
 
 impl Writer {
     /// For a segment that is synced up to its end.
-    pub(super) fn at_end_of(active: Arc<Segment>, tail: u64) -> Self {
+    pub(super) fn at_end_of(active: Arc<Segment>, tail: u64, limit: u64) -> Self {
         Self {
             active,
             tail,
             synced: tail,
             filled: tail,
+            limit,
         }
     }
 }
