@@ -115,7 +115,8 @@ impl Opening {
         self.found.segments = headed.len() as u64;
         match headed.pop() {
             Some(newest) => {
-                let mut writer = Writer::at_end_of(newest.segment, tail, self.segment_bytes);
+                let live = self.segments.live();
+                let mut writer = Writer::at_end_of(newest.segment, tail, self.segment_bytes, live);
                 writer.filled = newest.len.max(tail);
                 Ok(writer)
             }
@@ -134,7 +135,7 @@ impl Opening {
         let segment = Arc::new(segment);
         self.segments.insert(Arc::clone(&segment));
         let tail = SEGMENT_HEADER as u64;
-        Ok(Writer::at_end_of(segment, tail, self.segment_bytes))
+        Ok(Writer::at_end_of(segment, tail, self.segment_bytes, 0))
     }
 
     /// Opens a segment. None where its creation was interrupted: it is removed.

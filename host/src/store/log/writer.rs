@@ -20,6 +20,11 @@ const AHEAD_BYTES: u64 = 1 << 20;
 const AHEAD_UP_TO: u64 = 128 << 10;
 static ZEROS: [u8; AHEAD_BYTES as usize] = [0; AHEAD_BYTES as usize];
 
+/// A segment takes at most this part of what is live, but not less than this many bytes: the room
+/// that a store needs is then in proportion to what it holds.
+const SEGMENT_PART: u64 = 4;
+const SMALL_SEGMENT: u64 = 4 << 20;
+
 /// What the next batch goes to.
 pub(super) struct Writer {
     pub(super) active: Arc<Segment>,
@@ -29,8 +34,10 @@ pub(super) struct Writer {
     pub(super) synced: u64,
     /// The end of the zeros after the tail, or what was tried in vain.
     pub(super) filled: u64,
-    /// Where a segment ends: less than asked for where the system allows no such file.
-    limit: u64,
+    /// Where the active segment ends.
+    pub(super) limit: u64,
+    /// The most any may hold: less than asked for where the system allows no such file.
+    most: u64,
 }
 
 impl Log {
@@ -105,7 +112,8 @@ impl Log {
         let next = Segment::create(&self.directory, header).map_err(CommitError::of_write)?;
         let next = Arc::new(next);
         self.segments.insert(Arc::clone(&next));
-        *writer = Writer::at_end_of(next, SEGMENT_HEADER as u64, writer.limit);
+        let live = self.segments.live();
+        *writer = Writer::at_end_of(next, SEGMENT_HEADER as u64, writer.most, live);
         Ok(())
     }
 
@@ -137,6 +145,7 @@ impl Log {
         if let Err(error) = written {
             self.cut_back(writer)?;
             if error.kind() == io::ErrorKind::FileTooLarge {
+                writer.most = writer.tail;
                 writer.limit = writer.tail;
             }
             return Err(CommitError::of_write(error));
@@ -209,14 +218,15 @@ impl Log {
 }
 
 impl Writer {
-    /// For a segment that is synced up to its end.
-    pub(super) fn at_end_of(active: Arc<Segment>, tail: u64, limit: u64) -> Self {
+    /// For a segment that is synced up to its end, in a log of so many live bytes.
+    pub(super) fn at_end_of(active: Arc<Segment>, tail: u64, most: u64, live: u64) -> Self {
         Self {
             active,
             tail,
             synced: tail,
             filled: tail,
-            limit,
+            limit: most.min(SMALL_SEGMENT.max(live / SEGMENT_PART)),
+            most,
         }
     }
 }
