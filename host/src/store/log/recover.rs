@@ -117,7 +117,9 @@ impl Opening {
             Some(newest) => {
                 let live = self.segments.live();
                 let mut writer = Writer::at_end_of(newest.segment, tail, self.segment_bytes, live);
-                writer.filled = newest.len.max(tail);
+                if self.found.cuts.is_empty() {
+                    writer.filled = newest.len.max(tail);
+                }
                 Ok(writer)
             }
             None => self.begin(),

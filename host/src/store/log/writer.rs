@@ -138,6 +138,7 @@ impl Log {
             0
         };
         let mut written = write(writer, &layout, ahead);
+        // A disk that is full may have room for the batch alone.
         if written.is_err() && ahead > 0 {
             self.cut_back(writer)?;
             written = write(writer, &layout, 0);
