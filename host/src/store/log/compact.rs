@@ -106,7 +106,10 @@ impl Log {
 
     /// The segment to rewrite next, if any is worth it.
     fn choose(&self) -> Option<Arc<Segment>> {
-        let active = self.writer().active.number;
+        let (active, room) = {
+            let writer = self.writer();
+            (writer.active.number, writer.limit)
+        };
         let mut all = self.segments.all();
         all.retain(|segment| segment.number != active);
         let mut some_kept = false;
@@ -130,7 +133,6 @@ impl Log {
                 emptiest = Some((share, segment));
             }
         }
-        let room = self.options.segment_bytes;
         let needed = live.saturating_add(tombstones);
         if bytes > needed.saturating_mul(2).saturating_add(room) {
             return emptiest.map(|(_, segment)| Arc::clone(segment));

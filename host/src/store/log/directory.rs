@@ -130,7 +130,7 @@ fn parse(text: &str, path: &Path) -> Result<StoreId, OpenError> {
     let found: u64 = title
         .and_then(|digits| digits.parse().ok())
         .ok_or_else(foreign)?;
-    if found > VERSION.into() {
+    if found > u64::from(VERSION) {
         return Err(OpenError::Newer {
             directory: path.to_owned(),
             found,

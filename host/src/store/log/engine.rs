@@ -123,7 +123,7 @@ impl Log {
         let segments = self.segments.all();
         Stats {
             keys: self.index.len(),
-            live_bytes: segments.iter().map(|segment| segment.live()).sum(),
+            live_bytes: self.segments.live(),
             disk_bytes: segments.iter().map(|segment| segment.bytes()).sum(),
             segments: segments.len() as u64,
         }

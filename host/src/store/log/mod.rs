@@ -38,9 +38,10 @@
 //! # Room
 //!
 //! Segments that hold nothing needed are removed, and the emptiest ones are rewritten while all
-//! take more than twice what is needed: disk use stays below that and two segments. Waiting until
-//! then, rather than for a share in one segment, makes the rewritten ones emptier, so less is
-//! copied. Where tombstones add up, the oldest segment is rewritten whatever it holds, which in
+//! take more than twice what is needed: disk use stays below that and two segments, each of which
+//! holds at most a quarter of the store, or 4 MiB. Waiting until then, rather than for a share in
+//! one segment, makes the rewritten ones emptier, so less is copied. Rewriting needs room itself:
+//! a disk that something else has filled up stays full. Every segment is an open file. Where tombstones add up, the oldest segment is rewritten whatever it holds, which in
 //! the end empties every range.
 //!
 //! Overwriting costs the file system less than growing a file at each sync, so small batches are
@@ -125,7 +126,8 @@ pub enum Durability {
 pub struct Options {
     /// When a commit returns.
     pub durability: Durability,
-    /// Where a segment ends and the next begins; one batch may pass it.
+    /// Where a segment ends at the latest; one batch may pass it. Those of a small store are
+    /// smaller.
     pub segment_bytes: u64,
 }
 

@@ -54,6 +54,7 @@ impl Log {
             directory,
             index: Index::new(),
             segments: Segments::default(),
+            segment_bytes: options.segment_bytes,
             highest: Sequence::default(),
             found: Recovered::default(),
         };
@@ -77,6 +78,7 @@ struct Opening {
     directory: Directory,
     index: Index,
     segments: Segments,
+    segment_bytes: u64,
     highest: Sequence,
     found: Recovered,
 }
@@ -113,8 +115,11 @@ impl Opening {
         self.found.segments = headed.len() as u64;
         match headed.pop() {
             Some(newest) => {
-                let mut writer = Writer::at_end_of(newest.segment, tail);
-                writer.filled = newest.len.max(tail);
+                let live = self.segments.live();
+                let mut writer = Writer::at_end_of(newest.segment, tail, self.segment_bytes, live);
+                if self.found.cuts.is_empty() {
+                    writer.filled = newest.len.max(tail);
+                }
                 Ok(writer)
             }
             None => self.begin(),
@@ -131,7 +136,8 @@ impl Opening {
         let segment = Segment::create(&self.directory, header).map_err(io_at(&path))?;
         let segment = Arc::new(segment);
         self.segments.insert(Arc::clone(&segment));
-        Ok(Writer::at_end_of(segment, SEGMENT_HEADER as u64))
+        let tail = SEGMENT_HEADER as u64;
+        Ok(Writer::at_end_of(segment, tail, self.segment_bytes, 0))
     }
 
     /// Opens a segment. None where its creation was interrupted: it is removed.

@@ -111,6 +111,11 @@ impl Segments {
         self.table().values().cloned().collect()
     }
 
+    /// Bytes of all records that the index knows.
+    pub(super) fn live(&self) -> u64 {
+        self.table().values().map(|segment| segment.live()).sum()
+    }
+
     pub(super) fn insert(&self, segment: Arc<Segment>) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         table.insert(segment.number, segment);

@@ -106,6 +106,21 @@ fn numbers_go_on_after_the_records_that_bore_them_are_gone() {
     }
 }
 
+#[test]
+fn a_small_store_takes_little_room() {
+    let log = open(&FaultyFiles::default());
+    for sequence in 1..400 {
+        let key = format!("k{}", sequence % 5);
+        commit(&log, set(&key, &vec![1; 64 << 10], sequence)).expect("commits");
+        compact_all(&log);
+        let stats = log.stats();
+        assert!(
+            stats.disk_bytes < stats.live_bytes * 2 + (8 << 20),
+            "{stats:?}"
+        );
+    }
+}
+
 /// Removing a segment and the tombstone that outweighs what was in it must not be reordered.
 #[test]
 fn a_deleted_key_stays_deleted_where_removals_fail() {

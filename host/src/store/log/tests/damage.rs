@@ -97,6 +97,29 @@ fn damage_is_told_in_one_line_with_its_place() {
 }
 
 #[test]
+fn a_check_tells_what_a_crash_leaves_from_damage() {
+    let files = FaultyFiles::default();
+    let (log, _) = try_open(&files, small_segments()).expect("opens");
+    for sequence in 1..6 {
+        commit(&log, set("a", &[1; 1500], sequence)).expect("commits");
+    }
+    let newest = log.stats().segments as u32;
+    drop(log);
+    let check = || check(Path::new(DIR), Arc::new(files.clone())).expect("reads");
+    assert_eq!((check().records, check().damages), (5, Vec::new()));
+    for (number, unfinished) in [(newest, true), (1, false)] {
+        let whole = files.contents(&segment(number));
+        let mut torn = whole.clone();
+        let last = torn.iter().rposition(|byte| *byte != 0).expect("not empty");
+        torn[last] = 0;
+        files.put(&segment(number), torn);
+        let found: Vec<_> = check().damages.iter().map(|one| one.unfinished).collect();
+        assert_eq!(found, [unfinished]);
+        files.put(&segment(number), whole);
+    }
+}
+
+#[test]
 fn without_the_proof_of_a_sync_an_invalid_batch_ends_the_log() {
     let options = Options {
         durability: Durability::Os,

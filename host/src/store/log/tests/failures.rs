@@ -93,6 +93,24 @@ fn a_write_that_is_cut_short_leaves_nothing() {
     }
 }
 
+/// Where the system allows no file as large as a segment, segments are smaller.
+#[test]
+fn a_file_that_may_not_grow_ends_its_segment() {
+    let files = FaultyFiles::default();
+    let log = log_with_a_value(&files, Options::default());
+    let large = vec![2; 1 << 20];
+    files.fail(Operation::Write, 1, Fault::Error(ErrorKind::FileTooLarge));
+    let failed = commit(&log, set("b", &large, 2));
+    assert!(matches!(failed, Err(CommitError::Full(_))));
+    commit(&log, set("b", &large, 3)).expect("begins a segment");
+    assert_eq!(log.stats().segments, 2);
+    drop(log);
+    assert_eq!(
+        value(&open(&files), "b").map(|value| value.len()),
+        Some(1 << 20)
+    );
+}
+
 #[test]
 fn a_short_write_that_goes_on_is_whole() {
     let files = FaultyFiles::default();
