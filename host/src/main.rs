@@ -95,6 +95,9 @@ fn run() -> Result<(), Failure> {
 const FILE_TOO_LARGE: i32 = 25;
 
 async fn until_signal(options: Options) -> Result<(), Failure> {
+    // Every connection and every segment of a store is one; with too few it goes on until they
+    // are used up, and says so then.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let _listens = signal(SignalKind::from_raw(FILE_TOO_LARGE))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -4,9 +4,12 @@ use crate::common::{ServerUnderTest, server};
 use std::process::Command;
 
 /// Runs the host with these arguments, which must not serve. Returns its exit code and errors.
+/// Run in a directory of its own, since the host keeps its streams below it by default.
 fn refused(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let directory = tempfile::tempdir().expect("a directory");
     let mut command: Command = server::host();
     command.args(args).envs(environment.iter().copied());
+    command.current_dir(directory.path());
     let out = command.output().expect("the host can be started");
     assert!(!out.status.success(), "{args:?}: {out:?}");
     (
