@@ -286,7 +286,7 @@ fn with_faults_of_64_appends_each_is_there_as_often_as_it_was_told() {
         all += compete(rounds(3, 50), &store, &calm, &land, &variables);
     }
     println!("in all: {all}");
-    assert!(all.done > 0 && all.full > 0 && all.unavailable > 0);
-    // A short run may be lucky.
-    assert!(all.unknown > 0 || !full());
+    assert!(all.done > 0 && all.unavailable + all.full + all.unknown > 0);
+    // A short run need not meet all of them.
+    assert!(!full() || (all.unavailable > 0 && all.full > 0 && all.unknown > 0));
 }
