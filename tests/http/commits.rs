@@ -45,12 +45,19 @@ fn over_spin_sqlite_one_of_8_creators_is_told_201_and_its_body_is_kept() {
         return;
     }
     let sqlite: Arc<dyn Store> = Arc::new(SpinSqlite::new(memory()));
-    let fleet = Fleet::start(&vec![slow(&sqlite, LATENCY); HOSTS], &[]);
+    // Those that enter their name into the registry first meet there, and come to the record itself
+    // one after another.
+    let fleet = |latency, registry| {
+        let hosts = vec![slow(&sqlite, latency); HOSTS];
+        Fleet::start(&hosts, &[("registry", registry)])
+    };
+    let fleets = [fleet(LATENCY, "true"), fleet(LONG_LATENCY, "false")];
     let rounds = rounds(20, 200);
     let mut told: HashMap<u16, usize> = HashMap::new();
     let mut longest = Duration::ZERO;
     for round in 0..rounds {
         let name = format!("created/{round}");
+        let fleet = &fleets[round % 2];
         let begun = Instant::now();
         let answers = concurrently(CREATORS, |creator| {
             let kind = ["text/plain", "text/html"][usize::from(creator % 4 == 3)];
@@ -216,8 +223,9 @@ fn round(fleet: &Fleet, name: &str, land: &dyn Fn()) -> Tally {
     tally
 }
 
-/// Rounds over `store`, which `calm` is too, but for what was injected.
+/// So many rounds over `store`, which `calm` is too, but for what was injected.
 fn compete(
+    rounds: usize,
     store: &Arc<dyn Store>,
     calm: &Arc<dyn Store>,
     land: &dyn Fn(),
@@ -228,7 +236,6 @@ fn compete(
     stores.push(Arc::clone(calm));
     let fleet = Fleet::start(&stores, variables);
     let mut sum = Tally::default();
-    let rounds = rounds(10, 200);
     for number in 0..rounds {
         sum += round(&fleet, &format!("appended/{number}"), land);
     }
@@ -248,7 +255,8 @@ fn over_spin_redis_of_64_appends_each_is_there_as_often_as_it_was_told() {
         return;
     }
     let redis: Arc<dyn Store> = Arc::new(SpinRedis::new(memory()));
-    let sum = compete(&slow(&redis, LATENCY), &redis, &|| {}, &[SMALL_TAIL]);
+    let store = slow(&redis, LATENCY);
+    let sum = compete(rounds(10, 200), &store, &redis, &|| {}, &[SMALL_TAIL]);
     assert_eq!(sum.full, 0);
     assert!(sum.done > 0);
 }
@@ -274,10 +282,11 @@ fn with_faults_of_64_appends_each_is_there_as_often_as_it_was_told() {
         let store: Arc<dyn Store> = faulty.clone();
         let variables = [SMALL_TAIL, SHORT_DEADLINE];
         let land = || faulty.land();
-        all += compete(&slow(&store, LONG_LATENCY), &calm, &land, &variables);
+        let store = slow(&store, LONG_LATENCY);
+        all += compete(rounds(3, 50), &store, &calm, &land, &variables);
     }
     println!("in all: {all}");
-    assert!(all.done > 0 && all.full > 0 && all.unavailable > 0);
-    // A short run may be lucky.
-    assert!(all.unknown > 0 || !full());
+    assert!(all.done > 0 && all.unavailable + all.full + all.unknown > 0);
+    // A short run need not meet all of them.
+    assert!(!full() || (all.unavailable > 0 && all.full > 0 && all.unknown > 0));
 }
