@@ -41,6 +41,8 @@ const vitest = await startVitest("test", [], {
   include: ["suite.test.mjs"],
   watch: false,
   testNamePattern: pattern,
+  // The default of 5 s would make the result depend on the machine and on its disk.
+  testTimeout: 60_000,
   reporters: [{}],
 })
 

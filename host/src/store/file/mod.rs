@@ -11,7 +11,8 @@
 //! A change is applied to the overlay and queued, and the call returns at once. One thread takes
 //! whatever is queued, writes it to the [`Log`] as one batch and syncs that; the next batch is what
 //! came meanwhile. So one sync serves everybody who waits, and the more there are the cheaper it
-//! is. Whoever depends on a change waits with what it has to say ([`Store::settle`]).
+//! is. Before it writes, the thread waits for a moment for those it has just served: they share the
+//! next sync with those who came meanwhile, instead of waiting for each other's by turns. Whoever depends on a change waits with what it has to say ([`Store::settle`]).
 //!
 //! If a batch can't be kept, it and everything newer is dropped, so that all that is left is what
 //! the log holds. Every key then counts as changed: nobody can swap on what was lost, and whoever

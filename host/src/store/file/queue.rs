@@ -20,6 +20,8 @@ pub(super) struct Batch {
     pub(super) changes: Vec<Change>,
     /// The number up to which the queue was taken.
     pub(super) last: ChangeNumber,
+    /// Changes that were taken, also those that a later one of the batch replaces.
+    pub(super) taken: usize,
 }
 
 /// The changes in their order, each with its number.
@@ -34,6 +36,8 @@ pub(super) struct Queue {
 struct Pending {
     changes: Vec<Change>,
     bytes: usize,
+    /// The bell is rung when there are so many.
+    wanted: usize,
     latest: ChangeNumber,
     closed: bool,
 }
@@ -49,6 +53,7 @@ impl Queue {
             pending: Mutex::new(Pending {
                 changes: Vec::new(),
                 bytes: 0,
+                wanted: 1,
                 latest,
                 closed: false,
             }),
@@ -87,25 +92,37 @@ impl Queue {
             sequence: Sequence::new(number.get()),
         };
         pending.bytes = pending.bytes.saturating_add(size(&change));
-        let idle = pending.changes.is_empty();
         pending.changes.push(change);
+        let enough = pending.changes.len() == pending.wanted;
         drop(pending);
-        if idle {
+        if enough {
             self.bell.notify_all();
         }
         Ok(number)
     }
 
-    /// Waits for changes and takes them; nothing, once the queue is closed and empty.
-    pub(super) fn take(&self) -> Option<Batch> {
+    /// Changes that wait.
+    pub(super) fn len(&self) -> usize {
+        self.pending().changes.len()
+    }
+
+    /// Waits for changes and takes them; nothing, once the queue is closed and empty. Once there is
+    /// one it waits for `wanted` of them, but not longer than `patience`.
+    pub(super) fn take(&self, wanted: usize, patience: Duration) -> Option<Batch> {
         let mut pending = self.pending();
         while pending.changes.is_empty() {
             if pending.closed {
                 return None;
             }
+            pending.wanted = 1;
             let woken = self.bell.wait(pending);
             pending = woken.unwrap_or_else(PoisonError::into_inner);
         }
+        pending.wanted = wanted;
+        let woken = self.bell.wait_timeout_while(pending, patience, |pending| {
+            !pending.closed && pending.changes.len() < wanted
+        });
+        (pending, _) = woken.unwrap_or_else(PoisonError::into_inner);
         let mut bytes: usize = 0;
         let fits = pending.changes.iter().take_while(|change| {
             bytes = bytes.saturating_add(size(change));
@@ -119,6 +136,7 @@ impl Queue {
         drop(pending);
         let last = changes.last().map(|change| change.sequence)?;
         Some(Batch {
+            taken: changes.len(),
             last: ChangeNumber::new(last.get()),
             changes: newest(changes),
         })
@@ -174,7 +192,7 @@ mod tests {
         for key in ["a", "b", "a", "c", "b"] {
             queue.push(key, None)?;
         }
-        let batch = queue.take().expect("there are changes");
+        let batch = queue.take(1, Duration::ZERO).expect("there are changes");
         let numbers: Vec<u64> = batch
             .changes
             .iter()
@@ -191,10 +209,29 @@ mod tests {
         let value = Some(Bytes::from(vec![0; 1 << 20]));
         let pushed = (0..10_000).find(|_| queue.push("key", value.clone()).is_err());
         assert!(pushed.is_some_and(|pushed| pushed < 300), "{pushed:?}");
-        let batch = queue.take().expect("there are changes");
+        let batch = queue.take(1, Duration::ZERO).expect("there are changes");
         assert_eq!(batch.last.get(), 15, "16 MiB at most");
         queue.push("key", value)?;
         Ok(())
+    }
+
+    #[test]
+    fn a_batch_waits_for_as_many_as_are_wanted_and_no_longer() -> Result<(), StoreError> {
+        let queue = Queue::new(ChangeNumber::ZERO);
+        queue.push("a", None)?;
+        let batch = queue.take(2, Duration::ZERO).expect("there is one");
+        assert_eq!(batch.changes.len(), 1, "no patience");
+        queue.push("a", None)?;
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| queue.take(3, Duration::from_secs(600)));
+            while !taker.is_finished() {
+                queue.push(&queue.latest().get().to_string(), None)?;
+                std::thread::yield_now();
+            }
+            let batch = taker.join().expect("no panic").expect("there are some");
+            assert!(batch.changes.len() >= 3);
+            Ok(())
+        })
     }
 
     #[test]
@@ -202,8 +239,8 @@ mod tests {
         let queue = Queue::new(ChangeNumber::ZERO);
         queue.push("key", None)?;
         queue.close();
-        assert!(queue.take().is_some());
-        assert!(queue.take().is_none());
+        assert!(queue.take(1, Duration::ZERO).is_some());
+        assert!(queue.take(1, Duration::ZERO).is_none());
         assert!(!queue.pause(Duration::from_secs(600)));
         Ok(())
     }

@@ -5,7 +5,12 @@ use super::queue::Batch;
 use crate::store::Lost;
 use crate::store::log::CommitError;
 use crate::telemetry;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// A pause before a write takes at most this share of what the last write took.
+const PAUSE_SHARE: u32 = 2;
+/// And never longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 
 /// Pause between two looks for room that could be given back.
 const LOOK: Duration = Duration::from_secs(1);
@@ -15,8 +20,20 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Makes batches durable, one after another, until the store is closed.
 pub(super) fn write(shared: &Shared) {
     let mut failed: u64 = 0;
-    while let Some(Batch { changes, last }) = shared.queue.take() {
-        match shared.log.commit(&changes) {
+    let (mut wanted, mut patience) = (1, Duration::ZERO);
+    while let Some(Batch {
+        changes,
+        last,
+        taken,
+    }) = shared.queue.take(wanted, patience)
+    {
+        let begun = Instant::now();
+        let committed = shared.log.commit(&changes);
+        // Whoever was just served will be back soon, and can share the next sync with those who
+        // came meanwhile: without a pause the two would wait for each other's by turns.
+        patience = (begun.elapsed() / PAUSE_SHARE).min(LONGEST_PAUSE);
+        wanted = taken.saturating_add(shared.queue.len());
+        match committed {
             Ok(()) => {
                 shared.settling.confirm(last);
                 shared.overlay.clean(changes);
