@@ -324,6 +324,11 @@ impl FaultyFiles {
 }
 
 impl Files for FaultyFiles {
+    fn room(&self, _: &Path) -> u64 {
+        let disk = self.disk();
+        disk.room.map_or(0, |room| room.saturating_sub(disk.used()))
+    }
+
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         self.disk().dirs.insert(dir.to_owned());
         Ok(())

@@ -26,6 +26,8 @@ pub trait Files: Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes what was created, renamed and removed in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Bytes that there is room for below a directory; 0 where that can't be told.
+    fn room(&self, dir: &Path) -> u64;
     /// Locks a file against other processes until the answer is dropped. None: another has it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
 }
@@ -73,6 +75,11 @@ pub(super) fn write_all_at(
 pub struct SystemFiles;
 
 impl Files for SystemFiles {
+    fn room(&self, dir: &Path) -> u64 {
+        let stat = rustix::fs::statvfs(dir);
+        stat.map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         if dir.is_dir() {
             return Ok(());

@@ -115,8 +115,8 @@ impl Opening {
         self.found.segments = headed.len() as u64;
         match headed.pop() {
             Some(newest) => {
-                let live = self.segments.live();
-                let mut writer = Writer::at_end_of(newest.segment, tail, self.segment_bytes, live);
+                let size = self.directory.segment_bytes(self.segments.live());
+                let mut writer = Writer::at_end_of(newest.segment, tail, self.segment_bytes, size);
                 if self.found.cuts.is_empty() {
                     writer.filled = newest.len.max(tail);
                 }
@@ -137,7 +137,8 @@ impl Opening {
         let segment = Arc::new(segment);
         self.segments.insert(Arc::clone(&segment));
         let tail = SEGMENT_HEADER as u64;
-        Ok(Writer::at_end_of(segment, tail, self.segment_bytes, 0))
+        let size = self.directory.segment_bytes(0);
+        Ok(Writer::at_end_of(segment, tail, self.segment_bytes, size))
     }
 
     /// Opens a segment. None where its creation was interrupted: it is removed.
