@@ -94,9 +94,9 @@ fn without_room_writes_are_refused_and_reads_and_deletions_go_on() {
     let mut connection = admin(&server);
     command(&mut connection, "CONFIG SET maxmemory 1");
     let is_full = |refused: &StoreError| matches!(refused, StoreError::Full(_));
-    let refused = store.set("k", text("two")).err().expect("no room");
+    let refused = store.set("k", text("two")).expect_err("no room");
     assert!(is_full(&refused), "{refused:?}");
-    let refused = store.increment("c", 1).err().expect("no room");
+    let refused = store.increment("c", 1).expect_err("no room");
     assert!(is_full(&refused), "{refused:?}");
     match store.swap("k", &seen, text("two")) {
         Err(SwapError::Store(refused)) => assert!(is_full(&refused), "{refused:?}"),
