@@ -20,7 +20,6 @@ use durable_streams_edge::limits::BODY_BUDGET;
 use http::Method;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Requests handed to one call of `start`.
@@ -29,8 +28,6 @@ const BATCH_REQUESTS: usize = 64;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Steps of one burst: a millisecond or so, after which their answers may leave.
 const BURST: usize = 64;
-/// Where steps take longer, since they wait for a store, a burst ends after this.
-const LONGEST_BURST: Duration = Duration::from_millis(1);
 /// Times that a step is done again for what is not in memory; after that it waits where it is.
 const HURRIED: u8 = 8;
 
@@ -184,7 +181,6 @@ impl Worker {
         loop {
             // Behind everyone who is ready now.
             tokio::task::yield_now().await;
-            let begun = Instant::now();
             for _ in 0..BURST {
                 let call = {
                     let mut queue = self.queue();
@@ -195,9 +191,6 @@ impl Worker {
                 match call {
                     Some((call, again)) => self.call(call, again),
                     None => return,
-                }
-                if begun.elapsed() > LONGEST_BURST {
-                    break;
                 }
             }
         }
