@@ -224,6 +224,7 @@ mod tests {
             ("ds serve --component x --store tape", "tape"),
             ("ds serve --component x --store file:/", "not empty"),
             ("ds serve --component x --store tape", "spin-sqlite"),
+            ("ds serve --component x --store redis:x", "redis://"),
             ("ds serve --component x --inject fog", "fog"),
             ("ds serve --component x --inject faults:x", "faults:SEED"),
             ("ds serve --component x --inject latency:x", "latency:MS"),
@@ -282,6 +283,23 @@ mod tests {
         ] {
             let text = format!("ds serve --component x --store {store}");
             assert_eq!(guarded(&text), expected, "{store}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_never_repeated() {
+        for address in [
+            "redis:u:secret@h",
+            "redis://u:secret@",
+            "redis://u:secret@h/x",
+            "rediss://u:secret@h",
+            "redis://u:secret@127.0.0.1:1",
+        ] {
+            let text = format!("ds serve --component x --store {address}");
+            let error = options(&text).err().expect("nobody is there");
+            assert!(!error.contains("secret"), "{error}");
+            let command = arguments(&text).expect("it is judged later");
+            assert!(!format!("{command:?}").contains("secret"));
         }
     }
 

@@ -151,7 +151,7 @@ mod tests {
         let redis = "redis://localhost".parse::<StoreKind>();
         assert!(matches!(redis, Ok(StoreKind::Redis(_))), "{redis:?}");
         for text in [
-            "", "tape", "file", "file:", "memory:", "Memory", "spin", "redis", "redis:",
+            "", "tape", "file", "file:", "memory:", "Memory", "spin", "redis",
         ] {
             assert_eq!(text.parse::<StoreKind>(), Err(Unknown::Store), "{text}");
         }

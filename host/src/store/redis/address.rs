@@ -25,7 +25,7 @@ impl FromStr for RedisUrl {
 
     /// Anything that was meant to be an address of Redis.
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (scheme, _) = text.split_once("://").ok_or(())?;
+        let (scheme, _) = text.split_once(':').ok_or(())?;
         match scheme {
             "redis" | "rediss" => Ok(Self(text.to_owned())),
             _ => Err(()),
@@ -112,6 +112,8 @@ mod tests {
             assert_eq!((&*address.shown, &*address.namespace), (shown, namespace));
         }
         for text in [
+            "redis:",
+            "redis:user:secret@localhost",
             "redis://",
             "redis://localhost/x",
             "redis://localhost:99999",
