@@ -10,6 +10,9 @@ use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// Most instances of the component.
+const MAX_INSTANCES: usize = 64;
+
 /// What the program is asked to do.
 #[derive(Debug)]
 pub enum Command {
@@ -82,8 +85,8 @@ pub struct Serve {
     /// Address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4437")]
     listen: SocketAddr,
-    /// Where streams are kept: memory, file:DIR, or memory with the habits of Spin's stores:
-    /// spin-sqlite, spin-redis
+    /// Where streams are kept: file:DIR, redis://HOST:PORT/DB?namespace=NAME, memory, or memory with
+    /// the habits of Spin's stores: spin-sqlite, spin-redis
     #[arg(long, value_name = "STORE", default_value = "file:data")]
     store: StoreKind,
     /// When a file store acknowledges: once the disk has it, or once the operating system has it
@@ -99,7 +102,8 @@ pub struct Serve {
     /// The component (.wasm, or .cwasm compiled for this machine) instead of the built-in one
     #[arg(long, value_name = "PATH")]
     component: Option<PathBuf>,
-    /// Instances of the component; one for each core if not given
+    /// Instances of the component; if not given, one for each core, and 64 over redis, where each
+    /// call blocks its instance
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     instances: Option<u16>,
     /// A variable of the component; may be repeated. DS_<NAME> in the environment does the same
@@ -174,12 +178,18 @@ impl Serve {
             (None, None) => return Err(UsageError::NoComponent),
         };
         let store = open(&self.store, self.durability, &self.inject)?;
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let instances = || match store.blocks() {
+            true => MAX_INSTANCES,
+            false => std::thread::available_parallelism().map_or(1, usize::from),
+        };
         Ok(Options {
             listen: self.listen,
             via: self.via,
             component,
-            instances: self.instances.map_or_else(cores, usize::from).clamp(1, 64),
+            instances: self
+                .instances
+                .map_or_else(instances, usize::from)
+                .clamp(1, MAX_INSTANCES),
             variables: variables(store.guards_creation())?,
             store,
         })
@@ -214,6 +224,7 @@ mod tests {
             ("ds serve --component x --store tape", "tape"),
             ("ds serve --component x --store file:/", "not empty"),
             ("ds serve --component x --store tape", "spin-sqlite"),
+            ("ds serve --component x --store redis:x", "redis://"),
             ("ds serve --component x --inject fog", "fog"),
             ("ds serve --component x --inject faults:x", "faults:SEED"),
             ("ds serve --component x --inject latency:x", "latency:MS"),
@@ -272,6 +283,23 @@ mod tests {
         ] {
             let text = format!("ds serve --component x --store {store}");
             assert_eq!(guarded(&text), expected, "{store}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_password_is_never_repeated() {
+        for address in [
+            "redis:u:secret@h",
+            "redis://u:secret@",
+            "redis://u:secret@h/x",
+            "rediss://u:secret@h",
+            "redis://u:secret@127.0.0.1:1",
+        ] {
+            let text = format!("ds serve --component x --store {address}");
+            let error = options(&text).err().expect("nobody is there");
+            assert!(!error.contains("secret"), "{error}");
+            let command = arguments(&text).expect("it is judged later");
+            assert!(!format!("{command:?}").contains("secret"));
         }
     }
 

@@ -80,7 +80,11 @@ fn run() -> Result<(), Failure> {
             let options = flags.options(&manifest, environment, embedded)?;
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             // A step runs where it is brought; one that takes long must not stop everything else.
-            let threads = cores.max(2);
+            let threads = match options.store.blocks() {
+                // Enough for everything else while each instance waits for the store.
+                true => options.instances.saturating_add(cores.max(2)),
+                false => cores.max(2),
+            };
             tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(threads)
                 .enable_all()

@@ -27,6 +27,11 @@ pub fn warn(event: &str, detail: &str) {
     line("warn", event, detail);
 }
 
+/// What was warned of is over.
+pub fn back(what: &str) {
+    line("info", "as it should be again", what);
+}
+
 fn line(level: &str, event: &str, detail: &str) {
     let age = SystemTime::now().duration_since(UNIX_EPOCH);
     let line = json!({

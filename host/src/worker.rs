@@ -178,10 +178,12 @@ impl Worker {
 
     /// Runs jobs until there are none.
     async fn run(self: Arc<Self>) {
+        // What a step has to say may be for a task that only this thread can run.
+        let burst = if self.store.blocks() { 1 } else { BURST };
         loop {
             // Behind everyone who is ready now.
             tokio::task::yield_now().await;
-            for _ in 0..BURST {
+            for _ in 0..burst {
                 let call = {
                     let mut queue = self.queue();
                     let call = next_call(&mut queue.jobs);

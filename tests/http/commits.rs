@@ -131,7 +131,7 @@ impl fmt::Display for Tally {
 
 /// What became of one append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+pub(crate) enum Told {
     Done,
     Unavailable,
     Full,
@@ -139,7 +139,7 @@ enum Told {
 }
 
 /// What an answer says, in its status, its code and whether it asks for a retry.
-fn told(answer: &Response) -> Told {
+pub(crate) fn told(answer: &Response) -> Told {
     let retry = answer.header("retry-after").is_some();
     let code = |code: &str| answer.text().contains(&format!("\"{code}\""));
     match (answer.status, retry) {

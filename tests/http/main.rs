@@ -22,6 +22,8 @@ mod malformed;
 mod names;
 mod process;
 mod producer;
+mod redis;
+mod redis_outage;
 mod sse;
 mod sse_live;
 mod ttl;

@@ -94,6 +94,8 @@ fn a_missing_component_is_refused() {
             "serve",
             "--listen",
             "127.0.0.1:0",
+            "--store",
+            "memory",
             "--component",
             "/nowhere/x.wasm",
         ],
@@ -107,7 +109,15 @@ fn a_missing_component_is_refused() {
 fn a_file_that_is_no_component_is_refused() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let (_, errors) = refused(
-        &["serve", "--listen", "127.0.0.1:0", "--component", file],
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--store",
+            "memory",
+            "--component",
+            file,
+        ],
         &[],
     );
     assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
@@ -120,7 +130,15 @@ fn a_port_in_use_is_refused() {
     let component = server::component();
     let component = component.to_string_lossy();
     let (_, errors) = refused(
-        &["serve", "--listen", &address, "--component", &component],
+        &[
+            "serve",
+            "--listen",
+            &address,
+            "--store",
+            "memory",
+            "--component",
+            &component,
+        ],
         &[],
     );
     assert!(errors.contains(&address), "{errors}");

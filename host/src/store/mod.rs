@@ -34,6 +34,7 @@ mod latency;
 pub mod log;
 mod memory;
 pub mod open;
+pub mod redis;
 mod settle;
 mod spin_redis;
 mod spin_sqlite;
@@ -43,6 +44,7 @@ pub use faults::FaultyStore;
 pub use file::FileStore;
 pub use latency::LatencyStore;
 pub use memory::MemoryStore;
+pub use redis::RedisStore;
 pub use settle::{Lost, Outlet, Settle, Settling};
 pub use spin_redis::SpinRedis;
 pub use spin_sqlite::SpinSqlite;
@@ -125,6 +127,12 @@ pub trait Store: Send + Sync {
 
     /// Whether nothing survives a restart.
     fn is_volatile(&self) -> bool {
+        false
+    }
+
+    /// Whether every call waits for a network, so that it takes many instances and threads to keep
+    /// the store busy.
+    fn blocks(&self) -> bool {
         false
     }
 
@@ -222,6 +230,10 @@ macro_rules! pass_on {
     ($below:ident) => {
         fn is_volatile(&self) -> bool {
             self.$below.is_volatile()
+        }
+
+        fn blocks(&self) -> bool {
+            self.$below.blocks()
         }
 
         fn latest_change(&self) -> $crate::store::ChangeNumber {

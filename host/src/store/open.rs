@@ -1,7 +1,10 @@
 //! `--store` and `--inject`: which store it is to be, and what is done to it.
 
 use super::log::{self, Durability, Options, SystemFiles};
-use super::{FaultyStore, FileStore, LatencyStore, MemoryStore, SpinRedis, SpinSqlite, Store};
+use super::redis::{self, RedisUrl};
+use super::{
+    FaultyStore, FileStore, LatencyStore, MemoryStore, RedisStore, SpinRedis, SpinSqlite, Store,
+};
 use crate::telemetry;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -15,7 +18,7 @@ const MAX_LATENCY_MS: u64 = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unknown {
     /// There is no such store.
-    #[error("expected memory, file:DIR, spin-sqlite or spin-redis")]
+    #[error("expected memory, file:DIR, redis://HOST, spin-sqlite or spin-redis")]
     Store,
     /// There is nothing of the kind to inject.
     #[error("expected faults:SEED or latency:MS, MS at most {MAX_LATENCY_MS}")]
@@ -29,6 +32,8 @@ pub enum StoreKind {
     Memory,
     /// Files in a directory.
     File(PathBuf),
+    /// A Redis.
+    Redis(RedisUrl),
     /// Memory with the habits of Spin's SQLite store.
     SpinSqlite,
     /// Memory with the habits of Spin's Redis store.
@@ -44,7 +49,7 @@ impl FromStr for StoreKind {
             None if text == "spin-sqlite" => Ok(Self::SpinSqlite),
             None if text == "spin-redis" => Ok(Self::SpinRedis),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
-            _ => Err(Unknown::Store),
+            _ => text.parse().map(Self::Redis).map_err(|()| Unknown::Store),
         }
     }
 }
@@ -80,14 +85,20 @@ impl FromStr for Injection {
 
 /// Why the store can't be had: a line that says what to do.
 #[derive(Debug, thiserror::Error)]
-#[error("--store {0}")]
-pub struct OpenError(#[from] log::OpenError);
+pub enum OpenError {
+    /// The directory can't be used.
+    #[error("--store {0}")]
+    File(#[from] log::OpenError),
+    /// The Redis can't be used.
+    #[error("--store {0}")]
+    Redis(#[from] redis::OpenError),
+}
 
 /// Opens a store and does to it what is to be injected, the first nearest to it.
 ///
 /// # Errors
 ///
-/// When a directory can't be used.
+/// When a directory or a Redis can't be used.
 pub fn open(
     kind: &StoreKind,
     durability: Durability,
@@ -111,6 +122,7 @@ pub fn open(
             }
             Arc::new(store)
         }
+        StoreKind::Redis(url) => Arc::new(RedisStore::open(url)?),
     };
     for injection in injections {
         store = match injection {
@@ -136,7 +148,11 @@ mod tests {
         for (text, kind) in named {
             assert_eq!(text.parse(), Ok(kind));
         }
-        for text in ["", "tape", "file", "file:", "memory:", "Memory", "spin"] {
+        let redis = "redis://localhost".parse::<StoreKind>();
+        assert!(matches!(redis, Ok(StoreKind::Redis(_))), "{redis:?}");
+        for text in [
+            "", "tape", "file", "file:", "memory:", "Memory", "spin", "redis",
+        ] {
             assert_eq!(text.parse::<StoreKind>(), Err(Unknown::Store), "{text}");
         }
     }

@@ -10,6 +10,9 @@ mod failure;
 mod host;
 mod node;
 mod paths;
+#[path = "../../../tests/http/common/redis.rs"]
+#[expect(dead_code, reason = "the tests of the store use the rest")]
+mod redis;
 mod run;
 mod serve;
 mod server;
@@ -34,6 +37,9 @@ cargo xtask <command>
 
 Tiers of the tests, in the order they run:
   fmt clippy component unit http crash conformance client
+
+Over redis the suites run where redis-server or valkey-server is installed: each starts its own on
+a free port. DS_TEST_REDIS=0 leaves that out, DS_TEST_REDIS=PROGRAM takes another one.
 
 DS_WASM_TOOLCHAIN=rustup|debian picks the toolchain that builds the component; without it an
 installed wasm32-wasip2 target is used, else rustup is asked for one, else Debian's packages are.";

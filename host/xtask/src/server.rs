@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::host;
 use crate::paths;
+use crate::redis::{self, RedisServer};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -17,8 +18,11 @@ pub(crate) const MEMORY: &str = "memory";
 /// The store in a directory; each server gets one of its own.
 pub(crate) const FILE: &str = "file";
 
+/// The store in a Redis; each server starts one of its own.
+pub(crate) const REDIS: &str = "redis";
+
 /// The stores that every suite can run over.
-const STORES: [&str; 4] = [MEMORY, FILE, "spin-sqlite", "spin-redis"];
+const STORES: [&str; 5] = [MEMORY, FILE, REDIS, "spin-sqlite", "spin-redis"];
 
 /// A store, and which way the host calls the component over it.
 pub(crate) type Pair = (&'static str, &'static str);
@@ -29,6 +33,7 @@ pub(crate) fn pairs(full: bool) -> Vec<Pair> {
         false => vec![
             (MEMORY, "exchange"),
             ("spin-redis", "exchange"),
+            (REDIS, "exchange"),
             (FILE, "wasi-http"),
             ("spin-sqlite", "wasi-http"),
         ],
@@ -46,6 +51,8 @@ pub(crate) struct Server {
     pub(crate) url: String,
     /// Where its streams are; removed with it.
     directory: Option<PathBuf>,
+    /// What it keeps its streams in, if that is not its own.
+    _redis: Option<RedisServer>,
 }
 
 impl Server {
@@ -63,9 +70,11 @@ impl Server {
         let mut command = host::program();
         command.args(["serve", "--listen", "127.0.0.1:0"]);
         let directory = (store == FILE).then(new_directory);
-        let store = match &directory {
-            Some(directory) => format!("file:{}", directory.display()),
-            None => store.to_owned(),
+        let redis = (store == REDIS).then(start_redis).transpose()?;
+        let store = match (&directory, &redis) {
+            (Some(directory), _) => format!("file:{}", directory.display()),
+            (_, Some(redis)) => redis.url(),
+            (None, None) => store.to_owned(),
         };
         command.args(["--store", &store, "--via", via]).args(flags);
         for (name, value) in variables {
@@ -80,6 +89,7 @@ impl Server {
             child,
             url: String::new(),
             directory,
+            _redis: redis,
         };
         let mut lines = BufReader::new(out.ok_or_else(|| Failure::new("no output"))?).lines();
         for line in lines.by_ref() {
@@ -99,6 +109,7 @@ impl Server {
             child,
             url,
             directory,
+            _redis: None,
         }
     }
 
@@ -111,6 +122,13 @@ impl Server {
     pub(crate) fn ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
+}
+
+fn start_redis() -> Result<RedisServer, Failure> {
+    let program = redis::program().map_err(Failure::new)?;
+    let server = RedisServer::start(&program, &paths::target().join("tmp"), &[])?;
+    println!("    started {program}: {}", server.url());
+    Ok(server)
 }
 
 impl Drop for Server {

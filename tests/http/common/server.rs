@@ -1,9 +1,11 @@
 //! The host as a child process on a free port.
 //!
 //! `DS_TEST_VIA` says which way it calls the component: `exchange` (as when absent) or `wasi-http`;
-//! `DS_TEST_STORE` what is passed to `--store`: `memory` when absent, and `file` for a directory of
-//! the server's own; `DS_TEST_INJECT`, with commas in it, what to `--inject`: nothing when absent.
+//! `DS_TEST_STORE` what is passed to `--store`: `memory` when absent, `file` for a directory of the
+//! server's own, and `redis` for a namespace of its own in a Redis that is started for the purpose;
+//! `DS_TEST_INJECT`, with commas in it, what to `--inject`: nothing when absent.
 
+use super::redis::{self, RedisServer};
 use super::{PATIENCE, Request, Stream};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -103,16 +105,38 @@ pub(crate) fn shared() -> &'static ServerUnderTest {
     &SHARED
 }
 
+/// A Redis with these settings.
+pub(crate) fn new_redis(settings: &[&str]) -> RedisServer {
+    let program = redis::program().unwrap_or_else(|why| panic!("DS_TEST_STORE=redis: {why}"));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    RedisServer::start(&program, directory, settings).expect("redis starts")
+}
+
+/// A namespace that nobody used, in the Redis of all servers that need nothing special of it.
+fn new_namespace() -> String {
+    static REDIS: LazyLock<RedisServer> = LazyLock::new(|| new_redis(&[]));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{}?namespace=test.{count}", REDIS.url())
+}
+
 fn serve(variables: &[(&str, &str)]) -> (Command, Option<TempDir>) {
-    let mut command = host();
-    command.args(["serve", "--listen", "127.0.0.1:0"]);
     let (mut store, mut directory) = (store(), None);
+    if store == "redis" {
+        store = new_namespace();
+    }
     if store == "file" {
         let made = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         store = format!("file:{}", made.path().display());
         directory = Some(made);
     }
-    command.args(["--store", &store, "--via", &via()]);
+    (serve_from(&store, variables), directory)
+}
+
+fn serve_from(store: &str, variables: &[(&str, &str)]) -> Command {
+    let mut command = host();
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    command.args(["--store", store, "--via", &via()]);
     for injection in variable("DS_TEST_INJECT")
         .iter()
         .flat_map(|all| all.split(','))
@@ -123,7 +147,7 @@ fn serve(variables: &[(&str, &str)]) -> (Command, Option<TempDir>) {
     for (name, value) in variables {
         command.args(["--variable", &format!("{name}={value}")]);
     }
-    (command, directory)
+    command
 }
 
 impl ServerUnderTest {
@@ -131,6 +155,11 @@ impl ServerUnderTest {
     pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
         let (command, directory) = serve(variables);
         Self::spawn(command, directory)
+    }
+
+    /// A server over this store, which others may have too.
+    pub(crate) fn start_over(store: &str, variables: &[(&str, &str)]) -> Self {
+        Self::spawn(serve_from(store, variables), None)
     }
 
     /// The same with variables of the environment besides.

@@ -7,8 +7,9 @@ use crate::failure::Failure;
 use crate::host;
 use crate::node::Scripts;
 use crate::paths;
+use crate::redis;
 use crate::run::{self, Step};
-use crate::server::{MEMORY, Server, VIAS, pairs};
+use crate::server::{self, MEMORY, Pair, REDIS, Server, VIAS};
 use crate::toolchain::{self, TARGET, Toolchain};
 use std::process::Command;
 
@@ -157,7 +158,7 @@ fn http(options: &Options) -> Outcome {
     if !outcome.needs(host::build()) {
         return outcome;
     }
-    for (store, via) in pairs(options.full) {
+    for (store, via) in pairs(options, &mut outcome) {
         let environment = [
             ("DS_TEST_STORE", store),
             ("DS_TEST_VIA", via),
@@ -174,6 +175,18 @@ fn http(options: &Options) -> Outcome {
         }
     }
     outcome
+}
+
+/// What to run over, without what is not installed: that is told and counted.
+fn pairs(options: &Options, outcome: &mut Outcome) -> Vec<Pair> {
+    let mut pairs = server::pairs(options.full);
+    if let Err(why) = redis::program() {
+        let all = pairs.len();
+        pairs.retain(|(store, _)| *store != REDIS);
+        println!("    skipped: --store redis, since {why}");
+        outcome.tally.skipped += (all - pairs.len()) as u64;
+    }
+    pairs
 }
 
 fn crash(options: &Options) -> Outcome {
@@ -236,8 +249,9 @@ pub(super) fn conformance(options: &Options) -> Outcome {
         return outcome;
     }
     let rounds = if options.full { 3 } else { 1 };
+    let pairs = pairs(options, &mut outcome);
     for round in 1..=rounds {
-        for (store, via) in pairs(options.full) {
+        for &(store, via) in &pairs {
             println!("\n    --store {store} --via {via}, round {round} of {rounds}");
             let variables = [("long_poll_timeout_secs", LONG_POLL_SECS)];
             let run = Server::start((store, via), &variables)

@@ -1,0 +1,298 @@
+//! A store in Redis 7 or Valkey, which several hosts may share.
+//!
+//! # Layout
+//!
+//! | key | |
+//! |---|---|
+//! | `<ns>:k:<key>` | number of the last change, in 16 digits, then `=` and the value or `#` and a counter's decimals |
+//! | `<ns>:gone:<shard>` | number of the last deletion of a key of the shard |
+//! | `<ns>:changes` | number of the latest change of all |
+//! | `<ns>:format` | what all this is |
+//!
+//! Every write is one script: it compares, takes the next number, writes, and tells the number and
+//! the key to the hosts that have subscribed ([`feed`]). A number is the version of its key, so a
+//! swap sends 16 bytes to compare; of an absent key, the shard's last deletion is. Numbers follow
+//! the clock of Redis: should it come back without its last changes, no number is given twice.
+//!
+//! # Durability
+//!
+//! A change is as durable as Redis makes it before it answers, so nothing has to settle here. How
+//! durable that is, is read when the store is opened ([`promise`]).
+
+mod address;
+mod changes;
+mod error;
+mod feed;
+mod pool;
+mod promise;
+mod script;
+#[cfg(test)]
+mod tests;
+
+pub use address::RedisUrl;
+pub use error::OpenError;
+
+use super::{ChangeNumber, Seen, Store, StoreError, SwapError, Watch, counter};
+use bytes::Bytes;
+use changes::Changes;
+use error::one_line;
+use feed::Feed;
+use pool::Pool;
+use redis::{RedisError, cmd};
+use script::Scripts;
+use std::sync::Arc;
+
+/// What `<ns>:format` says.
+const FORMAT: &str = "durable-streams 1";
+/// Shards of absent keys. All hosts must agree on it.
+const SHARDS: u32 = 64;
+/// Bytes of a number.
+const DIGITS: usize = 16;
+
+/// Keys and values in Redis.
+pub struct RedisStore {
+    description: String,
+    shared: Arc<Shared>,
+    _feed: Feed,
+}
+
+struct Shared {
+    pool: Pool,
+    scripts: Scripts,
+    names: Names,
+    changes: Changes,
+}
+
+/// What things are called in Redis.
+struct Names {
+    namespace: String,
+    changes: String,
+    /// Channels belong to no database, so its number is in the name.
+    channel: String,
+}
+
+impl Names {
+    fn key(&self, key: &str) -> String {
+        format!("{}:k:{key}", self.namespace)
+    }
+
+    fn gone(&self, key: &str) -> String {
+        let shard = crc32c::crc32c(key.as_bytes()) % SHARDS;
+        format!("{}:gone:{shard}", self.namespace)
+    }
+}
+
+fn malformed(what: &str) -> StoreError {
+    StoreError::Other(format!("{what} is nothing that this store wrote"))
+}
+
+fn number(text: &[u8]) -> Result<u64, StoreError> {
+    let text = std::str::from_utf8(text).ok();
+    let number = text.and_then(|text| text.parse().ok());
+    number.ok_or_else(|| malformed("a number of a change"))
+}
+
+impl Shared {
+    /// Learns which number is the latest. Whoever waits looks again if it did not know that one.
+    fn catch_up(&self) -> Result<(), StoreError> {
+        let known = self.changes.latest().get().to_string();
+        let latest: Vec<u8> = self.pool.run(
+            &self.scripts.latest,
+            &[&self.names.changes],
+            &[known.as_bytes()],
+        )?;
+        self.changes.count_all(number(&latest)?);
+        Ok(())
+    }
+
+    /// Takes in a message: a number, and the key that changed.
+    fn heard(&self, message: &[u8]) -> Result<(), StoreError> {
+        let (changed, key) = message.split_at_checked(DIGITS).unwrap_or_default();
+        let key = key
+            .strip_prefix(b" ")
+            .and_then(|key| std::str::from_utf8(key).ok());
+        let key = key.ok_or_else(|| malformed("a message"))?;
+        self.changes.note(key, number(changed)?);
+        Ok(())
+    }
+
+    /// Runs a script that may change a key.
+    fn run<T: redis::FromRedisValue>(
+        &self,
+        script: &script::Script,
+        key: &str,
+        arguments: &[&[u8]],
+    ) -> Result<T, StoreError> {
+        let (full, gone) = (self.names.key(key), self.names.gone(key));
+        let keys = [&*full, &self.names.changes, &gone];
+        let mut all: Vec<&[u8]> = vec![self.names.channel.as_bytes(), key.as_bytes()];
+        all.extend(arguments);
+        self.pool.run(script, &keys, &all)
+    }
+
+    /// This host's own changes are known here when the call returns.
+    fn wrote(&self, key: &str, changed: &[u8]) -> Result<ChangeNumber, StoreError> {
+        let changed = number(changed)?;
+        self.changes.note(key, changed);
+        Ok(ChangeNumber::new(changed))
+    }
+}
+
+impl RedisStore {
+    /// Connects, and says what an acknowledgement means there in [`describe`](Store::describe).
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], whose text is one line without a password in it.
+    pub fn open(url: &RedisUrl) -> Result<Self, OpenError> {
+        let address = url.read().map_err(OpenError::Address)?;
+        let (shown, namespace) = (address.shown, address.namespace);
+        let unusable = |why: String| OpenError::Unusable {
+            address: shown.clone(),
+            why,
+        };
+        let redis_error = |error: RedisError| unusable(one_line(&error));
+        let pool = Pool::new(address.client);
+        let mut connection = pool.connect().map_err(redis_error)?;
+        let found: Option<String> = cmd("SET")
+            .arg(&[&format!("{namespace}:format"), FORMAT, "NX", "GET"])
+            .query(&mut connection)
+            .map_err(redis_error)?;
+        if let Some(found) = found.filter(|found| found != FORMAT) {
+            return Err(OpenError::Format {
+                address: shown,
+                namespace,
+                found,
+            });
+        }
+        let promise = promise::of(&mut connection);
+        let shared = Arc::new(Shared {
+            pool,
+            scripts: Scripts::default(),
+            names: Names {
+                changes: format!("{namespace}:changes"),
+                channel: format!("{namespace}:changes:{}", address.database),
+                namespace,
+            },
+            changes: Changes::default(),
+        });
+        shared
+            .catch_up()
+            .map_err(|error| unusable(error.to_string()))?;
+        let feed = Feed::start(&shared).map_err(|error| unusable(error.to_string()))?;
+        let namespace = &shared.names.namespace;
+        Ok(Self {
+            description: format!("redis {shown}, namespace {namespace} ({promise})"),
+            shared,
+            _feed: feed,
+        })
+    }
+}
+
+impl Store for RedisStore {
+    fn kind(&self) -> &'static str {
+        "redis"
+    }
+
+    fn describe(&self) -> String {
+        self.description.clone()
+    }
+
+    fn blocks(&self) -> bool {
+        true
+    }
+
+    fn get(&self, key: &str) -> Result<Seen, StoreError> {
+        let names = &self.shared.names;
+        let mut command = cmd("MGET");
+        command.arg(names.key(key)).arg(names.gone(key));
+        let (found, gone): (Option<Vec<u8>>, Option<Vec<u8>>) = self.shared.pool.read(&command)?;
+        let Some(found) = found else {
+            let gone = gone.as_deref().map_or(Ok(0), number)?;
+            return Ok(Seen {
+                value: None,
+                changed: ChangeNumber::new(gone),
+            });
+        };
+        let mut value = Bytes::from(found);
+        if value.len() <= DIGITS {
+            return Err(malformed(key));
+        }
+        let changed = value.split_to(DIGITS);
+        let value = match (value.split_to(1).as_ref(), value) {
+            (b"=", value) => value,
+            (b"#", sum) => {
+                let sum = std::str::from_utf8(&sum).ok();
+                let sum = sum.and_then(|sum| sum.parse().ok());
+                counter::bytes(sum.ok_or_else(|| malformed(key))?)
+            }
+            _ => return Err(malformed(key)),
+        };
+        Ok(Seen {
+            value: Some(value),
+            changed: ChangeNumber::new(number(&changed)?),
+        })
+    }
+
+    fn exists(&self, key: &str) -> Result<(bool, ChangeNumber), StoreError> {
+        let (found, gone): (Vec<u8>, Vec<u8>) =
+            self.shared.run(&self.shared.scripts.exists, key, &[])?;
+        let exists = !found.is_empty();
+        let changed = number(if exists { &found } else { &gone })?;
+        Ok((exists, ChangeNumber::new(changed)))
+    }
+
+    fn set(&self, key: &str, value: Bytes) -> Result<ChangeNumber, StoreError> {
+        let changed: Vec<u8> = self.shared.run(&self.shared.scripts.set, key, &[&value])?;
+        self.shared.wrote(key, &changed)
+    }
+
+    fn delete(&self, key: &str) -> Result<ChangeNumber, StoreError> {
+        let (changed, existed): (Vec<u8>, bool) =
+            self.shared.run(&self.shared.scripts.delete, key, &[])?;
+        match existed {
+            true => self.shared.wrote(key, &changed),
+            false => Ok(ChangeNumber::new(number(&changed)?)),
+        }
+    }
+
+    fn increment(&self, key: &str, delta: i64) -> Result<(i64, ChangeNumber), StoreError> {
+        let delta = delta.to_string();
+        let arguments: [&[u8]; 1] = [delta.as_bytes()];
+        let script = &self.shared.scripts.increment;
+        let answer: Vec<Vec<u8>> = self.shared.run(script, key, &arguments)?;
+        let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
+        match answer.as_slice() {
+            [sum, changed] => {
+                let changed = self.shared.wrote(key, changed)?;
+                let sum = text(sum).parse().map_err(|_| malformed(key))?;
+                Ok((sum, changed))
+            }
+            [why] => Err(StoreError::Other(text(why))),
+            _ => Err(malformed("an answer")),
+        }
+    }
+
+    fn swap(&self, key: &str, seen: &Seen, value: Bytes) -> Result<ChangeNumber, SwapError> {
+        let changed = format!("{:016}", seen.changed.get());
+        let there: &[u8] = if seen.value.is_some() { b"1" } else { b"0" };
+        let arguments: [&[u8]; 3] = [changed.as_bytes(), there, &value];
+        let swapped: Option<Vec<u8>> =
+            self.shared
+                .run(&self.shared.scripts.swap, key, &arguments)?;
+        let swapped = swapped.ok_or(SwapError::Conflict)?;
+        Ok(self.shared.wrote(key, &swapped)?)
+    }
+
+    fn latest_change(&self) -> ChangeNumber {
+        self.shared.changes.latest()
+    }
+
+    fn last_change(&self, key: &str) -> ChangeNumber {
+        self.shared.changes.last_change(key)
+    }
+
+    fn watch(&self, key: &str) -> Watch {
+        self.shared.changes.watch(key)
+    }
+}

@@ -1,0 +1,18 @@
+-- KEYS: the key, the number of the latest change, that of the last deletion in the key's shard.
+-- ARGV: the channel of changes, the key's name there, then what the script is about.
+--
+-- Numbers follow the clock in microseconds, so that they go on growing when Redis comes back
+-- without its last changes; they stay below 2^53, up to which Lua counts exactly.
+local function next_number()
+  local time = redis.call('TIME')
+  local number = time[1] * 1000000 + time[2]
+  local latest = tonumber(redis.call('GET', KEYS[2]) or 0)
+  if number <= latest then number = latest + 1 end
+  return string.format('%016d', number)
+end
+
+local function changed(number)
+  redis.call('SET', KEYS[2], number)
+  redis.call('PUBLISH', ARGV[1], number .. ' ' .. ARGV[2])
+  return number
+end

@@ -1,0 +1,103 @@
+//! Connections, each used by one call at a time.
+
+use super::error::{is_broken, store_error};
+use super::script::Script;
+use crate::store::StoreError;
+use redis::{Client, Cmd, Connection, FromRedisValue, RedisError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long Redis may take to accept a connection, and to answer a command: an instance and its
+/// thread wait for that long.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// Connections that are kept when nobody uses them. There are never more than threads that call.
+const IDLE: usize = 64;
+/// Age at which an unused connection is not trusted any more: who is in between may forget it.
+const STALE: Duration = Duration::from_secs(30);
+
+pub(super) struct Pool {
+    client: Client,
+    idle: Mutex<Vec<(Connection, Instant)>>,
+}
+
+impl Pool {
+    pub(super) const fn new(client: Client) -> Self {
+        Self {
+            client,
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<(Connection, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new connection, which is not the pool's.
+    pub(super) fn connect(&self) -> Result<Connection, RedisError> {
+        let connection = self.client.get_connection_with_timeout(PATIENCE)?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        connection.set_write_timeout(Some(PATIENCE))?;
+        Ok(connection)
+    }
+
+    /// Drops what is not in use, since one connection broke, and the others probably did too.
+    pub(super) fn forget(&self) {
+        let idle = std::mem::take(&mut *self.idle());
+        drop(idle);
+    }
+
+    fn take(&self) -> Result<Connection, RedisError> {
+        let newest = self.idle().pop();
+        match newest {
+            Some((connection, since)) if since.elapsed() < STALE => Ok(connection),
+            Some(_) => {
+                // Those below it are older still.
+                self.forget();
+                self.connect()
+            }
+            None => self.connect(),
+        }
+    }
+
+    fn give(&self, connection: Connection) {
+        let mut idle = self.idle();
+        if idle.len() < IDLE {
+            idle.push((connection, Instant::now()));
+        }
+    }
+
+    fn once<T>(
+        &self,
+        ask: impl Fn(&mut Connection) -> Result<T, RedisError>,
+    ) -> Result<T, RedisError> {
+        let mut connection = self.take()?;
+        let asked = ask(&mut connection);
+        match &asked {
+            Err(error) if is_broken(error) => self.forget(),
+            _ => self.give(connection),
+        }
+        asked
+    }
+
+    /// Asks a command that changes nothing, once more if the connection was broken.
+    pub(super) fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        let asked = match self.once(|connection| command.query(connection)) {
+            Err(error) if error.is_connection_dropped() => {
+                self.once(|connection| command.query(connection))
+            }
+            asked => asked,
+        };
+        asked.map_err(|error| store_error(&error))
+    }
+
+    /// Runs a script once, for it may have been run when the connection breaks.
+    pub(super) fn run<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        arguments: &[&[u8]],
+    ) -> Result<T, StoreError> {
+        let ran = self.once(|connection| script.run(connection, keys, arguments));
+        ran.map_err(|error| store_error(&error))
+    }
+}

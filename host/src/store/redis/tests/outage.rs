@@ -1,0 +1,168 @@
+//! Redis goes away, hangs, forgets, and has no room.
+
+use super::*;
+use std::time::Instant;
+
+/// Asks until the store answers again.
+#[track_caller]
+fn recovered<T>(ask: impl Fn() -> Result<T, StoreError>) -> T {
+    let begun = Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+fn is_unavailable<T>(answer: &Result<T, StoreError>) -> bool {
+    matches!(answer, Err(StoreError::Unavailable(_)))
+}
+
+const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+
+#[test]
+fn what_was_acknowledged_is_there_after_redis_was_killed() {
+    let Some(mut server) = own(&DURABLE) else {
+        return;
+    };
+    let store = open(&server.url());
+    assert!(
+        store.describe().contains("on its disk"),
+        "{}",
+        store.describe()
+    );
+    let seen = |store: &RedisStore| recovered(|| store.get("k"));
+    for value in ["one", "two", "three"] {
+        store.set("k", text(value)).expect("it writes");
+        let before = seen(&store);
+        let watch = store.watch("k");
+        server.kill().expect("it is killed");
+        assert!(is_unavailable(&store.get("k")));
+        assert!(is_unavailable(&store.set("k", text("lost"))));
+        server.start_again().expect("it starts again");
+        let after = seen(&store);
+        assert_eq!(after, before);
+        // Redis's scripts are gone, and the subscription that is back is told of this one.
+        recovered(|| store.set("other", text("x")));
+        assert!(store.swap("k", &after, text("next")).is_ok());
+        expect_woken(watch);
+    }
+}
+
+#[test]
+fn a_redis_that_hangs_is_unavailable_until_it_goes_on() {
+    let Some(server) = own(&[]) else { return };
+    let store = open(&server.url());
+    store.set("k", text("one")).expect("it writes");
+    server.signal("STOP").expect("it stops");
+    let begun = Instant::now();
+    let read = store.get("k");
+    assert!(is_unavailable(&read), "{read:?}");
+    let written = store.set("k", text("two"));
+    assert!(is_unavailable(&written), "{written:?}");
+    assert!(
+        begun.elapsed() < 3 * pool::PATIENCE,
+        "{:?}",
+        begun.elapsed()
+    );
+    server.signal("CONT").expect("it goes on");
+    let seen = recovered(|| store.get("k"));
+    assert!(seen.value.is_some());
+}
+
+#[test]
+fn a_read_is_asked_again_when_its_connection_was_cut() {
+    let Some(server) = own(&[]) else { return };
+    let store = open(&server.url());
+    store.set("k", text("one")).expect("it writes");
+    for _ in 0..10 {
+        command(&mut admin(&server), "CLIENT KILL TYPE normal SKIPME yes");
+        assert_eq!(store.get("k").map(|seen| seen.value), Ok(Some(text("one"))));
+    }
+}
+
+#[test]
+fn without_room_writes_are_refused_and_reads_and_deletions_go_on() {
+    let Some(server) = own(&["--maxmemory-policy", "noeviction"]) else {
+        return;
+    };
+    let store = open(&server.url());
+    store.set("k", text("one")).expect("it writes");
+    let seen = store.get("k").expect("it reads");
+    let mut connection = admin(&server);
+    command(&mut connection, "CONFIG SET maxmemory 1");
+    let is_full = |refused: &StoreError| matches!(refused, StoreError::Full(_));
+    let refused = store.set("k", text("two")).expect_err("no room");
+    assert!(is_full(&refused), "{refused:?}");
+    let refused = store.increment("c", 1).expect_err("no room");
+    assert!(is_full(&refused), "{refused:?}");
+    match store.swap("k", &seen, text("two")) {
+        Err(SwapError::Store(refused)) => assert!(is_full(&refused), "{refused:?}"),
+        swapped => panic!("{swapped:?}"),
+    }
+    assert_eq!(store.get("k"), Ok(seen), "nothing was applied");
+    assert_eq!(store.exists("c").map(|(exists, _)| exists), Ok(false));
+    assert!(store.delete("k").is_ok());
+    command(&mut connection, "CONFIG SET maxmemory 0");
+    assert!(store.set("k", text("three")).is_ok());
+}
+
+/// A Redis without a log comes back empty. Versions must not: a swap of what was seen before would
+/// be done on what somebody else wrote after it, and who waits would not be woken.
+#[test]
+fn numbers_go_on_growing_when_redis_forgot_them() {
+    let Some(mut server) = own(&["--appendonly", "no"]) else {
+        return;
+    };
+    let (store, other) = (open(&server.url()), open(&server.url()));
+    assert!(
+        store.describe().contains("snapshot"),
+        "{}",
+        store.describe()
+    );
+    let before = store.set("k", text("one")).expect("it writes");
+    let seen = store.get("k").expect("it reads");
+    let absent = store.get("absent").expect("it reads");
+    let watch = store.watch("k");
+    server.kill().expect("it is killed");
+    server.start_again().expect("it starts again");
+    let after = recovered(|| other.set("k", text("one")));
+    assert!(after > before, "{after:?} after {before:?}");
+    let refused = store.swap("k", &seen, text("two"));
+    assert_eq!(refused, Err(SwapError::Conflict));
+    assert!(store.swap("absent", &absent, text("new")).is_ok());
+    expect_woken(watch);
+}
+
+/// A counter that is behind what was given, as after a failover to a clock that is behind too.
+#[test]
+fn a_number_that_was_known_is_given_to_redis_again() {
+    let Some(server) = own(&[]) else { return };
+    let store = open(&server.url());
+    let far = ChangeNumber::new(9_000_000_000_000_000);
+    store.shared.changes.note("k", far.get());
+    let mut connection = admin(&server);
+    command(&mut connection, "CLIENT KILL TYPE pubsub");
+    let raised = || {
+        let changed = store.set("k", text("one"))?;
+        let unraised = || StoreError::Unavailable("not yet".to_owned());
+        (changed > far).then_some(()).ok_or_else(unraised)
+    };
+    recovered(raised);
+}
+
+#[test]
+fn a_start_without_redis_says_where_it_was_looked_for() {
+    let Some(mut server) = own(&[]) else { return };
+    server.kill().expect("it is killed");
+    let refused = try_open(&server.url()).err().expect("nobody is there");
+    let (_, place) = server
+        .url()
+        .split_once("//")
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .expect("an address");
+    assert!(refused.contains(&place), "{refused}");
+    assert!(!refused.contains('\n'), "{refused}");
+}

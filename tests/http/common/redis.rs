@@ -1,0 +1,170 @@
+//! A Redis of one's own, for the tests of the store, of the host and of xtask's suites; so this
+//! needs nothing but std.
+//!
+//! `DS_TEST_REDIS` may name a program to start instead of the first of `redis-server` and
+//! `valkey-server` that is installed; `0` is for a machine whose Redis is not to be used.
+
+use std::io::{BufRead, BufReader, Error, Result};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Starts the server and ends it when standard input ends: that is when whoever started this is
+/// gone, also if it had no time to say so.
+const GUARD: &str = r#"
+    "$@" </dev/null & server=$!
+    echo "pid $server"
+    cat >/dev/null
+    kill -KILL "$server"
+    wait "$server" 2>/dev/null
+    [ -e "$directory/keep" ] || rm -r "$directory""#;
+
+/// How often another port is tried when somebody else took the one that was free.
+const TRIES: usize = 10;
+
+/// A running Redis in a directory of its own. Dropping it ends it.
+pub(crate) struct RedisServer {
+    program: String,
+    settings: Vec<String>,
+    directory: PathBuf,
+    port: u16,
+    guard: Option<Child>,
+    pid: u32,
+}
+
+/// The program to start, or why there is none: a reason to print.
+pub(crate) fn program() -> std::result::Result<String, String> {
+    let wanted = std::env::var("DS_TEST_REDIS").unwrap_or_default();
+    let candidates = match &*wanted {
+        "" => vec!["redis-server", "valkey-server"],
+        "0" => return Err("DS_TEST_REDIS is 0".to_owned()),
+        program => vec![program],
+    };
+    let answers = |program: &&&str| {
+        let mut command = Command::new(program);
+        command.arg("--version").stdout(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let found = candidates.iter().find(answers);
+    found.map(|program| (*program).to_owned()).ok_or_else(|| {
+        let names = candidates.join(" nor ");
+        format!("there is no {names}: apt-get install redis-server")
+    })
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+impl RedisServer {
+    /// Starts a Redis with these settings in a new directory below `parent`.
+    pub(crate) fn start(program: &str, parent: &Path, settings: &[&str]) -> Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = parent.join(format!("redis-{}-{count}", std::process::id()));
+        std::fs::create_dir_all(&directory)?;
+        let mut server = Self {
+            program: program.to_owned(),
+            settings: settings.iter().map(|one| (*one).to_owned()).collect(),
+            directory,
+            port: 0,
+            guard: None,
+            pid: 0,
+        };
+        for _ in 0..TRIES {
+            server.port = free_port()?;
+            // The directory stays for the next try.
+            std::fs::write(server.directory.join("keep"), "")?;
+            if server.run().is_ok() {
+                return Ok(server);
+            }
+        }
+        Err(Error::other(format!("{program} does not start")))
+    }
+
+    /// Where it is, as `redis://127.0.0.1:PORT/0`.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    fn run(&mut self) -> Result<()> {
+        let port = self.port.to_string();
+        let mut command = Command::new("sh");
+        command.args(["-c", GUARD, "guard", &self.program]);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &port,
+            "--save",
+            "",
+            "--dir",
+        ]);
+        command.arg(&self.directory).args(&self.settings);
+        command.env("directory", &self.directory);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut guard = command.spawn()?;
+        let out = guard.stdout.take().map(BufReader::new);
+        self.guard = Some(guard);
+        let mut lines = out.ok_or_else(|| Error::other("no output"))?.lines();
+        for line in lines.by_ref() {
+            let line = line?;
+            if let Some(pid) = line.strip_prefix("pid ") {
+                self.pid = pid.parse().map_err(Error::other)?;
+            }
+            if line.contains("Ready to accept connections") {
+                // What it says later must not fill the pipe.
+                std::thread::spawn(move || lines.for_each(drop));
+                std::fs::remove_file(self.directory.join("keep"))?;
+                return Ok(());
+            }
+            if line.contains("Failed listening") || line.contains("FATAL") {
+                break;
+            }
+        }
+        self.end();
+        Err(Error::other("it ended"))
+    }
+
+    /// Ends it at once and waits for that.
+    fn end(&mut self) {
+        if let Some(mut guard) = self.guard.take() {
+            drop(guard.stdin.take());
+            // There is nothing to do about a shell that can't be waited for.
+            let _ = guard.wait();
+        }
+    }
+
+    /// Kills it; what it has in its directory stays.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        std::fs::write(self.directory.join("keep"), "")?;
+        self.end();
+        Ok(())
+    }
+
+    /// Starts it again on the same port, after it was killed.
+    pub(crate) fn start_again(&mut self) -> Result<()> {
+        self.run()
+    }
+
+    /// Sends it a signal by its name, such as STOP.
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+        let mut kill = Command::new("kill");
+        let status = kill
+            .args([format!("-{name}"), self.pid.to_string()])
+            .status()?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(Error::other(format!("kill -{name}"))),
+        }
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        // The guard removes the directory, or this does if it was told not to.
+        self.end();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
