@@ -291,6 +291,15 @@ pub const STEP_SEGMENTS: usize = 64;
 /// Store operations that one piece of background work does.
 pub const WORK_OPERATIONS: usize = 32;
 
+/// Sources on the way from a fork to a stream that is none; each may add a run to the fork's head.
+pub const FORK_DEPTH: u64 = 256;
+
+/// Forks of one stream that come or go at a time; their steps are in its head.
+pub const FORK_STEPS: usize = 16;
+
+/// Age after which a fork that was begun, and of which there is no head, is given up.
+pub const FORK_PATIENCE_MS: u64 = 60_000;
+
 /// How long a creator that finds another's unconfirmed record waits before it takes over. It is
 /// the sum of the waits its attempt reports, so no clock decides.
 pub const CREATION_PATIENCE_MS: u64 = 10_000;

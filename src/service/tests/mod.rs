@@ -9,6 +9,7 @@ mod commits;
 mod creation;
 mod deletion;
 mod expiry;
+mod forks;
 mod long_poll;
 mod pages;
 mod sse;
