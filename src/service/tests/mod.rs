@@ -9,6 +9,8 @@ mod commits;
 mod creation;
 mod deletion;
 mod expiry;
+mod fork_crashes;
+mod fork_model;
 mod forks;
 mod long_poll;
 mod pages;
