@@ -161,7 +161,7 @@ variables! {
     inline_tail_bytes: usize = "16384", Kind::Number(0..=131_072), size;
     /// Largest body of one append; buffered bodies of an instance share `BODY_BUDGET`.
     max_append_bytes: usize = "10485760", Kind::Number(1..=16 * MIB), size;
-    /// Largest stream; 0 means no limit.
+    /// Largest stream, what a fork shares not counted; 0 means no limit.
     max_stream_bytes: u64 = "0", Kind::Number(0..=u64::MAX), number;
     /// Longest stream name; a tombstone keeps the name, so this bounds it too.
     max_name_bytes: usize = "1024", Kind::Number(1..=1024), size;

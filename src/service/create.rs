@@ -400,19 +400,22 @@ impl<E: Env> Putter<'_, E> {
 
     /// Leaves the rest to a later step, or gives up. Waiting for another creator has a patience of
     /// its own, which the deadline does not cut short.
-    fn again(self, wait_ms: u64) -> Outcome {
+    fn again(mut self, wait_ms: u64) -> Outcome {
         let unsure = self.unsure();
-        let mut attempt = self.attempt;
+        let attempt = &mut self.attempt;
         attempt.tries = attempt.tries.saturating_add(1);
         let shared = attempt.shared.creation.extra_ms();
         let extra = attempt.creation.extra_ms().max(shared);
         let now = self.core.env.now_ms().saturating_add(wait_ms);
         if now <= attempt.deadline_ms.saturating_add(extra) {
-            return Outcome::Again(wait_ms, attempt);
+            return Outcome::Again(wait_ms, self.attempt);
         }
         let fault = match unsure {
             true => Fault::Unknown("the deadline ended with a creation under way".to_owned()),
-            false => Fault::Deadline("the name is being created by another"),
+            false => {
+                self.withdraw();
+                Fault::Deadline("the name is being created, or its source is busy")
+            }
         };
         Outcome::Reply(self.core.fault(&fault, self.call.instance))
     }

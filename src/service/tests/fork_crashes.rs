@@ -8,6 +8,7 @@ use super::schedule::Baton;
 use super::world::{Faults, Quirk, World};
 use crate::keys::head::Record;
 use crate::keys::{Envelope, NameHash, State};
+use crate::limits::WORK_OPERATIONS;
 use crate::service::Service;
 use crate::stream::{ForkStep, Forks, Link};
 use std::collections::BTreeMap;
@@ -77,7 +78,7 @@ fn set_up(world: &Arc<World>, scene: Scene) -> Server {
     server
 }
 
-fn act(doomed: &Server, scene: Scene) -> u16 {
+fn act(doomed: &Server, scene: Scene, quirk: Quirk) -> u16 {
     let request = match scene {
         Scene::Create | Scene::CreateAgain | Scene::ForkAgain => {
             fork("f", "s").body("own bytes, more than inline")
@@ -87,7 +88,12 @@ fn act(doomed: &Server, scene: Scene) -> u16 {
         Scene::Collect => {
             let mut idle = 0;
             for round in 0.. {
+                let before = doomed.env().ops();
                 idle = if doomed.work(round) { 0 } else { idle + 1 };
+                // A store that never confirms a swap has each of them read again.
+                let again = if quirk == Quirk::SpinRedis { 8 } else { 0 };
+                let ops = doomed.env().ops() - before;
+                assert!(ops <= WORK_OPERATIONS as u64 + again, "{ops} operations");
                 if idle > 20 || doomed.env().is_dead() {
                     break;
                 }
@@ -163,7 +169,7 @@ fn a_crash_at_any_operation_is_finished_or_undone_by_later_work() {
                 let world = World::new(quirk, life);
                 drop(set_up(&world, scene));
                 let doomed = Service::new(world.instance().crashing_after(life));
-                act(&doomed, scene);
+                act(&doomed, scene, quirk);
                 let crashed = doomed.env().is_dead();
                 let server = serve(&world);
                 recover(&server);
