@@ -234,12 +234,20 @@ impl Run {
     }
 }
 
-/// Random trees: 1,000 with `DS_TEST_FULL=1`.
 #[test]
 fn trees_of_forks_read_as_if_they_had_been_copied() {
-    let full = std::env::var("DS_TEST_FULL").is_ok_and(|value| value == "1");
+    grow_trees(0..60);
+}
+
+#[test]
+#[ignore = "takes minutes: cargo test --profile host -p durable-streams-edge --lib -- --ignored"]
+fn a_thousand_trees_of_forks_read_as_if_they_had_been_copied() {
+    grow_trees(0..1_000);
+}
+
+fn grow_trees(seeds: std::ops::Range<u64>) {
     let mut most = 0;
-    for seed in 0..if full { 1_000 } else { 60 } {
+    for seed in seeds {
         let quirk = [
             Quirk::Guarded,
             Quirk::SpinSqlite,
