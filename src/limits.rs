@@ -161,7 +161,7 @@ variables! {
     inline_tail_bytes: usize = "16384", Kind::Number(0..=131_072), size;
     /// Largest body of one append; buffered bodies of an instance share `BODY_BUDGET`.
     max_append_bytes: usize = "10485760", Kind::Number(1..=16 * MIB), size;
-    /// Largest stream; 0 means no limit.
+    /// Largest stream, what a fork shares not counted; 0 means no limit.
     max_stream_bytes: u64 = "0", Kind::Number(0..=u64::MAX), number;
     /// Longest stream name; a tombstone keeps the name, so this bounds it too.
     max_name_bytes: usize = "1024", Kind::Number(1..=1024), size;
@@ -290,6 +290,15 @@ pub const STEP_SEGMENTS: usize = 64;
 
 /// Store operations that one piece of background work does.
 pub const WORK_OPERATIONS: usize = 32;
+
+/// Sources on the way from a fork to a stream that is none; each may add a run to the fork's head.
+pub const FORK_DEPTH: u64 = 256;
+
+/// Forks of one stream that come or go at a time; their steps are in its head.
+pub const FORK_STEPS: usize = 16;
+
+/// Age after which a fork that was begun, and of which there is no head, is given up.
+pub const FORK_PATIENCE_MS: u64 = 60_000;
 
 /// How long a creator that finds another's unconfirmed record waits before it takes over. It is
 /// the sum of the waits its attempt reports, so no clock decides.

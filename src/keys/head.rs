@@ -3,9 +3,10 @@
 use super::Corrupt;
 use super::codec::{Reader, Writer};
 use super::envelope::{self, State};
+use super::fork;
 use crate::stream::{
-    Closed, ContentType, Expiry, Head, Incarnation, Owed, ProducerMark, ProducerState, Ring,
-    Segment, Tombstone,
+    Closed, ContentType, Expiry, Forks, Head, Incarnation, Lineage, Link, Owed, ProducerMark,
+    ProducerState, Ring, Segment, Tombstone,
 };
 
 /// What a stream's key holds.
@@ -67,10 +68,15 @@ impl Record {
                 let lists = head.recent.len().saturating_add(head.ring.iter().len());
                 let small = lists.saturating_mul(14).saturating_add(head.name.len());
                 let producers = head.producers.len().saturating_mul(40);
+                let shared = head.lineage.as_ref().map_or(0, |lineage| {
+                    let lists = lineage.runs.len().saturating_add(lineage.owners.len());
+                    lists.saturating_mul(20)
+                });
                 head.inline
                     .len()
                     .saturating_add(small)
                     .saturating_add(producers)
+                    .saturating_add(shared)
             }
             Self::Tombstone(tombstone) => {
                 let owed = tombstone.owes.as_ref().map_or(0, |owed| owed.chunks.len());
@@ -85,15 +91,31 @@ impl Record {
     pub fn decode(bytes: &[u8], version: u64) -> Result<Self, Corrupt> {
         let mut reader = Reader::new(bytes);
         match reader.byte()? {
-            0 => decode_head(reader, version).map(Box::new).map(Self::Live),
-            1 => decode_tombstone(reader, version).map(Self::Tombstone),
+            0 => decode_head(reader, version, Forks::default(), None).map(Self::Live),
+            1 => decode_tombstone(reader, version, None).map(Self::Tombstone),
+            2 => {
+                let forks = fork::read_forks(&mut reader)?;
+                let lineage = reader.option(fork::read_lineage)?;
+                decode_head(reader, version, forks, lineage).map(Self::Live)
+            }
+            3 => {
+                let source = fork::read_link(&mut reader)?;
+                decode_tombstone(reader, version, Some(source)).map(Self::Tombstone)
+            }
             _ => Err(Corrupt),
         }
     }
 }
 
 fn write_head(writer: &mut Writer, head: &Head) {
-    writer.byte(0);
+    match head.forks.is_empty() && head.lineage.is_none() {
+        true => writer.byte(0),
+        false => {
+            writer.byte(2);
+            fork::write_forks(writer, &head.forks);
+            writer.option(head.lineage.as_deref(), fork::write_lineage);
+        }
+    }
     writer.text(head.name.as_bytes());
     writer.raw(&head.incarnation.0);
     writer.varint(head.born);
@@ -136,7 +158,12 @@ fn write_head(writer: &mut Writer, head: &Head) {
     writer.raw(&head.inline);
 }
 
-fn decode_head(mut reader: Reader<'_>, version: u64) -> Result<Head, Corrupt> {
+fn decode_head(
+    mut reader: Reader<'_>,
+    version: u64,
+    forks: Forks,
+    lineage: Option<Lineage>,
+) -> Result<Box<Head>, Corrupt> {
     let name = reader.string()?;
     let incarnation = Incarnation(reader.array()?);
     let born = reader.varint()?;
@@ -158,7 +185,7 @@ fn decode_head(mut reader: Reader<'_>, version: u64) -> Result<Head, Corrupt> {
         },
         _ => return Err(Corrupt),
     };
-    Ok(Head {
+    Ok(Box::new(Head {
         name,
         incarnation,
         version,
@@ -186,7 +213,9 @@ fn decode_head(mut reader: Reader<'_>, version: u64) -> Result<Head, Corrupt> {
         recent_first: reader.varint()?,
         recent: reader.many(read_segment)?,
         inline: roomy(reader.rest()),
-    })
+        forks,
+        lineage: lineage.map(Box::new),
+    }))
 }
 
 /// A copy with room for a small append.
@@ -197,20 +226,31 @@ fn roomy(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn write_tombstone(writer: &mut Writer, tombstone: &Tombstone) {
-    writer.byte(1);
+    match tombstone.source {
+        None => writer.byte(1),
+        Some(source) => {
+            writer.byte(3);
+            fork::write_link(writer, source);
+        }
+    }
     writer.text(tombstone.name.as_bytes());
     writer.raw(&tombstone.incarnation.0);
     writer.varint(tombstone.next_segment);
     writer.option(tombstone.owes.as_ref(), write_owed);
 }
 
-fn decode_tombstone(mut reader: Reader<'_>, version: u64) -> Result<Tombstone, Corrupt> {
+fn decode_tombstone(
+    mut reader: Reader<'_>,
+    version: u64,
+    source: Option<Link>,
+) -> Result<Tombstone, Corrupt> {
     let tombstone = Tombstone {
         name: reader.string()?,
         incarnation: Incarnation(reader.array()?),
         version,
         next_segment: reader.varint()?,
         owes: reader.option(read_owed)?,
+        source,
     };
     reader.end().map(|()| tombstone)
 }

@@ -1,15 +1,25 @@
 //! Index blocks: where the older segments of a stream are.
 
 use super::codec::{Reader, Writer};
+use super::fork::{read_spans, write_spans};
 use super::head::{read_segment, write_segment};
 use super::{Corrupt, FORMAT};
 use crate::stream::Block;
+
+/// The version of a block with chunks of another life.
+const SHARED: u8 = 2;
 
 /// A block's bytes; its number is in the key.
 #[must_use]
 pub fn encode(block: &Block) -> Vec<u8> {
     let mut writer = Writer::default();
-    writer.byte(FORMAT);
+    match block.owners.is_empty() {
+        true => writer.byte(FORMAT),
+        false => {
+            writer.byte(SHARED);
+            write_spans(&mut writer, &block.owners);
+        }
+    }
     writer.varint(block.first);
     writer.many(block.segments.iter(), write_segment);
     writer.finish()
@@ -18,14 +28,17 @@ pub fn encode(block: &Block) -> Vec<u8> {
 /// The block `number` with these bytes.
 pub fn decode(bytes: &[u8], number: u64) -> Result<Block, Corrupt> {
     let mut reader = Reader::new(bytes);
-    if reader.byte()? != FORMAT {
-        return Err(Corrupt);
-    }
+    let owners = match reader.byte()? {
+        FORMAT => Vec::new(),
+        SHARED => read_spans(&mut reader)?,
+        _ => return Err(Corrupt),
+    };
     let first = reader.varint()?;
     let segments = reader.many(read_segment)?;
     reader.end().map(|()| Block {
         number,
         first,
         segments,
+        owners,
     })
 }

@@ -14,13 +14,15 @@
 //! Every key begins with the variable `key_namespace` and a dot, if that is not empty. Keys are
 //! `[A-Za-z0-9._-]`, at most 200 bytes. The gate is 0 unless a creator was lost on the way; see
 //! `service::creation`. All values but chunks and gates begin with a format version; an unknown
-//! one is refused.
+//! one is refused. What forks added has numbers of its own (the kinds of records, of to-do entries,
+//! the version of index blocks): older servers refuse just those, and all else is as it was.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub(crate) mod codec;
 pub mod debt;
 mod envelope;
+mod fork;
 pub mod head;
 pub mod index;
 mod parse;

@@ -4,8 +4,8 @@
 use super::head::Record;
 use super::{Corrupt, Envelope, NameHash, State, debt, index, registry, todo};
 use crate::stream::{
-    Block, Closed, ContentType, Expiry, Head, Incarnation, Owed, ProducerMark, ProducerState, Ring,
-    Segment, Tombstone,
+    Asked, Block, Closed, ContentType, Expiry, ForkStep, Forks, Head, Incarnation, Lineage, Link,
+    Owed, Position, ProducerMark, ProducerState, Ring, Run, Segment, Span, Tombstone,
 };
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -55,6 +55,60 @@ fn kind() -> impl Strategy<Value = ContentType> {
         .prop_map(|text| ContentType::parse(&text).unwrap())
 }
 
+fn link() -> impl Strategy<Value = Link> {
+    (any::<[u8; 20]>(), life()).prop_map(|(hash, incarnation)| Link { hash, incarnation })
+}
+
+fn position() -> impl Strategy<Value = Position> {
+    any::<(u64, u64)>().prop_map(|(segment, byte)| Position::new(segment, byte))
+}
+
+fn spans() -> impl Strategy<Value = Vec<Span>> {
+    vec((any::<u64>(), life()), 0..4).prop_map(|spans| {
+        spans
+            .into_iter()
+            .map(|(end, owner)| Span { end, owner })
+            .collect()
+    })
+}
+
+fn forks() -> impl Strategy<Value = Forks> {
+    let step = prop_oneof![
+        Just(ForkStep::Joining),
+        Just(ForkStep::Joined),
+        Just(ForkStep::Leaving)
+    ];
+    let parts = (any::<u64>(), vec((life(), step), 0..16), any::<bool>());
+    let some = parts.prop_map(|(count, steps, deleted)| Forks {
+        count,
+        steps,
+        deleted,
+    });
+    prop_oneof![Just(Forks::default()), some]
+}
+
+prop_compose! {
+    fn lineage()(
+        (source, offset, sub, point) in (link(), option::of(position()), any::<u64>(), position()),
+        (pending, depth, floor, own_block) in any::<(bool, u64, u64, u64)>(),
+        runs in vec((any::<u64>(), life()), 0..9),
+        owners in spans(),
+    ) -> Lineage {
+        let run = |(first_block, owner)| Run { first_block, owner };
+        Lineage {
+            source,
+            asked: Asked { offset, sub },
+            point,
+            pending,
+            depth,
+            floor,
+            runs: runs.into_iter().map(run).collect(),
+            own_block,
+            owners,
+        }
+    }
+}
+
 prop_compose! {
     fn head()(
         name in "\\PC{0,40}",
@@ -72,6 +126,7 @@ prop_compose! {
         (first, recent_first, more) in any::<(u64, u64, u32)>(),
         recent in vec(segment(), 0..130),
         inline in vec(any::<u8>(), 0..300),
+        (forks, lineage) in (forks(), option::of(lineage())),
     ) -> Head {
         let mut version = born;
         let ring: Vec<(u64, u64)> = steps
@@ -100,6 +155,8 @@ prop_compose! {
             recent_first,
             recent,
             inline,
+            forks,
+            lineage: lineage.map(Box::new),
         }
     }
 }
@@ -110,8 +167,9 @@ prop_compose! {
         incarnation in life(),
         (version, next_segment) in any::<(u64, u64)>(),
         owes in option::of(owed()),
+        source in option::of(link()),
     ) -> Tombstone {
-        Tombstone { name, incarnation, version, next_segment, owes }
+        Tombstone { name, incarnation, version, next_segment, owes, source }
     }
 }
 
@@ -120,13 +178,26 @@ fn todo_entry() -> impl Strategy<Value = todo::Entry> {
         any::<[u8; 20]>(),
         life(),
         option::of(any::<u32>()),
-        any::<u64>(),
+        option::of(link()),
+        (any::<u64>(), option::of(link())),
     );
-    parts.prop_map(|(hash, incarnation, leaf, since_ms)| todo::Entry::Collect {
-        hash: NameHash::from_bytes(hash),
-        incarnation,
-        leaf,
-        since_ms,
+    parts.prop_map(|(hash, incarnation, leaf, source, (since_ms, join))| {
+        let hash = NameHash::from_bytes(hash);
+        match join {
+            Some(source) => todo::Entry::Join {
+                hash,
+                incarnation,
+                source,
+                since_ms,
+            },
+            None => todo::Entry::Collect {
+                hash,
+                incarnation,
+                leaf,
+                source,
+                since_ms,
+            },
+        }
     })
 }
 
@@ -187,8 +258,13 @@ proptest! {
     }
 
     #[test]
-    fn blocks_come_back(number: u64, first: u64, segments in vec(segment(), 0..64)) {
-        let block = Block { number, first, segments };
+    fn blocks_come_back(
+        number: u64,
+        first: u64,
+        segments in vec(segment(), 0..64),
+        owners in spans(),
+    ) {
+        let block = Block { number, first, segments, owners };
         let bytes = index::encode(&block);
         prop_assert_eq!(index::decode(&bytes, number), Ok(block));
         refuses_cut(&bytes, |bytes| index::decode(bytes, number));
@@ -251,7 +327,9 @@ proptest! {
     fn another_format_version_is_refused(version in 2u8.., body in vec(any::<u8>(), 0..50)) {
         let bytes = [&[version][..], &body].concat();
         prop_assert_eq!(Envelope::decode(&bytes), Err(Corrupt));
-        prop_assert_eq!(index::decode(&bytes, 0), Err(Corrupt));
+        if version > 2 {
+            prop_assert_eq!(index::decode(&bytes, 0), Err(Corrupt));
+        }
         prop_assert_eq!(debt::decode(&bytes), Err(Corrupt));
     }
 }
@@ -337,6 +415,8 @@ fn golden_head() -> Head {
         recent_first: 192,
         recent: golden_segments(),
         inline: b"{\"a\":1},".to_vec(),
+        forks: Forks::default(),
+        lineage: None,
     }
 }
 
@@ -371,10 +451,29 @@ fn heads_of_version_1_stay_as_they_are() {
         closed: Some(Closed { by: None }),
         ..golden_plain_head()
     };
+    let step = |byte, step| (Incarnation([byte; 16]), step);
+    let forked = Head {
+        forks: Forks {
+            count: 10_000,
+            steps: vec![
+                step(1, ForkStep::Joining),
+                step(2, ForkStep::Joined),
+                step(3, ForkStep::Leaving),
+            ],
+            deleted: true,
+        },
+        ..golden_plain_head()
+    };
+    let fork = Head {
+        lineage: Some(Box::new(golden_lineage())),
+        ..golden_plain_head()
+    };
     for (name, golden, head) in [
         ("head", golden!("head"), golden_head()),
         ("head_plain", golden!("head_plain"), golden_plain_head()),
         ("head_at", golden!("head_at"), at),
+        ("head_forked", golden!("head_forked"), forked),
+        ("head_fork", golden!("head_fork"), fork),
     ] {
         let record = Record::Live(Box::new(head));
         assert_golden(name, golden, &record.seal());
@@ -393,6 +492,11 @@ fn tombstones_of_version_1_stay_as_they_are() {
         version: 306,
         next_segment: 195,
         owes: None,
+        source: None,
+    };
+    let fork = Tombstone {
+        source: Some(GOLDEN_SOURCE),
+        ..paid.clone()
     };
     let owing = Tombstone {
         owes: Some(golden_owed()),
@@ -401,6 +505,7 @@ fn tombstones_of_version_1_stay_as_they_are() {
     for (name, golden, tombstone) in [
         ("tombstone", golden!("tombstone"), paid),
         ("tombstone_owing", golden!("tombstone_owing"), owing),
+        ("tombstone_fork", golden!("tombstone_fork"), fork),
     ] {
         let record = Record::Tombstone(tombstone);
         assert_golden(name, golden, &record.seal());
@@ -408,6 +513,40 @@ fn tombstones_of_version_1_stay_as_they_are() {
         let decoded = Record::decode(&envelope.body, envelope.version).unwrap();
         assert_eq!(decoded, record);
         assert_golden(name, golden, &decoded.seal());
+    }
+}
+
+const GOLDEN_SOURCE: Link = Link {
+    hash: [0x5a; 20],
+    incarnation: Incarnation([0xc3; 16]),
+};
+
+fn golden_spans() -> Vec<Span> {
+    let span = |end, byte| Span {
+        end,
+        owner: Incarnation([byte; 16]),
+    };
+    vec![span(131, 4), span(132, 5)]
+}
+
+fn golden_lineage() -> Lineage {
+    let run = |first_block, byte| Run {
+        first_block,
+        owner: Incarnation([byte; 16]),
+    };
+    Lineage {
+        source: GOLDEN_SOURCE,
+        asked: Asked {
+            offset: Some(Position::new(130, 7)),
+            sub: 300,
+        },
+        point: Position::new(131, 9),
+        pending: true,
+        depth: 2,
+        floor: 77,
+        runs: vec![run(0, 4), run(1, 5)],
+        own_block: 2,
+        owners: golden_spans(),
     }
 }
 
@@ -425,9 +564,19 @@ fn blocks_and_debts_of_version_1_stay_as_they_are() {
         number: 2,
         first: 130,
         segments: golden_segments(),
+        owners: Vec::new(),
     };
-    assert_golden("block", golden!("block"), &index::encode(&block));
-    assert_eq!(index::decode(&fixture(golden!("block")), 2), Ok(block));
+    let shared = Block {
+        owners: golden_spans(),
+        ..block.clone()
+    };
+    for (name, golden, block) in [
+        ("block", golden!("block"), block),
+        ("block_shared", golden!("block_shared"), shared),
+    ] {
+        assert_golden(name, golden, &index::encode(&block));
+        assert_eq!(index::decode(&fixture(golden), 2), Ok(block));
+    }
     let debt = debt::Debt {
         owed: golden_owed(),
         in_block: true,
@@ -438,22 +587,36 @@ fn blocks_and_debts_of_version_1_stay_as_they_are() {
 
 #[test]
 fn to_do_shards_and_registry_leaves_of_version_1_stay_as_they_are() {
-    let entry = |leaf| todo::Entry::Collect {
-        hash: NameHash::of("rooms/caf\u{e9}"),
+    let hash = NameHash::of("rooms/caf\u{e9}");
+    let entry = |leaf, source| todo::Entry::Collect {
+        hash,
         incarnation: LIFE,
         leaf,
+        source,
         since_ms: 1_767_225_600_000,
     };
-    let entries = vec![entry(Some(300)), entry(None)];
+    let entries = vec![entry(Some(300), None), entry(None, None)];
+    let join = todo::Entry::Join {
+        hash,
+        incarnation: LIFE,
+        source: GOLDEN_SOURCE,
+        since_ms: 1_767_225_600_000,
+    };
+    let fork_entries = vec![entry(Some(300), Some(GOLDEN_SOURCE)), join];
     let shard = |state, body: Vec<u8>| Envelope {
         state,
         version: 9,
         body: body.into(),
     };
-    let sealed = shard(State::Confirmed, todo::encode(&entries));
-    assert_golden("todo", golden!("todo"), &sealed.encode());
-    let body = Envelope::decode(&fixture(golden!("todo"))).unwrap().body;
-    assert_eq!(todo::decode(&body), Ok(entries));
+    for (name, golden, entries) in [
+        ("todo", golden!("todo"), entries),
+        ("todo_fork", golden!("todo_fork"), fork_entries),
+    ] {
+        let sealed = shard(State::Confirmed, todo::encode(&entries));
+        assert_golden(name, golden, &sealed.encode());
+        let body = Envelope::decode(&fixture(golden)).unwrap().body;
+        assert_eq!(todo::decode(&body), Ok(entries));
+    }
 
     let entry = |name: &str, due_ms| registry::Entry {
         name: name.to_owned(),

@@ -1,15 +1,16 @@
 //! To-do shards: work that was begun, so that somebody ends it.
 
-use super::Corrupt;
-use super::NameHash;
 use super::codec::{Reader, Writer};
+use super::fork::{read_link, write_link};
 use super::head::read_leaf;
-use crate::stream::Incarnation;
+use super::{Corrupt, NameHash};
+use crate::stream::{Incarnation, Link};
 
 /// A piece of work of several steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A life of a stream ends: its chunks, its blocks and its name are to be removed.
+    /// A life of a stream ends: its source is to be told, its chunks, its blocks and its name are
+    /// to be removed.
     Collect {
         /// The stream.
         hash: NameHash,
@@ -17,7 +18,20 @@ pub enum Entry {
         incarnation: Incarnation,
         /// The registry leaf that has its name.
         leaf: Option<u32>,
+        /// The stream that counts it among its forks.
+        source: Option<Link>,
         /// When the entry was added, or last wanted, milliseconds since 1970.
+        since_ms: u64,
+    },
+    /// A fork begins: its source is to count it, or it is to be given up.
+    Join {
+        /// The fork.
+        hash: NameHash,
+        /// Its life.
+        incarnation: Incarnation,
+        /// The stream it is forked from.
+        source: Link,
+        /// When the entry was added, milliseconds since 1970.
         since_ms: u64,
     },
 }
@@ -27,7 +41,7 @@ impl Entry {
     #[must_use]
     pub const fn incarnation(&self) -> Incarnation {
         match self {
-            Self::Collect { incarnation, .. } => *incarnation,
+            Self::Collect { incarnation, .. } | Self::Join { incarnation, .. } => *incarnation,
         }
     }
 
@@ -35,8 +49,45 @@ impl Entry {
     #[must_use]
     pub const fn since_ms(&self) -> u64 {
         match self {
-            Self::Collect { since_ms, .. } => *since_ms,
+            Self::Collect { since_ms, .. } | Self::Join { since_ms, .. } => *since_ms,
         }
+    }
+
+    /// The same with what only `other` knows of the same work.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        if let (
+            Self::Collect { leaf, source, .. },
+            Self::Collect {
+                leaf: other_leaf,
+                source: other_source,
+                ..
+            },
+        ) = (&mut both, other)
+        {
+            *leaf = leaf.or(*other_leaf);
+            *source = source.or(*other_source);
+        }
+        both
+    }
+
+    /// Whether `other` knows all of the same work that this does, apart from the time.
+    #[must_use]
+    pub fn adds_nothing_to(&self, other: &Self) -> bool {
+        let (mut mine, mut theirs) = (self.with(other), other.clone());
+        for entry in [&mut mine, &mut theirs] {
+            let (Self::Collect { since_ms, .. } | Self::Join { since_ms, .. }) = entry;
+            *since_ms = 0;
+        }
+        mine == theirs
+    }
+
+    /// Whether both are the same work.
+    #[must_use]
+    pub fn is_same_work(&self, other: &Self) -> bool {
+        let kinds = std::mem::discriminant(self) == std::mem::discriminant(other);
+        kinds && self.incarnation() == other.incarnation()
     }
 }
 
@@ -44,21 +95,41 @@ impl Entry {
 #[must_use]
 pub fn encode(entries: &[Entry]) -> Vec<u8> {
     let mut writer = Writer::default();
-    writer.many(entries.iter(), |writer, entry| match entry {
+    writer.many(entries.iter(), write);
+    writer.finish()
+}
+
+fn write(writer: &mut Writer, entry: &Entry) {
+    match entry {
         Entry::Collect {
             hash,
             incarnation,
             leaf,
+            source,
             since_ms,
         } => {
-            writer.byte(1);
+            writer.byte(if source.is_some() { 3 } else { 1 });
             writer.raw(hash.bytes());
             writer.raw(&incarnation.0);
             writer.option(*leaf, |writer, leaf| writer.varint(u64::from(leaf)));
             writer.varint(*since_ms);
+            if let Some(source) = source {
+                write_link(writer, *source);
+            }
         }
-    });
-    writer.finish()
+        Entry::Join {
+            hash,
+            incarnation,
+            source,
+            since_ms,
+        } => {
+            writer.byte(2);
+            writer.raw(hash.bytes());
+            writer.raw(&incarnation.0);
+            writer.varint(*since_ms);
+            write_link(writer, *source);
+        }
+    }
 }
 
 /// The entries with these bytes.
@@ -67,14 +138,31 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, Corrupt> {
         return Ok(Vec::new());
     }
     let mut reader = Reader::new(bytes);
-    let entries = reader.many(|reader| match reader.byte()? {
-        1 => Ok(Entry::Collect {
-            hash: NameHash::from_bytes(reader.array()?),
-            incarnation: Incarnation(reader.array()?),
+    let entries = reader.many(read)?;
+    reader.end().map(|()| entries)
+}
+
+fn read(reader: &mut Reader<'_>) -> Result<Entry, Corrupt> {
+    let kind = reader.byte()?;
+    let hash = NameHash::from_bytes(reader.array()?);
+    let incarnation = Incarnation(reader.array()?);
+    match kind {
+        1 | 3 => Ok(Entry::Collect {
+            hash,
+            incarnation,
             leaf: reader.option(read_leaf)?,
             since_ms: reader.varint()?,
+            source: match kind {
+                3 => Some(read_link(reader)?),
+                _ => None,
+            },
+        }),
+        2 => Ok(Entry::Join {
+            hash,
+            incarnation,
+            since_ms: reader.varint()?,
+            source: read_link(reader)?,
         }),
         _ => Err(Corrupt),
-    })?;
-    reader.end().map(|()| entries)
+    }
 }

@@ -87,6 +87,60 @@ impl<'de> Visitor<'de> for Flatten<'_> {
     }
 }
 
+/// Finds the ends of messages in the bytes of a stream, part by part. It takes them for valid: they
+/// were when they came.
+#[derive(Debug, Clone, Default)]
+pub struct Ends {
+    depth: u64,
+    in_string: bool,
+    escaped: bool,
+    /// Whether the last byte was the comma after a message.
+    at_end: bool,
+}
+
+impl Ends {
+    /// Reads on until `count` messages ended, taking them from `count`. Says how many bytes that
+    /// took.
+    pub fn skip(&mut self, bytes: &[u8], count: &mut u64) -> usize {
+        for (index, byte) in bytes.iter().enumerate() {
+            if *count == 0 {
+                return index;
+            }
+            if self.read(*byte) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        bytes.len()
+    }
+
+    /// Whether what was read ends with a whole message.
+    #[must_use]
+    pub const fn at_end(&self) -> bool {
+        self.at_end
+    }
+
+    fn read(&mut self, byte: u8) -> bool {
+        self.at_end = false;
+        if self.in_string {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => self.in_string = false,
+                _ => {}
+            }
+            return false;
+        }
+        match byte {
+            b'"' => self.in_string = true,
+            b'[' | b'{' => self.depth = self.depth.saturating_add(1),
+            b']' | b'}' => self.depth = self.depth.saturating_sub(1),
+            b',' => self.at_end = self.depth == 0,
+            _ => {}
+        }
+        self.at_end
+    }
+}
+
 #[derive(Default)]
 struct Framing {
     messages: Messages,

@@ -30,7 +30,13 @@ pub enum Code {
     MethodNotAllowed,
     /// The stream exists and is different.
     AlreadyExists,
-    /// The append's content type is not the stream's.
+    /// The stream is deleted, and keeps its name while forks need its bytes.
+    PathBlocked,
+    /// The source of a fork is deleted, and only kept for the forks it has.
+    ForkFromTombstone,
+    /// The source of a fork is a fork of a fork of a fork and so on.
+    ForkTooDeep,
+    /// The content type given is not the stream's, nor that of the fork's source.
     ContentTypeMismatch,
     /// The stream is closed.
     StreamClosed,
@@ -96,6 +102,9 @@ impl Code {
             Self::RouteNotFound => row(404, "/errors/route-not-found", "Route Not Found", "ROUTE_NOT_FOUND"),
             Self::MethodNotAllowed => row(405, "/errors/method-not-allowed", "Method Not Allowed", "METHOD_NOT_ALLOWED"),
             Self::AlreadyExists => row(409, "/errors/already-exists", "Stream Already Exists", "ALREADY_EXISTS"),
+            Self::PathBlocked => row(409, "/errors/path-blocked", "Stream Path Blocked", "PATH_BLOCKED"),
+            Self::ForkFromTombstone => row(409, "/errors/fork-from-tombstone", "Fork From Deleted Stream", "FORK_FROM_TOMBSTONE"),
+            Self::ForkTooDeep => row(409, "/errors/fork-too-deep", "Fork Too Deep", "FORK_TOO_DEEP"),
             Self::ContentTypeMismatch => row(409, "/errors/content-type-mismatch", "Content Type Mismatch", "CONTENT_TYPE_MISMATCH"),
             Self::StreamClosed => row(409, "/errors/stream-closed", "Stream Closed", "STREAM_CLOSED"),
             Self::SequenceConflict => row(409, "/errors/sequence-conflict", "Sequence Conflict", "SEQUENCE_CONFLICT"),
@@ -249,6 +258,9 @@ mod tests {
         Code::RouteNotFound,
         Code::MethodNotAllowed,
         Code::AlreadyExists,
+        Code::PathBlocked,
+        Code::ForkFromTombstone,
+        Code::ForkTooDeep,
         Code::ContentTypeMismatch,
         Code::StreamClosed,
         Code::SequenceConflict,

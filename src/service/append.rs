@@ -14,7 +14,7 @@ use crate::keys::head::Record;
 use crate::keys::{Slot, index};
 use crate::protocol::problem::Problem;
 use crate::protocol::{headers, offset};
-use crate::stream::{Append, AppendError, AppendLimits, Appended, Batch, Head, Settled};
+use crate::stream::{Append, AppendError, AppendLimits, Appended, Batch, Head, Presence, Settled};
 
 /// An append with what its answer needs of the request.
 pub(super) struct Call<'a> {
@@ -155,8 +155,14 @@ impl<E: Env> Writer<'_, E> {
             Some(pending) => pending.now_ms,
             None => head.now_ms(self.core.env.now_ms()),
         };
-        if head.is_expired(now) {
-            return Ok(Prepared::Replies(self.answer_all(&problems::expired())));
+        let problem = match head.presence(now) {
+            Presence::Here => None,
+            Presence::Absent => Some(problems::not_found(self.name)),
+            Presence::Gone => Some(problems::gone(self.name)),
+            Presence::Expired => Some(problems::expired()),
+        };
+        if let Some(problem) = problem {
+            return Ok(Prepared::Replies(self.answer_all(&problem)));
         }
         let limits = AppendLimits {
             stream_bytes: config.max_stream_bytes,

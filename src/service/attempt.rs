@@ -2,6 +2,7 @@
 //! with the requests.
 
 use super::creation::Creation;
+use super::forking::ForkAttempt;
 use super::reply::Reply;
 use super::update::SharedCreation;
 use crate::keys::Corrupt;
@@ -65,6 +66,8 @@ pub(super) struct CreateAttempt {
     pub(super) sent: Option<Incarnation>,
     pub(super) creation: Creation,
     pub(super) shared: SharedCreation,
+    /// What a fork needs beyond that, once its source was looked at.
+    pub(super) fork: Option<ForkAttempt>,
 }
 
 /// A deletion.
@@ -102,6 +105,7 @@ impl Attempt {
                 writer.option(attempt.sent, |writer, life| writer.raw(&life.0));
                 write_creation(&mut writer, &attempt.creation);
                 write_shared(&mut writer, &attempt.shared);
+                writer.option(attempt.fork.as_ref(), write_fork);
             }
             Self::Delete(attempt) => {
                 writer.byte(2);
@@ -138,6 +142,7 @@ impl Attempt {
                 sent: reader.option(|reader| reader.array().map(Incarnation))?,
                 creation: read_creation(&mut reader)?,
                 shared: read_shared(&mut reader)?,
+                fork: reader.option(read_fork)?,
             }),
             2 => Self::Delete(DeleteAttempt {
                 deadline_ms,
@@ -183,6 +188,7 @@ impl CreateAttempt {
             sent: None,
             creation: Creation::default(),
             shared: SharedCreation::default(),
+            fork: None,
         }
     }
 }
@@ -257,6 +263,24 @@ fn read_creation(reader: &mut Reader<'_>) -> Result<Creation, Corrupt> {
         sent: flag(reader)?,
         confirming: flag(reader)?,
         waited_ms: reader.varint()?,
+    })
+}
+
+fn write_fork(writer: &mut Writer, fork: &ForkAttempt) {
+    writer.raw(&fork.source.0);
+    writer.text(&fork.branch);
+    writer.byte(u8::from(fork.noted));
+    writer.byte(u8::from(fork.sent));
+    writer.byte(u8::from(fork.written));
+}
+
+fn read_fork(reader: &mut Reader<'_>) -> Result<ForkAttempt, Corrupt> {
+    Ok(ForkAttempt {
+        source: Incarnation(reader.array()?),
+        branch: reader.text()?.to_vec(),
+        noted: flag(reader)?,
+        sent: flag(reader)?,
+        written: flag(reader)?,
     })
 }
 

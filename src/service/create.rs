@@ -1,10 +1,12 @@
-//! Creation of streams (section 5.1).
+//! Creation of streams (section 5.1); of forks together with `forking.rs`.
 
 use super::attempt::CreateAttempt;
 use super::core::{Core, Fault, Place};
 use super::creation::{Creator, Step};
 use super::delete::Ended;
 use super::env::{Env, StoreError, SwapError};
+use super::fork::link;
+use super::forking::Fork;
 use super::problems;
 use super::reply::Reply;
 use super::update::Updated;
@@ -13,14 +15,17 @@ use crate::keys::registry::Entry;
 use crate::keys::{Envelope, NameHash, Slot};
 use crate::protocol::{headers, offset};
 use crate::stream::{
-    AppendError, Birth, Create, Head, Payload, Settled, Tombstone, create, matches,
+    AppendError, Birth, Create, Head, Payload, Position, Settled, Tombstone, begin_fork, create,
+    is_fork_of, matches,
 };
 
 /// A creation with what its answer needs of the request.
 pub(super) struct Call<'a> {
     pub(super) name: &'a str,
     pub(super) create: Create,
+    /// The body; of a fork without a content type as it came.
     pub(super) payload: Payload,
+    pub(super) fork: Option<Fork>,
     /// The stream's absolute URL.
     pub(super) location: String,
     /// Raw path and query, for problem documents.
@@ -34,7 +39,7 @@ pub(super) enum Outcome {
 }
 
 /// Looks at the head in one step.
-const LOOKS: usize = 6;
+pub(super) const LOOKS: usize = 8;
 
 /// Creates the stream of `call`, or finds that it is there.
 pub(super) fn put<E: Env>(
@@ -50,6 +55,9 @@ pub(super) fn put<E: Env>(
         call,
         hash,
         attempt: Box::new(attempt),
+        create: call.create.clone(),
+        payload: call.payload.clone(),
+        point: None,
     };
     let outcome = match putter.step() {
         Ok(Done::Reply(reply)) => Outcome::Reply(reply),
@@ -75,21 +83,30 @@ pub(super) fn put<E: Env>(
     outcome
 }
 
-enum Done {
+pub(super) enum Done {
     Reply(Reply),
     Wait(u64),
 }
 
-struct Putter<'a, E> {
-    core: Core<'a, E>,
+pub(super) struct Putter<'a, E> {
+    pub(super) core: Core<'a, E>,
     slot: &'a Slot,
-    call: &'a Call<'a>,
-    hash: NameHash,
-    attempt: Box<CreateAttempt>,
+    pub(super) call: &'a Call<'a>,
+    pub(super) hash: NameHash,
+    pub(super) attempt: Box<CreateAttempt>,
+    /// What is asked for, with what a fork inherits.
+    pub(super) create: Create,
+    /// The body as it is stored.
+    pub(super) payload: Payload,
+    /// Where a fork leaves its source; `None` for the tail.
+    pub(super) point: Option<Position>,
 }
 
 impl<E: Env> Putter<'_, E> {
     fn step(&mut self) -> Result<Done, Fault> {
+        if let Some(refused) = self.prepare()? {
+            return Ok(refused);
+        }
         for _ in 0..LOOKS {
             let place = self.core.find(self.slot)?;
             let done = match place {
@@ -115,22 +132,35 @@ impl<E: Env> Putter<'_, E> {
 
     /// There is a stream.
     fn meet(&mut self, cas: E::Cas, head: &Head) -> Result<Option<Done>, Fault> {
+        if head.is_pending() {
+            drop(cas);
+            return self.meet_pending(head);
+        }
         if head.incarnation == self.attempt.incarnation {
+            self.tidy();
             return Ok(Some(Done::Reply(self.created(head))));
         }
         let now = head.now_ms(self.core.env.now_ms());
-        if head.name == self.call.name && head.is_expired(now) {
+        let same = head.name == self.call.name;
+        if same && head.is_expired(now) && !head.forks.deleted {
             let hash = self.hash;
             let ended = self
                 .core
                 .end_life(&hash, cas, head, now, &mut self.attempt.shared)?;
             return match ended {
-                Ended::Done | Ended::Look => Ok(None),
+                Ended::Done | Ended::Hidden | Ended::Look => Ok(None),
                 Ended::Wait(ms) => Ok(Some(Done::Wait(ms))),
             };
         }
         self.withdraw();
-        let reply = match head.name == self.call.name && matches(head, &self.call.create) {
+        if same && head.forks.deleted {
+            let problem = problems::path_blocked(self.call.name);
+            return Ok(Some(Done::Reply(Reply::problem(
+                &problem,
+                self.call.instance,
+            ))));
+        }
+        let reply = match same && matches(head, &self.create) && self.is_that_fork(head) {
             true => {
                 described(Reply::write(200), head).with(headers::LOCATION, &*self.call.location)
             }
@@ -143,10 +173,21 @@ impl<E: Env> Putter<'_, E> {
         Ok(Some(Done::Reply(reply)))
     }
 
+    /// Whether `head` is a fork as asked for, or none.
+    fn is_that_fork(&self, head: &Head) -> bool {
+        match &self.call.fork {
+            None => head.lineage.is_none(),
+            Some(fork) => {
+                let source = NameHash::of(fork.source.as_str());
+                is_fork_of(head, source.bytes(), fork.asked)
+            }
+        }
+    }
+
     /// Why there can be no such stream. Asked only where there is none yet.
     fn too_large(&self) -> Option<Done> {
         let most = self.core.config.max_stream_bytes;
-        let bytes = self.call.payload.bytes().len() as u64;
+        let bytes = self.payload.bytes().len() as u64;
         let problem = || problems::append(&AppendError::StreamFull, "");
         (most != 0 && bytes > most)
             .then(|| Done::Reply(Reply::problem(&problem(), self.call.instance)))
@@ -166,6 +207,9 @@ impl<E: Env> Putter<'_, E> {
         if let Some(wait) = self.enter()? {
             return Ok(Some(wait));
         }
+        if let Some(done) = self.join()? {
+            return Ok(Some(done));
+        }
         let settled = self.settle(None);
         self.store(&settled)?;
         let created = self.created(&settled.head);
@@ -184,6 +228,7 @@ impl<E: Env> Putter<'_, E> {
             is_ours: &is_ours,
         };
         match creator.step(&mut self.attempt.creation)? {
+            Step::Created if self.wrote_fork() => Ok(None),
             Step::Created => Ok(Some(Done::Reply(created))),
             Step::Taken => Ok(None),
             Step::Wait(ms) => Ok(Some(Done::Wait(ms))),
@@ -193,6 +238,10 @@ impl<E: Env> Putter<'_, E> {
     /// There was a stream.
     fn replace(&mut self, cas: E::Cas, tombstone: &Tombstone) -> Result<Option<Done>, Fault> {
         if tombstone.incarnation == self.attempt.incarnation {
+            if self.call.fork.is_some() {
+                let why = "the fork was given up, or deleted already";
+                return Err(Fault::Unknown(why.to_owned()));
+            }
             // Created, and deleted by somebody before this step looked.
             let settled = self.settle(None);
             return Ok(Some(Done::Reply(self.created(&settled.head))));
@@ -217,6 +266,15 @@ impl<E: Env> Putter<'_, E> {
         if let Some(refused) = self.too_large() {
             return Ok(Some(refused));
         }
+        if let Some(source) = tombstone.source {
+            drop(cas);
+            let last = link(&self.hash, tombstone.incarnation);
+            let released = self.core.release(last, source, &mut self.attempt.shared)?;
+            return Ok(match released {
+                Updated::Done(()) => None,
+                Updated::Wait(ms) => Some(Done::Wait(ms)),
+            });
+        }
         if let Some(owed) = &tombstone.owes {
             let moved = self.core.move_debt(
                 &self.hash,
@@ -231,11 +289,15 @@ impl<E: Env> Putter<'_, E> {
         if let Some(wait) = self.enter()? {
             return Ok(Some(wait));
         }
+        if let Some(done) = self.join()? {
+            return Ok(Some(done));
+        }
         let settled = self.settle(Some(tombstone));
         self.store(&settled)?;
         let created = self.created(&settled.head);
         let record = Record::Live(Box::new(settled.head));
         match self.core.env.swap(cas, &record.seal()) {
+            Ok(()) if self.wrote_fork() => Ok(None),
             Ok(()) => Ok(Some(Done::Reply(created))),
             Err(SwapError::Store(StoreError::Full(why))) => Err(StoreError::Full(why).into()),
             Err(SwapError::Failed(_) | SwapError::Store(_)) => {
@@ -254,7 +316,7 @@ impl<E: Env> Putter<'_, E> {
             name: self.call.name.to_owned(),
             incarnation: self.attempt.incarnation,
             since_ms: self.attempt.now_ms,
-            due_ms: self.call.create.expiry.ends_ms(self.attempt.now_ms),
+            due_ms: self.create.expiry.ends_ms(self.attempt.now_ms),
         };
         match self
             .core
@@ -277,22 +339,19 @@ impl<E: Env> Putter<'_, E> {
         };
         let mut known = self.attempt.chunks.clone().into_iter();
         let mut drawn = Vec::new();
-        let payload = self.call.payload.clone();
+        let payload = self.payload.clone();
         let budget = self.attempt.budget;
         let core = self.core;
-        let settled = create(
-            self.call.name,
-            &self.call.create,
-            payload,
-            birth,
-            after,
-            budget,
-            || {
-                let id = known.next().unwrap_or_else(|| core.env.random());
-                drawn.push(id);
-                id
-            },
-        );
+        let next_id = || {
+            let id = known.next().unwrap_or_else(|| core.env.random());
+            drawn.push(id);
+            id
+        };
+        let (name, asked) = (self.call.name, &self.create);
+        let settled = match self.begun() {
+            Some(branch) => begin_fork(branch, asked, payload, after, budget, next_id),
+            None => create(name, asked, payload, birth, after, budget, next_id),
+        };
         self.attempt.chunks = drawn;
         settled
     }
@@ -310,8 +369,15 @@ impl<E: Env> Putter<'_, E> {
         described(Reply::write(201), head).with(headers::LOCATION, &*self.call.location)
     }
 
+    /// Whether what was written now is a fork's head, which is not there before it is counted.
+    fn wrote_fork(&mut self) -> bool {
+        let fork = self.attempt.fork.as_mut();
+        fork.map(|fork| fork.written = true).is_some()
+    }
+
     /// Takes back what was stored for a life that will not begin.
-    fn withdraw(&mut self) {
+    pub(super) fn withdraw(&mut self) {
+        self.withdraw_step();
         if self.attempt.stored {
             self.core
                 .delete_chunks(self.attempt.incarnation, &self.attempt.chunks);
@@ -327,25 +393,29 @@ impl<E: Env> Putter<'_, E> {
     }
 
     /// Whether a write that makes the stream visible may be under way.
-    fn unsure(&self) -> bool {
-        self.attempt.sent.is_some() || self.attempt.creation.confirming
+    pub(super) fn unsure(&self) -> bool {
+        let written = self.attempt.fork.as_ref().is_some_and(|fork| fork.written);
+        written || self.attempt.sent.is_some() || self.attempt.creation.confirming
     }
 
     /// Leaves the rest to a later step, or gives up. Waiting for another creator has a patience of
     /// its own, which the deadline does not cut short.
-    fn again(self, wait_ms: u64) -> Outcome {
+    fn again(mut self, wait_ms: u64) -> Outcome {
         let unsure = self.unsure();
-        let mut attempt = self.attempt;
+        let attempt = &mut self.attempt;
         attempt.tries = attempt.tries.saturating_add(1);
         let shared = attempt.shared.creation.extra_ms();
         let extra = attempt.creation.extra_ms().max(shared);
         let now = self.core.env.now_ms().saturating_add(wait_ms);
         if now <= attempt.deadline_ms.saturating_add(extra) {
-            return Outcome::Again(wait_ms, attempt);
+            return Outcome::Again(wait_ms, self.attempt);
         }
         let fault = match unsure {
             true => Fault::Unknown("the deadline ended with a creation under way".to_owned()),
-            false => Fault::Deadline("the name is being created by another"),
+            false => {
+                self.withdraw();
+                Fault::Deadline("the name is being created, or its source is busy")
+            }
         };
         Outcome::Reply(self.core.fault(&fault, self.call.instance))
     }

@@ -23,6 +23,8 @@ pub(super) enum Outcome {
 pub(super) enum Ended {
     /// It ended.
     Done,
+    /// It ended, but for its forks.
+    Hidden,
     /// Look again: it may have ended, or the head moved.
     Look,
     /// Go on after so many milliseconds.
@@ -102,19 +104,26 @@ fn step<E: Env>(
         let head = match record {
             Record::Live(head) if head.name == name => head,
             // The swap was sent, and the life is over.
-            _ if attempt.sent.is_some() => return Ok(verdict(attempt)),
+            _ if attempt.sent.is_some() => return Ok(verdict(name, attempt, false)),
             _ => return Ok(Some(problems::not_found(name))),
         };
         if attempt.sent.is_some_and(|sent| sent != head.incarnation) {
-            return Ok(verdict(attempt));
+            return Ok(verdict(name, attempt, false));
         }
         let now = head.now_ms(core.env.now_ms());
+        match (head.forks.deleted, attempt.sent) {
+            (true, Some(_)) => return Ok(verdict(name, attempt, true)),
+            (true, None) => return Ok(Some(problems::gone(name))),
+            (false, _) if head.is_pending() => return Ok(Some(problems::not_found(name))),
+            (false, _) => {}
+        }
         let before = attempt.sent;
         attempt.sent = Some(head.incarnation);
         attempt.expired = head.is_expired(now);
         let ended = core.end_life(hash, cas, &head, now, &mut attempt.shared);
         match ended {
-            Ok(Ended::Done) => return Ok(verdict(attempt)),
+            Ok(Ended::Done) => return Ok(verdict(name, attempt, false)),
+            Ok(Ended::Hidden) => return Ok(verdict(name, attempt, true)),
             Ok(Ended::Look) => {}
             Ok(Ended::Wait(wait)) => {
                 attempt.sent = before;
@@ -129,9 +138,13 @@ fn step<E: Env>(
     Err(Stop::Wait(core.pause_ms(attempt.tries)))
 }
 
-/// Why the life that was ended was not there any more, if so.
-fn verdict(attempt: &DeleteAttempt) -> Option<Problem> {
-    attempt.expired.then(problems::expired)
+/// Why the life that was ended was not there any more, if so. `hidden`: its forks keep its bytes.
+fn verdict(name: &str, attempt: &DeleteAttempt, hidden: bool) -> Option<Problem> {
+    match (attempt.expired, hidden) {
+        (false, _) => None,
+        (true, false) => Some(problems::expired()),
+        (true, true) => Some(problems::gone(name)),
+    }
 }
 
 /// A fault of the store ends a deletion only if no swap is under way.
@@ -146,6 +159,19 @@ fn unsure<E: Env>(fault: Fault, attempt: &DeleteAttempt, core: Core<'_, E>) -> S
 }
 
 impl<E: Env> Core<'_, E> {
+    /// Ends the life of `head` for all but its forks, which need its bytes (section 4.2).
+    fn hide(&self, cas: E::Cas, head: &Head) -> Result<Ended, Fault> {
+        if head.forks.deleted {
+            return Ok(Ended::Hidden);
+        }
+        let mut head = head.clone();
+        head.forks.deleted = true;
+        match self.put(cas, Box::new(head))? {
+            true => Ok(Ended::Hidden),
+            false => Ok(Ended::Look),
+        }
+    }
+
     /// Ends the life of `head`, which `cas` was read from: notes the work it leaves, then swaps in
     /// the tombstone. An error means that the swap was not sent, or refused.
     pub(super) fn end_life(
@@ -156,13 +182,18 @@ impl<E: Env> Core<'_, E> {
         now_ms: u64,
         shared: &mut SharedCreation,
     ) -> Result<Ended, Fault> {
+        if head.forks.need_it() {
+            return self.hide(cas, head);
+        }
         let tombstone = tombstone(head);
-        if tombstone.owes.is_some() || head.leaf.is_some() {
+        let (source, leaf) = (tombstone.source, head.leaf);
+        if tombstone.owes.is_some() || leaf.is_some() || source.is_some() {
             let incarnation = head.incarnation;
             let entry = Entry::Collect {
                 hash: *hash,
                 incarnation,
-                leaf: head.leaf,
+                leaf,
+                source,
                 since_ms: now_ms,
             };
             if let Updated::Wait(ms) = self.add_todo(hash.shard(), &entry, shared)? {

@@ -14,6 +14,8 @@ mod delete;
 pub mod env;
 pub mod exchange;
 mod follow;
+mod fork;
+mod forking;
 mod log;
 mod names;
 mod pages;
@@ -293,7 +295,13 @@ impl<E: Env> Service<E> {
         name: &'a StreamName,
         asked: request::Create,
     ) -> Result<create::Call<'a>, Problem> {
+        let given = asked.content_type.clone();
         let content_type = asked.content_type.unwrap_or_else(ContentType::octets);
+        let fork = asked.fork.map(|fork| forking::Fork {
+            source: fork.source,
+            asked: fork.asked,
+            content_type: given,
+        });
         let payload = match content_type.is_json() && !raw.body.is_empty() {
             // An empty array is an empty stream (section 9.1.3).
             true => match json::frame(raw.body) {
@@ -316,6 +324,7 @@ impl<E: Env> Service<E> {
             name: name.as_str(),
             create,
             payload,
+            fork,
             location,
             instance: raw.target,
         })

@@ -4,7 +4,7 @@ use super::core::{Core, Fault};
 use super::env::Env;
 use crate::keys::index;
 use crate::limits::{BLOCK_SEGMENTS, STEP_SEGMENTS};
-use crate::stream::{Block, Head, Position, Segment};
+use crate::stream::{Block, Head, Incarnation, Position, Segment, owner};
 
 /// A run of bytes of a stream, from one end of a message to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,41 +58,56 @@ impl<'a, E: Env> Segments<'a, E> {
 
     /// Length of segment `number`, and whether it ends a message. `None` if nothing of it is there
     /// yet.
-    fn measure(&mut self, number: u64) -> Result<Option<(u64, bool)>, Fault> {
+    pub(super) fn measure(&mut self, number: u64) -> Result<Option<(u64, bool)>, Fault> {
         if number >= self.head.open_segment() {
             let inline = self.head.inline.len() as u64;
             let there = number == self.head.open_segment() && inline > 0;
             return Ok(there.then_some((inline, true)));
         }
-        let segment = self.sealed(number)?;
+        let (segment, _) = self.sealed(number)?;
         Ok(Some((u64::from(segment.length), segment.ends_message)))
     }
 
-    /// The sealed segment `number`.
-    fn sealed(&mut self, number: u64) -> Result<Segment, Fault> {
+    /// The sealed segment `number`, and whose its chunk is.
+    fn sealed(&mut self, number: u64) -> Result<(Segment, Incarnation), Fault> {
         let recent = number
             .checked_sub(self.head.recent_first)
             .and_then(|index| usize::try_from(index).ok())
             .and_then(|index| self.head.recent.get(index));
         if let Some(segment) = recent {
-            return Ok(*segment);
+            return Ok((*segment, self.head.owner(number)));
         }
         let wanted = number / BLOCK_SEGMENTS;
-        let key = self.core.keys.block(self.head.incarnation, wanted);
-        let block = match self.block.take() {
-            Some(block) if block.number == wanted => block,
-            _ => {
-                let bytes = self.core.env.get(&key)?;
-                let bytes = bytes.ok_or_else(|| Fault::Missing { key: key.clone() })?;
-                index::decode(&bytes, wanted).map_err(|_| Fault::Corrupt { key: key.clone() })?
-            }
-        };
+        let life = self.head.block_owner(wanted);
+        let key = self.core.keys.block(life, wanted);
+        let block = self.take_block(wanted, &key)?;
         let segment = number
             .checked_sub(block.first)
             .and_then(|index| usize::try_from(index).ok())
             .and_then(|index| block.segments.get(index).copied());
+        let life = owner(&block.owners, number).unwrap_or(life);
         self.block = Some(block);
-        segment.ok_or(Fault::Corrupt { key })
+        let segment = segment.ok_or(Fault::Corrupt { key })?;
+        Ok((segment, life))
+    }
+
+    /// The index block `number`, behind `key`; kept until another is asked for.
+    fn take_block(&mut self, number: u64, key: &str) -> Result<Block, Fault> {
+        if let Some(block) = self.block.take().filter(|block| block.number == number) {
+            return Ok(block);
+        }
+        let bytes = self.core.env.get(key)?;
+        let key = || key.to_owned();
+        let bytes = bytes.ok_or_else(|| Fault::Missing { key: key() })?;
+        index::decode(&bytes, number).map_err(|_| Fault::Corrupt { key: key() })
+    }
+
+    /// The index block that has segment `number`, with its owner.
+    pub(super) fn block_of(&mut self, number: u64) -> Result<(Block, Incarnation), Fault> {
+        let number = number / BLOCK_SEGMENTS;
+        let life = self.head.block_owner(number);
+        let key = self.core.keys.block(life, number);
+        Ok((self.take_block(number, &key)?, life))
     }
 
     /// The page from `from` on that ends at the last end of a segment within `limit` bytes and
@@ -139,6 +154,21 @@ impl<'a, E: Env> Segments<'a, E> {
         Ok(Some(page))
     }
 
+    /// The place `count` bytes after `from`; `None` if there are fewer.
+    pub(super) fn skip(&mut self, from: Position, count: u64) -> Result<Option<Position>, Fault> {
+        let (mut number, mut skip, mut left) = (from.segment, from.byte, count);
+        while let Some((length, _)) = self.measure(number)? {
+            let there = length.saturating_sub(skip);
+            if left <= there {
+                return Ok(Some(Position::new(number, skip.saturating_add(left))));
+            }
+            left = left.saturating_sub(there);
+            number = number.saturating_add(1);
+            skip = 0;
+        }
+        Ok(None)
+    }
+
     /// The bytes from `from` on, up to the end of the last segment that fits into `most`, at least
     /// one segment, and not beyond `to`.
     pub(super) fn read(
@@ -181,12 +211,16 @@ impl<'a, E: Env> Segments<'a, E> {
             part.bytes
                 .extend_from_slice(self.head.inline.get(range).unwrap_or_default());
         } else {
-            let segment = self.sealed(number)?;
-            let key = self.core.keys.chunk(self.head.incarnation, segment.id);
+            let (segment, life) = self.sealed(number)?;
+            let key = self.core.keys.chunk(life, segment.id);
             let Some(chunk) = self.core.env.get(&key)? else {
                 return Err(Fault::Missing { key });
             };
-            let whole = u32::try_from(chunk.len()).is_ok_and(|length| length == segment.length);
+            // Another life's may be longer: a fork begins with what is before a place in it.
+            let shared = life != self.head.incarnation;
+            let whole = u32::try_from(chunk.len()).is_ok_and(|length| {
+                length == segment.length || (shared && length > segment.length)
+            });
             let bytes = chunk
                 .get(range)
                 .filter(|_| whole)

@@ -4,7 +4,7 @@ use super::core::Fault;
 use super::env::StoreError;
 use crate::protocol::headers;
 use crate::protocol::problem::{Code, Problem};
-use crate::stream::{AppendError, InvalidMessages, OffsetGone};
+use crate::stream::{AppendError, ContentType, ForkError, InvalidMessages, OffsetGone};
 
 /// An append was refused. `tail` is the offset of the tail, which a closed stream tells.
 pub(super) fn append(error: &AppendError, tail: &str) -> Problem {
@@ -40,6 +40,47 @@ pub(super) fn messages(error: &InvalidMessages) -> Problem {
 /// There is no such stream.
 pub(super) fn not_found(name: &str) -> Problem {
     Problem::new(Code::NotFound, format!("Stream not found: {name}"))
+}
+
+/// There was one, and its bytes are kept for its forks.
+pub(super) fn gone(name: &str) -> Problem {
+    Problem::new(Code::Gone, format!("Stream is gone: {name}"))
+}
+
+/// The same, where one is to be created.
+pub(super) fn path_blocked(name: &str) -> Problem {
+    let detail = format!("The stream {name} was deleted, and forks of it still need its bytes");
+    Problem::new(Code::PathBlocked, detail)
+}
+
+/// The same, where it is to be forked.
+pub(super) fn fork_from_tombstone(name: &str) -> Problem {
+    Problem::new(
+        Code::ForkFromTombstone,
+        format!("Cannot fork from deleted stream: {name}"),
+    )
+}
+
+/// The source of a fork has another content type than the one given.
+pub(super) fn fork_type(expected: &ContentType, actual: &ContentType) -> Problem {
+    let (expected, actual) = (expected.as_str(), actual.as_str());
+    Problem::new(
+        Code::ContentTypeMismatch,
+        format!("Content type mismatch: the source has {expected}, got {actual}"),
+    )
+}
+
+/// The source of a fork has no such place.
+pub(super) fn fork_place(why: &str) -> Problem {
+    Problem::new(Code::BadRequest, why)
+}
+
+/// The source of a fork can't be forked there.
+pub(super) fn fork(error: ForkError) -> Problem {
+    match error {
+        ForkError::NoSuchPlace => fork_place(&error.to_string()),
+        ForkError::TooDeep => Problem::new(Code::ForkTooDeep, error.to_string()),
+    }
 }
 
 /// There was one, and it expired.

@@ -15,7 +15,7 @@ use crate::protocol::problem::Problem;
 use crate::protocol::request::{Mode, Read};
 use crate::protocol::response::{Cache, Head as ResponseHead, cache_control};
 use crate::protocol::{cursor, etag, headers, json, offset, sse, time};
-use crate::stream::{Expiry, Head, Origin, Position, locate};
+use crate::stream::{Expiry, Head, Origin, Position, Presence, locate};
 
 /// A step that can't go on, told as a problem or as a fault.
 pub(super) enum Refusal {
@@ -38,9 +38,11 @@ impl<E: Env> Core<'_, E> {
         match record {
             Record::Live(head) if head.name == name => {
                 let now = head.now_ms(self.env.now_ms());
-                match head.is_expired(now) {
-                    true => Err(Refusal::Problem(problems::expired())),
-                    false => Ok((gate, *head, now)),
+                match head.presence(now) {
+                    Presence::Here => Ok((gate, *head, now)),
+                    Presence::Absent => Err(not_found()),
+                    Presence::Gone => Err(Refusal::Problem(problems::gone(name))),
+                    Presence::Expired => Err(Refusal::Problem(problems::expired())),
                 }
             }
             Record::Live(_) | Record::Tombstone(_) => Err(not_found()),

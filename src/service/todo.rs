@@ -25,7 +25,7 @@ impl<E: Env> Core<'_, E> {
         }
     }
 
-    /// Adds an entry, or brings the one for the same life up to date.
+    /// Adds an entry, or brings the one for the same work up to date.
     pub(super) fn add_todo(
         &self,
         shard: u8,
@@ -33,11 +33,13 @@ impl<E: Env> Core<'_, E> {
         progress: &mut SharedCreation,
     ) -> Result<Updated<()>, Fault> {
         self.edit_todo(shard, progress, |entries| {
-            let same_life = |other: &&mut Entry| other.incarnation() == entry.incarnation();
-            match entries.iter_mut().find(same_life) {
+            let same = |other: &&mut Entry| other.is_same_work(entry);
+            match entries.iter_mut().find(same) {
                 // A repeated edit finds what it wrote itself.
-                Some(other) if entry.since_ms() < other.since_ms().saturating_add(FRESH_MS) => {}
-                Some(other) => *other = entry.clone(),
+                Some(other)
+                    if entry.adds_nothing_to(other)
+                        && entry.since_ms() < other.since_ms().saturating_add(FRESH_MS) => {}
+                Some(other) => *other = entry.with(other),
                 None => entries.push(entry.clone()),
             }
         })

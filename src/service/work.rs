@@ -5,6 +5,7 @@
 
 use super::core::{Core, Fault, Place};
 use super::env::{Env, SwapError};
+use super::fork::link;
 use super::update::{SharedCreation, Updated};
 use crate::keys::debt::{self, Debt};
 use crate::keys::head::Record;
@@ -12,11 +13,11 @@ use crate::keys::registry;
 use crate::keys::todo::Entry;
 use crate::keys::{NameHash, Slot, index};
 use crate::limits::{SHARDS, WORK_OPERATIONS};
-use crate::stream::{Incarnation, Owed};
+use crate::stream::{Incarnation, Link, Owed};
 
 /// Age after which an entry that was noted for a life that goes on, or a name that was entered for
 /// a life that never began, is taken for left over. Far above every deadline of a request.
-const LEFT_OVER_MS: u64 = 600_000;
+pub(super) const LEFT_OVER_MS: u64 = 600_000;
 
 /// Names looked at in one call.
 const NAMES: usize = 3;
@@ -47,7 +48,10 @@ impl<E: Env> Core<'_, E> {
         let Some(entry) = usize::try_from(any).ok().and_then(|any| entries.get(any)) else {
             return Ok(false);
         };
-        self.collect(shard, entry)
+        match entry {
+            Entry::Collect { .. } => self.collect(shard, entry),
+            Entry::Join { .. } => self.work_join(shard, entry),
+        }
     }
 
     fn collect(&self, shard: u8, entry: &Entry) -> Result<bool, Fault> {
@@ -55,9 +59,14 @@ impl<E: Env> Core<'_, E> {
             hash,
             incarnation,
             leaf,
+            source,
             since_ms,
-        } = entry;
+        } = entry
+        else {
+            return Ok(false);
+        };
         let incarnation = *incarnation;
+        let this = link(hash, incarnation);
         let mut shared = self.drawn_patience();
         match self.record(&self.keys.head(hash))? {
             Some(Record::Live(head)) if head.incarnation == incarnation => {
@@ -68,6 +77,10 @@ impl<E: Env> Core<'_, E> {
                 return Ok(false);
             }
             Some(Record::Tombstone(tombstone)) if tombstone.incarnation == incarnation => {
+                if let Some(source) = tombstone.source {
+                    let released = self.release(this, source, &mut shared)?;
+                    return Ok(released == Updated::Done(()));
+                }
                 if let Some(owed) = &tombstone.owes {
                     self.move_debt(hash, incarnation, owed, &mut shared)?;
                     self.settle_tombstone(hash, incarnation)?;
@@ -82,16 +95,21 @@ impl<E: Env> Core<'_, E> {
         if let Some(leaf) = *leaf {
             self.remove_name(hash, leaf, incarnation, &mut shared)?;
         }
+        if let Some(source) = *source
+            && let Updated::Wait(_) = self.forget(this, source, &mut shared)?
+        {
+            return Ok(false);
+        }
         self.remove_todo(shard, entry, &mut shared)?;
         // A slower worker may have written the debt again before it could see that: one of the two
         // sees what the other did.
         if self.env.exists(&self.keys.debt(incarnation))? {
-            self.note_debt(hash, incarnation, &mut shared)?;
+            self.note_work(hash, incarnation, None, &mut shared)?;
         }
         Ok(true)
     }
 
-    fn record(&self, slot: &Slot) -> Result<Option<Record>, Fault> {
+    pub(super) fn record(&self, slot: &Slot) -> Result<Option<Record>, Fault> {
         let Some((gate, envelope)) = self.read(slot)? else {
             return Ok(None);
         };
@@ -107,7 +125,7 @@ impl<E: Env> Core<'_, E> {
         owed: &Owed,
         shared: &mut SharedCreation,
     ) -> Result<Updated<()>, Fault> {
-        if let Updated::Wait(ms) = self.note_debt(hash, incarnation, shared)? {
+        if let Updated::Wait(ms) = self.note_work(hash, incarnation, None, shared)? {
             return Ok(Updated::Wait(ms));
         }
         let key = self.keys.debt(incarnation);
@@ -119,27 +137,31 @@ impl<E: Env> Core<'_, E> {
             in_block: false,
         };
         self.env.set(&key, &debt::encode(&debt))?;
-        self.note_debt(hash, incarnation, shared)
+        self.note_work(hash, incarnation, None, shared)
     }
 
-    /// Sees to it that a debt which is there, or will be, has its to-do entry.
-    fn note_debt(
+    /// Sees to it that a debt which is there, or will be, has its to-do entry; also one to a
+    /// source.
+    pub(super) fn note_work(
         &self,
         hash: &NameHash,
         incarnation: Incarnation,
+        source: Option<Link>,
         shared: &mut SharedCreation,
     ) -> Result<Updated<()>, Fault> {
-        let known = self.todo(hash.shard())?;
-        if known.iter().any(|entry| entry.incarnation() == incarnation) {
-            return Ok(Updated::Done(()));
-        }
         let since_ms = self.env.now_ms();
         let entry = Entry::Collect {
             hash: *hash,
             incarnation,
             leaf: None,
+            source,
             since_ms,
         };
+        let known = self.todo(hash.shard())?;
+        let knows = |known: &Entry| entry.is_same_work(known) && entry.adds_nothing_to(known);
+        if known.iter().any(knows) {
+            return Ok(Updated::Done(()));
+        }
         self.add_todo(hash.shard(), &entry, shared)
     }
 
@@ -204,7 +226,7 @@ impl<E: Env> Core<'_, E> {
             if let Some(bytes) = self.env.get(&block)? {
                 let block = index::decode(&bytes, debt.owed.first_block)
                     .map_err(|_| Fault::Corrupt { key: block })?;
-                debt.owed.chunks = block.segments.iter().map(|segment| segment.id).collect();
+                debt.owed.chunks = block.own_chunks().collect();
             }
             // The chunks of this block are noted before the first of them is removed, so that the
             // next step need not find out which are left.
@@ -212,7 +234,7 @@ impl<E: Env> Core<'_, E> {
         }
         self.env.set(&key, &debt::encode(&debt))?;
         // If another worker ended the work meanwhile, this wrote a debt that is paid already.
-        self.note_debt(hash, incarnation, shared)?;
+        self.note_work(hash, incarnation, None, shared)?;
         Ok(true)
     }
 
@@ -254,10 +276,21 @@ impl<E: Env> Core<'_, E> {
             match record {
                 Record::Live(head) if head.incarnation == entry.incarnation => {
                     let now = head.now_ms(now);
-                    if head.is_expired(now) {
+                    let pending = head.lineage.as_ref().filter(|lineage| lineage.pending);
+                    if let Some(lineage) = pending {
+                        // Normally its work is noted; else its creator was far too slow.
+                        if entry.since_ms.saturating_add(LEFT_OVER_MS) < now {
+                            drop(cas);
+                            let fork = link(&hash, head.incarnation);
+                            self.advance(fork, lineage.source, &mut shared)?;
+                        }
+                        return Ok(());
+                    }
+                    if head.is_expired(now) && !head.forks.deleted {
                         self.end_life(&hash, cas, &head, now, &mut shared)?;
                     } else if entry.due_ms.is_some_and(|due| due <= now) {
-                        let due = head.expires_ms();
+                        // What only its forks keep alive has ended already.
+                        let due = head.expires_ms().filter(|_| !head.forks.deleted);
                         self.edit_leaf(leaf, &mut shared, |entries| {
                             for other in entries.iter_mut() {
                                 if other.incarnation == entry.incarnation {
@@ -270,6 +303,11 @@ impl<E: Env> Core<'_, E> {
                 }
                 Record::Tombstone(tombstone) if tombstone.incarnation == entry.incarnation => {
                     // Normally its work is noted; else somebody was stopped right here.
+                    if let Some(source) = tombstone.source {
+                        let this = link(&hash, tombstone.incarnation);
+                        self.release(this, source, &mut shared)?;
+                        return Ok(());
+                    }
                     if let Some(owed) = &tombstone.owes {
                         self.move_debt(&hash, tombstone.incarnation, owed, &mut shared)?;
                         return Ok(());

@@ -2,7 +2,7 @@
 
 use super::append::Payload;
 use super::segment::settle;
-use super::{Closed, ContentType, Expiry, Head, Incarnation, Ring, Settled, Tombstone};
+use super::{Closed, ContentType, Expiry, Forks, Head, Incarnation, Ring, Settled, Tombstone};
 
 /// What the creator of a stream asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub fn create(
         recent_first: first,
         recent: Vec::new(),
         inline,
+        forks: Forks::default(),
+        lineage: None,
     };
     settle(head, ends.as_deref(), grew, budget, next_id)
 }

@@ -2,7 +2,7 @@
 
 use crate::limits::BLOCK_SEGMENTS;
 
-use super::{Head, Incarnation};
+use super::{Head, Incarnation, Link};
 
 /// What remains of a deleted name: enough that no version and no offset is ever used twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Tombstone {
     pub next_segment: u64,
     /// What that life still has in the store; none once it is collected or moved to a debt record.
     pub owes: Option<Owed>,
+    /// The stream that still counts that life among its forks.
+    pub source: Option<Link>,
 }
 
 /// Chunks and index blocks of an ended life.
@@ -41,18 +43,27 @@ impl Owed {
 /// The tombstone of a stream that ends here.
 #[must_use]
 pub fn tombstone(head: &Head) -> Tombstone {
+    let own = (head.recent_first..)
+        .zip(&head.recent)
+        .filter(|(number, _)| head.owner(*number) == head.incarnation);
     let owed = Owed {
-        first_block: head.first / BLOCK_SEGMENTS,
+        first_block: head.own_block(),
         // Every group that is complete may have its block: it is written before the swap that
         // takes its segments out of the head, and that swap may never have come.
         end_block: head.open_segment() / BLOCK_SEGMENTS,
-        chunks: head.recent.iter().map(|segment| segment.id).collect(),
+        chunks: own.map(|(_, segment)| segment.id).collect(),
     };
+    let next = head.open_segment().saturating_add(1);
+    let lineage = head.lineage.as_ref();
     Tombstone {
         name: head.name.clone(),
         incarnation: head.incarnation,
         version: head.version.saturating_add(1),
-        next_segment: head.open_segment().saturating_add(1),
+        next_segment: next.max(lineage.map_or(0, |lineage| lineage.floor)),
         owes: (!owed.is_empty()).then_some(owed),
+        // One that is pending was never counted.
+        source: lineage
+            .filter(|lineage| !lineage.pending)
+            .map(|lineage| lineage.source),
     }
 }

@@ -1,7 +1,8 @@
 //! The head record of a stream: all that must change together.
 
 use super::{
-    ContentType, Expiry, Incarnation, Position, ProducerMark, ProducerState, Ring, Segment,
+    ContentType, Expiry, Forks, Incarnation, Lineage, Position, ProducerMark, ProducerState, Ring,
+    Segment,
 };
 
 /// A live stream. One append rewrites this record and, beyond the inline budget, adds chunks.
@@ -31,7 +32,7 @@ pub struct Head {
     pub seq: Option<Vec<u8>>,
     /// Producers, in no order, at most `max_producers`.
     pub producers: Vec<ProducerState>,
-    /// Bytes in the stream.
+    /// Bytes in the stream; of a fork, those that it does not share.
     pub bytes: u64,
     /// Leaf of the name registry that holds the name.
     pub leaf: Option<u32>,
@@ -43,6 +44,10 @@ pub struct Head {
     pub recent: Vec<Segment>,
     /// The bytes of the open segment, whose number follows the recent ones.
     pub inline: Vec<u8>,
+    /// Its forks.
+    pub forks: Forks,
+    /// Where it comes from, if it is a fork.
+    pub lineage: Option<Box<Lineage>>,
 }
 
 /// A stream's end.
@@ -50,6 +55,19 @@ pub struct Head {
 pub struct Closed {
     /// The append that closed it, if a producer made it: its retry is a duplicate.
     pub by: Option<ProducerMark>,
+}
+
+/// What an outsider finds where a head is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// The stream.
+    Here,
+    /// Nothing: it is a fork that is not there yet.
+    Absent,
+    /// Nothing, though its bytes are kept for its forks: it was deleted, or expired.
+    Gone,
+    /// Nothing: it expired.
+    Expired,
 }
 
 impl Head {
@@ -71,6 +89,18 @@ impl Head {
                 u64::from(last.length),
             ),
             None => Position::ZERO,
+        }
+    }
+
+    /// What an outsider finds at `now_ms`.
+    #[must_use]
+    pub fn presence(&self, now_ms: u64) -> Presence {
+        match () {
+            () if self.is_pending() => Presence::Absent,
+            () if self.forks.deleted => Presence::Gone,
+            () if !self.is_expired(now_ms) => Presence::Here,
+            () if self.forks.need_it() => Presence::Gone,
+            () => Presence::Expired,
         }
     }
 
@@ -105,6 +135,8 @@ pub(crate) mod tests {
             recent_first: 0,
             recent: Vec::new(),
             inline: Vec::new(),
+            forks: Forks::default(),
+            lineage: None,
         }
     }
 

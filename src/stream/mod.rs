@@ -8,6 +8,7 @@ mod content_type;
 mod create;
 mod delete;
 mod expiry;
+mod fork;
 mod head;
 mod position;
 mod producer;
@@ -20,7 +21,11 @@ pub use content_type::{ContentType, NotAContentType};
 pub use create::{Birth, Create, create, matches};
 pub use delete::{Owed, Tombstone, tombstone};
 pub use expiry::Expiry;
-pub use head::{Closed, Head};
+pub use fork::{
+    Asked, ForkError, ForkStep, Forks, Lineage, Link, Run, Span, TooManySteps, begin_fork, branch,
+    inherited_expiry, is_fork_of, owner,
+};
+pub use head::{Closed, Head, Presence};
 pub use position::{Incarnation, Position};
 pub(crate) use position::{hex, push_hex};
 pub use producer::{Producer, ProducerId, ProducerMark, ProducerState, producer_id};

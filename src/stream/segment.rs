@@ -2,7 +2,8 @@
 
 use crate::limits::{BLOCK_SEGMENTS, MAX_CHUNK_BYTES};
 
-use super::{Head, Position};
+use super::fork::spans_within;
+use super::{Head, Position, Span};
 
 /// A sealed segment: one immutable chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,19 @@ pub struct Block {
     pub first: u64,
     /// The segments.
     pub segments: Vec<Segment>,
+    /// Owners of its first segments, where another life than the block's has their chunks.
+    pub owners: Vec<Span>,
+}
+
+impl Block {
+    /// Ids of the chunks that belong to the block's own life.
+    pub fn own_chunks(&self) -> impl Iterator<Item = u64> {
+        let shared = self.owners.last().map_or(0, |span| span.end);
+        let numbered = (self.first..).zip(&self.segments);
+        numbered
+            .filter(move |(number, _)| *number >= shared)
+            .map(|(_, segment)| segment.id)
+    }
 }
 
 /// A head with what must be stored before it is swapped in.
@@ -82,10 +96,17 @@ fn take_blocks(head: &mut Head) -> Vec<Block> {
         }
         let count = usize::try_from(end.saturating_sub(head.recent_first)).unwrap_or(usize::MAX);
         let segments = head.recent.drain(..count.min(head.recent.len())).collect();
+        let spans = head.lineage.as_mut().map(|lineage| &mut lineage.owners);
+        let owners = spans.map_or_else(Vec::new, |spans| {
+            let owners = spans_within(spans, head.recent_first, end);
+            spans.retain(|span| span.end > end);
+            owners
+        });
         blocks.push(Block {
             number,
             first: head.recent_first,
             segments,
+            owners,
         });
         head.recent_first = end;
     }
@@ -99,17 +120,30 @@ pub(super) fn settle(
     ends: Option<&[usize]>,
     grew: bool,
     budget: usize,
+    next_id: impl FnMut() -> u64,
+) -> Settled {
+    let blocks = match grew {
+        true => take_blocks(&mut head),
+        false => Vec::new(),
+    };
+    seal(head, blocks, ends, grew, budget, next_id)
+}
+
+/// The same, where index blocks were taken out already.
+pub(super) fn seal(
+    head: Head,
+    blocks: Vec<Block>,
+    ends: Option<&[usize]>,
+    grew: bool,
+    budget: usize,
     mut next_id: impl FnMut() -> u64,
 ) -> Settled {
     let open = head.open_segment();
-    let before = match head.recent.last() {
+    let last = head.recent.last().copied();
+    let last = last.or_else(|| blocks.last()?.segments.last().copied());
+    let before = match last {
         Some(last) => Position::new(open.saturating_sub(1), u64::from(last.length)),
         None => Position::ZERO,
-    };
-    let blocks = if grew {
-        take_blocks(&mut head)
-    } else {
-        Vec::new()
     };
     let mut settled = Settled {
         cuts: vec![head.inline.len() as u64],

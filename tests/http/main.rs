@@ -15,6 +15,7 @@ mod concurrency;
 mod create;
 mod delete;
 mod errors;
+mod fork;
 mod instances;
 mod json;
 mod long_poll;

@@ -4,7 +4,7 @@ use super::{CheckError, Report, Space, value};
 use crate::store::log::Log;
 use durable_streams_edge::keys::{Keys, index};
 use durable_streams_edge::limits::BLOCK_SEGMENTS;
-use durable_streams_edge::stream::{Block, Head, Incarnation, Owed, Segment};
+use durable_streams_edge::stream::{Block, Head, Incarnation, Owed, Segment, owner};
 use std::collections::HashSet;
 
 pub(super) struct Marks<'a> {
@@ -13,6 +13,8 @@ pub(super) struct Marks<'a> {
     names: &'a Keys,
     chunks: HashSet<(Incarnation, u64)>,
     blocks: HashSet<(Incarnation, u64)>,
+    /// Blocks whose chunks are all there: forks share them.
+    whole: HashSet<(Incarnation, u64)>,
 }
 
 impl<'a> Marks<'a> {
@@ -23,6 +25,7 @@ impl<'a> Marks<'a> {
             names,
             chunks: HashSet::new(),
             blocks: HashSet::new(),
+            whole: HashSet::new(),
         }
     }
 
@@ -34,20 +37,28 @@ impl<'a> Marks<'a> {
         };
         if head.first < head.recent_first {
             for number in head.first / BLOCK_SEGMENTS..head.recent_first / BLOCK_SEGMENTS {
-                match self.block(life, number, report)? {
-                    Some(block) => {
-                        for segment in &block.segments {
-                            if !self.segment(life, segment) {
-                                missing(report, &format!("a chunk of index block {number}"));
-                            }
-                        }
-                    }
-                    None => missing(report, &format!("index block {number}")),
+                let life = head.block_owner(number);
+                if self.whole.contains(&(life, number)) {
+                    continue;
+                }
+                let Some(block) = self.block(life, number, report)? else {
+                    missing(report, &format!("index block {number}"));
+                    continue;
+                };
+                let mut whole = true;
+                for (number, segment) in (block.first..).zip(&block.segments) {
+                    let owner = owner(&block.owners, number).unwrap_or(life);
+                    whole &= self.segment(owner, segment, owner != life);
+                }
+                match whole {
+                    true => drop(self.whole.insert((life, number))),
+                    false => missing(report, &format!("a chunk of index block {number}")),
                 }
             }
         }
-        for segment in &head.recent {
-            if !self.segment(life, segment) {
+        for (number, segment) in (head.recent_first..).zip(&head.recent) {
+            let owner = head.owner(number);
+            if !self.segment(owner, segment, owner != life) {
                 missing(report, "a recent chunk");
             }
         }
@@ -68,8 +79,7 @@ impl<'a> Marks<'a> {
         self.chunks.extend(owed.chunks.iter().map(|id| (life, *id)));
         for number in owed.first_block..owed.end_block {
             if let Some(block) = self.block(life, number, report)? {
-                let ids = block.segments.iter().map(|segment| (life, segment.id));
-                self.chunks.extend(ids);
+                self.chunks.extend(block.own_chunks().map(|id| (life, id)));
             }
         }
         Ok(())
@@ -96,10 +106,13 @@ impl<'a> Marks<'a> {
         Ok(block.ok())
     }
 
-    /// Marks a chunk; whether it is there in its length.
-    fn segment(&mut self, life: Incarnation, segment: &Segment) -> bool {
+    /// Marks a chunk; whether it is there in its length. A fork may have the first part of a
+    /// chunk that it shares.
+    fn segment(&mut self, life: Incarnation, segment: &Segment, shared: bool) -> bool {
         self.chunks.insert((life, segment.id));
-        self.space.chunks.get(&(life, segment.id)) == Some(&segment.length)
+        let length = self.space.chunks.get(&(life, segment.id));
+        length
+            .is_some_and(|length| *length == segment.length || (shared && *length > segment.length))
     }
 
     /// Names what has no mark.

@@ -5,6 +5,7 @@
 //! walked from their heads, tombstones and debts: what these name must be there, and chunks and
 //! index blocks that none of them names are left over from an append that was never committed.
 
+mod forks;
 mod marks;
 mod report;
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::keys::{self, Envelope, Key, Keys, debt, registry, todo};
 use durable_streams_edge::stream::Incarnation;
+use forks::Family;
 use marks::Marks;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -145,24 +147,33 @@ fn walk(
 ) -> Result<(), CheckError> {
     let names = Keys::new(namespace);
     let mut marks = Marks::new(log, space, &names);
+    let mut family = Family::default();
     for key in &space.heads {
         let Some((bytes, version)) = body(log, key, report)? else {
             continue;
         };
-        match Record::decode(&bytes, version) {
-            Ok(Record::Live(head)) => {
+        let record = match Record::decode(&bytes, version) {
+            Ok(record) => record,
+            Err(error) => {
+                report.problem(format!("{key}: {error}"));
+                continue;
+            }
+        };
+        family.add(&record);
+        match record {
+            Record::Live(head) => {
                 report.counts.streams += 1;
                 marks.head(&head, report)?;
             }
-            Ok(Record::Tombstone(tombstone)) => {
+            Record::Tombstone(tombstone) => {
                 report.counts.tombstones += 1;
                 if let Some(owed) = &tombstone.owes {
                     marks.owed(tombstone.incarnation, owed, report)?;
                 }
             }
-            Err(error) => report.problem(format!("{key}: {error}")),
         }
     }
+    family.check(report);
     for (life, key) in &space.debts {
         report.counts.debts += 1;
         match value(log, key, report)?.map(|bytes| debt::decode(&bytes)) {

@@ -13,6 +13,8 @@ pub struct Counts {
     pub streams: u64,
     /// Bytes in them.
     pub bytes: u64,
+    /// Forks among them, and deleted ones that their source still counts.
+    pub forks: u64,
     /// Names whose stream is gone.
     pub tombstones: u64,
     /// Chunks.
@@ -76,6 +78,7 @@ impl fmt::Display for Report {
         let Counts {
             streams,
             bytes,
+            forks,
             tombstones,
             chunks,
             blocks,
@@ -98,7 +101,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "streams: {streams} with {bytes} bytes; {tombstones} tombstones"
+            "streams: {streams} with {bytes} bytes; {forks} forks; {tombstones} tombstones"
         )?;
         writeln!(f, "chunks: {chunks}; index blocks: {blocks}")?;
         writeln!(

@@ -1,7 +1,8 @@
 use super::*;
 use durable_streams_edge::keys::{NameHash, debt::Debt, index};
 use durable_streams_edge::stream::{
-    Block, ContentType, Expiry, Head, Owed, Ring, Segment, Tombstone,
+    Asked, Birth, Block, ContentType, Expiry, Forks, Head, Link, Owed, Position, Ring, Segment,
+    Tombstone, branch,
 };
 use std::io::{Read, Seek, SeekFrom, Write};
 
@@ -36,6 +37,8 @@ fn head() -> Head {
         recent_first: 64,
         recent: vec![segment(64), segment(65)],
         inline: Vec::new(),
+        forks: Forks::default(),
+        lineage: None,
     }
 }
 
@@ -61,6 +64,7 @@ impl OnDisk {
             number: 0,
             first: 0,
             segments: (0..64).map(segment).collect(),
+            owners: Vec::new(),
         };
         let chunks = (0..66).map(|id| (names.chunk(LIFE, id), b"abc".to_vec()));
         let gone = Incarnation([8; 16]);
@@ -73,6 +77,7 @@ impl OnDisk {
                 chunks: vec![1],
                 ..Owed::default()
             }),
+            source: None,
         };
         let paid_later = Debt {
             owed: Owed {
@@ -220,6 +225,71 @@ fn a_changed_byte_is_found_wherever_it_is() {
     let report = store.check(true);
     assert!(!report.is_whole() && !report.removed, "{report}");
     assert!(report.to_string().contains("damaged at byte"), "{report}");
+}
+
+/// A fork of that stream, cut within its second segment, and the source that counts so many.
+fn with_a_fork(counted: u64) -> OnDisk {
+    let mut store = OnDisk::with_a_stream();
+    let names = Keys::new("");
+    let block = Block {
+        number: 0,
+        first: 0,
+        segments: (0..64).map(segment).collect(),
+        owners: Vec::new(),
+    };
+    let source = Link {
+        hash: *NameHash::of("a").bytes(),
+        incarnation: LIFE,
+    };
+    let birth = Birth {
+        incarnation: Incarnation([9; 16]),
+        leaf: None,
+        now_ms: 5,
+    };
+    let (place, asked) = (
+        Position::new(1, 2),
+        Asked {
+            offset: None,
+            sub: 0,
+        },
+    );
+    let block = Some((&block, LIFE));
+    let fork = branch("f", birth, &head(), source, asked, place, block);
+    let mut fork = fork.expect("a fork");
+    if let Some(lineage) = &mut fork.lineage {
+        lineage.pending = false;
+    }
+    let mut source = head();
+    source.forks.count = counted;
+    for head in [source, fork] {
+        let key = names.head(&NameHash::of(&head.name)).key(0);
+        store.write(&key, Some(Record::Live(Box::new(head)).seal()));
+    }
+    store
+}
+
+#[test]
+fn a_fork_shares_chunks_and_is_counted_by_its_source() {
+    let report = with_a_fork(1).check(false);
+    assert!(report.is_whole(), "{report}");
+    let Counts {
+        forks, left_over, ..
+    } = report.counts;
+    assert_eq!((forks, left_over), (1, 0), "{report}");
+}
+
+#[test]
+fn a_wrong_count_of_forks_and_a_shared_chunk_that_is_missing_are_told() {
+    for counted in [0, 2] {
+        let report = with_a_fork(counted).check(true);
+        assert!(!report.is_whole() && !report.removed, "{report}");
+        let told = format!("stream a: counts {counted} forks of 1");
+        assert!(report.to_string().contains(&told), "{report}");
+    }
+    let mut store = with_a_fork(1);
+    store.write(&Keys::new("").chunk(LIFE, 1), None);
+    let report = store.check(true).to_string();
+    assert!(report.contains("stream f: a recent chunk"), "{report}");
 }
 
 #[test]

@@ -244,4 +244,24 @@ proptest! {
             prop_assert!(end - kept < SPACING || end <= SPACING, "{} {}", end, kept);
         }
     }
+
+    #[test]
+    fn the_ends_of_framed_messages_are_found_in_any_parts(
+        messages in proptest::collection::vec(value(), 1..8),
+        skipped in 0_usize..9,
+        part in 1_usize..40,
+    ) {
+        let texts: Vec<String> = messages.iter().map(Value::to_string).collect();
+        let bytes = framed(&format!("[{}]", texts.join(",")));
+        let skipped = skipped.min(texts.len());
+        let expected: usize = texts.iter().take(skipped).map(|text| text.len() + 1).sum();
+        let (mut ends, mut left, mut read) = (Ends::default(), skipped as u64, 0);
+        for part in bytes.as_bytes().chunks(part) {
+            read += ends.skip(part, &mut left);
+        }
+        prop_assert_eq!((left, read), (0, expected));
+        let mut ends = Ends::default();
+        ends.skip(&bytes.as_bytes()[..expected], &mut u64::MAX.to_owned());
+        prop_assert_eq!(ends.at_end(), skipped > 0);
+    }
 }

@@ -1,34 +1,98 @@
-//! `PUT` (section 5.1).
+//! `PUT` (sections 4.2 and 5.1).
 
+use super::super::name::StreamName;
+use super::super::offset::Offset;
 use super::super::problem::{Code, Problem};
 use super::super::{headers, time};
-use super::Create;
 use super::fields::{self, Fields};
-use crate::stream::Expiry;
+use super::{Create, Fork};
+use crate::limits::Config;
+use crate::stream::{Asked, Expiry, Position};
 
-pub(super) fn parse(fields: &Fields<'_>) -> Result<Create, Problem> {
-    refuse_forks(fields)?;
+pub(super) fn parse(fields: &Fields<'_>, config: &Config) -> Result<Create, Problem> {
     Ok(Create {
         content_type: fields.content_type()?,
         expiry: expiry(fields)?,
         close: fields.closed()?,
+        fork: fork(fields, config)?,
     })
 }
 
-fn refuse_forks(fields: &Fields<'_>) -> Result<(), Problem> {
-    for name in [
-        headers::STREAM_FORKED_FROM,
-        headers::STREAM_FORK_OFFSET,
-        headers::STREAM_FORK_SUB_OFFSET,
-    ] {
-        if fields.one(name)?.is_some() {
-            return Err(Problem::new(
+fn fork(fields: &Fields<'_>, config: &Config) -> Result<Option<Fork>, Problem> {
+    let offset = fields.text(headers::STREAM_FORK_OFFSET)?;
+    let sub = fields.text(headers::STREAM_FORK_SUB_OFFSET)?;
+    let Some(path) = fields.text(headers::STREAM_FORKED_FROM)? else {
+        let alone = [
+            (headers::STREAM_FORK_OFFSET, offset),
+            (headers::STREAM_FORK_SUB_OFFSET, sub),
+        ];
+        return match alone.iter().find(|(_, value)| value.is_some()) {
+            None => Ok(None),
+            Some((name, _)) => Err(Problem::new(
                 Code::BadRequest,
-                format!("{name}: forks are not supported yet."),
-            ));
+                format!("{name} has no meaning without Stream-Forked-From. Send both or none."),
+            )),
+        };
+    };
+    let source = source(path, config)?;
+    let given = offset.is_some();
+    let offset = offset.map(fork_offset).transpose()?.flatten();
+    let sub = sub.map(sub_offset).transpose()?.unwrap_or_default();
+    if sub > 0 && !given {
+        return Err(Problem::new(
+            Code::BadRequest,
+            "Stream-Fork-Sub-Offset counts from Stream-Fork-Offset. Send that too.",
+        ));
+    }
+    let asked = Asked { offset, sub };
+    Ok(Some(Fork { source, asked }))
+}
+
+/// The stream that a URL path on this server means.
+fn source(path: &str, config: &Config) -> Result<StreamName, Problem> {
+    let invalid = |reason: &str| {
+        let name = headers::STREAM_FORKED_FROM;
+        Err(fields::invalid(name, path.as_bytes(), reason))
+    };
+    if !path.starts_with('/') || path.contains(['?', '#']) {
+        return invalid("expected the path of a stream's URL, without a query");
+    }
+    let base = config.base_path.as_str();
+    let name = path.strip_prefix(base);
+    let Some(name) = name.and_then(|rest| rest.strip_prefix('/')) else {
+        return Err(Problem::new(
+            Code::NotFound,
+            format!(
+                "There is no stream to fork at {}. Streams are at {base}/<name>.",
+                fields::quote(path.as_bytes())
+            ),
+        ));
+    };
+    StreamName::parse(name, config).or_else(|error| invalid(&error.to_string()))
+}
+
+/// A place, or nothing for the tail.
+fn fork_offset(text: &str) -> Result<Option<Position>, Problem> {
+    match Offset::parse(text) {
+        Ok(Offset::Start) => Ok(Some(Position::ZERO)),
+        Ok(Offset::Now) => Ok(None),
+        Ok(Offset::At(position)) => Ok(Some(position)),
+        Err(error) => {
+            let value = fields::quote(text.as_bytes());
+            let detail = format!("Invalid value {value} for Stream-Fork-Offset: {error}.");
+            Err(Problem::new(Code::InvalidOffset, detail))
         }
     }
-    Ok(())
+}
+
+fn sub_offset(text: &str) -> Result<u64, Problem> {
+    fields::number(text).ok_or_else(|| {
+        fields::invalid(
+            headers::STREAM_FORK_SUB_OFFSET,
+            text.as_bytes(),
+            "expected a whole number in decimal digits, without sign, leading zeros, point or exponent",
+        )
+    })
 }
 
 fn expiry(fields: &Fields<'_>) -> Result<Expiry, Problem> {

@@ -13,7 +13,7 @@ use super::offset::Offset;
 use super::packed;
 use super::problem::{Code, Problem};
 use crate::limits::{Config, MAX_TARGET_BYTES};
-use crate::stream::{ContentType, Expiry, Producer};
+use crate::stream::{Asked, ContentType, Expiry, Producer};
 use fields::Fields;
 use target::Route;
 
@@ -105,6 +105,17 @@ pub struct Create {
     pub expiry: Expiry,
     /// Whether it is closed from the start.
     pub close: bool,
+    /// The stream to begin with, where it is a fork.
+    pub fork: Option<Fork>,
+}
+
+/// What a fork begins with (section 4.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fork {
+    /// The source.
+    pub source: StreamName,
+    /// How much of it.
+    pub asked: Asked,
 }
 
 /// An append, a close, or both; the bytes are the request's body.
@@ -160,19 +171,19 @@ pub fn parse(raw: &RawRequest<'_>, config: &Config) -> Result<Operation, Problem
             Ok(Operation::Tick { token })
         }
         Route::Stream(name) => {
-            let action = action(raw, query)?;
+            let action = action(raw, query, config)?;
             Ok(Operation::Stream { name, action })
         }
     }
 }
 
-fn action(raw: &RawRequest<'_>, query: &str) -> Result<Action, Problem> {
+fn action(raw: &RawRequest<'_>, query: &str, config: &Config) -> Result<Action, Problem> {
     only(raw.method, &["GET", "HEAD", "PUT", "POST", "DELETE"])?;
     let fields = Fields::new(raw);
     match raw.method {
         "PUT" => {
             check_body(raw)?;
-            create::parse(&fields).map(Action::Create)
+            create::parse(&fields, config).map(Action::Create)
         }
         "POST" => {
             check_body(raw)?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::stream::Position;
 use proptest::prelude::*;
 
 const STREAM: &str = "/v1/stream/s";
@@ -275,6 +276,7 @@ mod creations {
             content_type: None,
             expiry: Expiry::Never,
             close: false,
+            fork: None,
         };
         assert_eq!(create(&[]), expected);
     }
@@ -368,16 +370,69 @@ mod creations {
         }
     }
 
+    const FROM: (&str, &str) = ("Stream-Forked-From", "/v1/stream/rooms/caf%C3%A9");
+
     #[test]
-    fn forks_are_refused_rather_than_ignored() {
-        for name in [
-            "Stream-Forked-From",
-            "Stream-Fork-Offset",
-            "Stream-Fork-Sub-Offset",
+    fn a_fork_names_its_source_by_path_and_a_place_in_it() {
+        let at = ("Stream-Fork-Offset", "0000000000000002_0000000000000003");
+        let zeros = ("Stream-Fork-Offset", "0000000000000000_0000000000000000");
+        let sub = ("Stream-Fork-Sub-Offset", "7");
+        let asked = |headers: &[(&str, &str)]| {
+            let fork = create(headers).fork.unwrap();
+            assert_eq!(fork.source.as_str(), "rooms/caf\u{e9}");
+            (fork.asked.offset, fork.asked.sub)
+        };
+        assert_eq!(asked(&[FROM]), (None, 0));
+        assert_eq!(asked(&[FROM, ("Stream-Fork-Sub-Offset", "0")]), (None, 0));
+        assert_eq!(asked(&[FROM, ("Stream-Fork-Offset", "now")]), (None, 0));
+        assert_eq!(asked(&[FROM, at, sub]), (Some(Position::new(2, 3)), 7));
+        for start in [zeros, ("Stream-Fork-Offset", "-1")] {
+            assert_eq!(asked(&[FROM, start]), (Some(Position::ZERO), 0));
+        }
+    }
+
+    #[test]
+    fn what_is_no_fork_is_refused() {
+        let code = |headers: &[(&str, &str)]| refused("PUT", STREAM, headers, "").code;
+        for path in [
+            "",
+            "v1/stream/a",
+            "http://x/v1/stream/a",
+            "/v1/stream/a?b",
+            "/v1/stream/a#b",
         ] {
-            let problem = refused("PUT", STREAM, &[(name, "")], "");
-            assert_eq!(problem.code, Code::BadRequest);
-            assert!(problem.detail.contains("not supported yet"));
+            let code = code(&[("Stream-Forked-From", path)]);
+            assert_eq!(code, Code::BadRequest, "{path:?}");
+        }
+        for path in [
+            "/v1/stream/",
+            "/v1/stream//a",
+            "/v1/stream/__ds/x",
+            "/v1/stream/%zz",
+        ] {
+            let code = code(&[("Stream-Forked-From", path)]);
+            assert_eq!(code, Code::BadRequest, "{path:?}");
+        }
+        for path in ["/", "/other/a", "/v1/streams/a"] {
+            assert_eq!(
+                code(&[("Stream-Forked-From", path)]),
+                Code::NotFound,
+                "{path:?}"
+            );
+        }
+        for offset in ["", "x", "1", "0000000000000000_000000000000000"] {
+            let offset = ("Stream-Fork-Offset", offset);
+            assert_eq!(code(&[FROM, offset]), Code::InvalidOffset, "{offset:?}");
+        }
+        let zeros = ("Stream-Fork-Offset", "0000000000000000_0000000000000000");
+        for sub in ["", "-1", "abc", "1.5", "05", "+1", "18446744073709551616"] {
+            let sub = ("Stream-Fork-Sub-Offset", sub);
+            assert_eq!(code(&[FROM, zeros, sub]), Code::BadRequest, "{sub:?}");
+        }
+        let sub = |value| ("Stream-Fork-Sub-Offset", value);
+        assert_eq!(code(&[FROM, sub("1")]), Code::BadRequest);
+        for alone in [&[sub("0")][..], &[zeros], &[zeros, sub("1")]] {
+            assert_eq!(code(alone), Code::BadRequest, "{alone:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use super::world::{Quirk, World};
 use crate::service::Service;
 use std::sync::Arc;
 
-const QUIRKS: [Quirk; 3] = [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis];
+pub(super) const QUIRKS: [Quirk; 3] = [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis];
 
 /// How much a stream owns.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ fn fill(world: &Arc<World>, size: Size) -> Server {
 }
 
 /// Works until there is nothing to do anywhere, with the clock at its place.
-fn work_all(server: &Server) {
+pub(super) fn work_all(server: &Server) {
     let mut idle = 0;
     for round in 0..20_000 {
         idle = if server.work(round) { 0 } else { idle + 1 };
@@ -49,7 +49,7 @@ fn work_all(server: &Server) {
 }
 
 /// The keys that hold more than a deleted stream may leave.
-fn left(world: &Arc<World>) -> Vec<String> {
+pub(super) fn left(world: &Arc<World>) -> Vec<String> {
     let kept = |key: &&String| {
         let first = key.split('.').next().unwrap_or_default();
         !matches!(first, "g" | "m" | "s" | "t" | "n")
@@ -72,7 +72,8 @@ fn left(world: &Arc<World>) -> Vec<String> {
             }
             Some("s") if !envelope.body.is_empty() => matches!(
                 crate::keys::head::Record::decode(&envelope.body, envelope.version).unwrap(),
-                crate::keys::head::Record::Tombstone(tombstone) if tombstone.owes.is_none()
+                crate::keys::head::Record::Tombstone(tombstone)
+                    if tombstone.owes.is_none() && tombstone.source.is_none()
             ),
             _ => true,
         };

@@ -1,0 +1,81 @@
+//! Whether each stream counts the forks that there are: one too few and their bytes would go with
+//! it, one too many and it would never go.
+
+use super::Report;
+use durable_streams_edge::keys::NameHash;
+use durable_streams_edge::keys::head::Record;
+use durable_streams_edge::stream::{ForkStep, Forks, Link};
+use std::collections::HashMap;
+
+/// The records of one namespace, as far as forks are concerned.
+#[derive(Debug, Default)]
+pub(super) struct Family {
+    sources: HashMap<Link, (String, Forks)>,
+    /// Those that have a source, with what they are to it.
+    forks: Vec<(String, Link, Link, Standing)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Pending,
+    Here,
+    Deleted,
+}
+
+impl Family {
+    pub(super) fn add(&mut self, record: &Record) {
+        let name = record.name();
+        let link = |incarnation| Link {
+            hash: *NameHash::of(name).bytes(),
+            incarnation,
+        };
+        let mut fork = |life, source, standing| {
+            let fork = (name.to_owned(), link(life), source, standing);
+            self.forks.push(fork);
+        };
+        match record {
+            Record::Live(head) => {
+                if let Some(lineage) = &head.lineage {
+                    let standing = match lineage.pending {
+                        true => Standing::Pending,
+                        false => Standing::Here,
+                    };
+                    fork(head.incarnation, lineage.source, standing);
+                }
+                let source = (name.to_owned(), head.forks.clone());
+                self.sources.insert(link(head.incarnation), source);
+            }
+            Record::Tombstone(tombstone) => {
+                if let Some(source) = tombstone.source {
+                    fork(tombstone.incarnation, source, Standing::Deleted);
+                }
+            }
+        }
+    }
+
+    pub(super) fn check(self, report: &mut Report) {
+        let mut counts = HashMap::<Link, u64>::new();
+        for (name, fork, source, standing) in &self.forks {
+            let Some((_, forks)) = self.sources.get(source) else {
+                if *standing == Standing::Here {
+                    report.problem(format!("fork {name}: its source is gone"));
+                }
+                continue;
+            };
+            let counted = match (standing, forks.step(fork.incarnation)) {
+                (Standing::Pending, step) => step == Some(ForkStep::Joined),
+                (Standing::Here, _) => true,
+                (Standing::Deleted, step) => step != Some(ForkStep::Leaving),
+            };
+            *counts.entry(*source).or_default() += u64::from(counted);
+        }
+        report.counts.forks += self.forks.len() as u64;
+        for (link, (name, forks)) in &self.sources {
+            let there = counts.get(link).copied().unwrap_or_default();
+            if forks.count != there {
+                let counted = forks.count;
+                report.problem(format!("stream {name}: counts {counted} forks of {there}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! Creation of forks (section 4.2): what a `PUT` with `Stream-Forked-From` does before and after
+//! what every creation does.
+//!
+//! Source looked at; to-do entry; *joining* in the source's head, and with it the branch, which is
+//! kept in the attempt; the fork's head, pending; *joined*; the fork's head without `pending`;
+//! 201. Whoever finds it pending goes on with it, see `fork.rs`.
+
+use super::core::{Core, Fault};
+use super::create::{Done, Putter};
+use super::env::Env;
+use super::fork::{Life, Progress, link};
+use super::pages::Segments;
+use super::problems;
+use super::reply::Reply;
+use super::update::Updated;
+use crate::keys::NameHash;
+use crate::keys::head::Record;
+use crate::keys::todo::Entry;
+use crate::limits::{FORK_DEPTH, PAGE_SEGMENTS, STEP_BYTES};
+use crate::protocol::json;
+use crate::protocol::name::StreamName;
+use crate::protocol::problem::Problem;
+use crate::stream::{
+    Asked, Birth, ContentType, ForkError, Head, Incarnation, InvalidMessages, Link, Origin,
+    Payload, Position, Presence, branch, inherited_expiry, locate,
+};
+
+/// What a creation forks.
+pub(super) struct Fork {
+    pub(super) source: StreamName,
+    pub(super) asked: Asked,
+    /// The type given; else the fork has that of its source.
+    pub(super) content_type: Option<ContentType>,
+}
+
+/// How far the creation of a fork came, in its attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ForkAttempt {
+    /// The life of the source.
+    pub(super) source: Incarnation,
+    /// The fork's head without bytes of its own; empty until the source has its step.
+    pub(super) branch: Vec<u8>,
+    /// Whether the to-do entry may be there.
+    pub(super) noted: bool,
+    /// Whether a swap that adds the step may be under way.
+    pub(super) sent: bool,
+    /// Whether the fork's head may be there, pending.
+    pub(super) written: bool,
+}
+
+/// Why a step of a fork's creation ends here.
+enum Refused {
+    Problem(Problem),
+    Fault(Fault),
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl<E: Env> Putter<'_, E> {
+    fn source_hash(&self, fork: &Fork) -> NameHash {
+        NameHash::of(fork.source.as_str())
+    }
+
+    fn fork_link(&self) -> Link {
+        link(&self.hash, self.attempt.incarnation)
+    }
+
+    /// The source, once it was looked at.
+    pub(super) fn source_link(&self) -> Option<Link> {
+        let fork = self.call.fork.as_ref()?;
+        let begun = self.attempt.fork.as_ref()?;
+        Some(link(&self.source_hash(fork), begun.source))
+    }
+
+    fn branch(&self) -> Option<Head> {
+        let begun = self.attempt.fork.as_ref()?;
+        match Record::decode(&begun.branch, 1) {
+            Ok(Record::Live(head)) => Some(*head),
+            Ok(Record::Tombstone(_)) | Err(_) => None,
+        }
+    }
+
+    /// Looks at the source of a fork, and takes over what the fork inherits. The reply, if it
+    /// can't be forked so.
+    pub(super) fn prepare(&mut self) -> Result<Option<Done>, Fault> {
+        let Some(fork) = &self.call.fork else {
+            return Ok(None);
+        };
+        let looked = match self.branch() {
+            Some(branch) => self.inherit(fork, &branch),
+            None => self.look(fork),
+        };
+        match looked {
+            Ok(()) => Ok(None),
+            Err(Refused::Problem(problem)) => Ok(Some(self.refuse(&problem))),
+            Err(Refused::Fault(fault)) => Err(fault),
+        }
+    }
+
+    fn refuse(&mut self, problem: &Problem) -> Done {
+        if !self.unsure() {
+            self.withdraw();
+        }
+        Done::Reply(Reply::problem(problem, self.call.instance))
+    }
+
+    fn look(&mut self, fork: &Fork) -> Result<(), Refused> {
+        let name = fork.source.as_str();
+        let record = self
+            .core
+            .record(&self.core.keys.head(&self.source_hash(fork)))?;
+        let head = match record {
+            Some(Record::Live(head)) if head.name == name => *head,
+            _ => return Err(Refused::Problem(problems::not_found(name))),
+        };
+        self.check(fork, &head)?;
+        self.inherit(fork, &head)?;
+        let point = self.core.place(&head, fork.asked)?;
+        self.point = fork.asked.offset.map(|_| point);
+        let source = head.incarnation;
+        if self
+            .attempt
+            .fork
+            .as_ref()
+            .is_some_and(|begun| begun.source != source)
+        {
+            // Deleted and created again between two steps: nothing of this attempt is in it.
+            self.withdraw();
+            self.attempt.fork = None;
+        }
+        self.attempt.fork.get_or_insert(ForkAttempt {
+            source,
+            branch: Vec::new(),
+            noted: false,
+            sent: false,
+            written: false,
+        });
+        Ok(())
+    }
+
+    /// Whether `head` may be forked now.
+    fn check(&self, fork: &Fork, head: &Head) -> Result<(), Refused> {
+        let name = fork.source.as_str();
+        let now = head.now_ms(self.core.env.now_ms());
+        let problem = match head.presence(now) {
+            Presence::Here => match &fork.content_type {
+                Some(actual) if !actual.matches(&head.content_type) => {
+                    problems::fork_type(&head.content_type, actual)
+                }
+                _ if depth(head) >= FORK_DEPTH => problems::fork(ForkError::TooDeep),
+                _ => return Ok(()),
+            },
+            Presence::Absent => problems::not_found(name),
+            Presence::Gone => problems::fork_from_tombstone(name),
+            Presence::Expired => problems::expired(),
+        };
+        Err(Refused::Problem(problem))
+    }
+
+    /// Takes over what a fork has from its source unless its creator says otherwise.
+    fn inherit(&mut self, fork: &Fork, source: &Head) -> Result<(), Refused> {
+        self.create.expiry = inherited_expiry(self.call.create.expiry, source.expiry);
+        if fork.content_type.is_some() {
+            return Ok(());
+        }
+        self.create.content_type = source.content_type.clone();
+        let body = self.call.payload.bytes();
+        if source.content_type.is_json() && !body.is_empty() {
+            let framed = json::frame(body).map_err(|error| {
+                let error = InvalidMessages::NotJson(error.to_string());
+                Refused::Problem(problems::messages(&error))
+            })?;
+            self.payload = Payload::Messages {
+                bytes: framed.bytes,
+                ends: framed.ends,
+            };
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the source has the fork's step, and keeps the branch. Nothing to do where
+    /// no fork is asked for.
+    pub(super) fn join(&mut self) -> Result<Option<Done>, Fault> {
+        let (Some(fork), Some(source)) = (&self.call.fork, self.source_link()) else {
+            return Ok(None);
+        };
+        if self.branch().is_some() {
+            return Ok(None);
+        }
+        if let Some(wait) = self.note_join(source)? {
+            return Ok(Some(wait));
+        }
+        match self.add_step(fork, source) {
+            Ok(done) => Ok(done),
+            Err(Refused::Problem(problem)) => Ok(Some(self.refuse(&problem))),
+            Err(Refused::Fault(fault)) => Err(fault),
+        }
+    }
+
+    fn join_entry(&self, source: Link) -> Entry {
+        Entry::Join {
+            hash: self.hash,
+            incarnation: self.attempt.incarnation,
+            source,
+            since_ms: self.attempt.now_ms,
+        }
+    }
+
+    fn note_join(&mut self, source: Link) -> Result<Option<Done>, Fault> {
+        let entry = self.join_entry(source);
+        let shard = self.hash.shard();
+        if let Some(begun) = &mut self.attempt.fork {
+            begun.noted = true;
+        }
+        match self
+            .core
+            .add_todo(shard, &entry, &mut self.attempt.shared)?
+        {
+            Updated::Done(()) => Ok(None),
+            Updated::Wait(ms) => Ok(Some(Done::Wait(ms))),
+        }
+    }
+
+    fn add_step(&mut self, fork: &Fork, source: Link) -> Result<Option<Done>, Refused> {
+        for _ in 0..super::create::LOOKS {
+            let Life::Head(cas, mut head) = self.core.life(source)? else {
+                let name = fork.source.as_str();
+                return Err(Refused::Problem(problems::not_found(name)));
+            };
+            let fresh = head.forks.step(self.attempt.incarnation).is_none();
+            if fresh {
+                self.check(fork, &head)?;
+            }
+            // Before the swap: what can't be forked leaves no trace in the source.
+            let branch = self.cut(fork, source, &head)?.encode();
+            if fresh {
+                if head.forks.join(self.attempt.incarnation).is_err() {
+                    return Ok(Some(Done::Wait(self.core.pause_ms(self.attempt.tries))));
+                }
+                if let Some(begun) = &mut self.attempt.fork {
+                    begun.sent = true;
+                }
+                if !self.core.put(cas, head)? {
+                    continue;
+                }
+            }
+            if let Some(begun) = &mut self.attempt.fork {
+                begun.branch = branch;
+                begun.sent = false;
+            }
+            return Ok(None);
+        }
+        Ok(Some(Done::Wait(self.core.pause_ms(self.attempt.tries))))
+    }
+
+    fn cut(&self, fork: &Fork, source: Link, head: &Head) -> Result<Record, Refused> {
+        let point = self.point.unwrap_or_else(|| head.tail());
+        let birth = Birth {
+            incarnation: self.attempt.incarnation,
+            leaf: self.attempt.leaf,
+            now_ms: self.attempt.now_ms,
+        };
+        let in_block = point > Position::new(head.first, 0) && point.segment < head.recent_first;
+        let block = match in_block {
+            true => Some(Segments::new(self.core, head).block_of(point.segment)?),
+            false => None,
+        };
+        let block = block.as_ref().map(|(block, owner)| (block, *owner));
+        branch(
+            self.call.name,
+            birth,
+            head,
+            source,
+            fork.asked,
+            point,
+            block,
+        )
+        .map(|head| Record::Live(Box::new(head)))
+        .map_err(|error| Refused::Problem(problems::fork(error)))
+    }
+
+    /// The head of the fork, as it was when its source got its step.
+    pub(super) fn begun(&self) -> Option<Head> {
+        self.call.fork.as_ref().and_then(|_| self.branch())
+    }
+
+    /// There is a fork that its source has not counted yet: goes on with it, whoever began it.
+    pub(super) fn meet_pending(&mut self, head: &Head) -> Result<Option<Done>, Fault> {
+        let Some(lineage) = &head.lineage else {
+            return Ok(None);
+        };
+        let fork = link(&self.hash, head.incarnation);
+        let shared = &mut self.attempt.shared;
+        // A step of it each; what it came to is seen when its head is looked at again.
+        let _: Progress = self.core.advance(fork, lineage.source, shared)?;
+        Ok(None)
+    }
+
+    /// The fork is there: removes the traces of its creation. What can't be removed now is by
+    /// whoever finds the to-do entry.
+    pub(super) fn tidy(&mut self) {
+        let Some(source) = self.source_link() else {
+            return;
+        };
+        let (fork, core) = (self.fork_link(), self.core);
+        let entry = self.join_entry(source);
+        let shared = &mut self.attempt.shared;
+        if let Ok(Updated::Done(_)) = core.settle_join(fork, source, shared) {
+            let _ = core.remove_todo(self.hash.shard(), &entry, shared);
+        }
+    }
+
+    /// The fork will not begin, and its head was not written: takes its step out of the source.
+    pub(super) fn withdraw_step(&mut self) {
+        let (Some(source), Some(begun)) = (self.source_link(), self.attempt.fork.clone()) else {
+            return;
+        };
+        if !begun.noted {
+            return;
+        }
+        let (fork, core) = (self.fork_link(), self.core);
+        let entry = self.join_entry(source);
+        let shared = &mut self.attempt.shared;
+        match core.give_up(fork, source, shared) {
+            // With a swap under way that adds it, it may come yet.
+            Ok(Updated::Done(gone)) if gone || !begun.sent => {
+                let _ = core.remove_todo(self.hash.shard(), &entry, shared);
+            }
+            _ => {}
+        }
+        self.attempt.fork = None;
+    }
+}
+
+fn depth(head: &Head) -> u64 {
+    head.lineage.as_ref().map_or(0, |lineage| lineage.depth)
+}
+
+impl<E: Env> Core<'_, E> {
+    /// The place in `head` that a fork's creator asks for: written with the segment that holds
+    /// the byte before it, zeros for the start.
+    fn place(&self, head: &Head, asked: Asked) -> Result<Position, Refused> {
+        let refuse = |why: &str| Err(Refused::Problem(problems::fork_place(why)));
+        let anchor = match asked.offset {
+            None => head.tail(),
+            Some(offset) => match locate(head, Some(offset)) {
+                Ok(Origin::Inside(place)) => place,
+                Ok(Origin::Ahead(place)) if place == (Position::new(head.open_segment(), 0)) => {
+                    head.tail()
+                }
+                Ok(Origin::Ahead(_)) => {
+                    return refuse("Fork offset is beyond the source stream's tail");
+                }
+                Err(gone) => return refuse(&gone.to_string()),
+            },
+        };
+        let Some(anchor) = self.canonical(head, anchor)? else {
+            return refuse("Fork offset is not one the source stream has given out");
+        };
+        if asked.sub == 0 {
+            return Ok(anchor);
+        }
+        match self.after(head, anchor, asked.sub)? {
+            Some(place) => Ok(place),
+            None => refuse("Fork sub-offset is beyond the data that follows the fork offset"),
+        }
+    }
+
+    /// `place` as it is written; `None` if the stream has none such, or a JSON message goes over
+    /// it.
+    fn canonical(&self, head: &Head, place: Position) -> Result<Option<Position>, Fault> {
+        let start = Position::new(head.first, 0);
+        if place <= start {
+            return Ok(Some(Position::ZERO));
+        }
+        let mut segments = Segments::new(*self, head);
+        let number = match place.byte {
+            0 => place.segment.saturating_sub(1),
+            _ => place.segment,
+        };
+        let Some((length, ends_message)) = segments.measure(number)? else {
+            return Ok(None);
+        };
+        let byte = if place.byte == 0 { length } else { place.byte };
+        let found = Position::new(number, byte);
+        if byte > length {
+            return Ok(None);
+        }
+        if !head.content_type.is_json() || (byte == length && ends_message) {
+            return Ok(Some(found));
+        }
+        // Parts of a message larger than a segment can't be read from their begin.
+        let whole = match number.checked_sub(1).filter(|before| *before >= head.first) {
+            Some(before) => segments.measure(before)?.is_none_or(|(_, ends)| ends),
+            None => true,
+        };
+        let from = Position::new(number, if whole { 0 } else { byte.saturating_sub(1) });
+        let mut ends = json::Ends::default();
+        let most = usize::try_from(length).unwrap_or(usize::MAX);
+        let part = segments.read(from, found, most)?;
+        let mut all = u64::MAX;
+        ends.skip(&part.bytes, &mut all);
+        Ok(ends.at_end().then_some(found))
+    }
+
+    /// The place `count` bytes or messages after `anchor`, within the page that a read from there
+    /// gets; `None` beyond.
+    fn after(&self, head: &Head, anchor: Position, count: u64) -> Result<Option<Position>, Fault> {
+        let mut segments = Segments::new(*self, head);
+        let anchor = anchor.max(Position::new(head.first, 0));
+        let page = segments.page(anchor, self.config.page_bytes, PAGE_SEGMENTS)?;
+        let Some(page) = page.filter(|page| count <= page.bytes) else {
+            return Ok(None);
+        };
+        if !head.content_type.is_json() {
+            return segments.skip(anchor, count);
+        }
+        let (mut at, mut left) = (anchor, count);
+        let mut ends = json::Ends::default();
+        while left > 0 && at < page.to {
+            let part = segments.read(at, page.to, STEP_BYTES)?;
+            if part.bytes.is_empty() {
+                return Ok(None);
+            }
+            let read = ends.skip(&part.bytes, &mut left);
+            at = part.position(read).unwrap_or(page.to);
+        }
+        Ok((left == 0).then_some(at))
+    }
+}

@@ -1,0 +1,308 @@
+//! Crashes between any two operations of a fork's creation, deletion and collection; and many
+//! instances at them at once, over stores with faults.
+
+use super::deletion::{QUIRKS, left, work_all};
+use super::driver::{Server, ask, call, call_in_turn, read_all, serve};
+use super::forks::{fork, post, put};
+use super::schedule::Baton;
+use super::world::{Faults, Quirk, World};
+use crate::keys::head::Record;
+use crate::keys::{Envelope, NameHash, State};
+use crate::limits::WORK_OPERATIONS;
+use crate::service::Service;
+use crate::stream::{ForkStep, Forks, Link};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a doomed instance is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scene {
+    Create,
+    /// The name had a life, and that is not collected yet.
+    CreateAgain,
+    /// The name was a fork before, and its source counts that one still.
+    ForkAgain,
+    Delete,
+    DeleteSource,
+    /// The source is deleted already, and goes with its last fork.
+    DeleteLast,
+    /// Only the work behind requests: a chain of three is to go.
+    Collect,
+}
+
+const SCENES: [Scene; 7] = [
+    Scene::Create,
+    Scene::CreateAgain,
+    Scene::ForkAgain,
+    Scene::Delete,
+    Scene::DeleteSource,
+    Scene::DeleteLast,
+    Scene::Collect,
+];
+
+/// Bytes of the source.
+const SOURCE: &str = "one,two,three,";
+
+fn set_up(world: &Arc<World>, scene: Scene) -> Server {
+    world.variable("inline_tail_bytes", "8");
+    let server = serve(world);
+    let ok = |response: super::driver::Response| assert!(response.is_ok(), "{response:?}");
+    ok(call(&server, put("s").body("one,two,")));
+    ok(call(&server, post("s", "three,")));
+    match scene {
+        Scene::Create => {}
+        Scene::CreateAgain => {
+            ok(call(
+                &server,
+                put("f").body("before, and longer than inline"),
+            ));
+            ok(call(&server, ask("DELETE", "f")));
+        }
+        Scene::ForkAgain => {
+            ok(call(&server, fork("f", "s").body("before")));
+            ok(call(&server, ask("DELETE", "f")));
+        }
+        Scene::Delete | Scene::DeleteSource => ok(call(&server, fork("f", "s"))),
+        Scene::DeleteLast => {
+            ok(call(&server, fork("f", "s").body("chunks of its own")));
+            ok(call(&server, ask("DELETE", "s")));
+        }
+        Scene::Collect => {
+            ok(call(&server, fork("f", "s").body("chunks of its own")));
+            ok(call(&server, fork("g", "f").body("and of its own too")));
+            for name in ["s", "f", "g"] {
+                ok(call(&server, ask("DELETE", name)));
+            }
+        }
+    }
+    server
+}
+
+fn act(doomed: &Server, scene: Scene, quirk: Quirk) -> u16 {
+    let request = match scene {
+        Scene::Create | Scene::CreateAgain | Scene::ForkAgain => {
+            fork("f", "s").body("own bytes, more than inline")
+        }
+        Scene::Delete | Scene::DeleteLast => ask("DELETE", "f"),
+        Scene::DeleteSource => ask("DELETE", "s"),
+        Scene::Collect => {
+            let mut idle = 0;
+            for round in 0.. {
+                let before = doomed.env().ops();
+                idle = if doomed.work(round) { 0 } else { idle + 1 };
+                // A store that never confirms a swap has each of them read again.
+                let again = if quirk == Quirk::SpinRedis { 8 } else { 0 };
+                let ops = doomed.env().ops() - before;
+                assert!(ops <= WORK_OPERATIONS as u64 + again, "{ops} operations");
+                if idle > 20 || doomed.env().is_dead() {
+                    break;
+                }
+            }
+            return 0;
+        }
+    };
+    call(doomed, request).status
+}
+
+/// Works until nothing is to be done, also of what waits for its time.
+fn recover(server: &Server) {
+    for wait_ms in [61_000, 600_000, 61_000] {
+        work_all(server);
+        server.env().world().advance(wait_ms);
+    }
+    work_all(server);
+}
+
+/// All records that streams have.
+fn records(world: &Arc<World>) -> Vec<Record> {
+    let heads = world.keys().into_iter().filter(|key| key.starts_with("s."));
+    let envelopes = heads.filter_map(|key| Envelope::decode(&world.peek(&key)?).ok());
+    envelopes
+        .filter(|envelope| envelope.state == State::Confirmed)
+        .map(|envelope| Record::decode(&envelope.body, envelope.version).unwrap())
+        .collect()
+}
+
+/// Every stream counts the forks there are, and none comes or goes for ever.
+pub(super) fn assert_counts(world: &Arc<World>, what: &str) {
+    let link = |record: &Record, incarnation| Link {
+        hash: *NameHash::of(record.name()).bytes(),
+        incarnation,
+    };
+    let records = records(world);
+    let mut sources = BTreeMap::<String, (Forks, u64)>::new();
+    let key = |link: &Link| format!("{link:?}");
+    for record in &records {
+        if let Record::Live(head) = record {
+            let link = link(record, head.incarnation);
+            sources.insert(key(&link), (head.forks.clone(), 0));
+        }
+    }
+    for record in &records {
+        let (life, source) = match record {
+            Record::Live(head) => (head.incarnation, head.lineage.as_ref().map(|l| l.source)),
+            Record::Tombstone(tombstone) => (tombstone.incarnation, tombstone.source),
+        };
+        let pending = matches!(record, Record::Live(head) if head.is_pending());
+        assert!(!pending, "{what}: {} is pending for ever", record.name());
+        let Some(source) = source else { continue };
+        let Some((forks, there)) = sources.get_mut(&key(&source)) else {
+            let over = matches!(record, Record::Tombstone(_));
+            assert!(over, "{what}: the source of {} is gone", record.name());
+            continue;
+        };
+        let left = forks.step(life) == Some(ForkStep::Leaving);
+        *there += u64::from(!left);
+    }
+    for (forks, there) in sources.values() {
+        assert_eq!(forks.count, *there, "{what}: {forks:?}");
+    }
+}
+
+#[test]
+fn a_crash_at_any_operation_is_finished_or_undone_by_later_work() {
+    for quirk in QUIRKS {
+        for scene in SCENES {
+            let mut leaked = 0;
+            for life in 0.. {
+                let what = format!("{quirk:?} {scene:?} after {life}");
+                let world = World::new(quirk, life);
+                drop(set_up(&world, scene));
+                let doomed = Service::new(world.instance().crashing_after(life));
+                act(&doomed, scene, quirk);
+                let crashed = doomed.env().is_dead();
+                let server = serve(&world);
+                recover(&server);
+                assert_counts(&world, &what);
+                // Whatever came of it, it is there as a whole or not at all, and can be had.
+                if scene != Scene::Collect {
+                    let source = call(&server, ask("GET", "s"));
+                    match source.status {
+                        200 => assert_eq!(source.text(), SOURCE, "{what}"),
+                        status => {
+                            let gone = matches!(scene, Scene::DeleteSource | Scene::DeleteLast);
+                            assert!(gone && matches!(status, 404 | 410), "{what}: {source:?}");
+                        }
+                    }
+                    let own = match scene {
+                        Scene::Create | Scene::CreateAgain | Scene::ForkAgain => {
+                            let made =
+                                call(&server, fork("f", "s").body("own bytes, more than inline"));
+                            assert!(matches!(made.status, 200 | 201), "{what}: {made:?}");
+                            "own bytes, more than inline"
+                        }
+                        Scene::DeleteLast => "chunks of its own",
+                        _ => "",
+                    };
+                    if call(&server, ask("HEAD", "f")).status == 200 {
+                        let expected = format!("{SOURCE}{own}");
+                        assert_eq!(read_all(&server, "f"), expected.as_bytes(), "{what}");
+                    } else {
+                        assert!(matches!(scene, Scene::Delete | Scene::DeleteLast), "{what}");
+                    }
+                }
+                for name in ["f", "s"] {
+                    let deleted = call(&server, ask("DELETE", name)).status;
+                    assert!(matches!(deleted, 204 | 404 | 410), "{what}: {deleted}");
+                }
+                recover(&server);
+                let left = left(&world);
+                // A chunk that no head came to name is left for the offline check.
+                let chunks = left.iter().filter(|key| key.starts_with("c.")).count();
+                assert_eq!(chunks, left.len(), "{what}: {left:?}");
+                let creates =
+                    matches!(scene, Scene::Create | Scene::CreateAgain | Scene::ForkAgain);
+                assert!(chunks == 0 || (crashed && creates), "{what}: {left:?}");
+                leaked += chunks;
+                if !crashed {
+                    println!(
+                        "{quirk:?} {scene:?}: {life} operations, {leaked} chunks leaked in all"
+                    );
+                    break;
+                }
+            }
+        }
+    }
+}
+
+const FAULTS: Faults = Faults {
+    before: 8,
+    after: 8,
+    late: 15,
+    full: 5,
+};
+
+#[test]
+fn forks_that_come_and_go_at_once_are_counted_right() {
+    for quirk in [
+        Quirk::Guarded,
+        Quirk::Plain,
+        Quirk::SpinSqlite,
+        Quirk::SpinRedis,
+    ] {
+        let (mut made, mut leaked) = (0, 0);
+        for seed in 0..12 {
+            let what = format!("{quirk:?} seed {seed}");
+            let world = World::new(quirk, seed);
+            world.variable("inline_tail_bytes", ["0", "16384"][seed as usize % 2]);
+            call(&serve(&world), put("s").body("root"));
+            if seed % 3 != 0 {
+                world.set_faults(FAULTS);
+            }
+            world.set_op_us(200);
+            let created = Baton::run(&world, 6, |baton, place| {
+                let server = Service::new(world.instance().taking_turns(baton.clone(), place));
+                let send = |request| call_in_turn(&server, &baton, place, request);
+                let mut created = 0;
+                for n in 0..14_u64 {
+                    let any = |most: u64| world.random() % most;
+                    let name = format!("f{}", any(3));
+                    let source = ["s", "f0", "f1"][any(3) as usize];
+                    match (place, any(4)) {
+                        (0..4, 0 | 1) => {
+                            let response = send(fork(&name, source).body("."));
+                            created += u32::from(response.status == 201);
+                        }
+                        (0..4, 2) => drop(send(ask("DELETE", &name))),
+                        (0..4, _) => drop(send(put("s").body("root"))),
+                        (4, 0) if n > 8 => drop(send(ask("DELETE", "s"))),
+                        (4, _) => {
+                            let read = send(ask("GET", &name));
+                            if read.status == 200 && !read.reset {
+                                let text = read.text();
+                                let own = text.strip_prefix("root").unwrap();
+                                assert!(own.bytes().all(|byte| byte == b'.'), "{text}");
+                            }
+                        }
+                        _ => drop(server.work(any(64))),
+                    }
+                    baton.sleep(place, 5);
+                }
+                created
+            });
+            made += created.iter().sum::<u32>();
+            world.set_faults(Faults::default());
+            world.land_late();
+            let server = serve(&world);
+            recover(&server);
+            assert_counts(&world, &what);
+            for name in ["s", "f0", "f1", "f2"] {
+                let head = call(&server, ask("HEAD", name));
+                assert!(
+                    matches!(head.status, 200 | 404 | 410),
+                    "{what}: {name} {head:?}"
+                );
+                if head.status == 200 {
+                    assert!(read_all(&server, name).starts_with(b"root"), "{what}");
+                }
+                call(&server, ask("DELETE", name));
+            }
+            recover(&server);
+            let left = left(&world);
+            let chunks = left.iter().filter(|key| key.starts_with("c.")).count();
+            assert_eq!(chunks, left.len(), "{what}: {left:?}");
+            leaked += chunks;
+        }
+        println!("{quirk:?}: {made} forks made, {leaked} chunks left for the offline check");
+    }
+}
