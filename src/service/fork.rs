@@ -152,8 +152,8 @@ impl<E: Env> Core<'_, E> {
         })
     }
 
-    /// Pays what the tombstone of a fork owes its source: takes the fork out of the count, once,
-    /// and clears the debt.
+    /// Takes a step in paying what the tombstone of a fork owes its source: takes the fork out of
+    /// the count, once, or clears the debt.
     pub(super) fn release(
         &self,
         fork: Link,
@@ -173,8 +173,11 @@ impl<E: Env> Core<'_, E> {
                 Err(_) => Change::Full,
             })
         })?;
-        if let Updated::Wait(ms) = left {
-            return Ok(Updated::Wait(ms));
+        match left {
+            Updated::Wait(ms) => return Ok(Updated::Wait(ms)),
+            // The debt is cleared by the next call: that is enough for one piece of work.
+            Updated::Done(true) => return Ok(Updated::Done(())),
+            Updated::Done(false) => {}
         }
         let Life::Tombstone(cas, mut tombstone) = self.life(fork)? else {
             return Ok(Updated::Done(()));
