@@ -48,6 +48,9 @@ enum Change {
 /// Swaps tried before the caller is told to wait.
 const TRIES: usize = 4;
 
+/// Sources up a chain that one piece of work tells of a fork's end.
+const LEVELS: usize = 2;
+
 /// The stream with this life.
 pub(super) const fn link(hash: &NameHash, incarnation: crate::stream::Incarnation) -> Link {
     Link {
@@ -190,6 +193,32 @@ impl<E: Env> Core<'_, E> {
             Ok(()) | Err(SwapError::Failed(_)) => Ok(Updated::Done(())),
             Err(SwapError::Store(error)) => Err(error.into()),
         }
+    }
+
+    /// Does so, and for a source that went with its last fork too: what a chain of deleted streams
+    /// needs would else wait for as many pieces of work. What is left to do is noted.
+    pub(super) fn cascade(
+        &self,
+        fork: Link,
+        source: Link,
+        shared: &mut SharedCreation,
+    ) -> Result<Updated<()>, Fault> {
+        let (mut fork, mut source) = (fork, source);
+        for _ in 0..LEVELS {
+            if let Updated::Wait(ms) = self.release(fork, source, shared)? {
+                return Ok(Updated::Wait(ms));
+            }
+            let next = match self.record(&self.link_slot(source))? {
+                Some(Record::Tombstone(gone)) if gone.incarnation == source.incarnation => {
+                    gone.source
+                }
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            fork = source;
+            source = next;
+        }
+        Ok(Updated::Done(()))
     }
 
     /// Forgets the step of a fork that owes its source nothing any more.
