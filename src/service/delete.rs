@@ -4,6 +4,7 @@
 use super::attempt::DeleteAttempt;
 use super::core::{Core, Fault, Place};
 use super::env::{Env, StoreError, SwapError};
+use super::fork::link;
 use super::problems;
 use super::reply::Reply;
 use super::update::{SharedCreation, Updated};
@@ -122,7 +123,14 @@ fn step<E: Env>(
         attempt.expired = head.is_expired(now);
         let ended = core.end_life(hash, cas, &head, now, &mut attempt.shared);
         match ended {
-            Ok(Ended::Done) => return Ok(verdict(name, attempt, false)),
+            Ok(Ended::Done) => {
+                if let Some(lineage) = &head.lineage {
+                    // Whatever stops it, others go on.
+                    let fork = link(hash, head.incarnation);
+                    let _ = core.cascade(fork, lineage.source, &mut attempt.shared);
+                }
+                return Ok(verdict(name, attempt, false));
+            }
             Ok(Ended::Hidden) => return Ok(verdict(name, attempt, true)),
             Ok(Ended::Look) => {}
             Ok(Ended::Wait(wait)) => {

@@ -48,6 +48,9 @@ enum Change {
 /// Swaps tried before the caller is told to wait.
 const TRIES: usize = 4;
 
+/// Sources up a chain that one piece of work tells of a fork's end.
+const LEVELS: usize = 2;
+
 /// The stream with this life.
 pub(super) const fn link(hash: &NameHash, incarnation: crate::stream::Incarnation) -> Link {
     Link {
@@ -152,8 +155,8 @@ impl<E: Env> Core<'_, E> {
         })
     }
 
-    /// Pays what the tombstone of a fork owes its source: takes the fork out of the count, once,
-    /// and clears the debt.
+    /// Takes a step in paying what the tombstone of a fork owes its source: takes the fork out of
+    /// the count, once, or clears the debt.
     pub(super) fn release(
         &self,
         fork: Link,
@@ -173,8 +176,11 @@ impl<E: Env> Core<'_, E> {
                 Err(_) => Change::Full,
             })
         })?;
-        if let Updated::Wait(ms) = left {
-            return Ok(Updated::Wait(ms));
+        match left {
+            Updated::Wait(ms) => return Ok(Updated::Wait(ms)),
+            // The debt is cleared by the next call: that is enough for one piece of work.
+            Updated::Done(true) => return Ok(Updated::Done(())),
+            Updated::Done(false) => {}
         }
         let Life::Tombstone(cas, mut tombstone) = self.life(fork)? else {
             return Ok(Updated::Done(()));
@@ -187,6 +193,32 @@ impl<E: Env> Core<'_, E> {
             Ok(()) | Err(SwapError::Failed(_)) => Ok(Updated::Done(())),
             Err(SwapError::Store(error)) => Err(error.into()),
         }
+    }
+
+    /// Does so, and for a source that went with its last fork too: what a chain of deleted streams
+    /// needs would else wait for as many pieces of work. What is left to do is noted.
+    pub(super) fn cascade(
+        &self,
+        fork: Link,
+        source: Link,
+        shared: &mut SharedCreation,
+    ) -> Result<Updated<()>, Fault> {
+        let (mut fork, mut source) = (fork, source);
+        for _ in 0..LEVELS {
+            if let Updated::Wait(ms) = self.release(fork, source, shared)? {
+                return Ok(Updated::Wait(ms));
+            }
+            let next = match self.record(&self.link_slot(source))? {
+                Some(Record::Tombstone(gone)) if gone.incarnation == source.incarnation => {
+                    gone.source
+                }
+                _ => None,
+            };
+            let Some(next) = next else { break };
+            fork = source;
+            source = next;
+        }
+        Ok(Updated::Done(()))
     }
 
     /// Forgets the step of a fork that owes its source nothing any more.

@@ -78,7 +78,7 @@ impl<E: Env> Core<'_, E> {
             }
             Some(Record::Tombstone(tombstone)) if tombstone.incarnation == incarnation => {
                 if let Some(source) = tombstone.source {
-                    let released = self.release(this, source, &mut shared)?;
+                    let released = self.cascade(this, source, &mut shared)?;
                     return Ok(released == Updated::Done(()));
                 }
                 if let Some(owed) = &tombstone.owes {
