@@ -165,7 +165,8 @@ impl Env for World {
         if MISSED.load(Ordering::Relaxed) {
             return;
         }
-        // There is nobody to tell if the log is gone.
-        let _ = writeln!(std::io::stderr(), "{line}");
+        // In one write: other instances may write to the same place. There is nobody to tell if the
+        // log is gone.
+        let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
     }
 }

@@ -34,6 +34,7 @@ fn a_reader_held_by_one_instance_is_answered_by_an_append_of_another() {
     for reader in readers {
         reader.finish().expect(200).with_body("for all");
     }
+    // Several instances once wrote into each other's lines, and some were lost to whoever parsed them.
     let (mut held, mut wrote) = (Vec::new(), Vec::new());
     eventually("the log tells of all of them", || {
         let log = server.log();

@@ -41,11 +41,36 @@
 //! take more than twice what is needed: disk use stays below that and two segments, each of which
 //! holds at most a quarter of the store, or 4 MiB, or a 64th of the room there is. Waiting until then, rather than for a share in
 //! one segment, makes the rewritten ones emptier, so less is copied. Rewriting needs room itself:
-//! a disk that something else has filled up stays full. Every segment is an open file. Where tombstones add up, the oldest segment is rewritten whatever it holds, which in
-//! the end empties every range.
+//! a disk that something else has filled up stays full. Every segment is an open file. Where
+//! tombstones add up, the oldest segment is rewritten whatever it holds, which in the end empties
+//! every range.
 //!
 //! Overwriting costs the file system less than growing a file at each sync, so small batches are
 //! written into zeros that were written some batches before.
+//!
+//! # Why not a library
+//!
+//! Measured on our workload (heads of 0.3 to 16 KiB of 10,000 streams rewritten all the time, chunks
+//! of 16 to 256 KiB written once; batches of so many changes, each made durable; medians of three
+//! rounds on ext4 where a sync takes 0.1 to 0.3 ms, two cores that others used too). The log is a
+//! plain one of 200 lines, without what this one does to be quicker with small batches.
+//!
+//! | changes/s (p99 of a batch) | log | redb 4.6 | fjall 3.1 | SQLite 3.54, WAL |
+//! |---|---|---|---|---|
+//! | batches of 1 | 2,207 (4.1 ms) | 3,495 (0.8 ms) | 2,013 (8.0 ms) | 3,652 (1.1 ms) |
+//! | batches of 32 | 37,436 (8.0 ms) | 19,054 (2.9 ms) | 16,568 (17 ms) | 11,040 (21 ms) |
+//! | batches of 200 | 54,976 (12 ms) | 22,733 (18 ms) | 11,902 (167 ms) | 11,644 (33 ms) |
+//! | CPU us a change, batches of 32 | 8 | 30 | 40 | 61 |
+//! | bytes written for each of payload, batches of 1 and 200 | 1.4, 1.0 | 4.5, 1.6 | 1.9, 1.9 | 4.0, 2.6 |
+//! | resident MiB | 10 | 283 | 257 | 235 |
+//! | a flipped bit is found when it is read | yes | no | yes | no |
+//! | goes on after a full disk | yes | reopen | reopen | yes |
+//! | refuses writes after a failed sync | yes | yes | yes | no |
+//! | can say that a value is not in memory | yes | no | no | no |
+//!
+//! The batches of a busy server are large, the last four rows can't be had elsewhere together, and
+//! [output commit](super::file) depends on them.
+//!
 
 mod batch;
 mod check;
