@@ -116,7 +116,7 @@ impl<E: Env> Putter<'_, E> {
     /// There is a stream.
     fn meet(&mut self, cas: E::Cas, head: &Head) -> Result<Option<Done>, Fault> {
         if head.incarnation == self.attempt.incarnation {
-            return Ok(Some(Done::Reply(self.created(head))));
+            return Ok(Some(Done::Reply(self.was_created(head))));
         }
         let now = head.now_ms(self.core.env.now_ms());
         if head.name == self.call.name && head.is_expired(now) {
@@ -169,6 +169,7 @@ impl<E: Env> Putter<'_, E> {
         let settled = self.settle(None);
         self.store(&settled)?;
         let created = self.created(&settled.head);
+        self.attempt.reply = Some(created.clone());
         let record = Record::Live(Box::new(settled.head));
         let incarnation = self.attempt.incarnation;
         let is_ours = |envelope: &Envelope| match Record::decode(&envelope.body, envelope.version) {
@@ -195,7 +196,7 @@ impl<E: Env> Putter<'_, E> {
         if tombstone.incarnation == self.attempt.incarnation {
             // Created, and deleted by somebody before this step looked.
             let settled = self.settle(None);
-            return Ok(Some(Done::Reply(self.created(&settled.head))));
+            return Ok(Some(Done::Reply(self.was_created(&settled.head))));
         }
         // A tombstone of the same life with another version only lost what it owed: what was sent
         // can't be applied any more, and is built anew.
@@ -234,6 +235,7 @@ impl<E: Env> Putter<'_, E> {
         let settled = self.settle(Some(tombstone));
         self.store(&settled)?;
         let created = self.created(&settled.head);
+        self.attempt.reply = Some(created.clone());
         let record = Record::Live(Box::new(settled.head));
         match self.core.env.swap(cas, &record.seal()) {
             Ok(()) => Ok(Some(Done::Reply(created))),
@@ -308,6 +310,13 @@ impl<E: Env> Putter<'_, E> {
 
     fn created(&self, head: &Head) -> Reply {
         described(Reply::write(201), head).with(headers::LOCATION, &*self.call.location)
+    }
+
+    /// The reply to a creation that is found applied. `head` may have been appended to meanwhile,
+    /// and a creator that goes on reading from there would miss that.
+    fn was_created(&mut self, head: &Head) -> Reply {
+        let reply = self.attempt.reply.take();
+        reply.unwrap_or_else(|| self.created(head))
     }
 
     /// Takes back what was stored for a life that will not begin.
