@@ -1,0 +1,1 @@
+//! The checker on histories that are written by hand.
