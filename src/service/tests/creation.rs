@@ -312,3 +312,24 @@ fn a_creator_that_finds_its_stream_is_told_the_tail_of_its_own_body() {
         }
     }
 }
+
+/// Only waits count towards a creator's patience. Where the store takes its time, requests ended
+/// before they had waited for long enough, one after the other, and nobody ever took over.
+#[test]
+fn a_creator_that_vanished_is_given_up_also_where_the_store_is_slow() {
+    for registry in ["true", "false"] {
+        for life in 0.. {
+            let world = World::new(Quirk::SpinRedis, life);
+            world.variable("registry", registry);
+            world.variable("commit_deadline_ms", "300");
+            let doomed = Service::new(world.instance().crashing_after(life));
+            call(&doomed, put("doomed"));
+            world.set_op_us(25_000);
+            let response = call(&serve(&world), put("second"));
+            assert!(response.is_ok(), "after {life} operations: {response:?}");
+            if !doomed.env().is_dead() {
+                break;
+            }
+        }
+    }
+}
