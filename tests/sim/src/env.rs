@@ -12,13 +12,20 @@ use durable_streams_edge::service::env::{Env, StoreError, SwapError};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+/// What arrives at the store later.
+type Late = Box<dyn FnOnce(&mut Store)>;
+
 /// An operation on the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Op {
     Read,
     Write,
     Swap,
+    Count,
 }
+
+/// How long an instance stands still, around `CREATION_PATIENCE_MS`.
+const FREEZE_US: (u64, u64) = (5_000_000, 15_000_000);
 
 /// An instance, in one of its lives.
 pub(crate) struct Instance<'c> {
@@ -55,6 +62,10 @@ impl<'c> Instance<'c> {
 
     const fn sim(&self) -> &Rc<Sim> {
         &self.cx.sim
+    }
+
+    pub(crate) const fn node(&self) -> usize {
+        self.node
     }
 
     /// Whether it crashed.
@@ -94,7 +105,7 @@ impl<'c> Instance<'c> {
         &self,
         op: Op,
         act: impl FnOnce(&mut Store) -> (T, u64),
-        late: impl FnOnce() -> Option<Box<dyn FnOnce(&mut Store)>>,
+        late: impl FnOnce() -> Option<Late>,
     ) -> Result<T, StoreError> {
         self.refused()?;
         let sim = self.sim();
@@ -102,6 +113,15 @@ impl<'c> Instance<'c> {
         self.cx.sleep_us(sim.range(sim.plan.op_us));
         if sim.strikes(Fault::Slow, rates.slow) {
             self.cx.sleep_us(sim.range((1, sim.plan.slow_us)));
+        }
+        // Only creation counts, and it goes wrong around its counters if anywhere.
+        let freeze = if op == Op::Count {
+            rates.freeze
+        } else {
+            rates.freeze / 10
+        };
+        if sim.strikes(Fault::Freeze, freeze) {
+            self.cx.sleep_us(sim.range(FREEZE_US));
         }
         self.refused()?;
         sim.operations.set(sim.operations.get() + 1);
@@ -115,14 +135,19 @@ impl<'c> Instance<'c> {
         if op != Op::Read && sim.strikes(Fault::Full, rates.full) {
             return Err(StoreError::Full("injected".to_owned()));
         }
+        let outage = sim.outage_us.get().saturating_sub(self.cx.now_us());
+        let may_be_late = if outage > 0 { 300 } else { rates.late };
         if op != Op::Read
-            && sim.chance(rates.late)
+            && sim.chance(may_be_late)
             && let Some(late) = late()
         {
             sim.injected.borrow_mut().add(Fault::Late);
-            let after_us = sim.range((1, 2_000_000));
+            let after_us = outage + sim.range((1, 2_000_000));
             spawn(sim, after_us, move |cx| cx.sim.act(late));
             return Err(unavailable("injected, late"));
+        }
+        if outage > 0 {
+            return Err(unavailable("injected, an outage"));
         }
         let (done, change) = sim.act(act);
         self.meet(change);
@@ -143,7 +168,7 @@ impl<'c> Instance<'c> {
 }
 
 /// What can't be late, because nothing was asked for.
-fn never() -> Option<Box<dyn FnOnce(&mut Store)>> {
+fn never() -> Option<Late> {
     None
 }
 
@@ -185,6 +210,12 @@ impl Env for Instance<'_> {
     }
 
     fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        match key.get(..2) {
+            Some("c.") => self.sim().reach("chunks stored"),
+            Some("i.") => self.sim().reach("index blocks stored"),
+            Some("d.") => self.sim().reach("debts noted"),
+            _ => {}
+        }
         if key.starts_with("c.") && self.sim().plants(Planted::ChunkNotStored, 200) {
             return Ok(());
         }
@@ -193,7 +224,7 @@ impl Env for Instance<'_> {
             let set = move |store: &mut Store| {
                 let _ = store.set(&key, value);
             };
-            Some(Box::new(set) as Box<dyn FnOnce(&mut Store)>)
+            Some(Box::new(set) as Late)
         };
         self.operate(
             Op::Write,
@@ -208,13 +239,16 @@ impl Env for Instance<'_> {
             let delete = move |store: &mut Store| {
                 let _ = store.delete(&key);
             };
-            Some(Box::new(delete) as Box<dyn FnOnce(&mut Store)>)
+            Some(Box::new(delete) as Late)
         };
         self.operate(Op::Write, |store| ((), store.delete(key)), late)
     }
 
     fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
-        self.operate(Op::Write, |store| store.increment(key, delta), never)
+        if delta > 0 && !key.ends_with(".0") {
+            self.sim().reach("creations taken over");
+        }
+        self.operate(Op::Count, |store| store.increment(key, delta), never)
     }
 
     fn cas(&self, key: &str) -> Result<Handle, StoreError> {
@@ -254,7 +288,7 @@ impl Env for Instance<'_> {
             let swap = move |store: &mut Store| {
                 let _ = store.swap(&key, seen.as_ref(), value);
             };
-            Some(Box::new(swap) as Box<dyn FnOnce(&mut Store)>)
+            Some(Box::new(swap) as Late)
         };
         let applied = self.operate(
             Op::Swap,

@@ -29,16 +29,22 @@ faults! {
     Late,
     /// A swap is said to conflict, and was not done.
     Conflict,
+    /// The store can't be reached for a while: what was sent is lost, or arrives when it is over.
+    Outage,
     /// The store has no room.
     Full,
     /// An operation takes long.
     Slow,
+    /// An instance stands still for longer than creators have patience.
+    Freeze,
     /// An instance crashes before an operation arrives.
     CrashBefore,
     /// An instance crashes after an operation was done, before it knows.
     CrashAfter,
     /// An instance crashes between steps.
     Crash,
+    /// An instance is told to end, and does.
+    Drain,
     /// All instances crash, and what was not durable is lost.
     PowerFailure,
     /// A sync fails, and what was not durable is lost.
@@ -92,6 +98,7 @@ pub(crate) struct Rates {
     pub(crate) late: u64,
     pub(crate) full: u64,
     pub(crate) slow: u64,
+    pub(crate) freeze: u64,
     pub(crate) crash: u64,
     /// Of all requests.
     pub(crate) disconnect: u64,
@@ -100,9 +107,11 @@ pub(crate) struct Rates {
     pub(crate) loss: u64,
     /// Milliseconds between two of them, on average; 0 for never.
     pub(crate) node_crash_ms: u64,
+    pub(crate) drain_ms: u64,
     pub(crate) power_ms: u64,
     pub(crate) jump_ms: u64,
     pub(crate) storm_ms: u64,
+    pub(crate) outage_ms: u64,
 }
 
 impl Rates {
@@ -124,6 +133,7 @@ impl Rates {
         rates.late = some(60);
         rates.full = some(20);
         rates.slow = some(20);
+        rates.freeze = some(80);
         rates.crash = some(8);
         rates.disconnect = some(80);
         rates.timeout = some(100);
@@ -133,9 +143,11 @@ impl Rates {
             false => 0,
         };
         rates.node_crash_ms = every(500, 20_000);
+        rates.drain_ms = every(500, 20_000);
         rates.power_ms = every(2_000, 30_000);
         rates.jump_ms = every(200, 20_000);
         rates.storm_ms = every(1_000, 10_000);
+        rates.outage_ms = every(1_000, 20_000);
         rates
     }
 }

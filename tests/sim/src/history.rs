@@ -169,15 +169,6 @@ pub(crate) struct History {
     pub(crate) events: Vec<Event>,
 }
 
-impl History {
-    /// A number that differs where histories do.
-    pub(crate) fn digest(&self) -> u64 {
-        let text = format!("{self:?}");
-        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        text.bytes().fold(0xcbf2_9ce4_8422_2325, mix)
-    }
-}
-
 /// The text of message `part` of an append, which no other message has.
 pub(crate) fn message(body: Body, part: u32, fill: usize, json: bool) -> String {
     let filler = String::from(filler(body.id)).repeat(fill);

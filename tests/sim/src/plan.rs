@@ -43,6 +43,8 @@ pub(crate) struct Plan {
     /// Pause between two syncs of files.
     pub(crate) sync_us: u64,
     pub(crate) topics: Vec<Topic>,
+    /// Whether no stream is there when the clients come.
+    pub(crate) racy: bool,
     pub(crate) clients: usize,
     /// Requests of a client.
     pub(crate) requests: u64,
@@ -73,8 +75,23 @@ impl Plan {
             true => random.range(20, 300),
             false => 0,
         };
-        let topics = (0..random.pick(&[1, 1, 2, 3])).map(|number| Topic::draw(random, number));
-        let topics = topics.collect();
+        let gates = !matches!(kind, Kind::Guarded | Kind::Files);
+        let racy = gates && random.chance(300);
+        if !racy {
+            rates.freeze = 0;
+        }
+        let count = match racy {
+            true => random.range(2, 6),
+            false => random.pick(&[1, 1, 2, 3]),
+        };
+        let mut topics: Vec<_> = (0..count)
+            .map(|number| Topic::draw(random, number))
+            .collect();
+        for topic in &mut topics {
+            if racy {
+                topic.prefill = 0;
+            }
+        }
         Self {
             kind,
             variables: variables(random, kind, long_poll_secs, forgetful),
@@ -87,6 +104,7 @@ impl Plan {
             gather_us: random.pick(&[0, 0, 1_000, 20_000]),
             sync_us: random.pick(&[500, 5_000, 50_000]),
             topics,
+            racy,
             clients: random.range(3, 10) as usize,
             requests: random.range(4, 24),
             think_ms: random.pick(&[1, 20, 300]),
@@ -109,7 +127,11 @@ impl Topic {
                 "application/json",
                 "application/octet-stream",
             ]),
-            fill: random.pick(&[0, 8, 8, 60, 700]),
+            fill: match random.chance(20) {
+                // Several chunks at once.
+                true => 600_000,
+                false => random.pick(&[0, 8, 8, 60, 700]),
+            },
             prefill,
             mortal: random.chance(600),
         }

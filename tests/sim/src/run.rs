@@ -7,6 +7,7 @@ use crate::history::{Event, History};
 use crate::planted::Planted;
 use crate::sim::{Sim, unleash};
 use crate::tasks::{abandon, run as run_tasks};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -21,12 +22,10 @@ pub struct Outcome {
     pub waits: u64,
     /// Faults by kind.
     pub injected: Injected,
+    /// How often it came where it should.
+    pub reached: BTreeMap<&'static str, u64>,
     /// Virtual time, in milliseconds.
     pub virtual_ms: u64,
-    /// A number that differs where histories do.
-    pub digest: u64,
-    /// How often a planted bug struck.
-    pub planted: u64,
     /// What must not be.
     pub violations: Vec<Violation>,
     /// What was recorded, for who wants to look.
@@ -74,9 +73,8 @@ pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> Outcome {
         events: history.events.len() as u64,
         waits: waits.count() as u64,
         injected: *sim.injected.borrow(),
+        reached: sim.reached.take(),
         virtual_ms: sim.tasks.now_us() / 1000,
-        digest: history.digest(),
-        planted: sim.planted_hits.get(),
         violations,
         story: if tell {
             story(&sim, &history)
@@ -109,6 +107,7 @@ fn play(sim: &Rc<Sim>) {
 fn calm(sim: &Rc<Sim>) {
     sim.rates.set(Rates::default());
     sim.storm.set(false);
+    sim.outage_us.set(0);
     sim.calm.set(true);
 }
 
@@ -128,6 +127,7 @@ fn story(sim: &Sim, history: &History) -> Vec<String> {
         }
         other => format!("{other:?}"),
     }));
+    lines.extend(sim.store.borrow().describe());
     lines.extend(sim.logs.borrow().iter().cloned());
     lines
 }

@@ -20,9 +20,14 @@ pub(crate) struct Node {
     /// Counts its lives; what began in an earlier one is dead.
     pub(crate) life: u64,
     pub(crate) up: bool,
+    /// Whether it was told to end.
+    pub(crate) draining: bool,
     /// How far its clock is off, in milliseconds.
     pub(crate) skew_ms: i64,
 }
+
+/// Values as instances saw them last.
+type Remembered = BTreeMap<(usize, String), Option<Vec<u8>>>;
 
 /// A world.
 pub(crate) struct Sim {
@@ -38,6 +43,8 @@ pub(crate) struct Sim {
     pub(crate) rates: Cell<Rates>,
     /// Whether a storm of conflicts rages.
     pub(crate) storm: Cell<bool>,
+    /// When the store can be reached again, in microseconds.
+    pub(crate) outage_us: Cell<u64>,
     /// Operations of instances on the store.
     pub(crate) operations: Cell<u64>,
     /// Ids of message bodies, runs of pages and the like.
@@ -53,12 +60,12 @@ pub(crate) struct Sim {
     pub(crate) logs: RefCell<Vec<String>>,
     /// Batches of appends that wait for company, by node and stream.
     pub(crate) batches: RefCell<BTreeMap<(usize, String), crate::driver::Batch>>,
+    /// How often runs came where they should.
+    pub(crate) reached: RefCell<BTreeMap<&'static str, u64>>,
     /// What instances remember of keys, for a planted bug.
-    pub(crate) remembered: RefCell<BTreeMap<(usize, String), Option<Vec<u8>>>>,
+    pub(crate) remembered: RefCell<Remembered>,
     /// Whether the disk is being written.
     syncing: Cell<bool>,
-    /// Planted bugs that were set off.
-    pub(crate) planted_hits: Cell<u64>,
 }
 
 impl Sim {
@@ -71,14 +78,14 @@ impl Sim {
         let nodes = (0..plan.nodes).map(|_| Node {
             life: 0,
             up: true,
+            draining: false,
             skew_ms: draw_skew(&mut random, plan.skew_ms),
         });
         let nodes = nodes.collect();
-        let delay = if plan.rates.slow > 0 { plan.slow_us } else { 0 };
         let terms = Terms {
             skew_ms: plan.skew_ms,
             forgetful: plan.forgetful,
-            wake_us: plan.poll_ms * 1000 + 50_000 + delay,
+            wake_us: plan.poll_ms * 1000 + 1_000,
             calm_from: 0,
         };
         Rc::new(Self {
@@ -92,6 +99,7 @@ impl Sim {
             injected: RefCell::default(),
             rates: Cell::default(),
             storm: Cell::new(false),
+            outage_us: Cell::new(0),
             operations: Cell::new(0),
             next_id: Cell::new(0),
             busy: Cell::new(0),
@@ -100,9 +108,9 @@ impl Sim {
             ending: Cell::new(false),
             logs: RefCell::default(),
             batches: RefCell::default(),
+            reached: RefCell::default(),
             remembered: RefCell::default(),
             syncing: Cell::new(false),
-            planted_hits: Cell::new(0),
             random: RefCell::new(random),
             plan,
             planted,
@@ -138,11 +146,7 @@ impl Sim {
 
     /// Whether this bug is planted and strikes now.
     pub(crate) fn plants(&self, planted: Planted, per_mille: u64) -> bool {
-        let hit = self.planted == Some(planted) && self.chance(per_mille);
-        if hit {
-            self.planted_hits.set(self.planted_hits.get() + 1);
-        }
-        hit
+        self.planted == Some(planted) && self.chance(per_mille)
     }
 
     /// What an instance's clock shows, in milliseconds since 1970.
@@ -182,16 +186,38 @@ impl Sim {
             nodes[node].life += 1;
             nodes[node].up = false;
         }
-        // Whoever waits there is to notice.
+        self.alarm();
+        let down_us = self.range((1_000, 500_000));
+        spawn(self, down_us, move |cx| {
+            let node = &mut cx.sim.nodes.borrow_mut()[node];
+            (node.up, node.draining) = (true, false);
+        });
+    }
+
+    /// Tells an instance to end, and ends it after a while.
+    fn drain(self: &Rc<Self>, node: usize) {
+        self.nodes.borrow_mut()[node].draining = true;
+        self.alarm();
+        let after_us = self.range((1_000, 1_000_000));
+        spawn(self, after_us, move |cx| {
+            if cx.sim.nodes.borrow()[node].draining {
+                cx.sim.crash(node);
+            }
+        });
+    }
+
+    /// Lets everybody who waits look at what happened.
+    fn alarm(self: &Rc<Self>) {
         self.act(|store| {
             for (_, tasks) in std::mem::take(&mut store.watchers) {
                 store.woken.extend(tasks);
             }
         });
-        let down_us = self.range((1_000, 500_000));
-        spawn(self, down_us, move |cx| {
-            cx.sim.nodes.borrow_mut()[node].up = true;
-        });
+    }
+
+    /// Counts that a run came here, so that it can be seen that runs do.
+    pub(crate) fn reach(&self, what: &'static str) {
+        *self.reached.borrow_mut().entry(what).or_default() += 1;
     }
 }
 
@@ -226,6 +252,10 @@ pub(crate) fn unleash(sim: &Rc<Sim>) {
         cx.sim.injected.borrow_mut().add(Fault::Crash);
         cx.sim.crash(any_node(cx));
     });
+    repeat(sim, rates.drain_ms, move |cx| {
+        cx.sim.injected.borrow_mut().add(Fault::Drain);
+        cx.sim.drain(any_node(cx));
+    });
     repeat(sim, rates.power_ms, |cx| {
         cx.sim.injected.borrow_mut().add(Fault::PowerFailure);
         for node in 0..cx.sim.plan.nodes {
@@ -237,6 +267,11 @@ pub(crate) fn unleash(sim: &Rc<Sim>) {
         cx.sim.injected.borrow_mut().add(Fault::ClockJump);
         let skew = draw_skew(&mut cx.sim.random.borrow_mut(), cx.sim.plan.skew_ms);
         cx.sim.nodes.borrow_mut()[any_node(cx)].skew_ms = skew;
+    });
+    repeat(sim, rates.outage_ms, |cx| {
+        cx.sim.injected.borrow_mut().add(Fault::Outage);
+        let over = cx.now_us() + cx.sim.range((50_000, 6_000_000));
+        cx.sim.outage_us.set(over);
     });
     repeat(sim, rates.storm_ms, |cx| {
         cx.sim.storm.set(true);

@@ -210,6 +210,22 @@ impl Store {
         (sum, self.put(key, Some(Held::Counter(sum))))
     }
 
+    /// What is there in the end, a line for each key.
+    pub(crate) fn describe(&self) -> Vec<String> {
+        let lines = self.entries.iter().map(|(key, entry)| match &entry.held {
+            None => format!("{key} is gone"),
+            Some(Held::Counter(count)) => format!("{key} counts {count}"),
+            Some(Held::Value(value)) => match Envelope::decode(value) {
+                Ok(record) if self.swapped.contains(key) => {
+                    let Envelope { state, version, .. } = record;
+                    format!("{key} is {state:?}, version {version}")
+                }
+                _ => format!("{key} has {} bytes", value.len()),
+            },
+        });
+        lines.collect()
+    }
+
     /// Does a swap if its condition holds.
     pub(crate) fn swap(&mut self, key: &str, seen: Option<&Seen>, value: Vec<u8>) -> Option<u64> {
         let seen = seen.expect("envelope: a swap without current");

@@ -4,6 +4,7 @@ use crate::check::Violation;
 use crate::faults::Injected;
 use crate::planted::Planted;
 use crate::run::{Outcome, run};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -18,6 +19,7 @@ pub struct Tally {
     waits: u64,
     virtual_ms: u64,
     injected: Injected,
+    reached: BTreeMap<&'static str, u64>,
     violations: u64,
 }
 
@@ -31,6 +33,9 @@ impl Tally {
         self.waits += outcome.waits;
         self.virtual_ms += outcome.virtual_ms;
         self.injected += outcome.injected;
+        for (what, count) in &outcome.reached {
+            *self.reached.entry(what).or_default() += count;
+        }
         self.violations += outcome.violations.len() as u64;
     }
 }
@@ -47,6 +52,10 @@ impl fmt::Display for Tally {
         )?;
         writeln!(f, "{} faults injected:", self.injected.total())?;
         write!(f, "{}", self.injected)?;
+        writeln!(f, "reached:")?;
+        for (what, count) in &self.reached {
+            writeln!(f, "  {what:<28} {count:>9}")?;
+        }
         write!(f, "{} violations in {} seeds", self.violations, self.failed)
     }
 }
@@ -80,7 +89,7 @@ pub fn run_many(from: u64, seeds: u64, mut tell: impl FnMut(u64, Outcome)) {
             });
         }
         drop(sender);
-        let mut early = std::collections::BTreeMap::new();
+        let mut early = BTreeMap::new();
         let mut due = from;
         for (seed, outcome) in receiver {
             early.insert(seed, outcome);

@@ -35,7 +35,7 @@ pub(super) fn kept(view: &View<'_>) -> Vec<String> {
         .runs
         .iter()
         .rev()
-        .find(|run| run.from_start() && run.reads.last().is_some_and(|read| read.page.at_tail))
+        .find(|run| run.begins() && run.reads.last().is_some_and(|read| read.page.at_tail))
     else {
         return found;
     };

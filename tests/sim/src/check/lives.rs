@@ -116,9 +116,10 @@ struct Life {
 pub(super) fn apart(view: &View<'_>) -> Vec<String> {
     let mut lives: BTreeMap<&str, Life> = BTreeMap::new();
     for read in view.reads() {
-        let (Some((tag, _)), Some(start)) = (&read.page.tag, read.start) else {
+        let Some((tag, _)) = &read.page.tag else {
             continue;
         };
+        let start = read.start.unwrap_or(read.page.to);
         if read.messages.is_empty() {
             continue;
         }
@@ -165,7 +166,7 @@ pub(super) fn created_once(view: &View<'_>) -> Vec<String> {
         }
     }
     for run in &view.runs {
-        let first = run.from_start();
+        let first = run.begins();
         for (index, message) in run.messages().enumerate() {
             let calls = view.bodies.get(&message.body.id);
             let creation = calls.is_some_and(|calls| {

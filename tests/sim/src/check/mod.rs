@@ -8,6 +8,7 @@
 mod acknowledged;
 mod calm;
 mod lives;
+mod messages;
 mod order;
 #[cfg(test)]
 mod tests;

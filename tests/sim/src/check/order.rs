@@ -116,7 +116,7 @@ pub(super) fn whole(view: &View<'_>) -> Vec<String> {
                 true => message.body == last.body && message.part == last.part + 1,
                 false => message.part == 0,
             });
-            let begins = last.is_some() || !run.from_start() || message.part == 0;
+            let begins = last.is_some() || !run.begins() || message.part == 0;
             if !follows || !begins {
                 found.push(format!("{message:?} comes after {last:?}"));
             }
@@ -150,7 +150,7 @@ pub(super) fn producers(view: &View<'_>) -> Vec<String> {
                     (mark.epoch == epoch && mark.seq == seq + 1)
                         || (mark.epoch > epoch && mark.seq == 0)
                 }
-                None => mark.seq == 0 || !run.from_start(),
+                None => mark.seq == 0 || !run.begins(),
             };
             if !fits {
                 found.push(format!("{mark:?} is out of order"));

@@ -1,8 +1,8 @@
 //! A history as the rules look at it: one stream name, its reads in runs of pages, its messages.
 
+use super::messages::{parse_array, take_messages};
 use crate::history::{
     Ask, Body, Call, Ends, Event, From, History, Mark, Message, Page, Place, Terms, Told, Wait,
-    parse_message,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,8 @@ impl Run<'_> {
             .copied()
     }
 
-    pub(super) fn from_start(&self) -> bool {
+    /// Whether it reads from the start of a life.
+    pub(super) fn begins(&self) -> bool {
         self.reads
             .first()
             .is_some_and(|read| is_start(read.page.from))
@@ -108,6 +109,7 @@ impl<'h> View<'h> {
         let mut views: Vec<Self> = views.into_values().collect();
         for view in &mut views {
             view.moving = view.find_moving();
+            view.find_first_starts();
         }
         views
     }
@@ -143,6 +145,23 @@ impl<'h> View<'h> {
     /// Whether a body may be at two places: that, or its producer repeated it in another life.
     pub(super) fn may_move(&self, id: u64) -> bool {
         self.moving.contains(&id) || self.may_repeat(id)
+    }
+
+    /// The first life of a name begins with all zeros, and later ones do not: while none can have
+    /// ended, that is where reads from the start begin.
+    fn find_first_starts(&mut self) {
+        let deletions = self.calls.iter().filter(|call| call.ask == Ask::Delete);
+        let expiries = self.creations().map(|(_, ends)| match ends {
+            Ends::Never => u64::MAX,
+            Ends::Idle(ms) | Ends::At(ms) => ms.saturating_sub(self.terms.skew_ms) * 1000,
+        });
+        let ends = deletions.map(|call| call.began).chain(expiries);
+        let first = ends.min().unwrap_or(u64::MAX);
+        for read in self.runs.iter_mut().flat_map(|run| &mut run.reads) {
+            if is_start(read.page.from) && read.page.ended < first {
+                read.start = Some(Place::ZERO);
+            }
+        }
     }
 
     /// Bodies that were sent more than once while lives may have ended.
@@ -295,36 +314,4 @@ fn read_run(pages: Vec<&Page>) -> Run<'_> {
         });
     }
     run
-}
-
-fn parse_array(bytes: &[u8]) -> Result<Vec<Message>, String> {
-    let broken = || format!("no array of messages: {}", shown(bytes));
-    if bytes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let texts: Vec<String> = serde_json::from_slice(bytes).map_err(|_| broken())?;
-    let messages = texts
-        .iter()
-        .map(|text| parse_message(text).ok_or_else(broken));
-    messages.collect()
-}
-
-/// Takes whole messages from the front of `rest`.
-fn take_messages(rest: &mut Vec<u8>) -> Result<Vec<Message>, String> {
-    let mut messages = Vec::new();
-    let mut taken = 0;
-    while let Some(length) = rest[taken..].iter().position(|byte| *byte == b'>') {
-        let text = &rest[taken..taken + length];
-        let message = std::str::from_utf8(text).ok();
-        let message = message.and_then(|text| parse_message(text.strip_prefix('<')?));
-        messages.push(message.ok_or_else(|| format!("no message: {}", shown(text)))?);
-        taken += length + 1;
-    }
-    rest.drain(..taken);
-    Ok(messages)
-}
-
-fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    text.chars().take(80).collect()
 }

@@ -21,7 +21,7 @@ pub(crate) fn judge(sim: &Rc<Sim>) {
         let topics = &cx.sim.plan.topics;
         for topic in topics {
             read_all(&client, topic);
-            let append = client.append(topic);
+            let append = client.append();
             client.ask(topic, append);
             client.ask(topic, Ask::Head);
         }

@@ -1,6 +1,7 @@
 //! Clients that read page by page, and long-poll at the tail.
 
-use super::{Client, PATIENCE_US, Response};
+use super::http::Response;
+use super::{Client, PATIENCE_US};
 use crate::history::{Ask, Event, From, Live, Page, Place, Told};
 use crate::plan::Topic;
 

@@ -21,7 +21,7 @@ pub(super) fn write(client: &Client<'_>) {
             9..14 => create(client, topic),
             14..20 => drop(client.ask(topic, Ask::Head)),
             _ => {
-                let mut append = client.append(topic);
+                let mut append = client.append();
                 if let Ask::Append { seq, .. } = &mut append {
                     *seq = sequences.then(|| client.cx.now_us());
                 }
@@ -54,7 +54,7 @@ fn create(client: &Client<'_>, topic: &Topic) {
 }
 
 fn close(client: &Client<'_>, topic: &Topic) {
-    let body = client.chance(600).then(|| client.body(topic));
+    let body = client.chance(600).then(|| client.body());
     let close = Ask::Append {
         body,
         mark: None,
@@ -88,7 +88,7 @@ pub(super) fn produce(client: &Client<'_>) {
             seq: next,
         };
         let append = Ask::Append {
-            body: Some(client.body(topic)),
+            body: Some(client.body()),
             mark: Some(mark),
             seq: None,
             close: topic.mortal && client.chance(20),
