@@ -64,6 +64,8 @@ pub(super) struct CreateAttempt {
     pub(super) leaf: Option<u32>,
     /// The life whose tombstone a swap, which may have been applied, was to replace.
     pub(super) sent: Option<Incarnation>,
+    /// The reply if what was sent is applied: others may append before that is known.
+    pub(super) reply: Option<Reply>,
     pub(super) creation: Creation,
     pub(super) shared: SharedCreation,
     /// What a fork needs beyond that, once its source was looked at.
@@ -103,6 +105,7 @@ impl Attempt {
                 writer.byte(u8::from(attempt.stored));
                 writer.option(attempt.leaf, |writer, leaf| writer.varint(u64::from(leaf)));
                 writer.option(attempt.sent, |writer, life| writer.raw(&life.0));
+                writer.option(attempt.reply.as_ref(), |writer, reply| reply.encode(writer));
                 write_creation(&mut writer, &attempt.creation);
                 write_shared(&mut writer, &attempt.shared);
                 writer.option(attempt.fork.as_ref(), write_fork);
@@ -140,6 +143,7 @@ impl Attempt {
                 stored: flag(&mut reader)?,
                 leaf: reader.option(|reader| small(reader.varint()?))?,
                 sent: reader.option(|reader| reader.array().map(Incarnation))?,
+                reply: reader.option(Reply::decode)?,
                 creation: read_creation(&mut reader)?,
                 shared: read_shared(&mut reader)?,
                 fork: reader.option(read_fork)?,
@@ -186,6 +190,7 @@ impl CreateAttempt {
             stored: false,
             leaf: None,
             sent: None,
+            reply: None,
             creation: Creation::default(),
             shared: SharedCreation::default(),
             fork: None,

@@ -138,7 +138,7 @@ impl<E: Env> Putter<'_, E> {
         }
         if head.incarnation == self.attempt.incarnation {
             self.tidy();
-            return Ok(Some(Done::Reply(self.created(head))));
+            return Ok(Some(Done::Reply(self.was_created(head))));
         }
         let now = head.now_ms(self.core.env.now_ms());
         let same = head.name == self.call.name;
@@ -213,6 +213,7 @@ impl<E: Env> Putter<'_, E> {
         let settled = self.settle(None);
         self.store(&settled)?;
         let created = self.created(&settled.head);
+        self.attempt.reply = Some(created.clone());
         let record = Record::Live(Box::new(settled.head));
         let incarnation = self.attempt.incarnation;
         let is_ours = |envelope: &Envelope| match Record::decode(&envelope.body, envelope.version) {
@@ -244,7 +245,7 @@ impl<E: Env> Putter<'_, E> {
             }
             // Created, and deleted by somebody before this step looked.
             let settled = self.settle(None);
-            return Ok(Some(Done::Reply(self.created(&settled.head))));
+            return Ok(Some(Done::Reply(self.was_created(&settled.head))));
         }
         // A tombstone of the same life with another version only lost what it owed: what was sent
         // can't be applied any more, and is built anew.
@@ -295,6 +296,7 @@ impl<E: Env> Putter<'_, E> {
         let settled = self.settle(Some(tombstone));
         self.store(&settled)?;
         let created = self.created(&settled.head);
+        self.attempt.reply = Some(created.clone());
         let record = Record::Live(Box::new(settled.head));
         match self.core.env.swap(cas, &record.seal()) {
             Ok(()) if self.wrote_fork() => Ok(None),
@@ -373,6 +375,13 @@ impl<E: Env> Putter<'_, E> {
     fn wrote_fork(&mut self) -> bool {
         let fork = self.attempt.fork.as_mut();
         fork.map(|fork| fork.written = true).is_some()
+    }
+
+    /// The reply to a creation that is found applied. `head` may have been appended to meanwhile,
+    /// and a creator that goes on reading from there would miss that.
+    fn was_created(&mut self, head: &Head) -> Reply {
+        let reply = self.attempt.reply.take();
+        reply.unwrap_or_else(|| self.created(head))
     }
 
     /// Takes back what was stored for a life that will not begin.

@@ -181,7 +181,11 @@ impl<E: Env> Creator<'_, E> {
                 Ok(None)
             }
             None | Some(State::Unconfirmed) => {
-                let ms = 50_u64.saturating_add(self.core.jitter(100));
+                // Longer and longer, so that where the store is slow most of the request's time
+                // still is waiting, and its patience ends before the request does.
+                let ms = 50_u64
+                    .saturating_add(self.core.jitter(100))
+                    .saturating_add(progress.waited_ms / 8);
                 Ok(progress.wait(ms))
             }
         }

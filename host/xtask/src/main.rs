@@ -16,6 +16,7 @@ mod redis;
 mod run;
 mod serve;
 mod server;
+mod sim;
 mod tests;
 mod toolchain;
 
@@ -30,13 +31,15 @@ cargo xtask <command>
                                 (flags: cargo xtask serve --help)
   test [--full] [TIER [FILTER]] build what is missing and run the tests; --full adds the long runs
   conformance [URL] [FILTER]    the official suite alone, against our host or the server at URL
+  sim [--seeds N] [--from S]    simulate many instances over stores that fail, one run for each seed;
+                                --show SEED prints all that happens in one
   bench [ARGS]                  measure against a peer (not part of the tests)
                                 (--rounds N --seconds S --only ours|seed --scenario NAME);
   bench durable [ARGS]          the same for appends that are kept on the disk
   help                          this text
 
 Tiers of the tests, in the order they run:
-  fmt clippy component unit http crash conformance client
+  fmt clippy component unit sim http crash conformance client
 
 Over redis the suites run where redis-server or valkey-server is installed: each starts its own on
 a free port. DS_TEST_REDIS=0 leaves that out, DS_TEST_REDIS=PROGRAM takes another one.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         "serve" => serve::command(&rest),
         "test" => return tests::command(&rest),
         "conformance" => return tests::conformance_command(&rest),
+        "sim" => sim::command(&rest),
         "bench" => bench::command(&rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");

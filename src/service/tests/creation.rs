@@ -274,3 +274,62 @@ fn a_creation_under_way_that_meets_a_full_store_is_unknown_and_keeps_its_chunks(
         }
     }
 }
+
+/// A creator whose swap was applied, but not confirmed, was told the tail of the head as it found it
+/// later: whoever had appended meanwhile would have been skipped by a reader that goes on from there.
+#[test]
+fn a_creator_that_finds_its_stream_is_told_the_tail_of_its_own_body() {
+    for quirk in QUIRKS {
+        for again in [false, true] {
+            let world = World::new(quirk, 1);
+            world.variable("registry", "false");
+            let server = serve(&world);
+            let first = if again { 1 } else { 0 };
+            if again {
+                call(&server, put("before"));
+                call(&server, ask("DELETE", "s"));
+            }
+            let (faulty, other) = (world.clone(), serve(&world));
+            let mut met = false;
+            let env = world.instance().with_hook(Box::new(move |_, op, key| {
+                let head = op != Op::Swap && key.starts_with("s.");
+                if head && !met && faulty.peek(key).is_some() {
+                    let append = ask("POST", "s").content_type("text/plain").body("more");
+                    met = call(&other, append).status == 204;
+                }
+                let swaps = op == Op::Swap && key.starts_with("s.");
+                faulty.set_faults(Faults {
+                    after: if swaps { 1000 } else { 0 },
+                    ..Faults::default()
+                });
+            }));
+            let response = call(&Service::new(env), put("mine"));
+            world.set_faults(Faults::default());
+            assert_eq!(response.status, 201, "{quirk:?}: {response:?}");
+            assert_eq!(read_all(&server, "s"), b"minemore", "{quirk:?}");
+            let own = format!("{first:016}_{:016}", 4);
+            assert_eq!(response.offset(), own, "{quirk:?}");
+        }
+    }
+}
+
+/// Only waits count towards a creator's patience. Where the store takes its time, requests ended
+/// before they had waited for long enough, one after the other, and nobody ever took over.
+#[test]
+fn a_creator_that_vanished_is_given_up_also_where_the_store_is_slow() {
+    for registry in ["true", "false"] {
+        for life in 0.. {
+            let world = World::new(Quirk::SpinRedis, life);
+            world.variable("registry", registry);
+            world.variable("commit_deadline_ms", "300");
+            let doomed = Service::new(world.instance().crashing_after(life));
+            call(&doomed, put("doomed"));
+            world.set_op_us(25_000);
+            let response = call(&serve(&world), put("second"));
+            assert!(response.is_ok(), "after {life} operations: {response:?}");
+            if !doomed.env().is_dead() {
+                break;
+            }
+        }
+    }
+}

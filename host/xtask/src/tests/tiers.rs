@@ -22,7 +22,7 @@ pub(super) struct Tier {
 }
 
 /// Every tier, the quick ones first.
-pub(super) static TIERS: [Tier; 8] = [
+pub(super) static TIERS: [Tier; 9] = [
     Tier {
         name: "fmt",
         what: "the sources are formatted",
@@ -42,6 +42,11 @@ pub(super) static TIERS: [Tier; 8] = [
         name: "unit",
         what: "unit and property tests",
         run: unit,
+    },
+    Tier {
+        name: "sim",
+        what: "the simulation: seeds, and bugs that are planted",
+        run: sim,
     },
     Tier {
         name: "http",
@@ -148,6 +153,22 @@ fn unit(options: &Options) -> Outcome {
         "unit and property tests",
         options,
         &["--lib", "--bins"],
+        &[],
+    ));
+    outcome
+}
+
+fn sim(options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    let seeds = if options.full { "10000" } else { "500" };
+    let args = ["--seeds", seeds].map(str::to_owned);
+    let _ = outcome.gate(run::run(
+        &format!("simulation of {seeds} seeds"),
+        &mut crate::sim::program(&args),
+    )) && outcome.counted(cargo_test(
+        "planted bugs, and the same history from the same seed",
+        options,
+        &["--test", "planted"],
         &[],
     ));
     outcome

@@ -1,0 +1,20 @@
+//! Rules about the time after the last fault.
+
+use super::view::View;
+use crate::history::Told;
+
+/// Every request is answered, and not with an excuse.
+pub(super) fn well(view: &View<'_>) -> Vec<String> {
+    let calm = view
+        .calls
+        .iter()
+        .filter(|call| call.began >= view.terms.calm_from);
+    let excuses = calm.filter(|call| match &call.told {
+        Told::Done { .. } => false,
+        Told::Refused(status, _) => !(400..500).contains(status),
+        Told::Unknown(_) => true,
+    });
+    excuses
+        .map(|call| format!("{:?} was answered {:?}", call.ask, call.told))
+        .collect()
+}

@@ -1,0 +1,205 @@
+//! Rules about lives of a name: creation, closing, deletion, expiry.
+
+use super::view::View;
+use crate::history::{Ask, Call, Ends, From, Place, Told};
+use std::collections::BTreeMap;
+
+/// That a stream was there, told by an answer.
+struct Alive {
+    began: u64,
+    ended: u64,
+    tail: Option<Place>,
+    closed: bool,
+}
+
+/// Whether a request that is done has closed the stream, whatever its answer says.
+const fn asks_to_close(ask: &Ask) -> bool {
+    match ask {
+        Ask::Create { close, .. } | Ask::Append { close, .. } => *close,
+        _ => false,
+    }
+}
+
+fn alive(view: &View<'_>) -> Vec<Alive> {
+    let calls = view.calls.iter().filter_map(|call| match &call.told {
+        Told::Done { tail, closed, .. } if call.ask != Ask::Delete => Some(Alive {
+            began: call.began,
+            ended: call.ended,
+            tail: *tail,
+            closed: *closed || asks_to_close(&call.ask),
+        }),
+        _ => None,
+    });
+    let reads = view.reads().map(|read| Alive {
+        began: read.page.began,
+        ended: read.page.ended,
+        tail: read.page.at_tail.then_some(read.page.to),
+        closed: read.page.closed,
+    });
+    calls.chain(reads).collect()
+}
+
+/// A closed stream stays so, and does not grow.
+pub(super) fn closed(view: &View<'_>) -> Vec<String> {
+    let alive = alive(view);
+    let mut found = Vec::new();
+    for first in alive.iter().filter(|one| one.closed) {
+        for later in alive.iter().filter(|one| one.began >= first.ended) {
+            let same = later.tail.is_none() || (later.tail == first.tail && later.closed);
+            if !same && !view.may_have_ended(first.began, later.ended) {
+                found.push(format!(
+                    "it was closed at {:?}, and later at {:?}, closed: {}",
+                    first.tail, later.tail, later.closed
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// A stream that was there, and that nobody deleted and that can't have expired, is there.
+pub(super) fn vanished(view: &View<'_>) -> Vec<String> {
+    let alive = alive(view);
+    let mut found = Vec::new();
+    for call in &view.calls {
+        let Told::Refused(status @ (404 | 410), _) = call.told else {
+            continue;
+        };
+        // 410 is said of the life that the offset is of.
+        let of_place = match (status, &call.ask) {
+            (410, Ask::Read { from, .. }) => Some(*from),
+            _ => None,
+        };
+        let known = alive.iter().filter(|one| {
+            let same = of_place.is_none_or(|from| one.tail.map(From::At) == Some(from));
+            one.ended <= call.began && same
+        });
+        let Some(last) = known.max_by_key(|one| one.ended) else {
+            continue;
+        };
+        if !view.may_have_ended(last.began, call.ended) {
+            found.push(format!("{:?} was answered {:?}", call.ask, call.told));
+        }
+    }
+    found
+}
+
+/// What was deleted is not there until somebody creates it.
+pub(super) fn deleted(view: &View<'_>) -> Vec<String> {
+    let alive = alive(view);
+    let mut found = Vec::new();
+    for deletion in view.calls.iter().filter(|call| call.ask == Ask::Delete) {
+        if !matches!(deletion.told, Told::Done { .. }) {
+            continue;
+        }
+        for later in alive.iter().filter(|one| one.began >= deletion.ended) {
+            let created = view.creations().any(|(call, _)| {
+                let open = matches!(call.told, Told::Unknown(_)) || call.ended > deletion.began;
+                open && call.began < later.ended
+            });
+            if !created {
+                found.push(format!("it was deleted, and was there at {:?}", later.tail));
+            }
+        }
+    }
+    found
+}
+
+struct Life {
+    first: Place,
+    last: Place,
+    seen_by: u64,
+    last_began: u64,
+}
+
+/// The offsets of two lives do not mix, and an earlier one is not seen after a later one.
+pub(super) fn apart(view: &View<'_>) -> Vec<String> {
+    let mut lives: BTreeMap<&str, Life> = BTreeMap::new();
+    for read in view.reads() {
+        let Some((tag, _)) = &read.page.tag else {
+            continue;
+        };
+        let start = read.start.unwrap_or(read.page.to);
+        if read.messages.is_empty() {
+            continue;
+        }
+        let life = lives.entry(tag).or_insert(Life {
+            first: start,
+            last: read.page.to,
+            seen_by: read.page.ended,
+            last_began: read.page.began,
+        });
+        life.first = life.first.min(start);
+        life.last = life.last.max(read.page.to);
+        life.seen_by = life.seen_by.min(read.page.ended);
+        life.last_began = life.last_began.max(read.page.began);
+    }
+    let mut lives: Vec<Life> = lives.into_values().collect();
+    lives.sort_by_key(|life| life.first);
+    let mut found = Vec::new();
+    for pair in lives.windows(2) {
+        let [early, late] = pair else { continue };
+        if early.last >= late.first {
+            found.push(format!("lives meet at {} and {}", early.last, late.first));
+        }
+        if early.last_began >= late.seen_by {
+            found.push(format!("the life before {} came back", late.first));
+        }
+    }
+    found
+}
+
+/// Nobody but one is told that he created a life, and what he wrote is its beginning.
+pub(super) fn created_once(view: &View<'_>) -> Vec<String> {
+    let told = |call: &&&Call| {
+        let created = matches!(call.told, Told::Done { status: 201, .. });
+        created && matches!(call.ask, Ask::Create { .. })
+    };
+    let creations: Vec<_> = view.calls.iter().filter(told).collect();
+    let mut found = Vec::new();
+    for (index, one) in creations.iter().enumerate() {
+        for other in creations.iter().skip(index + 1) {
+            let (from, to) = (one.began.min(other.began), one.ended.max(other.ended));
+            if !view.may_have_ended(from, to) {
+                found.push(format!("{:?} and {:?} both created it", one.ask, other.ask));
+            }
+        }
+    }
+    for run in &view.runs {
+        let first = run.begins();
+        for (index, message) in run.messages().enumerate() {
+            let calls = view.bodies.get(&message.body.id);
+            let creation = calls.is_some_and(|calls| {
+                calls
+                    .iter()
+                    .all(|call| matches!(call.ask, Ask::Create { .. }))
+            });
+            let begins = index == 0 && first;
+            let unknown = index == 0 && run.reads.iter().any(|read| read.page.from == From::Now);
+            if creation && message.part == 0 && !begins && !unknown {
+                found.push(format!("{message:?} created it, and is not its beginning"));
+            }
+        }
+    }
+    found
+}
+
+/// A stream with a set end is not there after it.
+pub(super) fn expired(view: &View<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let creations: Vec<_> = view.creations().collect();
+    for (creation, ends) in &creations {
+        let Ends::At(ms) = ends else { continue };
+        let others = creations.iter().any(|(other, _)| {
+            let open = matches!(other.told, Told::Unknown(_)) || other.ended > creation.began;
+            !std::ptr::eq(*other, *creation) && open
+        });
+        if others || !matches!(creation.told, Told::Done { .. }) {
+            continue;
+        }
+        let late = |one: &Alive| one.began / 1000 > ms + view.terms.skew_ms;
+        let alive = alive(view).into_iter().filter(late);
+        found.extend(alive.map(|one| format!("it ended at {ms} ms, and is at {:?}", one.tail)));
+    }
+    found
+}

@@ -1,0 +1,75 @@
+//! The checker: whether a history is one that the promises allow.
+//!
+//! It is a function of the history alone. Each rule looks at one stream name; a rule that can't
+//! tell says nothing. What makes that sound: offsets of one name are never given twice, also
+//! across lives, so places of all lives compare; every body is of one append only; and where a
+//! life may have ended (somebody deleted it, or its time was over), rules about one life let go.
+
+mod acknowledged;
+mod calm;
+mod lives;
+mod messages;
+mod order;
+#[cfg(test)]
+mod tests;
+mod view;
+mod wakes;
+
+use crate::history::History;
+use view::View;
+
+/// A rule, with what it says.
+type Rule = (&'static str, fn(&View<'_>) -> Vec<String>);
+
+/// Every rule.
+const RULES: &[Rule] = &[
+    ("bytes come back whole", order::intact),
+    ("a message is there once", order::once),
+    ("all readers see one order", order::one_order),
+    ("an append is whole", order::whole),
+    ("producers are in order", order::producers),
+    ("Stream-Seq rises", order::sequences),
+    ("offsets strictly increase", order::forward),
+    ("a place ends one message", order::places),
+    ("what was acknowledged is there", acknowledged::there),
+    ("what was read stays", acknowledged::kept),
+    ("what was refused is not there", acknowledged::refused),
+    (
+        "reads and appends see what was before",
+        acknowledged::fresh_sights,
+    ),
+    ("an old epoch stays fenced", acknowledged::fenced),
+    ("a producer is remembered", acknowledged::remembered),
+    ("closed stays closed", lives::closed),
+    ("what nobody ended is there", lives::vanished),
+    ("deleted stays deleted", lives::deleted),
+    ("lives do not mix", lives::apart),
+    ("a life is created once", lives::created_once),
+    ("what expired is gone", lives::expired),
+    ("waiting readers are told", wakes::told),
+    ("without faults all is well", calm::well),
+];
+
+/// What a history must not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule.
+    pub rule: &'static str,
+    /// The stream and the details.
+    pub what: String,
+}
+
+/// Holds a history to every rule.
+pub(crate) fn check(history: &History) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for view in View::of(history) {
+        for (rule, judge) in RULES {
+            let found = judge(&view).into_iter().map(|what| Violation {
+                rule,
+                what: format!("{}: {what}", view.name),
+            });
+            violations.extend(found);
+        }
+    }
+    violations
+}

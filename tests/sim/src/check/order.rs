@@ -1,0 +1,201 @@
+//! Rules about the bytes: whole messages, once, in one order, at one place.
+
+use super::view::{View, is_start};
+use crate::history::{Ask, From, Message, Place};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn intact(view: &View<'_>) -> Vec<String> {
+    let mut found: Vec<String> = view
+        .runs
+        .iter()
+        .filter_map(|run| run.broken.clone())
+        .collect();
+    for message in view.runs.iter().flat_map(|run| run.messages()) {
+        let known = view.bodies.get(&message.body.id);
+        if known.is_none() || message.part >= message.body.messages {
+            found.push(format!("nobody ever wrote {message:?}"));
+        }
+    }
+    found
+}
+
+pub(super) fn once(view: &View<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for run in &view.runs {
+        let mut seen = BTreeSet::new();
+        for message in run.messages() {
+            if !seen.insert(message) && !view.may_repeat(message.body.id) {
+                found.push(format!("{message:?} is there twice"));
+            }
+        }
+    }
+    found
+}
+
+/// Of what follows what, as read anywhere. `None` is the beginning of a life.
+pub(super) fn one_order(view: &View<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut after: BTreeMap<Message, Message> = BTreeMap::new();
+    let mut before: BTreeMap<Message, Option<Message>> = BTreeMap::new();
+    let ends = ends(view);
+    for run in &view.runs {
+        let mut last = match run.reads.first().map(|read| read.page.from) {
+            Some(from) if is_start(from) => Some(None),
+            Some(From::At(place)) => ends.get(&place).copied().map(Some),
+            _ => None,
+        };
+        for message in run.messages() {
+            if view.may_move(message.body.id) {
+                last = None;
+                continue;
+            }
+            if let Some(last) = last {
+                let known = *before.entry(message).or_insert(last);
+                if known != last {
+                    found.push(format!(
+                        "{message:?} comes after {known:?} and after {last:?}"
+                    ));
+                }
+                if let Some(last) = last {
+                    let known = *after.entry(last).or_insert(message);
+                    if known != message {
+                        found.push(format!("{known:?} and {message:?} both follow {last:?}"));
+                    }
+                }
+            }
+            last = Some(Some(message));
+        }
+    }
+    found
+}
+
+/// The message that ends at a place, as answers to appends and pages tell.
+fn ends(view: &View<'_>) -> BTreeMap<Place, Message> {
+    told_ends(view).collect()
+}
+
+fn told_ends(view: &View<'_>) -> impl Iterator<Item = (Place, Message)> {
+    let acks = view.acks.iter().map(|ack| {
+        let part = ack.body.messages - 1;
+        (
+            ack.end,
+            Message {
+                body: ack.body,
+                part,
+            },
+        )
+    });
+    let aligned = view.reads().filter(|read| read.aligned);
+    let pages = aligned.filter_map(|read| Some((read.page.to, *read.messages.last()?)));
+    acks.chain(pages)
+}
+
+pub(super) fn places(view: &View<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut ends: BTreeMap<Place, Message> = BTreeMap::new();
+    let mut places: BTreeMap<Message, Place> = BTreeMap::new();
+    for (place, message) in told_ends(view) {
+        let known = *ends.entry(place).or_insert(message);
+        if known != message {
+            found.push(format!("{known:?} and {message:?} end at {place}"));
+        }
+        let known = *places.entry(message).or_insert(place);
+        if known != place && !view.may_move(message.body.id) {
+            found.push(format!("{message:?} ends at {known} and at {place}"));
+        }
+    }
+    found
+}
+
+pub(super) fn whole(view: &View<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for run in &view.runs {
+        let mut last: Option<Message> = None;
+        for message in run.messages() {
+            let follows = last.is_none_or(|last| match last.part + 1 < last.body.messages {
+                true => message.body == last.body && message.part == last.part + 1,
+                false => message.part == 0,
+            });
+            let begins = last.is_some() || !run.begins() || message.part == 0;
+            if !follows || !begins {
+                found.push(format!("{message:?} comes after {last:?}"));
+            }
+            last = Some(message);
+        }
+        let at_tail = run.reads.last().is_some_and(|read| read.page.at_tail);
+        if let Some(last) = last
+            && at_tail
+            && last.part + 1 < last.body.messages
+        {
+            found.push(format!("{last:?} is the last one"));
+        }
+    }
+    found
+}
+
+pub(super) fn producers(view: &View<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    if view.terms.forgetful {
+        return found;
+    }
+    for run in &view.runs {
+        let mut last: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for message in run.messages().filter(|message| message.part == 0) {
+            let Some(mark) = view.mark(message.body.id) else {
+                continue;
+            };
+            let now = (mark.epoch, mark.seq);
+            let fits = match last.insert(&mark.producer, now) {
+                Some((epoch, seq)) => {
+                    (mark.epoch == epoch && mark.seq == seq + 1)
+                        || (mark.epoch > epoch && mark.seq == 0)
+                }
+                None => mark.seq == 0 || !run.begins(),
+            };
+            if !fits {
+                found.push(format!("{mark:?} is out of order"));
+            }
+        }
+    }
+    found
+}
+
+pub(super) fn sequences(view: &View<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for run in &view.runs {
+        let mut last = None;
+        for message in run.messages().filter(|message| message.part == 0) {
+            let calls = view.bodies.get(&message.body.id);
+            let seq = calls.and_then(|calls| match calls.first()?.ask {
+                Ask::Append { seq, .. } => seq,
+                _ => None,
+            });
+            if let Some(seq) = seq {
+                if last.is_some_and(|last| last >= seq) {
+                    found.push(format!("{seq} comes after {last:?}"));
+                }
+                last = Some(seq);
+            }
+        }
+    }
+    found
+}
+
+pub(super) fn forward(view: &View<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for run in &view.runs {
+        for read in &run.reads {
+            let empty = read.page.bytes.is_empty() || read.page.bytes == b"[]";
+            let from = match (read.page.from, read.start) {
+                (From::Now, _) => continue,
+                (From::Start | From::At(_), Some(place)) => place,
+                (From::Start | From::At(_), None) => Place::ZERO,
+            };
+            let to = read.page.to;
+            if (empty && to != from && read.page.from != From::Start) || (!empty && to <= from) {
+                found.push(format!("a page goes from {from} to {to}"));
+            }
+        }
+    }
+    found
+}

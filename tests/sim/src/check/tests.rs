@@ -1,0 +1,313 @@
+//! The checker on histories that are written by hand: a good one, and what makes it bad.
+
+use super::check;
+use crate::history::{
+    Ask, Body, Call, Ends, Event, From, History, Live, Mark, Page, Place, Terms, Told, Wait,
+    message,
+};
+
+/// A history in which everything takes 10 us.
+struct Story {
+    now: u64,
+    history: History,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self {
+            now: 0,
+            history: History {
+                terms: Terms {
+                    wake_us: 5,
+                    calm_from: u64::MAX,
+                    ..Terms::default()
+                },
+                events: Vec::new(),
+            },
+        }
+    }
+
+    fn told(mut self, ask: Ask, told: Told) -> Self {
+        self.history.events.push(Event::Call(Call {
+            client: 0,
+            name: "s".to_owned(),
+            ask,
+            began: self.now,
+            ended: self.now + 10,
+            told,
+        }));
+        self.now += 20;
+        self
+    }
+
+    fn created(self) -> Self {
+        self.told(create(None, Ends::Never), done(201, 0, 0))
+    }
+
+    /// A plain append that ends there.
+    fn appended(self, id: u64, byte: u64) -> Self {
+        self.told(append(id), done(204, 0, byte))
+    }
+
+    /// A page with these messages.
+    fn read(mut self, from: From, to: Place, ids: &[u64]) -> Self {
+        let texts: Vec<_> = ids
+            .iter()
+            .map(|id| message(body(*id), 0, 0, false))
+            .collect();
+        let start = match from {
+            From::At(place) => place,
+            _ => Place(to.0, 0),
+        };
+        self.history.events.push(Event::Page(Page {
+            name: "s".to_owned(),
+            run: self.now,
+            began: self.now,
+            ended: self.now + 10,
+            from,
+            tag: Some((format!("life {}", to.0), start)),
+            to,
+            bytes: texts.concat().into_bytes(),
+            json: false,
+            at_tail: true,
+            closed: false,
+        }));
+        self.now += 20;
+        self
+    }
+
+    fn waited(mut self, at: Place, us: u64) -> Self {
+        self.history.events.push(Event::Wait(Wait {
+            name: "s".to_owned(),
+            at: Some(at),
+            began: self.now,
+            ended: self.now + us,
+        }));
+        self
+    }
+
+    /// The rules that it breaks.
+    fn breaks(&self) -> Vec<&'static str> {
+        let mut rules: Vec<_> = check(&self.history)
+            .iter()
+            .map(|found| found.rule)
+            .collect();
+        rules.dedup();
+        rules
+    }
+}
+
+const fn body(id: u64) -> Body {
+    Body { id, messages: 1 }
+}
+
+const fn done(status: u16, segment: u64, byte: u64) -> Told {
+    Told::Done {
+        status,
+        tail: Some(Place(segment, byte)),
+        closed: false,
+    }
+}
+
+fn refused(status: u16, code: &str) -> Told {
+    Told::Refused(status, code.to_owned())
+}
+
+const fn create(body: Option<Body>, ends: Ends) -> Ask {
+    Ask::Create {
+        body,
+        ends,
+        close: false,
+    }
+}
+
+const fn append(id: u64) -> Ask {
+    Ask::Append {
+        body: Some(body(id)),
+        mark: None,
+        seq: None,
+        close: false,
+    }
+}
+
+fn produced(id: u64, epoch: u64, seq: u64) -> Ask {
+    Ask::Append {
+        body: Some(body(id)),
+        mark: Some(Mark {
+            producer: "p".to_owned(),
+            epoch,
+            seq,
+        }),
+        seq: None,
+        close: false,
+    }
+}
+
+const fn sequenced(id: u64, seq: u64) -> Ask {
+    Ask::Append {
+        body: Some(body(id)),
+        mark: None,
+        seq: Some(seq),
+        close: false,
+    }
+}
+
+const CLOSE: Ask = Ask::Append {
+    body: None,
+    mark: None,
+    seq: None,
+    close: true,
+};
+
+const READ: Ask = Ask::Read {
+    from: From::Start,
+    live: Live::No,
+};
+
+/// Two messages, acknowledged and read.
+fn good() -> Story {
+    let story = Story::new().created().appended(1, 9).appended(2, 18);
+    story.read(From::Start, Place(0, 18), &[1, 2])
+}
+
+#[test]
+fn a_good_history_breaks_no_rule() {
+    let none: [&str; 0] = [];
+    assert_eq!(good().breaks(), none);
+    let story = good()
+        .told(Ask::Delete, done(204, 0, 0))
+        .told(READ, refused(404, ""));
+    let story = story.told(create(None, Ends::Never), done(201, 0, 0));
+    let story = story.told(append(3), done(204, 1, 9));
+    assert_eq!(story.read(From::Start, Place(1, 9), &[3]).breaks(), none);
+}
+
+#[test]
+fn what_is_missing_doubled_or_moved_is_found() {
+    let read = |ids: &[u64]| good().read(From::Start, Place(0, 18), ids).breaks();
+    assert!(read(&[1]).contains(&"what was acknowledged is there"));
+    assert!(read(&[1]).contains(&"what was read stays"));
+    assert!(read(&[1, 2, 1]).contains(&"a message is there once"));
+    assert!(read(&[2, 1]).contains(&"all readers see one order"));
+    assert!(read(&[1, 9]).contains(&"bytes come back whole"));
+    let later = good()
+        .read(From::At(Place(0, 9)), Place(0, 19), &[2])
+        .breaks();
+    assert!(later.contains(&"a place ends one message"));
+    let back = good()
+        .read(From::At(Place(0, 18)), Place(0, 18), &[2])
+        .breaks();
+    assert!(back.contains(&"offsets strictly increase"));
+}
+
+#[test]
+fn half_an_append_is_found() {
+    let two = Body { id: 7, messages: 2 };
+    let ask = Ask::Append {
+        body: Some(two),
+        mark: None,
+        seq: None,
+        close: false,
+    };
+    let mut story = Story::new()
+        .created()
+        .told(ask, Told::Unknown(String::new()));
+    story = story.read(From::Start, Place(0, 9), &[]);
+    if let Some(Event::Page(page)) = story.history.events.last_mut() {
+        page.bytes = message(two, 0, 0, false).into_bytes();
+    }
+    assert_eq!(story.breaks(), ["an append is whole"]);
+}
+
+#[test]
+fn what_was_refused_and_is_there_is_found() {
+    let story = Story::new()
+        .created()
+        .told(append(1), refused(503, "UNAVAILABLE"));
+    let breaks = story.read(From::Start, Place(0, 9), &[1]).breaks();
+    assert_eq!(breaks, ["what was refused is not there"]);
+}
+
+#[test]
+fn an_old_tail_is_found() {
+    let story = Story::new().created().appended(1, 9);
+    let breaks = story.told(Ask::Head, done(200, 0, 0)).breaks();
+    assert_eq!(breaks, ["reads and appends see what was before"]);
+}
+
+#[test]
+fn producers_and_sequences_out_of_order_are_found() {
+    let two = |one: Ask, other: Ask| {
+        let story = Story::new().created().told(one, done(200, 0, 9));
+        let story = story.told(other, done(200, 0, 18));
+        story.read(From::Start, Place(0, 18), &[1, 2]).breaks()
+    };
+    assert_eq!(two(produced(1, 0, 0), produced(2, 0, 1)), [""; 0]);
+    assert_eq!(
+        two(produced(1, 0, 0), produced(2, 0, 2)),
+        ["producers are in order"]
+    );
+    let fenced = two(produced(1, 5, 0), produced(2, 4, 0));
+    assert_eq!(
+        fenced,
+        ["producers are in order", "an old epoch stays fenced"]
+    );
+    assert_eq!(two(sequenced(1, 5), sequenced(2, 5)), ["Stream-Seq rises"]);
+    let story = Story::new()
+        .created()
+        .told(produced(1, 0, 0), done(200, 0, 9));
+    let again = story.told(produced(1, 0, 0), refused(409, "SEQUENCE_CONFLICT"));
+    assert_eq!(again.breaks(), ["a producer is remembered"]);
+}
+
+#[test]
+fn what_happens_after_the_end_is_found() {
+    let closed = good().told(CLOSE, done(204, 0, 18));
+    assert_eq!(closed.appended(3, 27).breaks(), ["closed stays closed"]);
+    assert_eq!(
+        good().told(READ, refused(404, "")).breaks(),
+        ["what nobody ended is there"]
+    );
+    let deleted = good().told(Ask::Delete, done(204, 0, 0));
+    let deleted = deleted.told(Ask::Head, done(200, 0, 18));
+    assert_eq!(deleted.breaks(), ["deleted stays deleted"]);
+    let ended = Story::new().told(create(None, Ends::At(1)), done(201, 0, 0));
+    let mut late = ended;
+    late.now = 3_000;
+    assert_eq!(
+        late.told(Ask::Head, done(200, 0, 0)).breaks(),
+        ["what expired is gone"]
+    );
+}
+
+#[test]
+fn lives_that_mix_are_found() {
+    let next = good()
+        .told(Ask::Delete, done(204, 0, 0))
+        .created()
+        .told(append(3), done(204, 1, 9));
+    let next = next.read(From::Start, Place(1, 9), &[3]);
+    let back = next.read(From::Start, Place(0, 18), &[1, 2]).breaks();
+    assert!(back.contains(&"lives do not mix"), "{back:?}");
+    let twice = Story::new().created().created();
+    assert_eq!(twice.breaks(), ["a life is created once"]);
+}
+
+#[test]
+fn a_wake_that_is_late_is_found() {
+    let waits = |us| {
+        let story = Story::new().created().waited(Place::ZERO, us);
+        story.appended(1, 9).breaks()
+    };
+    assert_eq!(waits(12), [""; 0]);
+    assert_eq!(waits(40), ["waiting readers are told"]);
+}
+
+#[test]
+fn an_excuse_without_a_fault_is_found() {
+    let mut story = Story::new()
+        .created()
+        .told(append(1), Told::Unknown(String::new()));
+    story.history.terms.calm_from = 0;
+    assert_eq!(story.breaks(), ["without faults all is well"]);
+}

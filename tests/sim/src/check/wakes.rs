@@ -1,0 +1,31 @@
+//! Rules about readers that wait.
+
+use super::view::View;
+use crate::history::Place;
+
+/// An append that is acknowledged ends the wait of everybody who waits before its end.
+pub(super) fn told(view: &View<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for wait in &view.waits {
+        for ack in &view.acks {
+            let concerns = match wait.at {
+                // Every empty life ends there, also one that began after that append.
+                Some(Place::ZERO) if ack.call.began < wait.began => {
+                    !view.may_have_ended(ack.call.began, wait.ended)
+                }
+                Some(place) => ack.end > place,
+                // At the tail of some time before the wait.
+                None => ack.call.began >= wait.began,
+            };
+            let since = wait.began.max(ack.call.ended);
+            let late = wait.ended.saturating_sub(since);
+            if concerns && late > view.terms.wake_us {
+                found.push(format!(
+                    "who waited at {:?} was told {late} us late of {}",
+                    wait.at, ack.end
+                ));
+            }
+        }
+    }
+    found
+}

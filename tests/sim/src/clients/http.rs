@@ -1,0 +1,191 @@
+//! Requests and responses as they go over the wire.
+
+use super::{Client, reader};
+use crate::driver::{Part, Request};
+use crate::faults::Fault;
+use crate::history::{Ask, Body, Ends, From, Place, Told, message};
+use crate::plan::Topic;
+use crate::planted::Planted;
+use crate::sim::NEW_YEAR_MS;
+use durable_streams_edge::protocol::packed::Fields;
+use durable_streams_edge::protocol::time;
+
+/// A whole response.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) headers: Fields,
+    pub(super) body: Vec<u8>,
+    /// Whether it came to its end.
+    pub(super) whole: bool,
+    /// Nobody took the request, or the host has no answer of its instance.
+    pub(super) none: Option<&'static str>,
+}
+
+impl Response {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.headers.get(name)?).ok()
+    }
+
+    pub(super) fn tail(&self) -> Option<Place> {
+        Place::parse(self.header("stream-next-offset")?)
+    }
+
+    pub(super) fn closed(&self) -> bool {
+        self.header("stream-closed") == Some("true")
+    }
+
+    pub(super) fn up_to_date(&self) -> bool {
+        self.header("stream-up-to-date") == Some("true")
+    }
+
+    /// The code of a problem document.
+    pub(super) fn code(&self) -> String {
+        let document: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        document["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn told(&self) -> Told {
+        match (self.none, self.status) {
+            (Some("NO_CONNECTION"), _) => Told::Refused(0, "NO_CONNECTION".to_owned()),
+            (Some(why), _) => Told::Unknown(why.to_owned()),
+            (None, 200..=299) if self.whole => Told::Done {
+                status: self.status,
+                tail: self.tail(),
+                closed: self.closed(),
+            },
+            (None, 0..=299) => Told::Unknown("DISCONNECTED".to_owned()),
+            (None, status) => match &*self.code() {
+                // The answer to a HEAD has no document.
+                "" if status < 500 => Told::Refused(status, String::new()),
+                code @ ("OUTCOME_UNKNOWN" | "INTERNAL" | "") => Told::Unknown(code.to_owned()),
+                code => Told::Refused(status, code.to_owned()),
+            },
+        }
+    }
+}
+
+impl Client<'_> {
+    /// Sends a request and takes the whole response.
+    pub(super) fn exchange(&self, request: Request, patience_us: u64) -> Response {
+        let rates = self.sim().rates.get();
+        let patience_us = match self.sim().strikes(Fault::ClientTimeout, rates.timeout) {
+            true => self.range(100, 1_000_000),
+            false => patience_us,
+        };
+        let until = self.cx.now_us() + patience_us;
+        let connection = self.connect(request);
+        let mut response = Response::default();
+        loop {
+            match connection.next(self.cx, until) {
+                Some(Part::Head(status, headers)) => {
+                    assert_eq!(response.status, 0, "driver: a second head");
+                    response.status = status;
+                    response.headers = headers;
+                }
+                Some(Part::Bytes(bytes)) => response.body.extend(bytes),
+                Some(Part::NoConnection) => response.none = Some("NO_CONNECTION"),
+                Some(Part::Lost) => response.none = Some("LOST"),
+                Some(Part::End) => {
+                    let length = response.header("content-length");
+                    let length = length.and_then(|length| length.parse::<usize>().ok());
+                    let fits = length.is_none_or(|length| length == response.body.len());
+                    response.whole = response.status != 0 && (fits || response.body.is_empty());
+                    return response;
+                }
+                Some(Part::Reset) => return response,
+                None => {
+                    connection.leave();
+                    response.whole = false;
+                    response.none = Some("TIMEOUT");
+                    return response;
+                }
+            }
+            if response.none.is_some() {
+                return response;
+            }
+        }
+    }
+
+    /// A request as it goes over the wire.
+    pub(super) fn request(&self, topic: &Topic, ask: &Ask) -> Request {
+        let mut headers = Fields::default();
+        let mut request = Request {
+            method: "GET",
+            name: topic.name.clone(),
+            query: String::new(),
+            headers: Fields::default(),
+            body: Vec::new(),
+            at: None,
+        };
+        match ask {
+            Ask::Create { body, ends, close } => {
+                request.method = "PUT";
+                headers.push("content-type", topic.content_type);
+                match *ends {
+                    Ends::Never => {}
+                    Ends::Idle(ms) => headers.push("stream-ttl", (ms / 1000).to_string()),
+                    Ends::At(ms) => {
+                        headers.push("stream-expires-at", time::format(NEW_YEAR_MS + ms));
+                    }
+                }
+                if *close {
+                    headers.push("stream-closed", "true");
+                }
+                request.body = self.bytes(topic, *body);
+            }
+            Ask::Append {
+                body,
+                mark,
+                seq,
+                close,
+            } => {
+                request.method = "POST";
+                request.body = self.bytes(topic, *body);
+                if body.is_some() {
+                    headers.push("content-type", topic.content_type);
+                }
+                let known = !self.sim().plants(Planted::ProducerNotKnown, 300);
+                if let (Some(mark), true) = (mark, known) {
+                    headers.push("producer-id", &mark.producer);
+                    headers.push("producer-epoch", mark.epoch.to_string());
+                    headers.push("producer-seq", mark.seq.to_string());
+                }
+                if let Some(seq) = seq {
+                    headers.push("stream-seq", format!("{seq:08}"));
+                }
+                let alone = body.is_none();
+                if *close && (alone || !self.sim().plants(Planted::CloseForgotten, 500)) {
+                    headers.push("stream-closed", "true");
+                }
+            }
+            Ask::Delete => request.method = "DELETE",
+            Ask::Head => request.method = "HEAD",
+            Ask::Read { from, live } => {
+                request.at = match from {
+                    From::At(place) => Some(*place),
+                    From::Start => Some(Place::ZERO),
+                    From::Now => None,
+                };
+                request.query = reader::query(*from, *live);
+            }
+        }
+        request.headers = headers;
+        request
+    }
+
+    fn bytes(&self, topic: &Topic, body: Option<Body>) -> Vec<u8> {
+        let Some(body) = body else { return Vec::new() };
+        // The same for each retry.
+        let fill = (body.id.wrapping_mul(0x9e37_79b9) >> 8) % (topic.fill + 1);
+        let messages = (0..body.messages).map(|part| {
+            let fill = if part == 0 { fill as usize } else { 0 };
+            message(body, part, fill, topic.is_json())
+        });
+        let messages: Vec<String> = messages.collect();
+        match topic.is_json() {
+            true => format!("[{}]", messages.join(",")).into_bytes(),
+            false => messages.concat().into_bytes(),
+        }
+    }
+}

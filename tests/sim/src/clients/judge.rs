@@ -1,0 +1,53 @@
+//! What is there when all faults are over.
+
+use super::reader::{Came, read_page};
+use super::{Client, work_once};
+use crate::history::{Ask, From, Live};
+use crate::sim::Sim;
+use crate::tasks::spawn;
+use std::rc::Rc;
+
+/// Pages of one stream, at most.
+const PAGES: u64 = 5_000;
+
+/// Reads every stream to its tail, appends to it, does background work, and reads it again.
+pub(crate) fn judge(sim: &Rc<Sim>) {
+    sim.busy.set(sim.busy.get() + 1);
+    spawn(sim, 0, |cx| {
+        let client = Client {
+            cx,
+            number: cx.sim.plan.clients,
+        };
+        let topics = &cx.sim.plan.topics;
+        for topic in topics {
+            read_all(&client, topic);
+            let append = client.append();
+            client.ask(topic, append);
+            client.ask(topic, Ask::Head);
+        }
+        for round in 0..48 {
+            work_once(cx, 0, round);
+        }
+        for topic in topics {
+            read_all(&client, topic);
+        }
+        cx.sim.busy.set(cx.sim.busy.get() - 1);
+    });
+}
+
+fn read_all(client: &Client<'_>, topic: &crate::plan::Topic) {
+    let run = client.sim().next_id();
+    let mut from = From::Start;
+    for _ in 0..PAGES {
+        match read_page(client, topic, run, from, Live::No) {
+            Came::Page { to, at_tail, .. } => {
+                from = From::At(to);
+                if at_tail {
+                    return;
+                }
+            }
+            // The checker says what it thinks of that.
+            Came::Gone | Came::Nothing => return,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The clients of a run: small programs that write down what they asked and what they were told.
+
+mod follower;
+mod http;
+mod judge;
+mod reader;
+mod sse;
+mod writer;
+
+pub(crate) use judge::judge;
+
+use crate::driver::{Connection, Request, send};
+use crate::env::Instance;
+use crate::history::{Ask, Body, Call, Ends, Event, Told};
+use crate::plan::Topic;
+use crate::planted::Planted;
+use crate::sim::Sim;
+use crate::tasks::{Cx, spawn};
+use durable_streams_edge::service::Service;
+use http::Response;
+use std::rc::Rc;
+
+/// Longest wait of a patient client, in microseconds.
+const PATIENCE_US: u64 = 120_000_000;
+
+/// Begins the clients of a run.
+pub(crate) fn begin(sim: &Rc<Sim>) {
+    for number in 0..sim.plan.clients {
+        sim.busy.set(sim.busy.get() + 1);
+        let after_us = sim.range((0, 20_000));
+        let writes = !matches!(number % 5, 2 | 3);
+        sim.writers.set(sim.writers.get() + usize::from(writes));
+        spawn(sim, after_us, move |cx| {
+            let client = Client { cx, number };
+            match number % 5 {
+                0 => writer::produce(&client),
+                3 => reader::read(&client),
+                2 => follower::follow(&client, cx.sim.chance(500)),
+                _ => writer::write(&client),
+            }
+            cx.sim.busy.set(cx.sim.busy.get() - 1);
+            cx.sim
+                .writers
+                .set(cx.sim.writers.get() - usize::from(writes));
+        });
+    }
+}
+
+/// Makes the streams and puts something there, before anything goes wrong.
+pub(crate) fn set_up(sim: &Rc<Sim>) {
+    sim.busy.set(1);
+    spawn(sim, 0, |cx| {
+        let client = Client { cx, number: 0 };
+        for topic in &cx.sim.plan.topics {
+            if cx.sim.plan.racy || (topic.prefill == 0 && cx.sim.chance(300)) {
+                // Whoever comes first creates it.
+                continue;
+            }
+            client.create(topic, Ends::Never, false);
+            for _ in 0..topic.prefill {
+                let append = client.append();
+                client.ask(topic, append);
+            }
+        }
+        cx.sim.busy.set(0);
+    });
+}
+
+/// Does background work while the run goes on.
+pub(crate) fn work(cx: &Cx<'_>, any_node: impl Fn(&Cx<'_>) -> usize) {
+    let mut round = 0;
+    while !cx.sim.ending.get() {
+        cx.sleep_ms(cx.sim.range((50, 500)));
+        work_once(cx, any_node(cx), round);
+        round += 1;
+    }
+}
+
+fn work_once(cx: &Cx<'_>, node: usize, round: u64) {
+    if cx.sim.nodes.borrow()[node].up {
+        let server = Service::new(Instance::new(cx, node));
+        server.env().begin();
+        server.work(round);
+    }
+}
+
+/// A client.
+struct Client<'c> {
+    cx: &'c Cx<'c>,
+    number: usize,
+}
+
+impl Client<'_> {
+    fn sim(&self) -> &Rc<Sim> {
+        &self.cx.sim
+    }
+
+    fn range(&self, least: u64, most: u64) -> u64 {
+        self.sim().range((least, most))
+    }
+
+    fn chance(&self, per_mille: u64) -> bool {
+        self.sim().chance(per_mille)
+    }
+
+    fn think(&self) {
+        self.cx.sleep_ms(self.range(0, self.sim().plan.think_ms));
+    }
+
+    fn any_topic(&self) -> &Topic {
+        let topics = &self.sim().plan.topics;
+        &topics[self.range(0, topics.len() as u64 - 1) as usize]
+    }
+
+    /// Sends a request to any instance.
+    fn connect(&self, request: Request) -> Rc<Connection> {
+        let node = self.range(0, self.sim().plan.nodes as u64 - 1);
+        send(self.sim(), node as usize, request)
+    }
+
+    /// A new body, which no other append has.
+    fn body(&self) -> Body {
+        let messages = match self.chance(150) {
+            true => self.range(2, 5) as u32,
+            false => 1,
+        };
+        Body {
+            id: self.sim().next_id(),
+            messages,
+        }
+    }
+
+    /// A plain append of something new.
+    fn append(&self) -> Ask {
+        Ask::Append {
+            body: Some(self.body()),
+            mark: None,
+            seq: None,
+            close: false,
+        }
+    }
+
+    /// Asks for something that is answered at once, and writes it down.
+    fn ask(&self, topic: &Topic, ask: Ask) -> (Told, Response) {
+        let began = self.cx.now_us();
+        let response = self.exchange(self.request(topic, &ask), PATIENCE_US);
+        let mut told = response.told();
+        if let (Ask::Append { body: Some(_), .. }, Told::Done { .. }) = (&ask, &told)
+            && self.sim().plants(Planted::RefusedThoughDone, 30)
+        {
+            told = Told::Refused(503, "UNAVAILABLE".to_owned());
+        }
+        self.sim().reach(match (&ask, &told) {
+            (Ask::Create { .. }, Told::Done { status: 201, .. }) => "streams created",
+            (Ask::Delete, Told::Done { .. }) => "streams deleted",
+            (_, Told::Done { .. }) => "other requests done",
+            (_, Told::Refused(404, _)) => "requests refused, no stream",
+            (_, Told::Refused(400..500, _)) => "requests refused, conflicts",
+            (_, Told::Refused(..)) => "requests refused, store",
+            (_, Told::Unknown(_)) => "requests of unknown outcome",
+        });
+        self.sim().record(Event::Call(Call {
+            client: self.number,
+            name: topic.name.clone(),
+            ask,
+            began,
+            ended: self.cx.now_us(),
+            told: told.clone(),
+        }));
+        if response.none == Some("NO_CONNECTION") {
+            self.cx.sleep_ms(self.range(5, 50));
+        }
+        (told, response)
+    }
+
+    fn create(&self, topic: &Topic, ends: Ends, close: bool) -> Told {
+        let body = self.chance(600).then(|| self.body());
+        self.ask(topic, Ask::Create { body, ends, close }).0
+    }
+}

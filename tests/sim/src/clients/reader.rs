@@ -1,0 +1,150 @@
+//! Clients that read page by page, and long-poll at the tail.
+
+use super::http::Response;
+use super::{Client, PATIENCE_US};
+use crate::history::{Ask, Event, From, Live, Page, Place, Told};
+use crate::plan::Topic;
+
+pub(super) fn query(from: From, live: Live) -> String {
+    let offset = match from {
+        From::Start => "-1".to_owned(),
+        From::Now => "now".to_owned(),
+        From::At(place) => place.to_string(),
+    };
+    let live = match live {
+        Live::No => "",
+        Live::Poll => "&live=long-poll",
+        Live::Sse => "&live=sse",
+    };
+    format!("?offset={offset}{live}")
+}
+
+/// What became of one read.
+pub(super) enum Came {
+    /// A page up to there, and whether it is the last one.
+    Page {
+        to: Place,
+        at_tail: bool,
+        ended: bool,
+    },
+    /// The stream is not there, or the offset is of an earlier life.
+    Gone,
+    /// Nothing is known.
+    Nothing,
+}
+
+/// Reads one page and writes it down.
+pub(super) fn read_page(
+    client: &Client<'_>,
+    topic: &Topic,
+    run: u64,
+    from: From,
+    live: Live,
+) -> Came {
+    let began = client.cx.now_us();
+    let ask = Ask::Read { from, live };
+    let mut request = client.request(topic, &ask);
+    if let (Live::Poll, true) = (live, client.chance(500)) {
+        request.query += "&cursor=5";
+    }
+    let response = client.exchange(request, PATIENCE_US);
+    match response.told() {
+        Told::Done { .. } => note(client, topic, (run, from, began), response),
+        told => {
+            let gone = matches!(told, Told::Refused(404 | 410, _));
+            client.sim().record(Event::Call(crate::history::Call {
+                client: client.number,
+                name: topic.name.clone(),
+                ask,
+                began,
+                ended: client.cx.now_us(),
+                told,
+            }));
+            match gone {
+                true => Came::Gone,
+                false => Came::Nothing,
+            }
+        }
+    }
+}
+
+fn note(
+    client: &Client<'_>,
+    topic: &Topic,
+    (run, from, began): (u64, From, u64),
+    response: Response,
+) -> Came {
+    let Some(to) = response.tail() else {
+        return Came::Nothing;
+    };
+    let (at_tail, closed) = (response.up_to_date(), response.closed());
+    let tag = response.header("etag").and_then(parse_tag);
+    client.sim().record(Event::Page(Page {
+        name: topic.name.clone(),
+        run,
+        began,
+        ended: client.cx.now_us(),
+        from,
+        tag,
+        to,
+        bytes: response.body,
+        json: topic.is_json(),
+        at_tail,
+        closed,
+    }));
+    Came::Page {
+        to,
+        at_tail,
+        ended: at_tail && closed,
+    }
+}
+
+/// The life and the first place of a page.
+fn parse_tag(tag: &str) -> Option<(String, Place)> {
+    let mut parts = tag.trim_matches('"').split(':');
+    let life = parts.next()?.to_owned();
+    Some((life, Place::parse(parts.next()?)?))
+}
+
+/// Reads from the start to the tail again and again; some wait at the tail.
+pub(super) fn read(client: &Client<'_>) {
+    let polls = client.chance(600);
+    let topic = client.any_topic();
+    let mut from = From::Start;
+    let mut run = client.sim().next_id();
+    let mut requests = 0;
+    loop {
+        client.think();
+        let ending = client.sim().ending.get();
+        requests += 1;
+        let live = match polls && !ending && client.chance(800) {
+            true => Live::Poll,
+            false => Live::No,
+        };
+        let mut tail = false;
+        match read_page(client, topic, run, from, live) {
+            Came::Page { to, at_tail, ended } => {
+                from = From::At(to);
+                tail = at_tail;
+                if ended || client.chance(30) {
+                    (from, run) = (From::Start, client.sim().next_id());
+                } else if client.chance(30) {
+                    (from, run) = (From::Now, client.sim().next_id());
+                }
+            }
+            Came::Gone => {
+                tail = true;
+                (from, run) = (From::Start, client.sim().next_id());
+                client.cx.sleep_ms(20);
+            }
+            Came::Nothing => client.cx.sleep_ms(5),
+        }
+        let enough = match polls {
+            true => ending,
+            false => ending || requests > client.sim().plan.requests * 2,
+        };
+        if enough && (tail || requests > 2_000) {
+            return;
+        }
+    }
+}

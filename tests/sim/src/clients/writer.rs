@@ -1,0 +1,132 @@
+//! Clients that write: plainly, with `Stream-Seq`, as producers; that create, close and delete.
+
+use super::Client;
+use crate::history::{Ask, Ends, Mark, Told};
+use crate::plan::Topic;
+
+/// Tries of one append of a producer.
+const TRIES: u64 = 8;
+
+/// Does a bit of everything.
+pub(super) fn write(client: &Client<'_>) {
+    // A sequence of its own would fall behind that of others.
+    let sequences = client.chance(300);
+    for _ in 0..client.sim().plan.requests {
+        client.think();
+        let topic = client.any_topic();
+        let dice = client.range(0, 99);
+        match dice {
+            0..5 if topic.mortal => drop(client.ask(topic, Ask::Delete)),
+            5..9 if topic.mortal => close(client, topic),
+            9..14 => create(client, topic),
+            14..20 => drop(client.ask(topic, Ask::Head)),
+            _ => {
+                let mut append = client.append();
+                if let Ask::Append { seq, .. } = &mut append {
+                    *seq = sequences.then(|| client.cx.now_us());
+                }
+                let (told, _) = client.ask(topic, append);
+                replace(client, topic, &told);
+            }
+        }
+    }
+}
+
+/// Goes on where a stream has ended: creates it, or deletes what is closed.
+fn replace(client: &Client<'_>, topic: &Topic, told: &Told) {
+    match told {
+        Told::Refused(404, _) => create(client, topic),
+        Told::Refused(_, code) if code == "STREAM_CLOSED" && topic.mortal => {
+            client.ask(topic, Ask::Delete);
+        }
+        _ => {}
+    }
+}
+
+fn create(client: &Client<'_>, topic: &Topic) {
+    let ends = match (topic.mortal, client.range(0, 9)) {
+        (true, 0 | 1) => Ends::Idle(client.range(1, 8) * 1000),
+        (true, 2) => Ends::At(client.cx.now_us() / 1000 + client.range(100, 20_000)),
+        _ => Ends::Never,
+    };
+    let close = topic.mortal && client.chance(50);
+    client.create(topic, ends, close);
+}
+
+fn close(client: &Client<'_>, topic: &Topic) {
+    let body = client.chance(600).then(|| client.body());
+    let close = Ask::Append {
+        body,
+        mark: None,
+        seq: None,
+        close: true,
+    };
+    client.ask(topic, close);
+}
+
+/// A producer that repeats what it has no answer to until it has one. Some share a name, and fence
+/// each other off.
+pub(super) fn produce(client: &Client<'_>) {
+    let topic = client.any_topic();
+    let shared = client.chance(300);
+    let producer = match shared {
+        true => "shared".to_owned(),
+        false => format!("p{}", client.number),
+    };
+    let own = client.number as u64;
+    // No two clients ever have one epoch.
+    let next_epoch = |above: u64| (above / 16 + 1) * 16 + own;
+    let (mut epoch, mut next) = (own, 0);
+    for _ in 0..client.sim().plan.requests * 2 {
+        client.think();
+        if client.chance(30) {
+            (epoch, next) = (next_epoch(epoch), 0);
+        }
+        let mark = Mark {
+            producer: producer.clone(),
+            epoch,
+            seq: next,
+        };
+        let append = Ask::Append {
+            body: Some(client.body()),
+            mark: Some(mark),
+            seq: None,
+            close: topic.mortal && client.chance(20),
+        };
+        match insist(client, topic, &append) {
+            Next::Done => next += 1,
+            Next::Anew(above) => (epoch, next) = (next_epoch(above.max(epoch)), 0),
+        }
+        if client.chance(100) {
+            // A duplicate that is late.
+            client.cx.sleep_ms(client.range(0, 2_000));
+            client.ask(topic, append);
+        }
+    }
+}
+
+enum Next {
+    Done,
+    /// A new epoch is needed, above this one.
+    Anew(u64),
+}
+
+fn insist(client: &Client<'_>, topic: &Topic, append: &Ask) -> Next {
+    for _ in 0..TRIES {
+        let (told, response) = client.ask(topic, append.clone());
+        match &told {
+            Told::Done { .. } => return Next::Done,
+            Told::Refused(403, _) => {
+                let current = response.header("producer-epoch");
+                let current = current.and_then(|epoch| epoch.parse().ok());
+                return Next::Anew(current.unwrap_or_default());
+            }
+            Told::Refused(400..500, _) => {
+                replace(client, topic, &told);
+                return Next::Anew(0);
+            }
+            Told::Refused(..) | Told::Unknown(_) => client.think(),
+        }
+    }
+    Next::Anew(0)
+}

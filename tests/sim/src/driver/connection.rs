@@ -1,0 +1,76 @@
+//! The two ends of an exchange: the client's and the driver's.
+
+use crate::history::Place;
+use crate::sim::Sim;
+use crate::tasks::{Cx, TaskId};
+use durable_streams_edge::protocol::packed::Fields;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+/// A request on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    pub(crate) name: String,
+    pub(crate) query: String,
+    pub(crate) headers: Fields,
+    pub(crate) body: Vec<u8>,
+    /// Where a reader is, as far as it says.
+    pub(crate) at: Option<Place>,
+}
+
+/// What comes back of it.
+#[derive(Debug, Clone)]
+pub(crate) enum Part {
+    /// There was nobody to take the request.
+    NoConnection,
+    /// The host has no answer of its instance: whether it was a safe request.
+    Lost,
+    Head(u16, Fields),
+    Bytes(Vec<u8>),
+    End,
+    Reset,
+}
+
+/// The connection of one exchange, seen from both ends.
+#[derive(Debug, Default)]
+pub(crate) struct Connection {
+    parts: RefCell<VecDeque<Part>>,
+    client: Cell<Option<TaskId>>,
+    /// Whether the client left.
+    pub(super) left: Cell<bool>,
+    /// Whether the response will get lost.
+    pub(super) breaks: Cell<bool>,
+}
+
+impl Connection {
+    pub(super) fn send(&self, sim: &Sim, part: Part) {
+        let part = match self.breaks.get() {
+            true => Part::Reset,
+            false => part,
+        };
+        self.parts.borrow_mut().push_back(part);
+        if let Some(client) = self.client.take() {
+            sim.tasks.wake(client, &sim.random);
+        }
+    }
+
+    /// The next part, unless it takes too long.
+    pub(crate) fn next(&self, cx: &Cx<'_>, until_us: u64) -> Option<Part> {
+        loop {
+            if let Some(part) = self.parts.borrow_mut().pop_front() {
+                return Some(part);
+            }
+            if cx.now_us() >= until_us {
+                return None;
+            }
+            self.client.set(Some(cx.task()));
+            cx.pause_until(until_us);
+        }
+    }
+
+    /// Says that nobody listens any more.
+    pub(crate) fn leave(&self) {
+        self.left.set(true);
+    }
+}

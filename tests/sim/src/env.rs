@@ -1,0 +1,346 @@
+//! The world as one instance of the service sees it during an exchange. Every operation on the
+//! store takes time, in which anything else may happen, and may fail.
+
+use crate::faults::Fault;
+use crate::planted::Planted;
+use crate::sim::Sim;
+use crate::store::{Kind, Seen, Store};
+use crate::tasks::{Cx, spawn};
+use durable_streams_edge::keys::Envelope;
+use durable_streams_edge::keys::head::Record;
+use durable_streams_edge::service::env::{Env, StoreError, SwapError};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// What arrives at the store later.
+type Late = Box<dyn FnOnce(&mut Store)>;
+
+/// An operation on the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Op {
+    Read,
+    Write,
+    Swap,
+    Count,
+}
+
+/// How long an instance stands still, around `CREATION_PATIENCE_MS`.
+const FREEZE_US: (u64, u64) = (5_000_000, 15_000_000);
+
+/// An instance, in one of its lives.
+pub(crate) struct Instance<'c> {
+    cx: &'c Cx<'c>,
+    node: usize,
+    life: u64,
+    /// Losses of the store when the step began; what was lost later it may know of.
+    losses: Cell<usize>,
+    /// The highest change that was read or written in this step.
+    met: Cell<u64>,
+}
+
+/// A compare-and-swap handle.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    key: String,
+    seen: RefCell<Option<Seen>>,
+}
+
+fn unavailable(why: &str) -> StoreError {
+    StoreError::Unavailable(why.to_owned())
+}
+
+impl<'c> Instance<'c> {
+    pub(crate) fn new(cx: &'c Cx<'c>, node: usize) -> Self {
+        Self {
+            cx,
+            node,
+            life: cx.sim.nodes.borrow()[node].life,
+            losses: Cell::new(0),
+            met: Cell::new(0),
+        }
+    }
+
+    const fn sim(&self) -> &Rc<Sim> {
+        &self.cx.sim
+    }
+
+    pub(crate) const fn node(&self) -> usize {
+        self.node
+    }
+
+    /// Whether it crashed.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.sim().nodes.borrow()[self.node].life != self.life
+    }
+
+    /// Begins a step. The host has a new instance for it after a loss.
+    pub(crate) fn begin(&self) {
+        self.losses.set(self.sim().store.borrow().losses());
+        self.met.set(0);
+    }
+
+    /// The highest change that the step met.
+    pub(crate) const fn met(&self) -> u64 {
+        self.met.get()
+    }
+
+    fn meet(&self, change: u64) {
+        self.met.set(self.met.get().max(change));
+    }
+
+    /// Whether nothing that this instance does reaches the store any more.
+    fn refused(&self) -> Result<(), StoreError> {
+        if self.is_dead() {
+            return Err(unavailable("the instance crashed"));
+        }
+        if self.sim().store.borrow().losses() != self.losses.get() {
+            return Err(unavailable("changes were lost"));
+        }
+        Ok(())
+    }
+
+    /// Does an operation, with all that may happen to it. `late` is what arrives of it if it is
+    /// said to have failed.
+    fn operate<T>(
+        &self,
+        op: Op,
+        act: impl FnOnce(&mut Store) -> (T, u64),
+        late: impl FnOnce() -> Option<Late>,
+    ) -> Result<T, StoreError> {
+        self.refused()?;
+        let sim = self.sim();
+        let rates = sim.rates.get();
+        self.cx.sleep_us(sim.range(sim.plan.op_us));
+        if sim.strikes(Fault::Slow, rates.slow) {
+            self.cx.sleep_us(sim.range((1, sim.plan.slow_us)));
+        }
+        // Only creation counts, and it goes wrong around its counters if anywhere.
+        let freeze = if op == Op::Count {
+            rates.freeze
+        } else {
+            rates.freeze / 10
+        };
+        if sim.strikes(Fault::Freeze, freeze) {
+            self.cx.sleep_us(sim.range(FREEZE_US));
+        }
+        self.refused()?;
+        sim.operations.set(sim.operations.get() + 1);
+        if sim.strikes(Fault::CrashBefore, rates.crash) {
+            sim.crash(self.node);
+            return Err(unavailable("the instance crashed"));
+        }
+        if sim.strikes(Fault::ErrorBefore, rates.before) {
+            return Err(unavailable("injected, before"));
+        }
+        if op != Op::Read && sim.strikes(Fault::Full, rates.full) {
+            return Err(StoreError::Full("injected".to_owned()));
+        }
+        let outage = sim.outage_us.get().saturating_sub(self.cx.now_us());
+        let may_be_late = if outage > 0 { 300 } else { rates.late };
+        if op != Op::Read
+            && sim.chance(may_be_late)
+            && let Some(late) = late()
+        {
+            sim.injected.borrow_mut().add(Fault::Late);
+            let after_us = outage + sim.range((1, 2_000_000));
+            spawn(sim, after_us, move |cx| cx.sim.act(late));
+            return Err(unavailable("injected, late"));
+        }
+        if outage > 0 {
+            return Err(unavailable("injected, an outage"));
+        }
+        let (done, change) = sim.act(act);
+        self.meet(change);
+        if sim.strikes(Fault::CrashAfter, rates.crash) {
+            sim.crash(self.node);
+            return Err(unavailable("the instance crashed"));
+        }
+        if sim.strikes(Fault::ErrorAfter, rates.after) {
+            return Err(unavailable("injected, after"));
+        }
+        Ok(done)
+    }
+
+    /// A storm lets most swaps fail; without a reason, but any store may do so.
+    fn storms(&self) -> bool {
+        self.sim().storm.get() && self.sim().strikes(Fault::Conflict, 700)
+    }
+}
+
+/// What can't be late, because nothing was asked for.
+fn never() -> Option<Late> {
+    None
+}
+
+/// Whether a head's bytes say that its stream was deleted.
+fn is_tombstone(bytes: &[u8]) -> bool {
+    let Ok(envelope) = Envelope::decode(bytes) else {
+        return false;
+    };
+    let record = Record::decode(&envelope.body, envelope.version);
+    matches!(record, Ok(Record::Tombstone(_)))
+}
+
+impl Env for Instance<'_> {
+    type Cas = Handle;
+
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let place = (self.node, key.to_owned());
+        let remembered = self.sim().remembered.borrow().get(&place).cloned();
+        if let Some(value) = remembered
+            && self.sim().plants(Planted::ReadFromMemory, 100)
+        {
+            return Ok(value);
+        }
+        let look = |store: &mut Store| {
+            let seen = store.see(key);
+            (seen.value, seen.changed)
+        };
+        let value = self.operate(Op::Read, look, never)?;
+        if self.sim().planted == Some(Planted::ReadFromMemory) {
+            let mut remembered = self.sim().remembered.borrow_mut();
+            remembered.insert(place, value.clone());
+        }
+        Ok(value)
+    }
+
+    fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        let look = |store: &mut Store| (store.exists(key), store.last_change(key));
+        self.operate(Op::Read, look, never)
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        match key.get(..2) {
+            Some("c.") => self.sim().reach("chunks stored"),
+            Some("i.") => self.sim().reach("index blocks stored"),
+            Some("d.") => self.sim().reach("debts noted"),
+            _ => {}
+        }
+        if key.starts_with("c.") && self.sim().plants(Planted::ChunkNotStored, 200) {
+            return Ok(());
+        }
+        let late = || {
+            let (key, value) = (key.to_owned(), value.to_vec());
+            let set = move |store: &mut Store| {
+                let _ = store.set(&key, value);
+            };
+            Some(Box::new(set) as Late)
+        };
+        self.operate(
+            Op::Write,
+            |store| ((), store.set(key, value.to_vec())),
+            late,
+        )
+    }
+
+    fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let late = || {
+            let key = key.to_owned();
+            let delete = move |store: &mut Store| {
+                let _ = store.delete(&key);
+            };
+            Some(Box::new(delete) as Late)
+        };
+        self.operate(Op::Write, |store| ((), store.delete(key)), late)
+    }
+
+    fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+        if delta > 0 && !key.ends_with(".0") {
+            self.sim().reach("creations taken over");
+        }
+        self.operate(Op::Count, |store| store.increment(key, delta), never)
+    }
+
+    fn cas(&self, key: &str) -> Result<Handle, StoreError> {
+        Ok(Handle {
+            key: key.to_owned(),
+            seen: RefCell::new(None),
+        })
+    }
+
+    fn current(&self, cas: &Handle) -> Result<Option<Vec<u8>>, StoreError> {
+        let seen = self.operate(
+            Op::Read,
+            |store| {
+                let seen = store.see(&cas.key);
+                let changed = seen.changed;
+                (seen, changed)
+            },
+            never,
+        )?;
+        let value = seen.value.clone();
+        *cas.seen.borrow_mut() = Some(seen);
+        Ok(value)
+    }
+
+    fn swap(&self, cas: Handle, value: &[u8]) -> Result<(), SwapError<Handle>> {
+        let Handle { key, seen } = cas;
+        let seen = seen.into_inner();
+        let sim = self.sim();
+        let head = key.starts_with("s.");
+        if head && sim.plants(Planted::SwapNotApplied, 100) {
+            return Ok(());
+        }
+        let overwrites = head && sim.plants(Planted::SwapOverwrites, 500);
+        let storms = self.storms();
+        let late = || {
+            let (key, seen, value) = (key.clone(), seen.clone(), value.to_vec());
+            let swap = move |store: &mut Store| {
+                let _ = store.swap(&key, seen.as_ref(), value);
+            };
+            Some(Box::new(swap) as Late)
+        };
+        let applied = self.operate(
+            Op::Swap,
+            |store| {
+                let change = match (storms, overwrites) {
+                    (true, _) => None,
+                    (false, true) => Some(store.overwrite(&key, value.to_vec())),
+                    (false, false) => store.swap(&key, seen.as_ref(), value.to_vec()),
+                };
+                let met = change.unwrap_or_else(|| store.last_change(&key));
+                (change.is_some(), met)
+            },
+            late,
+        );
+        if head && is_tombstone(value) && sim.plants(Planted::TombstoneForgotten, 500) {
+            sim.act(|store| store.forget(&key));
+        }
+        match applied.map_err(SwapError::Store)? {
+            true if sim.plan.kind != Kind::SpinRedis => Ok(()),
+            _ => Err(SwapError::Failed(Handle {
+                key,
+                seen: RefCell::new(None),
+            })),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        let early = self.sim().plants(Planted::ExpiresEarly, 50);
+        let clock = self.sim().clock_ms(self.node);
+        clock + if early { 3_600_000 } else { 0 }
+    }
+
+    fn random(&self) -> u64 {
+        if self.sim().plants(Planted::RandomRepeats, 1000) {
+            return self.sim().random.borrow_mut().below(3);
+        }
+        self.sim().random.borrow_mut().next()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let variables = self.sim().plan.variables.iter();
+        let mut same = variables.filter(|(known, _)| *known == name);
+        same.next().map(|(_, value)| value.clone())
+    }
+
+    fn instance(&self) -> u64 {
+        self.node as u64
+    }
+
+    fn log(&self, line: &str) {
+        if line.contains("damaged") || line.contains("not returned") {
+            self.sim().logs.borrow_mut().push(line.to_owned());
+        }
+    }
+}

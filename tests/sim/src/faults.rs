@@ -1,0 +1,153 @@
+//! What may go wrong, how often, and how often it did.
+
+use crate::random::Random;
+use std::fmt;
+use std::ops::AddAssign;
+
+macro_rules! faults {
+    ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
+        /// A kind of fault.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Fault {
+            $($(#[doc = $doc])+ $name),+
+        }
+
+        impl Fault {
+            const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
+        }
+
+        const KINDS: usize = Fault::NAMES.len();
+    };
+}
+
+faults! {
+    /// An operation fails, and nothing was done.
+    ErrorBefore,
+    /// An operation fails, though it was done.
+    ErrorAfter,
+    /// A write fails, and arrives at the store later.
+    Late,
+    /// A swap is said to conflict, and was not done.
+    Conflict,
+    /// The store can't be reached for a while: what was sent is lost, or arrives when it is over.
+    Outage,
+    /// The store has no room.
+    Full,
+    /// An operation takes long.
+    Slow,
+    /// An instance stands still for longer than creators have patience.
+    Freeze,
+    /// An instance crashes before an operation arrives.
+    CrashBefore,
+    /// An instance crashes after an operation was done, before it knows.
+    CrashAfter,
+    /// An instance crashes between steps.
+    Crash,
+    /// An instance is told to end, and does.
+    Drain,
+    /// All instances crash, and what was not durable is lost.
+    PowerFailure,
+    /// A sync fails, and what was not durable is lost.
+    Loss,
+    /// A clock jumps.
+    ClockJump,
+    /// A response gets lost.
+    Disconnect,
+    /// A client does not wait for the answer.
+    ClientTimeout,
+}
+
+/// Counts of faults that were injected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Injected([u64; KINDS]);
+
+impl Injected {
+    pub(crate) const fn add(&mut self, fault: Fault) {
+        self.0[fault as usize] += 1;
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+impl AddAssign for Injected {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, one) in self.0.iter_mut().zip(other.0) {
+            *sum += one;
+        }
+    }
+}
+
+impl fmt::Display for Injected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, count) in Fault::NAMES.iter().zip(self.0) {
+            writeln!(f, "  {name:<14} {count:>9}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Chances in thousandths of all operations, or as it is said.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rates {
+    pub(crate) before: u64,
+    pub(crate) after: u64,
+    pub(crate) late: u64,
+    pub(crate) full: u64,
+    pub(crate) slow: u64,
+    pub(crate) freeze: u64,
+    pub(crate) crash: u64,
+    /// Of all requests.
+    pub(crate) disconnect: u64,
+    pub(crate) timeout: u64,
+    /// Of all syncs.
+    pub(crate) loss: u64,
+    /// Milliseconds between two of them, on average; 0 for never.
+    pub(crate) node_crash_ms: u64,
+    pub(crate) drain_ms: u64,
+    pub(crate) power_ms: u64,
+    pub(crate) jump_ms: u64,
+    pub(crate) storm_ms: u64,
+    pub(crate) outage_ms: u64,
+}
+
+impl Rates {
+    /// Some runs have none, some few of all kinds, and some many of few kinds.
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        let mut rates = Self::default();
+        let style = random.below(8);
+        if style == 0 {
+            return rates;
+        }
+        let few = style < 4;
+        let mut some = |most: u64| match few {
+            true => random.below(most / 4 + 1),
+            false if random.chance(450) => random.range(most / 4, most),
+            false => 0,
+        };
+        rates.before = some(40);
+        rates.after = some(40);
+        rates.late = some(60);
+        rates.full = some(20);
+        rates.slow = some(20);
+        rates.freeze = some(80);
+        rates.crash = some(8);
+        rates.disconnect = some(80);
+        rates.timeout = some(100);
+        rates.loss = some(80);
+        let mut every = |least: u64, most: u64| match random.chance(if few { 300 } else { 450 }) {
+            true => random.range(least, most),
+            false => 0,
+        };
+        rates.node_crash_ms = every(500, 20_000);
+        rates.drain_ms = every(500, 20_000);
+        rates.power_ms = every(2_000, 30_000);
+        rates.jump_ms = every(200, 20_000);
+        rates.storm_ms = every(1_000, 10_000);
+        rates.outage_ms = every(1_000, 20_000);
+        rates
+    }
+}

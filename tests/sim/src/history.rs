@@ -1,0 +1,209 @@
+//! What happened in a run, as clients saw it. The checker knows nothing else.
+
+use std::fmt;
+
+/// A place in a stream: segment and byte, ordered as its offset is as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place(pub(crate) u64, pub(crate) u64);
+
+impl Place {
+    /// Where every empty stream ends, and where the first one of a name begins.
+    pub(crate) const ZERO: Self = Self(0, 0);
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (segment, byte) = text.split_once('_')?;
+        let fixed = segment.len() == 16 && byte.len() == 16;
+        fixed.then(|| Some(Self(segment.parse().ok()?, byte.parse().ok()?)))?
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016}_{:016}", self.0, self.1)
+    }
+}
+
+/// What an append adds: so many messages that only this append has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Body {
+    pub(crate) id: u64,
+    pub(crate) messages: u32,
+}
+
+/// Who appended, as an idempotent producer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Mark {
+    pub(crate) producer: String,
+    pub(crate) epoch: u64,
+    pub(crate) seq: u64,
+}
+
+/// When a stream ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    Never,
+    /// So many milliseconds after it was used last.
+    Idle(u64),
+    /// At that time of the run, in milliseconds.
+    At(u64),
+}
+
+/// What a client asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Create {
+        body: Option<Body>,
+        ends: Ends,
+        close: bool,
+    },
+    Append {
+        body: Option<Body>,
+        mark: Option<Mark>,
+        seq: Option<u64>,
+        close: bool,
+    },
+    Delete,
+    Head,
+    /// From there, or from the start; `now` is neither.
+    Read {
+        from: From,
+        live: Live,
+    },
+}
+
+/// Where a read begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    Start,
+    Now,
+    At(Place),
+}
+
+/// What a read does at the tail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Live {
+    No,
+    Poll,
+    Sse,
+}
+
+/// What a client was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It was done.
+    Done {
+        status: u16,
+        tail: Option<Place>,
+        closed: bool,
+    },
+    /// It was not done, and never will be; status and code.
+    Refused(u16, String),
+    /// It may have been done, or may be later.
+    Unknown(String),
+}
+
+/// A request and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) client: usize,
+    pub(crate) name: String,
+    pub(crate) ask: Ask,
+    /// Virtual time, in microseconds.
+    pub(crate) began: u64,
+    pub(crate) ended: u64,
+    pub(crate) told: Told,
+}
+
+/// A piece of a stream that a client was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) name: String,
+    /// Pages of one run follow each other.
+    pub(crate) run: u64,
+    /// No later than the step that read it began.
+    pub(crate) began: u64,
+    pub(crate) ended: u64,
+    pub(crate) from: From,
+    /// Whose bytes they are, and where they begin, as far as the tag says it.
+    pub(crate) tag: Option<(String, Place)>,
+    pub(crate) to: Place,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) json: bool,
+    pub(crate) at_tail: bool,
+    pub(crate) closed: bool,
+}
+
+/// A reader waited at that place of a stream; if it is not known, at the tail at that time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) name: String,
+    pub(crate) at: Option<Place>,
+    pub(crate) began: u64,
+    pub(crate) ended: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    Call(Call),
+    Page(Page),
+    Wait(Wait),
+}
+
+/// What the checker has to know of a run to judge it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Terms {
+    /// How much two clocks may differ at most, in milliseconds.
+    pub(crate) skew_ms: u64,
+    /// Whether producers may be forgotten: a full table, and a short idle time.
+    pub(crate) forgetful: bool,
+    /// How late a waiting reader may be told, in microseconds.
+    pub(crate) wake_us: u64,
+    /// When faults ended; whatever began later must go well.
+    pub(crate) calm_from: u64,
+}
+
+/// All of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct History {
+    pub(crate) terms: Terms,
+    pub(crate) events: Vec<Event>,
+}
+
+/// The text of message `part` of an append, which no other message has.
+pub(crate) fn message(body: Body, part: u32, fill: usize, json: bool) -> String {
+    let filler = String::from(filler(body.id)).repeat(fill);
+    let Body { id, messages } = body;
+    match json {
+        true => format!("\"{id}.{part}/{messages}:{fill}:{filler}\""),
+        false => format!("<{id}.{part}/{messages}:{fill}:{filler}>"),
+    }
+}
+
+fn filler(id: u64) -> char {
+    char::from(b'a' + (id % 26) as u8)
+}
+
+/// A message that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Message {
+    pub(crate) body: Body,
+    pub(crate) part: u32,
+}
+
+/// Reads the inside of a message; `None` if it is none of ours.
+pub(crate) fn parse_message(text: &str) -> Option<Message> {
+    let (id, rest) = text.split_once('.')?;
+    let (part, rest) = rest.split_once('/')?;
+    let (messages, rest) = rest.split_once(':')?;
+    let (fill, padding) = rest.split_once(':')?;
+    let id = id.parse().ok()?;
+    let fill: usize = fill.parse().ok()?;
+    let whole = padding.len() == fill && padding.chars().all(|found| found == filler(id));
+    whole.then_some(Message {
+        body: Body {
+            id,
+            messages: messages.parse().ok()?,
+        },
+        part: part.parse().ok()?,
+    })
+}

@@ -1,0 +1,35 @@
+//! A simulation of the real service: many instances, virtual time, one store that fails, and one
+//! seed that decides everything.
+//!
+//! ```text
+//! seed -> plan -> clients --requests--> driver -> Service<Instance> -> store
+//!                    |                    |            (faults, quirks, crashes, losses)
+//!                    +----- history <-----+
+//!                              |
+//!                           checker
+//! ```
+//!
+//! A run draws a [`plan`], lets clients loose on instances of the service while faults happen,
+//! lets the world come to rest, reads what is there, and hands the history of all that to the
+//! checker, which knows nothing else.
+
+mod check;
+mod clients;
+mod driver;
+mod env;
+mod faults;
+mod history;
+mod plan;
+mod planted;
+mod random;
+mod run;
+mod sim;
+mod store;
+mod tally;
+mod tasks;
+
+pub use check::Violation;
+pub use faults::Injected;
+pub use planted::Planted;
+pub use run::{Outcome, run};
+pub use tally::{Tally, catch, run_many};

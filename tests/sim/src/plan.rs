@@ -1,0 +1,180 @@
+//! What a seed makes of a run before it begins.
+
+use crate::faults::Rates;
+use crate::random::Random;
+use crate::store::Kind;
+
+/// One stream name and what is put there.
+#[derive(Debug, Clone)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    pub(crate) content_type: &'static str,
+    /// Most filler characters of a message.
+    pub(crate) fill: u64,
+    /// Appends before anything goes wrong.
+    pub(crate) prefill: u64,
+    /// Whether anybody deletes it or lets it expire.
+    pub(crate) mortal: bool,
+}
+
+impl Topic {
+    pub(crate) fn is_json(&self) -> bool {
+        self.content_type == "application/json"
+    }
+}
+
+/// A run.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) kind: Kind,
+    pub(crate) variables: Vec<(&'static str, String)>,
+    pub(crate) rates: Rates,
+    pub(crate) nodes: usize,
+    /// Clocks of instances are off by so much at most, in milliseconds.
+    pub(crate) skew_ms: u64,
+    /// Time of an operation, in microseconds.
+    pub(crate) op_us: (u64, u64),
+    /// Time of a slow one.
+    pub(crate) slow_us: u64,
+    /// Pause of a driver that looks for changes itself; 0 where the store tells it.
+    pub(crate) poll_ms: u64,
+    /// How long appends wait for company, in microseconds.
+    pub(crate) gather_us: u64,
+    /// Pause between two syncs of files.
+    pub(crate) sync_us: u64,
+    pub(crate) topics: Vec<Topic>,
+    /// Whether no stream is there when the clients come.
+    pub(crate) racy: bool,
+    pub(crate) clients: usize,
+    /// Requests of a client.
+    pub(crate) requests: u64,
+    /// Longest pause between them, in milliseconds.
+    pub(crate) think_ms: u64,
+    pub(crate) forgetful: bool,
+}
+
+impl Plan {
+    pub(crate) fn draw(random: &mut Random) -> Self {
+        let kind = random.pick(&[
+            Kind::Guarded,
+            Kind::Files,
+            Kind::Files,
+            Kind::Plain,
+            Kind::SpinSqlite,
+            Kind::SpinRedis,
+        ]);
+        let skew_ms = random.pick(&[0, 0, 50, 5_000, 3_600_000]);
+        let mut rates = Rates::draw(random);
+        if skew_ms == 0 {
+            rates.jump_ms = 0;
+        }
+        let long_poll_secs = random.range(2, 20);
+        let forgetful = random.chance(100);
+        let spin = matches!(kind, Kind::SpinSqlite | Kind::SpinRedis);
+        let poll_ms = match spin || random.chance(100) {
+            true => random.range(20, 300),
+            false => 0,
+        };
+        let gates = !matches!(kind, Kind::Guarded | Kind::Files);
+        let racy = gates && random.chance(300);
+        if !racy {
+            rates.freeze = 0;
+        }
+        let count = match racy {
+            true => random.range(2, 6),
+            false => random.pick(&[1, 1, 2, 3]),
+        };
+        let mut topics: Vec<_> = (0..count)
+            .map(|number| Topic::draw(random, number))
+            .collect();
+        for topic in &mut topics {
+            if racy {
+                topic.prefill = 0;
+            }
+        }
+        Self {
+            kind,
+            variables: variables(random, kind, long_poll_secs, forgetful),
+            rates,
+            nodes: random.range(1, 5) as usize,
+            skew_ms,
+            op_us: random.pick(&[(20, 400), (200, 3_000), (1_000, 20_000)]),
+            slow_us: random.pick(&[50_000, 500_000, 3_000_000]),
+            poll_ms,
+            gather_us: random.pick(&[0, 0, 1_000, 20_000]),
+            sync_us: random.pick(&[500, 5_000, 50_000]),
+            topics,
+            racy,
+            clients: random.range(3, 10) as usize,
+            requests: random.range(4, 24),
+            think_ms: random.pick(&[1, 20, 300]),
+            forgetful,
+        }
+    }
+}
+
+impl Topic {
+    fn draw(random: &mut Random, number: u64) -> Self {
+        let prefill = match random.below(10) {
+            0 => random.range(60, 140),
+            1..4 => random.range(1, 12),
+            _ => 0,
+        };
+        Self {
+            name: format!("s{number}"),
+            content_type: random.pick(&[
+                "text/plain",
+                "application/json",
+                "application/octet-stream",
+            ]),
+            fill: match random.chance(20) {
+                // Several chunks at once.
+                true => 600_000,
+                false => random.pick(&[0, 8, 8, 60, 700]),
+            },
+            prefill,
+            mortal: random.chance(600),
+        }
+    }
+}
+
+fn variables(
+    random: &mut Random,
+    kind: Kind,
+    long_poll_secs: u64,
+    forgetful: bool,
+) -> Vec<(&'static str, String)> {
+    let guarded = matches!(kind, Kind::Guarded | Kind::Files);
+    let (producers, idle_secs) = match (forgetful, random.chance(200)) {
+        (true, _) => ("2", "2"),
+        // Full tables, and nobody is ever idle for long enough.
+        (false, true) => ("2", "31536000"),
+        (false, false) => ("256", "3600"),
+    };
+    vec![
+        ("kv_guarded_create", guarded.to_string()),
+        (
+            "inline_tail_bytes",
+            random.pick(&["0", "0", "20", "100", "16384"]).to_owned(),
+        ),
+        (
+            "page_bytes",
+            random.pick(&["1", "50", "300", "1048576"]).to_owned(),
+        ),
+        ("max_producers", producers.to_owned()),
+        ("producer_idle_secs", idle_secs.to_owned()),
+        ("registry", random.chance(700).to_string()),
+        ("long_poll_timeout_secs", long_poll_secs.to_string()),
+        ("sse_heartbeat_secs", random.range(2, 15).to_string()),
+        ("sse_max_secs", random.range(5, 60).to_string()),
+        (
+            "commit_deadline_ms",
+            random.pick(&["300", "5000"]).to_owned(),
+        ),
+        (
+            "max_stream_bytes",
+            random.pick(&["0", "0", "0", "4000"]).to_owned(),
+        ),
+        ("log_level", "error".to_owned()),
+    ]
+}

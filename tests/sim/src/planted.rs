@@ -1,0 +1,91 @@
+//! Bugs that are planted to see whether the checker finds them. They are in the simulated store,
+//! driver and network, so that the service itself is always the real one.
+
+use crate::plan::Plan;
+use crate::store::Kind;
+
+macro_rules! planted {
+    ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
+        /// A planted bug.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Planted {
+            $($(#[doc = $doc])+ $name),+
+        }
+
+        impl Planted {
+            /// All there are.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+planted! {
+    /// A driver starts an append again that was done.
+    AppendStartedTwice,
+    /// A producer's retry reaches the server without its number.
+    ProducerNotKnown,
+    /// A store says that a head was swapped, and forgets it.
+    SwapNotApplied,
+    /// A store swaps a head whatever is there.
+    SwapOverwrites,
+    /// A store says that a chunk is stored, and forgets it.
+    ChunkNotStored,
+    /// Answers leave before what they depend on is durable.
+    AnswersTooEarly,
+    /// A driver notes the change number after the step instead of before it.
+    WakeMissed,
+    /// Creation is unguarded on a store whose swaps of absent keys overwrite.
+    CreationNotGuarded,
+    /// A read is answered from what the instance remembers.
+    ReadFromMemory,
+    /// A close is acknowledged and not done.
+    CloseForgotten,
+    /// A deletion leaves nothing, so that a new life gives the same offsets.
+    TombstoneForgotten,
+    /// A follower is sent an event twice.
+    EventTwice,
+    /// Instances draw the same random numbers.
+    RandomRepeats,
+    /// An append that was done is told to have been refused.
+    RefusedThoughDone,
+    /// Producers are forgotten long before their time.
+    ProducersForgotten,
+    /// Streams expire before their time.
+    ExpiresEarly,
+}
+
+impl Planted {
+    /// Makes it likely that the bug matters.
+    pub(crate) fn adapt(self, plan: &mut Plan) {
+        let mut set = |name: &str, value: &str| {
+            for (known, place) in &mut plan.variables {
+                if *known == name {
+                    value.clone_into(place);
+                }
+            }
+        };
+        match self {
+            Self::AnswersTooEarly => {
+                plan.rates.loss = plan.rates.loss.max(50);
+                plan.kind = Kind::Files;
+                set("kv_guarded_create", "true");
+            }
+            Self::CreationNotGuarded => {
+                plan.kind = Kind::SpinSqlite;
+                set("kv_guarded_create", "true");
+            }
+            Self::WakeMissed => {
+                plan.kind = Kind::Guarded;
+                plan.poll_ms = 0;
+                set("kv_guarded_create", "true");
+            }
+            Self::ProducersForgotten => {
+                plan.forgetful = false;
+                plan.clients = 10;
+                set("max_producers", "1");
+                set("producer_idle_secs", "1");
+            }
+            _ => {}
+        }
+    }
+}

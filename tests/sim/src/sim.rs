@@ -1,0 +1,282 @@
+//! The world of a run: store, clocks, instances, faults, and what is written down.
+
+use crate::faults::{Fault, Injected, Rates};
+use crate::history::{Event, History, Terms};
+use crate::plan::Plan;
+use crate::planted::Planted;
+use crate::random::Random;
+use crate::store::Store;
+use crate::tasks::{Cx, Tasks, spawn};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// 2026-01-01T00:00:00Z in milliseconds: where runs begin.
+pub(crate) const NEW_YEAR_MS: u64 = 1_767_225_600_000;
+
+/// One instance of the component, as far as the world sees it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Node {
+    /// Counts its lives; what began in an earlier one is dead.
+    pub(crate) life: u64,
+    pub(crate) up: bool,
+    /// Whether it was told to end.
+    pub(crate) draining: bool,
+    /// How far its clock is off, in milliseconds.
+    pub(crate) skew_ms: i64,
+}
+
+/// Values as instances saw them last.
+type Remembered = BTreeMap<(usize, String), Option<Vec<u8>>>;
+
+/// A world.
+pub(crate) struct Sim {
+    pub(crate) plan: Plan,
+    pub(crate) planted: Option<Planted>,
+    pub(crate) tasks: Tasks,
+    pub(crate) random: RefCell<Random>,
+    pub(crate) store: RefCell<Store>,
+    pub(crate) nodes: RefCell<Vec<Node>>,
+    pub(crate) history: RefCell<History>,
+    pub(crate) injected: RefCell<Injected>,
+    /// Rates that are in force.
+    pub(crate) rates: Cell<Rates>,
+    /// Whether a storm of conflicts rages.
+    pub(crate) storm: Cell<bool>,
+    /// When the store can be reached again, in microseconds.
+    pub(crate) outage_us: Cell<u64>,
+    /// Operations of instances on the store.
+    pub(crate) operations: Cell<u64>,
+    /// Ids of message bodies, runs of pages and the like.
+    next_id: Cell<u64>,
+    /// Clients that are not done.
+    pub(crate) busy: Cell<usize>,
+    /// Those of them that write.
+    pub(crate) writers: Cell<usize>,
+    /// Whether there are no faults any more.
+    pub(crate) calm: Cell<bool>,
+    /// Whether readers are to end at the tail.
+    pub(crate) ending: Cell<bool>,
+    pub(crate) logs: RefCell<Vec<String>>,
+    /// Batches of appends that wait for company, by node and stream.
+    pub(crate) batches: RefCell<BTreeMap<(usize, String), crate::driver::Batch>>,
+    /// How often runs came where they should.
+    pub(crate) reached: RefCell<BTreeMap<&'static str, u64>>,
+    /// What instances remember of keys, for a planted bug.
+    pub(crate) remembered: RefCell<Remembered>,
+    /// Whether the disk is being written.
+    syncing: Cell<bool>,
+}
+
+impl Sim {
+    pub(crate) fn new(seed: u64, planted: Option<Planted>) -> Rc<Self> {
+        let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9).wrapping_add(1));
+        let mut plan = Plan::draw(&mut random);
+        if let Some(planted) = planted {
+            planted.adapt(&mut plan);
+        }
+        let nodes = (0..plan.nodes).map(|_| Node {
+            life: 0,
+            up: true,
+            draining: false,
+            skew_ms: draw_skew(&mut random, plan.skew_ms),
+        });
+        let nodes = nodes.collect();
+        let terms = Terms {
+            skew_ms: plan.skew_ms,
+            forgetful: plan.forgetful,
+            wake_us: plan.poll_ms * 1000 + 1_000,
+            calm_from: 0,
+        };
+        Rc::new(Self {
+            tasks: Tasks::default(),
+            store: RefCell::new(Store::new(plan.kind, planted.is_none())),
+            nodes: RefCell::new(nodes),
+            history: RefCell::new(History {
+                terms,
+                events: Vec::new(),
+            }),
+            injected: RefCell::default(),
+            rates: Cell::default(),
+            storm: Cell::new(false),
+            outage_us: Cell::new(0),
+            operations: Cell::new(0),
+            next_id: Cell::new(0),
+            busy: Cell::new(0),
+            writers: Cell::new(0),
+            calm: Cell::new(false),
+            ending: Cell::new(false),
+            logs: RefCell::default(),
+            batches: RefCell::default(),
+            reached: RefCell::default(),
+            remembered: RefCell::default(),
+            syncing: Cell::new(false),
+            random: RefCell::new(random),
+            plan,
+            planted,
+        })
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.set(self.next_id.get() + 1);
+        self.next_id.get()
+    }
+
+    /// A number from `least` to `most`.
+    pub(crate) fn range(&self, (least, most): (u64, u64)) -> u64 {
+        self.random.borrow_mut().range(least, most)
+    }
+
+    pub(crate) fn chance(&self, per_mille: u64) -> bool {
+        per_mille > 0 && self.random.borrow_mut().chance(per_mille)
+    }
+
+    /// Draws whether a fault happens, and counts it.
+    pub(crate) fn strikes(&self, fault: Fault, per_mille: u64) -> bool {
+        let strikes = self.chance(per_mille);
+        if strikes {
+            self.injected.borrow_mut().add(fault);
+        }
+        strikes
+    }
+
+    pub(crate) fn record(&self, event: Event) {
+        self.history.borrow_mut().events.push(event);
+    }
+
+    /// Whether this bug is planted and strikes now.
+    pub(crate) fn plants(&self, planted: Planted, per_mille: u64) -> bool {
+        self.planted == Some(planted) && self.chance(per_mille)
+    }
+
+    /// What an instance's clock shows, in milliseconds since 1970.
+    pub(crate) fn clock_ms(&self, node: usize) -> u64 {
+        let now = NEW_YEAR_MS + self.tasks.now_us() / 1000;
+        now.saturating_add_signed(self.nodes.borrow()[node].skew_ms)
+    }
+
+    /// Does something to the store, and wakes whom that wakes.
+    pub(crate) fn act<T>(self: &Rc<Self>, act: impl FnOnce(&mut Store) -> T) -> T {
+        let (done, woken, newer) = {
+            let mut store = self.store.borrow_mut();
+            let done = act(&mut store);
+            let woken = std::mem::take(&mut store.woken);
+            (done, woken, store.has_newer())
+        };
+        if newer && !self.syncing.replace(true) {
+            let after_us = self.range((1, self.plan.sync_us * 2));
+            spawn(self, after_us, |cx| {
+                cx.sim.syncing.set(false);
+                match cx.sim.strikes(Fault::Loss, cx.sim.rates.get().loss) {
+                    true => cx.sim.act(Store::lose),
+                    false => cx.sim.act(Store::sync),
+                }
+            });
+        }
+        for task in woken {
+            self.tasks.wake(task, &self.random);
+        }
+        done
+    }
+
+    /// Ends an instance; another takes its place after a while.
+    pub(crate) fn crash(self: &Rc<Self>, node: usize) {
+        {
+            let mut nodes = self.nodes.borrow_mut();
+            nodes[node].life += 1;
+            nodes[node].up = false;
+        }
+        self.alarm();
+        let down_us = self.range((1_000, 500_000));
+        spawn(self, down_us, move |cx| {
+            let node = &mut cx.sim.nodes.borrow_mut()[node];
+            (node.up, node.draining) = (true, false);
+        });
+    }
+
+    /// Tells an instance to end, and ends it after a while.
+    fn drain(self: &Rc<Self>, node: usize) {
+        self.nodes.borrow_mut()[node].draining = true;
+        self.alarm();
+        let after_us = self.range((1_000, 1_000_000));
+        spawn(self, after_us, move |cx| {
+            if cx.sim.nodes.borrow()[node].draining {
+                cx.sim.crash(node);
+            }
+        });
+    }
+
+    /// Lets everybody who waits look at what happened.
+    fn alarm(self: &Rc<Self>) {
+        self.act(|store| {
+            for (_, tasks) in std::mem::take(&mut store.watchers) {
+                store.woken.extend(tasks);
+            }
+        });
+    }
+
+    /// Counts that a run came here, so that it can be seen that runs do.
+    pub(crate) fn reach(&self, what: &'static str) {
+        *self.reached.borrow_mut().entry(what).or_default() += 1;
+    }
+}
+
+fn draw_skew(random: &mut Random, most_ms: u64) -> i64 {
+    let skew = random.below(most_ms + 1) as i64;
+    // Two clocks differ by at most `most_ms` then.
+    skew - (most_ms / 2) as i64
+}
+
+/// Something that happens again and again, on average every `every_ms`, while faults do.
+fn repeat(sim: &Rc<Sim>, every_ms: u64, happen: impl Fn(&Cx<'_>) + 'static) {
+    if every_ms == 0 {
+        return;
+    }
+    spawn(sim, 0, move |cx| {
+        loop {
+            cx.sleep_ms(cx.sim.range((1, every_ms * 2)));
+            if cx.sim.calm.get() {
+                return;
+            }
+            happen(cx);
+        }
+    });
+}
+
+/// Begins what happens to the world by itself.
+pub(crate) fn unleash(sim: &Rc<Sim>) {
+    let rates = sim.plan.rates;
+    sim.rates.set(rates);
+    let any_node = |cx: &Cx<'_>| cx.sim.range((0, cx.sim.plan.nodes as u64 - 1)) as usize;
+    repeat(sim, rates.node_crash_ms, move |cx| {
+        cx.sim.injected.borrow_mut().add(Fault::Crash);
+        cx.sim.crash(any_node(cx));
+    });
+    repeat(sim, rates.drain_ms, move |cx| {
+        cx.sim.injected.borrow_mut().add(Fault::Drain);
+        cx.sim.drain(any_node(cx));
+    });
+    repeat(sim, rates.power_ms, |cx| {
+        cx.sim.injected.borrow_mut().add(Fault::PowerFailure);
+        for node in 0..cx.sim.plan.nodes {
+            cx.sim.crash(node);
+        }
+        cx.sim.act(Store::lose);
+    });
+    repeat(sim, rates.jump_ms, move |cx| {
+        cx.sim.injected.borrow_mut().add(Fault::ClockJump);
+        let skew = draw_skew(&mut cx.sim.random.borrow_mut(), cx.sim.plan.skew_ms);
+        cx.sim.nodes.borrow_mut()[any_node(cx)].skew_ms = skew;
+    });
+    repeat(sim, rates.outage_ms, |cx| {
+        cx.sim.injected.borrow_mut().add(Fault::Outage);
+        let over = cx.now_us() + cx.sim.range((50_000, 6_000_000));
+        cx.sim.outage_us.set(over);
+    });
+    repeat(sim, rates.storm_ms, |cx| {
+        cx.sim.storm.set(true);
+        cx.sleep_ms(cx.sim.range((5, 300)));
+        cx.sim.storm.set(false);
+    });
+    spawn(sim, 0, move |cx| crate::clients::work(cx, any_node));
+}
