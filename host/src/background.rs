@@ -3,6 +3,7 @@
 use crate::drive::Driver;
 use crate::proxy::Proxy;
 use crate::wasi::Variables;
+use durable_streams_edge::limits::SHARDS;
 use http::header::AUTHORIZATION;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Empty};
@@ -10,23 +11,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Pause after there was something to do.
-const BUSY: Duration = Duration::from_millis(200);
-/// Longest pause.
+const BUSY: Duration = Duration::from_millis(20);
+/// Pause after all places were looked at.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Has the component look after its streams for as long as this is polled.
+/// Has the component look after its streams for as long as this is polled. A place where there was
+/// something to do is looked at again, and no other is left out before the next pause: an entry in
+/// one of many places used to wait for all others after each of its steps, and the room of a large
+/// stream came back only after many minutes.
 pub(crate) async fn work(driver: Arc<Driver>) {
-    let mut pause = BUSY;
     let mut round: u64 = 0;
     loop {
-        tokio::time::sleep(pause).await;
-        let more = driver.work(round).await;
-        round = round.wrapping_add(1);
-        pause = if more {
-            BUSY
-        } else {
-            pause.saturating_mul(2).min(IDLE)
-        };
+        tokio::time::sleep(IDLE).await;
+        for _ in 0..SHARDS {
+            while driver.work(round).await {
+                tokio::time::sleep(BUSY).await;
+            }
+            round = round.wrapping_add(1);
+        }
     }
 }
 
