@@ -3,7 +3,7 @@
 
 use crate::faults::Fault;
 use crate::planted::Planted;
-use crate::sim::Sim;
+use crate::sim::{Outage, Sim};
 use crate::store::{Kind, Seen, Store};
 use crate::tasks::{Cx, spawn};
 use durable_streams_edge::keys::Envelope;
@@ -115,10 +115,10 @@ impl<'c> Instance<'c> {
             self.cx.sleep_us(sim.range((1, sim.plan.slow_us)));
         }
         // Only creation counts, and it goes wrong around its counters if anywhere.
-        let freeze = if op == Op::Count {
-            rates.freeze
-        } else {
-            rates.freeze / 10
+        let freeze = match op {
+            Op::Count => rates.freeze,
+            Op::Swap => rates.freeze / 4,
+            Op::Read | Op::Write => rates.freeze / 10,
         };
         if sim.strikes(Fault::Freeze, freeze) {
             self.cx.sleep_us(sim.range(FREEZE_US));
@@ -135,19 +135,24 @@ impl<'c> Instance<'c> {
         if op != Op::Read && sim.strikes(Fault::Full, rates.full) {
             return Err(StoreError::Full("injected".to_owned()));
         }
-        let outage = sim.outage_us.get().saturating_sub(self.cx.now_us());
-        let may_be_late = if outage > 0 { 300 } else { rates.late };
+        let (outage, over_us) = sim.outage.get();
+        let left_us = over_us.saturating_sub(self.cx.now_us());
+        let may_be_late = if left_us > 0 { 300 } else { rates.late };
         if op != Op::Read
             && sim.chance(may_be_late)
             && let Some(late) = late()
         {
             sim.injected.borrow_mut().add(Fault::Late);
-            let after_us = outage + sim.range((1, 2_000_000));
+            let after_us = left_us + sim.range((1, 2_000_000));
             spawn(sim, after_us, move |cx| cx.sim.act(late));
             return Err(unavailable("injected, late"));
         }
-        if outage > 0 {
-            return Err(unavailable("injected, an outage"));
+        match outage {
+            _ if left_us == 0 => {}
+            Outage::All => return Err(unavailable("injected, an outage")),
+            Outage::Writes | Outage::Room if op == Op::Read => {}
+            Outage::Writes => return Err(unavailable("injected, an outage")),
+            Outage::Room => return Err(StoreError::Full("injected, an outage".to_owned())),
         }
         let (done, change) = sim.act(act);
         self.meet(change);

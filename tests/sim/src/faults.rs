@@ -29,7 +29,7 @@ faults! {
     Late,
     /// A swap is said to conflict, and was not done.
     Conflict,
-    /// The store can't be reached for a while: what was sent is lost, or arrives when it is over.
+    /// The store refuses everything, or all writes, for a while; some arrive when that is over.
     Outage,
     /// The store has no room.
     Full,

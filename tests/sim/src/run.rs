@@ -107,7 +107,7 @@ fn play(sim: &Rc<Sim>) {
 fn calm(sim: &Rc<Sim>) {
     sim.rates.set(Rates::default());
     sim.storm.set(false);
-    sim.outage_us.set(0);
+    sim.outage.take();
     sim.calm.set(true);
 }
 

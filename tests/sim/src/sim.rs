@@ -26,6 +26,18 @@ pub(crate) struct Node {
     pub(crate) skew_ms: i64,
 }
 
+/// What a store refuses for a while.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Outage {
+    /// Everything: it can't be reached.
+    #[default]
+    All,
+    /// Writes, some of which arrive when it is over.
+    Writes,
+    /// Writes, for want of room.
+    Room,
+}
+
 /// Values as instances saw them last.
 type Remembered = BTreeMap<(usize, String), Option<Vec<u8>>>;
 
@@ -43,8 +55,8 @@ pub(crate) struct Sim {
     pub(crate) rates: Cell<Rates>,
     /// Whether a storm of conflicts rages.
     pub(crate) storm: Cell<bool>,
-    /// When the store can be reached again, in microseconds.
-    pub(crate) outage_us: Cell<u64>,
+    /// What the store refuses now, and until when, in microseconds.
+    pub(crate) outage: Cell<(Outage, u64)>,
     /// Operations of instances on the store.
     pub(crate) operations: Cell<u64>,
     /// Ids of message bodies, runs of pages and the like.
@@ -99,7 +111,7 @@ impl Sim {
             injected: RefCell::default(),
             rates: Cell::default(),
             storm: Cell::new(false),
-            outage_us: Cell::new(0),
+            outage: Cell::default(),
             operations: Cell::new(0),
             next_id: Cell::new(0),
             busy: Cell::new(0),
@@ -271,7 +283,9 @@ pub(crate) fn unleash(sim: &Rc<Sim>) {
     repeat(sim, rates.outage_ms, |cx| {
         cx.sim.injected.borrow_mut().add(Fault::Outage);
         let over = cx.now_us() + cx.sim.range((50_000, 6_000_000));
-        cx.sim.outage_us.set(over);
+        let kinds = [Outage::All, Outage::Writes, Outage::Room];
+        let kind = cx.sim.random.borrow_mut().pick(&kinds);
+        cx.sim.outage.set((kind, over));
     });
     repeat(sim, rates.storm_ms, |cx| {
         cx.sim.storm.set(true);

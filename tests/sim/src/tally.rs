@@ -56,7 +56,11 @@ impl fmt::Display for Tally {
         for (what, count) in &self.reached {
             writeln!(f, "  {what:<28} {count:>9}")?;
         }
-        write!(f, "{} violations in {} seeds", self.violations, self.failed)
+        write!(
+            f,
+            "{} violations, {} seeds failed",
+            self.violations, self.failed
+        )
     }
 }
 
