@@ -13,7 +13,7 @@
 
 use crate::budget::Budget;
 use crate::exchange::{Answer, Attempt, Cause, Next, Request, Retry, StepError, Steps, Token};
-use crate::store::{ChangeNumber, Store};
+use crate::store::{ChangeNumber, Lost, Store};
 use crate::telemetry;
 use crate::wasi::Met;
 use durable_streams_edge::limits::BODY_BUDGET;
@@ -281,13 +281,17 @@ impl Worker {
         then: impl FnOnce(&Arc<Self>, Result<(), StepError>) + Send + 'static,
     ) {
         let settle = self.store.settle(met.change);
+        let judge = move |outcome: Result<(), Lost>| match outcome {
+            Ok(()) if met.lost => Err(StepError::Lost(Lost::NotConfirmed)),
+            outcome => outcome.map_err(StepError::Lost),
+        };
         if let Some(outcome) = settle.known() {
-            return then(self, outcome.map_err(StepError::Lost));
+            return then(self, judge(outcome));
         }
         let worker = Arc::clone(self);
         tokio::spawn(async move {
-            let outcome = settle.await.map_err(StepError::Lost);
-            then(&worker, outcome);
+            let outcome = settle.await;
+            then(&worker, judge(outcome));
         });
     }
 

@@ -16,6 +16,9 @@ pub struct Met {
     /// Keys that are to be loaded. If there are any, the step changed nothing, and is to be done
     /// again instead of what it says.
     pub missed: Vec<Box<str>>,
+    /// Changes were lost since the instance began. Whatever the number says, the step may have been
+    /// built on them: it may have met one of these and then a later one that is durable.
+    pub lost: bool,
 }
 
 /// A store between an instance and its host.
@@ -61,12 +64,17 @@ impl Keys {
 
     /// What the step came to.
     pub fn end(&mut self) -> Met {
+        self.met.lost = self.is_stale();
         std::mem::take(&mut self.met)
+    }
+
+    fn is_stale(&self) -> bool {
+        self.store.losses() != self.losses
     }
 
     fn check(&mut self) -> Result<(), StoreError> {
         self.calls = self.calls.wrapping_add(1);
-        if self.store.losses() != self.losses {
+        if self.is_stale() {
             return Err(StoreError::lost());
         }
         Ok(())
@@ -81,15 +89,20 @@ impl Keys {
         Ok(())
     }
 
+    /// Numbers from after a loss would hide what became of those before it.
     fn meet(&mut self, change: ChangeNumber) {
-        self.met.change = self.met.change.max(change);
+        if !self.is_stale() {
+            self.met.change = self.met.change.max(change);
+        }
     }
 
     /// What a write came to. One that failed may have been done all the same.
     fn meet_write(&mut self, written: Result<ChangeNumber, StoreError>) -> Result<(), StoreError> {
-        let latest = || self.store.latest_change();
-        let change = written.as_ref().map_or_else(|_| latest(), |change| *change);
-        self.meet(change);
+        match written {
+            // What was written by somebody who knows of no loss was written before any.
+            Ok(change) => self.met.change = self.met.change.max(change),
+            Err(_) => self.meet(self.store.latest_change()),
+        }
         written.map(|_| ())
     }
 
@@ -164,4 +177,31 @@ impl Keys {
 
 fn not_resident() -> StoreError {
     StoreError::Other(NOT_RESIDENT.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::held::HeldStore;
+    use crate::store::Lost;
+
+    /// An append stored its chunk, which was lost, and then lost its swap, which told of a change
+    /// that was durable. Only the higher number was asked for, so the attempt went on, and a head
+    /// came to name a chunk that was not there.
+    #[test]
+    fn what_comes_after_a_loss_does_not_hide_what_was_lost() {
+        let store = Arc::new(HeldStore::default());
+        let mut keys = Keys::new(Arc::clone(&store) as Arc<dyn Store>);
+        keys.begin(false);
+        let seen = keys.get("head").expect("memory answers");
+        keys.set("chunk", Bytes::from_static(b"lost"))
+            .expect("memory writes");
+        let lost = store.latest_change();
+        store.lose("head", "durable", Lost::NoSpace);
+        let swapped = keys.swap("head", Some(&seen), Bytes::from_static(b"mine"));
+        assert!(swapped.is_err(), "it may know of what was lost");
+        let met = keys.end();
+        assert_eq!((met.change, met.lost), (lost, true));
+        assert_eq!(store.settle(met.change).known(), Some(Err(Lost::NoSpace)));
+    }
 }
