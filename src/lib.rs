@@ -50,6 +50,7 @@
     )
 )]
 
+pub mod access;
 pub mod keys;
 pub mod limits;
 pub mod protocol;
