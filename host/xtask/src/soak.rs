@@ -13,7 +13,7 @@ const USAGE: &str = "soak [--minutes M] [--rate APPENDS_A_SECOND] [--streams N]"
 /// were. The charts are in `target/soak`.
 pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     let known = |flag: &String| ["--minutes", "--rate", "--streams"].contains(&flag.as_str());
-    if args.len() % 2 != 0 || !args.iter().step_by(2).all(known) {
+    if !args.len().is_multiple_of(2) || !args.iter().step_by(2).all(known) {
         return Err(Failure::new(format!("wrong arguments; it is: {USAGE}")));
     }
     build_generator()?;
