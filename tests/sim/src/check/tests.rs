@@ -118,6 +118,7 @@ const fn create(body: Option<Body>, ends: Ends) -> Ask {
         body,
         ends,
         close: false,
+        fork: None,
     }
 }
 
