@@ -6,7 +6,7 @@
 
 use crate::tasks::TaskId;
 use durable_streams_edge::keys::head::Record;
-use durable_streams_edge::keys::{Envelope, Keys, State, registry, todo};
+use durable_streams_edge::keys::{Envelope, Keys, State, debt, registry, todo};
 use durable_streams_edge::limits::MAX_VALUE_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -239,9 +239,63 @@ impl Store {
             .filter(|(key, _)| !self.late.contains(*key))
             .filter_map(|(key, value)| match self.owed.contains_key(key) {
                 true => Some(format!("{key}: it was to be removed")),
-                false => Some(format!("{key}: {}", left_over(key, value)?)),
+                false => Some(format!("{key}: {}", self.why_left(key, value)?)),
             })
             .collect()
+    }
+
+    /// Why a value should not be there when everything is deleted, if so.
+    fn why_left(&self, key: &str, value: &[u8]) -> Option<String> {
+        let body = || {
+            let envelope = Envelope::decode(value).ok()?;
+            (envelope.state == State::Confirmed).then_some(envelope)
+        };
+        match key.get(..2)? {
+            "s." => {
+                let envelope = body()?;
+                match Record::decode(&envelope.body, envelope.version) {
+                    Ok(Record::Tombstone(tombstone)) => {
+                        let owes = tombstone.owes.is_some() || tombstone.source.is_some();
+                        owes.then(|| format!("it owes something: {tombstone:?}"))
+                    }
+                    Ok(Record::Live(head)) => {
+                        Some(format!("{} is there: {:?}", head.name, head.forks))
+                    }
+                    Err(error) => Some(error.to_string()),
+                }
+            }
+            "t." => match todo::decode(&body()?.body) {
+                Ok(entries) => entries
+                    .first()
+                    .map(|entry| format!("{entry:?} is to be done")),
+                Err(error) => Some(error.to_string()),
+            },
+            "n." => match registry::decode(&body()?.body) {
+                Ok(leaf) => leaf
+                    .entries
+                    .first()
+                    .map(|entry| format!("it lists {}", entry.name)),
+                Err(error) => Some(error.to_string()),
+            },
+            // A worker that was slow may have written it again when it was paid, and stopped there: it
+            // is for the offline check then.
+            "d." => {
+                let Ok(debt) = debt::decode(value) else {
+                    return Some("it can't be read".to_owned());
+                };
+                let life = key.get(2..)?;
+                let (first, end) = (debt.owed.first_block, debt.owed.end_block);
+                let chunks = debt
+                    .owed
+                    .chunks
+                    .iter()
+                    .map(|id| format!("c.{life}.{id:016x}"));
+                let mut owed = chunks.chain((first..end).map(|block| format!("i.{life}.{block}")));
+                owed.find(|owed| self.exists(owed))
+                    .map(|owed| format!("it owes {owed}"))
+            }
+            _ => None,
+        }
     }
 
     /// What is there in the end, a line for each key.
@@ -323,42 +377,6 @@ fn owed(head: &[u8]) -> Vec<String> {
     let chunks = owed.chunks.iter().map(|id| keys.chunk(life, *id));
     let blocks = (owed.first_block..owed.end_block).map(|block| keys.block(life, block));
     chunks.chain(blocks).collect()
-}
-
-/// Why a value should not be there when everything is deleted, if so.
-fn left_over(key: &str, value: &[u8]) -> Option<String> {
-    let body = || {
-        let envelope = Envelope::decode(value).ok()?;
-        (envelope.state == State::Confirmed).then_some(envelope)
-    };
-    match key.get(..2)? {
-        "s." => {
-            let envelope = body()?;
-            match Record::decode(&envelope.body, envelope.version) {
-                Ok(Record::Tombstone(tombstone)) => {
-                    let owes = tombstone.owes.is_some() || tombstone.source.is_some();
-                    owes.then(|| format!("it owes something: {tombstone:?}"))
-                }
-                Ok(Record::Live(head)) => Some(format!("{} is there: {:?}", head.name, head.forks)),
-                Err(error) => Some(error.to_string()),
-            }
-        }
-        "t." => match todo::decode(&body()?.body) {
-            Ok(entries) => entries
-                .first()
-                .map(|entry| format!("{entry:?} is to be done")),
-            Err(error) => Some(error.to_string()),
-        },
-        "n." => match registry::decode(&body()?.body) {
-            Ok(leaf) => leaf
-                .entries
-                .first()
-                .map(|entry| format!("it lists {}", entry.name)),
-            Err(error) => Some(error.to_string()),
-        },
-        "d." => Some("a debt".to_owned()),
-        _ => None,
-    }
 }
 
 fn check_size(key: &str, value: &[u8]) {

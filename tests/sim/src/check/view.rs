@@ -183,8 +183,15 @@ impl<'h> View<'h> {
     /// The first life of a name begins with all zeros, and later ones do not: while none can have
     /// ended, that is where reads from the start begin.
     fn find_first_starts(&mut self) {
-        // A fork begins where its source does.
+        // A fork begins where its source does, and has one life: its tags tell.
         if !self.forked.is_empty() {
+            for read in self.runs.iter_mut().flat_map(|run| &mut run.reads) {
+                let zero = |(_, place): &(String, Place)| *place == Place::ZERO;
+                let tagged = read.page.tag.as_ref().is_some_and(zero);
+                if read.page.from == From::Start && tagged && !read.messages.is_empty() {
+                    read.start = Some(Place::ZERO);
+                }
+            }
             return;
         }
         let deletions = self.calls.iter().filter(|call| call.ask == Ask::Delete);
