@@ -236,6 +236,7 @@ impl Run {
 }
 
 /// Trees that are grown: more with `cargo xtask test --full`.
+#[expect(clippy::disallowed_methods, reason = "how much a test does")]
 fn seeds() -> u64 {
     let full = std::env::var("DS_TEST_FULL").is_ok_and(|value| value == "1");
     if full { 1_000 } else { 60 }
@@ -282,6 +283,7 @@ fn trees_of_forks_read_as_if_they_had_been_copied() {
 }
 
 /// The least time of several tries, which the machine disturbed least.
+#[expect(clippy::disallowed_methods, reason = "a figure that is printed")]
 fn quickest(mut act: impl FnMut()) -> Duration {
     let tries = (0..20).map(|_| {
         let begun = Instant::now();
