@@ -72,17 +72,21 @@
 //! [output commit](super::file) depends on them.
 //!
 
+mod bases;
 mod batch;
 mod check;
 mod compact;
 mod directory;
 mod engine;
+mod enter;
 mod error;
 #[cfg(any(test, feature = "contract"))]
 pub mod faults;
 mod files;
 mod format;
 mod index;
+mod patch;
+mod record;
 mod recover;
 mod scan;
 mod segments;
