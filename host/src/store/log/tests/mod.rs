@@ -5,8 +5,10 @@ mod compaction;
 mod damage;
 mod failures;
 mod model;
+mod patch_damage;
 mod patches;
 mod real;
+mod upgrade;
 
 use super::faults::{FaultyFiles, Random};
 use super::{Change, CommitError, Found, Log, OpenError, Options, Recovered, Sequence, Wait};
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const DIR: &str = "/store";
+const FORMAT: &str = "/store/FORMAT";
 
 /// So small that a few batches fill one.
 fn small_segments() -> Options {
