@@ -6,8 +6,9 @@
 //! the new bytes.
 //!
 //! The base is cut into blocks that are found again by their first bytes, wherever they are in the
-//! value. One place is looked at for each, so the time is linear in the lengths of the two
-//! whatever they hold.
+//! value. Where a block is found, what lies before it is compared, too, so in what is new the
+//! search may take ever larger steps. One place is looked at for each, so the time is linear in
+//! the lengths of the two whatever they hold: some microseconds for a head.
 
 /// Before the new bytes of a run.
 const RUN_HEAD: usize = 12;
@@ -16,18 +17,21 @@ const LEAST_COPY: usize = 24;
 /// The first bytes of a block, by which it is found.
 const SEED: usize = 8;
 /// The shortest block, and the most blocks: those of a long base are longer.
-const BLOCK: usize = 16;
+const BLOCK: usize = 32;
 const BLOCKS: usize = 1 << 12;
 
-/// What makes `value` of `base`, unless that takes more than `most` bytes.
+/// What makes `value` of `base`. None where that takes more than `most` bytes, or about as many.
 pub(super) fn diff(base: &[u8], value: &[u8], most: usize) -> Option<Vec<u8>> {
     let blocks = Blocks::of(base);
     let mut patch = Vec::new();
     // What lies between the two is in no run yet.
     let (mut begin, mut at) = (0_usize, 0_usize);
+    let mut misses = 0_usize;
     while let Some(seed) = value.get(at..).and_then(|rest| rest.first_chunk()) {
         let Some(copy) = blocks.find(base, value, begin, at, *seed) else {
-            at = at.saturating_add(1);
+            // So many steps of an odd length come to every place within a block.
+            at = at.saturating_add(1 | misses / BLOCK * 2);
+            misses = misses.saturating_add(1);
             if patch.len().saturating_add(at.saturating_sub(begin)) > most {
                 return None;
             }
@@ -37,6 +41,7 @@ pub(super) fn diff(base: &[u8], value: &[u8], most: usize) -> Option<Vec<u8>> {
         push(&mut patch, new, copy.from, copy.length);
         begin = copy.to.saturating_add(copy.length);
         at = begin;
+        misses = 0;
     }
     let new = value.get(begin..).unwrap_or_default();
     if !new.is_empty() {
@@ -206,21 +211,25 @@ mod tests {
             edits in edits(),
         ) {
             let base = bytes(seed, length);
-            let most = |(_, _, new): &(usize, usize, Vec<u8>)| {
-                new.len() + RUN_HEAD + 2 * (BLOCK + LEAST_COPY)
-            };
-            let most = edits.iter().map(most).sum::<usize>() + RUN_HEAD + BLOCK + LEAST_COPY;
+            let most = |(_, _, new): &(usize, usize, Vec<u8>)| new.len() + RUN_HEAD + 4 * BLOCK;
+            let most = edits.iter().map(most).sum::<usize>() + RUN_HEAD + 2 * BLOCK;
             let value = edited(base.clone(), edits);
             prop_assert!(expect_round_trip(&base, &value) <= most);
         }
 
         #[test]
-        fn nothing_above_the_limit_is_made(seed: u64, edits in edits(), most in 0..400_usize) {
+        fn nothing_above_the_limit_is_made(seed: u64, edits in edits(), most in 0..1500_usize) {
             let base = bytes(seed, 3000);
             let value = edited(base.clone(), edits);
             let whole = diff(&base, &value, usize::MAX).expect("without a limit");
             let limited = diff(&base, &value, most);
-            prop_assert_eq!(limited, (whole.len() <= most).then_some(whole));
+            // It gives up where new bytes are too many, though the last of them may yet be found
+            // to come before a block that is not new.
+            let slack = 20 * BLOCK;
+            match limited {
+                Some(limited) => prop_assert!(limited.len() <= most && limited == whole),
+                None => prop_assert!(whole.len() + slack > most),
+            }
         }
 
         #[test]
