@@ -19,6 +19,12 @@
 //! is the next base. The writer keeps bases in memory, up to 16 MiB of them, to read no disk for
 //! it; beyond that, after a start and in a new segment the next values are whole ones.
 //!
+//! Measured with appends of 256 bytes to 64 streams, whose heads have 9 KiB on average, on 32
+//! connections: 2.0 kB are handed to the system for each append instead of 10.1, zeros that are
+//! written ahead included, and 2.7 kB reach the disk instead of 11.0. Making a patch takes about 5
+//! us and undoing it less than 1. Opening a log takes as long as without, and checking one as long
+//! for each record.
+//!
 //! A patch says where its base is and what the checksum of its value is. In opening the log, what
 //! the key has at that point must be the base or another patch of it; anything else is damage. A
 //! read verifies both records and the value. A base stays as long as what the key has rests on

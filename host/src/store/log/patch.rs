@@ -30,7 +30,7 @@ pub(super) fn diff(base: &[u8], value: &[u8], most: usize) -> Option<Vec<u8>> {
     while let Some(seed) = value.get(at..).and_then(|rest| rest.first_chunk()) {
         let Some(copy) = blocks.find(base, value, begin, at, *seed) else {
             // So many steps of an odd length come to every place within a block.
-            at = at.saturating_add(1 | misses / BLOCK * 2);
+            at = at.saturating_add((misses / BLOCK * 2) | 1);
             misses = misses.saturating_add(1);
             if patch.len().saturating_add(at.saturating_sub(begin)) > most {
                 return None;
