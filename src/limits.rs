@@ -26,16 +26,16 @@ pub enum Kind {
 pub struct Secret(String);
 
 impl Secret {
+    /// Hides a text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The text, for whoever compares it or makes a key of it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
     }
 }
 
@@ -209,17 +209,17 @@ variables! {
     /// How long a write goes on trying to commit.
     commit_deadline_ms: u64 = "5000", Kind::Number(100..=60_000), number;
     /// Bearer token that `POST {base_path}/__ds/tick` asks for; open while empty.
-    tick_token: Secret = "", Kind::Secret(is_token), Secret::from;
+    tick_token: Secret = "", Kind::Secret(is_token), Secret::new;
     /// Bearer tokens and what they are for:
     /// `[{"token":"..","scope":"read write manage","prefix":"a/b"}]`. With this or a key below,
     /// access control is on.
-    auth_tokens: Secret = "", Kind::Secret(access::check_tokens), Secret::from;
+    auth_tokens: Secret = "", Kind::Secret(access::check_tokens), Secret::new;
     /// Secret of JSON Web Tokens signed by HS256, at least 32 bytes of text.
-    auth_hs256_secret: Secret = "", Kind::Secret(access::check_hs256_secret), Secret::from;
+    auth_hs256_secret: Secret = "", Kind::Secret(access::check_hs256_secret), Secret::new;
     /// Public key of JSON Web Tokens signed by EdDSA: the 32 bytes of Ed25519 in base64url.
     auth_eddsa_key: String = "", Kind::Text(access::check_eddsa_key), str::to_owned;
     /// Keys of JSON Web Tokens as a JSON Web Key Set: `OKP` with `Ed25519`, and `oct` for HS256.
-    auth_jwks: Secret = "", Kind::Secret(access::check_jwks), Secret::from;
+    auth_jwks: Secret = "", Kind::Secret(access::check_jwks), Secret::new;
     /// Audience that JSON Web Tokens must be for; while empty, they must not name any.
     auth_audience: String = "", Kind::Text(is_audience), str::to_owned;
     /// Whether names are registered, which expiry of unvisited streams needs; costs one write a
@@ -386,7 +386,11 @@ mod tests {
             let named = ["token", "secret", "jwks"];
             let expected = named.iter().any(|word| row.name.contains(word));
             assert_eq!(is_secret, expected, "{}", row.name);
-            let given = if row.name == "tick_token" { "hush\n" } else { secret };
+            let given = if row.name == "tick_token" {
+                "hush\n"
+            } else {
+                secret
+            };
             if let (true, Err(error)) = (is_secret, row.check(given)) {
                 assert!(!format!("{error} {error:?}").contains(secret), "{error}");
             }

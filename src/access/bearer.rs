@@ -42,14 +42,25 @@ mod tests {
 
     #[test]
     fn the_scheme_has_any_case_and_the_token_stands_alone() {
-        for field in ["Bearer a.b-c~d+e/f==", "bearer a.b-c~d+e/f== ", "BEARER  a.b-c~d+e/f=="] {
+        for field in [
+            "Bearer a.b-c~d+e/f==",
+            "bearer a.b-c~d+e/f== ",
+            "BEARER  a.b-c~d+e/f==",
+        ] {
             assert_eq!(one(field.as_bytes()), Ok("a.b-c~d+e/f=="), "{field}");
         }
     }
 
     #[test]
     fn other_schemes_are_no_credentials() {
-        for field in ["", "Basic YTpi", "Bearerx", "Bearer\ttoken", "token", "Beare token"] {
+        for field in [
+            "",
+            "Basic YTpi",
+            "Bearerx",
+            "Bearer\ttoken",
+            "token",
+            "Beare token",
+        ] {
             assert_eq!(one(field.as_bytes()), Err(Refusal::Missing), "{field}");
         }
         assert_eq!(token(std::iter::empty()), Err(Refusal::Missing));

@@ -52,9 +52,9 @@ fn is_audience(claims: &Members, ours: &str) -> Result<bool, InvalidToken> {
     };
     let named = match claims.get("aud") {
         None => return Ok(ours.is_empty()),
-        Some(Value::Array(names)) => names.iter().try_fold(false, |found, name| {
-            one(name).map(|same| found || same)
-        })?,
+        Some(Value::Array(names)) => names
+            .iter()
+            .try_fold(false, |found, name| one(name).map(|same| found || same))?,
         Some(name) => one(name)?,
     };
     Ok(named && !ours.is_empty())
@@ -78,7 +78,10 @@ mod tests {
         let claims = r#"{"exp":NOW,"nbf":0,"scope":"read email","prefix":"a/b","iss":"x"}"#;
         let caller = judge(claims, "").unwrap();
         assert_eq!(caller.until_ms, Some(NOW_MS));
-        assert_eq!(Some(caller.rights), Rights::granted("read", "a/b".to_owned()));
+        assert_eq!(
+            Some(caller.rights),
+            Rights::granted("read", "a/b".to_owned())
+        );
         let bare = judge(r#"{"exp":NOW}"#, "").unwrap();
         assert_eq!(Some(bare.rights), Rights::granted("", String::new()));
     }
@@ -136,10 +139,16 @@ mod tests {
         let at = |claims: &str, now_ms| caller(claims.as_bytes(), "", now_ms).map(drop);
         let exp = r#"{"exp":1000.5}"#;
         assert_eq!(at(exp, 1_000_500 + CLOCK_SKEW_MS - 1), Ok(()));
-        assert_eq!(at(exp, 1_000_500 + CLOCK_SKEW_MS), Err(InvalidToken::Expired));
+        assert_eq!(
+            at(exp, 1_000_500 + CLOCK_SKEW_MS),
+            Err(InvalidToken::Expired)
+        );
         let nbf = r#"{"exp":9e99,"nbf":1000}"#;
         assert_eq!(at(nbf, 1_000_000 - CLOCK_SKEW_MS), Ok(()));
-        assert_eq!(at(nbf, 1_000_000 - CLOCK_SKEW_MS - 1), Err(InvalidToken::Early));
+        assert_eq!(
+            at(nbf, 1_000_000 - CLOCK_SKEW_MS - 1),
+            Err(InvalidToken::Early)
+        );
         for exp in ["-1", "-1e300", "0", "-0.0"] {
             let claims = format!(r#"{{"exp":{exp}}}"#);
             assert_eq!(at(&claims, NOW_MS), Err(InvalidToken::Expired), "{exp}");

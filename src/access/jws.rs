@@ -74,7 +74,10 @@ mod tests {
         let keys = both();
         let sign = |header: &str| payload(&hs256(header, "{}", SECRET.as_bytes()), &keys);
         assert_eq!(sign(r#"{"alg":"HS256"}"#), Some(b"{}".to_vec()));
-        assert_eq!(sign(r#"{"typ":"JWT","alg":"HS256","jku":"x"}"#), Some(b"{}".to_vec()));
+        assert_eq!(
+            sign(r#"{"typ":"JWT","alg":"HS256","jku":"x"}"#),
+            Some(b"{}".to_vec())
+        );
         for header in [
             "",
             "{}",
@@ -142,7 +145,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_with_one_flipped_bit_is_refused(place: prop::sample::Index, bit in 0..8, hmac: bool) {
+        fn a_token_with_one_flipped_bit_is_refused(place: prop::sample::Index, bit in 0..8_u8, hmac: bool) {
             let keys = both();
             let token = match hmac {
                 true => hs256(r#"{"alg":"HS256"}"#, r#"{"exp":1}"#, SECRET.as_bytes()),
@@ -151,7 +154,7 @@ mod tests {
             prop_assert!(payload(&token, &keys).is_some());
             let mut bytes = token.into_bytes();
             let place = place.index(bytes.len());
-            bytes[place] ^= 1 << bit;
+            bytes[place] ^= 1_u8 << bit;
             if let Ok(token) = String::from_utf8(bytes) {
                 prop_assert_eq!(payload(&token, &keys), None, "{}", token);
             }

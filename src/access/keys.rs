@@ -112,8 +112,8 @@ impl Keys {
             .map_err(|expected| malformed("auth_hs256_secret", expected))?;
         let public = public(&config.auth_eddsa_key)
             .map_err(|expected| malformed("auth_eddsa_key", expected))?;
-        let mut keys = set(config.auth_jwks.expose())
-            .map_err(|expected| malformed("auth_jwks", expected))?;
+        let mut keys =
+            set(config.auth_jwks.expose()).map_err(|expected| malformed("auth_jwks", expected))?;
         keys.extend(secret.map(single));
         keys.extend(public.map(single));
         Ok(Self(keys))
@@ -132,9 +132,7 @@ impl Keys {
         message: &[u8],
         signature: &[u8],
     ) -> bool {
-        let named = |key: &&Key| {
-            key.verifier.algorithm() == algorithm && key.kid.as_deref() == kid
-        };
+        let named = |key: &&Key| key.verifier.algorithm() == algorithm && key.kid.as_deref() == kid;
         let mut keys = self.0.iter().filter(named);
         keys.any(|key| key.verifier.verify(message, signature))
     }
@@ -271,7 +269,8 @@ pub(super) mod tests {
     fn keys_of_other_kinds_are_left_out() {
         let rsa = r#"{"kty":"RSA","kid":"a","n":"AQAB","e":"AQAB"}"#;
         let okp = format!(r#"{{"kty":"OKP","crv":"Ed25519","kid":"a","x":"{ED25519_X}"}}"#);
-        let x25519 = r#"{"kty":"OKP","crv":"X25519","x":"hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}"#;
+        let x25519 =
+            r#"{"kty":"OKP","crv":"X25519","x":"hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}"#;
         let count = |keys: &[&str]| {
             let text = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
             set(&text).map(|keys| keys.len())

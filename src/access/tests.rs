@@ -14,7 +14,11 @@ const ED25519_D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
 
 fn signed(header: &str, payload: &str, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-    let signed = format!("{}.{}", encode(header.as_bytes()), encode(payload.as_bytes()));
+    let signed = format!(
+        "{}.{}",
+        encode(header.as_bytes()),
+        encode(payload.as_bytes())
+    );
     let signature = encode(&sign(signed.as_bytes()));
     format!("{signed}.{signature}")
 }
@@ -31,7 +35,9 @@ pub(super) fn hs256(header: &str, payload: &str, secret: &[u8]) -> String {
 pub(super) fn ed25519(header: &str, payload: &str) -> String {
     let secret = URL_SAFE_NO_PAD.decode(ED25519_D).unwrap();
     let key = SigningKey::from_bytes(secret.as_slice().try_into().unwrap());
-    signed(header, payload, |message| key.sign(message).to_vec())
+    signed(header, payload, |message| {
+        key.sign(message).to_bytes().to_vec()
+    })
 }
 
 fn access(variables: &[(&str, &str)]) -> Result<Access, Malformed> {
@@ -56,7 +62,10 @@ fn without_tokens_and_keys_anyone_may_do_everything() {
 #[test]
 fn listed_and_signed_tokens_work_side_by_side() {
     let access = access(&[
-        ("auth_tokens", r#"[{"token":"aaaaaaaa.bbbbbbbb.cccccccc","scope":"read"}]"#),
+        (
+            "auth_tokens",
+            r#"[{"token":"aaaaaaaa.bbbbbbbb.cccccccc","scope":"read"}]"#,
+        ),
         ("auth_eddsa_key", ED25519_X),
         ("auth_audience", "us"),
     ])

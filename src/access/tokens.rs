@@ -77,12 +77,14 @@ fn read(entry: Entry) -> Option<(Secret, Rights)> {
     } = entry;
     let fits = (MIN_TOKEN_BYTES..=MAX_BEARER_BYTES).contains(&token.len());
     // A mistyped scope would else be found when somebody is refused.
-    let known = scope.split(' ').all(|scope| matches!(scope, "read" | "write" | "manage"));
+    let known = scope
+        .split(' ')
+        .all(|scope| matches!(scope, "read" | "write" | "manage"));
     if !fits || !is_token(&token) || !known {
         return None;
     }
     let rights = Rights::granted(&scope, prefix)?;
-    Some((Secret::from(token.as_str()), rights))
+    Some((Secret::new(&token), rights))
 }
 
 #[cfg(test)]
@@ -99,7 +101,12 @@ mod tests {
         assert!(first.allow(Scope::Write, "x") && !first.has(Scope::Manage));
         let second = tokens.find("fedcba9876543210").unwrap();
         assert!(second.covers("a/b/c") && !second.covers("x") && !second.has(Scope::Read));
-        for wrong in ["", "0123456789abcde", "0123456789abcdef0", "0123456789abcdeF"] {
+        for wrong in [
+            "",
+            "0123456789abcde",
+            "0123456789abcdef0",
+            "0123456789abcdeF",
+        ] {
             assert_eq!(tokens.find(wrong), None, "{wrong}");
         }
         assert!(!format!("{tokens:?}").contains("0123456789abcdef"));

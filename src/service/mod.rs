@@ -75,7 +75,11 @@ impl<E: Env> Service<E> {
             Ok((config, access)) => (config, access, None),
             Err(malformed) => {
                 log::malformed(&env, &malformed);
-                (Config::default(), Access::default(), Some(malformed.to_string()))
+                (
+                    Config::default(),
+                    Access::default(),
+                    Some(malformed.to_string()),
+                )
             }
         };
         if access.is_on() {

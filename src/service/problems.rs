@@ -43,9 +43,7 @@ pub(super) fn refused(refusal: &Refusal) -> Problem {
     let problem = |code| Problem::new(code, refusal.to_string());
     match refusal {
         Refusal::Missing => problem(Code::Unauthorized),
-        Refusal::Several => {
-            problem(Code::BadRequest).with_challenge("error=\"invalid_request\"")
-        }
+        Refusal::Several => problem(Code::BadRequest).with_challenge("error=\"invalid_request\""),
         Refusal::Invalid(_) => {
             problem(Code::Unauthorized).with_challenge("error=\"invalid_token\"")
         }
@@ -55,7 +53,7 @@ pub(super) fn refused(refusal: &Refusal) -> Problem {
 /// The sender of a request is known, and may not do this here.
 pub(super) fn insufficient(scope: Scope) -> Problem {
     let scope = scope.as_str();
-    let detail = format!("The token is not for this: it needs the scope {scope}, and here.");
+    let detail = format!("The token does not have the scope {scope} for this path.");
     Problem::new(Code::InsufficientScope, detail)
         .with_challenge(&format!("error=\"insufficient_scope\", scope=\"{scope}\""))
 }
