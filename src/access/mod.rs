@@ -114,4 +114,4 @@ fn malformed(name: &'static str, expected: &str) -> Malformed {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

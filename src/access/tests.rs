@@ -1,3 +1,5 @@
+//! Tokens for tests, and what the parts do together.
+
 use super::*;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,7 +25,7 @@ fn signed(header: &str, payload: &str, sign: impl Fn(&[u8]) -> Vec<u8>) -> Strin
     format!("{signed}.{signature}")
 }
 
-pub(super) fn hs256(header: &str, payload: &str, secret: &[u8]) -> String {
+pub(crate) fn hs256(header: &str, payload: &str, secret: &[u8]) -> String {
     signed(header, payload, |message| {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
         mac.update(message);
