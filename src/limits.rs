@@ -208,7 +208,8 @@ variables! {
     max_header_bytes: usize = "16384", Kind::Number(1024..=65_536), size;
     /// How long a write goes on trying to commit.
     commit_deadline_ms: u64 = "5000", Kind::Number(100..=60_000), number;
-    /// Bearer token that `POST {base_path}/__ds/tick` asks for; open while empty.
+    /// Bearer token that `POST {base_path}/__ds/tick` asks for; open while empty and access control is
+    /// off.
     tick_token: Secret = "", Kind::Secret(is_token), Secret::new;
     /// Bearer tokens and what they are for:
     /// `[{"token":"..","scope":"read write manage","prefix":"a/b"}]`. With this or a key below,

@@ -204,13 +204,13 @@ impl Groups {
             };
             if let Some(cause) = cause {
                 let members = std::mem::take(&mut group.members);
-                let readers = members.into_iter().map(|member| member.reader).collect();
-                let token = token.clone();
-                due.push(Due {
-                    token,
-                    cause,
-                    readers,
+                let readers = members.into_iter().map(|member| member.reader);
+                // A busy stream must not keep those whose time is over.
+                let (expired, rest) = readers.partition(|reader| {
+                    cause == Cause::Changed && reader.is_expired(now.into_std())
                 });
+                push(&mut due, token, Cause::Expired, expired);
+                push(&mut due, token, cause, rest);
             } else if group.earliest <= now {
                 group.take_late(token, now, &mut due);
             }
@@ -220,22 +220,26 @@ impl Groups {
     }
 }
 
+/// Adds readers that are due, if there are any.
+fn push(due: &mut Vec<Due>, token: &Token, cause: Cause, readers: Vec<Arc<Reader>>) {
+    if !readers.is_empty() {
+        due.push(Due {
+            token: token.clone(),
+            cause,
+            readers,
+        });
+    }
+}
+
 impl Group {
     /// Takes out the members whose time is over.
     fn take_late(&mut self, token: &Token, now: Instant, due: &mut Vec<Due>) {
         let late = self.members.extract_if(.., |member| member.due <= now);
         let (expired, timeout): (Vec<_>, Vec<_>) = late
             .map(|member| member.reader)
-            .partition(|reader| reader.expires.is_some_and(|age| age <= now.into_std()));
-        for (cause, readers) in [(Cause::Expired, expired), (Cause::Timeout, timeout)] {
-            if !readers.is_empty() {
-                due.push(Due {
-                    token: token.clone(),
-                    cause,
-                    readers,
-                });
-            }
-        }
+            .partition(|reader| reader.is_expired(now.into_std()));
+        push(due, token, Cause::Expired, expired);
+        push(due, token, Cause::Timeout, timeout);
         for (index, member) in self.members.iter().enumerate() {
             if let Some(place) = lock_place(&member.reader).as_mut() {
                 place.index = index;
