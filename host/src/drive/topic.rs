@@ -249,3 +249,39 @@ impl Group {
         self.earliest = earliest.unwrap_or(self.earliest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::Held;
+    use bytes::Bytes;
+    use std::time::Duration;
+
+    /// Whoever followed a stream that changed all the time was never ended: there was always
+    /// something new to tell, and only those with nothing new were asked for their age.
+    #[test]
+    fn a_change_ends_those_whose_time_is_over_and_no_others() {
+        let now = Instant::now();
+        let reader = |max_age: Option<u64>| {
+            let max_age = max_age.map(Duration::from_secs);
+            let held = Held {
+                max_age,
+                ..Held::default()
+            };
+            Arc::new(Reader::new(held, now.into_std()))
+        };
+        let readers = [reader(Some(5)), reader(None), reader(Some(10))];
+        let topic = Arc::new(Topic::new("key".into()));
+        let token = Token(Bytes::from_static(b"the same"));
+        let over = now + Duration::from_secs(30);
+        topic.insert(readers.to_vec(), token, ChangeNumber::new(1), over);
+        let due = topic.take_due(ChangeNumber::new(2), now + Duration::from_secs(5), false);
+        let told: Vec<_> = due
+            .iter()
+            .map(|due| (due.cause, due.readers.len()))
+            .collect();
+        assert_eq!(told, [(Cause::Expired, 1), (Cause::Changed, 2)]);
+        assert!(Arc::ptr_eq(&due[0].readers[0], &readers[0]));
+        assert!(topic.arm().is_none(), "nobody waits any more");
+    }
+}
