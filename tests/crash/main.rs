@@ -7,3 +7,6 @@ mod kill;
 mod load;
 mod server;
 mod size;
+
+#[path = "../support/host.rs"]
+mod host;
