@@ -59,6 +59,10 @@ use tokio::task::JoinHandle;
 /// How long a server that is told to end waits for what is under way.
 pub const GRACE: Duration = Duration::from_secs(30);
 
+/// What it means that access control is off.
+const OPEN: &str = "whoever reaches this server may read and write; set auth_tokens or a key \
+                    (auth_...) to change that";
+
 /// How the component is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Via {
@@ -126,13 +130,9 @@ impl Drop for Running {
 pub async fn serve(options: Options) -> Result<Running, StartError> {
     let mut variables = options.variables;
     let config = Config::from_lookup(|name| variables.get(name).cloned())?;
-    if Access::new(&config)?.is_on() {
+    let access_control = Access::new(&config)?.is_on();
+    if access_control {
         own_tick(&mut variables)?;
-    } else {
-        telemetry::warn(
-            "access control is off",
-            "whoever reaches this server may read and write; set auth_tokens or a key (auth_...) to change that",
-        );
     }
     let variables = Arc::new(variables);
     let any_origin = config.cors_origins == "*";
@@ -165,6 +165,10 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     };
     let gate = Gate::new(options.rates, any_origin);
     let (stop, stopped) = watch::channel(false);
+    if !access_control {
+        // Not before it is sure to serve: why it does not start is told in one line.
+        telemetry::warn("access control is off", OPEN);
+    }
     let server = tokio::spawn(server::run(listener, handler, gate, stopped, GRACE));
     Ok(Running {
         address,
