@@ -18,6 +18,7 @@
 //! guest ----> service ----> stream      pure transitions of a head: create, append, delete ...
 //!                     \---> protocol    the wire: headers, offsets, problems, JSON and SSE framing
 //!                      \--> keys        what is stored: key names and record bytes
+//!                       \-> access      who may do what: tokens, keys, scopes
 //! ```
 //!
 //! [`keys`] and [`protocol`] use the plain types of [`stream`]; `stream` names none of them.

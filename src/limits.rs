@@ -3,6 +3,7 @@
 //! `spin.toml` and the native host offer the same variables; a test compares them with
 //! [`VARIABLES`]. Nothing else in the crate holds a limit.
 
+use crate::access;
 use std::ops::RangeInclusive;
 
 /// What a variable's value may be.
@@ -16,6 +17,32 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// Text, judged by the function; it says what is expected when it refuses.
     Text(fn(&str) -> Result<(), &'static str>),
+    /// The same, and it is never shown.
+    Secret(fn(&str) -> Result<(), &'static str>),
+}
+
+/// Text that is never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The text, for whoever compares it or makes a key of it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// One row of the table of variables.
@@ -33,14 +60,18 @@ pub struct Variable {
 
 /// A variable that has no meaning as given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("variable {name} is {value:?}, expected {expected}")]
+#[error("variable {name} is {}, expected {expected}", shown(value.as_deref()))]
 pub struct Malformed {
     /// The variable.
     pub name: &'static str,
-    /// What was given.
-    pub value: String,
+    /// What was given; nothing where that is a secret.
+    pub value: Option<String>,
     /// What would have been accepted.
     pub expected: String,
+}
+
+fn shown(value: Option<&str>) -> String {
+    value.map_or_else(|| "malformed".to_owned(), |value| format!("{value:?}"))
 }
 
 impl Variable {
@@ -48,7 +79,7 @@ impl Variable {
     pub fn check(&self, value: &str) -> Result<(), Malformed> {
         let refuse = |expected: String| Malformed {
             name: self.name,
-            value: value.to_owned(),
+            value: (!matches!(self.kind, Kind::Secret(_))).then(|| value.to_owned()),
             expected,
         };
         match &self.kind {
@@ -64,7 +95,9 @@ impl Variable {
             Kind::Flag => Err(refuse("true or false".to_owned())),
             Kind::Word(words) if words.contains(&value) => Ok(()),
             Kind::Word(words) => Err(refuse(format!("one of {}", words.join(", ")))),
-            Kind::Text(judge) => judge(value).map_err(|expected| refuse(expected.to_owned())),
+            Kind::Text(judge) | Kind::Secret(judge) => {
+                judge(value).map_err(|expected| refuse(expected.to_owned()))
+            }
         }
     }
 }
@@ -175,8 +208,21 @@ variables! {
     max_header_bytes: usize = "16384", Kind::Number(1024..=65_536), size;
     /// How long a write goes on trying to commit.
     commit_deadline_ms: u64 = "5000", Kind::Number(100..=60_000), number;
-    /// Bearer token that `POST {base_path}/__ds/tick` asks for; open while empty.
-    tick_token: String = "", Kind::Text(is_token), str::to_owned;
+    /// Bearer token that `POST {base_path}/__ds/tick` asks for; open while empty and access control is
+    /// off.
+    tick_token: Secret = "", Kind::Secret(is_token), Secret::new;
+    /// Bearer tokens and what they are for:
+    /// `[{"token":"..","scope":"read write manage","prefix":"a/b"}]`. With this or a key below,
+    /// access control is on.
+    auth_tokens: Secret = "", Kind::Secret(access::check_tokens), Secret::new;
+    /// Secret of JSON Web Tokens signed by HS256, at least 32 bytes of text.
+    auth_hs256_secret: Secret = "", Kind::Secret(access::check_hs256_secret), Secret::new;
+    /// Public key of JSON Web Tokens signed by EdDSA: the 32 bytes of Ed25519 in base64url.
+    auth_eddsa_key: String = "", Kind::Text(access::check_eddsa_key), str::to_owned;
+    /// Keys of JSON Web Tokens as a JSON Web Key Set: `OKP` with `Ed25519`, and `oct` for HS256.
+    auth_jwks: Secret = "", Kind::Secret(access::check_jwks), Secret::new;
+    /// Audience that JSON Web Tokens must be for; while empty, they must not name any.
+    auth_audience: String = "", Kind::Text(is_audience), str::to_owned;
     /// Whether names are registered, which expiry of unvisited streams needs; costs one write a
     /// creation.
     registry: bool = "true", Kind::Flag, flag;
@@ -223,6 +269,13 @@ fn is_token(value: &str) -> Result<(), &'static str> {
     match value.len() <= 1024 && value.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(()),
         false => Err("at most 1024 visible ASCII characters"),
+    }
+}
+
+fn is_audience(value: &str) -> Result<(), &'static str> {
+    match value.len() <= 1024 && !value.chars().any(char::is_control) {
+        true => Ok(()),
+        false => Err("at most 1024 bytes without control characters"),
     }
 }
 
@@ -304,9 +357,50 @@ pub const FORK_PATIENCE_MS: u64 = 60_000;
 /// the sum of the waits its attempt reports, so no clock decides.
 pub const CREATION_PATIENCE_MS: u64 = 10_000;
 
+/// Longest bearer token that is looked at.
+pub const MAX_BEARER_BYTES: usize = 8 * 1024;
+
+/// Bearer tokens in `auth_tokens`; each is compared with what comes.
+pub const MAX_TOKENS: usize = 256;
+
+/// Shortest of them: 96 bits if it is base64url.
+pub const MIN_TOKEN_BYTES: usize = 16;
+
+/// Keys in `auth_jwks`.
+pub const MAX_KEYS: usize = 32;
+
+/// Shortest secret of HS256, the size of its hash (RFC 7518, section 3.2).
+pub const MIN_HS256_BYTES: usize = 32;
+
+/// How far the clock of whoever issues tokens may be from ours.
+pub const CLOCK_SKEW_MS: u64 = 10_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = "hush";
+        for row in VARIABLES {
+            let is_secret = matches!(row.kind, Kind::Secret(_));
+            let named = ["token", "secret", "jwks"];
+            let expected = named.iter().any(|word| row.name.contains(word));
+            assert_eq!(is_secret, expected, "{}", row.name);
+            let given = if row.name == "tick_token" {
+                "hush\n"
+            } else {
+                secret
+            };
+            if let (true, Err(error)) = (is_secret, row.check(given)) {
+                assert!(!format!("{error} {error:?}").contains(secret), "{error}");
+            }
+        }
+        let given = |name: &str| (name == "tick_token").then(|| secret.to_owned());
+        let config = Config::from_lookup(given).unwrap();
+        assert_eq!(config.tick_token.expose(), secret);
+        assert!(!format!("{config:?}").contains(secret));
+    }
 
     #[test]
     fn every_default_is_one_the_variable_may_have() {

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::manifest::{Manifest, VariableError};
+use crate::rate::Rates;
 use crate::store::file::Durability;
 use crate::store::open::{Injection, OpenError, StoreKind, open};
 use crate::{ComponentSource, Options, Via};
@@ -8,6 +9,7 @@ use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// Most instances of the component.
@@ -106,6 +108,16 @@ pub struct Serve {
     /// call blocks its instance
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     instances: Option<u16>,
+    /// Requests a second that one Authorization field may send, at most; also the burst
+    #[arg(long, value_name = "N")]
+    rate_limit_per_token: Option<NonZeroU32>,
+    /// Requests a second that one address (of IPv6, one /64 network) may send, at most; also the
+    /// burst
+    #[arg(long, value_name = "N")]
+    rate_limit_per_address: Option<NonZeroU32>,
+    /// Take the last address in X-Forwarded-For for the client's; only behind a proxy that adds it
+    #[arg(long)]
+    trust_forwarded_for: bool,
     /// A variable of the component; may be repeated. DS_<NAME> in the environment does the same
     #[arg(long = "variable", value_name = "NAME=VALUE")]
     variables: Vec<String>,
@@ -191,6 +203,11 @@ impl Serve {
                 .map_or_else(instances, usize::from)
                 .clamp(1, MAX_INSTANCES),
             variables: variables(store.guards_creation())?,
+            rates: Rates {
+                per_token: self.rate_limit_per_token,
+                per_address: self.rate_limit_per_address,
+                trust_forwarded_for: self.trust_forwarded_for,
+            },
             store,
         })
     }
@@ -221,6 +238,8 @@ mod tests {
             ("ds serve --via magic", "magic"),
             ("ds serve --listen nowhere", "nowhere"),
             ("ds serve --instances 0", "0"),
+            ("ds serve --rate-limit-per-token 0", "0"),
+            ("ds serve --rate-limit-per-address many", "many"),
             ("ds serve --component x --store tape", "tape"),
             ("ds serve --component x --store file:/", "not empty"),
             ("ds serve --component x --store tape", "spin-sqlite"),
@@ -261,6 +280,7 @@ mod tests {
         assert_eq!(options.listen.to_string(), "127.0.0.1:4437");
         assert_eq!(options.via, Via::Exchange);
         assert_eq!(options.variables["kv_guarded_create"], "true");
+        assert_eq!(options.rates, Rates::default());
         let Ok(Command::Serve(serve)) = arguments("ds serve") else {
             panic!("not serve");
         };

@@ -21,6 +21,9 @@ pub enum StartError {
     /// It does not run.
     #[error(transparent)]
     Instance(#[from] StepError),
+    /// The system gives no random bits.
+    #[error("no random bits: {0}")]
+    Random(String),
     /// A variable is malformed.
     #[error(transparent)]
     Variable(#[from] durable_streams_edge::limits::Malformed),

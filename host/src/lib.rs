@@ -26,6 +26,7 @@ pub mod guest;
 mod held;
 pub mod manifest;
 pub mod proxy;
+pub mod rate;
 mod server;
 mod stall;
 pub mod store;
@@ -41,10 +42,12 @@ use crate::engine::{ComponentError, Runtime};
 use crate::exchange::Steps;
 use crate::guest::Instance;
 use crate::proxy::Proxy;
-use crate::server::Handler;
+use crate::rate::Rates;
+use crate::server::{Gate, Handler};
 use crate::store::Store;
 use crate::wasi::Variables;
 use crate::worker::Factory;
+use durable_streams_edge::access::Access;
 use durable_streams_edge::limits::Config;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,6 +58,10 @@ use tokio::task::JoinHandle;
 
 /// How long a server that is told to end waits for what is under way.
 pub const GRACE: Duration = Duration::from_secs(30);
+
+/// What it means that access control is off.
+const OPEN: &str = "whoever reaches this server may read and write; set auth_tokens or a key \
+                    (auth_...) to change that";
 
 /// How the component is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -79,6 +86,8 @@ pub struct Options {
     pub instances: usize,
     /// Every variable's value.
     pub variables: Variables,
+    /// How many requests are taken.
+    pub rates: Rates,
 }
 
 /// A server that listens. Dropping it stops it from accepting and lets idle connections go; what is
@@ -119,8 +128,13 @@ impl Drop for Running {
 ///
 /// [`StartError`], whose text is one line.
 pub async fn serve(options: Options) -> Result<Running, StartError> {
-    let variables = Arc::new(options.variables);
+    let mut variables = options.variables;
     let config = Config::from_lookup(|name| variables.get(name).cloned())?;
+    let access_control = Access::new(&config)?.is_on();
+    if access_control {
+        own_tick(&mut variables)?;
+    }
+    let variables = Arc::new(variables);
     let any_origin = config.cors_origins == "*";
     let listen = |source| StartError::Listen {
         address: options.listen,
@@ -149,14 +163,29 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             (Handler::WasiHttp(proxy), background)
         }
     };
+    let gate = Gate::new(options.rates, any_origin);
     let (stop, stopped) = watch::channel(false);
-    let server = tokio::spawn(server::run(listener, handler, stopped, GRACE));
+    if !access_control {
+        // Not before it is sure to serve: why it does not start is told in one line.
+        telemetry::warn("access control is off", OPEN);
+    }
+    let server = tokio::spawn(server::run(listener, handler, gate, stopped, GRACE));
     Ok(Running {
         address,
         stop,
         server,
         background,
     })
+}
+
+/// Sees to it that the host's own ticks are let in: with a token of their own, unless there is one.
+fn own_tick(variables: &mut Variables) -> Result<(), StartError> {
+    let token = variables.entry("tick_token".to_owned()).or_default();
+    if token.is_empty() {
+        let draw = || getrandom::u64().map_err(|error| StartError::Random(error.to_string()));
+        *token = format!("{:016x}{:016x}", draw()?, draw()?);
+    }
+    Ok(())
 }
 
 fn factory(runtime: &Runtime, store: &Arc<dyn Store>, variables: &Arc<Variables>) -> Factory {

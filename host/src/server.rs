@@ -1,9 +1,10 @@
 //! Connections: HTTP/1.1 and HTTP/2 on one port, and their orderly end.
 
 use crate::collect::{Collected, Incomplete, collect};
-use crate::drive::{Aborted, Driver, ResponseBody};
+use crate::drive::{Aborted, Driver, ResponseBody, too_many};
 use crate::exchange::Request;
 use crate::proxy::Proxy;
+use crate::rate::{Limits, Rates};
 use crate::stall::Stall;
 use crate::telemetry;
 use hyper::Response;
@@ -12,8 +13,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -46,6 +48,37 @@ enum NoResponse {
     Aborted(#[from] Aborted),
     #[error(transparent)]
     Incomplete(#[from] Incomplete),
+}
+
+/// What a request passes before anybody looks at it.
+pub(crate) struct Gate {
+    limits: Option<Limits>,
+    any_origin: bool,
+    begun: Instant,
+}
+
+impl Gate {
+    /// A gate that lets so many requests pass. `any_origin` is about its own answers.
+    pub(crate) fn new(rates: Rates, any_origin: bool) -> Arc<Self> {
+        Arc::new(Self {
+            limits: Limits::new(rates),
+            any_origin,
+            begun: Instant::now(),
+        })
+    }
+
+    /// The answer to a request that is one too many.
+    fn refuse<B>(
+        &self,
+        peer: IpAddr,
+        request: &hyper::Request<B>,
+    ) -> Option<Response<ResponseBody>> {
+        let limits = self.limits.as_ref()?;
+        let path = request.uri().path();
+        let now = self.begun.elapsed();
+        let wait = limits.admit(peer, path, request.headers(), now).err()?;
+        Some(too_many(wait, path, self.any_origin))
+    }
 }
 
 impl Handler {
@@ -83,6 +116,7 @@ impl Handler {
 pub(crate) async fn run(
     listener: TcpListener,
     handler: Handler,
+    gate: Arc<Gate>,
     mut stop: watch::Receiver<bool>,
     grace: Duration,
 ) {
@@ -94,7 +128,10 @@ pub(crate) async fn run(
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, _)) => connect(&builder, stream, handler.clone(), &graceful),
+            Ok((stream, peer)) => {
+                let caller = (peer.ip(), Arc::clone(&gate));
+                connect(&builder, stream, caller, handler.clone(), &graceful);
+            }
             Err(error) => {
                 telemetry::warn("no connection accepted", &error.to_string());
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -129,14 +166,21 @@ fn builder() -> Builder<TokioExecutor> {
 fn connect(
     builder: &Arc<Builder<TokioExecutor>>,
     stream: TcpStream,
+    (peer, gate): (IpAddr, Arc<Gate>),
     handler: Handler,
     graceful: &GracefulShutdown,
 ) {
     // A connection without it works too, only later.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
+        let refused = gate.refuse(peer, &request);
         let handler = handler.clone();
-        async move { handler.handle(request).await }
+        async move {
+            match refused {
+                Some(response) => Ok(response),
+                None => handler.handle(request).await,
+            }
+        }
     });
     let connection = builder.serve_connection(Stall::new(TokioIo::new(stream)), service);
     let connection = graceful.watch(connection.into_owned());

@@ -1,5 +1,117 @@
-//! Who may do what: pure decisions over a caller's rights. No I/O, no clock.
+//! Who may do what: pure decisions over a request's credentials. No I/O, no clock.
+//!
+//! Bearer tokens (RFC 6750) are either listed in a variable or JSON Web Tokens (RFC 7519). `hmac`
+//! and `ed25519-dalek` verify, `subtle` compares; what is here is the framing around them, for
+//! these two algorithms only. `jsonwebtoken` and its like bring RSA and the curves of NIST with
+//! them, and leave repeated names in a token to chance.
 
+mod bearer;
+mod claims;
+mod json;
+mod jws;
+mod keys;
+mod refusal;
 mod rights;
+mod tokens;
 
+pub use keys::{check_eddsa_key, check_hs256_secret, check_jwks};
+pub use refusal::{InvalidToken, Refusal};
 pub use rights::{Rights, Scope};
+pub use tokens::check_tokens;
+
+use crate::limits::{Config, Malformed};
+use keys::Keys;
+use tokens::Tokens;
+
+/// Whoever sent a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// What they may do.
+    pub rights: Rights,
+    /// When that ends by itself, in milliseconds since 1970.
+    pub until_ms: Option<u64>,
+}
+
+impl Caller {
+    /// Anyone, where anyone may do everything.
+    #[must_use]
+    pub const fn anyone() -> Self {
+        Self {
+            rights: Rights::all(),
+            until_ms: None,
+        }
+    }
+}
+
+/// Tokens and keys, ready for use.
+#[derive(Debug, Default)]
+pub struct Access {
+    tokens: Tokens,
+    keys: Keys,
+    audience: String,
+}
+
+impl Access {
+    /// Reads the variables.
+    ///
+    /// # Errors
+    ///
+    /// The first one that has no meaning: on its own, or without the others.
+    pub fn new(config: &Config) -> Result<Self, Malformed> {
+        let access = Self {
+            tokens: Tokens::parse(config.auth_tokens.expose())
+                .map_err(|expected| malformed("auth_tokens", expected))?,
+            keys: Keys::of(config)?,
+            audience: config.auth_audience.clone(),
+        };
+        if !access.audience.is_empty() && access.keys.is_empty() {
+            return Err(malformed(
+                "auth_audience",
+                "a key to go with it: without one, no token has an audience",
+            ));
+        }
+        Ok(access)
+    }
+
+    /// Whether there is access control at all.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        !self.tokens.is_empty() || !self.keys.is_empty()
+    }
+
+    /// Says who sent a request with these `Authorization` fields. Anyone, while access control is
+    /// off.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not let in.
+    pub fn judge<'a>(
+        &self,
+        fields: impl Iterator<Item = &'a [u8]>,
+        now_ms: u64,
+    ) -> Result<Caller, Refusal> {
+        if !self.is_on() {
+            return Ok(Caller::anyone());
+        }
+        let token = bearer::token(fields)?;
+        if let Some(rights) = self.tokens.find(token) {
+            return Ok(Caller {
+                rights: rights.clone(),
+                until_ms: None,
+            });
+        }
+        let signed = jws::payload(token, &self.keys).ok_or(InvalidToken::Unknown)?;
+        Ok(claims::caller(&signed, &self.audience, now_ms)?)
+    }
+}
+
+fn malformed(name: &'static str, expected: &str) -> Malformed {
+    Malformed {
+        name,
+        value: None,
+        expected: expected.to_owned(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

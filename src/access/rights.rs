@@ -11,6 +11,18 @@ pub enum Scope {
     Manage,
 }
 
+impl Scope {
+    /// The word for it in tokens and challenges.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Manage => "manage",
+        }
+    }
+}
+
 /// The scopes of a caller, and the names they are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
@@ -35,6 +47,23 @@ impl Rights {
             manage: true,
             prefix: String::new(),
         }
+    }
+
+    /// Those that a token grants: `scope` is a list with single spaces, where words that are none
+    /// of ours are for others. Nothing if `prefix` is no whole segments.
+    #[must_use]
+    pub fn granted(scope: &str, prefix: String) -> Option<Self> {
+        let empty = |segment: &str| segment.is_empty();
+        if !prefix.is_empty() && prefix.split('/').any(empty) {
+            return None;
+        }
+        let has = |wanted: Scope| scope.split(' ').any(|word| word == wanted.as_str());
+        Some(Self {
+            read: has(Scope::Read),
+            write: has(Scope::Write),
+            manage: has(Scope::Manage),
+            prefix,
+        })
     }
 
     /// Whether they have `scope`.
@@ -82,5 +111,38 @@ mod tests {
             assert_eq!(rights.covers(name), covered, "{name}");
         }
         assert!(Rights::all().covers("anything"));
+    }
+
+    #[test]
+    fn scopes_are_whole_words_and_unknown_ones_are_for_others() {
+        let granted = |scope| Rights::granted(scope, String::new()).unwrap();
+        let none = Rights {
+            read: false,
+            write: false,
+            manage: false,
+            prefix: String::new(),
+        };
+        assert_eq!(granted("write openid read manage"), Rights::all());
+        for scope in ["", "readwrite", "READ", "read,write", "read\twrite"] {
+            assert_eq!(granted(scope), none, "{scope}");
+        }
+        let read = granted(" read");
+        assert!(read.has(Scope::Read) && !read.has(Scope::Write) && !read.has(Scope::Manage));
+    }
+
+    #[test]
+    fn a_prefix_is_whole_segments() {
+        for (prefix, good) in [
+            ("", true),
+            ("a", true),
+            ("a/b", true),
+            ("/", false),
+            ("/a", false),
+            ("a/", false),
+            ("a//b", false),
+        ] {
+            let granted = Rights::granted("read", prefix.to_owned());
+            assert_eq!(granted.is_some(), good, "{prefix}");
+        }
     }
 }

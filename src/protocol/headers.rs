@@ -107,6 +107,7 @@ pub const CORS_EXPOSED: &[&str] = &[
     STREAM_SSE_DATA_ENCODING,
     STREAM_TTL,
     STREAM_UP_TO_DATE,
+    WWW_AUTHENTICATE,
 ];
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub enum Code {
     EmptyArray,
     /// A token is missing or wrong.
     Unauthorized,
+    /// The token is good, but not for this.
+    InsufficientScope,
     /// A newer session of this producer exists.
     ProducerEpochFenced,
     /// No such stream.
@@ -70,6 +72,9 @@ pub enum Code {
     InsufficientStorage,
 }
 
+/// What a request without a token is told (RFC 6750, section 3).
+const CHALLENGE: &str = "Bearer realm=\"durable-streams\"";
+
 struct Row {
     status: u16,
     kind: &'static str,
@@ -97,6 +102,7 @@ impl Code {
             Self::EmptyBody => row(400, "/errors/empty-body", "Empty Body", "EMPTY_BODY"),
             Self::EmptyArray => row(400, "/errors/empty-array", "Empty Array", "EMPTY_ARRAY"),
             Self::Unauthorized => row(401, "/errors/unauthorized", "Unauthorized", "UNAUTHORIZED"),
+            Self::InsufficientScope => row(403, "/errors/insufficient-scope", "Insufficient Scope", "INSUFFICIENT_SCOPE"),
             Self::ProducerEpochFenced => row(403, "/errors/producer-epoch-fenced", "Producer Epoch Fenced", "PRODUCER_EPOCH_FENCED"),
             Self::NotFound => row(404, "/errors/not-found", "Stream Not Found", "NOT_FOUND"),
             Self::RouteNotFound => row(404, "/errors/route-not-found", "Route Not Found", "ROUTE_NOT_FOUND"),
@@ -169,7 +175,7 @@ impl Problem {
         let detail = detail.into();
         let fields = match code {
             Code::Unavailable | Code::Overloaded => vec![(headers::RETRY_AFTER, "1".to_owned())],
-            Code::Unauthorized => vec![(headers::WWW_AUTHENTICATE, "Bearer".to_owned())],
+            Code::Unauthorized => vec![(headers::WWW_AUTHENTICATE, CHALLENGE.to_owned())],
             _ => Vec::new(),
         };
         Self {
@@ -177,6 +183,18 @@ impl Problem {
             detail,
             fields,
         }
+    }
+
+    /// The same, with the attributes of a challenge (RFC 6750, section 3), such as
+    /// `error="invalid_token"`.
+    #[must_use]
+    pub fn with_challenge(mut self, attributes: &str) -> Self {
+        let bare = |(name, _): &(&str, String)| *name != headers::WWW_AUTHENTICATE;
+        self.fields.retain(bare);
+        self.with_field(
+            headers::WWW_AUTHENTICATE,
+            format!("{CHALLENGE}, {attributes}"),
+        )
     }
 
     /// Nothing was applied; try again.
@@ -253,6 +271,7 @@ mod tests {
         Code::EmptyBody,
         Code::EmptyArray,
         Code::Unauthorized,
+        Code::InsufficientScope,
         Code::ProducerEpochFenced,
         Code::NotFound,
         Code::RouteNotFound,
@@ -309,8 +328,11 @@ mod tests {
         let unauthorized = Problem::new(Code::Unauthorized, "");
         assert_eq!(
             unauthorized.fields,
-            [("www-authenticate", "Bearer".to_owned())]
+            [("www-authenticate", CHALLENGE.to_owned())]
         );
+        let invalid = unauthorized.with_challenge("error=\"invalid_token\"");
+        let expected = "Bearer realm=\"durable-streams\", error=\"invalid_token\"";
+        assert_eq!(invalid.fields, [("www-authenticate", expected.to_owned())]);
     }
 
     #[test]

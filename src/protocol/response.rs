@@ -14,6 +14,9 @@ const METHODS: &str = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 /// Every origin, as a value of `cors_origins` and of `Access-Control-Allow-Origin`.
 const ANY: &str = "*";
 
+/// Not for shared caches, as a value of `cache_visibility` and of `Cache-Control`.
+pub const PRIVATE: &str = "private";
+
 static EXPOSED: LazyLock<String> = LazyLock::new(|| headers::CORS_EXPOSED.join(", "));
 
 /// Seconds a browser may keep a preflight's answer; browsers have lower limits of their own.
@@ -84,10 +87,12 @@ impl Head {
     }
 }
 
-/// The fields that every answer to this request has.
+/// The fields that every answer to this request has. `access_control` says whether who asks makes
+/// a difference.
 #[must_use]
-pub fn common(config: &Config, raw: &RawRequest<'_>) -> Fields {
+pub fn common(config: &Config, raw: &RawRequest<'_>, access_control: bool) -> Fields {
     let mut fields = Fields::with_room();
+    vary(&mut fields, config, access_control);
     cors(&mut fields, config, raw);
     security(&mut fields);
     fields
@@ -95,13 +100,28 @@ pub fn common(config: &Config, raw: &RawRequest<'_>) -> Fields {
 
 /// The same where no request makes a difference.
 #[must_use]
-pub fn common_to_all(config: &Config) -> Option<Fields> {
+pub fn common_to_all(config: &Config, access_control: bool) -> Option<Fields> {
     (config.cors_origins == ANY).then(|| {
         let mut fields = Fields::with_room();
+        vary(&mut fields, config, access_control);
         allow_origin(&mut fields, ANY.as_bytes());
         security(&mut fields);
         fields
     })
+}
+
+/// Adds the request fields that choose the answer.
+///
+/// Where only some origins may read, `origin` is there for those that may not and for requests
+/// without an origin too, or a cache would give one's answer to another.
+fn vary(fields: &mut Fields, config: &Config, access_control: bool) {
+    let value = match (config.cors_origins == ANY, access_control) {
+        (true, false) => return,
+        (true, true) => headers::AUTHORIZATION,
+        (false, false) => headers::ORIGIN,
+        (false, true) => "origin, authorization",
+    };
+    fields.push(headers::VARY, value);
 }
 
 /// Adds the fields of section 12.7 that every answer has.
@@ -111,15 +131,8 @@ fn security(fields: &mut Fields) {
 }
 
 /// Adds the CORS fields of an answer to this request. Says whether its origin may read it.
-///
-/// Where only some origins may read, `Vary` is there for those that may not and for requests
-/// without an origin too, or a cache would give one's answer to another.
 fn cors(fields: &mut Fields, config: &Config, raw: &RawRequest<'_>) -> bool {
-    let any = config.cors_origins == ANY;
-    if !any {
-        fields.push(headers::VARY, headers::ORIGIN);
-    }
-    let readable = if any {
+    let readable = if config.cors_origins == ANY {
         Some(ANY.as_bytes())
     } else {
         allowed_origin(config, raw)
@@ -147,6 +160,7 @@ fn allowed_origin<'a>(config: &Config, raw: &RawRequest<'a>) -> Option<&'a [u8]>
 #[must_use]
 pub fn preflight(config: &Config, raw: &RawRequest<'_>) -> Head {
     let mut head = Head::new(204).with(headers::ALLOW, METHODS);
+    vary(&mut head.headers, config, false);
     if cors(&mut head.headers, config, raw) {
         head.push(headers::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
         head.push(
@@ -185,6 +199,7 @@ pub fn cache_control(config: &Config, class: Cache) -> Cow<'static, str> {
             format!("{visibility}, max-age={fresh}, stale-while-revalidate={stale}").into()
         }
         Cache::None => "no-store".into(),
+        Cache::Sse if config.cache_visibility == PRIVATE => "private, no-cache".into(),
         Cache::Sse => "no-cache".into(),
     }
 }
@@ -222,11 +237,47 @@ mod tests {
     }
 
     fn texts(config: &Config, origin: Option<&str>) -> Vec<(String, String)> {
-        let mut fields = Fields::default();
-        cors(&mut fields, config, &asked(&from_origin(origin)));
+        let headers = from_origin(origin);
+        let mut fields = common(config, &asked(&headers), false);
+        assert_eq!(
+            common_to_all(config, false),
+            (config.cors_origins == ANY).then(|| fields.clone())
+        );
+        fields = without_security(&fields);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let pair = |(name, value)| (text(name), text(value));
         fields.iter().map(pair).collect()
+    }
+
+    fn without_security(all: &Fields) -> Fields {
+        let mut security = Fields::default();
+        super::security(&mut security);
+        let mut rest = Fields::default();
+        for (name, value) in all.iter() {
+            if security.iter().all(|field| field.0 != name) {
+                rest.push(std::str::from_utf8(name).unwrap(), value);
+            }
+        }
+        rest
+    }
+
+    #[test]
+    fn answers_vary_with_whatever_chooses_them() {
+        let headers = from_origin(Some("https://x.example"));
+        let raw = asked(&headers);
+        for (variables, access_control, expected) in [
+            (&[][..], false, None),
+            (&[][..], true, Some("authorization")),
+            (SOME, false, Some("origin")),
+            (SOME, true, Some("origin, authorization")),
+        ] {
+            let config = config(variables);
+            let fields = common(&config, &raw, access_control);
+            assert_eq!(fields.get("vary"), expected.map(str::as_bytes));
+            if let Some(all) = common_to_all(&config, access_control) {
+                assert_eq!(all, fields);
+            }
+        }
     }
 
     const SOME: &[(&str, &str)] = &[("cors_origins", "https://a.example, https://b.example")];
@@ -346,7 +397,8 @@ mod tests {
             "private, max-age=60, stale-while-revalidate=300"
         );
         assert_eq!(cache_control(&private, Cache::None), "no-store");
-        assert_eq!(cache_control(&private, Cache::Sse), "no-cache");
+        assert_eq!(cache_control(&private, Cache::Sse), "private, no-cache");
+        assert_eq!(cache_control(&config(&[]), Cache::Sse), "no-cache");
     }
 
     proptest! {

@@ -101,3 +101,13 @@ pub(super) fn malformed<E: Env>(env: &E, malformed: &Malformed) {
     let line = json!({ "error.type": "MISCONFIGURED", "error.message": malformed.to_string() });
     write(env, "error", line);
 }
+
+/// There is no access control.
+pub(super) fn open<E: Env>(env: &E, config: &Config) {
+    if !enabled(config, "warn") {
+        return;
+    }
+    let message = "access control is off: whoever reaches this server may read and write; set \
+                   auth_tokens or a key (auth_...) to change that";
+    write(env, "warn", json!({ "error.message": message }));
+}

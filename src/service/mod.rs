@@ -5,6 +5,7 @@
 //! keeps nothing. The order of a small append: `start` here, [`append`], `Batch` in `stream`, one
 //! swap.
 
+mod access;
 mod append;
 mod attempt;
 mod core;
@@ -37,6 +38,7 @@ use self::exchange::{Answer, Cause, Next};
 use self::read::Refusal;
 use self::reply::Reply;
 use self::token::{Token, TokenMode};
+use crate::access::{Access, Caller, Scope};
 use crate::keys::{Keys, MARKERS, NameHash};
 use crate::limits::Config;
 use crate::protocol::name::{StreamName, encode};
@@ -54,6 +56,7 @@ use std::cell::Cell;
 pub struct Service<E> {
     env: E,
     config: Config,
+    access: Access,
     keys: Keys,
     /// Why no request can be served.
     malformed: Option<String>,
@@ -66,19 +69,30 @@ pub struct Service<E> {
 impl<E: Env> Service<E> {
     /// Reads the variables. A malformed one is logged, and answers every request from then on.
     pub fn new(env: E) -> Self {
-        let read = Config::from_lookup(|name| env.variable(name));
-        let (config, malformed) = match read {
-            Ok(config) => (config, None),
+        let read = Config::from_lookup(|name| env.variable(name))
+            .and_then(|config| Access::new(&config).map(|access| (config, access)));
+        let (mut config, access, malformed) = match read {
+            Ok((config, access)) => (config, access, None),
             Err(malformed) => {
                 log::malformed(&env, &malformed);
-                (Config::default(), Some(malformed.to_string()))
+                (
+                    Config::default(),
+                    Access::default(),
+                    Some(malformed.to_string()),
+                )
             }
         };
+        if access.is_on() {
+            response::PRIVATE.clone_into(&mut config.cache_visibility);
+        } else if malformed.is_none() {
+            log::open(&env, &config);
+        }
         let keys = Keys::new(&config.key_namespace);
-        let common = response::common_to_all(&config);
+        let common = response::common_to_all(&config, access.is_on());
         Self {
             env,
             config,
+            access,
             keys,
             malformed,
             marked: Cell::new(false),
@@ -110,14 +124,19 @@ impl<E: Env> Service<E> {
         let mut answers: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
         let mut appends = Vec::new();
         for (index, (raw, answer)) in requests.iter().zip(&mut answers).enumerate() {
-            match self.parse(raw) {
-                Ok(Operation::Stream {
-                    name,
-                    action: Action::Append(append),
-                }) => {
+            match self.parse(raw, attempt.is_some()) {
+                Ok((
+                    Operation::Stream {
+                        name,
+                        action: Action::Append(append),
+                    },
+                    _,
+                )) => {
                     appends.push((index, name, append));
                 }
-                Ok(operation) => *answer = Some(self.single(raw, operation, attempt)),
+                Ok((operation, caller)) => {
+                    *answer = Some(self.single(raw, operation, &caller, attempt));
+                }
                 Err(problem) => {
                     let reply = Reply::problem(&problem, raw.target);
                     *answer = Some(self.finish(raw, "request", reply));
@@ -141,10 +160,11 @@ impl<E: Env> Service<E> {
             .collect()
     }
 
-    fn parse(&self, raw: &RawRequest<'_>) -> Result<Operation, Problem> {
+    /// What a request asks for, and who asks. `begun` says that this was judged already.
+    fn parse(&self, raw: &RawRequest<'_>, begun: bool) -> Result<(Operation, Caller), Problem> {
         let operation = request::parse(raw, &self.config);
         if matches!(operation, Ok(Operation::Health)) {
-            return operation;
+            return Ok((Operation::Health, Caller::anyone()));
         }
         // Before any other problem: with other variables the request may have none.
         if let Some(malformed) = &self.malformed {
@@ -154,10 +174,16 @@ impl<E: Env> Service<E> {
             ));
         }
         let operation = operation?;
+        // Before the store is asked anything. A commit that may have been applied is told how it
+        // went, also if the token expired meanwhile.
+        let caller = match begun {
+            true => Caller::anyone(),
+            false => self.admit(raw, &operation)?,
+        };
         if matches!(operation, Operation::Stream { .. } | Operation::Tick { .. }) {
             self.check_marker()?;
         }
-        Ok(operation)
+        Ok((operation, caller))
     }
 
     /// Sees to it that the store is used either with guarded or with unguarded creation.
@@ -193,7 +219,13 @@ impl<E: Env> Service<E> {
         Ok(())
     }
 
-    fn single(&self, raw: &RawRequest<'_>, operation: Operation, attempt: Option<&[u8]>) -> Answer {
+    fn single(
+        &self,
+        raw: &RawRequest<'_>,
+        operation: Operation,
+        caller: &Caller,
+        attempt: Option<&[u8]>,
+    ) -> Answer {
         let label = log::operation_name(&operation);
         match operation {
             Operation::Health => self.finish(raw, label, text(200, "ok")),
@@ -202,8 +234,10 @@ impl<E: Env> Service<E> {
                 let head = response::preflight(&self.config, raw);
                 Answer::whole(head, Vec::new())
             }
-            Operation::Tick { token } => self.finish(raw, label, self.tick(raw, token.as_deref())),
-            Operation::Stream { name, action } => self.stream(raw, label, &name, action, attempt),
+            Operation::Tick { .. } => self.finish(raw, label, self.tick(raw)),
+            Operation::Stream { name, action } => {
+                self.stream(raw, label, &name, action, caller, attempt)
+            }
         }
     }
 
@@ -215,12 +249,7 @@ impl<E: Env> Service<E> {
     }
 
     /// One piece of background work, asked for over HTTP.
-    fn tick(&self, raw: &RawRequest<'_>, token: Option<&[u8]>) -> Reply {
-        let expected = self.config.tick_token.as_bytes();
-        if !expected.is_empty() && !same(expected, token.unwrap_or_default()) {
-            let problem = Problem::new(Code::Unauthorized, "The tick token is missing or wrong.");
-            return Reply::problem(&problem, raw.target);
-        }
+    fn tick(&self, raw: &RawRequest<'_>) -> Reply {
         match self.core().work(self.env.random()) {
             Ok(worked) => {
                 let mut reply = Reply::write(200).with(headers::CONTENT_TYPE, "application/json");
@@ -237,6 +266,7 @@ impl<E: Env> Service<E> {
         label: &str,
         name: &StreamName,
         action: Action,
+        caller: &Caller,
         attempt: Option<&[u8]>,
     ) -> Answer {
         let core = self.core();
@@ -255,6 +285,12 @@ impl<E: Env> Service<E> {
                         return self.finish(raw, label, reply);
                     }
                 };
+                if let Some(fork) = &call.fork
+                    && !caller.rights.allow(Scope::Read, fork.source.as_str())
+                {
+                    let problem = problems::not_found(fork.source.as_str());
+                    return self.finish(raw, label, Reply::problem(&problem, raw.target));
+                }
                 match create::put(core, &slot, &call, attempt) {
                     create::Outcome::Reply(reply) => reply,
                     create::Outcome::Again(wait_ms, attempt) => {
@@ -279,7 +315,7 @@ impl<E: Env> Service<E> {
                 Err(refusal) => self.refuse(refusal, raw.target),
             },
             Action::Read(read) => match core.get(name.as_str(), &slot, &read, &self.common(raw)) {
-                Ok(answer) => return self.send(label, raw.target, answer),
+                Ok(answer) => return self.send(label, raw.target, self.until(answer, caller)),
                 Err(refusal) => self.refuse(refusal, raw.target),
             },
             // Appends are taken together by `start`.
@@ -440,7 +476,7 @@ impl<E: Env> Service<E> {
     fn common(&self, raw: &RawRequest<'_>) -> Cow<'_, Fields> {
         match &self.common {
             Some(common) => Cow::Borrowed(common),
-            None => Cow::Owned(response::common(&self.config, raw)),
+            None => Cow::Owned(response::common(&self.config, raw, self.access.is_on())),
         }
     }
 
@@ -524,13 +560,4 @@ fn framed(raw: &RawRequest<'_>, append: request::Append) -> Append {
         producer,
         close,
     }
-}
-
-/// Compares secrets in a time that depends on their lengths only.
-fn same(expected: &[u8], given: &[u8]) -> bool {
-    let differences = expected
-        .iter()
-        .zip(given)
-        .fold(0, |found, (one, other)| found | (one ^ other));
-    expected.len() == given.len() && differences == 0
 }

@@ -2,6 +2,7 @@
 
 use super::core::Fault;
 use super::env::StoreError;
+use crate::access::{Refusal, Scope};
 use crate::protocol::headers;
 use crate::protocol::problem::{Code, Problem};
 use crate::stream::{AppendError, ContentType, ForkError, InvalidMessages, OffsetGone};
@@ -35,6 +36,26 @@ pub(super) fn messages(error: &InvalidMessages) -> Problem {
         }
         InvalidMessages::EmptyArray => Problem::new(Code::EmptyArray, error.to_string()),
     }
+}
+
+/// The sender of a request is not let in (RFC 6750, section 3.1).
+pub(super) fn refused(refusal: &Refusal) -> Problem {
+    let problem = |code| Problem::new(code, refusal.to_string());
+    match refusal {
+        Refusal::Missing => problem(Code::Unauthorized),
+        Refusal::Several => problem(Code::BadRequest).with_challenge("error=\"invalid_request\""),
+        Refusal::Invalid(_) => {
+            problem(Code::Unauthorized).with_challenge("error=\"invalid_token\"")
+        }
+    }
+}
+
+/// The sender of a request is known, and may not do this here.
+pub(super) fn insufficient(scope: Scope) -> Problem {
+    let scope = scope.as_str();
+    let detail = format!("The token does not have the scope {scope} for this path.");
+    Problem::new(Code::InsufficientScope, detail)
+        .with_challenge(&format!("error=\"insufficient_scope\", scope=\"{scope}\""))
 }
 
 /// There is no such stream.

@@ -5,6 +5,7 @@
 //! through wasi:http.
 
 mod append;
+mod auth;
 mod big;
 mod caching;
 mod catch_up;

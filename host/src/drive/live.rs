@@ -9,7 +9,7 @@ use crate::worker::{Answered, Pending, Worker};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// The next thing to send.
 #[derive(Debug)]
@@ -51,7 +51,10 @@ impl Live {
         let live = Self {
             worker,
             topics,
-            reader: Arc::new(Reader::new(held.unwrap_or_default(), Instant::now())),
+            reader: Arc::new(Reader::new(
+                held.unwrap_or_default(),
+                Instant::now().into_std(),
+            )),
             asked: None,
         };
         live.accept(answered, None);
@@ -67,7 +70,15 @@ impl Live {
                 Taken::Bytes(bytes) => return Poll::Ready(Event::Bytes(bytes)),
                 Taken::End => return Poll::Ready(Event::End),
                 Taken::Reset => return Poll::Ready(Event::Reset),
-                Taken::Then(token, cause) => self.ask(token, cause, false),
+                Taken::Then(token, cause) => {
+                    // One that always has more to take never waits, and ends all the same.
+                    let expired = self.reader.is_expired(Instant::now().into_std());
+                    let cause = match cause {
+                        Cause::Ready | Cause::Changed if expired => Cause::Expired,
+                        other => other,
+                    };
+                    self.ask(token, cause, false);
+                }
                 Taken::Nothing => {}
             }
             let Some(asked) = &mut self.asked else {

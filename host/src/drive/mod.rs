@@ -11,7 +11,7 @@ mod reader;
 mod topic;
 
 pub use body::{BodyError, Drain, ResponseBody};
-pub use problem::{Applied, unavailable};
+pub use problem::{Applied, too_many, unavailable};
 
 use crate::exchange::{Answer, Held, Next, Request, StepError};
 use crate::store::Store;

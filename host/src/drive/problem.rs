@@ -10,6 +10,7 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode};
 use serde_json::json;
+use std::time::Duration;
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
@@ -58,7 +59,7 @@ impl Applied {
     }
 
     /// Status, code, title and detail, as the component has them (`src/protocol/problem.rs`).
-    const fn row(self) -> (StatusCode, &'static str, &'static str, &'static str) {
+    const fn row(self) -> Row {
         match self {
             Self::Nothing => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -85,7 +86,39 @@ impl Applied {
 /// The problem document that says what the client may do next.
 #[must_use]
 pub fn unavailable(applied: Applied, path: &str, any_origin: bool) -> Response<ResponseBody> {
-    let (status, code, title, detail) = applied.row();
+    let mut response = document(applied.row(), path, any_origin);
+    if applied == Applied::Nothing {
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// The problem document of a request that is one too many, and may be sent again after `wait`.
+#[must_use]
+pub fn too_many(wait: Duration, path: &str, any_origin: bool) -> Response<ResponseBody> {
+    let row = (
+        StatusCode::TOO_MANY_REQUESTS,
+        "TOO_MANY_REQUESTS",
+        "Too Many Requests",
+        "This token or address sent more requests than it may. Nothing was applied.",
+    );
+    let mut response = document(row, path, any_origin);
+    // In whole seconds, of which none would be an invitation.
+    let secs = (wait.as_nanos().div_ceil(1_000_000_000) as u64).max(1);
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from(secs));
+    response
+}
+
+/// Status, code, title and detail.
+type Row = (StatusCode, &'static str, &'static str, &'static str);
+
+fn document(
+    (status, code, title, detail): Row,
+    path: &str,
+    any_origin: bool,
+) -> Response<ResponseBody> {
     let kind = code.to_ascii_lowercase().replace('_', "-");
     let document = json!({
         "type": format!("/errors/{kind}"),
@@ -107,9 +140,6 @@ pub fn unavailable(applied: Applied, path: &str, any_origin: bool) -> Response<R
     let headers = response.headers_mut();
     for (name, value) in fields {
         headers.insert(name, HeaderValue::from_static(value));
-    }
-    if applied == Applied::Nothing {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     if any_origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -92,6 +92,11 @@ impl Reader {
         self.gone.load(Ordering::SeqCst)
     }
 
+    /// Whether it is old enough at `now`.
+    pub(super) fn is_expired(&self, now: Instant) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
     /// Puts an answer into the mailbox. Says whether the reader goes on as `then` says: not if it
     /// has too much to take already, and is ended after that instead.
     pub(super) fn deliver(&self, delivery: &mut Delivery, then: Then) -> bool {

@@ -156,6 +156,16 @@ async fn a_connection_that_is_old_enough_is_ended_by_expired() {
 }
 
 #[tokio::test]
+async fn one_that_always_has_more_to_take_is_told_that_its_time_is_over() {
+    let setup = setup();
+    setup.append("/a", "abc").await;
+    *setup.script.max_age.lock().expect("no panic") = Some(Duration::ZERO);
+    all(setup.get("/a?chunks").await).await;
+    assert_eq!(setup.script.resumes("ready"), 0);
+    assert!(setup.script.resumes("expired") > 0);
+}
+
+#[tokio::test]
 async fn a_step_follows_only_when_the_client_took_what_was_sent() {
     let setup = setup();
     setup.append("/a", "abc").await;

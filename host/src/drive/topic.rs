@@ -204,13 +204,13 @@ impl Groups {
             };
             if let Some(cause) = cause {
                 let members = std::mem::take(&mut group.members);
-                let readers = members.into_iter().map(|member| member.reader).collect();
-                let token = token.clone();
-                due.push(Due {
-                    token,
-                    cause,
-                    readers,
+                let readers = members.into_iter().map(|member| member.reader);
+                // A busy stream must not keep those whose time is over.
+                let (expired, rest) = readers.partition(|reader| {
+                    cause == Cause::Changed && reader.is_expired(now.into_std())
                 });
+                push(&mut due, token, Cause::Expired, expired);
+                push(&mut due, token, cause, rest);
             } else if group.earliest <= now {
                 group.take_late(token, now, &mut due);
             }
@@ -220,22 +220,26 @@ impl Groups {
     }
 }
 
+/// Adds readers that are due, if there are any.
+fn push(due: &mut Vec<Due>, token: &Token, cause: Cause, readers: Vec<Arc<Reader>>) {
+    if !readers.is_empty() {
+        due.push(Due {
+            token: token.clone(),
+            cause,
+            readers,
+        });
+    }
+}
+
 impl Group {
     /// Takes out the members whose time is over.
     fn take_late(&mut self, token: &Token, now: Instant, due: &mut Vec<Due>) {
         let late = self.members.extract_if(.., |member| member.due <= now);
         let (expired, timeout): (Vec<_>, Vec<_>) = late
             .map(|member| member.reader)
-            .partition(|reader| reader.expires.is_some_and(|age| age <= now.into_std()));
-        for (cause, readers) in [(Cause::Expired, expired), (Cause::Timeout, timeout)] {
-            if !readers.is_empty() {
-                due.push(Due {
-                    token: token.clone(),
-                    cause,
-                    readers,
-                });
-            }
-        }
+            .partition(|reader| reader.is_expired(now.into_std()));
+        push(due, token, Cause::Expired, expired);
+        push(due, token, Cause::Timeout, timeout);
         for (index, member) in self.members.iter().enumerate() {
             if let Some(place) = lock_place(&member.reader).as_mut() {
                 place.index = index;
@@ -243,5 +247,41 @@ impl Group {
         }
         let earliest = self.members.iter().map(|member| member.due).min();
         self.earliest = earliest.unwrap_or(self.earliest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::Held;
+    use bytes::Bytes;
+    use std::time::Duration;
+
+    /// Whoever followed a stream that changed all the time was never ended: there was always
+    /// something new to tell, and only those with nothing new were asked for their age.
+    #[test]
+    fn a_change_ends_those_whose_time_is_over_and_no_others() {
+        let now = Instant::now();
+        let reader = |max_age: Option<u64>| {
+            let max_age = max_age.map(Duration::from_secs);
+            let held = Held {
+                max_age,
+                ..Held::default()
+            };
+            Arc::new(Reader::new(held, now.into_std()))
+        };
+        let readers = [reader(Some(5)), reader(None), reader(Some(10))];
+        let topic = Arc::new(Topic::new("key".into()));
+        let token = Token(Bytes::from_static(b"the same"));
+        let over = now + Duration::from_secs(30);
+        topic.insert(readers.to_vec(), token, ChangeNumber::new(1), over);
+        let due = topic.take_due(ChangeNumber::new(2), now + Duration::from_secs(5), false);
+        let told: Vec<_> = due
+            .iter()
+            .map(|due| (due.cause, due.readers.len()))
+            .collect();
+        assert_eq!(told, [(Cause::Expired, 1), (Cause::Changed, 2)]);
+        assert!(Arc::ptr_eq(&due[0].readers[0], &readers[0]));
+        assert!(topic.arm().is_none(), "nobody waits any more");
     }
 }

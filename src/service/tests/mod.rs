@@ -4,6 +4,7 @@ mod driver;
 mod schedule;
 mod world;
 
+mod access;
 mod answers;
 mod commits;
 mod creation;

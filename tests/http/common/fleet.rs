@@ -6,6 +6,7 @@ use super::server::via;
 use super::{Stream, full};
 use clap::ValueEnum;
 use durable_streams_host::manifest::Manifest;
+use durable_streams_host::rate::Rates;
 use durable_streams_host::store::Store;
 use durable_streams_host::{ComponentSource, Options, Running, Via, serve};
 use std::net::SocketAddr;
@@ -44,6 +45,7 @@ impl Fleet {
                 component: ComponentSource::File(component()),
                 instances: 1,
                 variables: variables.expect("good variables"),
+                rates: Rates::default(),
             };
             RUNTIME.block_on(serve(options)).expect("a host starts")
         });

@@ -135,6 +135,13 @@ impl ServerUnderTest {
         Self::spawn(serve_from(store, variables), None)
     }
 
+    /// The same with flags besides.
+    pub(crate) fn start_with_arguments(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let (mut command, directory) = serve(variables);
+        command.args(arguments);
+        Self::spawn(command, directory)
+    }
+
     /// The same with variables of the environment besides.
     pub(crate) fn start_with_environment(
         variables: &[(&str, &str)],

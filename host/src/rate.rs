@@ -1,0 +1,259 @@
+//! How many requests a token or an address may send. Off unless asked for.
+//!
+//! Each has a bucket of as many requests as it gets a second, filled evenly: what is kept of it is
+//! when it would be full again (the generic cell rate algorithm). Buckets are in a table of fixed
+//! size, under a keyed hash of whom they are for: nobody who makes up tokens makes it grow.
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderName};
+use quick_cache::sync::Cache;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Buckets that are kept. One that is dropped was not used for long, or begins anew.
+const BUCKETS: usize = 65_536;
+
+/// What an even flow of requests is measured against.
+const SECOND_NS: u64 = 1_000_000_000;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Paths that are never refused: what asks for them decides whether this server lives.
+const PROBES: [&str; 2] = ["/health", "/healthz"];
+
+/// How many requests a second are taken; none means any number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// With one `Authorization` field.
+    pub per_token: Option<NonZeroU32>,
+    /// From one IPv4 address or one /64 network of IPv6.
+    pub per_address: Option<NonZeroU32>,
+    /// Whether the address is the last one in `X-Forwarded-For`, where there is one.
+    pub trust_forwarded_for: bool,
+}
+
+/// Counts requests.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    per_token: Option<Buckets>,
+    per_address: Option<Buckets>,
+    trust_forwarded_for: bool,
+}
+
+impl Limits {
+    /// Nothing where nothing is limited.
+    pub(crate) fn new(rates: Rates) -> Option<Self> {
+        let limits = Self {
+            per_token: rates.per_token.map(Buckets::new),
+            per_address: rates.per_address.map(Buckets::new),
+            trust_forwarded_for: rates.trust_forwarded_for,
+        };
+        (limits.per_token.is_some() || limits.per_address.is_some()).then_some(limits)
+    }
+
+    /// Counts a request of `peer` at `now`, on a clock that never goes back; says how long it has
+    /// to wait if it is one too many.
+    pub(crate) fn admit(
+        &self,
+        peer: IpAddr,
+        path: &str,
+        headers: &HeaderMap,
+        now: Duration,
+    ) -> Result<(), Duration> {
+        if PROBES.contains(&path) {
+            return Ok(());
+        }
+        if let Some(buckets) = &self.per_address {
+            let forwarded = self.trust_forwarded_for.then(|| forwarded_for(headers));
+            buckets.take(network(forwarded.flatten().unwrap_or(peer)), now)?;
+        }
+        if let (Some(buckets), Some(token)) = (&self.per_token, headers.get(AUTHORIZATION)) {
+            buckets.take(token.as_bytes(), now)?;
+        }
+        Ok(())
+    }
+}
+
+/// The address that the nearest proxy saw: the last one of the last field.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all(X_FORWARDED_FOR).iter().next_back()?;
+    last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+}
+
+/// What counts as one sender.
+fn network(address: IpAddr) -> u64 {
+    match address.to_canonical() {
+        IpAddr::V4(address) => u64::from(address.to_bits()),
+        // Whoever has one address of a /64 has all of them. None begins with 32 zero bits.
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+    }
+}
+
+#[derive(Debug)]
+struct Buckets {
+    /// When each is full again, in nanoseconds.
+    full_ns: Cache<u64, Arc<AtomicU64>>,
+    hasher: RandomState,
+    /// Time that one request takes to come back.
+    request_ns: u64,
+}
+
+impl Buckets {
+    fn new(per_second: NonZeroU32) -> Self {
+        Self {
+            full_ns: Cache::new(BUCKETS),
+            hasher: RandomState::new(),
+            request_ns: SECOND_NS / u64::from(per_second.get()),
+        }
+    }
+
+    fn take(&self, of: impl Hash, now: Duration) -> Result<(), Duration> {
+        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let key = self.hasher.hash_one(of);
+        let fresh = || Ok::<_, std::convert::Infallible>(Arc::default());
+        let Ok(bucket) = self.full_ns.get_or_insert_with(&key, fresh);
+        let after = |full_ns: u64| full_ns.max(now_ns).saturating_add(self.request_ns);
+        let taken = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_ns| {
+            let full_ns = after(full_ns);
+            (full_ns - now_ns <= SECOND_NS).then_some(full_ns)
+        });
+        match taken {
+            Ok(_) => Ok(()),
+            Err(full_ns) => {
+                let wait_ns = (after(full_ns) - now_ns).saturating_sub(SECOND_NS);
+                Err(Duration::from_nanos(wait_ns))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn limits(per_token: u32, per_address: u32) -> Limits {
+        let rates = Rates {
+            per_token: NonZeroU32::new(per_token),
+            per_address: NonZeroU32::new(per_address),
+            trust_forwarded_for: false,
+        };
+        Limits::new(rates).expect("something is limited")
+    }
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_str(value).expect("a value"));
+        }
+        headers
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn nothing_is_limited_unless_asked_for() {
+        assert!(Limits::new(Rates::default()).is_none());
+    }
+
+    #[test]
+    fn a_second_brings_as_many_requests_as_were_asked_for() {
+        let limits = limits(0, 10);
+        let none = HeaderMap::new();
+        let admit = |now| limits.admit(HERE, "/a", &none, ms(now));
+        for _ in 0..10 {
+            assert_eq!(admit(5_000), Ok(()));
+        }
+        // A refused one costs nothing.
+        for _ in 0..100 {
+            assert_eq!(admit(5_000), Err(ms(100)));
+        }
+        assert_eq!(admit(5_040), Err(ms(60)));
+        assert_eq!(admit(5_100), Ok(()));
+        assert_eq!(admit(5_100), Err(ms(100)));
+        let taken = (0..100).filter(|_| admit(100_000).is_ok()).count();
+        assert_eq!(taken, 10, "a bucket does not overflow");
+    }
+
+    #[test]
+    fn over_any_time_the_rate_is_the_rate() {
+        let limits = limits(0, 50);
+        let none = HeaderMap::new();
+        let times = 0..10_000;
+        let taken = times.filter(|now| limits.admit(HERE, "/a", &none, ms(*now)).is_ok());
+        assert_eq!(taken.count(), 50 + 50 * 10 - 1);
+    }
+
+    #[test]
+    fn tokens_and_addresses_are_counted_apart() {
+        let limits = limits(1, 3);
+        let [one, other] =
+            ["Bearer a", "Bearer b"].map(|token| headers(&[("authorization", token)]));
+        let none = HeaderMap::new();
+        let there: IpAddr = "192.0.2.1".parse().expect("an address");
+        assert_eq!(limits.admit(HERE, "/a", &one, ms(0)), Ok(()));
+        assert_eq!(limits.admit(there, "/a", &one, ms(0)), Err(ms(1000)));
+        assert_eq!(limits.admit(HERE, "/a", &other, ms(0)), Ok(()));
+        assert_eq!(limits.admit(HERE, "/a", &none, ms(0)), Ok(()));
+        assert!(limits.admit(HERE, "/a", &none, ms(0)).is_err());
+        assert_eq!(limits.admit(HERE, "/health", &none, ms(0)), Ok(()));
+        assert_eq!(limits.admit(there, "/a", &none, ms(0)), Ok(()));
+    }
+
+    #[test]
+    fn a_network_is_one_sender() {
+        for (one, other, same) in [
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("2001:db8::1", "2001:db8::ffff:2", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+        ] {
+            let of = |text: &str| network(text.parse().expect("an address"));
+            assert_eq!(of(one) == of(other), same, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn only_the_nearest_proxy_is_believed() {
+        for (fields, expected) in [
+            (&[][..], None),
+            (&["192.0.2.1"][..], Some("192.0.2.1")),
+            (&["10.0.0.1, 192.0.2.1 "][..], Some("192.0.2.1")),
+            (&["10.0.0.1", "x, 2001:db8::1"][..], Some("2001:db8::1")),
+            (&["192.0.2.1, unknown"][..], None),
+            (&["192.0.2.1", ""][..], None),
+        ] {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|value| ("x-forwarded-for", *value))
+                .collect();
+            let expected = expected.map(|text: &str| text.parse::<IpAddr>().expect("an address"));
+            assert_eq!(forwarded_for(&headers(&fields)), expected, "{fields:?}");
+        }
+        let mut limits = limits(0, 1);
+        let claimed = headers(&[("x-forwarded-for", "192.0.2.1")]);
+        let other = headers(&[("x-forwarded-for", "192.0.2.2")]);
+        assert_eq!(limits.admit(HERE, "/a", &claimed, ms(0)), Ok(()));
+        assert!(limits.admit(HERE, "/a", &other, ms(0)).is_err());
+        limits.trust_forwarded_for = true;
+        assert_eq!(limits.admit(HERE, "/a", &other, ms(0)), Ok(()));
+        assert!(limits.admit(HERE, "/a", &other, ms(0)).is_err());
+    }
+
+    #[test]
+    fn made_up_tokens_do_not_make_the_table_grow() {
+        let buckets = Buckets::new(NonZeroU32::MIN);
+        for token in 0..4 * BUCKETS {
+            assert_eq!(buckets.take(token, ms(0)), Ok(()));
+        }
+        assert!(buckets.full_ns.len() <= BUCKETS);
+    }
+}

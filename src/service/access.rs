@@ -1,0 +1,81 @@
+//! Who may do what, judged before the store is asked anything: a name that exists and one that does
+//! not are refused alike.
+
+use super::Service;
+use super::env::Env;
+use super::exchange::Answer;
+use super::problems;
+use crate::access::{Caller, Rights, Scope};
+use crate::protocol::headers;
+use crate::protocol::problem::{Code, Problem};
+use crate::protocol::request::{Action, Operation, RawRequest};
+use subtle::ConstantTimeEq;
+
+impl<E: Env> Service<E> {
+    /// What the sender of a request may do at `now_ms`: everything, while access control is off.
+    ///
+    /// # Errors
+    ///
+    /// Why the sender is not let in.
+    pub(super) fn rights(&self, raw: &RawRequest<'_>, now_ms: u64) -> Result<Rights, Problem> {
+        Ok(self.caller(raw, now_ms)?.rights)
+    }
+
+    fn caller(&self, raw: &RawRequest<'_>, now_ms: u64) -> Result<Caller, Problem> {
+        let fields = raw.field_values(headers::AUTHORIZATION);
+        let judged = self.access.judge(fields, now_ms);
+        judged.map_err(|refusal| problems::refused(&refusal))
+    }
+
+    /// Whether an operation may begin, and who asks for it.
+    pub(super) fn admit(
+        &self,
+        raw: &RawRequest<'_>,
+        operation: &Operation,
+    ) -> Result<Caller, Problem> {
+        match operation {
+            Operation::Health | Operation::Ready | Operation::Preflight => Ok(Caller::anyone()),
+            Operation::Tick { token } => self
+                .admit_tick(raw, token.as_deref())
+                .map(|()| Caller::anyone()),
+            // Not even the clock is asked.
+            Operation::Stream { .. } if !self.access.is_on() => Ok(Caller::anyone()),
+            Operation::Stream { name, action } => {
+                let caller = self.caller(raw, self.env.now_ms())?;
+                let scope = match action {
+                    Action::Read(_) | Action::Head => Scope::Read,
+                    Action::Create(_) | Action::Append(_) | Action::Delete => Scope::Write,
+                };
+                match caller.rights.allow(scope, name.as_str()) {
+                    true => Ok(caller),
+                    false => Err(problems::insufficient(scope)),
+                }
+            }
+        }
+    }
+
+    /// A tick is for whoever has its own token, and for those who may manage.
+    fn admit_tick(&self, raw: &RawRequest<'_>, token: Option<&[u8]>) -> Result<(), Problem> {
+        let own = self.config.tick_token.expose().as_bytes();
+        if !own.is_empty() && own.ct_eq(token.unwrap_or_default()).into() {
+            return Ok(());
+        }
+        if !own.is_empty() && !self.access.is_on() {
+            let detail = "The tick token is missing or wrong.";
+            return Err(Problem::new(Code::Unauthorized, detail));
+        }
+        match self.rights(raw, self.env.now_ms())?.has(Scope::Manage) {
+            true => Ok(()),
+            false => Err(problems::insufficient(Scope::Manage)),
+        }
+    }
+
+    /// The answer, as it goes on for `caller`: a live read ends when its token does.
+    pub(super) fn until(&self, mut answer: Answer, caller: &Caller) -> Answer {
+        if let (Some(held), Some(until_ms)) = (&mut answer.held, caller.until_ms) {
+            let left = until_ms.saturating_sub(self.env.now_ms());
+            held.max_age_ms = Some(held.max_age_ms.map_or(left, |age| age.min(left)));
+        }
+        answer
+    }
+}

@@ -1,0 +1,423 @@
+//! Access control: who is let in, and what everybody else can tell.
+
+use super::driver::{Ask, Response, Server, ask, call, resume, send, serve, start};
+use super::forks::fork;
+use super::world::{Faults, NEW_YEAR_MS, Quirk, World};
+use crate::access::tests::hs256;
+use crate::service::exchange::{Cause, Next};
+use std::sync::Arc;
+
+const SECRET: &str = "the secret of this server, 32 bytes or more";
+const READER: &str = "reader-of-all-names";
+const WRITER: &str = "writer-of-all-names";
+const MANAGER: &str = "manager-of-the-server";
+const TENANT: &str = "everything-below-a/b";
+const TOKENS: &str = r#"[
+    {"token":"reader-of-all-names","scope":"read"},
+    {"token":"writer-of-all-names","scope":"write"},
+    {"token":"manager-of-the-server","scope":"manage"},
+    {"token":"everything-below-a/b","scope":"read write manage","prefix":"a/b"}
+]"#;
+
+fn setup() -> (Arc<World>, Server) {
+    let world = World::new(Quirk::Guarded, 1);
+    world.variable("auth_tokens", TOKENS);
+    world.variable("auth_hs256_secret", SECRET);
+    let server = serve(&world);
+    (world, server)
+}
+
+fn with(token: &str, request: Ask) -> Ask {
+    request.header("authorization", format!("Bearer {token}"))
+}
+
+/// A token that may do everything and ends `after_ms` after the new year.
+fn until(after_ms: u64) -> String {
+    let secs = (NEW_YEAR_MS + after_ms) as f64 / 1000.0;
+    let claims = format!(r#"{{"exp":{secs},"scope":"read write"}}"#);
+    hs256(r#"{"alg":"HS256"}"#, &claims, SECRET.as_bytes())
+}
+
+fn requests(name: &str) -> Vec<Ask> {
+    let text = |method| ask(method, name).content_type("text/plain");
+    let query = |query: &str| ask("GET", &format!("{name}?{query}"));
+    vec![
+        text("PUT"),
+        text("POST").body("x"),
+        text("POST").header("stream-closed", "true"),
+        query(""),
+        query("offset=now"),
+        query("offset=-1").header("if-none-match", "*"),
+        query("offset=-1&live=long-poll"),
+        query("offset=-1&live=sse"),
+        ask("HEAD", name),
+        ask("DELETE", name),
+    ]
+}
+
+fn is(response: &Response, status: u16, code: &str) {
+    let what = (response.status, &*response.code());
+    assert_eq!(what, (status, code), "{response:?}");
+}
+
+/// What was answered, whether or not it goes on.
+fn answered(server: &Server, request: Ask) -> u16 {
+    let answer = start(server, &[request.raw()], |_| {}).remove(0);
+    answer.head.map_or(0, |head| head.status)
+}
+
+#[test]
+fn every_operation_needs_its_scope() {
+    for (token, read, write) in [
+        (READER, true, false),
+        (WRITER, false, true),
+        (MANAGER, false, false),
+    ] {
+        let (_, server) = setup();
+        call(
+            &server,
+            with(WRITER, ask("PUT", "s").content_type("text/plain").body("x")),
+        );
+        for request in requests("s") {
+            let reads = matches!(request.raw().method, "GET" | "HEAD");
+            let status = answered(&server, with(token, request.clone()));
+            let allowed = if reads { read } else { write };
+            let expected = if allowed { 200..400 } else { 403..404 };
+            assert!(
+                expected.contains(&status),
+                "{token}: {status} for {request:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_prefix_is_for_whole_segments_however_they_are_written() {
+    let (_, server) = setup();
+    for (name, good) in [
+        ("a/b", true),
+        ("a/b/c", true),
+        ("a%2Fb/c", true),
+        ("a/bc", false),
+        ("a", false),
+        ("b/a/b", false),
+        ("A/b/c", false),
+        ("a%252Fb/c", false),
+    ] {
+        let made = call(&server, with(TENANT, ask("PUT", name)));
+        assert_eq!(made.is_ok(), good, "{name}: {made:?}");
+        assert!(good || made.status == 403);
+    }
+}
+
+/// Also not by what the store is asked, and so not by how long it takes.
+#[test]
+fn nobody_who_is_refused_can_tell_whether_a_name_is_taken() {
+    let (_, server) = setup();
+    let refused = |server: &Server| {
+        let ops = server.env().ops();
+        let mut answers = Vec::new();
+        for (token, name) in [
+            (None, "s"),
+            (Some(TENANT), "s"),
+            (Some(MANAGER), "s"),
+            (Some("nobody-knows-this-one"), "s"),
+        ] {
+            for request in requests(name) {
+                let request = match token {
+                    Some(token) => with(token, request),
+                    None => request,
+                };
+                let answer = call(server, request);
+                assert!(matches!(answer.status, 401 | 403), "{answer:?}");
+                answers.push(answer);
+            }
+        }
+        assert_eq!(server.env().ops(), ops, "the store was asked");
+        answers
+    };
+    // No request came before: not even the marker is looked for.
+    let missing = refused(&server);
+    let made = with(WRITER, ask("PUT", "s").content_type("text/plain").body("x"));
+    assert_eq!(call(&server, made).status, 201);
+    assert_eq!(refused(&server), missing);
+}
+
+#[test]
+fn a_fork_of_what_may_not_be_read_is_as_one_of_what_is_not_there() {
+    let (world, server) = setup();
+    let source = ask("PUT", "s").content_type("text/plain").body("x");
+    call(&server, with(WRITER, source));
+    let before = world.writes();
+    for token in [TENANT, WRITER] {
+        let hidden = call(&server, with(token, fork("a/b/f", "s")));
+        is(&hidden, 404, "NOT_FOUND");
+        if token == TENANT {
+            let missing = call(&server, with(token, fork("a/b/f", "a/b/s")));
+            let text = |response: &Response| response.text().replace("a/b/s", "s");
+            assert_eq!(text(&missing), text(&hidden));
+            let fields = |response: &Response| {
+                let fields = response.headers.iter();
+                let names = fields.filter(|field| field.0 != b"content-length");
+                names
+                    .map(|(name, value)| (name.to_vec(), value.to_vec()))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(fields(&missing), fields(&hidden));
+        }
+    }
+    assert_eq!(world.writes(), before, "a refused fork left something");
+    let all = until(60_000);
+    assert_eq!(call(&server, with(&all, fork("a/b/f", "s"))).status, 201);
+    let inside = fork("a/b/g", "a/b/f");
+    assert_eq!(call(&server, with(TENANT, inside)).status, 201);
+}
+
+#[test]
+fn challenges_say_what_is_missing() {
+    let (_, server) = setup();
+    let get = || ask("GET", "s");
+    let realm = "Bearer realm=\"durable-streams\"";
+    let invalid = format!("{realm}, error=\"invalid_token\"");
+    let expired = until(0);
+    for (request, status, code, challenge) in [
+        (get(), 401, "UNAUTHORIZED", realm.to_owned()),
+        (
+            get().header("authorization", "Basic YTpi"),
+            401,
+            "UNAUTHORIZED",
+            realm.to_owned(),
+        ),
+        (
+            with("nobody-knows-this-one", get()),
+            401,
+            "UNAUTHORIZED",
+            invalid.clone(),
+        ),
+        (
+            with(WRITER, get()),
+            403,
+            "INSUFFICIENT_SCOPE",
+            format!("{realm}, error=\"insufficient_scope\", scope=\"read\""),
+        ),
+        (
+            with(READER, with(READER, get())),
+            400,
+            "BAD_REQUEST",
+            format!("{realm}, error=\"invalid_request\""),
+        ),
+    ] {
+        let response = call(&server, request);
+        is(&response, status, code);
+        assert_eq!(response.get("www-authenticate"), challenge);
+        assert_eq!(response.get("content-type"), "application/problem+json");
+        assert_eq!(response.get("cache-control"), "no-store");
+        assert_eq!(response.get("vary"), "authorization");
+    }
+    assert_eq!(call(&server, with(&expired, get())).status, 404);
+    server.env().world().advance(10_000);
+    let response = call(&server, with(&expired, get()));
+    is(&response, 401, "UNAUTHORIZED");
+    assert_eq!(response.get("www-authenticate"), invalid);
+}
+
+#[test]
+fn browsers_and_probes_need_no_token() {
+    let (_, server) = setup();
+    for path in ["/health", "/healthz", "/readyz"] {
+        assert_eq!(call(&server, ask("GET", "").at(path)).status, 200);
+    }
+    let preflight = ask("OPTIONS", "s")
+        .header("origin", "https://a.example")
+        .header("access-control-request-headers", "authorization");
+    let response = call(&server, preflight);
+    assert_eq!(response.status, 204);
+    let allowed = response.get("access-control-allow-headers");
+    assert!(allowed.split(", ").any(|name| name == "authorization"));
+    let refused = call(
+        &server,
+        ask("GET", "s").header("origin", "https://a.example"),
+    );
+    assert_eq!(refused.get("access-control-allow-origin"), "*");
+    let exposed = refused.get("access-control-expose-headers");
+    assert!(exposed.split(", ").any(|name| name == "www-authenticate"));
+}
+
+#[test]
+fn what_is_read_is_for_its_reader_alone() {
+    let (_, server) = setup();
+    let made = ask("PUT", "s").content_type("text/plain").body("x");
+    call(&server, with(WRITER, made));
+    let page = call(&server, with(READER, ask("GET", "s?offset=-1")));
+    let expected = "private, max-age=60, stale-while-revalidate=300";
+    assert_eq!(page.get("cache-control"), expected);
+    assert_eq!(page.get("vary"), "authorization");
+    let tagged = ask("GET", "s?offset=-1").header("if-none-match", page.get("etag"));
+    let unchanged = call(&server, with(READER, tagged.clone()));
+    assert_eq!(
+        (unchanged.status, unchanged.get("vary")),
+        (304, "authorization")
+    );
+    assert_eq!(call(&server, tagged.clone()).status, 401);
+    assert_eq!(call(&server, with(WRITER, tagged)).status, 403);
+    let follower = send(&server, with(READER, ask("GET", "s?offset=-1&live=sse"))).waiting();
+    assert_eq!(follower.response.get("cache-control"), "private, no-cache");
+    assert_eq!(follower.response.get("vary"), "authorization");
+    let poll = ask("GET", "s?offset=now&live=long-poll");
+    let waiting = send(&server, with(READER, poll)).waiting();
+    let nothing = resume(&server, waiting, Cause::Expired).whole();
+    assert_eq!(
+        (nothing.status, nothing.get("vary")),
+        (204, "authorization")
+    );
+}
+
+/// The driver ends it, who shares its steps with readers that may stay: they hold equal tokens.
+#[test]
+fn a_live_read_ends_with_its_token() {
+    let (world, server) = setup();
+    let made = ask("PUT", "s").content_type("text/plain");
+    call(&server, with(WRITER, made));
+    let read = |token: &str, mode: &str| {
+        let target = format!("s?offset=0000000000000000_0000000000000000&live={mode}");
+        send(&server, with(token, ask("GET", &target))).waiting()
+    };
+    for (mode, longest) in [("sse", 60_000), ("long-poll", 30_000)] {
+        let forever = read(READER, mode);
+        assert_eq!(forever.held.max_age_ms, Some(longest));
+        for (left, age) in [(5_500, 5_500), (90_000, longest), (0, 0)] {
+            let now = world.now_ms() - NEW_YEAR_MS;
+            let ends = read(&until(now + left), mode);
+            assert_eq!(ends.held.max_age_ms, Some(age));
+            assert_eq!((&ends.token, &ends.key), (&forever.token, &forever.key));
+            let ended = resume(&server, ends, Cause::Expired).whole();
+            assert!(!ended.reset && ended.is_ok());
+        }
+        // Who waits is not judged again.
+        world.advance(1_000_000);
+        resume(&server, forever, Cause::Timeout).waiting();
+    }
+}
+
+/// It was told 401, though it was applied.
+#[test]
+fn a_token_that_expires_between_two_attempts_does_not_hide_how_it_went() {
+    let (world, server) = setup();
+    let made = ask("PUT", "s").content_type("text/plain");
+    call(&server, with(WRITER, made));
+    let append = ask("POST", "s").content_type("text/plain").body("x");
+    let append = with(&until(0), append);
+    world.set_faults(Faults {
+        after: 1000,
+        ..Faults::default()
+    });
+    let first = server.start(&[append.raw()], None).remove(0);
+    let Next::Again { attempt, .. } = first.next else {
+        panic!("{first:?}");
+    };
+    world.set_faults(Faults::default());
+    world.advance(4_000_000);
+    assert_eq!(call(&server, append.clone()).status, 401);
+    let second = server.start(&[append.raw()], Some(&attempt)).remove(0);
+    let status = second.head.map(|head| head.status);
+    assert!(!matches!(status, Some(401)), "{status:?}");
+}
+
+#[test]
+fn requests_that_wait_together_are_judged_each() {
+    let (_, server) = setup();
+    let made = ask("PUT", "a/b").content_type("text/plain");
+    call(&server, with(WRITER, made));
+    let append = |token: &str| {
+        let append = ask("POST", "a/b").content_type("text/plain").body(token);
+        with(token, append)
+    };
+    let asked = [
+        append(WRITER),
+        append(READER),
+        append(TENANT),
+        append("nobody-knows-this-one"),
+    ];
+    let raw: Vec<_> = asked.iter().map(Ask::raw).collect();
+    let answers = start(&server, &raw, |_| {});
+    let statuses: Vec<_> = answers
+        .into_iter()
+        .filter_map(|answer| Some(answer.head?.status))
+        .collect();
+    assert_eq!(statuses, [204, 403, 204, 401]);
+    let page = call(&server, with(READER, ask("GET", "a/b")));
+    assert_eq!(page.text(), format!("{WRITER}{TENANT}"));
+}
+
+#[test]
+fn a_tick_is_for_its_own_token_and_for_managers() {
+    let tick = || ask("POST", "__ds/tick");
+    let (world, server) = setup();
+    for (request, status) in [
+        (tick(), 401),
+        (with("nobody-knows-this-one", tick()), 401),
+        (with(WRITER, tick()), 403),
+        (with(MANAGER, tick()), 200),
+    ] {
+        assert_eq!(call(&server, request).status, status);
+    }
+    world.variable("tick_token", "clock");
+    let server = serve(&world);
+    for (token, status) in [
+        ("clock", 200),
+        ("clocks", 401),
+        (MANAGER, 200),
+        (READER, 403),
+    ] {
+        assert_eq!(call(&server, with(token, tick())).status, status, "{token}");
+    }
+    // And for nothing else.
+    assert_eq!(call(&server, with("clock", ask("GET", "s"))).status, 401);
+}
+
+#[test]
+fn it_is_said_once_that_access_control_is_off() {
+    let world = World::new(Quirk::Guarded, 1);
+    let server = serve(&world);
+    call(&server, ask("PUT", "s"));
+    call(&server, ask("GET", "s"));
+    let log = world.log_lines();
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert!(
+        log[0].contains("access control is off") && log[0].contains("\"warn\""),
+        "{log:?}"
+    );
+    let (world, server) = setup();
+    call(&server, ask("GET", "s"));
+    assert_eq!(world.log_lines(), Vec::<String>::new());
+}
+
+#[test]
+fn no_secret_is_in_an_answer_or_a_log() {
+    let secret = "short-secret";
+    for name in ["auth_tokens", "auth_hs256_secret", "auth_jwks"] {
+        let world = World::new(Quirk::Guarded, 1);
+        world.variable(name, secret);
+        world.variable("log_level", "debug");
+        let server = serve(&world);
+        let response = call(&server, ask("GET", "s"));
+        is(&response, 503, "MISCONFIGURED");
+        assert!(response.text().contains(name));
+        let log = world.log_lines();
+        assert!(log.iter().any(|line| line.contains(name)));
+        for text in log.iter().map(String::as_str).chain([response.text()]) {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+    let (world, _) = setup();
+    world.variable("log_level", "debug");
+    let server = serve(&world);
+    let token = until(0);
+    for token in [READER, WRITER, &token, "nobody-knows-this-one"] {
+        let response = call(&server, with(token, ask("GET", "s")));
+        let log = world.log_lines();
+        for text in log.iter().map(String::as_str).chain([response.text()]) {
+            assert!(!text.contains(token), "{text}");
+        }
+    }
+}
