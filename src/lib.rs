@@ -56,6 +56,7 @@ pub mod limits;
 pub mod protocol;
 pub mod service;
 pub mod stream;
+pub mod subscription;
 
 #[cfg(target_family = "wasm")]
 mod guest;
