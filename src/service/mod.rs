@@ -22,6 +22,7 @@ mod pages;
 mod problems;
 mod read;
 mod reply;
+mod subscription;
 mod todo;
 mod token;
 mod update;
@@ -30,19 +31,20 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use self::attempt::{AppendAttempt, Attempt, CreateAttempt, DeleteAttempt};
-use self::core::{Core, Fault};
+use self::attempt::{AppendAttempt, Attempt, ControlAttempt, CreateAttempt, DeleteAttempt};
+use self::core::{Aside, Core, Fault};
 use self::env::Env;
-use self::exchange::{Answer, Cause, Next};
+use self::exchange::{Answer, Cause, Next, Outcome, Worked};
 use self::read::Refusal;
 use self::reply::Reply;
 use self::token::{Token, TokenMode};
+use crate::access::Rights;
 use crate::keys::{Keys, MARKERS, NameHash};
 use crate::limits::Config;
 use crate::protocol::name::{StreamName, encode};
 use crate::protocol::packed::Fields;
 use crate::protocol::problem::{Code, Problem};
-use crate::protocol::request::{self, Action, Operation, RawRequest};
+use crate::protocol::request::{self, Action, Control, Operation, RawRequest};
 use crate::protocol::response;
 use crate::protocol::{headers, json, sse};
 use crate::stream::{Append, ContentType, Create, InvalidMessages, Payload};
@@ -61,6 +63,8 @@ pub struct Service<E> {
     marked: Cell<bool>,
     /// The fields that every answer has, where they are the same for all requests.
     common: Option<Fields>,
+    /// What the step under way has to say besides its answer; empty between steps.
+    aside: Aside,
 }
 
 impl<E: Env> Service<E> {
@@ -83,6 +87,7 @@ impl<E: Env> Service<E> {
             malformed,
             marked: Cell::new(false),
             common,
+            aside: Aside::default(),
         }
     }
 
@@ -101,6 +106,7 @@ impl<E: Env> Service<E> {
             env: &self.env,
             config: &self.config,
             keys: &self.keys,
+            aside: &self.aside,
         }
     }
 
@@ -135,10 +141,14 @@ impl<E: Env> Service<E> {
             }
         }
         let lost = || Answer::only(Next::Reset);
-        answers
+        let answers = answers
             .into_iter()
-            .map(|answer| answer.unwrap_or_else(lost))
-            .collect()
+            .map(|answer| answer.unwrap_or_else(lost));
+        let mut answers: Vec<Answer> = answers.collect();
+        if let Some(first) = answers.first_mut() {
+            first.effects = self.aside.effects.take();
+        }
+        answers
     }
 
     fn parse(&self, raw: &RawRequest<'_>) -> Result<Operation, Problem> {
@@ -154,7 +164,10 @@ impl<E: Env> Service<E> {
             ));
         }
         let operation = operation?;
-        if matches!(operation, Operation::Stream { .. } | Operation::Tick { .. }) {
+        if matches!(
+            operation,
+            Operation::Stream { .. } | Operation::Tick { .. } | Operation::Control(_)
+        ) {
             self.check_marker()?;
         }
         Ok(operation)
@@ -203,6 +216,7 @@ impl<E: Env> Service<E> {
                 Answer::whole(head, Vec::new())
             }
             Operation::Tick { token } => self.finish(raw, label, self.tick(raw, token.as_deref())),
+            Operation::Control(control) => self.control(raw, label, &control, attempt),
             Operation::Stream { name, action } => self.stream(raw, label, &name, action, attempt),
         }
     }
@@ -214,11 +228,62 @@ impl<E: Env> Service<E> {
         }
     }
 
+    /// Ticks and new keys are for whoever has the tick token.
+    fn admit_tick(&self, token: Option<&[u8]>) -> Result<(), Problem> {
+        let expected = self.config.tick_token.as_bytes();
+        match expected.is_empty() || same(expected, token.unwrap_or_default()) {
+            true => Ok(()),
+            false => Err(Problem::new(
+                Code::Unauthorized,
+                "The tick token is missing or wrong.",
+            )),
+        }
+    }
+
+    /// A call of the subscription APIs.
+    fn control(
+        &self,
+        raw: &RawRequest<'_>,
+        label: &str,
+        control: &Control,
+        attempt: Option<&[u8]>,
+    ) -> Answer {
+        if let Control::RotateKeys { token } = control
+            && let Err(problem) = self.admit_tick(token.as_deref())
+        {
+            return self.finish(raw, label, Reply::problem(&problem, raw.target));
+        }
+        let attempt = match attempt.map(Attempt::decode) {
+            Some(Ok(Attempt::Control(attempt))) => attempt,
+            _ => Box::new(ControlAttempt::new(
+                &self.config,
+                self.env.now_ms(),
+                self.env.random(),
+            )),
+        };
+        let call = subscription::Call {
+            raw,
+            control,
+            rights: &Rights::all(),
+            origin: &self.origin(raw),
+        };
+        match subscription::control(self.core(), &call, attempt) {
+            subscription::Outcome::Reply(reply) => {
+                if let Control::Subscription { id, .. } = control {
+                    // A request passes by: what is due is done.
+                    let _ = self.core().work_todo(NameHash::of(id).shard());
+                }
+                self.finish(raw, label, reply)
+            }
+            subscription::Outcome::Again(wait_ms, attempt) => {
+                again(wait_ms, &Attempt::Control(attempt))
+            }
+        }
+    }
+
     /// One piece of background work, asked for over HTTP.
     fn tick(&self, raw: &RawRequest<'_>, token: Option<&[u8]>) -> Reply {
-        let expected = self.config.tick_token.as_bytes();
-        if !expected.is_empty() && !same(expected, token.unwrap_or_default()) {
-            let problem = Problem::new(Code::Unauthorized, "The tick token is missing or wrong.");
+        if let Err(problem) = self.admit_tick(token) {
             return Reply::problem(&problem, raw.target);
         }
         match self.core().work(self.env.random()) {
@@ -256,7 +321,12 @@ impl<E: Env> Service<E> {
                     }
                 };
                 match create::put(core, &slot, &call, attempt) {
-                    create::Outcome::Reply(reply) => reply,
+                    create::Outcome::Reply(reply) => {
+                        if matches!(reply.head.status, 200 | 201) {
+                            core.greet(name.as_str());
+                        }
+                        reply
+                    }
                     create::Outcome::Again(wait_ms, attempt) => {
                         return again(wait_ms, &Attempt::Create(*attempt));
                     }
@@ -332,14 +402,19 @@ impl<E: Env> Service<E> {
 
     /// The stream's URL: under `public_url`, or where the request was sent to.
     fn location(&self, raw: &RawRequest<'_>, name: &StreamName) -> String {
-        let path = format!("{}/{}", self.config.base_path, name.encoded());
+        let (origin, base) = (self.origin(raw), &self.config.base_path);
+        format!("{origin}{base}/{}", name.encoded())
+    }
+
+    /// Scheme and authority of the server's URLs; nothing where they are not known.
+    fn origin(&self, raw: &RawRequest<'_>) -> String {
         match (&*self.config.public_url, raw.authority) {
             ("", Some(authority)) => {
                 let scheme = raw.scheme.unwrap_or("http");
-                format!("{scheme}://{authority}{path}")
+                format!("{scheme}://{authority}")
             }
-            ("", None) => path,
-            (public, _) => format!("{public}{path}"),
+            ("", None) => String::new(),
+            (public, _) => public.to_owned(),
         }
     }
 
@@ -370,11 +445,16 @@ impl<E: Env> Service<E> {
             })
             .unzip();
         match append::append(self.core(), name.as_str(), &slot, &calls, attempt) {
-            append::Outcome::Replies(replies) => places
-                .into_iter()
-                .zip(replies)
-                .map(|((index, raw), reply)| (index, self.finish(raw, "append", reply)))
-                .collect(),
+            append::Outcome::Replies(replies, news) => {
+                if let Some(news) = news {
+                    self.core().spread(news);
+                }
+                places
+                    .into_iter()
+                    .zip(replies)
+                    .map(|((index, raw), reply)| (index, self.finish(raw, "append", reply)))
+                    .collect()
+            }
             append::Outcome::Again(wait_ms, attempt) => {
                 let answer = again(wait_ms, &Attempt::Append(attempt));
                 places
@@ -409,18 +489,31 @@ impl<E: Env> Service<E> {
         }
     }
 
-    /// One bounded piece of background work, in the place that `round` picks. Says whether there
-    /// was something to do.
-    pub fn work(&self, round: u64) -> bool {
+    /// One bounded piece of background work: what is to be done anywhere, or else a look at the
+    /// place that `round` picks.
+    pub fn work(&self, round: u64) -> Worked {
         if self.malformed.is_some() || self.check_marker().is_err() {
-            return false;
+            return Worked::default();
         }
-        match self.core().work(round) {
-            Ok(worked) => worked,
-            Err(fault) => {
-                log::fault(&self.env, &self.config, &fault, &problems::fault(&fault));
-                false
-            }
+        let worked = self.core().work(round);
+        self.worked(worked)
+    }
+
+    /// Goes on when the outcome of a delivery is known.
+    pub fn delivered(&self, token: &[u8], outcome: &Outcome) -> Worked {
+        let delivered = self.core().delivered(token, outcome);
+        self.worked(delivered.map(|()| true))
+    }
+
+    fn worked(&self, worked: Result<bool, Fault>) -> Worked {
+        let worked = worked.unwrap_or_else(|fault| {
+            self.core().note_fault(&fault);
+            false
+        });
+        Worked {
+            worked,
+            effects: self.aside.effects.take(),
+            due_ms: self.aside.due_ms.take(),
         }
     }
 

@@ -19,25 +19,33 @@ use crate::stream::{Incarnation, Link, Owed};
 /// a life that never began, is taken for left over. Far above every deadline of a request.
 pub(super) const LEFT_OVER_MS: u64 = 600_000;
 
+/// Entries of a shard that are looked at, if there is nothing to do for the first ones.
+const ENTRIES: usize = 4;
+
 /// Names looked at in one call.
 const NAMES: usize = 3;
 
 impl<E: Env> Core<'_, E> {
-    /// One piece of work: an entry of the to-do shard that `round` picks, or else a look at a leaf
-    /// of the name registry. Says whether there was something to do.
+    /// One piece of work: an entry of the first to-do shard that has something to do, or else a
+    /// look at a leaf of the name registry and at a subscription. `round` picks where to begin, and
+    /// what to look at. Says whether there was something to do.
     pub(super) fn work(&self, round: u64) -> Result<bool, Fault> {
         let shards = u64::from(SHARDS);
-        let shard = round
-            .checked_rem(shards)
-            .and_then(|shard| u8::try_from(shard).ok());
-        let shard = shard.unwrap_or_default();
-        if self.work_todo(shard)? {
-            return Ok(true);
+        let shard = |round: u64| {
+            let shard = round.checked_rem(shards);
+            shard.and_then(|shard| u8::try_from(shard).ok())
+        };
+        for next in 0..shards {
+            let shard = shard(round.wrapping_add(next)).unwrap_or_default();
+            if self.work_todo(shard)? {
+                return Ok(true);
+            }
         }
-        match self.config.registry {
-            true => self.work_names(shard, round / shards),
-            false => Ok(false),
-        }
+        let named = match self.config.registry {
+            true => self.work_names(shard(round).unwrap_or_default(), round / shards)?,
+            false => false,
+        };
+        Ok(self.walk_subscriptions(round)? || named)
     }
 
     /// One step of one entry of a to-do shard.
@@ -45,13 +53,19 @@ impl<E: Env> Core<'_, E> {
         let entries = self.todo(shard)?;
         // Workers that come at the same time take different entries.
         let any = self.jitter(entries.len().saturating_sub(1) as u64);
-        let Some(entry) = usize::try_from(any).ok().and_then(|any| entries.get(any)) else {
-            return Ok(false);
-        };
-        match entry {
-            Entry::Collect { .. } => self.collect(shard, entry),
-            Entry::Join { .. } => self.work_join(shard, entry),
+        let any = usize::try_from(any).unwrap_or_default();
+        let (before, from) = entries.split_at_checked(any).unwrap_or_default();
+        for entry in from.iter().chain(before).take(ENTRIES) {
+            let worked = match entry {
+                Entry::Collect { .. } => self.collect(shard, entry),
+                Entry::Join { .. } => self.work_join(shard, entry),
+                Entry::Wake { .. } => self.work_wake(shard, entry),
+            }?;
+            if worked {
+                return Ok(true);
+            }
         }
+        Ok(false)
     }
 
     fn collect(&self, shard: u8, entry: &Entry) -> Result<bool, Fault> {

@@ -40,7 +40,11 @@ fn fill(world: &Arc<World>, size: Size) -> Server {
 pub(super) fn work_all(server: &Server) {
     let mut idle = 0;
     for round in 0..20_000 {
-        idle = if server.work(round) { 0 } else { idle + 1 };
+        idle = if server.work(round).worked {
+            0
+        } else {
+            idle + 1
+        };
         if idle > 64 {
             return;
         }

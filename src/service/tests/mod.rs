@@ -15,4 +15,5 @@ mod forks;
 mod long_poll;
 mod pages;
 mod sse;
+mod subscriptions;
 mod turmoil;
