@@ -15,12 +15,15 @@
 //! An arrow means "may name"; nothing points back up, and every layer may use [`limits`].
 //!
 //! ```text
-//! guest ----> service ----> stream      pure transitions of a head: create, append, delete ...
-//!                     \---> protocol    the wire: headers, offsets, problems, JSON and SSE framing
-//!                      \--> keys        what is stored: key names and record bytes
+//! guest ----> service ----> stream       pure transitions of a head: create, append, delete ...
+//!                     |---> subscription  the same of a subscription: wake, claim, ack, retry ...
+//!                     |---> access        who may do what
+//!                     |---> protocol      the wire: headers, offsets, problems, JSON and SSE framing
+//!                     \---> keys          what is stored: key names and record bytes
 //! ```
 //!
-//! [`keys`] and [`protocol`] use the plain types of [`stream`]; `stream` names none of them.
+//! [`keys`] and [`protocol`] use the plain types of [`stream`] and [`subscription`], which name
+//! neither of them.
 //!
 //! # The way of an append
 //!

@@ -289,7 +289,10 @@ impl<E: Env> Service<E> {
         match self.core().work(self.env.random()) {
             Ok(worked) => {
                 let mut reply = Reply::write(200).with(headers::CONTENT_TYPE, "application/json");
-                reply.body = format!("{{\"worked\":{worked}}}").into_bytes();
+                let due_ms = self.aside.due_ms.take();
+                let due_ms = due_ms.map_or_else(String::new, |ms| format!(",\"due_ms\":{ms}"));
+                let body = format!("{{\"worked\":{worked}{due_ms}}}");
+                reply.body = body.into_bytes();
                 reply
             }
             Err(fault) => self.core().fault(&fault, raw.target),
