@@ -9,9 +9,9 @@ use super::fork::link;
 use super::update::{SharedCreation, Updated};
 use crate::keys::debt::{self, Debt};
 use crate::keys::head::Record;
-use crate::keys::registry;
 use crate::keys::todo::Entry;
 use crate::keys::{NameHash, Slot, index};
+use crate::keys::{registry, subscriptions};
 use crate::limits::{SHARDS, WORK_OPERATIONS};
 use crate::stream::{Incarnation, Link, Owed};
 
@@ -45,7 +45,10 @@ impl<E: Env> Core<'_, E> {
             true => self.work_names(shard(round).unwrap_or_default(), round / shards)?,
             false => false,
         };
-        Ok(self.walk_subscriptions(round)? || named)
+        match named {
+            true => Ok(true),
+            false => self.walk_subscriptions(round),
+        }
     }
 
     /// One step of one entry of a to-do shard.
@@ -257,25 +260,34 @@ impl<E: Env> Core<'_, E> {
         let Some((slot, leaf)) = self.leaf_in_turn(shard, turn)? else {
             return Ok(false);
         };
+        let listed = match leaf.entries.is_empty() {
+            true => Vec::new(),
+            false => self.subscriptions()?,
+        };
         let now = self.env.now_ms();
         let due = |entry: &&registry::Entry| entry.due_ms.is_some_and(|due| due <= now);
         let mut worked = false;
         for entry in leaf.entries.iter().filter(due).take(NAMES) {
             worked = true;
-            self.look_at(&slot, entry)?;
+            self.look_at(&slot, entry, &listed)?;
         }
         let one = self.jitter(leaf.entries.len().saturating_sub(1) as u64);
         let one = usize::try_from(one)
             .ok()
             .and_then(|one| leaf.entries.get(one));
         if let Some(entry) = one.filter(|entry| !due(entry)) {
-            self.look_at(&slot, entry)?;
+            self.look_at(&slot, entry, &listed)?;
         }
         Ok(worked)
     }
 
-    /// Compares one name of a leaf with its head.
-    fn look_at(&self, leaf: &Slot, entry: &registry::Entry) -> Result<(), Fault> {
+    /// Compares one name of a leaf with its head, and the head with the subscriptions there are.
+    fn look_at(
+        &self,
+        leaf: &Slot,
+        entry: &registry::Entry,
+        listed: &[subscriptions::Entry],
+    ) -> Result<(), Fault> {
         let mut shared = self.drawn_patience();
         let hash = NameHash::of(&entry.name);
         let now = self.env.now_ms();
@@ -312,6 +324,9 @@ impl<E: Env> Core<'_, E> {
                                 }
                             }
                         })?;
+                    } else {
+                        drop(cas);
+                        self.greet_again(listed, &hash, &head)?;
                     }
                     return Ok(());
                 }

@@ -7,3 +7,4 @@ mod kill;
 mod load;
 mod server;
 mod size;
+mod wakes;

@@ -3,7 +3,7 @@
 
 use super::link::From;
 use super::records::{Change, Changed};
-use super::wake::News;
+use super::wake::{Done, News};
 use crate::keys::NameHash;
 use crate::keys::todo::Entry;
 use crate::limits::WALK_LINKS;
@@ -24,8 +24,9 @@ impl<E: Env> Core<'_, E> {
             self.remove_todo(shard, entry, &mut self.drawn_patience())?;
             return Ok(true);
         };
-        if !subscription.is_idle() {
-            return self.look_after(&subscription);
+        if subscription.due_ms().is_some() {
+            let done = self.look_after(&subscription)?;
+            return Ok(self.spread_all(done));
         }
         if self.rouse(&subscription)? {
             return Ok(true);
@@ -34,7 +35,7 @@ impl<E: Env> Core<'_, E> {
         // has to add another first.
         let commit = self.env.random();
         let changed = self.change(hash, *life, commit, |subscription| {
-            if !subscription.is_idle() || subscription.noted > *turn {
+            if subscription.due_ms().is_some() || subscription.noted > *turn {
                 return Ok(Change::Keep);
             }
             subscription.is_noted = false;
@@ -53,14 +54,14 @@ impl<E: Env> Core<'_, E> {
         Ok(true)
     }
 
-    /// Does what is due for a subscription that is not idle. Says whether anything was.
-    fn look_after(&self, subscription: &Subscription) -> Result<bool, Fault> {
+    /// Does what is due for a subscription, if anything is.
+    pub(super) fn look_after(&self, subscription: &Subscription) -> Result<Done, Fault> {
         let now_ms = self.env.now_ms();
         match subscription.due_ms() {
             Some(due_ms) if due_ms <= now_ms => {}
             due_ms => {
                 self.expect(due_ms);
-                return Ok(false);
+                return Ok(Done::NOTHING);
             }
         }
         let hash = NameHash::of(&subscription.id);
@@ -73,22 +74,20 @@ impl<E: Env> Core<'_, E> {
             })
         })?;
         let Changed::Written(subscription) = changed else {
-            return Ok(false);
+            return Ok(Done::NOTHING);
         };
         self.expect(subscription.due_ms());
         if !again {
-            self.rouse(&subscription)?;
-            return Ok(true);
+            let news = self.wake_pending(&subscription)?.news;
+            return Ok(Done::with(news));
         }
         // Which stream brought it about, nobody knows any more; one that is pending is as good.
         let name = self.pending(&subscription)?.unwrap_or_default();
         let Some(fence) = subscription.fence() else {
-            return Ok(true);
+            return Ok(Done::with(None));
         };
         let failures = subscription.failures;
-        if let Some(news) = self.announce(&subscription, &name)? {
-            self.spread(news);
-        }
+        let news = self.announce(&subscription, &name)?;
         if !subscription.config.is_webhook() {
             let commit = self.env.random();
             self.change(&hash, subscription.life, commit, |subscription| {
@@ -102,7 +101,7 @@ impl<E: Env> Core<'_, E> {
                 })
             })?;
         }
-        Ok(true)
+        Ok(Done::with(news))
     }
 
     /// Compares some links of one subscription with their streams: the net under whoever was
@@ -124,7 +123,8 @@ impl<E: Env> Core<'_, E> {
         if !subscription.backfilled {
             return Ok(false);
         }
-        if !subscription.is_idle() && self.look_after(&subscription)? {
+        let done = self.look_after(&subscription)?;
+        if self.spread_all(done) {
             return Ok(true);
         }
         let links = subscription.links.len();

@@ -158,24 +158,56 @@ impl<E: Env> Core<'_, E> {
         }
     }
 
+    /// Links a stream to those of the listed subscriptions that are for it, where the head or the
+    /// subscription does not know of it: whoever began the stream was stopped before that.
+    pub(in crate::service) fn greet_again(
+        &self,
+        entries: &[Entry],
+        hash: &NameHash,
+        head: &Head,
+    ) -> Result<(), Fault> {
+        let mut found = self.wanting(entries, hash, &head.name)?;
+        found.retain(|one| {
+            let id = NameHash::of(&one.id);
+            let linked = head.subscriber(id.bytes(), one.life).is_some();
+            !linked || one.links.get(hash.bytes()).is_none()
+        });
+        self.link_all(&found, hash, &head.name)
+    }
+
     /// Links a stream to those of the listed subscriptions that are for it.
-    pub(super) fn greet_from(
+    fn greet_from(&self, entries: &[Entry], hash: &NameHash, name: &str) -> Result<(), Fault> {
+        let found = self.wanting(entries, hash, name)?;
+        self.link_all(&found, hash, name)
+    }
+
+    /// Those of the listed subscriptions that are for a stream.
+    fn wanting(
         &self,
         entries: &[Entry],
         hash: &NameHash,
         name: &str,
-    ) -> Result<(), Fault> {
+    ) -> Result<Vec<Box<Subscription>>, Fault> {
         let mut found = Vec::new();
         for entry in entries.iter().filter(|entry| entry.may_want(name, hash)) {
             let subscription = NameHash::from_bytes(entry.subscription);
             let subscription = self.subscription(&subscription, Some(entry.life))?;
             found.extend(subscription.filter(|one| self.wants(one, name).is_some()));
         }
-        if found.is_empty() {
+        Ok(found)
+    }
+
+    fn link_all(
+        &self,
+        subscriptions: &[Box<Subscription>],
+        hash: &NameHash,
+        name: &str,
+    ) -> Result<(), Fault> {
+        if subscriptions.is_empty() {
             return Ok(());
         }
-        let found: Vec<&Subscription> = found.iter().map(|one| &**one).collect();
-        match self.link(hash, name, &found, From::Beginning)? {
+        let all: Vec<&Subscription> = subscriptions.iter().map(|one| &**one).collect();
+        match self.link(hash, name, &all, From::Beginning)? {
             Link::Busy => Err(Fault::Deadline("others are changing a new stream")),
             Link::Done | Link::Absent | Link::Full => Ok(()),
         }

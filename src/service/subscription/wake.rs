@@ -68,6 +68,10 @@ impl<E: Env> Core<'_, E> {
                 let now_ms = self.env.now_ms();
                 let mut tried = found.clone();
                 match self.hear(&mut tried, news, subscriber, 0, now_ms) {
+                    // An append passes by: what is due is done.
+                    Heard::Nothing if found.due_ms().is_some_and(|due| due <= now_ms) => {
+                        return Ok(Told::More(self.look_after(&found)?.news));
+                    }
                     Heard::Nothing => return Ok(told),
                     Heard::Linked | Heard::Woken => true,
                     Heard::NotWanted => false,
@@ -149,13 +153,28 @@ impl<E: Env> Core<'_, E> {
         allowed.then(|| subscription.wants(name)).flatten()
     }
 
-    /// Wakes an idle subscription that has pending events. Says whether it did.
+    /// Wakes an idle subscription that has pending events, and tells of what follows. Says whether
+    /// it is woken.
     pub(super) fn rouse(&self, subscription: &Subscription) -> Result<bool, Fault> {
+        let roused = self.wake_pending(subscription)?;
+        Ok(self.spread_all(roused))
+    }
+
+    /// Tells of what followed from something. Says whether that was done at all.
+    pub(super) fn spread_all(&self, done: Done) -> bool {
+        if let Some(news) = done.news {
+            self.spread(news);
+        }
+        done.worked
+    }
+
+    /// Wakes an idle subscription that has pending events.
+    pub(super) fn wake_pending(&self, subscription: &Subscription) -> Result<Done, Fault> {
         if !subscription.is_idle() || !subscription.backfilled {
-            return Ok(false);
+            return Ok(Done::NOTHING);
         }
         let Some(name) = self.pending(subscription)? else {
-            return Ok(false);
+            return Ok(Done::NOTHING);
         };
         let hash = NameHash::of(&subscription.id);
         let (commit, wake) = (self.env.random(), self.env.random());
@@ -168,17 +187,14 @@ impl<E: Env> Core<'_, E> {
                 false => Change::Keep,
             })
         })?;
-        match changed {
+        Ok(match changed {
             Changed::Written(subscription) if is_wake(&subscription, wake) => {
-                if let Some(news) = self.announce(&subscription, &name)? {
-                    self.spread(news);
-                }
-                Ok(true)
+                Done::with(self.announce(&subscription, &name)?)
             }
             // Somebody else woke it.
-            Changed::Kept(_) => Ok(true),
-            Changed::Written(_) | Changed::Missing | Changed::Busy => Ok(false),
-        }
+            Changed::Kept(_) => Done::with(None),
+            Changed::Written(_) | Changed::Missing | Changed::Busy => Done::NOTHING,
+        })
     }
 
     /// Adds the to-do entry of a subscription that is about to be woken, unless it is there. Without
@@ -223,6 +239,25 @@ enum Heard {
     NotWanted,
     /// It has no room for it.
     NoRoom,
+}
+
+/// What was done for a subscription.
+pub(super) struct Done {
+    /// Whether there was something to do.
+    pub(super) worked: bool,
+    /// What was appended for that, for those who are linked to it.
+    pub(super) news: Option<News>,
+}
+
+impl Done {
+    pub(super) const NOTHING: Self = Self {
+        worked: false,
+        news: None,
+    };
+
+    pub(super) const fn with(news: Option<News>) -> Self {
+        Self { worked: true, news }
+    }
 }
 
 /// What telling one came to.
