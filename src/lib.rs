@@ -15,13 +15,15 @@
 //! An arrow means "may name"; nothing points back up, and every layer may use [`limits`].
 //!
 //! ```text
-//! guest ----> service ----> stream      pure transitions of a head: create, append, delete ...
-//!                     \---> protocol    the wire: headers, offsets, problems, JSON and SSE framing
-//!                      \--> keys        what is stored: key names and record bytes
-//!                       \-> access      who may do what: tokens, keys, scopes
+//! guest ----> service ----> stream        pure transitions of a head: create, append, delete ...
+//!                     |---> subscription  the same of a subscription: wake, claim, ack, retry ...
+//!                     |---> access        who may do what: tokens, keys, scopes
+//!                     |---> protocol      the wire: headers, offsets, problems, JSON and SSE framing
+//!                     \---> keys          what is stored: key names and record bytes
 //! ```
 //!
-//! [`keys`] and [`protocol`] use the plain types of [`stream`]; `stream` names none of them.
+//! [`keys`] and [`protocol`] use the plain types of [`stream`] and [`subscription`], which name
+//! neither of them.
 //!
 //! # The way of an append
 //!
@@ -57,6 +59,7 @@ pub mod limits;
 pub mod protocol;
 pub mod service;
 pub mod stream;
+pub mod subscription;
 
 #[cfg(target_family = "wasm")]
 mod guest;

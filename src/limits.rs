@@ -223,6 +223,11 @@ variables! {
     auth_jwks: Secret = "", Kind::Secret(access::check_jwks), Secret::new;
     /// Audience that JSON Web Tokens must be for; while empty, they must not name any.
     auth_audience: String = "", Kind::Text(is_audience), str::to_owned;
+    /// Whether webhooks may go to `localhost` and 127.0.0.0/8 over http; for development.
+    webhook_allow_localhost: bool = "false", Kind::Flag, flag;
+    /// Ed25519 seeds, 32 bytes each in unpadded base64url, with commas: the first signs webhooks, of
+    /// the others the public keys are still published. While empty, a key is made and kept.
+    webhook_signing_key: Secret = "", Kind::Secret(is_signing_keys), Secret::new;
     /// Whether names are registered, which expiry of unvisited streams needs; costs one write a
     /// creation.
     registry: bool = "true", Kind::Flag, flag;
@@ -276,6 +281,27 @@ fn is_audience(value: &str) -> Result<(), &'static str> {
     match value.len() <= 1024 && !value.chars().any(char::is_control) {
         true => Ok(()),
         false => Err("at most 1024 bytes without control characters"),
+    }
+}
+
+/// The seeds in a list with commas; nothing if one of them is none.
+#[must_use]
+pub fn signing_seeds(value: &str) -> Option<Vec<[u8; 32]>> {
+    use base64::Engine as _;
+    let seed = |text: &str| {
+        let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(text.trim());
+        bytes.ok()?.try_into().ok()
+    };
+    match value.is_empty() {
+        true => Some(Vec::new()),
+        false => value.split(',').map(seed).collect(),
+    }
+}
+
+fn is_signing_keys(value: &str) -> Result<(), &'static str> {
+    match signing_seeds(value) {
+        Some(seeds) if seeds.len() <= SIGNING_KEYS => Ok(()),
+        _ => Err("at most 8 seeds of 32 bytes, in unpadded base64url, with commas"),
     }
 }
 
@@ -353,6 +379,77 @@ pub const FORK_STEPS: usize = 16;
 /// Age after which a fork that was begun, and of which there is no head, is given up.
 pub const FORK_PATIENCE_MS: u64 = 60_000;
 
+/// Subscriptions that one stream is linked to; they are in its head.
+pub const SUBSCRIBERS: usize = 64;
+
+/// Streams that one subscription is linked to. With names and cursors it stays one small value.
+pub const SUBSCRIPTION_LINKS: usize = 4096;
+
+/// Bytes of the names that a subscription was given one by one, together.
+pub const SUBSCRIPTION_NAMES_BYTES: usize = 48 * 1024;
+
+/// Bytes of the list of all subscriptions, which every creation of a stream reads.
+pub const SUBSCRIPTIONS_BYTES: usize = 192 * 1024;
+
+/// Longest id of a subscription, and longest name of a worker.
+pub const MAX_ID_BYTES: usize = 256;
+
+/// Longest description of a subscription.
+pub const MAX_DESCRIPTION_BYTES: usize = 1024;
+
+/// Longest pattern, and most segments in it.
+pub const MAX_PATTERN_BYTES: usize = 1024;
+
+/// Most segments of a pattern.
+pub const MAX_PATTERN_SEGMENTS: usize = 64;
+
+/// Longest URL of a webhook.
+pub const MAX_WEBHOOK_URL_BYTES: usize = 2048;
+
+/// Largest body of a control call; more acks than fit go into several calls.
+pub const MAX_CONTROL_BYTES: usize = 1024 * 1024;
+
+/// How long a worker may be silent, milliseconds: the range and the default (section 6.2).
+pub const LEASE_MS: RangeInclusive<u64> = 1_000..=600_000;
+
+/// See [`LEASE_MS`].
+pub const LEASE_DEFAULT_MS: u64 = 30_000;
+
+/// Pause after a webhook failed for the first time, and the longest one (section 7.1).
+pub const RETRY_LEAST_MS: u64 = 1_000;
+
+/// See [`RETRY_LEAST_MS`].
+pub const RETRY_MOST_MS: u64 = 60_000;
+
+/// Age at which a wake is looked at, whether its event is in the wake stream.
+pub const ANNOUNCE_PATIENCE_MS: u64 = 1_000;
+
+/// How long a callback or claim token is good for. A lease may be extended for as long; the wake
+/// that it belongs to ends it much earlier.
+pub const WAKE_TOKEN_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Subscriptions woken in one step, by the append and by the wake events that follow from it.
+pub const WAKES: usize = 64;
+
+/// Heads of linked streams that one piece of work compares with their subscription.
+pub const WALK_LINKS: usize = 32;
+
+/// Streams that one step of a new subscription looks at.
+pub const BACKFILL_STREAMS: usize = 64;
+
+/// Largest answer of a webhook that is read.
+pub const WEBHOOK_ANSWER_BYTES: usize = 64 * 1024;
+
+/// How long a webhook may take to answer, milliseconds.
+pub const WEBHOOK_TIMEOUT_MS: u64 = 15_000;
+
+/// How long a replaced signing key is still published: receivers refuse signatures that are older
+/// than some minutes, and caches keep the set for five.
+pub const REPLAY_WINDOW_MS: u64 = 60 * 60 * 1000;
+
+/// Signing keys that are kept, the one in use among them.
+pub const SIGNING_KEYS: usize = 8;
+
 /// How long a creator that finds another's unconfirmed record waits before it takes over. It is
 /// the sum of the waits its attempt reports, so no clock decides.
 pub const CREATION_PATIENCE_MS: u64 = 10_000;
@@ -384,7 +481,7 @@ mod tests {
         let secret = "hush";
         for row in VARIABLES {
             let is_secret = matches!(row.kind, Kind::Secret(_));
-            let named = ["token", "secret", "jwks"];
+            let named = ["token", "secret", "jwks", "signing_key"];
             let expected = named.iter().any(|word| row.name.contains(word));
             assert_eq!(is_secret, expected, "{}", row.name);
             let given = if row.name == "tick_token" {

@@ -3,32 +3,34 @@
 use crate::drive::Driver;
 use crate::proxy::Proxy;
 use crate::wasi::Variables;
-use durable_streams_edge::limits::SHARDS;
 use http::header::AUTHORIZATION;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Empty};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Pause after there was something to do.
 const BUSY: Duration = Duration::from_millis(20);
 /// Pause after all places were looked at.
 const IDLE: Duration = Duration::from_secs(2);
+/// Looks at names and subscriptions between two pauses; what is known to be due is found by any.
+const LOOKS: u64 = 4;
+/// The same at the start: what was under way when the last server stopped is found at once.
+const FIRST_LOOKS: u64 = 64;
 
-/// Has the component look after its streams for as long as this is polled. A place where there was
-/// something to do is looked at again, and no other is left out before the next pause: an entry in
-/// one of many places used to wait for all others after each of its steps, and the room of a large
-/// stream came back only after many minutes.
+/// Has the component look after its streams for as long as this is polled.
 pub(crate) async fn work(driver: Arc<Driver>) {
     let mut round: u64 = 0;
+    let mut looks = FIRST_LOOKS;
     loop {
-        tokio::time::sleep(IDLE).await;
-        for _ in 0..SHARDS {
+        for _ in 0..looks {
             while driver.work(round).await {
                 tokio::time::sleep(BUSY).await;
             }
             round = round.wrapping_add(1);
         }
+        looks = LOOKS;
+        driver.wait_until_due(IDLE).await;
     }
 }
 
@@ -37,8 +39,9 @@ pub(crate) async fn tick(proxy: Arc<Proxy>, variables: Arc<Variables>) {
     let variable = |name| variables.get(name).map(String::as_str).unwrap_or_default();
     let target = format!("http://localhost{}/__ds/tick", variable("base_path"));
     let token = format!("Bearer {}", variable("tick_token"));
+    let mut pause = BUSY;
     loop {
-        tokio::time::sleep(IDLE).await;
+        tokio::time::sleep(pause).await;
         let nothing = Empty::new().map_err(|never| match never {});
         let request = Request::builder()
             .method(Method::POST)
@@ -49,7 +52,27 @@ pub(crate) async fn tick(proxy: Arc<Proxy>, variables: Arc<Variables>) {
         if let Ok(request) = request {
             let response = proxy.send(request).await;
             // The body must be taken, or the instance waits for that.
-            let _ = response.into_body().collect().await;
+            let body = response.into_body().collect().await;
+            pause = body.map_or(IDLE, |body| after(&body.to_bytes()));
         }
+    }
+}
+
+/// The pause after a tick, by what it answered.
+fn after(answer: &[u8]) -> Duration {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        worked: bool,
+        due_ms: Option<u64>,
+    }
+    match serde_json::from_slice(answer) {
+        Ok(Answer { worked: true, .. }) => BUSY,
+        Ok(Answer { due_ms, .. }) => {
+            let due = due_ms.map(Duration::from_millis);
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let left = due.zip(now.ok()).map(|(due, now)| due.saturating_sub(now));
+            left.map_or(IDLE, |left| left.clamp(BUSY, IDLE))
+        }
+        Err(_) => IDLE,
     }
 }

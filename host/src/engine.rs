@@ -1,5 +1,6 @@
 //! Wasmtime: its configuration, the component, and the clock that stops runaway instances.
 
+use crate::outbound::Outbound;
 use crate::store::Store;
 use crate::wasi::{self, InstanceState, MAX_MEMORY_BYTES, Variables};
 use std::path::Path;
@@ -57,6 +58,8 @@ pub enum ComponentSource {
 pub struct Runtime {
     engine: Engine,
     pre: InstancePre<InstanceState>,
+    /// What instances send requests with, if they may.
+    outbound: Option<Arc<Outbound>>,
 }
 
 fn config() -> Config {
@@ -117,7 +120,18 @@ impl Runtime {
         wasi::add_to_linker(&mut linker).map_err(invalid)?;
         let pre = linker.instantiate_pre(&component).map_err(invalid)?;
         start_clock(&engine)?;
-        Ok(Self { engine, pre })
+        Ok(Self {
+            engine,
+            pre,
+            outbound: None,
+        })
+    }
+
+    /// The same, whose instances may send requests themselves.
+    #[must_use]
+    pub fn sending(mut self, outbound: Arc<Outbound>) -> Self {
+        self.outbound = Some(outbound);
+        self
     }
 
     /// The component, linked and ready to be instantiated.
@@ -133,7 +147,7 @@ impl Runtime {
         store: Arc<dyn Store>,
         variables: Arc<Variables>,
     ) -> wasmtime::Store<InstanceState> {
-        let state = InstanceState::new(store, variables);
+        let state = InstanceState::new(store, variables, self.outbound.clone());
         let mut store = wasmtime::Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limits);
         grant_step(&mut store);

@@ -153,6 +153,43 @@ pub struct Answer {
     pub next: Next,
     /// Only in the answer of a start.
     pub held: Option<Held>,
+    /// Requests to be sent, whatever becomes of the exchange.
+    pub effects: Vec<Delivery>,
+}
+
+/// A request to a webhook.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Where to.
+    pub url: String,
+    /// Header fields beyond those that every request has.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// How long to wait for the whole answer.
+    pub timeout: Duration,
+    /// What to go on with.
+    pub token: Token,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered: the status, and the beginning of the body.
+    Answered(u16, Bytes),
+    /// It was not sent, or not answered in time.
+    Failed,
+}
+
+/// What a step did that no exchange asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Worked {
+    /// Whether there was something to do.
+    pub worked: bool,
+    /// Requests to be sent.
+    pub effects: Vec<Delivery>,
+    /// When something will be due, milliseconds since 1970.
+    pub due_ms: Option<u64>,
 }
 
 /// Why an exchange is resumed.
@@ -206,8 +243,11 @@ pub trait Steps: Send {
     /// Goes on with an exchange; equal tokens with equal causes get equal answers.
     fn resume(&mut self, token: &Token, cause: Cause) -> Result<Answer, StepError>;
 
-    /// Does one piece of background work; says whether there was any.
-    fn work(&mut self, round: u64) -> Result<bool, StepError>;
+    /// Goes on when the outcome of a delivery is known.
+    fn delivered(&mut self, token: &Token, outcome: &Outcome) -> Result<Worked, StepError>;
+
+    /// Does one piece of background work.
+    fn work(&mut self, round: u64) -> Result<Worked, StepError>;
 }
 
 /// The head of a request, packed as `src/wit/exchange.wit` says.

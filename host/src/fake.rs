@@ -6,7 +6,8 @@
 //! started again, and `/block` blocks until the gate opens.
 
 use crate::exchange::{
-    Answer, Attempt, Cause, Cursor, Head, Held, Next, Request, Retry, StepError, Steps, Token, Wait,
+    Answer, Attempt, Cause, Cursor, Head, Held, Next, Outcome, Request, Retry, StepError, Steps,
+    Token, Wait, Worked,
 };
 use crate::store::{Store, StoreError, SwapError};
 use crate::wasi::{Keys, Met};
@@ -91,6 +92,7 @@ fn answer(body: Bytes, next: Next) -> Answer {
         cursor: Cursor::None,
         next,
         held: None,
+        effects: Vec::new(),
     }
 }
 
@@ -286,7 +288,14 @@ impl Steps for Fake {
         })
     }
 
-    fn work(&mut self, round: u64) -> Result<bool, StepError> {
-        Ok(round < 2)
+    fn delivered(&mut self, _: &Token, _: &Outcome) -> Result<Worked, StepError> {
+        Ok(Worked::default())
+    }
+
+    fn work(&mut self, round: u64) -> Result<Worked, StepError> {
+        Ok(Worked {
+            worked: round < 2,
+            ..Worked::default()
+        })
     }
 }

@@ -7,8 +7,8 @@
 
 use crate::engine::{Runtime, grant_step, one_line};
 use crate::exchange::{
-    Answer, Attempt, BodyState, Cause, Cursor, Head, Held, Next, Request, Retry, StepError, Steps,
-    Token, Wait, pack_head, unpack_fields,
+    Answer, Attempt, BodyState, Cause, Cursor, Delivery, Head, Held, Next, Outcome, Request, Retry,
+    StepError, Steps, Token, Wait, Worked, pack_head, unpack_fields,
 };
 use crate::store::Store;
 use crate::wasi::{InstanceState, Met, Variables};
@@ -107,9 +107,19 @@ impl Steps for Instance {
         guarded(exchange.call_resume(&mut self.store, &token.0, cause, now())).map(lift)
     }
 
-    fn work(&mut self, round: u64) -> Result<bool, StepError> {
+    fn delivered(&mut self, token: &Token, outcome: &Outcome) -> Result<Worked, StepError> {
+        let outcome = match outcome {
+            Outcome::Answered(status, body) => wit::Outcome::Answered((*status, &body[..])),
+            Outcome::Failed => wit::Outcome::Failed,
+        };
         let exchange = self.lane.durable_streams_edge_exchange();
-        guarded(exchange.call_work(&mut self.store, round, now()))
+        let call = exchange.call_delivered(&mut self.store, &token.0, outcome, now());
+        guarded(call).map(lift_worked)
+    }
+
+    fn work(&mut self, round: u64) -> Result<Worked, StepError> {
+        let exchange = self.lane.durable_streams_edge_exchange();
+        guarded(exchange.call_work(&mut self.store, round, now())).map(lift_worked)
     }
 }
 
@@ -163,6 +173,25 @@ fn lift(answer: wit::Answer) -> Answer {
             cursor_floor: held.cursor_floor,
             max_age: held.max_age_ms.map(Duration::from_millis),
         }),
+        effects: answer.effects.into_iter().map(lift_delivery).collect(),
+    }
+}
+
+fn lift_delivery(delivery: wit::Delivery) -> Delivery {
+    Delivery {
+        url: delivery.url,
+        headers: unpack_fields(delivery.headers),
+        body: Bytes::from(delivery.body),
+        timeout: Duration::from_millis(delivery.timeout_ms),
+        token: Token(Bytes::from(delivery.token)),
+    }
+}
+
+fn lift_worked(worked: wit::Worked) -> Worked {
+    Worked {
+        worked: worked.worked,
+        effects: worked.effects.into_iter().map(lift_delivery).collect(),
+        due_ms: worked.due_ms,
     }
 }
 

@@ -10,6 +10,7 @@
 //! knows. It is called through `durable-streams:edge/exchange` ([`Via::Exchange`]) or, as Spin does
 //! it, through `wasi:http/handler` ([`Via::WasiHttp`]).
 
+pub mod alarm;
 mod background;
 pub mod budget;
 pub mod check;
@@ -25,6 +26,7 @@ pub mod guest;
 #[cfg(test)]
 mod held;
 pub mod manifest;
+pub mod outbound;
 pub mod proxy;
 pub mod rate;
 mod server;
@@ -41,6 +43,7 @@ use crate::drive::Driver;
 use crate::engine::{ComponentError, Runtime};
 use crate::exchange::Steps;
 use crate::guest::Instance;
+use crate::outbound::Outbound;
 use crate::proxy::Proxy;
 use crate::rate::Rates;
 use crate::server::{Gate, Handler};
@@ -144,11 +147,12 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let address = listener.local_addr().map_err(listen)?;
     let runtime = Runtime::load(&options.component)?;
     let store = options.store;
+    let outbound = Outbound::new(config.webhook_allow_localhost);
     let (handler, background) = match options.via {
         Via::Exchange => {
             let factory = || factory(&runtime, &store, &variables);
             let factories = std::iter::repeat_with(factory).take(options.instances.max(1));
-            let driver = Driver::new(&store, factories.collect(), any_origin);
+            let driver = Driver::new(&store, factories.collect(), &outbound, any_origin);
             driver.warm_up()?;
             let background = tokio::spawn(background::work(Arc::clone(&driver)));
             (
@@ -157,8 +161,13 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             )
         }
         Via::WasiHttp => {
-            let proxy = Proxy::new(runtime, store, Arc::clone(&variables), any_origin)
-                .map_err(|error| ComponentError::Engine(engine::one_line(&error)))?;
+            let proxy = Proxy::new(
+                runtime.sending(outbound),
+                store,
+                Arc::clone(&variables),
+                any_origin,
+            )
+            .map_err(|error| ComponentError::Engine(engine::one_line(&error)))?;
             let background = tokio::spawn(background::tick(Arc::clone(&proxy), variables));
             (Handler::WasiHttp(proxy), background)
         }

@@ -11,8 +11,13 @@
 //! would have to wait for the disk before it wrote anything is done again after the wait, which
 //! happens elsewhere.
 
+use crate::alarm::Alarm;
 use crate::budget::Budget;
-use crate::exchange::{Answer, Attempt, Cause, Next, Request, Retry, StepError, Steps, Token};
+use crate::exchange::{
+    Answer, Attempt, Cause, Delivery, Next, Outcome as Delivered, Request, Retry, StepError, Steps,
+    Token, Worked,
+};
+use crate::outbound::Outbound;
 use crate::store::{ChangeNumber, Lost, Store};
 use crate::telemetry;
 use crate::wasi::Met;
@@ -59,6 +64,7 @@ enum Call {
     Start(Vec<Started>, Option<Attempt>),
     Resume(Token, Cause, oneshot::Sender<Outcome>),
     Work(u64, oneshot::Sender<bool>),
+    Delivered(Token, Delivered),
 }
 
 #[expect(
@@ -91,17 +97,28 @@ pub struct Worker {
     queue: Mutex<Queue>,
     /// Locked by who runs the jobs, for as long as a step takes.
     instance: Mutex<Option<Slot>>,
+    /// Sends what the instance wants sent.
+    outbound: Arc<Outbound>,
+    alarm: Arc<Alarm>,
     /// The bodies that this instance's requests buffer.
     pub bodies: Arc<Budget>,
 }
 
 impl Worker {
-    /// A worker whose instance is started with the first step.
+    /// A worker whose instance is started with the first step. What it says is due is told to
+    /// `alarm`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, factory: Factory) -> Arc<Self> {
+    pub fn new(
+        store: Arc<dyn Store>,
+        factory: Factory,
+        outbound: Arc<Outbound>,
+        alarm: Arc<Alarm>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store,
             factory,
+            outbound,
+            alarm,
             queue: Mutex::default(),
             instance: Mutex::new(None),
             bodies: Arc::new(Budget::new(BODY_BUDGET)),
@@ -210,7 +227,12 @@ impl Worker {
                     return self.load(met.missed, Call::Start(started, attempt), again);
                 }
                 self.settled(met, move |worker, settled| match settled.and(result) {
-                    Ok(answers) => worker.deliver(started, answers, noted),
+                    Ok(mut answers) => {
+                        for answer in &mut answers {
+                            worker.dispatch(std::mem::take(&mut answer.effects));
+                        }
+                        worker.deliver(started, answers, noted);
+                    }
                     Err(error) => {
                         for one in started {
                             // Nobody waits for the answer of a client that left.
@@ -228,8 +250,11 @@ impl Worker {
                 if !met.missed.is_empty() {
                     return self.load(met.missed, Call::Resume(token, cause, reply), again);
                 }
-                self.settled(met, move |_, settled| {
-                    let answered = |answer| Answered { answer, noted };
+                self.settled(met, move |worker, settled| {
+                    let answered = |mut answer: Answer| {
+                        worker.dispatch(std::mem::take(&mut answer.effects));
+                        Answered { answer, noted }
+                    };
                     let _ = reply.send(settled.and(result).map(answered));
                 });
             }
@@ -238,7 +263,21 @@ impl Worker {
                 if !met.missed.is_empty() {
                     return self.load(met.missed, Call::Work(round, reply), again);
                 }
-                let _ = reply.send(result.unwrap_or(false));
+                self.settled(met, move |worker, settled| {
+                    // What is due, and what failed, is told by later pieces of work too.
+                    let worked = settled.and(result).unwrap_or_default();
+                    let _ = reply.send(worked.worked);
+                    worker.worked(worked);
+                });
+            }
+            Call::Delivered(token, outcome) => {
+                let (result, met) = self.step(hurried, |steps| steps.delivered(&token, &outcome));
+                if !met.missed.is_empty() {
+                    return self.load(met.missed, Call::Delivered(token, outcome), again);
+                }
+                self.settled(met, move |worker, settled| {
+                    worker.worked(settled.and(result).unwrap_or_default());
+                });
             }
         }
     }
@@ -293,6 +332,36 @@ impl Worker {
             let outcome = settle.await;
             then(&worker, judge(outcome));
         });
+    }
+
+    fn worked(self: &Arc<Self>, worked: Worked) {
+        self.alarm.set(worked.due_ms);
+        self.dispatch(worked.effects);
+    }
+
+    /// Sends requests, and tells the instance what became of them.
+    fn dispatch(self: &Arc<Self>, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            let worker = Arc::clone(self);
+            tokio::spawn(async move {
+                let Delivery {
+                    url,
+                    headers,
+                    body,
+                    timeout,
+                    token,
+                } = delivery;
+                let posted = worker.outbound.post(&url, &headers, body, timeout).await;
+                let outcome = match posted {
+                    Ok(answered) => Delivered::Answered(answered.status.as_u16(), answered.body),
+                    Err(error) => {
+                        telemetry::warn("webhook not delivered", &error.to_string());
+                        Delivered::Failed
+                    }
+                };
+                worker.push(Job::Call(Call::Delivered(token, outcome), 0));
+            });
+        }
     }
 
     /// Has keys loaded where waiting does no harm, and the call done again.

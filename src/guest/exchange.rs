@@ -5,7 +5,7 @@ use super::{Component, World, env, hub, service};
 use crate::protocol::packed::Texts;
 use crate::protocol::request::{BodyState, RawRequest};
 use crate::service::Service;
-use crate::service::exchange::{Answer, Cause, Cursor, Next};
+use crate::service::exchange::{Answer, Cause, Cursor, Delivery, Next, Outcome, Worked};
 
 impl wit::Guest for Component {
     fn start(requests: Vec<wit::Request>, attempt: Option<Vec<u8>>, now: u64) -> Vec<wit::Answer> {
@@ -25,8 +25,16 @@ impl wit::Guest for Component {
         answer(step(now, |service| service.resume(&token, cause)))
     }
 
-    fn work(round: u64, now: u64) -> bool {
-        step(now, |service| service.work(round))
+    fn delivered(token: Vec<u8>, outcome: wit::Outcome, now: u64) -> wit::Worked {
+        let outcome = match outcome {
+            wit::Outcome::Answered((status, body)) => Outcome::Answered { status, body },
+            wit::Outcome::Failed => Outcome::Failed,
+        };
+        worked(step(now, |service| service.delivered(&token, &outcome)))
+    }
+
+    fn work(round: u64, now: u64) -> wit::Worked {
+        worked(step(now, |service| service.work(round)))
     }
 }
 
@@ -96,5 +104,24 @@ fn answer(answer: Answer) -> wit::Answer {
             cursor_floor: held.cursor_floor,
             max_age_ms: held.max_age_ms,
         }),
+        effects: answer.effects.into_iter().map(delivery).collect(),
+    }
+}
+
+fn delivery(delivery: Delivery) -> wit::Delivery {
+    wit::Delivery {
+        url: delivery.url,
+        headers: delivery.headers.into_packed(),
+        body: delivery.body,
+        timeout_ms: delivery.timeout_ms,
+        token: delivery.token,
+    }
+}
+
+fn worked(worked: Worked) -> wit::Worked {
+    wit::Worked {
+        worked: worked.worked,
+        effects: worked.effects.into_iter().map(delivery).collect(),
+        due_ms: worked.due_ms,
     }
 }

@@ -1,5 +1,6 @@
 //! The driver of `wasi:http/handler`: a request's body in, its answers out, its waits in between.
 
+use super::deliver::deliver;
 use super::hub::{self, Place};
 use super::waits::{self, Ends};
 use super::{Component, service};
@@ -47,8 +48,11 @@ impl Guest for Component {
 }
 
 fn begin(raw: &RawRequest<'_>, attempt: Option<&[u8]>) -> Answer {
-    let answer = service().start(std::slice::from_ref(raw), attempt).pop();
+    let mut answer = service().start(std::slice::from_ref(raw), attempt).pop();
     hub::wake_changed();
+    if let Some(answer) = &mut answer {
+        deliver(std::mem::take(&mut answer.effects));
+    }
     answer.unwrap_or_else(|| Answer::only(Next::Reset))
 }
 

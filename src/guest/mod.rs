@@ -4,6 +4,7 @@
 //! offers the steps themselves to a host that knows them. Both only convert and wait; neither
 //! knows the protocol.
 
+mod deliver;
 mod env;
 mod exchange;
 mod http;

@@ -101,16 +101,16 @@ pub(super) fn read_spans(reader: &mut Reader<'_>) -> Result<Vec<Span>, Corrupt> 
     })
 }
 
-fn write_position(writer: &mut Writer, position: Position) {
+pub(super) fn write_position(writer: &mut Writer, position: Position) {
     writer.varint(position.segment);
     writer.varint(position.byte);
 }
 
-fn read_position(reader: &mut Reader<'_>) -> Result<Position, Corrupt> {
+pub(super) fn read_position(reader: &mut Reader<'_>) -> Result<Position, Corrupt> {
     Ok(Position::new(reader.varint()?, reader.varint()?))
 }
 
-fn flag(reader: &mut Reader<'_>) -> Result<bool, Corrupt> {
+pub(super) fn flag(reader: &mut Reader<'_>) -> Result<bool, Corrupt> {
     match reader.byte()? {
         0 => Ok(false),
         1 => Ok(true),

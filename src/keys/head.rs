@@ -6,7 +6,7 @@ use super::envelope::{self, State};
 use super::fork;
 use crate::stream::{
     Closed, ContentType, Expiry, Forks, Head, Incarnation, Lineage, Link, Owed, ProducerMark,
-    ProducerState, Ring, Segment, Tombstone,
+    ProducerState, Ring, Segment, Subscriber, Tombstone,
 };
 
 /// What a stream's key holds.
@@ -74,6 +74,7 @@ impl Record {
                 });
                 head.inline
                     .len()
+                    .saturating_add(head.subscribers.len().saturating_mul(48))
                     .saturating_add(small)
                     .saturating_add(producers)
                     .saturating_add(shared)
@@ -91,12 +92,18 @@ impl Record {
     pub fn decode(bytes: &[u8], version: u64) -> Result<Self, Corrupt> {
         let mut reader = Reader::new(bytes);
         match reader.byte()? {
-            0 => decode_head(reader, version, Forks::default(), None).map(Self::Live),
+            0 => decode_head(reader, version, Shared::default()).map(Self::Live),
             1 => decode_tombstone(reader, version, None).map(Self::Tombstone),
-            2 => {
-                let forks = fork::read_forks(&mut reader)?;
-                let lineage = reader.option(fork::read_lineage)?;
-                decode_head(reader, version, forks, lineage).map(Self::Live)
+            kind @ (2 | 4) => {
+                let shared = Shared {
+                    forks: fork::read_forks(&mut reader)?,
+                    lineage: reader.option(fork::read_lineage)?,
+                    subscribers: match kind {
+                        4 => reader.many(read_subscriber)?,
+                        _ => Vec::new(),
+                    },
+                };
+                decode_head(reader, version, shared).map(Self::Live)
             }
             3 => {
                 let source = fork::read_link(&mut reader)?;
@@ -107,13 +114,24 @@ impl Record {
     }
 }
 
+/// What only heads of some kinds have: it comes before the rest, and costs the others nothing.
+#[derive(Default)]
+struct Shared {
+    forks: Forks,
+    lineage: Option<Lineage>,
+    subscribers: Vec<Subscriber>,
+}
+
 fn write_head(writer: &mut Writer, head: &Head) {
-    match head.forks.is_empty() && head.lineage.is_none() {
-        true => writer.byte(0),
-        false => {
-            writer.byte(2);
-            fork::write_forks(writer, &head.forks);
-            writer.option(head.lineage.as_deref(), fork::write_lineage);
+    let alone = head.forks.is_empty() && head.lineage.is_none();
+    if alone && head.subscribers.is_empty() {
+        writer.byte(0);
+    } else {
+        writer.byte(if head.subscribers.is_empty() { 2 } else { 4 });
+        fork::write_forks(writer, &head.forks);
+        writer.option(head.lineage.as_deref(), fork::write_lineage);
+        if !head.subscribers.is_empty() {
+            writer.many(head.subscribers.iter(), write_subscriber);
         }
     }
     writer.text(head.name.as_bytes());
@@ -158,12 +176,7 @@ fn write_head(writer: &mut Writer, head: &Head) {
     writer.raw(&head.inline);
 }
 
-fn decode_head(
-    mut reader: Reader<'_>,
-    version: u64,
-    forks: Forks,
-    lineage: Option<Lineage>,
-) -> Result<Box<Head>, Corrupt> {
+fn decode_head(mut reader: Reader<'_>, version: u64, shared: Shared) -> Result<Box<Head>, Corrupt> {
     let name = reader.string()?;
     let incarnation = Incarnation(reader.array()?);
     let born = reader.varint()?;
@@ -213,9 +226,24 @@ fn decode_head(
         recent_first: reader.varint()?,
         recent: reader.many(read_segment)?,
         inline: roomy(reader.rest()),
-        forks,
-        lineage: lineage.map(Box::new),
+        forks: shared.forks,
+        lineage: shared.lineage.map(Box::new),
+        subscribers: shared.subscribers,
     }))
+}
+
+fn write_subscriber(writer: &mut Writer, subscriber: &Subscriber) {
+    writer.raw(&subscriber.subscription);
+    writer.fixed(subscriber.life);
+    fork::write_position(writer, subscriber.since);
+}
+
+fn read_subscriber(reader: &mut Reader<'_>) -> Result<Subscriber, Corrupt> {
+    Ok(Subscriber {
+        subscription: reader.array()?,
+        life: reader.fixed()?,
+        since: fork::read_position(reader)?,
+    })
 }
 
 /// A copy with room for a small append.

@@ -5,6 +5,9 @@
 //! | `s` | `s.<hash>.<gate>` | [head or tombstone](head) of a stream | CAS |
 //! | `t` | `t.<shard>.<gate>` | [to-do entries](todo) | CAS |
 //! | `n` | `n.<shard>-<leaf>.<gate>` | [names](registry) | CAS |
+//! | `u` | `u.<hash>.<gate>` | [a subscription](subscription), by the hash of its id | CAS |
+//! | `p` | `p.<gate>` | [all subscriptions](subscriptions), for streams that begin | CAS |
+//! | `k` | `k.<gate>` | [signing keys](signing) | CAS |
 //! | `g` | `g.<kind>.<id>.<gate>` | who may create the record behind that gate | increment only |
 //! | `c` | `c.<incarnation>.<id>` | the bytes of one segment | once |
 //! | `i` | `i.<incarnation>.<block>` | [index block](index) | once, always the same bytes |
@@ -15,7 +18,7 @@
 //! `[A-Za-z0-9._-]`, at most 200 bytes. The gate is 0 unless a creator was lost on the way; see
 //! `service::creation`. All values but chunks and gates begin with a format version; an unknown
 //! one is refused. What forks added has numbers of its own (the kinds of records, of to-do entries,
-//! the version of index blocks): older servers refuse just those, and all else is as it was.
+//! the version of index blocks), and so has what subscriptions added: older servers refuse just those, and all else is as it was.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -27,6 +30,9 @@ pub mod head;
 pub mod index;
 mod parse;
 pub mod registry;
+pub mod signing;
+pub mod subscription;
+pub mod subscriptions;
 pub mod todo;
 
 pub use envelope::{Envelope, State};
@@ -48,12 +54,12 @@ pub const MARKERS: [&[u8]; 2] = [b"1 gates", b"1 swap"];
 #[error("a stored record is damaged or of an unknown version")]
 pub struct Corrupt;
 
-/// First 160 bits of the SHA-256 of a stream's name.
+/// First 160 bits of the SHA-256 of a stream's name, or of a subscription's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NameHash([u8; 20]);
 
 impl NameHash {
-    /// The hash of `name`.
+    /// The hash of `name`; of a subscription's id likewise, in records of another kind.
     #[must_use]
     pub fn of(name: &str) -> Self {
         let digest = Sha256::digest(name.as_bytes());
@@ -174,6 +180,27 @@ impl Keys {
         self.slot(format!("n.{shard}-{leaf}"))
     }
 
+    /// A subscription, by the hash of its id.
+    #[must_use]
+    pub fn subscription(&self, hash: &NameHash) -> Slot {
+        let mut id = String::with_capacity(42);
+        id.push_str("u.");
+        push_hex(&mut id, &hash.0);
+        self.slot(id)
+    }
+
+    /// The list of all subscriptions.
+    #[must_use]
+    pub fn subscriptions(&self) -> Slot {
+        self.slot("p".to_owned())
+    }
+
+    /// The signing keys.
+    #[must_use]
+    pub fn signing(&self) -> Slot {
+        self.slot("k".to_owned())
+    }
+
     /// A chunk.
     #[must_use]
     pub fn chunk(&self, incarnation: Incarnation, id: u64) -> String {
@@ -208,6 +235,8 @@ impl Keys {
 
 #[cfg(test)]
 mod record_tests;
+#[cfg(test)]
+mod subscription_tests;
 
 #[cfg(test)]
 mod tests {
@@ -223,6 +252,9 @@ mod tests {
             keys.head(&hash).gate(u32::MAX),
             keys.leaf(15, u32::MAX).gate(u32::MAX),
             keys.todo(15).gate(u32::MAX),
+            keys.subscription(&hash).gate(u32::MAX),
+            keys.subscriptions().gate(u32::MAX),
+            keys.signing().gate(u32::MAX),
             keys.chunk(life, u64::MAX),
             keys.block(life, u64::MAX),
             keys.debt(life),

@@ -12,6 +12,12 @@ pub enum Key {
     Todo(u8, u32),
     /// A leaf of the name registry: shard, leaf and gate.
     Leaf(u8, u32, u32),
+    /// A subscription, behind a gate.
+    Subscription(NameHash, u32),
+    /// The list of all subscriptions, behind a gate.
+    Subscriptions(u32),
+    /// The signing keys, behind a gate.
+    Signing(u32),
     /// A gate.
     Gate,
     /// A chunk of a life, by its id.
@@ -50,10 +56,21 @@ fn plain(key: &str) -> Option<Key> {
             let (shard, leaf) = parts.next()?.split_once('-')?;
             Key::Leaf(number(shard)?, number(leaf)?, number(parts.next()?)?)
         }
+        "u" => Key::Subscription(
+            NameHash::from_bytes(unhex(parts.next()?)?),
+            number(parts.next()?)?,
+        ),
+        "p" => Key::Subscriptions(number(parts.next()?)?),
+        "k" => Key::Signing(number(parts.next()?)?),
         "g" => {
             // The key of the record that it guards.
             return plain(key.strip_prefix("g.")?).and_then(|guarded| match guarded {
-                Key::Head(..) | Key::Todo(..) | Key::Leaf(..) => Some(Key::Gate),
+                Key::Head(..)
+                | Key::Todo(..)
+                | Key::Leaf(..)
+                | Key::Subscription(..)
+                | Key::Subscriptions(..)
+                | Key::Signing(..) => Some(Key::Gate),
                 _ => None,
             });
         }
@@ -117,6 +134,12 @@ mod tests {
                 (keys.todo(shard).gate(small), Key::Gate),
                 (keys.leaf(shard, small).key(1), Key::Leaf(shard, small, 1)),
                 (keys.leaf(shard, small).gate(1), Key::Gate),
+                (keys.subscription(&hash).key(small), Key::Subscription(hash, small)),
+                (keys.subscription(&hash).gate(small), Key::Gate),
+                (keys.subscriptions().key(small), Key::Subscriptions(small)),
+                (keys.subscriptions().gate(small), Key::Gate),
+                (keys.signing().key(small), Key::Signing(small)),
+                (keys.signing().gate(small), Key::Gate),
                 (keys.chunk(life, id), Key::Chunk(life, id)),
                 (keys.block(life, id), Key::Block(life, id)),
                 (keys.debt(life), Key::Debt(life)),

@@ -5,7 +5,7 @@ use super::head::Record;
 use super::{Corrupt, Envelope, NameHash, State, debt, index, registry, todo};
 use crate::stream::{
     Asked, Block, Closed, ContentType, Expiry, ForkStep, Forks, Head, Incarnation, Lineage, Link,
-    Owed, Position, ProducerMark, ProducerState, Ring, Run, Segment, Span, Tombstone,
+    Owed, Position, ProducerMark, ProducerState, Ring, Run, Segment, Span, Subscriber, Tombstone,
 };
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -61,6 +61,16 @@ fn link() -> impl Strategy<Value = Link> {
 
 fn position() -> impl Strategy<Value = Position> {
     any::<(u64, u64)>().prop_map(|(segment, byte)| Position::new(segment, byte))
+}
+
+fn subscriber() -> impl Strategy<Value = Subscriber> {
+    (any::<[u8; 20]>(), any::<u64>(), position()).prop_map(|(subscription, life, since)| {
+        Subscriber {
+            subscription,
+            life,
+            since,
+        }
+    })
 }
 
 fn spans() -> impl Strategy<Value = Vec<Span>> {
@@ -126,7 +136,7 @@ prop_compose! {
         (first, recent_first, more) in any::<(u64, u64, u32)>(),
         recent in vec(segment(), 0..130),
         inline in vec(any::<u8>(), 0..300),
-        (forks, lineage) in (forks(), option::of(lineage())),
+        (forks, lineage, subscribers) in (forks(), option::of(lineage()), vec(subscriber(), 0..4)),
     ) -> Head {
         let mut version = born;
         let ring: Vec<(u64, u64)> = steps
@@ -157,6 +167,7 @@ prop_compose! {
             inline,
             forks,
             lineage: lineage.map(Box::new),
+            subscribers,
         }
     }
 }
@@ -181,7 +192,15 @@ fn todo_entry() -> impl Strategy<Value = todo::Entry> {
         option::of(link()),
         (any::<u64>(), option::of(link())),
     );
-    parts.prop_map(|(hash, incarnation, leaf, source, (since_ms, join))| {
+    let wake = any::<([u8; 20], u64, u64, u64)>().prop_map(|(hash, life, turn, since_ms)| {
+        todo::Entry::Wake {
+            hash: NameHash::from_bytes(hash),
+            life,
+            turn,
+            since_ms,
+        }
+    });
+    let streams = parts.prop_map(|(hash, incarnation, leaf, source, (since_ms, join))| {
         let hash = NameHash::from_bytes(hash);
         match join {
             Some(source) => todo::Entry::Join {
@@ -198,7 +217,8 @@ fn todo_entry() -> impl Strategy<Value = todo::Entry> {
                 since_ms,
             },
         }
-    })
+    });
+    prop_oneof![streams, wake]
 }
 
 fn name_entry() -> impl Strategy<Value = registry::Entry> {
@@ -220,7 +240,10 @@ fn state() -> impl Strategy<Value = State> {
 }
 
 /// Every beginning of `bytes` that is shorter by at least what may be missing unseen is refused.
-fn refuses_cut<T: std::fmt::Debug>(bytes: &[u8], decode: impl Fn(&[u8]) -> Result<T, Corrupt>) {
+pub(super) fn refuses_cut<T: std::fmt::Debug>(
+    bytes: &[u8],
+    decode: impl Fn(&[u8]) -> Result<T, Corrupt>,
+) {
     for length in 0..bytes.len() {
         assert!(decode(&bytes[..length]).is_err(), "cut to {length}");
     }
@@ -335,7 +358,7 @@ proptest! {
 }
 
 /// The bytes in a fixture: hex digits, white space and lines that begin with `#`.
-fn fixture(text: &str) -> Vec<u8> {
+pub(super) fn fixture(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -349,7 +372,7 @@ fn fixture(text: &str) -> Vec<u8> {
 }
 
 /// Compares bytes with a fixture; a mismatch shows what the fixture would have to be.
-fn assert_golden(name: &str, golden: &str, bytes: &[u8]) {
+pub(super) fn assert_golden(name: &str, golden: &str, bytes: &[u8]) {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(fixture(golden) == bytes, "{name} is now\n{hex}\n");
 }
@@ -359,6 +382,8 @@ macro_rules! golden {
         include_str!(concat!("../../tests/fixtures/v1/", $name, ".hex"))
     };
 }
+
+pub(super) use golden;
 
 const LIFE: Incarnation =
     Incarnation(*b"\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff");
@@ -417,6 +442,7 @@ fn golden_head() -> Head {
         inline: b"{\"a\":1},".to_vec(),
         forks: Forks::default(),
         lineage: None,
+        subscribers: Vec::new(),
     }
 }
 
@@ -468,12 +494,28 @@ fn heads_of_version_1_stay_as_they_are() {
         lineage: Some(Box::new(golden_lineage())),
         ..golden_plain_head()
     };
+    let subscribed = Head {
+        subscribers: vec![
+            Subscriber {
+                subscription: *NameHash::of("sub-1").bytes(),
+                life: 0x0123_4567_89ab_cdef,
+                since: Position::new(300, 9_000),
+            },
+            Subscriber {
+                subscription: [9; 20],
+                life: 1,
+                since: Position::ZERO,
+            },
+        ],
+        ..golden_plain_head()
+    };
     for (name, golden, head) in [
         ("head", golden!("head"), golden_head()),
         ("head_plain", golden!("head_plain"), golden_plain_head()),
         ("head_at", golden!("head_at"), at),
         ("head_forked", golden!("head_forked"), forked),
         ("head_fork", golden!("head_fork"), fork),
+        ("head_subscribed", golden!("head_subscribed"), subscribed),
     ] {
         let record = Record::Live(Box::new(head));
         assert_golden(name, golden, &record.seal());
@@ -603,6 +645,12 @@ fn to_do_shards_and_registry_leaves_of_version_1_stay_as_they_are() {
         since_ms: 1_767_225_600_000,
     };
     let fork_entries = vec![entry(Some(300), Some(GOLDEN_SOURCE)), join];
+    let wake_entries = vec![todo::Entry::Wake {
+        hash,
+        life: 0x0123_4567_89ab_cdef,
+        turn: 300,
+        since_ms: 1_767_225_600_000,
+    }];
     let shard = |state, body: Vec<u8>| Envelope {
         state,
         version: 9,
@@ -611,6 +659,7 @@ fn to_do_shards_and_registry_leaves_of_version_1_stay_as_they_are() {
     for (name, golden, entries) in [
         ("todo", golden!("todo"), entries),
         ("todo_fork", golden!("todo_fork"), fork_entries),
+        ("todo_wake", golden!("todo_wake"), wake_entries),
     ] {
         let sealed = shard(State::Confirmed, todo::encode(&entries));
         assert_golden(name, golden, &sealed.encode());
@@ -673,6 +722,9 @@ fn names_of_keys_stay_as_they_are() {
         keys.block(LIFE, 2),
         keys.debt(LIFE),
         keys.marker(),
+        keys.subscription(&NameHash::of("sub-1")).key(0),
+        keys.subscriptions().key(0),
+        keys.signing().gate(1),
     ];
     let golden = include_str!("../../tests/fixtures/v1/keys.txt")
         .lines()

@@ -34,14 +34,31 @@ pub enum Entry {
         /// When the entry was added, milliseconds since 1970.
         since_ms: u64,
     },
+    /// A subscription is not idle: its lease may end, or its wake is to be told again.
+    Wake {
+        /// The subscription, by the hash of its id.
+        hash: NameHash,
+        /// Which subscription of that id.
+        life: u64,
+        /// How often an entry was added for it, this one counted: whoever removes an earlier one
+        /// leaves this.
+        turn: u64,
+        /// When the entry was added, milliseconds since 1970.
+        since_ms: u64,
+    },
 }
 
 impl Entry {
-    /// The life the work is about.
-    #[must_use]
-    pub const fn incarnation(&self) -> Incarnation {
+    /// What the work is about: a life of a stream, or of a subscription.
+    fn subject(&self) -> ([u8; 20], Incarnation) {
         match self {
-            Self::Collect { incarnation, .. } | Self::Join { incarnation, .. } => *incarnation,
+            Self::Collect { incarnation, .. } | Self::Join { incarnation, .. } => {
+                ([0; 20], *incarnation)
+            }
+            Self::Wake { hash, life, .. } => {
+                let life = u128::from(*life).to_be_bytes();
+                (*hash.bytes(), Incarnation(life))
+            }
         }
     }
 
@@ -49,7 +66,9 @@ impl Entry {
     #[must_use]
     pub const fn since_ms(&self) -> u64 {
         match self {
-            Self::Collect { since_ms, .. } | Self::Join { since_ms, .. } => *since_ms,
+            Self::Collect { since_ms, .. }
+            | Self::Join { since_ms, .. }
+            | Self::Wake { since_ms, .. } => *since_ms,
         }
     }
 
@@ -77,7 +96,9 @@ impl Entry {
     pub fn adds_nothing_to(&self, other: &Self) -> bool {
         let (mut mine, mut theirs) = (self.with(other), other.clone());
         for entry in [&mut mine, &mut theirs] {
-            let (Self::Collect { since_ms, .. } | Self::Join { since_ms, .. }) = entry;
+            let (Self::Collect { since_ms, .. }
+            | Self::Join { since_ms, .. }
+            | Self::Wake { since_ms, .. }) = entry;
             *since_ms = 0;
         }
         mine == theirs
@@ -87,7 +108,7 @@ impl Entry {
     #[must_use]
     pub fn is_same_work(&self, other: &Self) -> bool {
         let kinds = std::mem::discriminant(self) == std::mem::discriminant(other);
-        kinds && self.incarnation() == other.incarnation()
+        kinds && self.subject() == other.subject()
     }
 }
 
@@ -129,6 +150,18 @@ fn write(writer: &mut Writer, entry: &Entry) {
             writer.varint(*since_ms);
             write_link(writer, *source);
         }
+        Entry::Wake {
+            hash,
+            life,
+            turn,
+            since_ms,
+        } => {
+            writer.byte(4);
+            writer.raw(hash.bytes());
+            writer.fixed(*life);
+            writer.varint(*turn);
+            writer.varint(*since_ms);
+        }
     }
 }
 
@@ -145,6 +178,14 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, Corrupt> {
 fn read(reader: &mut Reader<'_>) -> Result<Entry, Corrupt> {
     let kind = reader.byte()?;
     let hash = NameHash::from_bytes(reader.array()?);
+    if kind == 4 {
+        return Ok(Entry::Wake {
+            hash,
+            life: reader.fixed()?,
+            turn: reader.varint()?,
+            since_ms: reader.varint()?,
+        });
+    }
     let incarnation = Incarnation(reader.array()?);
     match kind {
         1 | 3 => Ok(Entry::Collect {

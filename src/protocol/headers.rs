@@ -58,6 +58,8 @@ pub const ORIGIN: &str = "origin";
 pub const RETRY_AFTER: &str = "retry-after";
 /// Request fields that chose the answer.
 pub const VARY: &str = "vary";
+/// Signature of what a webhook gets (section 7.1).
+pub const WEBHOOK_SIGNATURE: &str = "webhook-signature";
 /// How to authenticate.
 pub const WWW_AUTHENTICATE: &str = "www-authenticate";
 /// Forbids guessing of media types.

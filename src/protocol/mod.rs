@@ -5,6 +5,7 @@
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod control;
 pub mod cursor;
 pub mod etag;
 pub mod headers;

@@ -20,6 +20,10 @@ pub enum Code {
     EmptyArray,
     /// A token is missing or wrong.
     Unauthorized,
+    /// A callback or claim token is none of this server, or of another subscription.
+    TokenInvalid,
+    /// A callback or claim token is too old.
+    TokenExpired,
     /// The token is good, but not for this.
     InsufficientScope,
     /// A newer session of this producer exists.
@@ -102,6 +106,8 @@ impl Code {
             Self::EmptyBody => row(400, "/errors/empty-body", "Empty Body", "EMPTY_BODY"),
             Self::EmptyArray => row(400, "/errors/empty-array", "Empty Array", "EMPTY_ARRAY"),
             Self::Unauthorized => row(401, "/errors/unauthorized", "Unauthorized", "UNAUTHORIZED"),
+            Self::TokenInvalid => row(401, "/errors/token-invalid", "Token Invalid", "TOKEN_INVALID"),
+            Self::TokenExpired => row(401, "/errors/token-expired", "Token Expired", "TOKEN_EXPIRED"),
             Self::InsufficientScope => row(403, "/errors/insufficient-scope", "Insufficient Scope", "INSUFFICIENT_SCOPE"),
             Self::ProducerEpochFenced => row(403, "/errors/producer-epoch-fenced", "Producer Epoch Fenced", "PRODUCER_EPOCH_FENCED"),
             Self::NotFound => row(404, "/errors/not-found", "Stream Not Found", "NOT_FOUND"),
@@ -175,7 +181,9 @@ impl Problem {
         let detail = detail.into();
         let fields = match code {
             Code::Unavailable | Code::Overloaded => vec![(headers::RETRY_AFTER, "1".to_owned())],
-            Code::Unauthorized => vec![(headers::WWW_AUTHENTICATE, CHALLENGE.to_owned())],
+            Code::Unauthorized | Code::TokenInvalid | Code::TokenExpired => {
+                vec![(headers::WWW_AUTHENTICATE, CHALLENGE.to_owned())]
+            }
             _ => Vec::new(),
         };
         Self {
@@ -271,6 +279,8 @@ mod tests {
         Code::EmptyBody,
         Code::EmptyArray,
         Code::Unauthorized,
+        Code::TokenInvalid,
+        Code::TokenExpired,
         Code::InsufficientScope,
         Code::ProducerEpochFenced,
         Code::NotFound,

@@ -8,7 +8,7 @@ use super::problems;
 use crate::access::{Caller, Rights, Scope};
 use crate::protocol::headers;
 use crate::protocol::problem::{Code, Problem};
-use crate::protocol::request::{Action, Operation, RawRequest};
+use crate::protocol::request::{Action, Control, Operation, RawRequest, SubscriptionAction};
 use subtle::ConstantTimeEq;
 
 impl<E: Env> Service<E> {
@@ -38,6 +38,7 @@ impl<E: Env> Service<E> {
             Operation::Tick { token } => self
                 .admit_tick(raw, token.as_deref())
                 .map(|()| Caller::anyone()),
+            Operation::Control(control) => self.admit_control(raw, control),
             // Not even the clock is asked.
             Operation::Stream { .. } if !self.access.is_on() => Ok(Caller::anyone()),
             Operation::Stream { name, action } => {
@@ -49,6 +50,29 @@ impl<E: Env> Service<E> {
                 match caller.rights.allow(scope, name.as_str()) {
                     true => Ok(caller),
                     false => Err(problems::insufficient(scope)),
+                }
+            }
+        }
+    }
+
+    /// Public keys are for all, and workers have tokens of their own, which are judged with the
+    /// subscription.
+    fn admit_control(&self, raw: &RawRequest<'_>, control: &Control) -> Result<Caller, Problem> {
+        use SubscriptionAction::Work;
+        match control {
+            Control::Keys
+            | Control::Subscription {
+                action: Work { .. },
+                ..
+            } => Ok(Caller::anyone()),
+            Control::RotateKeys { token } => self
+                .admit_tick(raw, token.as_deref())
+                .map(|()| Caller::anyone()),
+            Control::Subscription { .. } => {
+                let caller = self.caller(raw, self.env.now_ms())?;
+                match caller.rights.has(Scope::Manage) {
+                    true => Ok(caller),
+                    false => Err(problems::insufficient(Scope::Manage)),
                 }
             }
         }

@@ -10,6 +10,7 @@ use super::core::{Core, Fault, Place};
 use super::env::{Env, StoreError, SwapError};
 use super::problems;
 use super::reply::Reply;
+use super::subscription::News;
 use crate::keys::head::Record;
 use crate::keys::{Slot, index};
 use crate::protocol::problem::Problem;
@@ -25,8 +26,8 @@ pub(super) struct Call<'a> {
 
 /// What a step of appends came to.
 pub(super) enum Outcome {
-    /// One reply each.
-    Replies(Vec<Reply>),
+    /// One reply each; what was appended, if anybody is to hear of it.
+    Replies(Vec<Reply>, Option<News>),
     /// To be gone on with after so many milliseconds.
     Again(u64, AppendAttempt),
 }
@@ -39,7 +40,7 @@ enum Prepared {
     /// Nothing that needs a commit; the replies stand.
     Replies(Vec<Reply>),
     /// This head, to be swapped in; the replies are in the attempt.
-    Swap(Vec<u8>),
+    Swap(Vec<u8>, Option<News>),
 }
 
 /// What is known of a swap that was not confirmed, from the record as it is now.
@@ -111,7 +112,13 @@ impl<E: Env> Writer<'_, E> {
             let record = Core::<E>::decode(self.slot, gate, &envelope)?;
             if let Some(pending) = &self.attempt.pending {
                 match fate(pending, &record) {
-                    Fate::Applied => return Ok(Outcome::Replies(pending.replies.clone())),
+                    Fate::Applied => {
+                        let news = match &record {
+                            Record::Live(head) => news(head),
+                            Record::Tombstone(_) => None,
+                        };
+                        return Ok(Outcome::Replies(pending.replies.clone(), news));
+                    }
                     Fate::MayLand => {}
                     Fate::Lost => self.drop_pending(),
                     Fate::Unknown => {
@@ -129,12 +136,12 @@ impl<E: Env> Writer<'_, E> {
             if sent == SWAPS {
                 break;
             }
-            let bytes = match self.prepare(*head)? {
-                Prepared::Replies(replies) => return Ok(Outcome::Replies(replies)),
-                Prepared::Swap(bytes) => bytes,
+            let (bytes, news) = match self.prepare(*head)? {
+                Prepared::Replies(replies) => return Ok(Outcome::Replies(replies, None)),
+                Prepared::Swap(bytes, news) => (bytes, news),
             };
             cas = match self.core.env.swap(cas, &bytes) {
-                Ok(()) => return Ok(Outcome::Replies(self.take_replies())),
+                Ok(()) => return Ok(Outcome::Replies(self.take_replies(), news)),
                 Err(SwapError::Store(StoreError::Full(why))) => return Err(self.full(why)),
                 Err(SwapError::Failed(cas)) => cas,
                 Err(SwapError::Store(_)) => self.core.env.cas(&key)?,
@@ -213,8 +220,9 @@ impl<E: Env> Writer<'_, E> {
             return Err(fault);
         }
         self.attempt.pending = Some(pending);
+        let news = news(&settled.head);
         let record = Record::Live(Box::new(settled.head));
-        Ok(Prepared::Swap(record.seal()))
+        Ok(Prepared::Swap(record.seal(), news))
     }
 
     fn replies<'b>(
@@ -249,7 +257,7 @@ impl<E: Env> Writer<'_, E> {
         match self.attempt.pending {
             // The stream it was sent to is gone, and with it the ring that would tell.
             Some(_) => self.all(&Fault::Unknown("the stream is gone".to_owned())),
-            None => Outcome::Replies(self.answer_all(problem)),
+            None => Outcome::Replies(self.answer_all(problem), None),
         }
     }
 
@@ -266,6 +274,7 @@ impl<E: Env> Writer<'_, E> {
                 .iter()
                 .map(|call| self.core.fault(fault, call.instance))
                 .collect(),
+            None,
         )
     }
 
@@ -317,6 +326,15 @@ impl<E: Env> Writer<'_, E> {
         attempt.tries = attempt.tries.saturating_add(1);
         Ok(Outcome::Again(wait, attempt))
     }
+}
+
+/// What there is to be told of a stream: nothing, if nobody is linked, or nothing is in it.
+fn news(head: &Head) -> Option<News> {
+    (!head.subscribers.is_empty()).then(|| News {
+        name: head.name.clone(),
+        tail: head.tail(),
+        subscribers: head.subscribers.clone(),
+    })
 }
 
 /// The reply to an append that was accepted.

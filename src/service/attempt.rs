@@ -4,6 +4,7 @@
 use super::creation::Creation;
 use super::forking::ForkAttempt;
 use super::reply::Reply;
+use super::subscription::CreateProgress;
 use super::update::SharedCreation;
 use crate::keys::Corrupt;
 use crate::keys::codec::{Reader, Writer};
@@ -16,6 +17,7 @@ pub(super) enum Attempt {
     Append(AppendAttempt),
     Create(CreateAttempt),
     Delete(DeleteAttempt),
+    Control(Box<ControlAttempt>),
 }
 
 /// Appends that are committed together.
@@ -84,6 +86,20 @@ pub(super) struct DeleteAttempt {
     pub(super) shared: SharedCreation,
 }
 
+/// A control call.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct ControlAttempt {
+    pub(super) deadline_ms: u64,
+    pub(super) tries: u32,
+    pub(super) now_ms: u64,
+    /// The id of its change; also the life of the subscription it creates.
+    pub(super) commit: u64,
+    /// The life that it ends.
+    pub(super) ended: Option<u64>,
+    /// How far a creation came.
+    pub(super) create: CreateProgress,
+}
+
 impl Attempt {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
@@ -117,6 +133,20 @@ impl Attempt {
                 writer.option(attempt.sent, |writer, life| writer.raw(&life.0));
                 writer.byte(u8::from(attempt.expired));
                 write_shared(&mut writer, &attempt.shared);
+            }
+            Self::Control(attempt) => {
+                writer.byte(3);
+                writer.varint(attempt.deadline_ms);
+                writer.varint(u64::from(attempt.tries));
+                writer.varint(attempt.now_ms);
+                writer.fixed(attempt.commit);
+                writer.option(attempt.ended, Writer::fixed);
+                write_creation(&mut writer, &attempt.create.creation);
+                write_shared(&mut writer, &attempt.create.shared);
+                writer.byte(u8::from(attempt.create.listed));
+                writer.varint(attempt.create.named);
+                writer.byte(attempt.create.shard);
+                writer.varint(u64::from(attempt.create.leaf));
             }
         }
         writer.finish()
@@ -155,6 +185,21 @@ impl Attempt {
                 expired: flag(&mut reader)?,
                 shared: read_shared(&mut reader)?,
             }),
+            3 => Self::Control(Box::new(ControlAttempt {
+                deadline_ms,
+                tries,
+                now_ms: reader.varint()?,
+                commit: reader.fixed()?,
+                ended: reader.option(Reader::fixed)?,
+                create: CreateProgress {
+                    creation: read_creation(&mut reader)?,
+                    shared: read_shared(&mut reader)?,
+                    listed: flag(&mut reader)?,
+                    named: reader.varint()?,
+                    shard: reader.byte()?,
+                    leaf: small(reader.varint()?)?,
+                },
+            })),
             _ => return Err(Corrupt),
         };
         reader.end().map(|()| attempt)
@@ -194,6 +239,17 @@ impl CreateAttempt {
             creation: Creation::default(),
             shared: SharedCreation::default(),
             fork: None,
+        }
+    }
+}
+
+impl ControlAttempt {
+    pub(super) fn new(config: &Config, now_ms: u64, commit: u64) -> Self {
+        Self {
+            deadline_ms: deadline(config, now_ms),
+            now_ms,
+            commit,
+            ..Self::default()
         }
     }
 }

@@ -1,15 +1,27 @@
 //! What every operation of the service is handed.
 
 use super::env::{Env, StoreError};
+use super::exchange::Delivery;
 use crate::keys::head::Record;
 use crate::keys::{Corrupt, Envelope, Keys, Slot, State};
 use crate::limits::Config;
+use std::cell::{Cell, RefCell};
+
+/// What a step has to say besides its answer.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    /// Requests to be sent.
+    pub(super) effects: RefCell<Vec<Delivery>>,
+    /// When something will be due, milliseconds since 1970.
+    pub(super) due_ms: Cell<Option<u64>>,
+}
 
 /// The world, the variables and the key names.
 pub(super) struct Core<'a, E> {
     pub(super) env: &'a E,
     pub(super) config: &'a Config,
     pub(super) keys: &'a Keys,
+    pub(super) aside: &'a Aside,
 }
 
 impl<E> Clone for Core<'_, E> {
@@ -63,6 +75,18 @@ pub(super) enum Place<Cas> {
 const MOST_GATES: u32 = 1000;
 
 impl<E: Env> Core<'_, E> {
+    /// Has a request sent when the step is over.
+    pub(super) fn effect(&self, delivery: Delivery) {
+        self.aside.effects.borrow_mut().push(delivery);
+    }
+
+    /// Says when something will be due.
+    pub(super) fn expect(&self, due_ms: Option<u64>) {
+        let known = self.aside.due_ms.get();
+        let due_ms = [known, due_ms].into_iter().flatten().min();
+        self.aside.due_ms.set(due_ms);
+    }
+
     /// Decodes the envelope at `key`.
     pub(super) fn open(key: &str, bytes: Vec<u8>) -> Result<Envelope, Fault> {
         Envelope::take(bytes).map_err(|Corrupt| Fault::Corrupt {

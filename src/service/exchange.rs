@@ -17,6 +17,48 @@ pub struct Answer {
     pub next: Next,
     /// What the driver keeps for a waiting reader.
     pub held: Option<Held>,
+    /// Requests that the driver is to send, whatever becomes of the exchange.
+    pub effects: Vec<Delivery>,
+}
+
+/// A request to a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Where to, as [`crate::subscription::url::judge`] let it through.
+    pub url: String,
+    /// Header fields beyond those that every request has.
+    pub headers: Fields,
+    /// The body.
+    pub body: Vec<u8>,
+    /// How long to wait for the answer.
+    pub timeout_ms: u64,
+    /// To be handed to `delivered`.
+    pub token: Vec<u8>,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered.
+    Answered {
+        /// The status.
+        status: u16,
+        /// The body, cut at `limits::WEBHOOK_ANSWER_BYTES`.
+        body: Vec<u8>,
+    },
+    /// It was not, or not in time.
+    Failed,
+}
+
+/// What a step did that nobody asked for over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Worked {
+    /// Whether there was something to do.
+    pub worked: bool,
+    /// Requests that the driver is to send.
+    pub effects: Vec<Delivery>,
+    /// When something will be due, milliseconds since 1970, as far as this step saw.
+    pub due_ms: Option<u64>,
 }
 
 /// Where the driver writes the cursor, after raising it above the reader's floor.
@@ -93,6 +135,7 @@ impl Answer {
             cursor: Cursor::None,
             next: Next::Done,
             held: None,
+            effects: Vec::new(),
         }
     }
 
@@ -105,6 +148,7 @@ impl Answer {
             cursor: Cursor::None,
             next,
             held: None,
+            effects: Vec::new(),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::core::Fault;
 use super::env::{Env, StoreError};
 use crate::limits::{Config, Malformed};
 use crate::protocol::problem::Problem;
-use crate::protocol::request::{Action, Mode, Operation};
+use crate::protocol::request::{Action, Control, Mode, Operation, SubscriptionAction, WorkCall};
 use serde_json::{Value, json};
 
 /// Severities, the most severe first.
@@ -35,6 +35,23 @@ pub(super) const fn operation_name(operation: &Operation) -> &'static str {
         Operation::Ready => "readiness",
         Operation::Preflight => "preflight",
         Operation::Tick { .. } => "tick",
+        Operation::Control(control) => match control {
+            Control::Keys => "jwks",
+            Control::RotateKeys { .. } => "rotate-keys",
+            Control::Subscription { action, .. } => match action {
+                SubscriptionAction::Create => "create-subscription",
+                SubscriptionAction::Read => "read-subscription",
+                SubscriptionAction::Delete => "delete-subscription",
+                SubscriptionAction::AddStreams => "add-streams",
+                SubscriptionAction::RemoveStream(_) => "remove-stream",
+                SubscriptionAction::Claim => "claim",
+                SubscriptionAction::Work { call, .. } => match call {
+                    WorkCall::Callback => "callback",
+                    WorkCall::Ack => "ack",
+                    WorkCall::Release => "release",
+                },
+            },
+        },
         Operation::Stream { action, .. } => match action {
             Action::Create(_) => "create",
             Action::Append(_) => "append",

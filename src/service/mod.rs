@@ -23,6 +23,7 @@ mod pages;
 mod problems;
 mod read;
 mod reply;
+mod subscription;
 mod todo;
 mod token;
 mod update;
@@ -31,10 +32,10 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use self::attempt::{AppendAttempt, Attempt, CreateAttempt, DeleteAttempt};
-use self::core::{Core, Fault};
+use self::attempt::{AppendAttempt, Attempt, ControlAttempt, CreateAttempt, DeleteAttempt};
+use self::core::{Aside, Core, Fault};
 use self::env::Env;
-use self::exchange::{Answer, Cause, Next};
+use self::exchange::{Answer, Cause, Next, Outcome, Worked};
 use self::read::Refusal;
 use self::reply::Reply;
 use self::token::{Token, TokenMode};
@@ -44,7 +45,7 @@ use crate::limits::Config;
 use crate::protocol::name::{StreamName, encode};
 use crate::protocol::packed::Fields;
 use crate::protocol::problem::{Code, Problem};
-use crate::protocol::request::{self, Action, Operation, RawRequest};
+use crate::protocol::request::{self, Action, Control, Operation, RawRequest};
 use crate::protocol::response;
 use crate::protocol::{headers, json, sse};
 use crate::stream::{Append, ContentType, Create, InvalidMessages, Payload};
@@ -64,6 +65,8 @@ pub struct Service<E> {
     marked: Cell<bool>,
     /// The fields that every answer has, where they are the same for all requests.
     common: Option<Fields>,
+    /// What the step under way has to say besides its answer; empty between steps.
+    aside: Aside,
 }
 
 impl<E: Env> Service<E> {
@@ -97,6 +100,7 @@ impl<E: Env> Service<E> {
             malformed,
             marked: Cell::new(false),
             common,
+            aside: Aside::default(),
         }
     }
 
@@ -115,6 +119,7 @@ impl<E: Env> Service<E> {
             env: &self.env,
             config: &self.config,
             keys: &self.keys,
+            aside: &self.aside,
         }
     }
 
@@ -154,10 +159,14 @@ impl<E: Env> Service<E> {
             }
         }
         let lost = || Answer::only(Next::Reset);
-        answers
+        let answers = answers
             .into_iter()
-            .map(|answer| answer.unwrap_or_else(lost))
-            .collect()
+            .map(|answer| answer.unwrap_or_else(lost));
+        let mut answers: Vec<Answer> = answers.collect();
+        if let Some(first) = answers.first_mut() {
+            first.effects = self.aside.effects.take();
+        }
+        answers
     }
 
     /// What a request asks for, and who asks. `begun` says that this was judged already.
@@ -175,12 +184,17 @@ impl<E: Env> Service<E> {
         }
         let operation = operation?;
         // Before the store is asked anything. A commit that may have been applied is told how it
-        // went, also if the token expired meanwhile.
-        let caller = match begun {
+        // went, also if the token expired meanwhile; but a subscription keeps its creator's rights,
+        // in whichever step it is written.
+        let keeps_rights = matches!(operation, Operation::Control(_));
+        let caller = match begun && !keeps_rights {
             true => Caller::anyone(),
             false => self.admit(raw, &operation)?,
         };
-        if matches!(operation, Operation::Stream { .. } | Operation::Tick { .. }) {
+        if matches!(
+            operation,
+            Operation::Stream { .. } | Operation::Tick { .. } | Operation::Control(_)
+        ) {
             self.check_marker()?;
         }
         Ok((operation, caller))
@@ -235,6 +249,7 @@ impl<E: Env> Service<E> {
                 Answer::whole(head, Vec::new())
             }
             Operation::Tick { .. } => self.finish(raw, label, self.tick(raw)),
+            Operation::Control(control) => self.control(raw, label, &control, caller, attempt),
             Operation::Stream { name, action } => {
                 self.stream(raw, label, &name, action, caller, attempt)
             }
@@ -248,12 +263,52 @@ impl<E: Env> Service<E> {
         }
     }
 
+    /// A call of the subscription APIs.
+    fn control(
+        &self,
+        raw: &RawRequest<'_>,
+        label: &str,
+        control: &Control,
+        caller: &Caller,
+        attempt: Option<&[u8]>,
+    ) -> Answer {
+        let attempt = match attempt.map(Attempt::decode) {
+            Some(Ok(Attempt::Control(attempt))) => attempt,
+            _ => Box::new(ControlAttempt::new(
+                &self.config,
+                self.env.now_ms(),
+                self.env.random(),
+            )),
+        };
+        let call = subscription::Call {
+            raw,
+            control,
+            rights: &caller.rights,
+            origin: &self.origin(raw),
+        };
+        match subscription::control(self.core(), &call, attempt) {
+            subscription::Outcome::Reply(reply) => {
+                if let Control::Subscription { id, .. } = control {
+                    // A request passes by: what is due is done.
+                    let _ = self.core().work_todo(NameHash::of(id).shard());
+                }
+                self.finish(raw, label, reply)
+            }
+            subscription::Outcome::Again(wait_ms, attempt) => {
+                again(wait_ms, &Attempt::Control(attempt))
+            }
+        }
+    }
+
     /// One piece of background work, asked for over HTTP.
     fn tick(&self, raw: &RawRequest<'_>) -> Reply {
         match self.core().work(self.env.random()) {
             Ok(worked) => {
                 let mut reply = Reply::write(200).with(headers::CONTENT_TYPE, "application/json");
-                reply.body = format!("{{\"worked\":{worked}}}").into_bytes();
+                let due_ms = self.aside.due_ms.take();
+                let due_ms = due_ms.map_or_else(String::new, |ms| format!(",\"due_ms\":{ms}"));
+                let body = format!("{{\"worked\":{worked}{due_ms}}}");
+                reply.body = body.into_bytes();
                 reply
             }
             Err(fault) => self.core().fault(&fault, raw.target),
@@ -292,7 +347,12 @@ impl<E: Env> Service<E> {
                     return self.finish(raw, label, Reply::problem(&problem, raw.target));
                 }
                 match create::put(core, &slot, &call, attempt) {
-                    create::Outcome::Reply(reply) => reply,
+                    create::Outcome::Reply(reply) => {
+                        if matches!(reply.head.status, 200 | 201) {
+                            core.greet(name.as_str());
+                        }
+                        reply
+                    }
                     create::Outcome::Again(wait_ms, attempt) => {
                         return again(wait_ms, &Attempt::Create(*attempt));
                     }
@@ -368,14 +428,19 @@ impl<E: Env> Service<E> {
 
     /// The stream's URL: under `public_url`, or where the request was sent to.
     fn location(&self, raw: &RawRequest<'_>, name: &StreamName) -> String {
-        let path = format!("{}/{}", self.config.base_path, name.encoded());
+        let (origin, base) = (self.origin(raw), &self.config.base_path);
+        format!("{origin}{base}/{}", name.encoded())
+    }
+
+    /// Scheme and authority of the server's URLs; nothing where they are not known.
+    fn origin(&self, raw: &RawRequest<'_>) -> String {
         match (&*self.config.public_url, raw.authority) {
             ("", Some(authority)) => {
                 let scheme = raw.scheme.unwrap_or("http");
-                format!("{scheme}://{authority}{path}")
+                format!("{scheme}://{authority}")
             }
-            ("", None) => path,
-            (public, _) => format!("{public}{path}"),
+            ("", None) => String::new(),
+            (public, _) => public.to_owned(),
         }
     }
 
@@ -406,11 +471,16 @@ impl<E: Env> Service<E> {
             })
             .unzip();
         match append::append(self.core(), name.as_str(), &slot, &calls, attempt) {
-            append::Outcome::Replies(replies) => places
-                .into_iter()
-                .zip(replies)
-                .map(|((index, raw), reply)| (index, self.finish(raw, "append", reply)))
-                .collect(),
+            append::Outcome::Replies(replies, news) => {
+                if let Some(news) = news {
+                    self.core().spread(news);
+                }
+                places
+                    .into_iter()
+                    .zip(replies)
+                    .map(|((index, raw), reply)| (index, self.finish(raw, "append", reply)))
+                    .collect()
+            }
             append::Outcome::Again(wait_ms, attempt) => {
                 let answer = again(wait_ms, &Attempt::Append(attempt));
                 places
@@ -450,18 +520,31 @@ impl<E: Env> Service<E> {
         }
     }
 
-    /// One bounded piece of background work, in the place that `round` picks. Says whether there
-    /// was something to do.
-    pub fn work(&self, round: u64) -> bool {
+    /// One bounded piece of background work: what is to be done anywhere, or else a look at the
+    /// place that `round` picks.
+    pub fn work(&self, round: u64) -> Worked {
         if self.malformed.is_some() || self.check_marker().is_err() {
-            return false;
+            return Worked::default();
         }
-        match self.core().work(round) {
-            Ok(worked) => worked,
-            Err(fault) => {
-                log::fault(&self.env, &self.config, &fault, &problems::fault(&fault));
-                false
-            }
+        let worked = self.core().work(round);
+        self.worked(worked)
+    }
+
+    /// Goes on when the outcome of a delivery is known.
+    pub fn delivered(&self, token: &[u8], outcome: &Outcome) -> Worked {
+        let delivered = self.core().delivered(token, outcome);
+        self.worked(delivered.map(|()| true))
+    }
+
+    fn worked(&self, worked: Result<bool, Fault>) -> Worked {
+        let worked = worked.unwrap_or_else(|fault| {
+            self.core().note_fault(&fault);
+            false
+        });
+        Worked {
+            worked,
+            effects: self.aside.effects.take(),
+            due_ms: self.aside.due_ms.take(),
         }
     }
 

@@ -154,4 +154,21 @@ impl<E: Env> Core<'_, E> {
             None => Ok(None),
         }
     }
+
+    /// A leaf, and how many there are in its shard; nothing, where there is no shard yet.
+    pub(super) fn leaf_of(&self, shard: u8, leaf: u32) -> Result<Option<(Leaf, u32)>, Fault> {
+        let first = self.keys.leaf(shard, 0);
+        let Some((_, envelope)) = self.read(&first)? else {
+            return Ok(None);
+        };
+        let root = Self::decode_leaf(&first, &envelope.body)?;
+        let leaves = root.leaves;
+        if leaf == 0 {
+            return Ok(Some((root, leaves)));
+        }
+        let slot = self.keys.leaf(shard, leaf);
+        let body = self.read(&slot)?.map(|(_, envelope)| envelope.body);
+        let leaf = Self::decode_leaf(&slot, &body.unwrap_or_default())?;
+        Ok(Some((leaf, leaves)))
+    }
 }

@@ -9,9 +9,9 @@ use super::fork::link;
 use super::update::{SharedCreation, Updated};
 use crate::keys::debt::{self, Debt};
 use crate::keys::head::Record;
-use crate::keys::registry;
 use crate::keys::todo::Entry;
 use crate::keys::{NameHash, Slot, index};
+use crate::keys::{registry, subscriptions};
 use crate::limits::{SHARDS, WORK_OPERATIONS};
 use crate::stream::{Incarnation, Link, Owed};
 
@@ -19,24 +19,35 @@ use crate::stream::{Incarnation, Link, Owed};
 /// a life that never began, is taken for left over. Far above every deadline of a request.
 pub(super) const LEFT_OVER_MS: u64 = 600_000;
 
+/// Entries of a shard that are looked at, if there is nothing to do for the first ones.
+const ENTRIES: usize = 4;
+
 /// Names looked at in one call.
 const NAMES: usize = 3;
 
 impl<E: Env> Core<'_, E> {
-    /// One piece of work: an entry of the to-do shard that `round` picks, or else a look at a leaf
-    /// of the name registry. Says whether there was something to do.
+    /// One piece of work: an entry of the first to-do shard that has something to do, or else a
+    /// look at a leaf of the name registry and at a subscription. `round` picks where to begin, and
+    /// what to look at. Says whether there was something to do.
     pub(super) fn work(&self, round: u64) -> Result<bool, Fault> {
         let shards = u64::from(SHARDS);
-        let shard = round
-            .checked_rem(shards)
-            .and_then(|shard| u8::try_from(shard).ok());
-        let shard = shard.unwrap_or_default();
-        if self.work_todo(shard)? {
-            return Ok(true);
+        let shard = |round: u64| {
+            let shard = round.checked_rem(shards);
+            shard.and_then(|shard| u8::try_from(shard).ok())
+        };
+        for next in 0..shards {
+            let shard = shard(round.wrapping_add(next)).unwrap_or_default();
+            if self.work_todo(shard)? {
+                return Ok(true);
+            }
         }
-        match self.config.registry {
-            true => self.work_names(shard, round / shards),
-            false => Ok(false),
+        let named = match self.config.registry {
+            true => self.work_names(shard(round).unwrap_or_default(), round / shards)?,
+            false => false,
+        };
+        match named {
+            true => Ok(true),
+            false => self.walk_subscriptions(round),
         }
     }
 
@@ -45,13 +56,19 @@ impl<E: Env> Core<'_, E> {
         let entries = self.todo(shard)?;
         // Workers that come at the same time take different entries.
         let any = self.jitter(entries.len().saturating_sub(1) as u64);
-        let Some(entry) = usize::try_from(any).ok().and_then(|any| entries.get(any)) else {
-            return Ok(false);
-        };
-        match entry {
-            Entry::Collect { .. } => self.collect(shard, entry),
-            Entry::Join { .. } => self.work_join(shard, entry),
+        let any = usize::try_from(any).unwrap_or_default();
+        let (before, from) = entries.split_at_checked(any).unwrap_or_default();
+        for entry in from.iter().chain(before).take(ENTRIES) {
+            let worked = match entry {
+                Entry::Collect { .. } => self.collect(shard, entry),
+                Entry::Join { .. } => self.work_join(shard, entry),
+                Entry::Wake { .. } => self.work_wake(shard, entry),
+            }?;
+            if worked {
+                return Ok(true);
+            }
         }
+        Ok(false)
     }
 
     fn collect(&self, shard: u8, entry: &Entry) -> Result<bool, Fault> {
@@ -243,25 +260,34 @@ impl<E: Env> Core<'_, E> {
         let Some((slot, leaf)) = self.leaf_in_turn(shard, turn)? else {
             return Ok(false);
         };
+        let listed = match leaf.entries.is_empty() {
+            true => Vec::new(),
+            false => self.subscriptions()?,
+        };
         let now = self.env.now_ms();
         let due = |entry: &&registry::Entry| entry.due_ms.is_some_and(|due| due <= now);
         let mut worked = false;
         for entry in leaf.entries.iter().filter(due).take(NAMES) {
             worked = true;
-            self.look_at(&slot, entry)?;
+            self.look_at(&slot, entry, &listed)?;
         }
         let one = self.jitter(leaf.entries.len().saturating_sub(1) as u64);
         let one = usize::try_from(one)
             .ok()
             .and_then(|one| leaf.entries.get(one));
         if let Some(entry) = one.filter(|entry| !due(entry)) {
-            self.look_at(&slot, entry)?;
+            self.look_at(&slot, entry, &listed)?;
         }
         Ok(worked)
     }
 
-    /// Compares one name of a leaf with its head.
-    fn look_at(&self, leaf: &Slot, entry: &registry::Entry) -> Result<(), Fault> {
+    /// Compares one name of a leaf with its head, and the head with the subscriptions there are.
+    fn look_at(
+        &self,
+        leaf: &Slot,
+        entry: &registry::Entry,
+        listed: &[subscriptions::Entry],
+    ) -> Result<(), Fault> {
         let mut shared = self.drawn_patience();
         let hash = NameHash::of(&entry.name);
         let now = self.env.now_ms();
@@ -298,6 +324,9 @@ impl<E: Env> Core<'_, E> {
                                 }
                             }
                         })?;
+                    } else {
+                        drop(cas);
+                        self.greet_again(listed, &hash, &head)?;
                     }
                     return Ok(());
                 }

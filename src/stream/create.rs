@@ -66,6 +66,7 @@ pub fn create(
         inline,
         forks: Forks::default(),
         lineage: None,
+        subscribers: Vec::new(),
     };
     settle(head, ends.as_deref(), grew, budget, next_id)
 }

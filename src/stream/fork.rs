@@ -368,6 +368,7 @@ pub fn branch(
             own_block,
             owners,
         })),
+        subscribers: Vec::new(),
     })
 }
 

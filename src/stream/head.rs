@@ -2,7 +2,7 @@
 
 use super::{
     ContentType, Expiry, Forks, Incarnation, Lineage, Position, ProducerMark, ProducerState, Ring,
-    Segment,
+    Segment, Subscriber,
 };
 
 /// A live stream. One append rewrites this record and, beyond the inline budget, adds chunks.
@@ -48,6 +48,8 @@ pub struct Head {
     pub forks: Forks,
     /// Where it comes from, if it is a fork.
     pub lineage: Option<Box<Lineage>>,
+    /// Subscriptions that it wakes, at most `limits::SUBSCRIBERS`.
+    pub subscribers: Vec<Subscriber>,
 }
 
 /// A stream's end.
@@ -137,6 +139,7 @@ pub(crate) mod tests {
             inline: Vec::new(),
             forks: Forks::default(),
             lineage: None,
+            subscribers: Vec::new(),
         }
     }
 

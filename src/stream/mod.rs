@@ -15,6 +15,7 @@ mod producer;
 mod read;
 mod ring;
 mod segment;
+mod subscriber;
 
 pub use append::{Append, AppendError, AppendLimits, Appended, Batch, InvalidMessages, Payload};
 pub use content_type::{ContentType, NotAContentType};
@@ -32,3 +33,4 @@ pub use producer::{Producer, ProducerId, ProducerMark, ProducerState, producer_i
 pub use read::{OffsetGone, Origin, locate};
 pub use ring::Ring;
 pub use segment::{Block, Chunk, Segment, Settled};
+pub use subscriber::{Subscriber, TooManySubscribers};

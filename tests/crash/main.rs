@@ -7,6 +7,7 @@ mod kill;
 mod load;
 mod server;
 mod size;
+mod wakes;
 
 #[path = "../support/host.rs"]
 mod host;

@@ -28,4 +28,5 @@ mod redis;
 mod redis_outage;
 mod sse;
 mod sse_live;
+mod subscriptions;
 mod ttl;

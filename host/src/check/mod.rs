@@ -15,7 +15,9 @@ use crate::store::log::{self, Change, CommitError, CompactError, Found, Log, Ope
 use crate::store::log::{ReadError, Sequence, SystemFiles, Wait};
 use bytes::Bytes;
 use durable_streams_edge::keys::head::Record;
-use durable_streams_edge::keys::{self, Envelope, Key, Keys, debt, registry, todo};
+use durable_streams_edge::keys::{
+    self, Envelope, Key, Keys, debt, registry, signing, subscription, subscriptions, todo,
+};
 use durable_streams_edge::stream::Incarnation;
 use forks::Family;
 use marks::Marks;
@@ -49,6 +51,8 @@ struct Space {
     heads: Vec<String>,
     todos: Vec<String>,
     leaves: Vec<String>,
+    /// Subscriptions, their list, signing keys.
+    controls: Vec<(Key, String)>,
     debts: Vec<(Incarnation, String)>,
     /// Chunks and their lengths.
     chunks: HashMap<(Incarnation, u64), u32>,
@@ -102,6 +106,9 @@ fn spaces(log: &Log, report: &mut Report) -> BTreeMap<String, Space> {
             }
             Key::Block(life, number) => {
                 space.blocks.insert((life, number));
+            }
+            Key::Subscription(..) | Key::Subscriptions(_) | Key::Signing(_) => {
+                space.controls.push((parsed, key.to_owned()));
             }
             Key::Gate => report.counts.gates += 1,
             Key::Marker => {}
@@ -194,6 +201,22 @@ fn walk(
             Some(Ok(leaf)) => report.counts.names += leaf.entries.len() as u64,
             Some(Err(error)) => report.problem(format!("{key}: {error}")),
             None => {}
+        }
+    }
+    for (kind, key) in &space.controls {
+        let Some((bytes, version)) = body(log, key, report)? else {
+            continue;
+        };
+        let judged = match kind {
+            Key::Subscriptions(_) => subscriptions::decode(&bytes).map(|_| ()),
+            Key::Signing(_) => signing::decode(&bytes).map(|_| ()),
+            _ => subscription::Stored::decode(&bytes, version).map(|stored| {
+                let live = matches!(stored, subscription::Stored::Live(_));
+                report.counts.subscriptions += u64::from(live);
+            }),
+        };
+        if let Err(error) = judged {
+            report.problem(format!("{key}: {error}"));
         }
     }
     report.counts.chunks += space.chunks.len() as u64;

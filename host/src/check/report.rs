@@ -27,6 +27,8 @@ pub struct Counts {
     pub todos: u64,
     /// Names in the registry.
     pub names: u64,
+    /// Subscriptions.
+    pub subscriptions: u64,
     /// Gates.
     pub gates: u64,
     /// Chunks and index blocks that nothing leads to.
@@ -85,6 +87,7 @@ impl fmt::Display for Report {
             debts,
             todos,
             names,
+            subscriptions,
             gates,
             left_over,
             left_over_bytes,
@@ -106,7 +109,8 @@ impl fmt::Display for Report {
         writeln!(f, "chunks: {chunks}; index blocks: {blocks}")?;
         writeln!(
             f,
-            "registry: {names} names; to do: {todos}; debts: {debts}; gates: {gates}"
+            "registry: {names} names; to do: {todos}; debts: {debts}; gates: {gates}; \
+             subscriptions: {subscriptions}"
         )?;
         if self.log.damages.iter().any(|damage| damage.unfinished) {
             writeln!(

@@ -39,6 +39,7 @@ fn head() -> Head {
         inline: Vec::new(),
         forks: Forks::default(),
         lineage: None,
+        subscribers: Vec::new(),
     }
 }
 

@@ -97,6 +97,7 @@ mod tests {
             cursor,
             next: Next::Done,
             held: None,
+            effects: Vec::new(),
         })
     }
 

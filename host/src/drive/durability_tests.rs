@@ -19,7 +19,8 @@ fn setup() -> Setup {
     let script = Arc::new(Script::default());
     let store = Arc::new(HeldStore::default());
     let seen: Arc<dyn Store> = Arc::clone(&store) as _;
-    let driver = Driver::new(&seen, vec![script.factory(&seen)], true);
+    let outbound = Outbound::new(false);
+    let driver = Driver::new(&seen, vec![script.factory(&seen)], &outbound, true);
     Setup {
         script,
         store,

@@ -13,7 +13,9 @@ mod topic;
 pub use body::{BodyError, Drain, ResponseBody};
 pub use problem::{Applied, too_many, unavailable};
 
+use crate::alarm::Alarm;
 use crate::exchange::{Answer, Held, Next, Request, StepError};
+use crate::outbound::Outbound;
 use crate::store::Store;
 use crate::worker::{Answered, Factory, Worker};
 use delivery::Delivery;
@@ -22,6 +24,7 @@ use http::Response;
 use live::{Event, Live};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The connection is to be reset: there is no response.
@@ -40,16 +43,24 @@ pub struct Driver {
     hasher: RandomState,
     draining: watch::Sender<bool>,
     any_origin: bool,
+    alarm: Arc<Alarm>,
 }
 
 impl Driver {
     /// A driver with one worker for each factory. `any_origin` says whether browsers of every
     /// origin may read the driver's own answers.
     #[must_use]
-    pub fn new(store: &Arc<dyn Store>, factories: Vec<Factory>, any_origin: bool) -> Arc<Self> {
+    pub fn new(
+        store: &Arc<dyn Store>,
+        factories: Vec<Factory>,
+        outbound: &Arc<Outbound>,
+        any_origin: bool,
+    ) -> Arc<Self> {
+        let alarm = Arc::new(Alarm::default());
         let draining = watch::Sender::new(false);
         let lane = |factory| {
-            let worker = Worker::new(Arc::clone(store), factory);
+            let (outbound, alarm) = (Arc::clone(outbound), Arc::clone(&alarm));
+            let worker = Worker::new(Arc::clone(store), factory, outbound, alarm);
             let topics = Topics::new(Arc::clone(&worker), draining.subscribe());
             Lane { worker, topics }
         };
@@ -58,6 +69,7 @@ impl Driver {
             hasher: RandomState::new(),
             draining,
             any_origin,
+            alarm,
         })
     }
 
@@ -90,6 +102,11 @@ impl Driver {
     /// Ends what waits for more, and whatever begins to wait from now on.
     pub fn drain(&self) {
         self.draining.send_replace(true);
+    }
+
+    /// Waits until something is due, but no longer than `most`.
+    pub async fn wait_until_due(&self, most: Duration) {
+        self.alarm.wait(most).await;
     }
 
     /// Does a piece of background work; says whether there may be more.

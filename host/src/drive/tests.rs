@@ -15,7 +15,8 @@ fn setup() -> Setup {
     let script = Arc::new(Script::default());
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let factories = (0..2).map(|_| script.factory(&store)).collect();
-    let driver = Driver::new(&store, factories, true);
+    let outbound = Outbound::new(false);
+    let driver = Driver::new(&store, factories, &outbound, true);
     Setup { script, driver }
 }
 

@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn instance_over(store: Arc<dyn Store>) -> InstanceState {
-        InstanceState::new(store, Arc::new(Variables::new()))
+        InstanceState::new(store, Arc::new(Variables::new()), None)
     }
 
     fn bucket(state: &mut InstanceState) -> Resource<Bucket> {

@@ -3,19 +3,20 @@
 mod config;
 mod keys;
 mod keyvalue;
+mod send;
 
 pub use keys::{Keys, Met};
 pub use keyvalue::{Bucket, Cas};
 
+use crate::outbound::Outbound;
 use crate::store::Store;
+use send::Sending;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{
-    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
-};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -39,7 +40,7 @@ pub struct InstanceState {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    hooks: NoOutbound,
+    hooks: Sending,
     keys: Keys,
     variables: Arc<Variables>,
     /// Buckets and swaps that are open.
@@ -52,12 +53,16 @@ impl InstanceState {
     /// The state of an instance that has done nothing yet. Its standard error is the host's; it has
     /// no arguments, environment, files or sockets.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, variables: Arc<Variables>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        variables: Arc<Variables>,
+        outbound: Option<Arc<Outbound>>,
+    ) -> Self {
         Self {
             table: ResourceTable::new(),
             wasi: WasiCtx::builder().inherit_stderr().build(),
             http: WasiHttpCtx::new(),
-            hooks: NoOutbound,
+            hooks: Sending::new(Arc::clone(&store), outbound),
             keys: Keys::new(store),
             variables,
             handles: 0,
@@ -95,28 +100,6 @@ impl WasiHttpView for InstanceState {
             table: &mut self.table,
             hooks: &mut self.hooks,
         }
-    }
-}
-
-/// Refuses every request an instance makes.
-struct NoOutbound;
-
-type Sent = Result<
-    (
-        http::Response<WasiBody>,
-        Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ),
-    Error,
->;
-
-impl WasiHttpHooks for NoOutbound {
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _sent: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        Box::new(async { Err(Error::HttpRequestDenied) })
     }
 }
 

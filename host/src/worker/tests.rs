@@ -13,7 +13,9 @@ struct Setup {
 fn setup() -> Setup {
     let script = Arc::new(Script::default());
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let worker = Worker::new(Arc::clone(&store), script.factory(&store));
+    let outbound = Outbound::new(true);
+    let alarm = Arc::default();
+    let worker = Worker::new(Arc::clone(&store), script.factory(&store), outbound, alarm);
     Setup {
         script,
         store,

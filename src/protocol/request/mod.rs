@@ -2,6 +2,7 @@
 //! needs no stream: syntax and sizes.
 
 mod append;
+mod control;
 mod create;
 mod fields;
 mod read;
@@ -14,6 +15,7 @@ use super::packed;
 use super::problem::{Code, Problem};
 use crate::limits::{Config, MAX_TARGET_BYTES};
 use crate::stream::{Asked, ContentType, Expiry, Producer};
+pub use control::{Control, SubscriptionAction, WorkCall};
 use fields::Fields;
 use target::Route;
 
@@ -72,6 +74,8 @@ pub enum Operation {
         /// The bearer token that came with it.
         token: Option<Vec<u8>>,
     },
+    /// A call of the subscription APIs (section 6).
+    Control(Control),
     /// Something with a stream.
     Stream {
         /// Which.
@@ -169,6 +173,12 @@ pub fn parse(raw: &RawRequest<'_>, config: &Config) -> Result<Operation, Problem
             only(raw.method, &["POST"])?;
             let token = Fields::new(raw).bearer()?.map(<[u8]>::to_vec);
             Ok(Operation::Tick { token })
+        }
+        Route::Control(route) => {
+            if raw.body_state == BodyState::NoRoom {
+                check_body(raw)?;
+            }
+            control::parse(raw, route, config).map(Operation::Control)
         }
         Route::Stream(name) => {
             let action = action(raw, query, config)?;

@@ -2,6 +2,7 @@
 
 use super::super::name::{self, NameError, RESERVED, StreamName};
 use super::super::problem::{Code, Problem};
+use super::control::{self, ControlRoute};
 use crate::limits::Config;
 
 /// A resource.
@@ -10,6 +11,7 @@ pub(super) enum Route {
     Health,
     Ready,
     Tick,
+    Control(ControlRoute),
     Stream(StreamName),
 }
 
@@ -31,11 +33,15 @@ pub(super) fn route(path: &str, config: &Config) -> Result<Route, Problem> {
     let decoded = name::decode(raw).map_err(invalid_name)?;
     // Judged as decoded, so that no spelling of a reserved name gets past.
     if name::first_segment(&decoded) == RESERVED {
-        let tick = decoded.strip_prefix(RESERVED) == Some("/tick");
-        return if tick {
-            Ok(Route::Tick)
-        } else {
-            Err(no_route(config))
+        let call = decoded
+            .strip_prefix(RESERVED)
+            .and_then(|rest| rest.strip_prefix('/'));
+        return match call {
+            Some("tick") => Ok(Route::Tick),
+            Some(call) => control::route(call)
+                .map(Route::Control)
+                .ok_or_else(|| no_route(config)),
+            None => Err(no_route(config)),
         };
     }
     StreamName::from_decoded(decoded, config)

@@ -12,11 +12,13 @@ const READER: &str = "reader-of-all-names";
 const WRITER: &str = "writer-of-all-names";
 const MANAGER: &str = "manager-of-the-server";
 const TENANT: &str = "everything-below-a/b";
+const NEIGHBOUR: &str = "everything-below-a/c";
 const TOKENS: &str = r#"[
     {"token":"reader-of-all-names","scope":"read"},
     {"token":"writer-of-all-names","scope":"write"},
     {"token":"manager-of-the-server","scope":"manage"},
-    {"token":"everything-below-a/b","scope":"read write manage","prefix":"a/b"}
+    {"token":"everything-below-a/b","scope":"read write manage","prefix":"a/b"},
+    {"token":"everything-below-a/c","scope":"read write manage","prefix":"a/c"}
 ]"#;
 
 fn setup() -> (Arc<World>, Server) {
@@ -373,6 +375,121 @@ fn a_tick_is_for_its_own_token_and_for_managers() {
     }
     // And for nothing else.
     assert_eq!(call(&server, with("clock", ask("GET", "s"))).status, 401);
+}
+
+fn subscribe(pattern: &str, wake_stream: &str) -> Ask {
+    let body =
+        format!(r#"{{"type":"pull-wake","pattern":"{pattern}","wake_stream":"{wake_stream}"}}"#);
+    let request = ask("PUT", "__ds/subscriptions/one");
+    request.content_type("application/json").body(body)
+}
+
+#[test]
+fn a_subscription_is_for_managers_and_keeps_within_the_rights_of_its_creator() {
+    let (_, server) = setup();
+    let inside = || subscribe("a/b/*", "a/b/wakes");
+    assert_eq!(call(&server, inside()).status, 401);
+    for (token, request, status) in [
+        (READER, inside(), 403),
+        (WRITER, inside(), 403),
+        // Who may manage and not read can't have streams read for them.
+        (MANAGER, inside(), 403),
+        (TENANT, subscribe("a/**", "a/b/wakes"), 403),
+        (TENANT, subscribe("**", "a/b/wakes"), 403),
+        (TENANT, subscribe("a/bc/*", "a/b/wakes"), 403),
+        (TENANT, subscribe("a/b/*", "wakes"), 403),
+        (TENANT, inside(), 201),
+        (TENANT, inside(), 200),
+        // The id is taken, and that is all there is to be learned of it.
+        (NEIGHBOUR, subscribe("a/c/*", "a/c/wakes"), 409),
+    ] {
+        let what = format!("{token}: {request:?}");
+        assert_eq!(call(&server, with(token, request)).status, status, "{what}");
+    }
+}
+
+#[test]
+fn a_subscription_of_others_is_as_if_it_did_not_exist() {
+    let (_, server) = setup();
+    call(&server, with(TENANT, subscribe("a/b/*", "a/b/wakes")));
+    let json = |method, path: &str, body: &str| {
+        ask(method, path)
+            .content_type("application/json")
+            .body(body)
+    };
+    let one = "__ds/subscriptions/one";
+    let calls = || {
+        [
+            ask("GET", one),
+            json(
+                "POST",
+                &format!("{one}/streams"),
+                r#"{"streams":["a/c/x"]}"#,
+            ),
+            ask("DELETE", &format!("{one}/streams/a/b/x")),
+            json("POST", &format!("{one}/claim"), r#"{"worker":"w"}"#),
+            ask("DELETE", one),
+        ]
+    };
+    for request in calls() {
+        let what = format!("{request:?}");
+        let response = call(&server, with(NEIGHBOUR, request.clone()));
+        assert_eq!(response.status, 404, "{what}");
+        assert_eq!(
+            call(&server, with(READER, request.clone())).status,
+            403,
+            "{what}"
+        );
+        assert_eq!(call(&server, request).status, 401, "{what}");
+    }
+    for (request, status) in [(ask("GET", one), 200), (ask("DELETE", one), 204)] {
+        assert_eq!(call(&server, with(MANAGER, request)).status, status);
+    }
+}
+
+#[test]
+fn a_claim_is_for_managers_and_its_token_is_all_that_a_worker_needs() {
+    let (_, server) = setup();
+    let json = |method, path: &str, body: String| {
+        ask(method, path)
+            .content_type("application/json")
+            .body(body)
+    };
+    for name in ["a/b/wakes", "a/b/x"] {
+        let made = ask("PUT", name).content_type("application/json");
+        assert_eq!(call(&server, with(TENANT, made)).status, 201);
+    }
+    call(&server, with(TENANT, subscribe("a/b/x", "a/b/wakes")));
+    let append = json("POST", "a/b/x", "[1]".to_owned());
+    assert_eq!(call(&server, with(TENANT, append)).status, 204);
+    let claim = json(
+        "POST",
+        "__ds/subscriptions/one/claim",
+        r#"{"worker":"w"}"#.to_owned(),
+    );
+    let claimed = call(&server, with(TENANT, claim));
+    assert_eq!(claimed.status, 200, "{claimed:?}");
+    let claimed: serde_json::Value = serde_json::from_str(&claimed.text()).unwrap();
+    let text = |name: &str| claimed[name].as_str().unwrap_or_default().to_owned();
+    let (wake, generation) = (text("wake_id"), &claimed["generation"]);
+    let body = format!(r#"{{"wake_id":"{wake}","generation":{generation}}}"#);
+    let release = || json("POST", "__ds/subscriptions/one/release", body.clone());
+    assert_eq!(call(&server, release()).status, 401);
+    assert_eq!(call(&server, with(TENANT, release())).status, 401);
+    assert_eq!(call(&server, with(&text("token"), release())).status, 204);
+    // And its token is good for nothing else.
+    let read = with(&text("token"), ask("GET", "a/b/x"));
+    assert_eq!(call(&server, read).status, 401);
+}
+
+#[test]
+fn public_keys_are_for_everybody() {
+    let (_, server) = setup();
+    let keys = call(&server, ask("GET", "__ds/jwks.json"));
+    assert_eq!(keys.status, 200, "{keys:?}");
+    assert_eq!(call(&server, ask("POST", "__ds/jwks/rotate")).status, 401);
+    let rotate = with(MANAGER, ask("POST", "__ds/jwks/rotate"));
+    assert_eq!(call(&server, rotate).status, 200);
 }
 
 #[test]

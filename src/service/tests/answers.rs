@@ -28,7 +28,7 @@ fn a_malformed_variable_answers_everything_but_health() {
     for path in ["/health", "/healthz"] {
         assert_eq!(call(&server, ask("GET", "").at(path)).status, 200);
     }
-    assert!(!server.work(0));
+    assert!(!server.work(0).worked);
     assert!(
         world
             .log_lines()

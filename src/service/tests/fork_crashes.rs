@@ -90,7 +90,11 @@ fn act(doomed: &Server, scene: Scene, most: u64) -> u16 {
             let mut idle = 0;
             for round in 0.. {
                 let before = doomed.env().ops();
-                idle = if doomed.work(round) { 0 } else { idle + 1 };
+                idle = if doomed.work(round).worked {
+                    0
+                } else {
+                    idle + 1
+                };
                 let ops = doomed.env().ops() - before;
                 assert!(ops <= most, "{ops} operations");
                 if idle > 20 || doomed.env().is_dead() {

@@ -16,4 +16,6 @@ mod forks;
 mod long_poll;
 mod pages;
 mod sse;
+mod subscription_crashes;
+mod subscriptions;
 mod turmoil;

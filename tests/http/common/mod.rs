@@ -4,6 +4,7 @@
 pub(crate) mod client;
 pub(crate) mod fleet;
 pub(crate) mod random;
+pub(crate) mod receiver;
 pub(crate) mod redis;
 pub(crate) mod response;
 pub(crate) mod server;

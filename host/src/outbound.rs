@@ -1,0 +1,245 @@
+//! Requests to webhooks: only to the public internet, and never where a redirect points.
+//!
+//! What a URL may be is the component's rule (`subscription::url`); what its name resolves to only
+//! this client sees. It connects to the very address that it judged, so that a name which resolves
+//! to another one a moment later gains nothing.
+
+use bytes::Bytes;
+use durable_streams_edge::limits::WEBHOOK_ANSWER_BYTES;
+use durable_streams_edge::subscription::url::{self, Target, UrlError};
+use http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// Requests under way at a time; more wait, within their time-outs.
+const CONCURRENT: usize = 64;
+
+/// Who is asking, in `User-Agent`.
+const AGENT: &str = concat!("durable-streams/", env!("CARGO_PKG_VERSION"));
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboundError {
+    /// The URL is none that a webhook may have.
+    #[error("the URL is refused: {0}")]
+    Url(#[from] UrlError),
+    /// The name has no address that is on the public internet.
+    #[error("{0} does not resolve to a public address")]
+    NotPublic(String),
+    /// No connection, or a broken one.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// No HTTP.
+    #[error("{0}")]
+    Http(#[from] hyper::Error),
+    /// A header field that is none.
+    #[error("{0}")]
+    Request(#[from] http::Error),
+    /// It took too long.
+    #[error("no answer in time")]
+    TimedOut,
+}
+
+/// The client.
+pub struct Outbound {
+    allow_localhost: bool,
+    tls: TlsConnector,
+    permits: Semaphore,
+}
+
+/// A whole answer, its body cut at `limits::WEBHOOK_ANSWER_BYTES`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The status.
+    pub status: StatusCode,
+    /// The beginning of the body.
+    pub body: Bytes,
+}
+
+impl Outbound {
+    /// A client that knows the usual certificate authorities. `allow_localhost` is the variable
+    /// `webhook_allow_localhost`.
+    #[must_use]
+    pub fn new(allow_localhost: bool) -> Arc<Self> {
+        let roots = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.into(),
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("this provider has what the default versions need")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(Self {
+            allow_localhost,
+            tls: TlsConnector::from(Arc::new(config)),
+            permits: Semaphore::new(CONCURRENT),
+        })
+    }
+
+    /// Posts `body` to `url` and reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboundError`], also if all of it took longer than `most`.
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+        most: Duration,
+    ) -> Result<Answered, OutboundError> {
+        let exchange = async {
+            let _permit = self.permits.acquire().await;
+            let response = self.send(Method::POST, url, headers, body).await?;
+            let status = response.status();
+            let mut body = Vec::new();
+            let mut rest = Limited::new(response.into_body(), WEBHOOK_ANSWER_BYTES);
+            // What is cut, or breaks off, is judged by what came.
+            while let Some(Ok(frame)) = rest.frame().await {
+                if let Ok(data) = frame.into_data() {
+                    body.extend_from_slice(&data);
+                }
+            }
+            let body = Bytes::from(body);
+            Ok(Answered { status, body })
+        };
+        timeout(most, exchange)
+            .await
+            .unwrap_or(Err(OutboundError::TimedOut))
+    }
+
+    /// Sends a request and answers with the head of the response.
+    ///
+    /// # Errors
+    ///
+    /// [`OutboundError`].
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, OutboundError> {
+        let target = url::judge(url, self.allow_localhost)?;
+        let path = match target.path {
+            "" => "/".to_owned(),
+            path if path.starts_with('?') => format!("/{path}"),
+            path => path.to_owned(),
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Full::new(body.clone()))?;
+        let fields = request.headers_mut();
+        fields.extend(headers.clone());
+        fields.insert(
+            HOST,
+            HeaderValue::from_str(target.authority).map_err(http::Error::from)?,
+        );
+        fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        fields.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let address = self.resolve(&target).await?;
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        if !target.is_https {
+            return exchange(stream, request).await;
+        }
+        let name = ServerName::try_from(target.host.to_owned()).map_err(std::io::Error::other)?;
+        let stream = self.tls.connect(name, stream).await?;
+        exchange(stream, request).await
+    }
+
+    /// The address to connect to: the first that the name has, if all of them are public.
+    async fn resolve(&self, target: &Target<'_>) -> Result<SocketAddr, OutboundError> {
+        let found = tokio::net::lookup_host((target.host, target.port)).await?;
+        choose(target, found.collect())
+    }
+}
+
+fn choose(target: &Target<'_>, found: Vec<SocketAddr>) -> Result<SocketAddr, OutboundError> {
+    // `localhost` was excepted by its name, for what is on this machine and nothing else.
+    let allowed = |address: IpAddr| match target.is_localhost() {
+        true => address.is_loopback(),
+        false => url::is_public(address),
+    };
+    let all = found.iter().all(|address| allowed(address.ip()));
+    // What listens for a test often does so on one of the two families only.
+    let first = found.iter().find(|address| address.is_ipv4());
+    match first.or_else(|| found.first()) {
+        Some(first) if all => Ok(*first),
+        _ => Err(OutboundError::NotPublic(target.host.to_owned())),
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, OutboundError> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        // How it ended, the response tells.
+        let _ = connection.await;
+    });
+    Ok(sender.send_request(request).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        format!("{text}:443").parse().expect("an address")
+    }
+
+    #[test]
+    fn a_name_with_any_address_that_is_not_public_is_refused() {
+        let target = url::judge("https://worker.example/", false).expect("a URL");
+        let chosen = |all: &[&str]| choose(&target, all.iter().map(|one| address(one)).collect());
+        assert_eq!(chosen(&["8.8.8.8"]).expect("public"), address("8.8.8.8"));
+        assert_eq!(
+            chosen(&["[2606:4700::1]", "8.8.8.8"]).expect("public"),
+            address("8.8.8.8")
+        );
+        for all in [
+            &["127.0.0.1"][..],
+            &["8.8.8.8", "10.0.0.1"],
+            &["8.8.8.8", "[::1]"],
+            &["[::ffff:10.0.0.1]"],
+            &["169.254.169.254"],
+            &["[64:ff9b::a00:1]"],
+            &[],
+        ] {
+            assert!(chosen(all).is_err(), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn localhost_is_this_machine_only() {
+        let target = url::judge("http://localhost:80/", true).expect("a URL");
+        let chosen = |text| choose(&target, vec![address(text)]);
+        assert!(chosen("127.0.0.1").is_ok() && chosen("[::1]").is_ok());
+        assert!(chosen("8.8.8.8").is_err() && chosen("10.0.0.1").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_url_that_a_webhook_may_not_have_is_not_even_resolved() {
+        let client = Outbound::new(false);
+        let headers = HeaderMap::new();
+        let sent = client.send(Method::POST, "http://127.0.0.1:9/", &headers, Bytes::new());
+        assert!(matches!(sent.await, Err(OutboundError::Url(_))));
+    }
+}

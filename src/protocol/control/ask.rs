@@ -1,0 +1,410 @@
+//! What control calls ask for. Members that are not known are passed over; known ones must be what
+//! they should.
+
+use super::{Refused, RefusedCode};
+use crate::limits::{
+    self, LEASE_DEFAULT_MS, LEASE_MS, MAX_CONTROL_BYTES, MAX_DESCRIPTION_BYTES, MAX_ID_BYTES,
+    SUBSCRIPTION_NAMES_BYTES,
+};
+use crate::protocol::name::StreamName;
+use crate::protocol::offset::Offset;
+use crate::protocol::request::{BodyState, RawRequest};
+use crate::stream::Position;
+use crate::subscription::{Config, Delivery, Fence, Glob, url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// A subscription to be (section 6.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// What it is to be.
+    pub config: Config,
+    /// The streams that are named, sorted, each once.
+    pub streams: Vec<String>,
+}
+
+/// Streams to be added (section 6.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamsAsk {
+    /// Sorted, each once.
+    pub streams: Vec<String>,
+}
+
+/// A claim (section 7.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The worker's name.
+    pub worker: String,
+}
+
+/// The wake that a worker's call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fencing {
+    /// What it says; nothing if the wake's id can't be one of ours.
+    pub fence: Option<Fence>,
+}
+
+/// A callback or an ack (section 7.1, 7.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AckAsk {
+    /// The wake it is about.
+    pub fencing: Fencing,
+    /// Streams, and everything up to where was processed.
+    pub acks: Vec<(String, Position)>,
+    /// Whether the wake is over.
+    pub done: bool,
+}
+
+/// What a webhook answered (section 7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub struct WebhookAnswer {
+    /// Whether the wake is over.
+    #[serde(default)]
+    pub done: bool,
+}
+
+fn invalid(message: impl Into<String>) -> Refused {
+    Refused::new(RefusedCode::InvalidRequest, message)
+}
+
+/// The body of a call, as JSON. What is empty is `{}`.
+fn json<T: DeserializeOwned>(raw: &RawRequest<'_>) -> Result<T, Refused> {
+    let too_large = || {
+        let message = format!("The body is larger than {MAX_CONTROL_BYTES} bytes");
+        Refused::new(RefusedCode::PayloadTooLarge, message)
+    };
+    match raw.body_state {
+        BodyState::TooLarge => return Err(too_large()),
+        _ if raw.body.len() > MAX_CONTROL_BYTES => return Err(too_large()),
+        BodyState::Complete => {}
+        // Lack of room is answered before this is asked.
+        BodyState::Broken | BodyState::NoRoom => {
+            return Err(invalid("The body ended before its announced end"));
+        }
+    }
+    let body = match raw.body.is_empty() {
+        true => b"{}",
+        false => raw.body,
+    };
+    serde_json::from_slice(body).map_err(|error| invalid(format!("Invalid body: {error}")))
+}
+
+#[derive(Deserialize)]
+struct RawAsk {
+    #[serde(rename = "type")]
+    kind: String,
+    pattern: Option<String>,
+    streams: Option<Vec<String>>,
+    webhook: Option<RawWebhook>,
+    wake_stream: Option<String>,
+    lease_ttl_ms: Option<u64>,
+    description: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawWebhook {
+    url: String,
+}
+
+impl Ask {
+    /// Reads a creation.
+    pub fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
+        let asked: RawAsk = json(raw)?;
+        let delivery = match (&*asked.kind, asked.webhook, asked.wake_stream) {
+            ("webhook", Some(webhook), None) => {
+                url::judge(&webhook.url, config.webhook_allow_localhost).map_err(|error| {
+                    let message = format!("The webhook URL is refused: {error}");
+                    Refused::new(RefusedCode::WebhookUrlRejected, message)
+                })?;
+                Delivery::Webhook { url: webhook.url }
+            }
+            ("webhook", None, _) => return Err(invalid("A webhook needs webhook.url")),
+            ("webhook", _, Some(_)) => return Err(invalid("A webhook has no wake_stream")),
+            ("pull-wake", None, Some(name)) => Delivery::PullWake {
+                wake_stream: stream_name(name, config)?,
+            },
+            ("pull-wake", _, None) => return Err(invalid("A pull-wake needs wake_stream")),
+            ("pull-wake", Some(_), _) => return Err(invalid("A pull-wake has no webhook")),
+            _ => return Err(invalid("type must be webhook or pull-wake")),
+        };
+        let glob = |text: String| {
+            Glob::parse(&text).map_err(|error| invalid(format!("Invalid pattern: {error}")))
+        };
+        let lease_ttl_ms = asked.lease_ttl_ms.unwrap_or(LEASE_DEFAULT_MS);
+        if !LEASE_MS.contains(&lease_ttl_ms) {
+            let (least, most) = (LEASE_MS.start(), LEASE_MS.end());
+            return Err(invalid(format!(
+                "lease_ttl_ms must be from {least} to {most}"
+            )));
+        }
+        let too_long = |text: &String| text.len() > MAX_DESCRIPTION_BYTES;
+        if asked.description.as_ref().is_some_and(too_long) {
+            return Err(invalid(format!(
+                "description is longer than {MAX_DESCRIPTION_BYTES} bytes"
+            )));
+        }
+        let streams = stream_names(asked.streams.unwrap_or_default(), config)?;
+        let config = Config {
+            delivery,
+            pattern: asked.pattern.map(glob).transpose()?,
+            lease_ttl_ms,
+            description: asked.description,
+        };
+        if config.pattern.is_none() && streams.is_empty() {
+            return Err(invalid("One of pattern and streams is needed"));
+        }
+        if streams.iter().any(|name| config.is_wake_stream(name)) {
+            return Err(invalid("wake_stream can't be one of the streams"));
+        }
+        Ok(Self { config, streams })
+    }
+}
+
+fn stream_name(name: String, config: &limits::Config) -> Result<String, Refused> {
+    match StreamName::from_decoded(name, config) {
+        Ok(name) => Ok(name.as_str().to_owned()),
+        Err(error) => Err(invalid(format!("Invalid stream name: {error}"))),
+    }
+}
+
+fn stream_names(names: Vec<String>, config: &limits::Config) -> Result<Vec<String>, Refused> {
+    let mut streams = names
+        .into_iter()
+        .map(|name| stream_name(name, config))
+        .collect::<Result<Vec<_>, _>>()?;
+    streams.sort();
+    streams.dedup();
+    match streams.iter().map(String::len).sum::<usize>() > SUBSCRIPTION_NAMES_BYTES {
+        true => Err(Refused::new(
+            RefusedCode::TooManyLinks,
+            format!("The names of streams are more than {SUBSCRIPTION_NAMES_BYTES} bytes together"),
+        )),
+        false => Ok(streams),
+    }
+}
+
+impl StreamsAsk {
+    /// Reads streams to be added.
+    pub fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
+        #[derive(Deserialize)]
+        struct Raw {
+            streams: Vec<String>,
+        }
+        let Raw { streams } = json(raw)?;
+        let streams = stream_names(streams, config)?;
+        Ok(Self { streams })
+    }
+}
+
+impl Claimed {
+    /// Reads a claim.
+    pub fn parse(raw: &RawRequest<'_>) -> Result<Self, Refused> {
+        #[derive(Deserialize)]
+        struct Raw {
+            worker: String,
+        }
+        let Raw { worker } = json(raw)?;
+        match (1..=MAX_ID_BYTES).contains(&worker.len()) {
+            true => Ok(Self { worker }),
+            false => Err(invalid(format!(
+                "worker must have 1 to {MAX_ID_BYTES} bytes"
+            ))),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawFence {
+    wake_id: String,
+    generation: u64,
+}
+
+impl From<RawFence> for Fencing {
+    fn from(raw: RawFence) -> Self {
+        let digits = raw.wake_id.strip_prefix("w_").unwrap_or_default();
+        let plain = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let wake = match digits.len() == 16 && digits.bytes().all(plain) {
+            true => u64::from_str_radix(digits, 16).ok(),
+            false => None,
+        };
+        let generation = raw.generation;
+        Self {
+            fence: wake.map(|wake| Fence { generation, wake }),
+        }
+    }
+}
+
+impl Fencing {
+    /// Reads a release.
+    pub fn parse(raw: &RawRequest<'_>) -> Result<Self, Refused> {
+        json::<RawFence>(raw).map(Self::from)
+    }
+}
+
+impl AckAsk {
+    /// Reads a callback or an ack.
+    pub fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
+        #[derive(Deserialize)]
+        struct Raw {
+            #[serde(flatten)]
+            fence: RawFence,
+            #[serde(default)]
+            acks: Vec<RawAck>,
+            #[serde(default)]
+            done: bool,
+        }
+        #[derive(Deserialize)]
+        struct RawAck {
+            stream: String,
+            offset: String,
+        }
+        let asked: Raw = json(raw)?;
+        let position = |text: &str| match Offset::parse(text) {
+            Ok(Offset::Start) => Ok(Position::ZERO),
+            Ok(Offset::At(position)) => Ok(position),
+            Ok(Offset::Now) | Err(_) => Err(Refused::new(
+                RefusedCode::InvalidOffset,
+                "An offset must be exactly as the server returned it",
+            )),
+        };
+        let acks = asked.acks.into_iter().map(|ack| {
+            let to = position(&ack.offset)?;
+            Ok((stream_name(ack.stream, config)?, to))
+        });
+        Ok(Self {
+            fencing: asked.fence.into(),
+            acks: acks.collect::<Result<_, _>>()?,
+            done: asked.done,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn raw(body: &[u8]) -> RawRequest<'_> {
+        RawRequest {
+            method: "PUT",
+            scheme: None,
+            authority: None,
+            target: "/",
+            headers: &[],
+            body,
+            body_state: BodyState::Complete,
+        }
+    }
+
+    fn ask(body: &str) -> Result<Ask, RefusedCode> {
+        Ask::parse(&raw(body.as_bytes()), &limits::Config::default()).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn a_subscription_is_read_in_its_normal_form() {
+        let asked = ask(
+            r#"{"type":"pull-wake","streams":["b","a","b"],"wake_stream":"wake/pool","more":1}"#,
+        )
+        .unwrap();
+        assert_eq!(asked.streams, ["a", "b"]);
+        assert_eq!(asked.config.lease_ttl_ms, 30_000);
+        assert!(asked.config.is_wake_stream("wake/pool"));
+        let asked = ask(
+            r#"{"type":"webhook","pattern":"a/*","webhook":{"url":"https://w.example/h"},"lease_ttl_ms":1000}"#,
+        )
+        .unwrap();
+        assert!(asked.config.is_webhook() && asked.config.matches("a/b"));
+    }
+
+    #[test]
+    fn what_is_no_subscription_says_why() {
+        use RefusedCode::{InvalidRequest, TooManyLinks, WebhookUrlRejected};
+        let long = format!(
+            r#"{{"type":"pull-wake","wake_stream":"w","streams":["{}"]}}"#,
+            (0..800)
+                .map(|n| format!("{n:060}"))
+                .collect::<Vec<_>>()
+                .join("\",\"")
+        );
+        let larger = long.replace("0000", "00000");
+        for (body, code) in [
+            ("", InvalidRequest),
+            ("[]", InvalidRequest),
+            ("{", InvalidRequest),
+            (r#"{"type":"webhook","pattern":"*"}"#, InvalidRequest),
+            (r#"{"type":"x","pattern":"*"}"#, InvalidRequest),
+            (r#"{"type":"pull-wake","pattern":"*"}"#, InvalidRequest),
+            (r#"{"type":"pull-wake","wake_stream":"w"}"#, InvalidRequest),
+            (
+                r#"{"type":"pull-wake","wake_stream":"w","streams":["w"]}"#,
+                InvalidRequest,
+            ),
+            (
+                r#"{"type":"pull-wake","wake_stream":"__ds/x","pattern":"*"}"#,
+                InvalidRequest,
+            ),
+            (
+                r#"{"type":"pull-wake","wake_stream":"w","pattern":"/a"}"#,
+                InvalidRequest,
+            ),
+            (
+                r#"{"type":"pull-wake","wake_stream":"w","pattern":7}"#,
+                InvalidRequest,
+            ),
+            (
+                r#"{"type":"pull-wake","wake_stream":"w","pattern":"*","lease_ttl_ms":999}"#,
+                InvalidRequest,
+            ),
+            (
+                r#"{"type":"pull-wake","wake_stream":"w","pattern":"*","lease_ttl_ms":600001}"#,
+                InvalidRequest,
+            ),
+            (
+                r#"{"type":"pull-wake","wake_stream":"w","streams":["a//b"]}"#,
+                InvalidRequest,
+            ),
+            (
+                r#"{"type":"webhook","pattern":"*","webhook":{"url":"http://10.0.0.1/"}}"#,
+                WebhookUrlRejected,
+            ),
+            (&larger, TooManyLinks),
+        ] {
+            assert_eq!(ask(body), Err(code), "{body}");
+        }
+        assert!(ask(&long).is_ok());
+    }
+
+    #[test]
+    fn acks_name_a_wake_and_places() {
+        let config = limits::Config::default();
+        let parse = |body: &str| AckAsk::parse(&raw(body.as_bytes()), &config);
+        let asked = parse(
+            r#"{"wake_id":"w_00000000000000ff","generation":7,"done":true,
+               "acks":[{"stream":"a","offset":"0000000000000001_0000000000000042"}]}"#,
+        )
+        .unwrap();
+        let fence = Fence {
+            generation: 7,
+            wake: 255,
+        };
+        assert_eq!(asked.fencing.fence, Some(fence));
+        assert_eq!(asked.acks, [("a".to_owned(), Position::new(1, 42))]);
+        assert!(asked.done);
+        for wake in ["w_1", "w_00000000000000FF", "x", "w_+0000000000000ff"] {
+            let body = format!(r#"{{"wake_id":"{wake}","generation":7}}"#);
+            assert_eq!(parse(&body).unwrap().fencing.fence, None, "{wake}");
+        }
+        let now = r#"{"wake_id":"w","generation":7,"acks":[{"stream":"a","offset":"now"}]}"#;
+        assert_eq!(parse(now).unwrap_err().code, RefusedCode::InvalidOffset);
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_judged_without_a_panic(body in prop::collection::vec(any::<u8>(), 0..60)) {
+            let config = limits::Config::default();
+            let _ = Ask::parse(&raw(&body), &config);
+            let _ = AckAsk::parse(&raw(&body), &config);
+            let _ = Claimed::parse(&raw(&body));
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Bodies of control calls: what is asked in JSON, and what is answered in JSON.
+
+mod answer;
+mod ask;
+mod refused;
+
+pub use answer::{
+    AckDocument, ClaimDocument, KeyDocument, KeysDocument, SigningDocument, StreamDocument,
+    SubscriptionDocument, WakeDocument, WakeEvent, WebhookDocument, wake_id,
+};
+pub use ask::{AckAsk, Ask, Claimed, Fencing, StreamsAsk, WebhookAnswer};
+pub use refused::{Refused, RefusedCode};

@@ -1,0 +1,139 @@
+//! Error answers of control calls: `{"error":{"code":..,"message":..}}`.
+
+use serde::Serialize;
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefusedCode {
+    /// The body, or something in it, has no meaning.
+    InvalidRequest,
+    /// An offset is none that the stream has given out.
+    InvalidOffset,
+    /// A webhook may not have this URL.
+    WebhookUrlRejected,
+    /// The body is too large.
+    PayloadTooLarge,
+    /// No such subscription.
+    SubscriptionNotFound,
+    /// There is one with another configuration.
+    SubscriptionAlreadyExists,
+    /// A subscription or a stream would have too many links.
+    TooManyLinks,
+    /// There is no room for another subscription.
+    TooManySubscriptions,
+    /// The stream is none of the subscription's.
+    NotLinked,
+    /// Nothing is to be claimed.
+    NoPendingWork,
+    /// Another worker has the lease.
+    AlreadyClaimed,
+    /// The request is about a wake that is over.
+    Fenced,
+}
+
+impl RefusedCode {
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::InvalidRequest | Self::WebhookUrlRejected => 400,
+            Self::SubscriptionNotFound => 404,
+            Self::InvalidOffset
+            | Self::SubscriptionAlreadyExists
+            | Self::TooManyLinks
+            | Self::TooManySubscriptions
+            | Self::NotLinked
+            | Self::NoPendingWork
+            | Self::AlreadyClaimed
+            | Self::Fenced => 409,
+            Self::PayloadTooLarge => 413,
+        }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "INVALID_REQUEST",
+            Self::InvalidOffset => "INVALID_OFFSET",
+            Self::WebhookUrlRejected => "WEBHOOK_URL_REJECTED",
+            Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            Self::SubscriptionNotFound => "SUBSCRIPTION_NOT_FOUND",
+            Self::SubscriptionAlreadyExists => "SUBSCRIPTION_ALREADY_EXISTS",
+            Self::TooManyLinks => "TOO_MANY_LINKS",
+            Self::TooManySubscriptions => "TOO_MANY_SUBSCRIPTIONS",
+            Self::NotLinked => "NOT_LINKED",
+            Self::NoPendingWork => "NO_PENDING_WORK",
+            Self::AlreadyClaimed => "ALREADY_CLAIMED",
+            Self::Fenced => "FENCED",
+        }
+    }
+}
+
+/// An error answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", code.as_str())]
+pub struct Refused {
+    /// What went wrong.
+    pub code: RefusedCode,
+    /// What it means here, for people.
+    pub message: String,
+    /// The worker that has the lease, and the generation it works on.
+    pub holder: Option<(String, u64)>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    error: Error<'a>,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_holder: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+}
+
+impl Refused {
+    /// A refusal.
+    #[must_use]
+    pub fn new(code: RefusedCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            holder: None,
+        }
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> Vec<u8> {
+        let holder = self.holder.as_ref();
+        let error = Error {
+            code: self.code.as_str(),
+            message: &self.message,
+            current_holder: holder.map(|(worker, _)| &**worker),
+            generation: holder.map(|(_, generation)| *generation),
+        };
+        // Strings and a number always serialize.
+        serde_json::to_vec(&Document { error }).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_the_form_of_the_specification() {
+        let mut refused = Refused::new(RefusedCode::AlreadyClaimed, "busy");
+        refused.holder = Some(("worker-2".to_owned(), 7));
+        assert_eq!(
+            String::from_utf8(refused.body()).unwrap(),
+            r#"{"error":{"code":"ALREADY_CLAIMED","message":"busy","current_holder":"worker-2","generation":7}}"#
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! What is due without anybody asking: leases that ended, wakes to be told again, and links that a
+//! crash left half made.
+
+use super::link::From;
+use super::records::{Change, Changed};
+use super::wake::{Done, News};
+use crate::keys::NameHash;
+use crate::keys::todo::Entry;
+use crate::limits::WALK_LINKS;
+use crate::service::core::{Core, Fault};
+use crate::service::env::Env;
+use crate::subscription::Subscription;
+
+impl<E: Env> Core<'_, E> {
+    /// Looks after the subscription of a to-do entry. Says whether there was something to do.
+    pub(in crate::service) fn work_wake(&self, shard: u8, entry: &Entry) -> Result<bool, Fault> {
+        let Entry::Wake {
+            hash, life, turn, ..
+        } = entry
+        else {
+            return Ok(false);
+        };
+        let Some(subscription) = self.subscription(hash, Some(*life))? else {
+            self.remove_todo(shard, entry, &mut self.drawn_patience())?;
+            return Ok(true);
+        };
+        if subscription.due_ms().is_some() {
+            let done = self.look_after(&subscription)?;
+            return Ok(self.spread_all(done));
+        }
+        if self.rouse(&subscription)? {
+            return Ok(true);
+        }
+        // First the record says that there is no entry; whoever is about to say that there is one
+        // has to add another first.
+        let commit = self.env.random();
+        let changed = self.change(hash, *life, commit, |subscription| {
+            if subscription.due_ms().is_some() || subscription.noted > *turn {
+                return Ok(Change::Keep);
+            }
+            subscription.is_noted = false;
+            subscription.noted = subscription.noted.max(*turn);
+            Ok(Change::Write)
+        })?;
+        if let Changed::Busy = changed {
+            return Ok(false);
+        }
+        if let Changed::Kept(subscription) = &changed
+            && subscription.noted <= *turn
+        {
+            return Ok(true);
+        }
+        self.remove_todo(shard, entry, &mut self.drawn_patience())?;
+        Ok(true)
+    }
+
+    /// Does what is due for a subscription, if anything is.
+    pub(super) fn look_after(&self, subscription: &Subscription) -> Result<Done, Fault> {
+        let now_ms = self.env.now_ms();
+        match subscription.due_ms() {
+            Some(due_ms) if due_ms <= now_ms => {}
+            due_ms => {
+                self.expect(due_ms);
+                return Ok(Done::NOTHING);
+            }
+        }
+        let hash = NameHash::of(&subscription.id);
+        let (commit, mut again) = (self.env.random(), false);
+        let changed = self.change(&hash, subscription.life, commit, |subscription| {
+            again = subscription.try_again(now_ms);
+            Ok(match again || subscription.expire(now_ms) {
+                true => Change::Write,
+                false => Change::Keep,
+            })
+        })?;
+        let Changed::Written(subscription) = changed else {
+            return Ok(Done::NOTHING);
+        };
+        self.expect(subscription.due_ms());
+        if !again {
+            let news = self.wake_pending(&subscription)?.news;
+            return Ok(Done::with(news));
+        }
+        // Which stream brought it about, nobody knows any more; one that is pending is as good.
+        let name = self.pending(&subscription)?.unwrap_or_default();
+        let Some(fence) = subscription.fence() else {
+            return Ok(Done::with(None));
+        };
+        let failures = subscription.failures;
+        let news = self.announce(&subscription, &name)?;
+        if !subscription.config.is_webhook() {
+            let commit = self.env.random();
+            self.change(&hash, subscription.life, commit, |subscription| {
+                // Unless that failed too, which counted.
+                if subscription.failures > failures {
+                    return Ok(Change::Keep);
+                }
+                Ok(match subscription.told(fence) {
+                    Ok(true) => Change::Write,
+                    Ok(false) | Err(_) => Change::Keep,
+                })
+            })?;
+        }
+        Ok(Done::with(news))
+    }
+
+    /// Compares some links of one subscription with their streams: the net under whoever was
+    /// stopped between an append and the wake, or between a stream and its link. Says whether there
+    /// was something to do.
+    pub(in crate::service) fn walk_subscriptions(&self, round: u64) -> Result<bool, Fault> {
+        let entries = self.subscriptions()?;
+        let count = entries.len() as u64;
+        let turn = round.checked_rem(count).unwrap_or_default();
+        let turn = usize::try_from(turn).unwrap_or_default();
+        let Some(entry) = entries.get(turn) else {
+            return Ok(false);
+        };
+        let hash = NameHash::from_bytes(entry.subscription);
+        let Some(subscription) = self.subscription(&hash, Some(entry.life))? else {
+            self.unlist(&hash, entry.life, &mut self.drawn_patience())?;
+            return Ok(true);
+        };
+        if !subscription.backfilled {
+            return Ok(false);
+        }
+        let done = self.look_after(&subscription)?;
+        if self.spread_all(done) {
+            return Ok(true);
+        }
+        let links = subscription.links.len();
+        let parts = links.div_ceil(WALK_LINKS).max(1) as u64;
+        let part = round.checked_div(count).unwrap_or_default() % parts;
+        let first = usize::try_from(part).unwrap_or_default();
+        let first = first.saturating_mul(WALK_LINKS);
+        let mut worked = false;
+        let mut gone = Vec::new();
+        for link in subscription.links.iter().skip(first).take(WALK_LINKS) {
+            let Some(head) = self.linked_head(&link.stream)? else {
+                gone.push(link.stream);
+                continue;
+            };
+            let id = hash.bytes();
+            match head.subscriber(id, subscription.life) {
+                None => {
+                    let stream = NameHash::from_bytes(link.stream);
+                    let one = [&*subscription];
+                    self.link(&stream, &head.name, &one, From::Beginning)?;
+                    worked = true;
+                }
+                Some(subscriber) if head.tail() > head.cursor(link.acked) => {
+                    let idle = subscription.is_idle();
+                    worked |= idle;
+                    if idle {
+                        self.spread(News {
+                            tail: head.tail(),
+                            subscribers: vec![*subscriber],
+                            name: head.name,
+                        });
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        if !gone.is_empty() {
+            let commit = self.env.random();
+            self.change(&hash, entry.life, commit, |subscription| {
+                let mut change = Change::Keep;
+                for stream in &gone {
+                    if subscription.links.forget(stream) {
+                        change = Change::Write;
+                    }
+                }
+                Ok(change)
+            })?;
+        }
+        Ok(worked)
+    }
+}

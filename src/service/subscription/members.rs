@@ -1,0 +1,176 @@
+//! Streams that are named, and the end of a subscription (sections 6.3 and 6.4).
+
+use super::Stop;
+use super::records::{Change, Changed};
+use crate::access::{Rights, Scope};
+use crate::keys::NameHash;
+use crate::keys::subscription::Stored;
+use crate::limits::SUBSCRIPTION_NAMES_BYTES;
+use crate::protocol::control::{Refused, RefusedCode};
+use crate::service::core::{Core, Fault, Place};
+use crate::service::env::{Env, StoreError, SwapError};
+use crate::service::update::{SharedCreation, Updated};
+use crate::stream::Position;
+use crate::subscription::{Kind, Subscription};
+
+/// Looks at the record in one step.
+const LOOKS: usize = 4;
+
+impl<E: Env> Core<'_, E> {
+    /// Names more streams.
+    pub(super) fn add_streams(
+        &self,
+        id: &str,
+        names: &[String],
+        rights: &Rights,
+        commit: u64,
+        shared: &mut SharedCreation,
+    ) -> Result<(), Stop> {
+        let hash = NameHash::of(id);
+        let found = self.subscription_named(id)?;
+        let allowed = |name: &&String| {
+            rights.allow(Scope::Read, name) && found.rights.allow(Scope::Read, name)
+        };
+        if let Some(name) = names.iter().find(|name| !allowed(name)) {
+            return Err(Stop::forbidden("read", name));
+        }
+        if names.iter().any(|name| found.config.is_wake_stream(name)) {
+            let message = "wake_stream can't be one of the streams";
+            return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
+        }
+        // What was appended before is not of interest, even if this is stopped half way.
+        let mut since = Vec::with_capacity(names.len());
+        for name in names {
+            let head = self.linked_head(NameHash::of(name).bytes())?;
+            since.push(head.map_or(Position::ZERO, |head| head.tail()));
+        }
+        let mut full = false;
+        let changed = self.change(&hash, found.life, commit, |subscription| {
+            let before = subscription.clone();
+            for (name, since) in names.iter().zip(&since) {
+                if let Err(place) = subscription.streams.binary_search(name) {
+                    subscription.streams.insert(place, name.clone());
+                }
+                let stream = *NameHash::of(name).bytes();
+                // One that was linked before keeps its cursor.
+                let since = match subscription.links.get(&stream) {
+                    Some(_) => Position::ZERO,
+                    None => *since,
+                };
+                let added = subscription.links.add(stream, since, Kind::Explicit);
+                full |= added.is_err();
+            }
+            let bytes: usize = subscription.streams.iter().map(String::len).sum();
+            full |= bytes > SUBSCRIPTION_NAMES_BYTES;
+            Ok(match full || *subscription == before {
+                true => Change::Keep,
+                false => Change::Write,
+            })
+        })?;
+        let subscription = written(self, id, changed)?;
+        if full {
+            let message = "The subscription has no room for so many streams";
+            return Err(Refused::new(RefusedCode::TooManyLinks, message).into());
+        }
+        // First the list, then the heads: a stream that begins meanwhile reads the list.
+        self.enlist(&subscription, shared)?;
+        for name in names {
+            self.link_at_tail(name, &subscription)?;
+        }
+        Ok(())
+    }
+
+    /// Takes back the naming of a stream.
+    pub(super) fn remove_stream(
+        &self,
+        id: &str,
+        name: &str,
+        commit: u64,
+        shared: &mut SharedCreation,
+    ) -> Result<(), Stop> {
+        let hash = NameHash::of(id);
+        let found = self.subscription_named(id)?;
+        let stream = NameHash::of(name);
+        let changed = self.change(&hash, found.life, commit, |subscription| {
+            let known = |other: &String| (**other).cmp(name);
+            let Ok(place) = subscription.streams.binary_search_by(known) else {
+                return Ok(Change::Keep);
+            };
+            subscription.streams.remove(place);
+            subscription.links.remove_explicit(stream.bytes());
+            Ok(Change::Write)
+        })?;
+        let subscription = written(self, id, changed)?;
+        self.enlist(&subscription, shared)?;
+        if subscription.wants(name).is_none() {
+            // If this fails the next append does it.
+            let _ = self.unlink_head(&stream, &hash, subscription.life);
+        }
+        Ok(())
+    }
+
+    /// The subscription of that id.
+    pub(super) fn subscription_named(&self, id: &str) -> Result<Box<Subscription>, Stop> {
+        match self.subscription(&NameHash::of(id), None)? {
+            Some(found) if found.id == id => Ok(found),
+            _ => Err(Stop::missing(id)),
+        }
+    }
+
+    /// Ends one life of a subscription: nobody finds it any more. Links to it are removed by the
+    /// appends that meet them.
+    pub(super) fn end_subscription(
+        &self,
+        hash: &NameHash,
+        life: u64,
+        shared: &mut SharedCreation,
+    ) -> Result<(), Stop> {
+        let slot = self.keys.subscription(hash);
+        for _ in 0..LOOKS {
+            let Place::Found {
+                gate,
+                cas,
+                envelope,
+            } = self.find(&slot)?
+            else {
+                return Ok(());
+            };
+            let stored = Self::decode_subscription(&slot, gate, &envelope.body, envelope.version)?;
+            let subscription = match stored {
+                Stored::Live(subscription) if subscription.life == life => subscription,
+                Stored::Live(_) | Stored::Deleted { .. } => {
+                    return match self.unlist(hash, life, shared)? {
+                        Updated::Done(()) => Ok(()),
+                        Updated::Wait(ms) => Err(Stop::Wait(ms)),
+                    };
+                }
+            };
+            let deleted = Stored::Deleted {
+                id: subscription.id,
+                life,
+                version: subscription.version.saturating_add(1),
+            };
+            match self.env.swap(cas, &deleted.seal()) {
+                Err(SwapError::Store(StoreError::Full(why))) => {
+                    return Err(Fault::Store(StoreError::Full(why)).into());
+                }
+                // Whatever it says, what counts is what is there now.
+                Ok(()) | Err(SwapError::Failed(_) | SwapError::Store(_)) => {}
+            }
+        }
+        Err(Stop::Wait(self.pause_ms(3)))
+    }
+}
+
+/// The subscription as a change left it.
+pub(super) fn written<E: Env>(
+    core: &Core<'_, E>,
+    id: &str,
+    changed: Changed,
+) -> Result<Box<Subscription>, Stop> {
+    match changed {
+        Changed::Written(subscription) | Changed::Kept(subscription) => Ok(subscription),
+        Changed::Missing => Err(Stop::missing(id)),
+        Changed::Busy => Err(Stop::Wait(core.pause_ms(3))),
+    }
+}

@@ -1,0 +1,186 @@
+//! The keys of webhooks and tokens: made once and kept, or given by a variable (section 6.5).
+
+use crate::keys::signing::{Signing, decode, encode};
+use crate::limits::{REPLAY_WINDOW_MS, SIGNING_KEYS, signing_seeds};
+use crate::protocol::control::{KeyDocument, KeysDocument};
+use crate::service::core::{Core, Fault};
+use crate::service::env::Env;
+use crate::service::update::{Edit, SharedCreation, Updated};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64_URL;
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+
+/// The keys, ready to be used.
+pub(super) struct Keyring {
+    signing: SigningKey,
+    /// The one in use first.
+    public: Vec<VerifyingKey>,
+    secret: [u8; 32],
+}
+
+impl Keyring {
+    fn of_seeds(seeds: &[[u8; 32]]) -> Option<Self> {
+        let signing = SigningKey::from_bytes(seeds.first()?);
+        let public = seeds
+            .iter()
+            .map(|seed| SigningKey::from_bytes(seed).verifying_key());
+        let mut mac = mac(signing.as_bytes())?;
+        mac.update(b"callback and claim tokens");
+        Some(Self {
+            public: public.collect(),
+            secret: mac.finalize().into_bytes().into(),
+            signing,
+        })
+    }
+
+    fn of_stored(stored: &Signing, now_ms: u64) -> Self {
+        let signing = SigningKey::from_bytes(&stored.seed);
+        let mut public = vec![signing.verifying_key()];
+        let kept = |retired_ms: u64| retired_ms.saturating_add(REPLAY_WINDOW_MS) > now_ms;
+        let retired = stored.retired.iter().filter(|(_, at)| kept(*at));
+        public.extend(retired.filter_map(|(bytes, _)| VerifyingKey::from_bytes(bytes).ok()));
+        Self {
+            signing,
+            public,
+            secret: stored.secret,
+        }
+    }
+
+    /// The name of the key in use.
+    pub(super) fn kid(&self) -> String {
+        kid(&self.signing.verifying_key())
+    }
+
+    /// The value of `Webhook-Signature` for a body sent at a time in seconds.
+    pub(super) fn sign(&self, seconds: u64, body: &[u8]) -> String {
+        let signed = [format!("{seconds}.").as_bytes(), body].concat();
+        let signature = BASE64_URL.encode(self.signing.sign(&signed).to_bytes());
+        format!("t={seconds},kid={},ed25519={signature}", self.kid())
+    }
+
+    /// The set of public keys.
+    pub(super) fn document(&self) -> KeysDocument {
+        let key = |key: &VerifyingKey| KeyDocument {
+            kty: "OKP",
+            crv: "Ed25519",
+            kid: kid(key),
+            usage: "sig",
+            alg: "EdDSA",
+            x: BASE64_URL.encode(key.as_bytes()),
+        };
+        KeysDocument {
+            keys: self.public.iter().map(key).collect(),
+        }
+    }
+
+    /// The code that only this server can make of a text.
+    pub(super) fn seal(&self, text: &[u8]) -> [u8; 32] {
+        let sealed = mac(&self.secret).map(|mac| mac.chain_update(text).finalize());
+        sealed.map_or([0; 32], |code| code.into_bytes().into())
+    }
+
+    /// Whether `code` is that code; takes as long for each that is not.
+    pub(super) fn is_seal(&self, text: &[u8], code: &[u8]) -> bool {
+        let mac = mac(&self.secret).map(|mac| mac.chain_update(text));
+        mac.is_some_and(|mac| mac.verify_slice(code).is_ok())
+    }
+}
+
+fn mac(key: &[u8]) -> Option<Hmac<Sha256>> {
+    Hmac::new_from_slice(key).ok()
+}
+
+/// A key's name: its thumbprint (RFC 7638, RFC 8037).
+fn kid(key: &VerifyingKey) -> String {
+    let x = BASE64_URL.encode(key.as_bytes());
+    let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+    let print = BASE64_URL.encode(Sha256::digest(members.as_bytes()));
+    format!("ds_{print}")
+}
+
+impl<E: Env> Core<'_, E> {
+    /// The keys, if there are any yet.
+    pub(super) fn keyring(&self) -> Result<Option<Keyring>, Fault> {
+        if let Some(given) = self.given_keys() {
+            return Ok(Some(given));
+        }
+        let slot = self.keys.signing();
+        let Some((gate, envelope)) = self.read(&slot)? else {
+            return Ok(None);
+        };
+        let stored = decode(&envelope.body).map_err(|_| Fault::Corrupt {
+            key: slot.key(gate),
+        })?;
+        let now_ms = self.env.now_ms();
+        Ok(stored.map(|stored| Keyring::of_stored(&stored, now_ms)))
+    }
+
+    fn given_keys(&self) -> Option<Keyring> {
+        let seeds = signing_seeds(self.config.webhook_signing_key.expose())?;
+        Keyring::of_seeds(&seeds)
+    }
+
+    /// Sees to it that there are keys.
+    pub(super) fn make_keys(&self, progress: &mut SharedCreation) -> Result<Updated<()>, Fault> {
+        if self.keyring()?.is_some() {
+            return Ok(Updated::Done(()));
+        }
+        let fresh = Signing {
+            secret: self.seed(),
+            seed: self.seed(),
+            retired: Vec::new(),
+        };
+        let slot = self.keys.signing();
+        self.update(&slot, progress, |body| {
+            let known = decode(body).map_err(|_| Fault::Corrupt { key: slot.key(0) })?;
+            Ok(match known {
+                Some(_) => Edit::Keep(()),
+                None => Edit::Write(encode(&fresh), ()),
+            })
+        })
+    }
+
+    /// Signs with a new key from now on, and keeps the last one's public key for a while. False
+    /// where the keys are given by a variable.
+    pub(super) fn rotate_keys(
+        &self,
+        progress: &mut SharedCreation,
+    ) -> Result<Updated<bool>, Fault> {
+        if self.given_keys().is_some() {
+            return Ok(Updated::Done(false));
+        }
+        let fresh = Signing {
+            secret: self.seed(),
+            seed: self.seed(),
+            retired: Vec::new(),
+        };
+        let slot = self.keys.signing();
+        let now_ms = self.env.now_ms();
+        self.update(&slot, progress, |body| {
+            let known = decode(body).map_err(|_| Fault::Corrupt { key: slot.key(0) })?;
+            let Some(mut known) = known else {
+                return Ok(Edit::Write(encode(&fresh), true));
+            };
+            if known.seed == fresh.seed {
+                return Ok(Edit::Keep(true));
+            }
+            let last = SigningKey::from_bytes(&known.seed).verifying_key();
+            known.seed = fresh.seed;
+            known.retired.insert(0, (last.to_bytes(), now_ms));
+            let kept = |at: u64| at.saturating_add(REPLAY_WINDOW_MS) > now_ms;
+            known.retired.retain(|(_, at)| kept(*at));
+            known.retired.truncate(SIGNING_KEYS.saturating_sub(1));
+            Ok(Edit::Write(encode(&known), true))
+        })
+    }
+
+    fn seed(&self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        for part in seed.chunks_mut(8) {
+            part.copy_from_slice(&self.env.random().to_be_bytes());
+        }
+        seed
+    }
+}

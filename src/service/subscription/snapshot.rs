@@ -1,0 +1,105 @@
+//! The streams of a subscription as they are now: names and tails, from their heads.
+
+use crate::keys::NameHash;
+use crate::keys::head::Record;
+use crate::protocol::control::StreamDocument;
+use crate::protocol::offset;
+use crate::service::core::{Core, Fault};
+use crate::service::env::Env;
+use crate::stream::{Head, Position, Presence};
+use crate::subscription::{Link, Subscription};
+use std::collections::BTreeMap;
+
+/// A linked stream.
+pub(super) struct Linked {
+    pub(super) link: Link,
+    pub(super) name: String,
+    /// The cursor, in the life of the name that there is now.
+    pub(super) acked: Position,
+    pub(super) tail: Position,
+}
+
+impl Linked {
+    pub(super) fn is_pending(&self) -> bool {
+        self.tail > self.acked
+    }
+
+    /// The stream in an answer; with its tail, if a worker is to see that.
+    pub(super) fn document(&self, with_tail: bool) -> StreamDocument {
+        StreamDocument {
+            path: self.name.clone(),
+            link_type: self.link.kind.as_str(),
+            acked_offset: offset::format(self.acked),
+            tail_offset: with_tail.then(|| offset::format(self.tail)),
+            has_pending: with_tail.then(|| self.is_pending()),
+        }
+    }
+}
+
+impl<E: Env> Core<'_, E> {
+    /// The stream behind a link, if it is there.
+    pub(super) fn linked_head(&self, stream: &[u8; 20]) -> Result<Option<Box<Head>>, Fault> {
+        let slot = self.keys.head(&NameHash::from_bytes(*stream));
+        let Some(Record::Live(head)) = self.record(&slot)? else {
+            return Ok(None);
+        };
+        let now = head.now_ms(self.env.now_ms());
+        Ok((head.presence(now) == Presence::Here).then_some(head))
+    }
+
+    /// All streams of a subscription, at most `limits::SUBSCRIPTION_LINKS` reads. Streams that are
+    /// gone are left out, unless they were named.
+    pub(super) fn snapshot(&self, subscription: &Subscription) -> Result<Vec<Linked>, Fault> {
+        let names: BTreeMap<[u8; 20], &String> = subscription
+            .streams
+            .iter()
+            .map(|name| (*NameHash::of(name).bytes(), name))
+            .collect();
+        let mut linked = Vec::with_capacity(subscription.links.len());
+        for link in subscription.links.iter().copied() {
+            if let Some(head) = self.linked_head(&link.stream)? {
+                linked.push(Linked {
+                    link,
+                    acked: head.cursor(link.acked),
+                    tail: head.tail(),
+                    name: head.name,
+                });
+            } else if let Some(name) = names.get(&link.stream) {
+                linked.push(Linked {
+                    link,
+                    acked: link.acked,
+                    tail: link.acked,
+                    name: (*name).clone(),
+                });
+            }
+        }
+        linked.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(linked)
+    }
+
+    /// The name of a stream that has pending events. Where it looks first is drawn, so that no
+    /// stream is always the last.
+    pub(super) fn pending(&self, subscription: &Subscription) -> Result<Option<String>, Fault> {
+        let count = subscription.links.len();
+        let first = self.jitter(count.saturating_sub(1) as u64);
+        let first = usize::try_from(first).unwrap_or_default();
+        let links = subscription.links.iter();
+        for link in links.cycle_from(first) {
+            if let Some(head) = self.linked_head(&link.stream)?
+                && head.tail() > head.cursor(link.acked)
+            {
+                return Ok(Some(head.name));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// All items once, beginning with a later one.
+trait CycleFrom: Iterator + Clone + Sized {
+    fn cycle_from(self, first: usize) -> impl Iterator<Item = Self::Item> {
+        self.clone().skip(first).chain(self.take(first))
+    }
+}
+
+impl<I: Iterator + Clone> CycleFrom for I {}

@@ -1,0 +1,221 @@
+//! What workers ask for (sections 7.1 and 7.2): claims, acks, callbacks, releases.
+
+use super::Stop;
+use super::members::written;
+use super::records::{Change, Changed};
+use super::signing::Keyring;
+use super::snapshot::Linked;
+use super::token;
+use crate::keys::NameHash;
+use crate::protocol::control::{
+    AckAsk, AckDocument, ClaimDocument, Claimed, Fencing, Refused, RefusedCode, wake_id,
+};
+use crate::protocol::offset;
+use crate::protocol::request::WorkCall;
+use crate::service::core::{Core, Fault};
+use crate::service::env::Env;
+use crate::subscription::{AckError, Acked, ClaimError, Fence, Fenced, Phase, Subscription};
+
+fn fenced(error: Fenced) -> Stop {
+    Refused::new(RefusedCode::Fenced, error.to_string()).into()
+}
+
+fn refused(error: &ClaimError) -> Stop {
+    let code = match error {
+        ClaimError::AlreadyClaimed { .. } => RefusedCode::AlreadyClaimed,
+        ClaimError::NoPendingWork => RefusedCode::NoPendingWork,
+    };
+    let mut refused = Refused::new(code, error.to_string());
+    if let ClaimError::AlreadyClaimed { worker, generation } = error {
+        refused.holder = Some((worker.clone(), *generation));
+    }
+    refused.into()
+}
+
+impl<E: Env> Core<'_, E> {
+    fn needed_keys(&self) -> Result<Keyring, Stop> {
+        let missing = || Stop::Fault(Fault::Deadline("there are no signing keys"));
+        self.keyring()?.ok_or_else(missing)
+    }
+
+    /// The subscription of that id, once its creation was completed.
+    fn working(&self, id: &str) -> Result<Box<Subscription>, Stop> {
+        let found = self.subscription_named(id)?;
+        match found.backfilled {
+            true => Ok(found),
+            false => Err(Stop::missing(id)),
+        }
+    }
+
+    /// Gives a subscription to a worker.
+    pub(super) fn claim(
+        &self,
+        id: &str,
+        asked: &Claimed,
+        commit: u64,
+    ) -> Result<ClaimDocument, Stop> {
+        let hash = NameHash::of(id);
+        let found = self.working(id)?;
+        if found.config.is_webhook() {
+            let message = "Only a pull-wake subscription is claimed";
+            return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
+        }
+        let keyring = self.needed_keys()?;
+        // Most of those who come for a subscription that somebody has can go at once.
+        if !found.commits.contains(&commit) {
+            let mut tried = found.clone();
+            let judged = tried.claim(&asked.worker, commit, self.env.now_ms(), true);
+            judged.map_err(|error| refused(&error))?;
+        }
+        let linked = self.snapshot(&found)?;
+        let pending = linked.iter().any(Linked::is_pending);
+        let mut judged = Ok(());
+        let changed = self.change(&hash, found.life, commit, |subscription| {
+            judged = subscription.claim(&asked.worker, commit, self.env.now_ms(), pending);
+            if judged.is_err() {
+                return Ok(Change::Keep);
+            }
+            self.note_wake(&hash, subscription)?;
+            Ok(Change::Write)
+        })?;
+        if let (Changed::Kept(_), Err(error)) = (&changed, &judged) {
+            return Err(refused(error));
+        }
+        let subscription = written(self, id, changed)?;
+        let (Phase::Held { worker, .. }, Some(fence)) = (&subscription.phase, subscription.fence())
+        else {
+            let why = "the claim was applied, and its lease is over".to_owned();
+            return Err(Stop::Fault(Fault::Unknown(why)));
+        };
+        if *worker != asked.worker {
+            return Err(fenced(Fenced));
+        }
+        self.expect(subscription.due_ms());
+        Ok(ClaimDocument {
+            wake_id: wake_id(fence.wake),
+            generation: fence.generation,
+            token: token::issue(&keyring, &subscription, self.env.now_ms()),
+            streams: linked.iter().map(|one| one.document(true)).collect(),
+            lease_ttl_ms: subscription.config.lease_ttl_ms,
+        })
+    }
+
+    /// Whether a worker's call is about the wake under way (section 7.3).
+    fn admit(
+        &self,
+        id: &str,
+        call: WorkCall,
+        token: Option<&[u8]>,
+        fencing: Fencing,
+        commit: u64,
+    ) -> Result<(Box<Subscription>, Fence), Stop> {
+        let found = self.working(id)?;
+        if found.config.is_webhook() != (call == WorkCall::Callback) {
+            let message = match call {
+                WorkCall::Callback => "Only a webhook calls back",
+                WorkCall::Ack | WorkCall::Release => "A webhook uses its callback",
+            };
+            return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
+        }
+        let keyring = self.needed_keys()?;
+        let token = token.unwrap_or_default();
+        let generation = token::judge(&keyring, token, &found, self.env.now_ms())?;
+        let fence = fencing.fence.ok_or_else(|| fenced(Fenced))?;
+        if fence.generation != generation {
+            return Err(fenced(Fenced));
+        }
+        if !found.commits.contains(&commit) {
+            found.check(fence).map_err(fenced)?;
+        }
+        Ok((found, fence))
+    }
+
+    /// Moves cursors on, and extends the lease or ends the wake.
+    pub(super) fn ack_wake(
+        &self,
+        id: &str,
+        call: WorkCall,
+        token: Option<&[u8]>,
+        asked: &AckAsk,
+        commit: u64,
+    ) -> Result<AckDocument, Stop> {
+        let (found, fence) = self.admit(id, call, token, asked.fencing, commit)?;
+        let mut acks = Vec::with_capacity(asked.acks.len());
+        for (name, to) in &asked.acks {
+            let stream = *NameHash::of(name).bytes();
+            if let Some(head) = self.linked_head(&stream)?
+                && *to > head.tail()
+            {
+                let message = format!(
+                    "The offset {} is behind the tail of {name}",
+                    offset::format(*to)
+                );
+                return Err(Refused::new(RefusedCode::InvalidOffset, message).into());
+            }
+            acks.push(Acked { stream, to: *to });
+        }
+        let hash = NameHash::of(id);
+        let mut judged = Ok(());
+        let changed = self.change(&hash, found.life, commit, |subscription| {
+            judged = subscription.ack(fence, &acks, asked.done, self.env.now_ms());
+            Ok(match judged {
+                Ok(()) => Change::Write,
+                Err(_) => Change::Keep,
+            })
+        })?;
+        if let (Changed::Kept(_), Err(error)) = (&changed, judged) {
+            return Err(match error {
+                AckError::Fenced(error) => fenced(error),
+                AckError::NotLinked { place } => {
+                    let name = asked.acks.get(place).map_or("", |(name, _)| name);
+                    let message = format!("{error}: {name}");
+                    Refused::new(RefusedCode::NotLinked, message).into()
+                }
+            });
+        }
+        let subscription = written(self, id, changed)?;
+        self.expect(subscription.due_ms());
+        Ok(AckDocument {
+            ok: true,
+            next_wake: asked.done && self.rouse_quietly(&subscription),
+        })
+    }
+
+    /// Ends a wake without moving a cursor.
+    pub(super) fn release_wake(
+        &self,
+        id: &str,
+        token: Option<&[u8]>,
+        fencing: Fencing,
+        commit: u64,
+    ) -> Result<(), Stop> {
+        let (found, fence) = self.admit(id, WorkCall::Release, token, fencing, commit)?;
+        let hash = NameHash::of(id);
+        let mut judged = Ok(());
+        let changed = self.change(&hash, found.life, commit, |subscription| {
+            judged = subscription.release(fence, self.env.now_ms());
+            Ok(match judged {
+                Ok(()) => Change::Write,
+                Err(_) => Change::Keep,
+            })
+        })?;
+        if let (Changed::Kept(_), Err(error)) = (&changed, judged) {
+            return Err(fenced(error));
+        }
+        let subscription = written(self, id, changed)?;
+        self.rouse_quietly(&subscription);
+        Ok(())
+    }
+
+    /// Wakes it again if need be. The worker's call is applied, so a failure is for the log only:
+    /// the walk finds what is pending.
+    pub(super) fn rouse_quietly(&self, subscription: &Subscription) -> bool {
+        match self.rouse(subscription) {
+            Ok(woke) => woke,
+            Err(fault) => {
+                self.note_fault(&fault);
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Crashes between any two operations of what subscriptions do: no wake is lost, none is told
+//! twice, what was acked stays acked.
+
+use super::deletion::{QUIRKS, work_all};
+use super::driver::{Server, ask, call, serve};
+use super::subscriptions::{
+    ack_all, append, claim, create, ds, ds_json, json_of, ok, pull, read, server, webhook, woken,
+};
+use super::world::{Quirk, World};
+use crate::service::Service;
+use crate::service::exchange::{Delivery, Outcome};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What a doomed instance is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scene {
+    /// A subscription, where there are streams.
+    Subscribe,
+    /// A stream that a pattern is for, with a first event.
+    Create,
+    /// An event for an idle subscription.
+    Append,
+    Claim,
+    /// An ack that is done, while more is pending.
+    Ack,
+    Release,
+    /// The lease ends.
+    Expire,
+    /// A stream is named.
+    Name,
+}
+
+const SCENES: [Scene; 8] = [
+    Scene::Subscribe,
+    Scene::Create,
+    Scene::Append,
+    Scene::Claim,
+    Scene::Ack,
+    Scene::Release,
+    Scene::Expire,
+    Scene::Name,
+];
+
+/// What there is before, and what a worker knows of it.
+fn set_up(world: &Arc<World>, scene: Scene) -> (Server, Value) {
+    let server = server(world);
+    ok(call(&server, create("events/a", "one")));
+    ok(call(&server, create("named", "one")));
+    if scene == Scene::Subscribe {
+        return (server, Value::Null);
+    }
+    ok(call(&server, pull("s", "events/*")));
+    if matches!(scene, Scene::Create | Scene::Append | Scene::Name) {
+        return (server, Value::Null);
+    }
+    ok(call(&server, append("events/a", "two")));
+    if scene == Scene::Claim {
+        return (server, Value::Null);
+    }
+    let claimed = json_of(&ok(claim(&server, "s", "w")));
+    ok(call(&server, append("events/a", "three")));
+    (server, claimed)
+}
+
+/// Does it, and says what the answer was.
+fn act(doomed: &Server, scene: Scene, claimed: &Value) -> u16 {
+    match scene {
+        Scene::Subscribe => call(doomed, pull("s", "events/*")).status,
+        Scene::Create => call(doomed, create("events/b", "two")).status,
+        Scene::Append => call(doomed, append("events/a", "two")).status,
+        Scene::Claim => claim(doomed, "s", "doomed").status,
+        Scene::Ack => ack_all(doomed, "s", claimed, true).status,
+        Scene::Release => {
+            let body = json!({"wake_id": claimed["wake_id"], "generation": 1});
+            let token = format!("Bearer {}", claimed["token"].as_str().unwrap());
+            let request = ds_json("POST", "subscriptions/s/release", &body);
+            call(doomed, request.header("authorization", token)).status
+        }
+        Scene::Expire => {
+            doomed.env().world().advance(30_000);
+            for round in 0..64 {
+                doomed.work(round);
+            }
+            0
+        }
+        Scene::Name => {
+            let body = json!({"streams": ["named"]});
+            call(doomed, ds_json("POST", "subscriptions/s/streams", &body)).status
+        }
+    }
+}
+
+/// Works, also at what waits for its time: leases, and wakes to be told again.
+fn recover(server: &Server) {
+    for wait_ms in [0, 2_000, 31_000, 61_000, 31_000] {
+        server.env().world().advance(wait_ms);
+        work_all(server);
+    }
+}
+
+/// A worker that does all there is to do, as far as it is woken.
+fn drain(server: &Server, what: &str) {
+    let mut done = 0;
+    loop {
+        let told: BTreeSet<u64> = woken(server).into_iter().collect();
+        assert_eq!(
+            told.len(),
+            woken(server).len(),
+            "{what}: a wake was told twice"
+        );
+        let claimed = claim(server, "s", "w");
+        if claimed.status == 409 {
+            break;
+        }
+        let claimed = json_of(&ok(claimed));
+        let generation = claimed["generation"].as_u64().unwrap();
+        assert!(
+            told.contains(&generation),
+            "{what}: nobody was told of {generation}: {told:?}"
+        );
+        ok(ack_all(server, "s", &claimed, true));
+        done += 1;
+        assert!(done < 10, "{what}: it is woken for ever");
+    }
+    let page = read(server, "s");
+    for stream in page["streams"].as_array().unwrap() {
+        let path = stream["path"].as_str().unwrap();
+        let tail = ok(call(server, ask("HEAD", path)));
+        assert_eq!(stream["acked_offset"], tail.offset(), "{what}: {path}");
+    }
+}
+
+fn paths(server: &Server) -> Vec<String> {
+    let page = read(server, "s");
+    let streams = page["streams"].as_array().unwrap();
+    let path = |one: &Value| one["path"].as_str().unwrap().to_owned();
+    streams.iter().map(path).collect()
+}
+
+#[test]
+fn a_crash_at_any_operation_loses_no_wake_and_tells_none_twice() {
+    for quirk in QUIRKS {
+        for scene in SCENES {
+            for life in 0.. {
+                let what = format!("{quirk:?} {scene:?} after {life}");
+                let world = World::new(quirk, life);
+                let (first, claimed) = set_up(&world, scene);
+                drop(first);
+                let doomed = Service::new(world.instance().crashing_after(life));
+                let status = act(&doomed, scene, &claimed);
+                let crashed = doomed.env().is_dead();
+                let server = serve(&world);
+                recover(&server);
+                if scene == Scene::Subscribe && status != 201 {
+                    // It was not acknowledged: whoever asks again ends it.
+                    let again = call(&server, pull("s", "events/*"));
+                    assert!(matches!(again.status, 200 | 201), "{what}: {again:?}");
+                }
+                if scene == Scene::Create && !(200..300).contains(&status) {
+                    ok(call(&server, create("events/b", "two")));
+                }
+                if scene == Scene::Ack && status == 200 {
+                    let acked = &read(&server, "s")["streams"][0]["acked_offset"];
+                    assert_eq!(*acked, claimed["streams"][0]["tail_offset"], "{what}");
+                }
+                if scene == Scene::Name && status != 204 {
+                    let body = json!({"streams": ["named"]});
+                    ok(call(
+                        &server,
+                        ds_json("POST", "subscriptions/s/streams", &body),
+                    ));
+                }
+                drain(&server, &what);
+                // It goes on as if nothing had happened.
+                ok(call(&server, append("events/a", "more")));
+                ok(call(&server, create("events/c", "more")));
+                drain(&server, &what);
+                let mut expected = vec!["events/a", "events/c"];
+                if scene == Scene::Create {
+                    expected.insert(1, "events/b");
+                }
+                if scene == Scene::Name {
+                    expected.push("named");
+                    ok(call(&server, append("named", "more")));
+                    drain(&server, &what);
+                }
+                assert_eq!(paths(&server), expected, "{what}");
+                // The old wake is over.
+                if !claimed.is_null() {
+                    let late = ack_all(&server, "s", &claimed, true);
+                    assert_eq!(late.status, 409, "{what}: {late:?}");
+                }
+                if !crashed {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_crash_around_a_delivery_is_told_again() {
+    for quirk in QUIRKS {
+        for done in [false, true] {
+            for life in 0.. {
+                let what = format!("{quirk:?} done: {done} after {life}");
+                let world = World::new(quirk, life);
+                let server = server(&world);
+                ok(call(&server, webhook("s", "events/*")));
+                ok(call(&server, create("events/a", "")));
+                let answer = server.start(&[append("events/a", "one").raw()], None);
+                let [sent] = answer[0].effects.as_slice() else {
+                    panic!("{what}: {answer:?}");
+                };
+                ok(call(&server, append("events/a", "two")));
+                let doomed = Service::new(world.instance().crashing_after(life));
+                let outcome = match done {
+                    true => Outcome::Answered {
+                        status: 200,
+                        body: br#"{"done":true}"#.to_vec(),
+                    },
+                    false => Outcome::Failed,
+                };
+                doomed.delivered(&sent.token, &outcome);
+                let crashed = doomed.env().is_dead();
+                let server = serve(&world);
+                let mut last: Option<Delivery> = None;
+                for wait_ms in [0, 2_000, 31_000, 61_000] {
+                    world.advance(wait_ms);
+                    for round in 0..64 {
+                        last = server.work(round).effects.pop().or(last);
+                    }
+                }
+                let Some(last) = last else {
+                    // What it sent itself before it was stopped is known to nobody.
+                    panic!("{what}: it is not told again");
+                };
+                let accepted = Outcome::Answered {
+                    status: 200,
+                    body: br#"{"done":true}"#.to_vec(),
+                };
+                let more = server.delivered(&last.token, &accepted);
+                assert!(more.effects.is_empty(), "{what}");
+                let page = read(&server, "s");
+                let tail = ok(call(&server, ask("HEAD", "events/a")));
+                assert_eq!(page["streams"][0]["acked_offset"], tail.offset(), "{what}");
+                assert_eq!(page["status"], "active", "{what}");
+                if !crashed {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_subscription_and_a_stream_that_begin_at_once_find_each_other() {
+    // At each operation of one, all of the other.
+    for quirk in [Quirk::Guarded, Quirk::SpinRedis] {
+        for (one, other) in [
+            (create("events/a", "new"), pull("s", "events/*")),
+            (pull("s", "events/*"), create("events/a", "new")),
+        ] {
+            for at in 0.. {
+                let what = format!("{quirk:?} {one:?} at {at}");
+                let world = World::new(quirk, at);
+                let setting_up = server(&world);
+                // Records that are made at their first use are there.
+                ok(call(&setting_up, pull("first", "x/*")));
+                ok(call(&setting_up, ds("DELETE", "subscriptions/first")));
+                for n in 0..40 {
+                    ok(call(&setting_up, create(&format!("other/{n}"), "")));
+                }
+                let second = serve(&world);
+                let meanwhile = other.clone();
+                let hook = move |ops: u64, _, _: &str| {
+                    if ops == at {
+                        ok(call(&second, meanwhile.clone()));
+                    }
+                };
+                let first = Service::new(world.instance().with_hook(Box::new(hook)));
+                ok(call(&first, one.clone()));
+                let reached = first.env().ops() > at;
+                let server = serve(&world);
+                if !reached {
+                    break;
+                }
+                assert_eq!(paths(&server), ["events/a"], "{what}");
+                ok(call(&server, append("events/a", "more")));
+                assert!(!woken(&server).is_empty(), "{what}");
+                drain(&server, &what);
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! How a subscription begins and ends a wake.
+
+use super::{Phase, Subscription};
+use crate::limits::ANNOUNCE_PATIENCE_MS;
+
+impl Subscription {
+    /// Begins a wake, if it is idle. Says whether it did.
+    ///
+    /// A webhook has the lease from now on. Workers that pull have none before one of them claims,
+    /// but whether they were told is looked at after a while.
+    pub fn wake(&mut self, wake: u64, now_ms: u64) -> bool {
+        if !self.is_idle() {
+            return false;
+        }
+        self.generation = self.generation.saturating_add(1);
+        let after = |ms| Some(now_ms.saturating_add(ms));
+        let (lease_ms, attempt_ms) = match self.config.is_webhook() {
+            true => (after(self.config.lease_ttl_ms), None),
+            false => (None, after(ANNOUNCE_PATIENCE_MS)),
+        };
+        self.phase = Phase::Waking {
+            wake,
+            lease_ms,
+            attempt_ms,
+        };
+        true
+    }
+
+    /// Ends the wake whose lease is over. Says whether there was one.
+    pub fn expire(&mut self, now_ms: u64) -> bool {
+        let lease_ms = match self.phase {
+            Phase::Idle => None,
+            Phase::Waking { lease_ms, .. } => lease_ms,
+            Phase::Held { lease_ms, .. } => Some(lease_ms),
+        };
+        let over = lease_ms.is_some_and(|lease_ms| lease_ms <= now_ms);
+        if over {
+            self.phase = Phase::Idle;
+        }
+        over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subscription::record::tests::subscription;
+
+    #[test]
+    fn only_an_idle_subscription_wakes_and_each_wake_is_a_generation() {
+        let mut one = subscription(true);
+        assert!(one.wake(5, 1_000) && !one.wake(6, 1_000));
+        assert_eq!((one.generation, one.due_ms()), (1, Some(31_000)));
+        assert!(!one.expire(30_999) && one.expire(31_000) && !one.expire(31_000));
+        assert!(one.wake(6, 40_000));
+        assert_eq!(one.generation, 2);
+    }
+
+    #[test]
+    fn workers_that_pull_have_no_lease_before_they_claim() {
+        let mut one = subscription(false);
+        one.wake(5, 1_000);
+        assert!(!one.expire(u64::MAX));
+        assert_eq!(one.due_ms(), Some(1_000 + ANNOUNCE_PATIENCE_MS));
+    }
+}
