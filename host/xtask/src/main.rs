@@ -7,6 +7,7 @@ mod cargo;
 mod component;
 mod debian;
 mod failure;
+mod fuzz;
 mod host;
 mod node;
 mod paths;
@@ -34,6 +35,7 @@ cargo xtask <command>
   conformance [URL] [FILTER]    the official suite alone, against our host or the server at URL
   sim [--seeds N] [--from S]    simulate many instances over stores that fail, one run for each seed;
                                 --show SEED prints all that happens in one
+  fuzz [TARGET] [--seconds N]   fuzz each target, or one, for a minute or longer (needs cargo-fuzz)
   bench [ARGS]                  measure against a peer (not part of the tests)
                                 (--rounds N --seconds S --only ours|seed --scenario NAME);
   bench durable [ARGS]          the same for appends that are kept on the disk
@@ -42,7 +44,7 @@ cargo xtask <command>
   help                          this text
 
 Tiers of the tests, in the order they run:
-  fmt clippy component unit sim http crash conformance client
+  fmt clippy component unit sim fuzz http crash conformance client
 
 Over redis the suites run where redis-server or valkey-server is installed: each starts its own on
 a free port. DS_TEST_REDIS=0 leaves that out, DS_TEST_REDIS=PROGRAM takes another one.
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         "test" => return tests::command(&rest),
         "conformance" => return tests::conformance_command(&rest),
         "sim" => sim::command(&rest),
+        "fuzz" => fuzz::command(&rest),
         "bench" => bench::command(&rest),
         "soak" => soak::command(&rest),
         "help" | "--help" | "-h" => {

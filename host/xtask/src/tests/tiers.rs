@@ -22,7 +22,7 @@ pub(super) struct Tier {
 }
 
 /// Every tier, the quick ones first.
-pub(super) static TIERS: [Tier; 9] = [
+pub(super) static TIERS: [Tier; 10] = [
     Tier {
         name: "fmt",
         what: "the sources are formatted",
@@ -47,6 +47,11 @@ pub(super) static TIERS: [Tier; 9] = [
         name: "sim",
         what: "the simulation: seeds, and bugs that are planted",
         run: sim,
+    },
+    Tier {
+        name: "fuzz",
+        what: "the corpus of the fuzzer, and mutations of it",
+        run: fuzz,
     },
     Tier {
         name: "http",
@@ -170,6 +175,19 @@ fn sim(options: &Options) -> Outcome {
         options,
         &["--test", "planted"],
         &[],
+    ));
+    outcome
+}
+
+fn fuzz(options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    // Seconds, or minutes.
+    let runs = if options.full { "200000" } else { "20000" };
+    outcome.counted(cargo_test(
+        "the corpus of the fuzzer, and mutations of it",
+        options,
+        &["--test", "replay"],
+        &[("DS_FUZZ_RUNS", runs)],
     ));
     outcome
 }

@@ -1,0 +1,77 @@
+//! `cargo xtask fuzz`: the targets of `tests/fuzz` under cargo-fuzz. Not part of the tests, which
+//! replay the corpus.
+
+use crate::cargo;
+use crate::failure::Failure;
+use crate::paths;
+use crate::run;
+use std::fs;
+
+const TARGETS: [&str; 6] = [
+    "json",
+    "offsets",
+    "operations",
+    "records",
+    "requests",
+    "sse",
+];
+
+const USAGE: &str = "fuzz [TARGET] [--seconds N]";
+
+/// Longer inputs find nothing that shorter ones do not.
+const MOST_BYTES: u32 = 2_048;
+
+/// Fuzzes one target or each, a minute unless it is told otherwise. What is new goes to
+/// `target/fuzz/corpus`; what breaks a claim is named, and belongs into `tests/fuzz/fixtures`.
+pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
+    let wrong = || Failure::new(format!("wrong arguments; it is: {USAGE}"));
+    let (mut targets, mut seconds) = (TARGETS.to_vec(), 60_u32);
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        if arg == "--seconds" {
+            let value = args.next().and_then(|value| value.parse().ok());
+            seconds = value.ok_or_else(wrong)?;
+        } else {
+            targets.retain(|target| target == arg);
+        }
+    }
+    if targets.is_empty() {
+        let names = TARGETS.join(", ");
+        return Err(Failure::new(format!(
+            "there is no such target; they are {names}"
+        )));
+    }
+    let known = cargo::cargo().args(["fuzz", "--version"]).output()?;
+    if !known.status.success() {
+        let why = Failure::new("cargo-fuzz is not installed");
+        return Err(why.by_hand("cargo install cargo-fuzz --locked"));
+    }
+    targets
+        .into_iter()
+        .try_for_each(|target| fuzz(target, seconds))
+}
+
+fn fuzz(target: &str, seconds: u32) -> Result<(), Failure> {
+    let directory = paths::target().join("fuzz");
+    let (grown, found) = (
+        directory.join("corpus").join(target),
+        directory.join("found").join(target),
+    );
+    fs::create_dir_all(&grown)?;
+    fs::create_dir_all(&found)?;
+    let mut fuzz = cargo::cargo();
+    // The stable compiler has what libFuzzer needs, but not under its own name.
+    fuzz.env("RUSTC_BOOTSTRAP", "1")
+        .args(["fuzz", "run", "--sanitizer", "none"])
+        .args(["--fuzz-dir", "tests/fuzz/libfuzzer", "--target-dir"])
+        .arg(directory.join("build"))
+        .arg(target)
+        .arg(grown)
+        .arg(paths::root().join("tests/fuzz/corpus").join(target))
+        .arg("--")
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-max_len={MOST_BYTES}"))
+        .arg("-print_final_stats=1")
+        .arg(format!("-artifact_prefix={}/", found.display()));
+    run::run(&format!("fuzz {target} for {seconds} s"), &mut fuzz)
+}

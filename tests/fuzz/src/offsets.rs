@@ -1,0 +1,22 @@
+//! Offsets: what parses is what was written, and text order is stream order.
+
+use durable_streams_edge::protocol::offset::{Offset, format};
+
+pub(crate) fn run(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let parsed: Vec<_> = text
+        .lines()
+        .filter_map(|line| match Offset::parse(line) {
+            Ok(Offset::At(position)) => Some((line, position)),
+            Ok(Offset::Start | Offset::Now) | Err(_) => None,
+        })
+        .collect();
+    for (text, position) in &parsed {
+        assert_eq!(format(*position), *text);
+        for (other, place) in &parsed {
+            assert_eq!(text.cmp(other), position.cmp(place), "{text} and {other}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! SSE framing: whatever a stream holds, an independent reader finds it in one data event.
+
+use crate::input::Input;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use durable_streams_edge::protocol::sse::{
+    BASE64_PART, Encoding, control, cut_text, dangling, data_begin, data_end, data_part, unfinished,
+};
+
+pub(crate) fn run(input: &[u8]) {
+    let mut input = Input(input);
+    let encoding = [Encoding::Text, Encoding::Base64][input.below(2)];
+    let most = input.below(40);
+    let bytes = input.0;
+    assert!(dangling(bytes) <= 3 && unfinished(bytes) <= 3.max(dangling(bytes)));
+    let mut out = Vec::new();
+    data_begin(&mut out, encoding);
+    let mut rest = bytes;
+    loop {
+        let length = match encoding {
+            Encoding::Base64 => BASE64_PART.min(3 * most.max(1)).min(rest.len()),
+            Encoding::Text | Encoding::Json => cut_text(rest, most),
+        };
+        let (part, after) = rest.split_at(length);
+        // Each part may go into a buffer of its own, but for the first.
+        if rest.len() == bytes.len() {
+            data_part(&mut out, encoding, part);
+        } else {
+            let mut next = Vec::new();
+            data_part(&mut next, encoding, part);
+            out.append(&mut next);
+        }
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+        assert!(length > 0, "no progress");
+    }
+    data_end(&mut out, encoding);
+    let end = control("0000000000000001_0000000000000002", true, true);
+    out.extend(end.before);
+    let events = read(&String::from_utf8(out).expect("it is UTF-8"));
+    let [(kind, data), (last, _)] = &*events else {
+        panic!("{} events", events.len());
+    };
+    assert_eq!((&**kind, &**last), ("data", "control"));
+    match encoding {
+        Encoding::Base64 => assert_eq!(STANDARD.decode(data).expect("it is base64"), bytes),
+        Encoding::Text | Encoding::Json => {
+            let text = String::from_utf8_lossy(bytes);
+            let expected = text.replace("\r\n", "\n").replace('\r', "\n");
+            assert_eq!(*data, expected);
+        }
+    }
+}
+
+/// The events of a stream, as WHATWG HTML 9.2.6 has it: their types and their data.
+fn read(text: &str) -> Vec<(String, String)> {
+    let mut events = Vec::new();
+    let (mut kind, mut data) = (String::new(), String::new());
+    for line in text.replace("\r\n", "\n").replace('\r', "\n").split('\n') {
+        if line.is_empty() {
+            if !data.is_empty() {
+                // The last line feed is none of the data.
+                data.pop();
+                events.push((std::mem::take(&mut kind), std::mem::take(&mut data)));
+            }
+            kind.clear();
+            continue;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => value.clone_into(&mut kind),
+            "data" => {
+                data += value;
+                data.push('\n');
+            }
+            _ => {}
+        }
+    }
+    events
+}
