@@ -187,26 +187,27 @@ impl<E: Env> Core<'_, E> {
         entries: &[Entry],
         hash: &NameHash,
         name: &str,
-    ) -> Result<Vec<Box<Subscription>>, Fault> {
+    ) -> Result<Vec<Subscription>, Fault> {
         let mut found = Vec::new();
         for entry in entries.iter().filter(|entry| entry.may_want(name, hash)) {
             let subscription = NameHash::from_bytes(entry.subscription);
             let subscription = self.subscription(&subscription, Some(entry.life))?;
-            found.extend(subscription.filter(|one| self.wants(one, name).is_some()));
+            let wanting = subscription.filter(|one| self.wants(one, name).is_some());
+            found.extend(wanting.map(|one| *one));
         }
         Ok(found)
     }
 
     fn link_all(
         &self,
-        subscriptions: &[Box<Subscription>],
+        subscriptions: &[Subscription],
         hash: &NameHash,
         name: &str,
     ) -> Result<(), Fault> {
         if subscriptions.is_empty() {
             return Ok(());
         }
-        let all: Vec<&Subscription> = subscriptions.iter().map(|one| &**one).collect();
+        let all: Vec<&Subscription> = subscriptions.iter().collect();
         match self.link(hash, name, &all, From::Beginning)? {
             Link::Busy => Err(Fault::Deadline("others are changing a new stream")),
             Link::Done | Link::Absent | Link::Full => Ok(()),
