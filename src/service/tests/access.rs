@@ -469,7 +469,7 @@ fn a_claim_is_for_managers_and_its_token_is_all_that_a_worker_needs() {
     );
     let claimed = call(&server, with(TENANT, claim));
     assert_eq!(claimed.status, 200, "{claimed:?}");
-    let claimed: serde_json::Value = serde_json::from_str(&claimed.text()).unwrap();
+    let claimed: serde_json::Value = serde_json::from_str(claimed.text()).unwrap();
     let text = |name: &str| claimed[name].as_str().unwrap_or_default().to_owned();
     let (wake, generation) = (text("wake_id"), &claimed["generation"]);
     let body = format!(r#"{{"wake_id":"{wake}","generation":{generation}}}"#);
