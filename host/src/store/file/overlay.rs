@@ -15,6 +15,8 @@ const SHARDS: usize = 64;
 const CACHE_BYTES: u64 = 64 << 20;
 /// Larger values are not cached: they are chunks, which are read once or by many at a time.
 const CACHED_BYTES: usize = 32 << 10;
+/// A value of less than this part of the one before has ended.
+const SHRUNK: usize = 4;
 /// Bytes that an entry costs besides.
 const ENTRY_BYTES: u64 = 128;
 
@@ -104,6 +106,15 @@ impl Overlay {
         }
     }
 
+    /// Whether a value is to be cached as soon as it is durable: that of a key which was read. One
+    /// that shrank to a small part is the end of something, a tail that was sealed or a stream that
+    /// was deleted: the tombstones of streams that come and go would fill the cache.
+    fn is_used(&self, key: &str, value: &Bytes) -> bool {
+        let known = self.cache.peek(key);
+        let goes_on = |known: &Bytes| value.len() >= known.len() / SHRUNK;
+        value.len() <= CACHED_BYTES && known.is_some_and(|(_, known)| goes_on(&known))
+    }
+
     /// Changes are durable: what is still the newest is left to the log.
     pub(super) fn clean(&self, changes: Vec<Change>) {
         for Change {
@@ -122,7 +133,7 @@ impl Overlay {
             }
             // First the cache: between the two a reader would go to the disk.
             match value {
-                Some(value) if value.len() <= CACHED_BYTES => {
+                Some(value) if self.is_used(&key, &value) => {
                     self.cache.insert(key.clone(), (sequence, value));
                 }
                 _ => {
@@ -143,5 +154,47 @@ impl Overlay {
             shard.newer = HashMap::new();
             shard.floor = floor;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes values of these lengths under one key, and reads it between where that is asked for.
+    fn cached_after(lengths: &[usize], read_first: bool) -> bool {
+        let overlay = Overlay::default();
+        for (number, length) in (1..).zip(lengths) {
+            let value = Bytes::from(vec![7; *length]);
+            let sequence = Sequence::new(number);
+            if number == 1 && read_first {
+                overlay.cache("key", sequence, &value);
+            }
+            let changed = ChangeNumber::new(number);
+            overlay
+                .shard("key")
+                .write("key", Some(value.clone()), changed);
+            overlay.clean(vec![Change {
+                key: "key".into(),
+                value: Some(value),
+                sequence,
+            }]);
+        }
+        let last = Sequence::new(lengths.len() as u64);
+        overlay.cached("key", last).is_some()
+    }
+
+    #[test]
+    fn what_is_read_is_cached_and_what_is_only_written_is_not() {
+        assert!(cached_after(&[1000, 1256, 1512], true));
+        assert!(!cached_after(&[1000, 1256, 1512], false));
+        assert!(!cached_after(&[1000, CACHED_BYTES + 1], true));
+    }
+
+    #[test]
+    fn tombstones_of_streams_that_come_and_go_do_not_fill_the_cache() {
+        assert!(!cached_after(&[9000, 90], true));
+        // It is cached again when it is read again.
+        assert!(!cached_after(&[9000, 90, 346], true));
     }
 }
