@@ -3,11 +3,12 @@
 //! `POST` appends its body. `GET` answers what there is; with `?follow` it goes on as server-sent
 //! events do, with `?poll` it waits for something to say as a long-poll does, with `?chunks` it
 //! sends a byte a step. A path that begins with `/break` breaks the instance, `/again` asks to be
-//! started again, and `/block` blocks until the gate opens.
+//! started again, and `/block` blocks until the gate opens. A `POST` below `/tell` has the URL in
+//! [`Script::hook`] told.
 
 use crate::exchange::{
-    Answer, Attempt, Cause, Cursor, Head, Held, Next, Outcome, Request, Retry, StepError, Steps,
-    Token, Wait, Worked,
+    Answer, Attempt, Cause, Cursor, Delivery, Head, Held, Next, Outcome, Request, Retry, StepError,
+    Steps, Token, Wait, Worked,
 };
 use crate::store::{Store, StoreError, SwapError};
 use crate::wasi::{Keys, Met};
@@ -26,6 +27,8 @@ pub(crate) struct Script {
     pub(crate) max_age: Mutex<Option<Duration>>,
     /// Instances that may still be started; all of them, if none is said.
     pub(crate) instances: Mutex<Option<usize>>,
+    /// Where deliveries go.
+    pub(crate) hook: Mutex<String>,
     gate: Mutex<bool>,
     opened: Condvar,
 }
@@ -36,6 +39,8 @@ pub(crate) struct Log {
     pub(crate) starts: Vec<(Vec<Bytes>, bool)>,
     pub(crate) resumes: HashMap<&'static str, usize>,
     pub(crate) instances: usize,
+    /// Of deliveries.
+    pub(crate) outcomes: Vec<Outcome>,
 }
 
 impl Script {
@@ -162,6 +167,16 @@ impl Fake {
         })
     }
 
+    fn delivery(&self, body: &Bytes) -> Delivery {
+        Delivery {
+            url: self.script.hook.lock().expect("no test panicked").clone(),
+            headers: HeaderMap::new(),
+            body: body.clone(),
+            timeout: Duration::from_secs(30),
+            token: token("told", "/tell", 0),
+        }
+    }
+
     fn answers(&mut self, requests: &[&Request]) -> Result<Vec<Answer>, StoreError> {
         let first = requests.first().expect("at least one request");
         let path = first.path();
@@ -169,7 +184,14 @@ impl Fake {
             let bodies: Vec<&Bytes> = requests.iter().map(|one| &one.body).collect();
             self.append(path, &bodies)?;
             let done = |_: &&Request| status(StatusCode::NO_CONTENT);
-            return Ok(requests.iter().map(done).collect());
+            let mut answers: Vec<Answer> = requests.iter().map(done).collect();
+            if path.starts_with("/tell") {
+                let told = requests.iter().map(|one| self.delivery(&one.body));
+                for (answer, delivery) in answers.iter_mut().zip(told) {
+                    answer.effects.push(delivery);
+                }
+            }
+            return Ok(answers);
         }
         let kind = first.parts.uri.query().unwrap_or_default();
         Ok(vec![self.read(path, kind)?])
@@ -288,7 +310,8 @@ impl Steps for Fake {
         })
     }
 
-    fn delivered(&mut self, _: &Token, _: &Outcome) -> Result<Worked, StepError> {
+    fn delivered(&mut self, _: &Token, outcome: &Outcome) -> Result<Worked, StepError> {
+        self.script.log().outcomes.push(outcome.clone());
         Ok(Worked::default())
     }
 

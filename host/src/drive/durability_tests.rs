@@ -1,6 +1,7 @@
 //! What leaves the host, and when.
 
 use super::*;
+use crate::exchange::Outcome;
 use crate::fake::{Script, request};
 use crate::held::HeldStore;
 use crate::store::Lost;
@@ -19,7 +20,7 @@ fn setup() -> Setup {
     let script = Arc::new(Script::default());
     let store = Arc::new(HeldStore::default());
     let seen: Arc<dyn Store> = Arc::clone(&store) as _;
-    let outbound = Outbound::new(false);
+    let outbound = Outbound::new(true);
     let driver = Driver::new(&seen, vec![script.factory(&seen)], &outbound, true);
     Setup {
         script,
@@ -173,4 +174,60 @@ async fn a_step_that_would_wait_for_the_disk_is_done_again_when_the_value_is_the
     }
     let text = setup.store.get("/a").expect("memory answers").value;
     assert_eq!(text.as_deref(), Some(&b"text more"[..]), "applied once");
+}
+
+/// Listens where deliveries go.
+async fn hook(setup: &Setup) -> tokio::net::TcpListener {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let mut hook = setup.script.hook.lock().expect("no test panicked");
+    *hook = format!("http://{address}/hook");
+    drop(hook);
+    listener
+}
+
+/// Answers one delivery; what it said.
+async fn answer_one(listener: &tokio::net::TcpListener) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (mut stream, _) = listener.accept().await.expect("a connection");
+    let mut text = Vec::new();
+    while !text.ends_with(b"told") {
+        let read = stream.read_buf(&mut text).await.expect("no reset");
+        assert!(read > 0, "it ended early");
+    }
+    let answer = b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\nok";
+    stream.write_all(answer).await.expect("no reset");
+    String::from_utf8(text).expect("text")
+}
+
+#[tokio::test]
+async fn a_delivery_leaves_when_its_step_has_settled_and_not_before() {
+    let setup = setup();
+    let listener = hook(&setup).await;
+    let append = setup.bring(Method::POST, "/tell/a", "told", 1).await;
+    assert!(listener.accept().now_or_never().is_none(), "not durable");
+    setup.store.confirm();
+    assert_eq!(status(append).await, StatusCode::NO_CONTENT);
+    let told = answer_one(&listener).await;
+    assert!(told.starts_with("POST /hook HTTP/1.1\r\n"), "{told}");
+    while setup.script.log().outcomes.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let outcome = setup.script.log().outcomes[0].clone();
+    assert_eq!(outcome, Outcome::Answered(202, Bytes::from("ok")));
+}
+
+#[tokio::test]
+async fn a_delivery_of_a_step_that_was_lost_never_leaves() {
+    let setup = setup();
+    let listener = hook(&setup).await;
+    let append = setup.bring(Method::POST, "/tell/a", "lost", 1).await;
+    setup.store.lose("/tell/a", "", Lost::NoSpace);
+    assert_eq!(status(append).await, StatusCode::INSUFFICIENT_STORAGE);
+    let append = setup.bring(Method::POST, "/tell/a", "told", 2).await;
+    setup.store.confirm();
+    assert_eq!(status(append).await, StatusCode::NO_CONTENT);
+    // The first that comes is the second.
+    assert!(answer_one(&listener).await.ends_with("told"));
 }
