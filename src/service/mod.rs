@@ -475,20 +475,25 @@ impl<E: Env> Service<E> {
         };
         match self.core().resume(&token, cause) {
             Ok(answer) => self.send("poll", &token.name, answer),
-            Err(refusal) => match token.mode {
-                // The response head is out. A page that can't be completed must not look complete;
-                // an event stream ends between its events.
-                TokenMode::Page { .. } | TokenMode::SseEvent { .. } => Answer::only(Next::Reset),
-                TokenMode::Sse => Answer::only(Next::Done),
-                TokenMode::LongPoll { .. } => {
-                    let path = format!("{}/{}", self.config.base_path, encode(&token.name));
-                    let reply = self.refuse(refusal, &path);
-                    self.log("poll", &path, reply.head.status, reply.problem);
-                    let Reply { mut head, body, .. } = reply;
-                    with_length(&mut head, body.len(), &Next::Done);
-                    Answer::whole(head, body)
+            Err(refusal) => {
+                let path = format!("{}/{}", self.config.base_path, encode(&token.name));
+                // A fault is logged, also where it can't be told any more.
+                let reply = self.refuse(refusal, &path);
+                match token.mode {
+                    // The response head is out. A page that can't be completed must not look
+                    // complete; an event stream ends between its events.
+                    TokenMode::Page { .. } | TokenMode::SseEvent { .. } => {
+                        Answer::only(Next::Reset)
+                    }
+                    TokenMode::Sse => Answer::only(Next::Done),
+                    TokenMode::LongPoll { .. } => {
+                        self.log("poll", &path, reply.head.status, reply.problem);
+                        let Reply { mut head, body, .. } = reply;
+                        with_length(&mut head, body.len(), &Next::Done);
+                        Answer::whole(head, body)
+                    }
                 }
-            },
+            }
         }
     }
 

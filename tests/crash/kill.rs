@@ -1,8 +1,9 @@
 //! `kill -9` while clients append and read.
 
 use crate::client::Client;
+use crate::host::host;
 use crate::load::{Reader, Writer, lines, path};
-use crate::server::{Server, host};
+use crate::server::Server;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -8,3 +8,6 @@ mod load;
 mod server;
 mod size;
 mod wakes;
+
+#[path = "../support/host.rs"]
+mod host;

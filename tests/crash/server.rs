@@ -1,32 +1,11 @@
 //! The host with a file store, as a child process that may be killed.
 
+use crate::host::{component, host};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// The host as a program, with none of the variables of whoever runs the tests.
-pub(crate) fn host() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_durable-streams"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("DS_")) {
-            command.env_remove(name);
-        }
-    }
-    command.stdin(Stdio::null());
-    command
-}
-
-fn component() -> PathBuf {
-    let binary = Path::new(env!("CARGO_BIN_EXE_durable-streams"));
-    let compiled = binary.with_file_name("durable_streams_edge.cwasm");
-    assert!(
-        compiled.is_file(),
-        "there is no component yet: cargo xtask test crash"
-    );
-    compiled
-}
 
 /// A running host. Dropping it kills it.
 pub(crate) struct Server {

@@ -178,7 +178,7 @@ fn a_tick_asks_for_its_token_where_there_is_one() {
 
 #[test]
 fn the_reserved_paths_are_no_streams() {
-    for path in ["__ds", "__ds/x", "__ds/subscriptions/a", "__ds/jwks.json"] {
+    for path in ["__ds", "__ds/x", "__ds/subscriptions", "__ds/jwks.jso"] {
         let target = format!("/v1/stream/{path}");
         for method in ["GET", "PUT", "DELETE", "POST"] {
             let answer = shared().request(method, &target).body("").send();
@@ -186,9 +186,17 @@ fn the_reserved_paths_are_no_streams() {
             answer.expect_security();
         }
     }
-    let answer = shared().request("GET", "/v1/stream/__ds/tick").send();
-    let answer = answer.problem(405, "METHOD_NOT_ALLOWED");
-    assert!(allowed(&answer).contains(&"POST".to_owned()));
+    for (method, path, allows) in [
+        ("GET", "tick", "POST"),
+        ("POST", "subscriptions/a", "PUT"),
+        ("GET", "subscriptions/a/claim", "POST"),
+        ("DELETE", "jwks.json", "GET"),
+    ] {
+        let target = format!("/v1/stream/__ds/{path}");
+        let answer = shared().request(method, &target).body("").send();
+        let answer = answer.problem(405, "METHOD_NOT_ALLOWED");
+        assert!(allowed(&answer).contains(&allows.to_owned()), "{path}");
+    }
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! The host as a program: how it starts, what it says when it can't, and how it ends.
 
-use crate::common::{ServerUnderTest, server};
+use crate::common::{ServerUnderTest, host, server};
 use std::process::Command;
 
 /// Runs the host with these arguments, which must not serve. Returns its exit code and errors.
 /// Run in a directory of its own, since the host keeps its streams below it by default.
 fn refused(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut command: Command = server::host();
+    let mut command: Command = host::host();
     command.args(args).envs(environment.iter().copied());
     command.current_dir(directory.path());
     let out = command.output().expect("the host can be started");
@@ -19,7 +19,7 @@ fn refused(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String)
 }
 
 fn serving(more: &[&str]) -> Vec<String> {
-    let component = server::component();
+    let component = host::component();
     let component = component.to_string_lossy();
     let mut args = vec![
         "serve",
@@ -127,7 +127,7 @@ fn a_file_that_is_no_component_is_refused() {
 fn a_port_in_use_is_refused() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = taken.local_addr().expect("it has an address").to_string();
-    let component = server::component();
+    let component = host::component();
     let component = component.to_string_lossy();
     let (_, errors) = refused(
         &[

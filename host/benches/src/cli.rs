@@ -20,6 +20,8 @@ pub(crate) enum Command {
     Summary(Summary),
     /// Say what a sync of the disk takes
     Syncs(Syncs),
+    /// Watch a server's memory and latencies under a mixed load for a long time
+    Soak(Soak),
 }
 
 /// What the load is.
@@ -110,6 +112,31 @@ pub(crate) struct Load {
     /// Appends a second (fan-out)
     #[arg(long, default_value_t = 20)]
     pub(crate) rate: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Soak {
+    /// Under which streams live, such as http://127.0.0.1:4437/v1/stream
+    #[arg(long)]
+    pub(crate) url: String,
+    /// The server's process on this machine
+    #[arg(long)]
+    pub(crate) pid: u32,
+    /// The directory of its store
+    #[arg(long)]
+    pub(crate) disk: PathBuf,
+    /// Where the chart and the figures go
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// How long
+    #[arg(long, default_value_t = 60.0)]
+    pub(crate) minutes: f64,
+    /// Appends a second, of all streams together
+    #[arg(long, default_value_t = 300)]
+    pub(crate) rate: u32,
+    /// Streams at any time
+    #[arg(long, default_value_t = 200)]
+    pub(crate) streams: usize,
 }
 
 #[derive(Debug, Args)]

@@ -30,6 +30,19 @@ impl Histogram {
         self.max = self.max.max(nanos);
     }
 
+    /// Adds what another one recorded.
+    pub(crate) fn add(&mut self, other: &Self) {
+        if other.buckets.len() > self.buckets.len() {
+            self.buckets.resize(other.buckets.len(), 0);
+        }
+        for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
+            *mine += theirs;
+        }
+        self.count += other.count;
+        self.sum += other.sum;
+        self.max = self.max.max(other.max);
+    }
+
     /// The latency that `share` (0 to 1) of those recorded did not exceed, in microseconds; zero if
     /// there is none.
     pub(crate) fn quantile_us(&self, share: f64) -> f64 {
@@ -96,5 +109,20 @@ mod tests {
         assert!(near(0.5, 500.0) && near(0.99, 990.0));
         assert_eq!(histogram.quantile_us(1.0), 1_000.0);
         assert_eq!(Histogram::default().quantile_us(0.5), 0.0);
+    }
+
+    #[test]
+    fn two_histograms_together_are_one_of_all_values() {
+        let of = |range: std::ops::RangeInclusive<u64>| {
+            let mut histogram = Histogram::default();
+            range.for_each(|us| histogram.record(Duration::from_micros(us)));
+            histogram
+        };
+        let (mut sum, all) = (of(1..=300), of(1..=1_000));
+        sum.add(&of(301..=1_000));
+        for share in [0.01, 0.5, 0.99, 1.0] {
+            assert_eq!(sum.quantile_us(share), all.quantile_us(share));
+        }
+        assert_eq!(sum.mean_us(), all.mean_us());
     }
 }

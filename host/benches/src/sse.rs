@@ -72,14 +72,17 @@ fn see(line: &[u8], each: &mut impl FnMut(Seen)) {
     if line.is_empty() || line == b"\r" {
         return each(Seen::Event);
     }
-    let Some(mut data) = line.strip_prefix(b"data:") else {
-        return;
-    };
-    // A server may put several appends into one event.
+    if let Some(data) = line.strip_prefix(b"data:") {
+        stamps(data, |stamp| each(Seen::Message(stamp)));
+    }
+}
+
+/// Finds messages in the bytes of a stream: a server may answer with several appends at once.
+pub(crate) fn stamps(mut data: &[u8], mut each: impl FnMut(Stamp)) {
     while let Some(mark) = data.iter().position(|byte| *byte == MARK) {
         data = data.get(mark + 1..).unwrap_or_default();
         if let Some(stamp) = Stamp::parse(data) {
-            each(Seen::Message(stamp));
+            each(stamp);
         }
     }
 }

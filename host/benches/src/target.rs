@@ -20,6 +20,13 @@ pub(crate) struct Target {
 #[derive(Debug, Clone)]
 pub(crate) struct Stream(String);
 
+impl Stream {
+    /// The path.
+    pub(crate) fn path(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Target {
     /// Reads a URL such as `http://127.0.0.1:4437/v1/stream`.
     pub(crate) fn parse(url: &str) -> Result<Self> {
@@ -64,11 +71,20 @@ impl Target {
 
     /// A request that appends `body`.
     pub(crate) fn append(&self, stream: &Stream, content_type: &str, body: &[u8]) -> Vec<u8> {
-        let fields = format!(
-            "content-type: {content_type}\r\ncontent-length: {}\r\n",
-            body.len()
-        );
-        let mut request = self.head("POST", &stream.0, &fields).into_bytes();
+        let fields = format!("content-type: {content_type}\r\n");
+        self.request("POST", stream, &fields, body)
+    }
+
+    /// A request with a body; `fields` are whole lines of its head.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        stream: &Stream,
+        fields: &str,
+        body: &[u8],
+    ) -> Vec<u8> {
+        let fields = format!("{fields}content-length: {}\r\n", body.len());
+        let mut request = self.head(method, &stream.0, &fields).into_bytes();
         request.extend_from_slice(body);
         request
     }
@@ -80,9 +96,9 @@ impl Target {
         stream: &Stream,
         content_type: &str,
     ) -> Result<()> {
-        let fields = format!("content-type: {content_type}\r\ncontent-length: 0\r\n");
-        let request = self.head("PUT", &stream.0, &fields);
-        let answer = connection.exchange(request.as_bytes()).await?;
+        let fields = format!("content-type: {content_type}\r\n");
+        let request = self.request("PUT", stream, &fields, &[]);
+        let answer = connection.exchange(&request).await?;
         expect(&answer, 201, "PUT of a new stream")
     }
 

@@ -168,11 +168,16 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     ended_well(&mut summary)
 }
 
-fn prepare(options: &Options) -> Result<(), Failure> {
+/// Builds the load generator.
+pub(crate) fn build_generator() -> Result<(), Failure> {
     run::run(
         "build the load generator",
         host::cargo("build").args(["--package", "durable-streams-bench"]),
-    )?;
+    )
+}
+
+fn prepare(options: &Options) -> Result<(), Failure> {
+    build_generator()?;
     if options.contestants.iter().any(|one| one.is_seed()) {
         seed::install()?;
     }
@@ -208,7 +213,8 @@ fn measure(
     )
 }
 
-fn ended_well(generator: &mut Command) -> Result<(), Failure> {
+/// Runs the load generator.
+pub(crate) fn ended_well(generator: &mut Command) -> Result<(), Failure> {
     match generator.stdin(Stdio::null()).status()? {
         status if status.success() => Ok(()),
         status => Err(Failure::new(format!(
@@ -244,7 +250,8 @@ fn disk() -> Result<PathBuf, Failure> {
     Ok(directory)
 }
 
-fn generator() -> PathBuf {
+/// The load generator's program.
+pub(crate) fn generator() -> PathBuf {
     paths::target()
         .join("host/durable-streams-bench")
         .with_extension(std::env::consts::EXE_EXTENSION)

@@ -17,6 +17,7 @@ mod run;
 mod serve;
 mod server;
 mod sim;
+mod soak;
 mod tests;
 mod toolchain;
 
@@ -36,6 +37,8 @@ cargo xtask <command>
   bench [ARGS]                  measure against a peer (not part of the tests)
                                 (--rounds N --seconds S --only ours|seed --scenario NAME);
   bench durable [ARGS]          the same for appends that are kept on the disk
+  soak [--minutes M]            watch memory and latencies of the file store under a mixed load, an
+                                hour unless told otherwise (--rate APPENDS_A_SECOND --streams N)
   help                          this text
 
 Tiers of the tests, in the order they run:
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         "conformance" => return tests::conformance_command(&rest),
         "sim" => sim::command(&rest),
         "bench" => bench::command(&rest),
+        "soak" => soak::command(&rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
             Ok(())

@@ -246,14 +246,18 @@ fn a_chunk_that_is_lost_in_the_middle_of_a_page_resets_the_connection() {
     let page = read(&server, "-1");
     assert_eq!(page.get("content-length"), "786432");
     assert_eq!(page.body.len(), 786_432);
+    let mut lost = String::new();
     for key in world.keys().into_iter().filter(|key| key.starts_with("c.")) {
         if world.peek(&key).unwrap().starts_with(b"c") {
             world.poke(&key, None);
+            lost = key;
         }
     }
     let page = read(&server, "-1");
     assert_eq!((page.status, page.reset), (200, true));
     assert_eq!(page.body.len(), 524_288);
+    let told = world.log_lines().iter().any(|line| line.contains(&lost));
+    assert!(told, "nobody else can be told why: {:?}", world.log_lines());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Several hosts over one store, as platforms run several instances of one component. They are in
 //! this process, so that the store can be the same and the tests can look behind it.
 
-use super::server::{component, via};
+use super::host::component;
+use super::server::via;
 use super::{Stream, full};
 use clap::ValueEnum;
 use durable_streams_host::manifest::Manifest;

@@ -11,6 +11,9 @@ pub(crate) mod server;
 pub(crate) mod sse;
 pub(crate) mod stream;
 
+#[path = "../../support/host.rs"]
+pub(crate) mod host;
+
 pub(crate) use client::{Connection, Request};
 pub(crate) use random::Random;
 pub(crate) use response::Response;

@@ -5,11 +5,12 @@
 //! server's own, and `redis` for a namespace of its own in a Redis that is started for the purpose;
 //! `DS_TEST_INJECT`, with commas in it, what to `--inject`: nothing when absent.
 
+use super::host::{component, host};
 use super::redis::{self, RedisServer};
 use super::{PATIENCE, Request, Stream};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -29,34 +30,6 @@ pub(crate) fn via() -> String {
 /// The store of this run.
 pub(crate) fn store() -> String {
     variable("DS_TEST_STORE").unwrap_or_else(|| "memory".to_owned())
-}
-
-/// The host's command line, without a component.
-pub(crate) fn host() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_durable-streams"));
-    // Variables of the person who runs the tests must not reach the server.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("DS_")) {
-            command.env_remove(name);
-        }
-    }
-    command.stdin(Stdio::null());
-    command
-}
-
-/// The component: compiled for this machine if that is the newer one.
-pub(crate) fn component() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let wasm = root.join("target/wasm32-wasip2/release/durable_streams_edge.wasm");
-    let binary = Path::new(env!("CARGO_BIN_EXE_durable-streams"));
-    let compiled = binary.with_file_name("durable_streams_edge.cwasm");
-    let time = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
-    match (time(&wasm), time(&compiled)) {
-        (Some(wasm_time), Some(compiled_time)) if wasm_time > compiled_time => wasm,
-        (_, Some(_)) => compiled,
-        (Some(_), None) => wasm,
-        (None, None) => panic!("there is no component yet: cargo xtask component"),
-    }
 }
 
 /// What the host printed on standard error.

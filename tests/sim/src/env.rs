@@ -9,6 +9,7 @@ use crate::tasks::{Cx, spawn};
 use durable_streams_edge::keys::Envelope;
 use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::service::env::{Env, StoreError, SwapError};
+use durable_streams_edge::stream::ForkStep;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -186,6 +187,49 @@ fn is_tombstone(bytes: &[u8]) -> bool {
     matches!(record, Ok(Record::Tombstone(_)))
 }
 
+/// A head as a planted bug would write it, if it does.
+fn forge(sim: &Sim, seen: Option<&Seen>, value: &[u8]) -> Option<Vec<u8>> {
+    use Planted::{ForkCountedTwice, ForkGivenUp, ForkNotCounted, ForkStaysCounted};
+    let planted = sim.planted?;
+    if !matches!(
+        planted,
+        ForkNotCounted | ForkCountedTwice | ForkStaysCounted | ForkGivenUp
+    ) {
+        return None;
+    }
+    let live = |bytes: &[u8]| {
+        let envelope = Envelope::decode(bytes).ok()?;
+        match Record::decode(&envelope.body, envelope.version).ok()? {
+            Record::Live(head) => Some((envelope, head)),
+            Record::Tombstone(_) => None,
+        }
+    };
+    let (envelope, mut head) = live(value)?;
+    let before = seen.and_then(|seen| live(seen.value.as_deref()?));
+    let counted = before.map_or(0, |(_, before)| before.forks.count);
+    let forks = &mut head.forks;
+    match planted {
+        ForkNotCounted if forks.count > counted => forks.count = counted,
+        ForkCountedTwice if forks.count > counted => forks.count += 1,
+        ForkStaysCounted if forks.count < counted => forks.count = counted,
+        ForkGivenUp => {
+            forks.steps.retain(|(_, step)| *step != ForkStep::Joining);
+            if let Some(lineage) = &mut head.lineage {
+                lineage.pending = false;
+            }
+        }
+        _ => return None,
+    }
+    let body = Record::Live(head).encode();
+    Some(
+        Envelope {
+            body: body.into(),
+            ..envelope
+        }
+        .encode(),
+    )
+}
+
 impl Env for Instance<'_> {
     type Cas = Handle;
 
@@ -226,9 +270,7 @@ impl Env for Instance<'_> {
         }
         let late = || {
             let (key, value) = (key.to_owned(), value.to_vec());
-            let set = move |store: &mut Store| {
-                let _ = store.set(&key, value);
-            };
+            let set = move |store: &mut Store| store.set_late(&key, value);
             Some(Box::new(set) as Late)
         };
         self.operate(
@@ -286,6 +328,12 @@ impl Env for Instance<'_> {
         if head && sim.plants(Planted::SwapNotApplied, 100) {
             return Ok(());
         }
+        let forged = if head {
+            forge(sim, seen.as_ref(), value)
+        } else {
+            None
+        };
+        let value = forged.as_deref().unwrap_or(value);
         let overwrites = head && sim.plants(Planted::SwapOverwrites, 500);
         let storms = self.storms();
         let late = || {

@@ -48,6 +48,16 @@ pub(crate) enum Ends {
     At(u64),
 }
 
+/// Where a stream is forked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fork {
+    pub(crate) source: String,
+    /// Or at the tail, wherever that is.
+    pub(crate) at: Option<Place>,
+    /// So many messages after that; only of JSON.
+    pub(crate) skip: u64,
+}
+
 /// What a client asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ask {
@@ -55,6 +65,7 @@ pub(crate) enum Ask {
         body: Option<Body>,
         ends: Ends,
         close: bool,
+        fork: Option<Fork>,
     },
     Append {
         body: Option<Body>,

@@ -15,6 +15,9 @@ pub(crate) struct Topic {
     pub(crate) prefill: u64,
     /// Whether anybody deletes it or lets it expire.
     pub(crate) mortal: bool,
+    /// Whether it is a fork. Its name is created once, by whoever made it up: a second life might
+    /// leave another source at another place, and offsets of the two would mix.
+    pub(crate) fork: bool,
 }
 
 impl Topic {
@@ -51,6 +54,8 @@ pub(crate) struct Plan {
     /// Longest pause between them, in milliseconds.
     pub(crate) think_ms: u64,
     pub(crate) forgetful: bool,
+    /// Whether streams are forked.
+    pub(crate) forks: bool,
 }
 
 impl Plan {
@@ -109,6 +114,7 @@ impl Plan {
             requests: random.range(4, 24),
             think_ms: random.pick(&[1, 20, 300]),
             forgetful,
+            forks: random.chance(500),
         }
     }
 }
@@ -134,6 +140,7 @@ impl Topic {
             },
             prefill,
             mortal: random.chance(600),
+            fork: false,
         }
     }
 }

@@ -52,6 +52,18 @@ planted! {
     ProducersForgotten,
     /// Streams expire before their time.
     ExpiresEarly,
+    /// A fork is not counted by its source: the bytes they share are removed early.
+    ForkNotCounted,
+    /// A fork is counted twice: its source is never removed.
+    ForkCountedTwice,
+    /// A fork that leaves stays counted.
+    ForkStaysCounted,
+    /// A fork goes live though its source has given it up, as by a creator that is too slow.
+    ForkGivenUp,
+    /// A fork is made at the tail, whatever place was asked for.
+    ForkOffsetForgotten,
+    /// What a fork was to begin with is dropped.
+    ForkBodyForgotten,
 }
 
 impl Planted {
@@ -79,6 +91,12 @@ impl Planted {
                 plan.poll_ms = 0;
                 set("kv_guarded_create", "true");
             }
+            Self::ForkNotCounted
+            | Self::ForkCountedTwice
+            | Self::ForkStaysCounted
+            | Self::ForkGivenUp
+            | Self::ForkOffsetForgotten
+            | Self::ForkBodyForgotten => plan.forks = true,
             Self::ProducersForgotten => {
                 plan.forgetful = false;
                 plan.clients = 10;

@@ -43,6 +43,9 @@ const REST_US: u64 = 40 * SECOND_US;
 /// Longest time until everybody is done after that.
 const END_US: u64 = 300 * SECOND_US;
 
+/// Longest time until everything is removed after that.
+const CLEAR_US: u64 = 20_000 * SECOND_US;
+
 /// Runs a seed. `tell` asks for the story.
 #[must_use]
 pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> Outcome {
@@ -58,6 +61,13 @@ pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> Outcome {
             what: message(panic.as_ref()),
         }],
     };
+    if ended.is_ok() {
+        let left = sim.store.borrow().left_over();
+        violations.extend(left.into_iter().map(|what| Violation {
+            rule: "nothing is left of what was deleted",
+            what,
+        }));
+    }
     if ended.is_ok() && abandoned.is_err() {
         violations.push(Violation {
             rule: "nothing panics",
@@ -101,6 +111,10 @@ fn play(sim: &Rc<Sim>) {
     let now = sim.tasks.now_us();
     run_tasks(sim, now + END_US, nobody_busy);
     assert_eq!(sim.busy.get(), 0, "somebody is never done");
+    clients::clear(sim);
+    let now = sim.tasks.now_us();
+    run_tasks(sim, now + CLEAR_US, nobody_busy);
+    assert_eq!(sim.busy.get(), 0, "it is never cleared");
 }
 
 /// Ends all faults.

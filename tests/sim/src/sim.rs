@@ -2,7 +2,7 @@
 
 use crate::faults::{Fault, Injected, Rates};
 use crate::history::{Event, History, Terms};
-use crate::plan::Plan;
+use crate::plan::{Plan, Topic};
 use crate::planted::Planted;
 use crate::random::Random;
 use crate::store::Store;
@@ -44,6 +44,8 @@ type Remembered = BTreeMap<(usize, String), Option<Vec<u8>>>;
 /// A world.
 pub(crate) struct Sim {
     pub(crate) plan: Plan,
+    /// The streams of the plan, and the forks that were made.
+    pub(crate) topics: RefCell<Vec<Rc<Topic>>>,
     pub(crate) planted: Option<Planted>,
     pub(crate) tasks: Tasks,
     pub(crate) random: RefCell<Random>,
@@ -124,6 +126,7 @@ impl Sim {
             remembered: RefCell::default(),
             syncing: Cell::new(false),
             random: RefCell::new(random),
+            topics: RefCell::new(plan.topics.iter().cloned().map(Rc::new).collect()),
             plan,
             planted,
         })

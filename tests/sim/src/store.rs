@@ -5,7 +5,8 @@
 //! rule of it ends the run, whatever the run was about.
 
 use crate::tasks::TaskId;
-use durable_streams_edge::keys::{Envelope, State};
+use durable_streams_edge::keys::head::Record;
+use durable_streams_edge::keys::{Envelope, Keys, State, debt, registry, todo};
 use durable_streams_edge::limits::MAX_VALUE_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +71,11 @@ pub(crate) struct Store {
     newer: Vec<(u64, String, Option<Entry>)>,
     /// Changes that are gone: numbers above the first and up to the second.
     lost: Vec<(u64, u64)>,
+    /// Chunks and index blocks that tombstones named as theirs to remove, and the number of the
+    /// change by which they did.
+    owed: BTreeMap<String, u64>,
+    /// Keys that were set long after their writer was told that this failed.
+    late: BTreeSet<String>,
     pub(crate) watchers: BTreeMap<String, Vec<TaskId>>,
     /// Tasks to be woken by what was done last.
     pub(crate) woken: Vec<TaskId>,
@@ -87,6 +93,8 @@ impl Store {
             floor: 0,
             newer: Vec::new(),
             lost: Vec::new(),
+            owed: BTreeMap::new(),
+            late: BTreeSet::new(),
             watchers: BTreeMap::new(),
             woken: Vec::new(),
         }
@@ -132,7 +140,9 @@ impl Store {
         let Some((first, ..)) = self.newer.first() else {
             return;
         };
+        let first = *first;
         self.lost.push((first - 1, self.latest));
+        self.owed.retain(|_, change| *change < first);
         while let Some((_, key, before)) = self.newer.pop() {
             match before {
                 Some(entry) => drop(self.entries.insert(key, entry)),
@@ -210,6 +220,84 @@ impl Store {
         (sum, self.put(key, Some(Held::Counter(sum))))
     }
 
+    /// What arrives long after its writer was told that it failed may stay: for the offline check.
+    pub(crate) fn set_late(&mut self, key: &str, value: Vec<u8>) {
+        self.late.insert(key.to_owned());
+        self.set(key, value);
+    }
+
+    /// What should not be there once every stream is deleted and all work is done. Chunks that no
+    /// head ever named are for the offline check.
+    pub(crate) fn left_over(&self) -> Vec<String> {
+        let values = self.entries.iter().filter_map(|(key, entry)| {
+            let Some(Held::Value(value)) = &entry.held else {
+                return None;
+            };
+            Some((key, value))
+        });
+        values
+            .filter(|(key, _)| !self.late.contains(*key))
+            .filter_map(|(key, value)| match self.owed.contains_key(key) {
+                true => Some(format!("{key}: it was to be removed")),
+                false => Some(format!("{key}: {}", self.why_left(key, value)?)),
+            })
+            .collect()
+    }
+
+    /// Why a value should not be there when everything is deleted, if so.
+    fn why_left(&self, key: &str, value: &[u8]) -> Option<String> {
+        let body = || {
+            let envelope = Envelope::decode(value).ok()?;
+            (envelope.state == State::Confirmed).then_some(envelope)
+        };
+        match key.get(..2)? {
+            "s." => {
+                let envelope = body()?;
+                match Record::decode(&envelope.body, envelope.version) {
+                    Ok(Record::Tombstone(tombstone)) => {
+                        let owes = tombstone.owes.is_some() || tombstone.source.is_some();
+                        owes.then(|| format!("it owes something: {tombstone:?}"))
+                    }
+                    Ok(Record::Live(head)) => {
+                        Some(format!("{} is there: {:?}", head.name, head.forks))
+                    }
+                    Err(error) => Some(error.to_string()),
+                }
+            }
+            "t." => match todo::decode(&body()?.body) {
+                Ok(entries) => entries
+                    .first()
+                    .map(|entry| format!("{entry:?} is to be done")),
+                Err(error) => Some(error.to_string()),
+            },
+            "n." => match registry::decode(&body()?.body) {
+                Ok(leaf) => leaf
+                    .entries
+                    .first()
+                    .map(|entry| format!("it lists {}", entry.name)),
+                Err(error) => Some(error.to_string()),
+            },
+            // A worker that was slow may have written it again when it was paid, and stopped there: it
+            // is for the offline check then.
+            "d." => {
+                let Ok(debt) = debt::decode(value) else {
+                    return Some("it can't be read".to_owned());
+                };
+                let life = key.get(2..)?;
+                let (first, end) = (debt.owed.first_block, debt.owed.end_block);
+                let chunks = debt
+                    .owed
+                    .chunks
+                    .iter()
+                    .map(|id| format!("c.{life}.{id:016x}"));
+                let mut owed = chunks.chain((first..end).map(|block| format!("i.{life}.{block}")));
+                owed.find(|owed| self.exists(owed))
+                    .map(|owed| format!("it owes {owed}"))
+            }
+            _ => None,
+        }
+    }
+
     /// What is there in the end, a line for each key.
     pub(crate) fn describe(&self) -> Vec<String> {
         let lines = self.entries.iter().map(|(key, entry)| match &entry.held {
@@ -257,13 +345,38 @@ impl Store {
         if self.strict {
             check_successor(key, seen.value.as_deref(), &value);
         }
-        Some(self.put(key, Some(Held::Value(value))))
+        let owed = if key.starts_with("s.") {
+            owed(&value)
+        } else {
+            Vec::new()
+        };
+        let change = self.put(key, Some(Held::Value(value)));
+        self.owed.extend(owed.into_iter().map(|key| (key, change)));
+        Some(change)
     }
 
     /// Swaps whatever is there; for planted bugs.
     pub(crate) fn overwrite(&mut self, key: &str, value: Vec<u8>) -> u64 {
         self.put(key, Some(Held::Value(value)))
     }
+}
+
+/// Chunks and index blocks that a tombstone names.
+fn owed(head: &[u8]) -> Vec<String> {
+    let record = Envelope::decode(head).ok().and_then(|envelope| {
+        let record = Record::decode(&envelope.body, envelope.version);
+        record.ok()
+    });
+    let Some(Record::Tombstone(tombstone)) = record else {
+        return Vec::new();
+    };
+    let (keys, life) = (Keys::new(""), tombstone.incarnation);
+    let Some(owed) = tombstone.owes else {
+        return Vec::new();
+    };
+    let chunks = owed.chunks.iter().map(|id| keys.chunk(life, *id));
+    let blocks = (owed.first_block..owed.end_block).map(|block| keys.block(life, block));
+    chunks.chain(blocks).collect()
 }
 
 fn check_size(key: &str, value: &[u8]) {

@@ -21,6 +21,7 @@
 //! # Memory
 //!
 //! The log's index has every key, about a hundred bytes each; values are in the page cache. The
+//! log keeps up to 16 MiB of values that are replaced again and again, to write what changes. The
 //! overlay holds what is not durable yet, and refuses writes when that is too much. Small values
 //! that are used again and again, the heads of busy streams, are kept in a cache of fixed size.
 

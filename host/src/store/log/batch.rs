@@ -1,9 +1,12 @@
 //! Laying out a batch for one vectored write.
 
 use super::Sequence;
+use super::bases::Patch;
 use super::format::{
-    BATCH_HEADER, BatchHeader, Kind, Range, RecordHeader, SegmentNumber, StoreId, record_length,
+    BATCH_HEADER, BatchHeader, Kind, RANGE, Range, RecordHeader, SegmentNumber, StoreId,
+    record_length,
 };
+use super::scan::Content;
 use bytes::Bytes;
 use std::io::IoSlice;
 use std::ops::Range as Span;
@@ -16,22 +19,40 @@ const COPIED_BYTES: usize = 2048;
 pub(super) struct Record<'a> {
     pub(super) key: &'a str,
     pub(super) sequence: Sequence,
+    /// The key had a value.
+    pub(super) replaces: bool,
     pub(super) body: Body,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum Body {
     Value(Bytes),
+    Patch(Patch),
     Tombstone(Range),
 }
 
+impl Body {
+    pub(super) fn content(&self) -> Content {
+        match self {
+            Self::Value(_) => Content::Value,
+            Self::Patch(patch) => Content::Patch(patch.head),
+            Self::Tombstone(range) => Content::Tombstone(*range),
+        }
+    }
+}
+
 impl Record<'_> {
+    /// Bytes after the key.
+    pub(super) fn value_length(&self) -> usize {
+        match &self.body {
+            Body::Value(value) => value.len(),
+            Body::Patch(patch) => patch.length(),
+            Body::Tombstone(_) => RANGE,
+        }
+    }
+
     pub(super) fn length(&self) -> u64 {
-        let value = match &self.body {
-            Body::Value(value) => value.len() as u64,
-            Body::Tombstone(_) => super::format::RANGE as u64,
-        };
-        record_length(self.key.len(), value)
+        record_length(self.key.len(), self.value_length() as u64)
     }
 }
 
@@ -71,22 +92,24 @@ impl Layout {
         let mut begun = 0;
         let mut sums = Vec::with_capacity(records.len().saturating_mul(4));
         for record in records {
-            let (kind, value) = match &record.body {
-                Body::Value(value) => (Kind::Value, value.clone()),
+            let (kind, patch, value) = match &record.body {
+                Body::Value(value) => (Kind::Value, None, value.clone()),
+                Body::Patch(patch) => (Kind::Patch, Some(patch.head), patch.runs.clone()),
                 Body::Tombstone(range) => {
-                    (Kind::Tombstone, Bytes::copy_from_slice(&range.encode()))
+                    let range = Bytes::copy_from_slice(&range.encode());
+                    (Kind::Tombstone, None, range)
                 }
             };
             let header = RecordHeader {
                 kind,
                 // Commits refuse longer keys and values.
                 key_length: record.key.len() as u16,
-                value_length: value.len() as u32,
+                value_length: record.value_length() as u32,
                 sequence: record.sequence,
                 value_checksum: id.checksum(&value),
                 checksum: 0,
             };
-            let sum = header.encode(record.key, id, &mut layout.buffer);
+            let sum = header.encode(record.key, patch, id, &mut layout.buffer);
             sums.extend(sum.to_le_bytes());
             if value.len() <= COPIED_BYTES {
                 layout.buffer.extend_from_slice(&value);
@@ -136,6 +159,7 @@ mod tests {
         let record = |key| Record {
             key,
             sequence: Sequence::new(7),
+            replaces: false,
             body: Body::Value(Bytes::from_static(value)),
         };
         let position = Position {

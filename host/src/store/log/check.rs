@@ -5,8 +5,9 @@ use super::directory::Directory;
 use super::error::OpenError;
 use super::files::LogFile;
 use super::format::{SEGMENT_HEADER, SegmentHeader, SegmentNumber, StoreId};
+use super::record::is_rebuilt;
 use super::recover::read_segment_header;
-use super::scan::{Depth, Piece, Scanner};
+use super::scan::{Content, Depth, Piece, Scanned, Scanner};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -99,12 +100,14 @@ pub(super) fn check_segment(
                     earlier.unfinished = false;
                 }
                 report.records = report.records.saturating_add(records.len() as u64);
-                let mut records = records
-                    .into_iter()
-                    .filter(|record| record.damaged)
-                    .peekable();
-                let unfinished = records.peek().is_some() && !scanner.is_proof_after(offset)?;
+                let mut damaged = Vec::new();
                 for record in records {
+                    if record.damaged || !is_whole(file, id, &record)? {
+                        damaged.push(record);
+                    }
+                }
+                let unfinished = !damaged.is_empty() && !scanner.is_proof_after(offset)?;
+                for record in damaged {
                     let damage = damage(record.offset.into(), Some(record.key), unfinished);
                     report.damages.push(damage);
                 }
@@ -118,6 +121,16 @@ pub(super) fn check_segment(
                     None => return Ok(()),
                 }
             }
+        }
+    }
+}
+
+/// Whether a patch makes what it should of another record.
+fn is_whole(file: &dyn LogFile, id: StoreId, record: &Scanned) -> io::Result<bool> {
+    match record.content {
+        Content::Value | Content::Tombstone(_) => Ok(true),
+        Content::Patch(head) => {
+            is_rebuilt(file, record.offset, record.length, head, &record.key, id)
         }
     }
 }

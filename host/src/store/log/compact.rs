@@ -1,12 +1,14 @@
 //! Giving room back.
 
-use super::Sequence;
 use super::batch::{Body, Record};
 use super::engine::{Log, damaged};
 use super::error::{CompactError, ReadError};
-use super::format::{RECORD_HEADER, SEGMENT_HEADER};
-use super::scan::{Depth, Piece, Scanned, Scanner};
+use super::format::{SEGMENT_HEADER, record_length};
+use super::index::Place;
+use super::record::{Verified, verify};
+use super::scan::{Content, Depth, Piece, Scanned, Scanner};
 use super::segments::Segment;
+use super::{Found, Sequence, Wait};
 use bytes::Bytes;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -48,6 +50,7 @@ impl Moved {
         Record {
             key: &self.key,
             sequence: self.sequence,
+            replaces: true,
             body: self.body.clone(),
         }
     }
@@ -167,7 +170,9 @@ impl Log {
                         if !self.is_needed(&segment, &record) {
                             continue;
                         }
-                        let record = self.load(&segment, &mut scanner, record)?;
+                        let Some(record) = self.load(&segment, &mut scanner, record)? else {
+                            continue;
+                        };
                         bytes = bytes.saturating_add(record.record().length());
                         waiting.push(record);
                         if bytes >= MOVED_BYTES {
@@ -187,46 +192,60 @@ impl Log {
     }
 
     fn is_needed(&self, segment: &Segment, record: &Scanned) -> bool {
-        match record.range {
-            Some(range) => self.segments.needs(range, segment.number),
-            None => self.is_newest(segment, &record.key, record.offset),
+        match record.content {
+            Content::Tombstone(range) => self.segments.needs(range, segment.number),
+            Content::Value | Content::Patch(_) => {
+                let newest = self.newest(segment, &record.key, record.offset);
+                newest.is_some()
+            }
         }
     }
 
-    fn is_newest(&self, segment: &Segment, key: &str, offset: u32) -> bool {
-        let place = self.index.get(key);
-        place.is_some_and(|place| place.segment == segment.number && place.offset == offset)
+    /// The place of a record, if it is the newest of its key.
+    fn newest(&self, segment: &Segment, key: &str, offset: u32) -> Option<Place> {
+        let place = self.index.get(key)?;
+        (place.segment == segment.number && place.offset == offset).then_some(place)
     }
 
+    /// Reads what is to be moved of a record: values are moved whole. None where a newer record
+    /// has come meanwhile.
     fn load(
         &self,
         segment: &Segment,
         scanner: &mut Scanner<'_>,
         record: Scanned,
-    ) -> Result<Moved, ReadError> {
-        let body = if let Some(range) = record.range {
-            Body::Tombstone(range)
-        } else {
-            let io = |source| ReadError::Io {
-                file: segment.path.clone(),
-                source,
-            };
-            let length = u64::from(record.value_length);
-            let head = RECORD_HEADER.saturating_add(record.key.len()) as u64;
-            let start = u64::from(record.offset);
-            let bytes = scanner
-                .bytes(start, head.saturating_add(length))
-                .map_err(io)?
-                .unwrap_or_default();
-            let value = self.verified_value(Bytes::copy_from_slice(bytes), &record.key);
-            Body::Value(value.ok_or_else(|| damaged(segment, start))?)
+    ) -> Result<Option<Moved>, ReadError> {
+        let body = match record.content {
+            Content::Tombstone(range) => Body::Tombstone(range),
+            Content::Value => {
+                let io = |source| ReadError::Io {
+                    file: segment.path.clone(),
+                    source,
+                };
+                let length = record_length(record.key.len(), record.length.into());
+                let start = u64::from(record.offset);
+                let bytes = scanner.bytes(start, length).map_err(io)?;
+                let bytes = Bytes::copy_from_slice(bytes.unwrap_or_default());
+                let value = verify(&bytes, &record.key, self.directory.id);
+                let value = value.and_then(Verified::value);
+                Body::Value(value.ok_or_else(|| damaged(segment, start))?)
+            }
+            Content::Patch(_) => {
+                let Some(place) = self.newest(segment, &record.key, record.offset) else {
+                    return Ok(None);
+                };
+                match self.read(segment, place, &record.key, Wait::ForDisk)? {
+                    Found::Value { value, .. } => Body::Value(value),
+                    Found::Absent | Found::NotResident => return Ok(None),
+                }
+            }
         };
-        Ok(Moved {
+        Ok(Some(Moved {
             key: record.key,
             sequence: record.sequence,
             offset: record.offset,
             body,
-        })
+        }))
     }
 
     /// Commits copies of those records that are still the newest of their key. No other commit
@@ -236,7 +255,10 @@ impl Log {
         let records: Vec<Record<'_>> = waiting
             .iter()
             .filter(|moved| match moved.body {
-                Body::Value(_) => self.is_newest(segment, &moved.key, moved.offset),
+                Body::Value(_) | Body::Patch(_) => {
+                    let newest = self.newest(segment, &moved.key, moved.offset);
+                    newest.is_some()
+                }
                 Body::Tombstone(_) => true,
             })
             .map(Moved::record)

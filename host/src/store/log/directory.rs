@@ -2,7 +2,7 @@
 
 use super::error::OpenError;
 use super::files::{Files, LogFile, write_all_at};
-use super::format::{SegmentNumber, StoreId, VERSION};
+use super::format::{OLDEST_VERSION, SegmentNumber, StoreId, VERSION};
 use std::any::Any;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ pub(super) struct Directory {
     pub(super) path: PathBuf,
     pub(super) files: Arc<dyn Files>,
     pub(super) id: StoreId,
+    version: u32,
     _lock: Box<dyn Any + Send + Sync>,
 }
 
@@ -32,8 +33,8 @@ impl Directory {
         files.create_dir(path).map_err(io_at(path))?;
         Self::open_existing_or(path, files, |files| {
             let id = StoreId::random();
-            initialise(path, files, id).map_err(io_at(path))?;
-            Ok(id)
+            write_format(path, files, id).map_err(io_at(path))?;
+            Ok((VERSION, id))
         })
     }
 
@@ -48,7 +49,7 @@ impl Directory {
     fn open_existing_or(
         path: &Path,
         files: Arc<dyn Files>,
-        otherwise: impl FnOnce(&dyn Files) -> Result<StoreId, OpenError>,
+        otherwise: impl FnOnce(&dyn Files) -> Result<(u32, StoreId), OpenError>,
     ) -> Result<Self, OpenError> {
         let io = io_at(path);
         // Nothing is put into a directory that is not ours, not even a lock.
@@ -61,7 +62,7 @@ impl Directory {
             return Err(OpenError::InUse(path.to_owned()));
         };
         // Another process may have been first to make it a store.
-        let id = if is_store(path, &*files).map_err(&io)? == Some(true) {
+        let (version, id) = if is_store(path, &*files).map_err(&io)? == Some(true) {
             let text = read(&*files, &path.join(FORMAT)).map_err(&io)?;
             parse(&text, path)?
         } else {
@@ -71,8 +72,19 @@ impl Directory {
             path: path.to_owned(),
             files,
             id,
+            version,
             _lock: lock,
         })
+    }
+
+    /// Makes the directory one of this version, durably: older ones refuse it from here on.
+    pub(super) fn upgrade(&mut self) -> Result<(), OpenError> {
+        if self.version < VERSION {
+            let written = write_format(&self.path, &*self.files, self.id);
+            written.map_err(io_at(&self.path.join(FORMAT)))?;
+            self.version = VERSION;
+        }
+        Ok(())
     }
 
     pub(super) fn segment_path(&self, number: SegmentNumber) -> PathBuf {
@@ -105,7 +117,7 @@ fn is_store(path: &Path, files: &dyn Files) -> io::Result<Option<bool>> {
     Ok(if free { None } else { Some(false) })
 }
 
-fn initialise(path: &Path, files: &dyn Files, id: StoreId) -> io::Result<()> {
+fn write_format(path: &Path, files: &dyn Files, id: StoreId) -> io::Result<()> {
     let unfinished = path.join(UNFINISHED);
     let file = files.create(&unfinished)?;
     let text = format!("{TITLE}{VERSION}\n{}\n", id.to_hex());
@@ -123,7 +135,7 @@ fn read(files: &dyn Files, path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn parse(text: &str, path: &Path) -> Result<StoreId, OpenError> {
+fn parse(text: &str, path: &Path) -> Result<(u32, StoreId), OpenError> {
     let foreign = || OpenError::Foreign(path.to_owned());
     let mut lines = text.lines();
     let title = lines.next().and_then(|line| line.strip_prefix(TITLE));
@@ -137,9 +149,10 @@ fn parse(text: &str, path: &Path) -> Result<StoreId, OpenError> {
             reads: VERSION.into(),
         });
     }
+    let version = u32::try_from(found).ok();
+    let version = version.filter(|version| *version >= OLDEST_VERSION);
     let id = lines.next().and_then(StoreId::from_hex);
-    id.filter(|_| found == u64::from(VERSION))
-        .ok_or_else(foreign)
+    version.zip(id).ok_or_else(foreign)
 }
 
 fn io_at(path: &Path) -> impl Fn(io::Error) -> OpenError {

@@ -4,8 +4,9 @@ use super::check::{Report, check_segment};
 use super::compact::Compaction;
 use super::directory::Directory;
 use super::error::ReadError;
-use super::format::{RECORD_HEADER, RecordHeader};
+use super::format::record_length;
 use super::index::{Index, Place};
+use super::record::{Verified, rebuild, verify};
 use super::segments::{Segment, Segments};
 use super::writer::Writer;
 use super::{Found, Options, Sequence, Stats, Wait};
@@ -49,53 +50,35 @@ impl Log {
         }
     }
 
-    fn read(
+    pub(super) fn read(
         &self,
         segment: &Segment,
         place: Place,
         key: &str,
         wait: Wait,
     ) -> Result<Found, ReadError> {
-        let io = |source| ReadError::Io {
-            file: segment.path.clone(),
-            source,
+        let id = self.directory.id;
+        let Some(record) = read_record(segment, place.offset, place.record_length(key), wait)?
+        else {
+            return Ok(Found::NotResident);
         };
-        let offset = u64::from(place.offset);
-        let mut buffer = vec![0; place.record_length(key) as usize];
-        match wait {
-            Wait::ForDisk => match segment.file.read_at(&mut buffer, offset) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(damaged(segment, offset));
-                }
-                Err(error) => return Err(io(error)),
-            },
-            Wait::Never => {
-                let read = segment.file.read_resident_at(&mut buffer, offset);
-                if !read.map_err(io)? {
+        let value = match (verify(&record, key, id), place.patch) {
+            (Some(Verified::Value(value)), None) => Some(value),
+            (Some(Verified::Patch(head, runs)), Some(patch)) if head.base == patch.base => {
+                let length = record_length(key.len(), patch.base_length.into());
+                let Some(base) = read_record(segment, patch.base, length, wait)? else {
                     return Ok(Found::NotResident);
-                }
+                };
+                let base = verify(&base, key, id).and_then(Verified::value);
+                base.and_then(|base| rebuild(head, &runs, &base, id))
             }
-        }
-        let value = self.verified_value(Bytes::from(buffer), key);
-        let value = value.ok_or_else(|| damaged(segment, offset))?;
+            _ => None,
+        };
+        let value = value.ok_or_else(|| damaged(segment, place.offset.into()))?;
         Ok(Found::Value {
             value,
             sequence: place.sequence,
         })
-    }
-
-    /// The value in the bytes of a record, if these are a record of this key as it was written.
-    pub(super) fn verified_value(&self, record: Bytes, key: &str) -> Option<Bytes> {
-        let id = self.directory.id;
-        let (raw, rest) = record.split_at_checked(RECORD_HEADER)?;
-        let header = RecordHeader::decode(raw)?;
-        let (found, value) = rest.split_at_checked(key.len())?;
-        let whole = found == key.as_bytes()
-            && header.verify(raw, found, id)
-            && header.value_checksum == id.checksum(value);
-        let start = RECORD_HEADER.saturating_add(key.len());
-        whole.then(|| record.slice(start..))
     }
 
     /// The number of the change that wrote this key's value, if it has one. Reads no disk.
@@ -159,6 +142,29 @@ impl Log {
 
     pub(super) fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bytes of a record; none where it would have to wait for them and may not.
+fn read_record(
+    segment: &Segment,
+    offset: u32,
+    length: u64,
+    wait: Wait,
+) -> Result<Option<Bytes>, ReadError> {
+    let offset = u64::from(offset);
+    let mut buffer = vec![0; length as usize];
+    let read = match wait {
+        Wait::ForDisk => segment.file.read_at(&mut buffer, offset).map(|()| true),
+        Wait::Never => segment.file.read_resident_at(&mut buffer, offset),
+    };
+    match read {
+        Ok(read) => Ok(read.then(|| Bytes::from(buffer))),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(damaged(segment, offset)),
+        Err(source) => Err(ReadError::Io {
+            file: segment.path.clone(),
+            source,
+        }),
     }
 }
 

@@ -10,17 +10,27 @@
 //! The length of a batch is without its header; its digest is over the checksums of its records,
 //! so that records of two attempts at one place never pass for one batch. The checksum of a record
 //! is over its header and its key. The value of a tombstone is its range, `first 4  origin 4`.
+//!
+//! The value of a patch is `base 4  length 4  checksum 4` and the runs of `patch.rs`: where in this
+//! segment the record of the value is that it changes, and what it makes of that. The checksum of
+//! its record is over these, too, and that of its value over the runs alone, so that all but the
+//! runs is known to be as it was written without reading them.
 
-use super::Sequence;
+use super::{MAX_VALUE_BYTES, Sequence};
 use std::hash::{BuildHasher, RandomState};
 
-/// What this program writes and reads.
-pub(super) const VERSION: u32 = 1;
+/// What this program writes.
+pub(super) const VERSION: u32 = 2;
+/// The oldest that it reads; this one has no patches.
+pub(super) const OLDEST_VERSION: u32 = 1;
+/// What is in the header of a segment, which stayed as it was.
+const SEGMENT_VERSION: u32 = 1;
 
 pub(super) const SEGMENT_HEADER: usize = 44;
 pub(super) const BATCH_HEADER: usize = 32;
 pub(super) const RECORD_HEADER: usize = 24;
 pub(super) const RANGE: usize = 8;
+pub(super) const PATCH_HEAD: usize = 12;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"DSLOGSEG";
 /// Seldom in text, and not in UTF-8 at all.
@@ -31,6 +41,7 @@ const FLAG_PROOF: u32 = 1;
 
 const KIND_VALUE: u8 = 1;
 const KIND_TOMBSTONE: u8 = 2;
+const KIND_PATCH: u8 = 3;
 
 /// Numbers of segments grow; the newest is written to.
 pub(super) type SegmentNumber = u32;
@@ -106,7 +117,7 @@ impl SegmentHeader {
     pub(super) fn encode(self, id: StoreId) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(SEGMENT_HEADER);
         bytes.extend(SEGMENT_MAGIC);
-        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(SEGMENT_VERSION.to_le_bytes());
         bytes.extend(self.segment.to_le_bytes());
         bytes.extend(id.0);
         bytes.extend(self.highest.get().to_le_bytes());
@@ -118,7 +129,7 @@ impl SegmentHeader {
     pub(super) fn decode(bytes: &[u8], id: StoreId) -> Option<Self> {
         let (body, checksum) = split_checksum(bytes)?;
         let mut fields = Fields(body);
-        let ours = fields.take()? == SEGMENT_MAGIC && fields.u32()? == VERSION;
+        let ours = fields.take()? == SEGMENT_MAGIC && fields.u32()? == SEGMENT_VERSION;
         let segment = fields.u32()?;
         let ours = ours && fields.take()? == id.0 && checksum == id.checksum(body);
         let highest = Sequence::new(fields.u64()?);
@@ -210,11 +221,45 @@ impl Range {
     }
 }
 
+/// The beginning of a patch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PatchHead {
+    /// Where in the segment the record of the base is, a whole value of the same key.
+    pub(super) base: u32,
+    /// Bytes of the value that the patch makes.
+    pub(super) length: u32,
+    /// Of that value.
+    pub(super) checksum: u32,
+}
+
+impl PatchHead {
+    pub(super) fn encode(self) -> [u8; PATCH_HEAD] {
+        let mut bytes = [0; PATCH_HEAD];
+        let (places, _) = bytes.as_chunks_mut::<4>();
+        let fields = [self.base, self.length, self.checksum];
+        for (place, field) in places.iter_mut().zip(fields) {
+            *place = field.to_le_bytes();
+        }
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields(bytes);
+        let head = Self {
+            base: fields.u32()?,
+            length: fields.u32()?,
+            checksum: fields.u32()?,
+        };
+        (head.length as usize <= MAX_VALUE_BYTES).then_some(head)
+    }
+}
+
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Value,
     Tombstone,
+    Patch,
 }
 
 /// The beginning of a record.
@@ -225,17 +270,24 @@ pub(super) struct RecordHeader {
     pub(super) value_length: u32,
     pub(super) sequence: Sequence,
     pub(super) value_checksum: u32,
-    /// Over the rest of this header and the key.
+    /// Over the rest of this header, the key and the head of a patch.
     pub(super) checksum: u32,
 }
 
 impl RecordHeader {
-    /// Appends it and the key, and answers its checksum.
-    pub(super) fn encode(self, key: &str, id: StoreId, bytes: &mut Vec<u8>) -> u32 {
+    /// Appends it, the key and the head of a patch, and answers its checksum.
+    pub(super) fn encode(
+        self,
+        key: &str,
+        patch: Option<PatchHead>,
+        id: StoreId,
+        bytes: &mut Vec<u8>,
+    ) -> u32 {
         let mut header = [0; RECORD_HEADER];
         let kind = match self.kind {
             Kind::Value => KIND_VALUE,
             Kind::Tombstone => KIND_TOMBSTONE,
+            Kind::Patch => KIND_PATCH,
         };
         let words = [
             u64::from(kind) | u64::from(self.key_length) << 16 | u64::from(self.value_length) << 32,
@@ -246,12 +298,15 @@ impl RecordHeader {
         for (place, word) in places.iter_mut().zip(words) {
             *place = word.to_le_bytes();
         }
-        let checksum = Self::sum(&header, key.as_bytes(), id);
+        let patch = patch.map(PatchHead::encode);
+        let patch = patch.as_ref().map_or(&[][..], |head| head);
+        let checksum = crc32c::crc32c_append(Self::sum(&header, key.as_bytes(), id), patch);
         if let Some(last) = header.last_chunk_mut() {
             *last = checksum.to_le_bytes();
         }
         bytes.extend(header);
         bytes.extend(key.as_bytes());
+        bytes.extend(patch);
         checksum
     }
 
@@ -263,6 +318,7 @@ impl RecordHeader {
             kind: match kind {
                 KIND_VALUE => Kind::Value,
                 KIND_TOMBSTONE => Kind::Tombstone,
+                KIND_PATCH => Kind::Patch,
                 _ => return None,
             },
             key_length: fields.take().map(u16::from_le_bytes)?,
@@ -271,20 +327,35 @@ impl RecordHeader {
             value_checksum: fields.u32()?,
             checksum: fields.u32()?,
         };
-        let range = header.kind == Kind::Value || header.value_length as usize == RANGE;
-        (zero == 0 && range).then_some(header)
+        let length = header.value_length as usize;
+        let makes_sense = match header.kind {
+            Kind::Value => true,
+            Kind::Tombstone => length == RANGE,
+            Kind::Patch => length >= PATCH_HEAD,
+        };
+        (zero == 0 && makes_sense).then_some(header)
     }
 
-    /// Whether a header and its key, as they are on disk, are as they were written.
-    pub(super) fn verify(self, header: &[u8], key: &[u8], id: StoreId) -> bool {
-        self.checksum == Self::sum(header, key, id)
+    /// Whether a header and what it [names](Self::named_length), as they are on disk, are as they
+    /// were written.
+    pub(super) fn verify(self, header: &[u8], named: &[u8], id: StoreId) -> bool {
+        self.checksum == Self::sum(header, named, id)
     }
 
-    fn sum(header: &[u8], key: &[u8], id: StoreId) -> u32 {
+    fn sum(header: &[u8], named: &[u8], id: StoreId) -> u32 {
         let body = header
             .split_last_chunk::<4>()
             .map_or(header, |(body, _)| body);
-        crc32c::crc32c_append(id.checksum(body), key)
+        crc32c::crc32c_append(id.checksum(body), named)
+    }
+
+    /// Bytes after the header that its checksum covers: the key and the head of a patch.
+    pub(super) const fn named_length(self) -> usize {
+        let patch = match self.kind {
+            Kind::Value | Kind::Tombstone => 0,
+            Kind::Patch => PATCH_HEAD,
+        };
+        patch.saturating_add(self.key_length as usize)
     }
 
     /// Bytes of header, key and value.
@@ -343,7 +414,7 @@ mod tests {
             checksum: 0,
         };
         let mut bytes = Vec::new();
-        record.checksum = record.encode("k", id, &mut bytes);
+        record.checksum = record.encode("k", None, id, &mut bytes);
         let (header, key) = bytes.split_at(RECORD_HEADER);
         assert_eq!(RecordHeader::decode(header), Some(record));
         assert!(record.verify(header, key, id));
@@ -358,6 +429,28 @@ mod tests {
         };
         assert_eq!(hex(&range.encode()), "0300000004000000");
         assert_eq!(Range::decode(&range.encode()), Some(range));
+        let head = PatchHead {
+            base: 76,
+            length: 2000,
+            checksum: 8,
+        };
+        assert_eq!(PatchHead::decode(&head.encode()), Some(head));
+        let mut record = RecordHeader {
+            kind: Kind::Patch,
+            value_length: 40,
+            ..record
+        };
+        let mut bytes = Vec::new();
+        record.checksum = record.encode("k", Some(head), id, &mut bytes);
+        let (header, named) = bytes.split_at(RECORD_HEADER);
+        assert_eq!(RecordHeader::decode(header), Some(record));
+        assert_eq!(named.len(), record.named_length());
+        assert!(record.verify(header, named, id));
+        assert!(!record.verify(header, &named[..1], id));
+        assert_eq!(
+            hex(&bytes),
+            "03000100280000000a0000000000000006000000e1076f916b4c000000d007000008000000"
+        );
     }
 
     #[test]

@@ -18,75 +18,141 @@ pub(super) struct Place {
     pub(super) sequence: Sequence,
     pub(super) segment: SegmentNumber,
     pub(super) offset: u32,
+    /// Of the value, whole.
     pub(super) value_length: u32,
     /// No segment before this one holds a record of the key that no tombstone outweighs.
     pub(super) first: SegmentNumber,
+    /// Where the record is a patch.
+    pub(super) patch: Option<PatchPlace>,
+}
+
+/// What a patch is and rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PatchPlace {
+    /// Bytes of the record after its key.
+    pub(super) length: u32,
+    /// Where the record of the base is, in the same segment.
+    pub(super) base: u32,
+    /// Bytes of the base's value.
+    pub(super) base_length: u32,
 }
 
 impl Place {
-    const BYTES: usize = 24;
-
     /// Bytes of the record.
     pub(super) fn record_length(self, key: &str) -> u64 {
-        record_length(key.len(), self.value_length.into())
+        let value = self.patch.map_or(self.value_length, |patch| patch.length);
+        record_length(key.len(), value.into())
     }
 
-    fn encode(self) -> [u8; Self::BYTES] {
-        let words = [
-            self.sequence.get(),
-            u64::from(self.segment) | u64::from(self.offset) << 32,
-            u64::from(self.value_length) | u64::from(self.first) << 32,
-        ];
-        let mut bytes = [0; Self::BYTES];
-        for (place, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *place = word.to_le_bytes();
-        }
-        bytes
+    /// Where the whole value is that this is or rests on, and how many bytes it has.
+    fn whole(self) -> (u32, u32) {
+        self.patch
+            .map_or((self.offset, self.value_length), |patch| {
+                (patch.base, patch.base_length)
+            })
     }
 
-    fn decode(bytes: [u8; Self::BYTES]) -> Self {
-        let word = |number: usize| {
-            let words = bytes.as_chunks::<8>().0;
-            words
-                .get(number)
-                .map_or(0, |word| u64::from_le_bytes(*word))
+    /// Bytes of the value of the record at `base` in a segment, if this is that record or a patch
+    /// of it: then a newer record may be a patch of it, too.
+    pub(super) fn base_length(self, segment: SegmentNumber, base: u32) -> Option<u32> {
+        let (offset, length) = self.whole();
+        (self.segment == segment && offset == base).then_some(length)
+    }
+
+    /// Bytes of records that are needed no more where `newer` replaces this, or none does.
+    pub(super) fn freed_by(self, newer: Option<Self>, key: &str) -> u64 {
+        let (base, length) = self.whole();
+        let patch = newer.and_then(|newer| newer.patch.map(|patch| (newer.segment, patch.base)));
+        let whole = if patch == Some((self.segment, base)) {
+            0
+        } else {
+            record_length(key.len(), length.into())
         };
-        Self {
-            sequence: Sequence::new(word(0)),
-            segment: word(1) as u32,
-            offset: (word(1) >> 32) as u32,
-            value_length: word(2) as u32,
-            first: (word(2) >> 32) as u32,
+        match self.patch {
+            Some(_) => whole.saturating_add(self.record_length(key)),
+            None => whole,
         }
     }
 }
 
-/// A key and its place in one allocation, since there is one for each key: so the slots that a
-/// hash table keeps free cost 16 bytes each and not 40.
+/// A place and a key in one allocation, since there is one for each key: so the slots that a
+/// hash table keeps free cost 16 bytes each and not 40. What only a patch has comes after the key.
 struct Entry(Box<[u8]>);
 
 impl Entry {
+    /// Of a place without its patch.
+    const PLACE: usize = 24;
+    const PATCH: usize = 12;
+    /// In the length of the value, which has 25 bits.
+    const IS_PATCH: u32 = 1 << 31;
+
     fn new(key: &str, place: Place) -> Self {
-        Self([&place.encode(), key.as_bytes()].concat().into())
+        let value_length = match place.patch {
+            Some(_) => place.value_length | Self::IS_PATCH,
+            None => place.value_length,
+        };
+        let capacity = Self::PLACE + key.len() + place.patch.map_or(0, |_| Self::PATCH);
+        let mut bytes = Vec::with_capacity(capacity);
+        bytes.extend(place.sequence.get().to_le_bytes());
+        for field in [place.segment, place.offset, value_length, place.first] {
+            bytes.extend(field.to_le_bytes());
+        }
+        bytes.extend(key.as_bytes());
+        if let Some(patch) = place.patch {
+            for field in [patch.length, patch.base, patch.base_length] {
+                bytes.extend(field.to_le_bytes());
+            }
+        }
+        Self(bytes.into())
+    }
+
+    /// The key's bytes, and those of the patch.
+    fn parts(&self) -> (&[u8], Option<&[u8; Self::PATCH]>) {
+        let after = self.0.get(Self::PLACE..).unwrap_or_default();
+        match after.split_last_chunk() {
+            Some((key, patch)) if self.field(4) & Self::IS_PATCH != 0 => (key, Some(patch)),
+            _ => (after, None),
+        }
+    }
+
+    /// One of the integers in front of the key, counted in units of four bytes.
+    fn field(&self, number: usize) -> u32 {
+        let fields = self.0.as_chunks::<4>().0;
+        fields
+            .get(number)
+            .map_or(0, |field| u32::from_le_bytes(*field))
     }
 
     fn key(&self) -> &str {
-        let key = self.0.get(Place::BYTES..).unwrap_or_default();
         // It was made of one.
-        std::str::from_utf8(key).unwrap_or_default()
+        std::str::from_utf8(self.parts().0).unwrap_or_default()
     }
 
     fn is_of(&self, key: &str) -> bool {
-        self.0.get(Place::BYTES..) == Some(key.as_bytes())
+        self.parts().0 == key.as_bytes()
     }
 
     fn place(&self) -> Place {
-        Place::decode(self.0.first_chunk().copied().unwrap_or_default())
-    }
-
-    fn set(&mut self, place: Place) {
-        if let Some(bytes) = self.0.first_chunk_mut() {
-            *bytes = place.encode();
+        let patch = self.parts().1.map(|patch| {
+            let (fields, _) = patch.as_chunks::<4>();
+            let field = |number: usize| {
+                fields
+                    .get(number)
+                    .map_or(0, |field| u32::from_le_bytes(*field))
+            };
+            PatchPlace {
+                length: field(0),
+                base: field(1),
+                base_length: field(2),
+            }
+        });
+        Place {
+            sequence: Sequence::new(u64::from(self.field(0)) | u64::from(self.field(1)) << 32),
+            segment: self.field(2),
+            offset: self.field(3),
+            value_length: self.field(4) & !Self::IS_PATCH,
+            first: self.field(5),
+            patch,
         }
     }
 }
@@ -146,10 +212,10 @@ impl Index {
                 place.first = place.first.min(known.first);
                 if known.sequence > place.sequence {
                     let first = place.first;
-                    slot.get_mut().set(Place { first, ..known });
+                    *slot.get_mut() = Entry::new(key, Place { first, ..known });
                     return Some(place);
                 }
-                slot.get_mut().set(place);
+                *slot.get_mut() = Entry::new(key, place);
                 Some(known)
             }
         }
@@ -194,6 +260,7 @@ impl Index {
 
 #[cfg(test)]
 mod tests {
+    use super::super::format::RECORD_HEADER;
     use super::*;
 
     fn place(sequence: u64, segment: SegmentNumber) -> Place {
@@ -203,6 +270,19 @@ mod tests {
             offset: 44,
             value_length: 5,
             first: segment,
+            patch: None,
+        }
+    }
+
+    fn patch(sequence: u64, segment: SegmentNumber, base: u32) -> Place {
+        Place {
+            offset: 400 + sequence as u32,
+            patch: Some(PatchPlace {
+                length: 3,
+                base,
+                base_length: 5,
+            }),
+            ..place(sequence, segment)
         }
     }
 
@@ -230,18 +310,52 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_kept_in_24_bytes() {
-        let place = Place {
+    fn a_place_is_kept_in_24_bytes_and_a_patch_in_12_more() {
+        let whole = Place {
             sequence: Sequence::new(u64::MAX - 1),
             segment: u32::MAX - 2,
             offset: u32::MAX - 3,
-            value_length: u32::MAX - 4,
+            value_length: super::super::MAX_VALUE_BYTES as u32,
             first: u32::MAX - 5,
+            patch: None,
         };
-        let mut entry = Entry::new("key", self::place(1, 2));
-        assert_eq!((entry.key(), entry.place()), ("key", self::place(1, 2)));
-        entry.set(place);
-        assert_eq!((entry.key(), entry.place()), ("key", place));
-        assert_eq!(entry.0.len(), 24 + 3);
+        let patch = Place {
+            patch: Some(PatchPlace {
+                length: u32::MAX - 6,
+                base: u32::MAX - 7,
+                base_length: u32::MAX - 8,
+            }),
+            ..whole
+        };
+        for (place, length) in [(whole, 24), (patch, 36)] {
+            for key in ["", "key", "a longer key"] {
+                let entry = Entry::new(key, place);
+                assert_eq!((entry.key(), entry.place()), (key, place));
+                assert!(entry.is_of(key) && !entry.is_of("other"));
+                assert_eq!(entry.0.len(), length + key.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_base_is_needed_as_long_as_a_patch_of_it_is() {
+        let whole = RECORD_HEADER as u64 + 1 + 5;
+        let patched = RECORD_HEADER as u64 + 1 + 3;
+        for (older, newer, freed) in [
+            (place(1, 3), Some(patch(2, 3, 44)), 0),
+            (patch(2, 3, 44), Some(patch(3, 3, 44)), patched),
+            (patch(2, 3, 44), Some(patch(3, 3, 45)), patched + whole),
+            (patch(2, 3, 44), Some(patch(3, 4, 44)), patched + whole),
+            (patch(2, 3, 44), Some(place(3, 3)), patched + whole),
+            (patch(2, 3, 44), None, patched + whole),
+            (place(1, 3), Some(place(2, 3)), whole),
+            (place(1, 3), None, whole),
+        ] {
+            assert_eq!(older.freed_by(newer, "k"), freed, "{older:?} {newer:?}");
+        }
+        assert_eq!(place(1, 3).base_length(3, 44), Some(5));
+        assert_eq!(patch(1, 3, 44).base_length(3, 44), Some(5));
+        assert_eq!(patch(1, 3, 44).base_length(3, 401), None);
+        assert_eq!(patch(1, 3, 44).base_length(4, 44), None);
     }
 }

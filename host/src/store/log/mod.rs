@@ -9,6 +9,27 @@
 //! seeded with the store's id, and a batch says which segment and offset it was written at: no
 //! value that a client sends can be taken for a part of the log.
 //!
+//! # Patches
+//!
+//! A small append rewrites a head of many KiB, of which little changes. So a value that replaces
+//! another one may be written as a patch: what it takes to make it of its *base*, a whole value of
+//! the same key that came before it in the same segment. A base is never a patch, so any value is
+//! read with at most two reads. A patch has at most half of the bytes of its value, and as soon as
+//! it would have more than records had on average since the base, the value is written whole: it
+//! is the next base. The writer keeps bases in memory, up to 16 MiB of them, to read no disk for
+//! it; beyond that, after a start and in a new segment the next values are whole ones.
+//!
+//! Measured with appends of 256 bytes to 64 streams, whose heads have 9 KiB on average, on 32
+//! connections: 2.0 kB are handed to the system for each append instead of 10.1, zeros that are
+//! written ahead included, and 2.7 kB reach the disk instead of 11.0. Making a patch takes about 5
+//! us and undoing it less than 1. Opening a log takes as long as without, and checking one as long
+//! for each record.
+//!
+//! A patch says where its base is and what the checksum of its value is. In opening the log, what
+//! the key has at that point must be the base or another patch of it; anything else is damage. A
+//! read verifies both records and the value. A base stays as long as what the key has rests on
+//! it, and compaction moves values whole.
+//!
 //! # What a crash leaves
 //!
 //! A segment is synced in full before the next one is begun, and with [`Durability::Sync`] a batch
@@ -39,7 +60,8 @@
 //!
 //! Segments that hold nothing needed are removed, and the emptiest ones are rewritten while all
 //! take more than twice what is needed: disk use stays below that and two segments, each of which
-//! holds at most a quarter of the store, or 4 MiB, or a 64th of the room there is. Waiting until then, rather than for a share in
+//! holds at most a quarter of the store, or 4 MiB, or a 64th of the room there is. The base of a
+//! patch is needed, too, so a value takes up to one and a half times its bytes. Waiting until then, rather than for a share in
 //! one segment, makes the rewritten ones emptier, so less is copied. Rewriting needs room itself:
 //! a disk that something else has filled up stays full. Every segment is an open file. Where
 //! tombstones add up, the oldest segment is rewritten whatever it holds, which in the end empties
@@ -72,17 +94,21 @@
 //! [output commit](super::file) depends on them.
 //!
 
+mod bases;
 mod batch;
 mod check;
 mod compact;
 mod directory;
 mod engine;
+mod enter;
 mod error;
 #[cfg(any(test, feature = "contract"))]
 pub mod faults;
 mod files;
 mod format;
 mod index;
+mod patch;
+mod record;
 mod recover;
 mod scan;
 mod segments;
@@ -196,7 +222,8 @@ pub enum Found {
 pub struct Stats {
     /// Keys that have a value.
     pub keys: u64,
-    /// Bytes of their records: keys, values and [`RECORD_BYTES`] each.
+    /// Bytes of their records: keys, values and [`RECORD_BYTES`] each. Where a value is a patch,
+    /// of that and of its base.
     pub live_bytes: u64,
     /// Bytes of all segments.
     pub disk_bytes: u64,

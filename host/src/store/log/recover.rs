@@ -2,10 +2,11 @@
 
 use super::directory::Directory;
 use super::engine::Log;
+use super::enter::{Entered, enter};
 use super::error::OpenError;
 use super::files::{Files, LogFile};
-use super::format::{RANGE, SEGMENT_HEADER, SegmentHeader, SegmentNumber, record_length};
-use super::index::{Index, Place};
+use super::format::{SEGMENT_HEADER, SegmentHeader, SegmentNumber};
+use super::index::Index;
 use super::scan::{Depth, Piece, Scanned, Scanner};
 use super::segments::{Segment, Segments};
 use super::writer::Writer;
@@ -59,6 +60,9 @@ impl Log {
             found: Recovered::default(),
         };
         let writer = opening.run()?;
+        // Not before it is known to be whole; and before anything is written that older versions
+        // can't read.
+        opening.directory.upgrade()?;
         let log = Self {
             directory: opening.directory,
             options,
@@ -206,7 +210,9 @@ impl Opening {
             match scanner.piece(offset, depth).map_err(&io)? {
                 Piece::Batch { records, end } if records.iter().all(|record| !record.damaged) => {
                     for record in &records {
-                        self.enter(segment, record);
+                        if !self.enter(segment, record) {
+                            return Err(self.damaged(segment.path.clone(), offset));
+                        }
                     }
                     offset = end;
                 }
@@ -233,28 +239,17 @@ impl Opening {
         Ok(offset)
     }
 
-    fn enter(&mut self, segment: &Segment, record: &Scanned) {
-        let key = &*record.key;
+    /// Returns whether the record can be what was written here.
+    fn enter(&mut self, segment: &Segment, record: &Scanned) -> bool {
         self.highest = self.highest.max(record.sequence);
-        let outweighed = if let Some(range) = record.range {
-            segment.add_tombstone(range, record_length(key.len(), RANGE as u64));
-            self.index.remove(key, record.sequence)
-        } else {
-            let place = Place {
-                sequence: record.sequence,
-                segment: segment.number,
-                offset: record.offset,
-                value_length: record.value_length,
-                first: segment.number,
-            };
-            segment.add_live(place.record_length(key));
-            self.index.put(key, place)
+        let record = Entered {
+            key: &record.key,
+            sequence: record.sequence,
+            offset: record.offset,
+            length: record.length,
+            content: record.content,
         };
-        if let Some(place) = outweighed
-            && let Some(segment) = self.segments.get(place.segment)
-        {
-            segment.remove_live(place.record_length(key));
-        }
+        enter(&self.index, &self.segments, segment, &record)
     }
 
     fn damaged(&self, file: PathBuf, offset: u64) -> OpenError {

@@ -3,7 +3,7 @@
 use super::Sequence;
 use super::files::LogFile;
 use super::format::{
-    BATCH_HEADER, BATCH_MAGIC, BatchHeader, Kind, RECORD_HEADER, Range, RecordHeader,
+    BATCH_HEADER, BATCH_MAGIC, BatchHeader, Kind, PatchHead, RECORD_HEADER, Range, RecordHeader,
     SegmentNumber, StoreId,
 };
 use std::io;
@@ -17,7 +17,7 @@ const FAR_VALUE: u32 = 16 << 10;
 /// How closely to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// Every header, key and tombstone.
+    /// Every header, key and tombstone, and the head of every patch.
     Headers,
     /// Every value, too.
     Values,
@@ -29,11 +29,20 @@ pub(super) struct Scanned {
     pub(super) key: Box<str>,
     pub(super) sequence: Sequence,
     pub(super) offset: u32,
-    pub(super) value_length: u32,
-    /// What a tombstone outweighs.
-    pub(super) range: Option<Range>,
+    /// Bytes after the key.
+    pub(super) length: u32,
+    pub(super) content: Content,
     /// The value is not as it was written; only looked for with [`Depth::Values`].
     pub(super) damaged: bool,
+}
+
+/// What a record is, as far as its value need not be read for that.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Content {
+    Value,
+    Patch(PatchHead),
+    /// What it outweighs.
+    Tombstone(Range),
 }
 
 /// What is at a place of a segment.
@@ -160,42 +169,46 @@ impl<'a> Scanner<'a> {
         if offset.saturating_add(header.record_length()) > end {
             return Ok(None);
         }
-        let length = head.saturating_add(header.key_length.into());
+        let length = head.saturating_add(header.named_length() as u64);
         let bytes = self.bytes(offset, length)?.unwrap_or_default();
-        let (raw, key) = bytes.split_at_checked(RECORD_HEADER).unwrap_or_default();
-        if !header.verify(raw, key, id) {
+        let (raw, named) = bytes.split_at_checked(RECORD_HEADER).unwrap_or_default();
+        let (key, patch) = named
+            .split_at_checked(header.key_length.into())
+            .unwrap_or_default();
+        if !header.verify(raw, named, id) {
             return Ok(None);
         }
         let Ok(key) = std::str::from_utf8(key) else {
             return Ok(None);
         };
         let key = Box::from(key);
-        let mut range = None;
+        let mut content = match header.kind {
+            Kind::Patch => PatchHead::decode(patch).map(Content::Patch),
+            Kind::Value => Some(Content::Value),
+            Kind::Tombstone => None,
+        };
         let mut damaged = false;
         if depth == Depth::Values || header.kind == Kind::Tombstone {
             let at = offset.saturating_add(length);
-            let value = self.bytes(at, header.value_length.into())?;
-            let value = value.unwrap_or_default();
+            let value = header.record_length().saturating_sub(length);
+            let value = self.bytes(at, value)?.unwrap_or_default();
             damaged = id.checksum(value) != header.value_checksum;
-            if header.kind == Kind::Tombstone {
-                match Range::decode(value) {
-                    Some(found) if !damaged => range = Some(found),
-                    _ => return Ok(None),
-                }
+            if header.kind == Kind::Tombstone && !damaged {
+                content = Range::decode(value).map(Content::Tombstone);
             }
         } else {
             let far = header.value_length >= FAR_VALUE;
             self.ahead = if far { FAR_BYTES } else { NEAR_BYTES };
         }
-        let record = Scanned {
+        let record = content.map(|content| Scanned {
             key,
             sequence: header.sequence,
             offset: offset as u32,
-            value_length: header.value_length,
-            range,
+            length: header.value_length,
+            content,
             damaged,
-        };
-        Ok(Some((record, header)))
+        });
+        Ok(record.map(|record| (record, header)))
     }
 
     /// Whether all from here on is zeros.

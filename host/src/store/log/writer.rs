@@ -1,13 +1,14 @@
 //! Appending batches.
 
+use super::bases::Bases;
 use super::batch::{Body, Layout, Position, Record, batch_length};
 use super::directory::Directory;
 use super::engine::Log;
+use super::enter::{Entered, enter};
 use super::error::CommitError;
 use super::files::write_all_at;
-use super::format::{BATCH_HEADER, Range, SEGMENT_HEADER, SegmentHeader, SegmentNumber};
+use super::format::{BATCH_HEADER, Range, SEGMENT_HEADER, SegmentHeader};
 use super::format::{RANGE, record_length};
-use super::index::Place;
 use super::segments::Segment;
 use super::{Change, Durability, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use std::collections::HashMap;
@@ -42,6 +43,8 @@ pub(super) struct Writer {
     pub(super) limit: u64,
     /// The most any may hold: less than asked for where the system allows no such file.
     most: u64,
+    /// Values of the active segment that others may be written as patches of.
+    bases: Bases,
 }
 
 impl Log {
@@ -58,28 +61,38 @@ impl Log {
             &mut writer,
             changes.iter().map(|change| length(change)).sum(),
         )?;
-        let segment = writer.active.number;
         let records: Vec<Record<'_>> = changes
             .into_iter()
-            .map(|change| self.record_of(change, segment))
+            .map(|change| self.record_of(change, &writer))
             .collect();
-        self.append(&mut writer, &records)
+        let offset = writer.tail;
+        self.append(&mut writer, &records)?;
+        writer.learn(offset, &records);
+        Ok(())
     }
 
-    fn record_of<'a>(&self, change: &'a Change, segment: SegmentNumber) -> Record<'a> {
+    fn record_of<'a>(&self, change: &'a Change, writer: &Writer) -> Record<'a> {
+        let segment = writer.active.number;
+        let place = self.index.get(&change.key);
         let body = match &change.value {
-            Some(value) => Body::Value(value.clone()),
-            None => {
-                let place = self.index.get(&change.key);
-                Body::Tombstone(Range {
-                    first: place.map_or(segment, |place| place.first),
-                    origin: segment,
-                })
+            Some(value) => {
+                let is_current = |base| {
+                    let older = place.filter(|place| place.sequence < change.sequence);
+                    older.is_some_and(|place| place.base_length(segment, base).is_some())
+                };
+                let id = self.directory.id;
+                let patch = writer.bases.patch(&change.key, value, id, is_current);
+                patch.map_or_else(|| Body::Value(value.clone()), Body::Patch)
             }
+            None => Body::Tombstone(Range {
+                first: place.map_or(segment, |place| place.first),
+                origin: segment,
+            }),
         };
         Record {
             key: &change.key,
             sequence: change.sequence,
+            replaces: place.is_some(),
             body,
         }
     }
@@ -174,35 +187,18 @@ impl Log {
 
     /// Makes what was written visible.
     fn apply(&self, segment: &Segment, offset: u64, records: &[Record<'_>]) {
-        let mut offset = offset.saturating_add(BATCH_HEADER as u64);
-        for record in records {
-            let key = record.key;
-            let length = record.length();
-            let outweighed = match &record.body {
-                Body::Value(value) => {
-                    segment.add_live(length);
-                    let place = Place {
-                        sequence: record.sequence,
-                        segment: segment.number,
-                        offset: offset as u32,
-                        value_length: value.len() as u32,
-                        first: segment.number,
-                    };
-                    self.index.put(key, place)
-                }
-                Body::Tombstone(range) => {
-                    segment.add_tombstone(*range, length);
-                    self.index.remove(key, record.sequence)
-                }
+        for (offset, record) in offsets(offset, records) {
+            let entered = Entered {
+                key: record.key,
+                sequence: record.sequence,
+                offset,
+                length: record.value_length() as u32,
+                content: record.body.content(),
             };
-            if let Some(place) = outweighed
-                && let Some(segment) = self.segments.get(place.segment)
-            {
-                segment.remove_live(place.record_length(key));
-            }
+            let known = enter(&self.index, &self.segments, segment, &entered);
+            debug_assert!(known, "a patch of something else was written");
             self.highest
                 .fetch_max(record.sequence.get(), Ordering::AcqRel);
-            offset = offset.saturating_add(length);
         }
     }
 
@@ -240,8 +236,34 @@ impl Writer {
             filled: tail,
             limit: most.min(size),
             most,
+            bases: Bases::default(),
         }
     }
+
+    /// Takes note of what later values may be patches of: a batch was written at an offset.
+    fn learn(&mut self, offset: u64, records: &[Record<'_>]) {
+        for (offset, record) in offsets(offset, records) {
+            let key = record.key;
+            match &record.body {
+                Body::Value(value) => self.bases.keep(key, value, offset, record.replaces),
+                Body::Patch(patch) => self.bases.count(key, patch),
+                Body::Tombstone(_) => self.bases.forget(key),
+            }
+        }
+    }
+}
+
+/// The records of a batch, and where each begins if that begins at an offset.
+fn offsets<'a, 'b>(
+    batch: u64,
+    records: &'a [Record<'b>],
+) -> impl Iterator<Item = (u32, &'a Record<'b>)> {
+    let mut next = batch.saturating_add(BATCH_HEADER as u64);
+    records.iter().map(move |record| {
+        let offset = next;
+        next = next.saturating_add(record.length());
+        (offset as u32, record)
+    })
 }
 
 fn write(writer: &Writer, layout: &Layout, ahead: u64) -> io::Result<()> {

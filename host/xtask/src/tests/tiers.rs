@@ -153,7 +153,7 @@ fn unit(options: &Options) -> Outcome {
         "unit and property tests",
         options,
         &["--lib", "--bins"],
-        &[],
+        &[("DS_TEST_FULL", flag(options.full))],
     ));
     outcome
 }

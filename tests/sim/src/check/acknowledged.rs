@@ -78,7 +78,7 @@ pub(super) fn refused(view: &View<'_>) -> Vec<String> {
     };
     let mut found = Vec::new();
     for id in seen {
-        let Some(calls) = view.bodies.get(&id) else {
+        let Some(calls) = view.calls_with(id) else {
             continue;
         };
         let refused = calls.iter().all(|call| match (&call.ask, &call.told) {

@@ -167,7 +167,10 @@ pub(super) fn created_once(view: &View<'_>) -> Vec<String> {
     }
     for run in &view.runs {
         let first = run.begins();
-        for (index, message) in run.messages().enumerate() {
+        let own = run
+            .messages()
+            .filter(|message| !view.is_inherited(message.body.id));
+        for (index, message) in own.enumerate() {
             let calls = view.bodies.get(&message.body.id);
             let creation = calls.is_some_and(|calls| {
                 calls

@@ -7,6 +7,7 @@
 
 mod acknowledged;
 mod calm;
+mod forks;
 mod lives;
 mod messages;
 mod order;
@@ -20,6 +21,23 @@ use view::View;
 
 /// A rule, with what it says.
 type Rule = (&'static str, fn(&View<'_>) -> Vec<String>);
+
+/// A rule about forks, which looks at a fork and its source.
+type ForkRule = (&'static str, fn(&View<'_>, &View<'_>) -> Vec<String>);
+
+/// Every rule about a fork.
+const FORK_RULES: &[ForkRule] = &[
+    ("a fork begins as its source does", forks::order),
+    (
+        "a fork has all of its source up to its place",
+        forks::complete,
+    ),
+    (
+        "a fork has nothing of its source behind its place",
+        forks::apart,
+    ),
+    ("a fork skips what it was asked to", forks::skipped),
+];
 
 /// Every rule.
 const RULES: &[Rule] = &[
@@ -62,7 +80,19 @@ pub struct Violation {
 /// Holds a history to every rule.
 pub(crate) fn check(history: &History) -> Vec<Violation> {
     let mut violations = Vec::new();
-    for view in View::of(history) {
+    let views = View::of(history);
+    for fork in &views {
+        let source = fork.forked.first().map(|(_, fork)| &*fork.source);
+        let source = views.iter().find(|view| Some(view.name) == source);
+        for (rule, judge) in source.iter().flat_map(|_| FORK_RULES) {
+            let found = source.map_or_else(Vec::new, |source| judge(fork, source));
+            violations.extend(found.into_iter().map(|what| Violation {
+                rule,
+                what: format!("{}: {what}", fork.name),
+            }));
+        }
+    }
+    for view in views {
         for (rule, judge) in RULES {
             let found = judge(&view).into_iter().map(|what| Violation {
                 rule,

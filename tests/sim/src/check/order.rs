@@ -11,7 +11,7 @@ pub(super) fn intact(view: &View<'_>) -> Vec<String> {
         .filter_map(|run| run.broken.clone())
         .collect();
     for message in view.runs.iter().flat_map(|run| run.messages()) {
-        let known = view.bodies.get(&message.body.id);
+        let known = view.calls_with(message.body.id);
         if known.is_none() || message.part >= message.body.messages {
             found.push(format!("nobody ever wrote {message:?}"));
         }
@@ -74,7 +74,8 @@ fn ends(view: &View<'_>) -> BTreeMap<Place, Message> {
     told_ends(view).collect()
 }
 
-fn told_ends(view: &View<'_>) -> impl Iterator<Item = (Place, Message)> {
+/// The ends of messages, as answers to appends and pages tell.
+pub(super) fn told_ends(view: &View<'_>) -> impl Iterator<Item = (Place, Message)> {
     let acks = view.acks.iter().map(|ack| {
         let part = ack.body.messages - 1;
         (
@@ -112,7 +113,13 @@ pub(super) fn whole(view: &View<'_>) -> Vec<String> {
     for run in &view.runs {
         let mut last: Option<Message> = None;
         for message in run.messages() {
+            // A fork may leave its source in the middle of an append.
+            let leaves = |last: Message| {
+                view.is_inherited(last.body.id)
+                    && view.written_to(last.body.id) != view.written_to(message.body.id)
+            };
             let follows = last.is_none_or(|last| match last.part + 1 < last.body.messages {
+                true if leaves(last) => message.part == 0,
                 true => message.body == last.body && message.part == last.part + 1,
                 false => message.part == 0,
             });
@@ -126,6 +133,7 @@ pub(super) fn whole(view: &View<'_>) -> Vec<String> {
         if let Some(last) = last
             && at_tail
             && last.part + 1 < last.body.messages
+            && !view.is_inherited(last.body.id)
         {
             found.push(format!("{last:?} is the last one"));
         }

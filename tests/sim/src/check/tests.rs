@@ -2,12 +2,14 @@
 
 use super::check;
 use crate::history::{
-    Ask, Body, Call, Ends, Event, From, History, Live, Mark, Page, Place, Terms, Told, Wait,
+    Ask, Body, Call, Ends, Event, Fork, From, History, Live, Mark, Page, Place, Terms, Told, Wait,
     message,
 };
 
 /// A history in which everything takes 10 us.
 struct Story {
+    /// The stream that it goes on with.
+    name: &'static str,
     now: u64,
     history: History,
 }
@@ -15,6 +17,7 @@ struct Story {
 impl Story {
     fn new() -> Self {
         Self {
+            name: "s",
             now: 0,
             history: History {
                 terms: Terms {
@@ -27,10 +30,14 @@ impl Story {
         }
     }
 
+    fn on(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
     fn told(mut self, ask: Ask, told: Told) -> Self {
         self.history.events.push(Event::Call(Call {
             client: 0,
-            name: "s".to_owned(),
+            name: self.name.to_owned(),
             ask,
             began: self.now,
             ended: self.now + 10,
@@ -60,7 +67,7 @@ impl Story {
             _ => Place(to.0, 0),
         };
         self.history.events.push(Event::Page(Page {
-            name: "s".to_owned(),
+            name: self.name.to_owned(),
             run: self.now,
             began: self.now,
             ended: self.now + 10,
@@ -78,7 +85,7 @@ impl Story {
 
     fn waited(mut self, at: Place, us: u64) -> Self {
         self.history.events.push(Event::Wait(Wait {
-            name: "s".to_owned(),
+            name: self.name.to_owned(),
             at: Some(at),
             began: self.now,
             ended: self.now + us,
@@ -118,6 +125,7 @@ const fn create(body: Option<Body>, ends: Ends) -> Ask {
         body,
         ends,
         close: false,
+        fork: None,
     }
 }
 
@@ -310,4 +318,79 @@ fn an_excuse_without_a_fault_is_found() {
         .told(append(1), Told::Unknown(String::new()));
     story.history.terms.calm_from = 0;
     assert_eq!(story.breaks(), ["without faults all is well"]);
+}
+
+fn forked(at: Option<Place>, skip: u64, id: u64, told: Told) -> (Ask, Told) {
+    let ask = Ask::Create {
+        body: Some(body(id)),
+        ends: Ends::Never,
+        close: false,
+        fork: Some(Fork {
+            source: "s".to_owned(),
+            at,
+            skip,
+        }),
+    };
+    (ask, told)
+}
+
+/// Three appends, a fork after the second, one more append to the source, and a read of the fork.
+fn fork_with(at: Option<Place>, there: &[u64]) -> Story {
+    let (ask, told) = forked(at, 0, 9, done(201, 5, 10));
+    let mut story = Story::new()
+        .created()
+        .appended(1, 10)
+        .appended(2, 20)
+        .on("f")
+        .told(ask, told)
+        .on("s")
+        .appended(3, 30)
+        .read(From::Start, Place(0, 30), &[1, 2, 3])
+        .on("f")
+        .read(From::Start, Place(5, 10), there);
+    // A fork begins where its source does.
+    if let Some(Event::Page(page)) = story.history.events.last_mut() {
+        page.tag = Some(("a life".to_owned(), Place::ZERO));
+    }
+    story
+}
+
+#[test]
+fn a_fork_with_its_sources_beginning_is_good() {
+    for at in [None, Some(Place(0, 20))] {
+        assert_eq!(fork_with(at, &[1, 2, 9]).breaks(), Vec::<&str>::new());
+    }
+}
+
+#[test]
+fn a_fork_with_too_much_too_little_or_something_else_is_found() {
+    for at in [None, Some(Place(0, 20))] {
+        let found = |there: &[u64]| fork_with(at, there).breaks();
+        let behind = "a fork has nothing of its source behind its place";
+        let before = "a fork has all of its source up to its place";
+        let order = "a fork begins as its source does";
+        assert!(found(&[1, 2, 3, 9]).contains(&behind));
+        assert!(found(&[1, 9]).contains(&before));
+        assert!(found(&[2, 9]).contains(&order));
+        assert!(found(&[2, 1, 9]).contains(&order));
+        assert!(found(&[1, 9, 2]).contains(&order));
+        assert!(found(&[1, 2, 4, 9]).contains(&"bytes come back whole"));
+    }
+}
+
+#[test]
+fn a_fork_that_skips_too_much_or_too_little_is_found() {
+    let found = |skip: u64| {
+        let mut story = fork_with(Some(Place(0, 10)), &[1, 2, 9]);
+        for event in &mut story.history.events {
+            if let Event::Call(call) = event
+                && call.name == "f"
+            {
+                (call.ask, _) = forked(Some(Place(0, 10)), skip, 9, done(201, 5, 10));
+            }
+        }
+        story.breaks()
+    };
+    assert_eq!(found(1), Vec::<&str>::new());
+    assert!(found(2).contains(&"a fork skips what it was asked to"));
 }

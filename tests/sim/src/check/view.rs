@@ -2,7 +2,8 @@
 
 use super::messages::{parse_array, take_messages};
 use crate::history::{
-    Ask, Body, Call, Ends, Event, From, History, Mark, Message, Page, Place, Terms, Told, Wait,
+    Ask, Body, Call, Ends, Event, Fork, From, History, Mark, Message, Page, Place, Terms, Told,
+    Wait,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,6 +69,10 @@ pub(super) struct View<'h> {
     pub(super) acks: Vec<Ack<'h>>,
     /// Every call that a body was in.
     pub(super) bodies: BTreeMap<u64, Vec<&'h Call>>,
+    /// The creations of a fork, whatever became of them.
+    pub(super) forked: Vec<(&'h Call, &'h Fork)>,
+    /// The same as `bodies` for all that a fork may have of its source, and of the source of that.
+    pub(super) inherited: BTreeMap<u64, Vec<&'h Call>>,
     moving: BTreeSet<u64>,
 }
 
@@ -90,6 +95,8 @@ impl<'h> View<'h> {
                 runs: Vec::new(),
                 acks: Vec::new(),
                 bodies: BTreeMap::new(),
+                forked: Vec::new(),
+                inherited: BTreeMap::new(),
                 moving: BTreeSet::new(),
             });
             match event {
@@ -106,7 +113,11 @@ impl<'h> View<'h> {
                 view.runs = runs.into_values().flat_map(split).collect();
             }
         }
+        let inherited: Vec<_> = views.values().map(|view| ancestors(&views, view)).collect();
         let mut views: Vec<Self> = views.into_values().collect();
+        for (view, inherited) in views.iter_mut().zip(inherited) {
+            view.inherited = inherited;
+        }
         for view in &mut views {
             view.moving = view.find_moving();
             view.find_first_starts();
@@ -116,6 +127,12 @@ impl<'h> View<'h> {
 
     fn add(&mut self, call: &'h Call) {
         self.calls.push(call);
+        if let Ask::Create {
+            fork: Some(fork), ..
+        } = &call.ask
+        {
+            self.forked.push((call, fork));
+        }
         let Some(body) = body(&call.ask) else { return };
         self.bodies.entry(body.id).or_default().push(call);
         if let Some(end) = exact_end(call) {
@@ -142,14 +159,41 @@ impl<'h> View<'h> {
         self.terms.forgetful && self.mark(id).is_some()
     }
 
-    /// Whether a body may be at two places: that, or its producer repeated it in another life.
+    /// Whether a body may be at two places: that, or its producer repeated it in another life, or
+    /// in each life of the source of a fork.
     pub(super) fn may_move(&self, id: u64) -> bool {
-        self.moving.contains(&id) || self.may_repeat(id)
+        self.moving.contains(&id) || self.may_repeat(id) || self.is_inherited(id)
+    }
+
+    /// Whether a body was written to the source of a fork.
+    pub(super) fn is_inherited(&self, id: u64) -> bool {
+        self.inherited.contains_key(&id)
+    }
+
+    /// The stream that a body was written to.
+    pub(super) fn written_to(&self, id: u64) -> Option<&'h str> {
+        self.calls_with(id)?.first().map(|call| &*call.name)
+    }
+
+    /// Every call that a body was in, that was written here or to the source.
+    pub(super) fn calls_with(&self, id: u64) -> Option<&Vec<&'h Call>> {
+        self.bodies.get(&id).or_else(|| self.inherited.get(&id))
     }
 
     /// The first life of a name begins with all zeros, and later ones do not: while none can have
     /// ended, that is where reads from the start begin.
     fn find_first_starts(&mut self) {
+        // A fork begins where its source does, and has one life: its tags tell.
+        if !self.forked.is_empty() {
+            for read in self.runs.iter_mut().flat_map(|run| &mut run.reads) {
+                let zero = |(_, place): &(String, Place)| *place == Place::ZERO;
+                let tagged = read.page.tag.as_ref().is_some_and(zero);
+                if read.page.from == From::Start && tagged && !read.messages.is_empty() {
+                    read.start = Some(Place::ZERO);
+                }
+            }
+            return;
+        }
         let deletions = self.calls.iter().filter(|call| call.ask == Ask::Delete);
         let expiries = self.creations().map(|(_, ends)| match ends {
             Ends::Never => u64::MAX,
@@ -224,6 +268,21 @@ impl<'h> View<'h> {
                 _ => None,
             })
     }
+}
+
+/// What may have been inherited by a fork.
+fn ancestors<'h>(
+    views: &BTreeMap<&str, View<'h>>,
+    fork: &View<'h>,
+) -> BTreeMap<u64, Vec<&'h Call>> {
+    let mut inherited = BTreeMap::new();
+    let mut name = fork.forked.first().map(|(_, fork)| &*fork.source);
+    while let Some(source) = name.and_then(|name| views.get(name)) {
+        let bodies = source.bodies.iter();
+        inherited.extend(bodies.map(|(id, calls)| (*id, calls.clone())));
+        name = source.forked.first().map(|(_, fork)| &*fork.source);
+    }
+    inherited
 }
 
 /// The body of a request that writes.

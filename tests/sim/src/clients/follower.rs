@@ -8,7 +8,7 @@ use crate::plan::Topic;
 
 /// Follows one stream until the run ends.
 pub(super) fn follow(client: &Client<'_>, from_now: bool) {
-    let topic = client.any_topic();
+    let topic = &*client.any_topic();
     let begin = if from_now { From::Now } else { From::Start };
     let mut follower = Follower {
         client,

@@ -3,7 +3,7 @@
 use super::{Client, reader};
 use crate::driver::{Part, Request};
 use crate::faults::Fault;
-use crate::history::{Ask, Body, Ends, From, Place, Told, message};
+use crate::history::{Ask, Body, Ends, Fork, From, Place, Told, message};
 use crate::plan::Topic;
 use crate::planted::Planted;
 use crate::sim::NEW_YEAR_MS;
@@ -119,9 +119,17 @@ impl Client<'_> {
             at: None,
         };
         match ask {
-            Ask::Create { body, ends, close } => {
+            Ask::Create {
+                body,
+                ends,
+                close,
+                fork,
+            } => {
                 request.method = "PUT";
                 headers.push("content-type", topic.content_type);
+                if let Some(fork) = fork {
+                    self.add_fork(&mut headers, fork);
+                }
                 match *ends {
                     Ends::Never => {}
                     Ends::Idle(ms) => headers.push("stream-ttl", (ms / 1000).to_string()),
@@ -132,7 +140,9 @@ impl Client<'_> {
                 if *close {
                     headers.push("stream-closed", "true");
                 }
-                request.body = self.bytes(topic, *body);
+                if fork.is_none() || !self.sim().plants(Planted::ForkBodyForgotten, 500) {
+                    request.body = self.bytes(topic, *body);
+                }
             }
             Ask::Append {
                 body,
@@ -172,6 +182,18 @@ impl Client<'_> {
         }
         request.headers = headers;
         request
+    }
+
+    fn add_fork(&self, headers: &mut Fields, fork: &Fork) {
+        let source = format!("/v1/stream/{}", fork.source);
+        headers.push("stream-forked-from", source);
+        let forgotten = self.sim().plants(Planted::ForkOffsetForgotten, 500);
+        if let (Some(place), false) = (fork.at, forgotten) {
+            headers.push("stream-fork-offset", place.to_string());
+        }
+        if fork.skip > 0 {
+            headers.push("stream-fork-sub-offset", fork.skip.to_string());
+        }
     }
 
     fn bytes(&self, topic: &Topic, body: Option<Body>) -> Vec<u8> {

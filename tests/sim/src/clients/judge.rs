@@ -7,6 +7,12 @@ use crate::sim::Sim;
 use crate::tasks::spawn;
 use std::rc::Rc;
 
+/// Longer than the service takes anything for work that somebody is busy with.
+const LEFT_OVER_MS: u64 = 700_000;
+
+/// Pieces of work that are enough for everything that a run leaves.
+const ROUNDS: u64 = 4_000;
+
 /// Pages of one stream, at most.
 const PAGES: u64 = 5_000;
 
@@ -18,8 +24,8 @@ pub(crate) fn judge(sim: &Rc<Sim>) {
             cx,
             number: cx.sim.plan.clients,
         };
-        let topics = &cx.sim.plan.topics;
-        for topic in topics {
+        let topics = cx.sim.topics.borrow().clone();
+        for topic in &topics {
             read_all(&client, topic);
             let append = client.append();
             client.ask(topic, append);
@@ -28,8 +34,35 @@ pub(crate) fn judge(sim: &Rc<Sim>) {
         for round in 0..48 {
             work_once(cx, 0, round);
         }
-        for topic in topics {
+        for topic in &topics {
             read_all(&client, topic);
+        }
+        cx.sim.busy.set(cx.sim.busy.get() - 1);
+    });
+}
+
+/// Deletes every stream, the forks last, and works until nothing is left to do.
+pub(crate) fn clear(sim: &Rc<Sim>) {
+    sim.busy.set(sim.busy.get() + 1);
+    spawn(sim, 0, |cx| {
+        let client = Client {
+            cx,
+            number: cx.sim.plan.clients,
+        };
+        let topics = cx.sim.topics.borrow().clone();
+        for topic in &topics {
+            client.ask(topic, Ask::Delete);
+        }
+        // Some of it waits until nobody can be busy with it any more.
+        let wait_ms = LEFT_OVER_MS + cx.sim.plan.skew_ms;
+        for wait_ms in [0, wait_ms, wait_ms] {
+            cx.sleep_ms(wait_ms);
+            for round in 0..ROUNDS {
+                work_once(cx, 0, round);
+                if round % 32 == 0 && cx.sim.store.borrow().left_over().is_empty() {
+                    break;
+                }
+            }
         }
         cx.sim.busy.set(cx.sim.busy.get() - 1);
     });

@@ -1,13 +1,14 @@
 //! The clients of a run: small programs that write down what they asked and what they were told.
 
 mod follower;
+mod forker;
 mod http;
 mod judge;
 mod reader;
 mod sse;
 mod writer;
 
-pub(crate) use judge::judge;
+pub(crate) use judge::{clear, judge};
 
 use crate::driver::{Connection, Request, send};
 use crate::env::Instance;
@@ -36,6 +37,7 @@ pub(crate) fn begin(sim: &Rc<Sim>) {
                 0 => writer::produce(&client),
                 3 => reader::read(&client),
                 2 => follower::follow(&client, cx.sim.chance(500)),
+                _ if cx.sim.plan.forks && cx.sim.chance(700) => forker::fork(&client),
                 _ => writer::write(&client),
             }
             cx.sim.busy.set(cx.sim.busy.get() - 1);
@@ -107,9 +109,10 @@ impl Client<'_> {
         self.cx.sleep_ms(self.range(0, self.sim().plan.think_ms));
     }
 
-    fn any_topic(&self) -> &Topic {
-        let topics = &self.sim().plan.topics;
-        &topics[self.range(0, topics.len() as u64 - 1) as usize]
+    fn any_topic(&self) -> Rc<Topic> {
+        let topics = self.sim().topics.borrow();
+        let any = self.range(0, topics.len() as u64 - 1);
+        Rc::clone(&topics[any as usize])
     }
 
     /// Sends a request to any instance.
@@ -151,7 +154,9 @@ impl Client<'_> {
             told = Told::Refused(503, "UNAVAILABLE".to_owned());
         }
         self.sim().reach(match (&ask, &told) {
-            (Ask::Create { .. }, Told::Done { status: 201, .. }) => "streams created",
+            (Ask::Create { fork: None, .. }, Told::Done { status: 201, .. }) => "streams created",
+            (Ask::Create { .. }, Told::Done { status: 201, .. }) => "forks created",
+            (Ask::Create { fork: Some(_), .. }, Told::Refused(400..500, _)) => "forks refused",
             (Ask::Delete, Told::Done { .. }) => "streams deleted",
             (_, Told::Done { .. }) => "other requests done",
             (_, Told::Refused(404, _)) => "requests refused, no stream",
@@ -175,6 +180,12 @@ impl Client<'_> {
 
     fn create(&self, topic: &Topic, ends: Ends, close: bool) -> Told {
         let body = self.chance(600).then(|| self.body());
-        self.ask(topic, Ask::Create { body, ends, close }).0
+        let create = Ask::Create {
+            body,
+            ends,
+            close,
+            fork: None,
+        };
+        self.ask(topic, create).0
     }
 }

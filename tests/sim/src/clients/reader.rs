@@ -26,6 +26,8 @@ pub(super) enum Came {
         to: Place,
         at_tail: bool,
         ended: bool,
+        /// Whether it ends where a message does.
+        whole: bool,
     },
     /// The stream is not there, or the offset is of an earlier life.
     Gone,
@@ -79,6 +81,7 @@ fn note(
     };
     let (at_tail, closed) = (response.up_to_date(), response.closed());
     let tag = response.header("etag").and_then(parse_tag);
+    let whole = topic.is_json() || matches!(response.body.last(), None | Some(b'>'));
     client.sim().record(Event::Page(Page {
         name: topic.name.clone(),
         run,
@@ -96,6 +99,7 @@ fn note(
         to,
         at_tail,
         ended: at_tail && closed,
+        whole,
     }
 }
 
@@ -109,7 +113,7 @@ fn parse_tag(tag: &str) -> Option<(String, Place)> {
 /// Reads from the start to the tail again and again; some wait at the tail.
 pub(super) fn read(client: &Client<'_>) {
     let polls = client.chance(600);
-    let topic = client.any_topic();
+    let topic = &*client.any_topic();
     let mut from = From::Start;
     let mut run = client.sim().next_id();
     let mut requests = 0;
@@ -123,7 +127,9 @@ pub(super) fn read(client: &Client<'_>) {
         };
         let mut tail = false;
         match read_page(client, topic, run, from, live) {
-            Came::Page { to, at_tail, ended } => {
+            Came::Page {
+                to, at_tail, ended, ..
+            } => {
                 from = From::At(to);
                 tail = at_tail;
                 if ended || client.chance(30) {

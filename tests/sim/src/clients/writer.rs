@@ -13,7 +13,7 @@ pub(super) fn write(client: &Client<'_>) {
     let sequences = client.chance(300);
     for _ in 0..client.sim().plan.requests {
         client.think();
-        let topic = client.any_topic();
+        let topic = &*client.any_topic();
         let dice = client.range(0, 99);
         match dice {
             0..5 if topic.mortal => drop(client.ask(topic, Ask::Delete)),
@@ -44,6 +44,9 @@ fn replace(client: &Client<'_>, topic: &Topic, told: &Told) {
 }
 
 fn create(client: &Client<'_>, topic: &Topic) {
+    if topic.fork {
+        return;
+    }
     let ends = match (topic.mortal, client.range(0, 9)) {
         (true, 0 | 1) => Ends::Idle(client.range(1, 8) * 1000),
         (true, 2) => Ends::At(client.cx.now_us() / 1000 + client.range(100, 20_000)),
@@ -53,7 +56,8 @@ fn create(client: &Client<'_>, topic: &Topic) {
     client.create(topic, ends, close);
 }
 
-fn close(client: &Client<'_>, topic: &Topic) {
+/// Closes a stream, with or without a last append.
+pub(super) fn close(client: &Client<'_>, topic: &Topic) {
     let body = client.chance(600).then(|| client.body());
     let close = Ask::Append {
         body,
@@ -67,7 +71,7 @@ fn close(client: &Client<'_>, topic: &Topic) {
 /// A producer that repeats what it has no answer to until it has one. Some share a name, and fence
 /// each other off.
 pub(super) fn produce(client: &Client<'_>) {
-    let topic = client.any_topic();
+    let topic = &*client.any_topic();
     let shared = client.chance(300);
     let producer = match shared {
         true => "shared".to_owned(),

@@ -94,7 +94,8 @@ fn a_directory_with_something_else_is_refused_and_left_alone() {
     for text in [
         "",
         "durable-streams log x\n",
-        "durable-streams log 1\n1234\n",
+        "durable-streams log 0\n000102030405060708090a0b0c0d0e0f\n",
+        "durable-streams log 2\n1234\n",
         "other\n",
     ] {
         let files = FaultyFiles::default();
@@ -109,12 +110,12 @@ fn a_directory_of_a_newer_version_is_refused() {
     let files = FaultyFiles::default();
     files.put(
         Path::new("/store/FORMAT"),
-        b"durable-streams log 2\nwhat?\n".to_vec(),
+        b"durable-streams log 3\nwhat?\n".to_vec(),
     );
     let refused = try_open(&files, Options::default()).err().expect("refused");
     assert_eq!(
         refused.to_string(),
-        "/store: written by a newer version (format 2, this one reads 1); use that version"
+        "/store: written by a newer version (format 3, this one reads 2); use that version"
     );
 }
 

@@ -111,7 +111,7 @@ fn a_small_store_takes_little_room() {
     let log = open(&FaultyFiles::default());
     for sequence in 1..400 {
         let key = format!("k{}", sequence % 5);
-        commit(&log, set(&key, &vec![1; 64 << 10], sequence)).expect("commits");
+        commit(&log, set(&key, &vec![sequence as u8; 64 << 10], sequence)).expect("commits");
         compact_all(&log);
         let stats = log.stats();
         assert!(
@@ -163,7 +163,7 @@ fn a_deleted_key_stays_deleted_where_processes_are_killed() {
     commit(&log, set("b", &[1; 3000], 2)).expect("commits");
     commit(&log, delete("a", 3)).expect("commits");
     for sequence in 4..20 {
-        commit(&log, set("b", &[1; 3000], sequence)).expect("commits");
+        commit(&log, set("b", &[sequence as u8; 3000], sequence)).expect("commits");
     }
     drop(log);
     for step in 0..25 {
@@ -282,7 +282,7 @@ fn readers_and_writers_see_every_key_while_segments_are_rewritten() {
 #[test]
 fn what_changes_while_it_is_being_moved_is_not_moved() {
     // One such value is more than is read ahead, so it is read after it was found to be needed.
-    let large = vec![1; 300_000];
+    let large = |sequence| vec![sequence as u8; 300_000];
     for change in [delete("a0", 100), set("a0", b"new", 100)] {
         let files = FaultyFiles::default();
         let options = Options {
@@ -293,7 +293,8 @@ fn what_changes_while_it_is_being_moved_is_not_moved() {
         let log = Arc::new(log);
         for round in 0..8 {
             for (key, number) in [(format!("a{round}"), 1), ("b".into(), 2), ("b".into(), 3)] {
-                commit(&log, set(&key, &large, round * 3 + number)).expect("commits");
+                let sequence = round * 3 + number;
+                commit(&log, set(&key, &large(sequence), sequence)).expect("commits");
             }
         }
         let expected = change.value.clone();

@@ -5,16 +5,20 @@ mod compaction;
 mod damage;
 mod failures;
 mod model;
+mod patch_damage;
+mod patches;
 mod real;
+mod upgrade;
 
-use super::faults::FaultyFiles;
+use super::faults::{FaultyFiles, Random};
 use super::{Change, CommitError, Found, Log, OpenError, Options, Recovered, Sequence, Wait};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const DIR: &str = "/store";
+const FORMAT: &str = "/store/FORMAT";
 
 /// So small that a few batches fill one.
 fn small_segments() -> Options {
@@ -68,8 +72,47 @@ fn value(log: &Log, key: &str) -> Option<Bytes> {
     read(log, key).map(|(value, _)| value)
 }
 
+/// What an append makes of a value: something at its front changes, and there is more at its end.
+fn appended(value: &[u8], number: u64, more: usize) -> Vec<u8> {
+    let mut random = Random::new(number);
+    let front = random.number().to_le_bytes();
+    let rest = value.iter().skip(front.len()).copied();
+    let more = (0..more).map(|_| random.number() as u8);
+    front.into_iter().chain(rest).chain(more).collect()
+}
+
+/// Keys whose value is written as a patch.
+fn patched_keys(log: &Log) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    log.index.for_each(|key, place| {
+        if place.patch.is_some() {
+            keys.insert(key.to_owned());
+        }
+    });
+    keys
+}
+
+/// How many there are.
+fn patches(log: &Log) -> usize {
+    patched_keys(log).len()
+}
+
+/// Every segment counts what the index knows of it.
+fn expect_exact_live_bytes(log: &Log) {
+    let mut live = BTreeMap::<_, u64>::new();
+    log.index.for_each(|key, place| {
+        *live.entry(place.segment).or_default() += place.freed_by(None, key);
+    });
+    for segment in log.segments.all() {
+        let expected = live.remove(&segment.number).unwrap_or_default();
+        assert_eq!(segment.live(), expected, "segment {}", segment.number);
+    }
+    assert_eq!(live, BTreeMap::new(), "segments that are not there");
+}
+
 /// All keys and values.
 fn contents(log: &Log) -> BTreeMap<String, (Bytes, Sequence)> {
+    expect_exact_live_bytes(log);
     let mut keys = Vec::new();
     log.for_each_key(|key, sequence, length| keys.push((key.to_owned(), sequence, length)));
     let read = |(key, sequence, length): (String, Sequence, u32)| {

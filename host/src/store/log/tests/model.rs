@@ -8,14 +8,16 @@ use super::super::Durability;
 use super::super::faults::{Fault, Operation, Random};
 use super::*;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use std::io::ErrorKind;
 
 type Model = BTreeMap<String, (Bytes, Sequence)>;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Keys and the lengths of their values; none deletes.
-    Commit(Vec<(u8, Option<u16>)>),
+    /// Keys and what becomes of their values.
+    Commit(Vec<(u8, Write)>),
     Compact,
     /// The process ends and the log is opened again.
     Kill,
@@ -29,9 +31,25 @@ enum Step {
     Fill(u8),
 }
 
+#[derive(Debug, Clone)]
+enum Write {
+    /// All of it is new.
+    Replace(u16),
+    /// Most of it stays.
+    Append(u16),
+    Delete,
+}
+
+/// An append to a longer value replaces it.
+const LONGEST: usize = 3000;
+
 fn steps(faults: bool) -> impl Strategy<Value = Vec<Step>> {
-    let change = (0..12_u8, proptest::option::weighted(0.75, 0..900_u16));
-    let commit = proptest::collection::vec(change, 1..8).prop_map(Step::Commit);
+    let write = prop_oneof![
+        2 => (0..1500_u16).prop_map(Write::Replace),
+        6 => (0..200_u16).prop_map(Write::Append),
+        1 => Just(Write::Delete),
+    ];
+    let commit = proptest::collection::vec((0..6_u8, write), 1..6).prop_map(Step::Commit);
     let operation = prop_oneof![
         Just(Operation::Create),
         Just(Operation::Write),
@@ -65,21 +83,25 @@ struct World {
     maybe: Vec<Model>,
     sequence: u64,
     random: Random,
+    /// Patches that were what keys had, each counted after each commit.
+    patches: usize,
 }
 
 impl World {
     fn new(durability: Durability, seed: u64) -> Self {
+        let mut random = Random::new(seed);
         let mut world = Self {
             files: FaultyFiles::default(),
             options: Options {
                 durability,
-                ..small_segments()
+                segment_bytes: 4096 << random.below(4),
             },
             log: None,
             model: Model::new(),
             maybe: Vec::new(),
             sequence: 0,
-            random: Random::new(seed),
+            random,
+            patches: 0,
         };
         world.open();
         world
@@ -123,24 +145,30 @@ impl World {
         self.open();
     }
 
-    fn commit(&mut self, keys: &[(u8, Option<u16>)]) {
+    fn commit(&mut self, keys: &[(u8, Write)]) {
         let Some(log) = &self.log else { return };
         let mut after = self.model.clone();
         let mut batch = Vec::new();
-        for (key, length) in keys {
+        for (key, write) in keys {
             self.sequence += 1;
             let key = format!("k{key}");
-            match length {
-                Some(length) => {
-                    let value = vec![self.sequence as u8; usize::from(*length)];
-                    batch.push(set(&key, &value, self.sequence));
-                    let sequence = Sequence::new(self.sequence);
-                    after.insert(key, (value.into(), sequence));
+            let older = after.get(&key).map(|(value, _)| value.clone());
+            let older = older.filter(|value| value.len() <= LONGEST);
+            let value = match write {
+                Write::Replace(length) => Some(appended(&[], self.sequence, usize::from(*length))),
+                Write::Append(more) => {
+                    let older = older.unwrap_or_else(|| Bytes::from_static(&[1; 1024]));
+                    Some(appended(&older, self.sequence, usize::from(*more)))
                 }
-                None => {
-                    batch.push(delete(&key, self.sequence));
-                    after.remove(&key);
-                }
+                Write::Delete => None,
+            };
+            if let Some(value) = value {
+                batch.push(set(&key, &value, self.sequence));
+                let sequence = Sequence::new(self.sequence);
+                after.insert(key, (value.into(), sequence));
+            } else {
+                batch.push(delete(&key, self.sequence));
+                after.remove(&key);
             }
         }
         match log.commit(&batch) {
@@ -162,6 +190,7 @@ impl World {
             Err(CommitError::TooLarge) => panic!("it is not"),
         }
         assert_eq!(contents(log), self.model);
+        self.patches += patches(log);
     }
 
     fn step(&mut self, step: &Step) {
@@ -197,7 +226,8 @@ impl World {
     }
 }
 
-fn run(durability: Durability, seed: u64, steps: &[Step]) {
+/// Returns how many patches there were, if each counts after each commit.
+fn run(durability: Durability, seed: u64, steps: &[Step]) -> usize {
     let mut world = World::new(durability, seed);
     for step in steps {
         world.step(step);
@@ -207,6 +237,20 @@ fn run(durability: Durability, seed: u64, steps: &[Step]) {
     let log = world.log.as_ref().expect("open");
     compact_all(log);
     assert_eq!(contents(log), world.model);
+    world.patches
+}
+
+#[test]
+fn the_steps_make_many_patches() {
+    let mut runner = TestRunner::deterministic();
+    for faults in [false, true] {
+        let mut patches = 0;
+        for seed in 0..20 {
+            let steps = steps(faults).new_tree(&mut runner).expect("steps");
+            patches += run(Durability::Sync, seed, &steps.current());
+        }
+        assert!(patches > 20 * 10, "{patches}");
+    }
 }
 
 proptest! {

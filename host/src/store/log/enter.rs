@@ -1,0 +1,73 @@
+//! Making a record count, when it was written and when it is found again.
+
+use super::Sequence;
+use super::format::record_length;
+use super::index::{Index, PatchPlace, Place};
+use super::scan::Content;
+use super::segments::{Segment, Segments};
+
+/// A record in a segment.
+pub(super) struct Entered<'a> {
+    pub(super) key: &'a str,
+    pub(super) sequence: Sequence,
+    pub(super) offset: u32,
+    /// Bytes after the key.
+    pub(super) length: u32,
+    pub(super) content: Content,
+}
+
+/// Enters a record and frees what it outweighs. Records of a key come in the order in which they
+/// lie in the log. Returns false, and does nothing, where a patch is not one of what the key has:
+/// of the whole value that is there, or that the patch there is of.
+#[must_use]
+pub(super) fn enter(
+    index: &Index,
+    segments: &Segments,
+    segment: &Segment,
+    record: &Entered<'_>,
+) -> bool {
+    let key = record.key;
+    let value_length = match record.content {
+        Content::Value => record.length,
+        Content::Patch(head) => head.length,
+        Content::Tombstone(range) => {
+            segment.add_tombstone(range, record_length(key.len(), record.length.into()));
+            free(segments, index.remove(key, record.sequence), None, key);
+            return true;
+        }
+    };
+    let patch = if let Content::Patch(head) = record.content {
+        let known = index.get(key);
+        let known = known.filter(|known| known.sequence < record.sequence);
+        let base_length = known.and_then(|known| known.base_length(segment.number, head.base));
+        let Some(base_length) = base_length else {
+            return false;
+        };
+        Some(PatchPlace {
+            length: record.length,
+            base: head.base,
+            base_length,
+        })
+    } else {
+        None
+    };
+    let place = Place {
+        sequence: record.sequence,
+        segment: segment.number,
+        offset: record.offset,
+        value_length,
+        first: segment.number,
+        patch,
+    };
+    segment.add_live(place.record_length(key));
+    free(segments, index.put(key, place), Some(place), key);
+    true
+}
+
+fn free(segments: &Segments, older: Option<Place>, newer: Option<Place>, key: &str) {
+    if let Some(older) = older
+        && let Some(segment) = segments.get(older.segment)
+    {
+        segment.remove_live(older.freed_by(newer, key));
+    }
+}

@@ -1,0 +1,89 @@
+//! Making values of the bytes of records, all of which are verified.
+
+use super::files::LogFile;
+use super::format::{Kind, PatchHead, RECORD_HEADER, RecordHeader, StoreId};
+use super::patch::apply;
+use bytes::Bytes;
+use std::io;
+
+/// What a record holds.
+pub(super) enum Verified {
+    Value(Bytes),
+    Patch(PatchHead, Bytes),
+}
+
+impl Verified {
+    pub(super) fn value(self) -> Option<Bytes> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Patch(..) => None,
+        }
+    }
+}
+
+/// What is in these bytes, if they are a record of this key as it was written and no tombstone.
+pub(super) fn verify(record: &Bytes, key: &str, id: StoreId) -> Option<Verified> {
+    let (raw, rest) = record.split_at_checked(RECORD_HEADER)?;
+    let header = RecordHeader::decode(raw)?;
+    let (named, value) = rest.split_at_checked(header.named_length())?;
+    let (found, patch) = named.split_at_checked(key.len())?;
+    let whole = usize::from(header.key_length) == key.len()
+        && found == key.as_bytes()
+        && header.verify(raw, named, id)
+        && header.value_checksum == id.checksum(value);
+    if !whole {
+        return None;
+    }
+    let value = record.slice_ref(value);
+    match header.kind {
+        Kind::Value => Some(Verified::Value(value)),
+        Kind::Patch => Some(Verified::Patch(PatchHead::decode(patch)?, value)),
+        Kind::Tombstone => None,
+    }
+}
+
+/// The value that a patch makes of its base, if that is the base which it was made of.
+pub(super) fn rebuild(head: PatchHead, runs: &[u8], base: &[u8], id: StoreId) -> Option<Bytes> {
+    let value = apply(base, runs, head.length as usize)?;
+    (id.checksum(&value) == head.checksum).then(|| Bytes::from(value))
+}
+
+/// Whether a patch at an offset of a segment makes the value it was made for. Reads both records.
+pub(super) fn is_rebuilt(
+    file: &dyn LogFile,
+    offset: u32,
+    length: u32,
+    head: PatchHead,
+    key: &str,
+    id: StoreId,
+) -> io::Result<bool> {
+    let patch = read(file, offset, length, key)?;
+    let Some(Verified::Patch(_, runs)) = verify(&patch, key, id) else {
+        return Ok(false);
+    };
+    // It may say anything of where its base is, but not that it comes later.
+    let mut header = [0; RECORD_HEADER];
+    if u64::from(head.base) + (RECORD_HEADER as u64) > offset.into() {
+        return Ok(false);
+    }
+    file.read_at(&mut header, head.base.into())?;
+    let base = RecordHeader::decode(&header).filter(|base| {
+        let end = base.record_length().saturating_add(head.base.into());
+        base.kind == Kind::Value && end <= offset.into()
+    });
+    let Some(base) = base else {
+        return Ok(false);
+    };
+    let base = read(file, head.base, base.value_length, key)?;
+    let base = verify(&base, key, id).and_then(Verified::value);
+    let value = base.and_then(|base| rebuild(head, &runs, &base, id));
+    Ok(value.is_some())
+}
+
+/// The bytes of a record whose value has this length.
+fn read(file: &dyn LogFile, offset: u32, value: u32, key: &str) -> io::Result<Bytes> {
+    let length = super::format::record_length(key.len(), value.into());
+    let mut record = vec![0; length as usize];
+    file.read_at(&mut record, offset.into())?;
+    Ok(Bytes::from(record))
+}

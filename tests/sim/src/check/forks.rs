@@ -1,0 +1,168 @@
+//! Rules about forks: each begins with what its source had at one place, and that never changes.
+//!
+//! Offsets of what is inherited are those of the source, so places of the two compare. The name of
+//! a fork has one life; its source may have had several, with ever higher places.
+
+use super::order::told_ends;
+use super::view::{Run, View, fresh};
+use crate::history::{Message, Place, Told};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The inherited messages of a run, in order.
+fn inherited(fork: &View<'_>, run: &Run<'_>) -> Vec<Message> {
+    run.messages()
+        .filter(|message| fork.is_inherited(message.body.id))
+        .collect()
+}
+
+/// What is inherited comes first, and in the order of the source, from its beginning, without gaps.
+pub(super) fn order(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
+    // What was read before each message of the source; nothing, at the beginning of a life.
+    let mut before: BTreeMap<Message, BTreeSet<Option<Message>>> = BTreeMap::new();
+    for run in &source.runs {
+        let mut last = run.begins().then_some(None);
+        for message in run.messages() {
+            if let Some(last) = last {
+                before.entry(message).or_default().insert(last);
+            }
+            last = Some(Some(message));
+        }
+    }
+    let mut found = Vec::new();
+    for run in &fork.runs {
+        let own = run
+            .messages()
+            .position(|message| !fork.is_inherited(message.body.id));
+        let inherited = inherited(fork, run);
+        if own.is_some_and(|own| own < inherited.len()) {
+            found.push(format!("{inherited:?} is not all before its own"));
+        }
+        let mut last = run.begins().then_some(None);
+        for message in inherited {
+            let known = before.get(&message);
+            if let (Some(last), Some(known)) = (last, known)
+                && !known.contains(&last)
+            {
+                found.push(format!("{message:?} comes after {last:?}, not {known:?}"));
+            }
+            last = Some(Some(message));
+        }
+    }
+    found
+}
+
+/// Appends to the source that were acknowledged, each with its last message and its end.
+fn appends<'v>(source: &'v View<'_>) -> impl Iterator<Item = (Message, &'v super::view::Ack<'v>)> {
+    source.acks.iter().map(|ack| {
+        let message = Message {
+            body: ack.body,
+            part: ack.body.messages - 1,
+        };
+        (message, ack)
+    })
+}
+
+/// Where a fork left its source: up to there it has everything, and nothing from there on.
+struct Left {
+    /// A place at or before it.
+    least: Option<Place>,
+    /// A place at or behind it.
+    most: Option<Place>,
+    /// Appends that ended before this are in it.
+    since: u64,
+    /// Appends that began after this are not.
+    until: u64,
+}
+
+fn left(fork: &View<'_>) -> Option<Left> {
+    let done = |told: &Told| matches!(told, Told::Done { status: 201, .. });
+    let (first, asked) = fork.forked.first()?;
+    let ended = fork
+        .forked
+        .iter()
+        .filter(|(call, _)| done(&call.told))
+        .map(|(call, _)| call.ended);
+    Some(match asked.at {
+        Some(place) => Left {
+            least: Some(place),
+            most: (asked.skip == 0).then_some(place),
+            since: 0,
+            until: u64::MAX,
+        },
+        None => Left {
+            least: None,
+            most: None,
+            since: first.began,
+            until: ended.min().unwrap_or(u64::MAX),
+        },
+    })
+}
+
+/// A read of a fork over the place where an append to its source ended has that append.
+pub(super) fn complete(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
+    let Some(left) = left(fork) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (message, ack) in appends(source) {
+        let before = left.least.is_some_and(|place| ack.end <= place)
+            || (left.least.is_none() && ack.call.ended <= left.since);
+        // What it inherited of another life of its source has lower places than it begins with.
+        for read in fork.reads().filter(|_| before) {
+            let Some(start) = read.start else { continue };
+            let over = start < ack.end && ack.end <= read.page.to;
+            if over && !read.messages.contains(&message) {
+                found.push(format!("{message:?} is missing up to {}", read.page.to));
+            }
+        }
+    }
+    found
+}
+
+/// An append that came after a fork left is not in it.
+pub(super) fn apart(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
+    let Some(left) = left(fork) else {
+        return Vec::new();
+    };
+    let seen: BTreeSet<Message> = fork.runs.iter().flat_map(Run::messages).collect();
+    let mut found = Vec::new();
+    for (message, ack) in appends(source) {
+        let behind = left.most.is_some_and(|place| ack.end > place)
+            || (fresh(ack.call) && ack.call.began >= left.until);
+        if behind && seen.contains(&message) && !source.may_move(message.body.id) {
+            found.push(format!("{message:?} ends at {}", ack.end));
+        }
+    }
+    found
+}
+
+/// Of JSON, a number of messages after the place may be asked for.
+pub(super) fn skipped(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
+    let Some((call, asked)) = fork.forked.first() else {
+        return Vec::new();
+    };
+    let (Some(place), true) = (asked.at, matches!(call.told, Told::Done { .. })) else {
+        return Vec::new();
+    };
+    // At the very place without messages to skip, the other rules say it.
+    let ends: BTreeMap<Place, Message> = told_ends(source).collect();
+    let Some(last) = ends.get(&place).filter(|_| asked.skip > 0) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for run in fork.runs.iter().filter(|run| run.begins()) {
+        let inherited = inherited(fork, run);
+        let at_tail = run.reads.last().is_some_and(|read| read.page.at_tail);
+        let at = inherited.iter().position(|message| message == last);
+        if let (Some(at), true) = (at, at_tail) {
+            let more = (inherited.len() - at - 1) as u64;
+            if more != asked.skip {
+                found.push(format!(
+                    "{more} messages after {place} instead of {}",
+                    asked.skip
+                ));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,111 @@
+//! Clients that fork streams, and use the forks as others use streams.
+
+use super::reader::{Came, read_page};
+use super::{Client, writer};
+use crate::history::{Ask, Ends, Fork, From, Live, Place, Told};
+use crate::plan::Topic;
+use std::rc::Rc;
+
+/// Time that no run reaches, in milliseconds.
+const NEVER_MS: u64 = 10 * 365 * 86_400_000;
+
+/// Forks of one run.
+const MOST: usize = 24;
+
+/// Forks whatever there is, also forks; appends to what it made, and deletes some of it.
+pub(super) fn fork(client: &Client<'_>) {
+    let mut own: Vec<Rc<Topic>> = Vec::new();
+    for _ in 0..client.sim().plan.requests {
+        client.think();
+        let known = client.sim().topics.borrow().len();
+        let dice = client.range(0, 99);
+        let used = match own.is_empty() {
+            true => None,
+            false => own.get(client.range(0, own.len() as u64 - 1) as usize),
+        };
+        match (dice, used) {
+            (0..15, Some(fork)) if fork.mortal => drop(client.ask(fork, Ask::Delete)),
+            (15..20, Some(fork)) => writer::close(client, fork),
+            (20..50, Some(fork)) => drop(client.ask(fork, client.append())),
+            (50..60, Some(fork)) => {
+                let run = client.sim().next_id();
+                read_page(client, fork, run, From::Start, Live::No);
+            }
+            _ if known < MOST => own.push(create(client, &client.any_topic())),
+            _ => drop(client.ask(&client.any_topic(), client.append())),
+        }
+    }
+}
+
+/// Makes a new name a fork of a stream.
+fn create(client: &Client<'_>, source: &Topic) -> Rc<Topic> {
+    let topic = Rc::new(Topic {
+        name: format!("f{}", client.sim().next_id()),
+        prefill: 0,
+        mortal: client.chance(600),
+        fork: true,
+        ..source.clone()
+    });
+    let at = match client.chance(600) {
+        true => any_place(client, source),
+        false => None,
+    };
+    let skip = match topic.is_json() && at.is_some() && client.chance(400) {
+        true => client.range(1, 3),
+        false => 0,
+    };
+    let now_ms = client.cx.now_us() / 1000;
+    let ends = match (topic.mortal, source.mortal, client.range(0, 9)) {
+        (true, _, 0 | 1) => Ends::Idle(client.range(1, 8) * 1000),
+        (true, _, 2) => Ends::At(now_ms + client.range(100, 20_000)),
+        // Else it would inherit the end of its source, whatever that is by now.
+        (_, true, _) => Ends::At(now_ms + NEVER_MS),
+        (_, false, _) => Ends::Never,
+    };
+    let create = Ask::Create {
+        body: client.chance(500).then(|| client.body()),
+        ends,
+        close: topic.mortal && client.chance(50),
+        fork: Some(Fork {
+            source: source.name.clone(),
+            at,
+            skip,
+        }),
+    };
+    // Others use it from now on, whether it is there or not.
+    client.sim().topics.borrow_mut().push(Rc::clone(&topic));
+    let (told, _) = client.ask(&topic, create.clone());
+    // Repeated where nobody can have ended it meanwhile.
+    if !topic.mortal && !matches!(told, Told::Refused(..)) && client.chance(500) {
+        client.ask(&topic, create);
+    }
+    topic
+}
+
+/// A place of a stream, such as a page ends at.
+fn any_place(client: &Client<'_>, source: &Topic) -> Option<Place> {
+    if client.chance(100) {
+        return Some(Place::ZERO);
+    }
+    let run = client.sim().next_id();
+    let mut from = From::Start;
+    let mut place = None;
+    for _ in 0..client.range(1, 3) {
+        match read_page(client, source, run, from, Live::No) {
+            Came::Page {
+                to, at_tail, whole, ..
+            } => {
+                from = From::At(to);
+                // Half a message would be no message of ours.
+                if whole {
+                    place = Some(to);
+                }
+                if at_tail {
+                    break;
+                }
+            }
+            Came::Gone | Came::Nothing => break,
+        }
+    }
+    place
+}
