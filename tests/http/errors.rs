@@ -186,9 +186,17 @@ fn the_reserved_paths_are_no_streams() {
             answer.expect_security();
         }
     }
-    let answer = shared().request("GET", "/v1/stream/__ds/tick").send();
-    let answer = answer.problem(405, "METHOD_NOT_ALLOWED");
-    assert!(allowed(&answer).contains(&"POST".to_owned()));
+    for (method, path, allows) in [
+        ("GET", "tick", "POST"),
+        ("POST", "subscriptions/a", "PUT"),
+        ("GET", "subscriptions/a/claim", "POST"),
+        ("DELETE", "jwks.json", "GET"),
+    ] {
+        let target = format!("/v1/stream/__ds/{path}");
+        let answer = shared().request(method, &target).body("").send();
+        let answer = answer.problem(405, "METHOD_NOT_ALLOWED");
+        assert!(allowed(&answer).contains(&allows.to_owned()), "{path}");
+    }
 }
 
 #[test]
