@@ -27,6 +27,7 @@ mod sim;
 mod store;
 mod tally;
 mod tasks;
+mod wakes;
 
 pub use check::Violation;
 pub use faults::Injected;

@@ -56,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) forgetful: bool,
     /// Whether streams are forked.
     pub(crate) forks: bool,
+    /// Whether there is a subscription, with workers.
+    pub(crate) subscribed: bool,
 }
 
 impl Plan {
@@ -97,9 +99,12 @@ impl Plan {
                 topic.prefill = 0;
             }
         }
+        let variables = variables(random, kind, long_poll_secs, forgetful);
+        // A wake stream that is full tells nobody.
+        let endless = variables.contains(&("max_stream_bytes", "0".to_owned()));
         Self {
             kind,
-            variables: variables(random, kind, long_poll_secs, forgetful),
+            variables,
             rates,
             nodes: random.range(1, 5) as usize,
             skew_ms,
@@ -115,7 +120,16 @@ impl Plan {
             think_ms: random.pick(&[1, 20, 300]),
             forgetful,
             forks: random.chance(500),
+            subscribed: endless && random.chance(400),
         }
+    }
+}
+
+impl Plan {
+    /// The value of a variable.
+    pub(crate) fn variable(&self, name: &str) -> &str {
+        let mut same = self.variables.iter().filter(|(known, _)| *known == name);
+        same.next().map_or("", |(_, value)| value)
     }
 }
 

@@ -62,6 +62,7 @@ pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> Outcome {
         }],
     };
     if ended.is_ok() {
+        violations.extend(sim.wakes.borrow().check());
         let left = sim.store.borrow().left_over();
         violations.extend(left.into_iter().map(|what| Violation {
             rule: "nothing is left of what was deleted",
@@ -111,6 +112,10 @@ fn play(sim: &Rc<Sim>) {
     let now = sim.tasks.now_us();
     run_tasks(sim, now + END_US, nobody_busy);
     assert_eq!(sim.busy.get(), 0, "somebody is never done");
+    clients::drain(sim);
+    let now = sim.tasks.now_us();
+    run_tasks(sim, now + CLEAR_US, nobody_busy);
+    assert_eq!(sim.busy.get(), 0, "the workers are never done");
     clients::clear(sim);
     let now = sim.tasks.now_us();
     run_tasks(sim, now + CLEAR_US, nobody_busy);

@@ -7,6 +7,7 @@ use crate::planted::Planted;
 use crate::random::Random;
 use crate::store::Store;
 use crate::tasks::{Cx, Tasks, spawn};
+use crate::wakes::Wakes;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -78,6 +79,8 @@ pub(crate) struct Sim {
     pub(crate) reached: RefCell<BTreeMap<&'static str, u64>>,
     /// What instances remember of keys, for a planted bug.
     pub(crate) remembered: RefCell<Remembered>,
+    /// What workers of the subscription saw.
+    pub(crate) wakes: RefCell<Wakes>,
     /// Whether the disk is being written.
     syncing: Cell<bool>,
 }
@@ -124,6 +127,7 @@ impl Sim {
             batches: RefCell::default(),
             reached: RefCell::default(),
             remembered: RefCell::default(),
+            wakes: RefCell::default(),
             syncing: Cell::new(false),
             random: RefCell::new(random),
             topics: RefCell::new(plan.topics.iter().cloned().map(Rc::new).collect()),

@@ -1,7 +1,7 @@
 //! What is there when all faults are over.
 
 use super::reader::{Came, read_page};
-use super::{Client, work_once};
+use super::{Client, work_once, worker};
 use crate::history::{Ask, From, Live};
 use crate::sim::Sim;
 use crate::tasks::spawn;
@@ -52,6 +52,9 @@ pub(crate) fn clear(sim: &Rc<Sim>) {
         let topics = cx.sim.topics.borrow().clone();
         for topic in &topics {
             client.ask(topic, Ask::Delete);
+        }
+        if cx.sim.plan.subscribed {
+            worker::unsubscribe(&client);
         }
         // Some of it waits until nobody can be busy with it any more.
         let wait_ms = LEFT_OVER_MS + cx.sim.plan.skew_ms;

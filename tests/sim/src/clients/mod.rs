@@ -6,9 +6,11 @@ mod http;
 mod judge;
 mod reader;
 mod sse;
+mod worker;
 mod writer;
 
 pub(crate) use judge::{clear, judge};
+pub(crate) use worker::drain;
 
 use crate::driver::{Connection, Request, send};
 use crate::env::Instance;
@@ -24,8 +26,19 @@ use std::rc::Rc;
 /// Longest wait of a patient client, in microseconds.
 const PATIENCE_US: u64 = 120_000_000;
 
+/// Workers of the subscription, where there is one.
+const WORKERS: usize = 2;
+
 /// Begins the clients of a run.
 pub(crate) fn begin(sim: &Rc<Sim>) {
+    let workers = if sim.plan.subscribed { WORKERS } else { 0 };
+    for number in 0..workers {
+        sim.busy.set(sim.busy.get() + 1);
+        spawn(sim, 0, move |cx| {
+            worker::serve(&Client { cx, number });
+            cx.sim.busy.set(cx.sim.busy.get() - 1);
+        });
+    }
     for number in 0..sim.plan.clients {
         sim.busy.set(sim.busy.get() + 1);
         let after_us = sim.range((0, 20_000));
@@ -63,6 +76,9 @@ pub(crate) fn set_up(sim: &Rc<Sim>) {
                 let append = client.append();
                 client.ask(topic, append);
             }
+        }
+        if cx.sim.plan.subscribed {
+            worker::subscribe(&client);
         }
         cx.sim.busy.set(0);
     });
