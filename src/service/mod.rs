@@ -25,6 +25,7 @@ mod read;
 mod reply;
 mod subscription;
 mod todo;
+mod together;
 mod token;
 mod update;
 mod work;
@@ -123,11 +124,12 @@ impl<E: Env> Service<E> {
         }
     }
 
-    /// Begins the exchanges of requests that wait for one stream: one request of any kind, or
-    /// several POSTs with the same raw path. One answer each, in their order.
+    /// Begins the exchanges of requests that wait for one stream or subscription: one request of any
+    /// kind, or several POSTs with the same raw path. One answer each, in their order.
     pub fn start(&self, requests: &[RawRequest<'_>], attempt: Option<&[u8]>) -> Vec<Answer> {
         let mut answers: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
         let mut appends = Vec::new();
+        let own = attempt.and_then(together::split);
         for (index, (raw, answer)) in requests.iter().zip(&mut answers).enumerate() {
             match self.parse(raw, attempt.is_some()) {
                 Ok((
@@ -140,6 +142,10 @@ impl<E: Env> Service<E> {
                     appends.push((index, name, append));
                 }
                 Ok((operation, caller)) => {
+                    let attempt = match &own {
+                        Some(own) => own.get(index).map(Vec::as_slice),
+                        None => attempt,
+                    };
                     *answer = Some(self.single(raw, operation, &caller, attempt));
                 }
                 Err(problem) => {
@@ -163,6 +169,7 @@ impl<E: Env> Service<E> {
             .into_iter()
             .map(|answer| answer.unwrap_or_else(lost));
         let mut answers: Vec<Answer> = answers.collect();
+        together::join(&mut answers);
         if let Some(first) = answers.first_mut() {
             first.effects = self.aside.effects.take();
         }

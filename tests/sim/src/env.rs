@@ -328,6 +328,9 @@ impl Env for Instance<'_> {
         if head && sim.plants(Planted::SwapNotApplied, 100) {
             return Ok(());
         }
+        if key.starts_with("u.") && sim.plants(Planted::WakeForgotten, 100) {
+            return Ok(());
+        }
         let forged = if head {
             forge(sim, seen.as_ref(), value)
         } else {

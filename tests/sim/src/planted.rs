@@ -64,6 +64,8 @@ planted! {
     ForkOffsetForgotten,
     /// What a fork was to begin with is dropped.
     ForkBodyForgotten,
+    /// A store says that a subscription was changed, and forgets it.
+    WakeForgotten,
 }
 
 impl Planted {
@@ -97,6 +99,10 @@ impl Planted {
             | Self::ForkGivenUp
             | Self::ForkOffsetForgotten
             | Self::ForkBodyForgotten => plan.forks = true,
+            Self::WakeForgotten => {
+                plan.subscribed = true;
+                set("max_stream_bytes", "0");
+            }
             Self::ProducersForgotten => {
                 plan.forgetful = false;
                 plan.clients = 10;
