@@ -119,7 +119,7 @@ pub(super) fn malformed<E: Env>(env: &E, malformed: &Malformed) {
     write(env, "error", line);
 }
 
-/// There is no access control.
+/// A store begins to be used without access control.
 pub(super) fn open<E: Env>(env: &E, config: &Config) {
     if !enabled(config, "warn") {
         return;

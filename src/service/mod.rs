@@ -88,8 +88,6 @@ impl<E: Env> Service<E> {
         };
         if access.is_on() {
             response::PRIVATE.clone_into(&mut config.cache_visibility);
-        } else if malformed.is_none() {
-            log::open(&env, &config);
         }
         let keys = Keys::new(&config.key_namespace);
         let common = response::common_to_all(&config, access.is_on());
@@ -234,7 +232,13 @@ impl<E: Env> Service<E> {
                      kv_guarded_create. Give it a store of its own.",
                 ));
             }
-            None => self.env.set(&key, ours).map_err(refuse)?,
+            None => {
+                self.env.set(&key, ours).map_err(refuse)?;
+                // At the first use of a store: instances come and go by the second.
+                if !self.access.is_on() {
+                    log::open(&self.env, &self.config);
+                }
+            }
         }
         self.marked.set(true);
         Ok(())
