@@ -155,6 +155,23 @@ impl<E: Env> Core<'_, E> {
         })
     }
 
+    /// Sees to it that a swap which adds the step of a fork, and may still be under way, comes too
+    /// late: the source has another version then. The age of an entry does not tell, since the
+    /// clocks of two instances may differ by more than any patience.
+    fn outrun(
+        &self,
+        fork: Link,
+        source: Link,
+        shared: &mut SharedCreation,
+    ) -> Result<Updated<bool>, Fault> {
+        let mut first = None;
+        self.change_source(source, shared, |head| {
+            let came = head.forks.give_up(fork.incarnation);
+            let version = *first.get_or_insert(head.version);
+            Ok(changed(came || version == head.version))
+        })
+    }
+
     /// Takes a step in paying what the tombstone of a fork owes its source: takes the fork out of
     /// the count, once, or clears the debt.
     pub(super) fn release(
@@ -302,8 +319,11 @@ impl<E: Env> Core<'_, E> {
             Progress::Absent if age <= FORK_PATIENCE_MS => return Ok(false),
             Progress::Absent => match self.give_up(fork, *source, &mut shared)? {
                 Updated::Done(true) => return Ok(true),
-                // The swap that adds the step may still be under way.
-                Updated::Done(false) if age > LEFT_OVER_MS => {}
+                Updated::Done(false) if age > LEFT_OVER_MS => {
+                    if let Updated::Wait(_) = self.outrun(fork, *source, &mut shared)? {
+                        return Ok(false);
+                    }
+                }
                 Updated::Done(false) | Updated::Wait(_) => return Ok(false),
             },
         }
