@@ -148,6 +148,18 @@ impl<E: Env> Core<'_, E> {
         Err(Fault::Deadline("the record has too many gates"))
     }
 
+    /// Finds the record of the stream of `slot` to swap it; nothing where there is none.
+    pub(super) fn find_record(&self, slot: &Slot) -> Result<Option<(E::Cas, Record)>, Fault> {
+        match self.find(slot)? {
+            Place::Found {
+                gate,
+                cas,
+                envelope,
+            } => Ok(Some((cas, Self::decode(slot, gate, &envelope)?))),
+            Place::Missing { .. } => Ok(None),
+        }
+    }
+
     /// Whether there may be anything behind `gate`. A gate that holds 0 exists and means nothing,
     /// so this only bounds the search.
     fn has_gate(&self, slot: &Slot, gate: u32) -> Result<bool, Fault> {

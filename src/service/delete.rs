@@ -2,7 +2,7 @@
 //! bounded steps by `work`.
 
 use super::attempt::DeleteAttempt;
-use super::core::{Core, Fault, Place};
+use super::core::{Core, Fault};
 use super::env::{Env, StoreError, SwapError};
 use super::fork::link;
 use super::problems;
@@ -91,17 +91,11 @@ fn step<E: Env>(
 ) -> Result<Option<Problem>, Stop> {
     for _ in 0..LOOKS {
         let found = core
-            .find(slot)
+            .find_record(slot)
             .map_err(|fault| unsure(fault, attempt, core))?;
-        let Place::Found {
-            gate,
-            cas,
-            envelope,
-        } = found
-        else {
+        let Some((cas, record)) = found else {
             return Ok(Some(problems::not_found(name)));
         };
-        let record = Core::<E>::decode(slot, gate, &envelope)?;
         let head = match record {
             Record::Live(head) if head.name == name => head,
             // The swap was sent, and the life is over.

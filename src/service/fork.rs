@@ -5,7 +5,7 @@
 //! a fork says, the source's handle is taken and then the fork is read. So a slow worker never
 //! does a step again that others have done, and whose trace they removed.
 
-use super::core::{Core, Fault, Place};
+use super::core::{Core, Fault};
 use super::delete::Ended;
 use super::env::{Env, StoreError, SwapError};
 use super::update::{SharedCreation, Updated};
@@ -66,21 +66,16 @@ impl<E: Env> Core<'_, E> {
 
     /// Looks up one life of a stream.
     pub(super) fn life(&self, link: Link) -> Result<Life<E::Cas>, Fault> {
-        let slot = self.link_slot(link);
-        let Place::Found {
-            gate,
-            cas,
-            envelope,
-        } = self.find(&slot)?
-        else {
-            return Ok(Life::None);
-        };
-        Ok(match Self::decode(&slot, gate, &envelope)? {
-            Record::Live(head) if head.incarnation == link.incarnation => Life::Head(cas, head),
-            Record::Tombstone(tombstone) if tombstone.incarnation == link.incarnation => {
+        Ok(match self.find_record(&self.link_slot(link))? {
+            Some((cas, Record::Live(head))) if head.incarnation == link.incarnation => {
+                Life::Head(cas, head)
+            }
+            Some((cas, Record::Tombstone(tombstone)))
+                if tombstone.incarnation == link.incarnation =>
+            {
                 Life::Tombstone(cas, tombstone)
             }
-            Record::Live(_) | Record::Tombstone(_) => Life::None,
+            Some(_) | None => Life::None,
         })
     }
 
@@ -199,15 +194,26 @@ impl<E: Env> Core<'_, E> {
             Updated::Done(true) => return Ok(Updated::Done(())),
             Updated::Done(false) => {}
         }
-        let Life::Tombstone(cas, mut tombstone) = self.life(fork)? else {
-            return Ok(Updated::Done(()));
+        self.settle_tombstone(fork, |tombstone| tombstone.source.take().is_some())?;
+        Ok(Updated::Done(()))
+    }
+
+    /// Takes something that is done out of the tombstone of a life, if `settle` says that it was
+    /// there. Tried once: whoever comes next finds what is left.
+    pub(super) fn settle_tombstone(
+        &self,
+        life: Link,
+        settle: impl FnOnce(&mut Tombstone) -> bool,
+    ) -> Result<(), Fault> {
+        let Life::Tombstone(cas, mut tombstone) = self.life(life)? else {
+            return Ok(());
         };
-        if tombstone.source.take().is_none() {
-            return Ok(Updated::Done(()));
+        if !settle(&mut tombstone) {
+            return Ok(());
         }
         tombstone.version = tombstone.version.saturating_add(1);
         match self.env.swap(cas, &Record::Tombstone(tombstone).seal()) {
-            Ok(()) | Err(SwapError::Failed(_)) => Ok(Updated::Done(())),
+            Ok(()) | Err(SwapError::Failed(_)) => Ok(()),
             Err(SwapError::Store(error)) => Err(error.into()),
         }
     }

@@ -3,8 +3,8 @@
 //! Each call does at most about `limits::WORK_OPERATIONS` store operations. Everything here is
 //! idempotent, so any number of workers may do the same entry.
 
-use super::core::{Core, Fault, Place};
-use super::env::{Env, SwapError};
+use super::core::{Core, Fault};
+use super::env::Env;
 use super::fork::link;
 use super::update::{SharedCreation, Updated};
 use crate::keys::debt::{self, Debt};
@@ -100,7 +100,7 @@ impl<E: Env> Core<'_, E> {
                 }
                 if let Some(owed) = &tombstone.owes {
                     self.move_debt(hash, incarnation, owed, &mut shared)?;
-                    self.settle_tombstone(hash, incarnation)?;
+                    self.settle_tombstone(this, |tombstone| tombstone.owes.take().is_some())?;
                     return Ok(true);
                 }
             }
@@ -180,32 +180,6 @@ impl<E: Env> Core<'_, E> {
             return Ok(Updated::Done(()));
         }
         self.add_todo(hash.shard(), &entry, shared)
-    }
-
-    /// Clears a tombstone whose debt was moved. Tried once; the entry brings the next try.
-    fn settle_tombstone(&self, hash: &NameHash, incarnation: Incarnation) -> Result<(), Fault> {
-        let slot = self.keys.head(hash);
-        let Place::Found {
-            gate,
-            cas,
-            envelope,
-        } = self.find(&slot)?
-        else {
-            return Ok(());
-        };
-        let record = Self::decode(&slot, gate, &envelope)?;
-        let Record::Tombstone(mut tombstone) = record else {
-            return Ok(());
-        };
-        if tombstone.incarnation != incarnation || tombstone.owes.take().is_none() {
-            return Ok(());
-        }
-        tombstone.version = tombstone.version.saturating_add(1);
-        let record = Record::Tombstone(tombstone);
-        match self.env.swap(cas, &record.seal()) {
-            Ok(()) | Err(SwapError::Failed(_)) => Ok(()),
-            Err(SwapError::Store(error)) => Err(error.into()),
-        }
     }
 
     /// Removes some of what a life owes. False when nothing is left.
@@ -292,13 +266,7 @@ impl<E: Env> Core<'_, E> {
         let hash = NameHash::of(&entry.name);
         let now = self.env.now_ms();
         let slot = self.keys.head(&hash);
-        if let Place::Found {
-            gate,
-            cas,
-            envelope,
-        } = self.find(&slot)?
-        {
-            let record = Self::decode(&slot, gate, &envelope)?;
+        if let Some((cas, record)) = self.find_record(&slot)? {
             match record {
                 Record::Live(head) if head.incarnation == entry.incarnation => {
                     let now = head.now_ms(now);

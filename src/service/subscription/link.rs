@@ -9,7 +9,7 @@ use super::wake::News;
 use crate::keys::NameHash;
 use crate::keys::head::Record;
 use crate::keys::subscriptions::Entry;
-use crate::service::core::{Core, Fault, Place};
+use crate::service::core::{Core, Fault};
 use crate::service::env::Env;
 use crate::stream::{Head, Presence, Subscriber, TooManySubscribers};
 use crate::subscription::Subscription;
@@ -50,15 +50,7 @@ impl<E: Env> Core<'_, E> {
     ) -> Result<Link, Fault> {
         let slot = self.keys.head(hash);
         for _ in 0..TRIES {
-            let Place::Found {
-                gate,
-                cas,
-                envelope,
-            } = self.find(&slot)?
-            else {
-                return Ok(Link::Absent);
-            };
-            let Record::Live(mut head) = Self::decode(&slot, gate, &envelope)? else {
+            let Some((cas, Record::Live(mut head))) = self.find_record(&slot)? else {
                 return Ok(Link::Absent);
             };
             let now = head.now_ms(self.env.now_ms());
@@ -127,15 +119,7 @@ impl<E: Env> Core<'_, E> {
         life: u64,
     ) -> Result<(), Fault> {
         let slot = self.keys.head(stream);
-        let Place::Found {
-            gate,
-            cas,
-            envelope,
-        } = self.find(&slot)?
-        else {
-            return Ok(());
-        };
-        if let Record::Live(mut head) = Self::decode(&slot, gate, &envelope)?
+        if let Some((cas, Record::Live(mut head))) = self.find_record(&slot)?
             && head.detach(subscription.bytes(), life)
         {
             self.put(cas, head)?;

@@ -7,7 +7,7 @@ use crate::keys::NameHash;
 use crate::keys::subscription::Stored;
 use crate::limits::SUBSCRIPTION_NAMES_BYTES;
 use crate::protocol::control::{Refused, RefusedCode};
-use crate::service::core::{Core, Fault, Place};
+use crate::service::core::{Core, Fault};
 use crate::service::env::{Env, StoreError, SwapError};
 use crate::service::update::{SharedCreation, Updated};
 use crate::stream::Position;
@@ -27,7 +27,7 @@ impl<E: Env> Core<'_, E> {
         shared: &mut SharedCreation,
     ) -> Result<(), Stop> {
         let hash = NameHash::of(id);
-        let found = self.subscription_named(id)?;
+        let found = self.subscription_named(id, rights)?;
         let allowed = |name: &&String| {
             rights.allow(Scope::Read, name) && found.rights.allow(Scope::Read, name)
         };
@@ -85,11 +85,12 @@ impl<E: Env> Core<'_, E> {
         &self,
         id: &str,
         name: &str,
+        rights: &Rights,
         commit: u64,
         shared: &mut SharedCreation,
     ) -> Result<(), Stop> {
         let hash = NameHash::of(id);
-        let found = self.subscription_named(id)?;
+        let found = self.subscription_named(id, rights)?;
         let stream = NameHash::of(name);
         let changed = self.change(&hash, found.life, commit, |subscription| {
             let known = |other: &String| (**other).cmp(name);
@@ -109,10 +110,15 @@ impl<E: Env> Core<'_, E> {
         Ok(())
     }
 
-    /// The subscription of that id.
-    pub(super) fn subscription_named(&self, id: &str) -> Result<Box<Subscription>, Stop> {
+    /// The subscription of that id. One of somebody with other names than whoever asks is as if it
+    /// did not exist.
+    pub(super) fn subscription_named(
+        &self,
+        id: &str,
+        rights: &Rights,
+    ) -> Result<Box<Subscription>, Stop> {
         match self.subscription(&NameHash::of(id), None)? {
-            Some(found) if found.id == id => Ok(found),
+            Some(found) if found.id == id && rights.covers(&found.rights.prefix) => Ok(found),
             _ => Err(Stop::missing(id)),
         }
     }
@@ -127,15 +133,9 @@ impl<E: Env> Core<'_, E> {
     ) -> Result<(), Stop> {
         let slot = self.keys.subscription(hash);
         for _ in 0..LOOKS {
-            let Place::Found {
-                gate,
-                cas,
-                envelope,
-            } = self.find(&slot)?
-            else {
+            let Some((cas, stored)) = self.find_stored(&slot)? else {
                 return Ok(());
             };
-            let stored = Self::decode_subscription(&slot, gate, &envelope.body, envelope.version)?;
             let subscription = match stored {
                 Stored::Live(subscription) if subscription.life == life => subscription,
                 Stored::Live(_) | Stored::Deleted { .. } => {

@@ -162,7 +162,6 @@ impl<E: Env> Core<'_, E> {
             Control::Subscription { id, action } => (&**id, action),
         };
         let (raw, commit) = (call.raw, attempt.commit);
-        self.check_tenant(id, action, call.rights, attempt)?;
         let reply = match action {
             SubscriptionAction::Create => {
                 let ask = Ask::parse(raw, self.config)?;
@@ -179,13 +178,16 @@ impl<E: Env> Core<'_, E> {
                 let status = if new { 201 } else { 200 };
                 json(status, &self.describe(&subscription)?)
             }
-            SubscriptionAction::Read => json(200, &self.describe(&*self.subscription_named(id)?)?),
+            SubscriptionAction::Read => json(
+                200,
+                &self.describe(&*self.subscription_named(id, call.rights)?)?,
+            ),
             SubscriptionAction::Delete => {
                 let shared = &mut attempt.create.shared;
                 let found = match attempt.ended {
                     // An earlier step may have done it.
                     Some(life) => life,
-                    None => self.subscription_named(id)?.life,
+                    None => self.subscription_named(id, call.rights)?.life,
                 };
                 attempt.ended = Some(found);
                 self.end_subscription(&NameHash::of(id), found, shared)?;
@@ -198,12 +200,13 @@ impl<E: Env> Core<'_, E> {
                 Reply::write(204)
             }
             SubscriptionAction::RemoveStream(name) => {
-                self.remove_stream(id, name, commit, &mut attempt.create.shared)?;
+                let shared = &mut attempt.create.shared;
+                self.remove_stream(id, name, call.rights, commit, shared)?;
                 Reply::write(204)
             }
             SubscriptionAction::Claim => {
                 let asked = Claimed::parse(raw)?;
-                json(200, &self.claim(id, &asked, commit)?)
+                json(200, &self.claim(id, &asked, call.rights, commit)?)
             }
             SubscriptionAction::Work { call: work, token } => {
                 let token = token.as_deref();
@@ -220,29 +223,6 @@ impl<E: Env> Core<'_, E> {
             }
         };
         Ok(reply)
-    }
-
-    /// A subscription of somebody with other names is as if it did not exist. Workers have tokens of
-    /// their own; who creates one finds that its id is taken.
-    fn check_tenant(
-        &self,
-        id: &str,
-        action: &SubscriptionAction,
-        rights: &Rights,
-        attempt: &ControlAttempt,
-    ) -> Result<(), Stop> {
-        let theirs = match action {
-            SubscriptionAction::Create | SubscriptionAction::Work { .. } => true,
-            SubscriptionAction::Read
-            | SubscriptionAction::Delete
-            | SubscriptionAction::AddStreams
-            | SubscriptionAction::RemoveStream(_)
-            | SubscriptionAction::Claim => rights.prefix.is_empty() || attempt.ended.is_some(),
-        };
-        if theirs || rights.covers(&self.subscription_named(id)?.rights.prefix) {
-            return Ok(());
-        }
-        Err(Stop::missing(id))
     }
 
     /// Where the control calls are, for those who work for a subscription.

@@ -1,7 +1,7 @@
 //! Records of subscriptions, read and changed.
 
 use crate::keys::subscription::Stored;
-use crate::keys::{NameHash, Slot};
+use crate::keys::{Envelope, NameHash, Slot};
 use crate::limits::SUBSCRIPTIONS_BYTES;
 use crate::service::core::{Core, Fault, Place};
 use crate::service::env::{Env, StoreError, SwapError};
@@ -66,6 +66,21 @@ impl<E: Env> Core<'_, E> {
         })
     }
 
+    /// Finds the record of the subscription of `slot` to swap it; nothing where there is none.
+    pub(super) fn find_stored(&self, slot: &Slot) -> Result<Option<(E::Cas, Stored)>, Fault> {
+        match self.find(slot)? {
+            Place::Found {
+                gate,
+                cas,
+                envelope: Envelope { body, version, .. },
+            } => {
+                let stored = Self::decode_subscription(slot, gate, &body, version)?;
+                Ok(Some((cas, stored)))
+            }
+            Place::Missing { .. } => Ok(None),
+        }
+    }
+
     /// Changes a subscription. A change that may have been applied is recognised by its commit id,
     /// so `edit` takes effect once for each id.
     pub(in crate::service) fn change(
@@ -77,17 +92,8 @@ impl<E: Env> Core<'_, E> {
     ) -> Result<Changed, Fault> {
         let slot = self.keys.subscription(hash);
         for _ in 0..TRIES {
-            let Place::Found {
-                gate,
-                cas,
-                envelope,
-            } = self.find(&slot)?
-            else {
-                return Ok(Changed::Missing);
-            };
-            let stored = Self::decode_subscription(&slot, gate, &envelope.body, envelope.version)?;
-            let mut subscription = match stored {
-                Stored::Live(subscription) if subscription.life == life => subscription,
+            let (cas, mut subscription) = match self.find_stored(&slot)? {
+                Some((cas, Stored::Live(found))) if found.life == life => (cas, found),
                 _ => return Ok(Changed::Missing),
             };
             if subscription.commits.contains(&commit) {

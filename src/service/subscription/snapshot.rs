@@ -84,7 +84,7 @@ impl<E: Env> Core<'_, E> {
         let first = self.jitter(count.saturating_sub(1) as u64);
         let first = usize::try_from(first).unwrap_or_default();
         let links = subscription.links.iter();
-        for link in links.cycle_from(first) {
+        for link in links.clone().skip(first).chain(links.take(first)) {
             if let Some(head) = self.linked_head(&link.stream)?
                 && head.tail() > head.cursor(link.acked)
             {
@@ -94,12 +94,3 @@ impl<E: Env> Core<'_, E> {
         Ok(None)
     }
 }
-
-/// All items once, beginning with a later one.
-trait CycleFrom: Iterator + Clone + Sized {
-    fn cycle_from(self, first: usize) -> impl Iterator<Item = Self::Item> {
-        self.clone().skip(first).chain(self.take(first))
-    }
-}
-
-impl<I: Iterator + Clone> CycleFrom for I {}

@@ -6,6 +6,7 @@ use super::records::{Change, Changed};
 use super::signing::Keyring;
 use super::snapshot::Linked;
 use super::token;
+use crate::access::Rights;
 use crate::keys::NameHash;
 use crate::protocol::control::{
     AckAsk, AckDocument, ClaimDocument, Claimed, Fencing, Refused, RefusedCode, wake_id,
@@ -39,8 +40,8 @@ impl<E: Env> Core<'_, E> {
     }
 
     /// The subscription of that id, once its creation was completed.
-    fn working(&self, id: &str) -> Result<Box<Subscription>, Stop> {
-        let found = self.subscription_named(id)?;
+    fn working(&self, id: &str, rights: &Rights) -> Result<Box<Subscription>, Stop> {
+        let found = self.subscription_named(id, rights)?;
         match found.backfilled {
             true => Ok(found),
             false => Err(Stop::missing(id)),
@@ -52,10 +53,11 @@ impl<E: Env> Core<'_, E> {
         &self,
         id: &str,
         asked: &Claimed,
+        rights: &Rights,
         commit: u64,
     ) -> Result<ClaimDocument, Stop> {
         let hash = NameHash::of(id);
-        let found = self.working(id)?;
+        let found = self.working(id, rights)?;
         if found.config.is_webhook() {
             let message = "Only a pull-wake subscription is claimed";
             return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
@@ -109,7 +111,8 @@ impl<E: Env> Core<'_, E> {
         fencing: Fencing,
         commit: u64,
     ) -> Result<(Box<Subscription>, Fence), Stop> {
-        let found = self.working(id)?;
+        // Its token is all that a worker needs.
+        let found = self.working(id, &Rights::all())?;
         if found.config.is_webhook() != (call == WorkCall::Callback) {
             let message = match call {
                 WorkCall::Callback => "Only a webhook calls back",

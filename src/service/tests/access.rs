@@ -442,6 +442,11 @@ fn a_subscription_of_others_is_as_if_it_did_not_exist() {
         );
         assert_eq!(call(&server, request).status, 401, "{what}");
     }
+    // What is wrong with the request itself is told first, of both alike.
+    for path in [one, "__ds/subscriptions/none"] {
+        let malformed = json("POST", &format!("{path}/streams"), "[");
+        assert_eq!(call(&server, with(NEIGHBOUR, malformed)).status, 400);
+    }
     for (request, status) in [(ask("GET", one), 200), (ask("DELETE", one), 204)] {
         assert_eq!(call(&server, with(MANAGER, request)).status, status);
     }
