@@ -4,6 +4,8 @@
 //! `libfuzzer/` runs them with cargo-fuzz (`cargo xtask fuzz`); `tests/replay.rs` runs them on the
 //! corpus and on mutations of it, so that what was found once is found by ordinary tests.
 
+mod content;
+mod events;
 mod input;
 mod json;
 mod model;

@@ -1,6 +1,10 @@
 //! What a server of the protocol is, as plainly as it can be said: streams that copy.
 
+use crate::content::{Content, Kind};
 use std::collections::BTreeMap;
+
+/// The offset of the start of every stream.
+pub(crate) const START: &str = "0000000000000000_0000000000000000";
 
 /// Who appended, as an idempotent producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,9 +17,9 @@ pub(crate) struct Mark {
 /// An append.
 #[derive(Debug, Clone)]
 pub(crate) struct Append {
-    pub(crate) json: bool,
+    pub(crate) kind: Kind,
     /// None for a close alone.
-    pub(crate) messages: Option<Vec<Vec<u8>>>,
+    pub(crate) content: Option<Content>,
     pub(crate) mark: Option<Mark>,
     pub(crate) seq: Option<String>,
     pub(crate) close: bool,
@@ -32,18 +36,33 @@ pub(crate) enum Verdict {
     Refused,
 }
 
+/// When a stream ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum End {
+    #[default]
+    Never,
+    /// At this time, in milliseconds.
+    At(u64),
+    /// After so many seconds without a read or a write.
+    Idle(u64),
+}
+
 /// A stream.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stream {
-    pub(crate) json: bool,
-    pub(crate) messages: Vec<Vec<u8>>,
-    /// Offsets that were given out, and how many messages are before each.
-    pub(crate) offsets: Vec<(String, usize)>,
+    /// Tells it from others of its name.
+    pub(crate) life: u64,
+    pub(crate) kind: Kind,
+    pub(crate) content: Content,
+    /// Offsets that were given out, and how many units are before each.
+    pub(crate) offsets: BTreeMap<String, usize>,
     pub(crate) closed: bool,
     pub(crate) closer: Option<Mark>,
     pub(crate) producers: BTreeMap<usize, Mark>,
     pub(crate) seq: Option<String>,
-    pub(crate) ends_ms: Option<u64>,
+    pub(crate) end: End,
+    /// When its window of [`End::Idle`] was moved last.
+    pub(crate) touched_ms: u64,
     /// The stream that it was forked from.
     pub(crate) parent: Option<String>,
     /// Deleted or expired, and kept for its forks.
@@ -51,22 +70,32 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// What a read from behind so many messages gives.
-    pub(crate) fn body(&self, from: usize) -> Vec<u8> {
-        let messages = self.messages.get(from..).unwrap_or_default();
-        match self.json {
-            true => [b"[", &*messages.join(&b","[..]), b"]"].concat(),
-            false => messages.concat(),
-        }
-    }
-
     /// The offset of the tail.
     pub(crate) fn tail(&self) -> &str {
-        self.offsets.last().map_or("", |(offset, _)| offset)
+        let last = self.offsets.last_key_value();
+        last.map_or(START, |(offset, _)| offset)
+    }
+
+    /// Takes note of an offset with so many units before it: there is one for each place, and
+    /// text order is stream order.
+    pub(crate) fn learn(&mut self, offset: &str, count: usize) {
+        let before = self.offsets.range(..offset.to_owned()).next_back();
+        assert!(
+            before.is_none_or(|(_, units)| *units < count),
+            "{offset} has {count} units before it, and {before:?} is less"
+        );
+        let after = self.offsets.range(offset.to_owned()..).next();
+        assert!(
+            after.is_none_or(
+                |(other, units)| (other == offset) == (*units == count) && *units >= count
+            ),
+            "{offset} has {count} units before it, and {after:?} is not"
+        );
+        self.offsets.insert(offset.to_owned(), count);
     }
 
     /// Judges an append in the order of section 5.2, and applies it if it is accepted.
-    pub(crate) fn append(&mut self, append: &Append) -> Verdict {
+    pub(crate) fn append(&mut self, append: &Append, now_ms: u64) -> Verdict {
         let known = append
             .mark
             .and_then(|mark| self.producers.get(&mark.producer));
@@ -80,7 +109,7 @@ impl Stream {
         };
         if self.closed {
             let repeated = append.mark.is_some() && append.mark == self.closer;
-            let alone = append.close && append.messages.is_none();
+            let alone = append.close && append.content.is_none();
             return match repeated || alone {
                 true => Verdict::Done,
                 false => Verdict::Refused,
@@ -91,12 +120,13 @@ impl Stream {
             Some(1) => {}
             Some(_) => return Verdict::Refused,
         }
-        let other_type = append.messages.is_some() && append.json != self.json;
+        let other_type = append.content.is_some() && append.kind != self.kind;
         if other_type || (append.seq.is_some() && append.seq <= self.seq) {
             return Verdict::Refused;
         }
-        self.messages
-            .extend(append.messages.iter().flatten().cloned());
+        if let Some(content) = &append.content {
+            self.content.extend(content);
+        }
         if let Some(mark) = append.mark {
             self.producers.insert(mark.producer, mark);
         }
@@ -106,18 +136,46 @@ impl Stream {
         if append.close {
             (self.closed, self.closer) = (true, append.mark);
         }
+        self.touched_ms = now_ms;
         Verdict::Accepted
+    }
+
+    /// The steps in which a window of so many seconds is moved.
+    fn step_ms(secs: u64) -> u64 {
+        (secs * 100).clamp(200, 60_000)
+    }
+
+    /// A read moves the window, if the last move is a step ago.
+    pub(crate) fn touch(&mut self, now_ms: u64) {
+        if let End::Idle(secs) = self.end
+            && now_ms >= self.touched_ms + Self::step_ms(secs)
+        {
+            self.touched_ms = now_ms;
+        }
+    }
+
+    fn is_over(&self, now_ms: u64) -> bool {
+        match self.end {
+            End::Never => false,
+            End::At(ms) => ms <= now_ms,
+            End::Idle(secs) => self.touched_ms + secs * 1000 + Self::step_ms(secs) <= now_ms,
+        }
     }
 }
 
 /// All streams, by name.
 #[derive(Debug, Default)]
-pub(crate) struct Model(BTreeMap<String, Stream>);
+pub(crate) struct Model {
+    streams: BTreeMap<String, Stream>,
+    /// The last offset of the lives of a name that are over.
+    ended: BTreeMap<String, String>,
+    lives: u64,
+}
 
 impl Model {
     /// 200, 404, or 410 for what only its forks keep.
     pub(crate) fn status(&self, name: &str) -> u16 {
-        match self.0.get(name) {
+        match self.streams.get(name) {
             None => 404,
             Some(stream) if stream.gone => 410,
             Some(_) => 200,
@@ -126,29 +184,46 @@ impl Model {
 
     /// A stream that is there.
     pub(crate) fn get(&self, name: &str) -> Option<&Stream> {
-        self.0.get(name).filter(|stream| !stream.gone)
+        self.streams.get(name).filter(|stream| !stream.gone)
     }
 
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Stream> {
-        self.0.get_mut(name).filter(|stream| !stream.gone)
+        self.streams.get_mut(name).filter(|stream| !stream.gone)
     }
 
-    pub(crate) fn insert(&mut self, name: &str, stream: Stream) {
-        self.0.insert(name.to_owned(), stream);
+    /// The last offset that an earlier life of this name had.
+    pub(crate) fn ended(&self, name: &str) -> Option<&str> {
+        self.ended.get(name).map(String::as_str)
+    }
+
+    /// Begins a stream whose tail has this offset.
+    pub(crate) fn begin(&mut self, name: &str, mut stream: Stream, tail: &str) {
+        let own = stream.parent.is_none() && tail != START;
+        if let (Some(last), true) = (self.ended(name), own) {
+            assert!(tail > last, "{name}: {tail} was given out before {last}");
+        }
+        self.lives += 1;
+        stream.life = self.lives;
+        stream.learn(tail, stream.content.len());
+        self.streams.insert(name.to_owned(), stream);
     }
 
     /// Deletes a stream, and the sources that go with their last fork.
     pub(crate) fn end(&mut self, name: &str) {
-        let mut forks = self.0.values();
+        if let Some(stream) = self.streams.get(name) {
+            let last = self.ended.entry(name.to_owned()).or_default();
+            *last = stream.tail().max(last).to_owned();
+        }
+        let mut forks = self.streams.values();
         if forks.any(|stream| stream.parent.as_deref() == Some(name)) {
-            if let Some(stream) = self.0.get_mut(name) {
+            if let Some(stream) = self.streams.get_mut(name) {
                 stream.gone = true;
             }
             return;
         }
-        let parent = self.0.remove(name).and_then(|stream| stream.parent);
+        let parent = self.streams.remove(name).and_then(|stream| stream.parent);
         if let Some(parent) = parent
-            && self.0.get(&parent).is_some_and(|parent| parent.gone)
+            && self.streams.get(&parent).is_some_and(|parent| parent.gone)
         {
             self.end(&parent);
         }
@@ -156,9 +231,8 @@ impl Model {
 
     /// Ends what is over at this time.
     pub(crate) fn expire(&mut self, now_ms: u64) {
-        let over =
-            |stream: &Stream| !stream.gone && stream.ends_ms.is_some_and(|end| end <= now_ms);
-        while let Some((name, _)) = self.0.iter().find(|(_, stream)| over(stream)) {
+        let over = |stream: &Stream| !stream.gone && stream.is_over(now_ms);
+        while let Some((name, _)) = self.streams.iter().find(|(_, stream)| over(stream)) {
             let name = name.clone();
             self.end(&name);
         }

@@ -1,5 +1,6 @@
 //! SSE framing: whatever a stream holds, an independent reader finds it in one data event.
 
+use crate::events;
 use crate::input::Input;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -39,7 +40,7 @@ pub(crate) fn run(input: &[u8]) {
     data_end(&mut out, encoding);
     let end = control("0000000000000001_0000000000000002", true, true);
     out.extend(end.before);
-    let events = read(&String::from_utf8(out).expect("it is UTF-8"));
+    let events = events::read(&String::from_utf8(out).expect("it is UTF-8"));
     let [(kind, data), (last, _)] = &*events else {
         panic!("{} events", events.len());
     };
@@ -52,32 +53,4 @@ pub(crate) fn run(input: &[u8]) {
             assert_eq!(*data, expected);
         }
     }
-}
-
-/// The events of a stream, as WHATWG HTML 9.2.6 has it: their types and their data.
-fn read(text: &str) -> Vec<(String, String)> {
-    let mut events = Vec::new();
-    let (mut kind, mut data) = (String::new(), String::new());
-    for line in text.replace("\r\n", "\n").replace('\r', "\n").split('\n') {
-        if line.is_empty() {
-            if !data.is_empty() {
-                // The last line feed is none of the data.
-                data.pop();
-                events.push((std::mem::take(&mut kind), std::mem::take(&mut data)));
-            }
-            kind.clear();
-            continue;
-        }
-        let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match field {
-            "event" => value.clone_into(&mut kind),
-            "data" => {
-                data += value;
-                data.push('\n');
-            }
-            _ => {}
-        }
-    }
-    events
 }

@@ -4,7 +4,7 @@ use durable_streams_edge::protocol::packed::Fields;
 use durable_streams_edge::protocol::request::{BodyState, RawRequest};
 use durable_streams_edge::service::Service;
 use durable_streams_edge::service::env::{Env, StoreError, SwapError};
-use durable_streams_edge::service::exchange::{Cause, Next};
+use durable_streams_edge::service::exchange::{Answer, Cause, Cursor, Next};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -99,8 +99,26 @@ impl Response {
     }
 }
 
+/// How an exchange came to rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// It is over.
+    Done,
+    /// It waits for a change of this key, and goes on with this token.
+    Waits { key: String, token: Vec<u8> },
+    /// The connection is reset.
+    Reset,
+}
+
 /// Does an exchange that does not wait for others.
 pub(crate) fn call(server: &Server, ask: &Ask) -> Response {
+    let (response, rest) = begin(server, ask);
+    assert_eq!(rest, Rest::Done, "{ask:?}: {response:?}");
+    response
+}
+
+/// Does an exchange until it is over or waits for others.
+pub(crate) fn begin(server: &Server, ask: &Ask) -> (Response, Rest) {
     let raw = RawRequest {
         method: ask.method,
         scheme: Some("http"),
@@ -110,26 +128,42 @@ pub(crate) fn call(server: &Server, ask: &Ask) -> Response {
         body: &ask.body,
         body_state: BodyState::Complete,
     };
-    let mut response = Response::default();
-    let mut attempt: Option<Vec<u8>> = None;
     let mut answer = server.start(&[raw], None).remove(0);
+    while let Next::Again { wait_ms, attempt } = answer.next {
+        server.env().0.advance(wait_ms);
+        answer = server.start(&[raw], Some(&attempt)).remove(0);
+    }
+    let mut response = Response::default();
+    let rest = go_on(server, &mut response, answer);
+    (response, rest)
+}
+
+/// Goes on with an exchange that waits.
+pub(crate) fn resume(server: &Server, response: &mut Response, token: &[u8], cause: Cause) -> Rest {
+    go_on(server, response, server.resume(token, cause))
+}
+
+fn go_on(server: &Server, response: &mut Response, mut answer: Answer) -> Rest {
     loop {
         if let Some(head) = answer.head.take() {
+            assert_eq!(response.status, 0, "a second head");
             (response.status, response.headers) = (head.status, head.headers);
         }
         response.body.append(&mut answer.body);
-        answer = match answer.next {
-            Next::Done => return response,
-            Next::Ready(token) => server.resume(&token, Cause::Ready),
-            Next::Again {
-                wait_ms,
-                attempt: next,
-            } => {
-                server.env().0.advance(wait_ms);
-                attempt = Some(next);
-                server.start(&[raw], attempt.as_deref()).remove(0)
+        match answer.cursor {
+            Cursor::None => {}
+            Cursor::Header(value) => response.headers.push("stream-cursor", value.to_string()),
+            Cursor::Event(value, after) => {
+                response.body.extend(value.to_string().into_bytes());
+                response.body.extend(after);
             }
-            Next::Change { .. } | Next::Reset => panic!("{:?} after {attempt:?}", answer.next),
+        }
+        answer = match answer.next {
+            Next::Done => return Rest::Done,
+            Next::Reset => return Rest::Reset,
+            Next::Ready(token) => server.resume(&token, Cause::Ready),
+            Next::Change { token, key, .. } => return Rest::Waits { key, token },
+            Next::Again { .. } => panic!("a resumed exchange is never started again"),
         };
     }
 }

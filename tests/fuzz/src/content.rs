@@ -1,0 +1,153 @@
+//! What streams hold, in the units that their forks are cut in.
+
+use crate::input::Input;
+
+/// The content types that are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Kind {
+    Json,
+    #[default]
+    Text,
+    Octets,
+}
+
+/// Messages that whoever looks for commas, brackets and quotes may misread.
+const MESSAGES: [&str; 8] = [
+    "0",
+    "-1.5e3",
+    "null",
+    r#"",""#,
+    r#""]\"[\\""#,
+    "[[1],[]]",
+    r#"{"a":[{}],"b":"},"}"#,
+    "\"\u{e9}\u{1d11e}\"",
+];
+
+impl Kind {
+    /// One of them.
+    pub(crate) fn any(input: &mut Input<'_>) -> Self {
+        [Self::Json, Self::Text, Self::Octets][input.below(3)]
+    }
+
+    /// As a header has it.
+    pub(crate) const fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Text => "text/plain",
+            Self::Octets => "application/octet-stream",
+        }
+    }
+}
+
+/// Bytes, or messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    Bytes(Vec<u8>),
+    Messages(Vec<Vec<u8>>),
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::none(Kind::default())
+    }
+}
+
+impl Content {
+    /// What an empty stream holds.
+    pub(crate) const fn none(kind: Kind) -> Self {
+        match kind {
+            Kind::Json => Self::Messages(Vec::new()),
+            Kind::Text | Kind::Octets => Self::Bytes(Vec::new()),
+        }
+    }
+
+    /// At least one unit, for one append.
+    pub(crate) fn some(kind: Kind, input: &mut Input<'_>) -> Self {
+        match kind {
+            Kind::Json => {
+                let count = 1 + input.below(3);
+                let texts = (0..count).map(|_| MESSAGES[input.below(MESSAGES.len())]);
+                Self::Messages(texts.map(|text| text.as_bytes().to_vec()).collect())
+            }
+            Kind::Text | Kind::Octets => {
+                let length = 1 + input.below(12);
+                let mut bytes = input.bytes(length).to_vec();
+                // A reader of events can't tell a CR from a line feed, nor both from either.
+                let breaks = bytes.iter_mut().filter(|byte| **byte == b'\r');
+                breaks.for_each(|byte| *byte = b'\n');
+                if bytes.is_empty() {
+                    bytes.push(b'.');
+                }
+                Self::Bytes(bytes)
+            }
+        }
+    }
+
+    /// How many units it has.
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Messages(messages) => messages.len(),
+        }
+    }
+
+    /// The units from `from` on, before `to`.
+    pub(crate) fn part(&self, from: usize, to: usize) -> Self {
+        match self {
+            Self::Bytes(bytes) => Self::Bytes(bytes.get(from..to).unwrap_or_default().to_vec()),
+            Self::Messages(messages) => {
+                Self::Messages(messages.get(from..to).unwrap_or_default().to_vec())
+            }
+        }
+    }
+
+    /// Puts other units behind its own, where they are of a kind.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Bytes(bytes), Self::Bytes(more)) => bytes.extend(more),
+            (Self::Messages(messages), Self::Messages(more)) => messages.extend_from_slice(more),
+            (Self::Bytes(_) | Self::Messages(_), _) => panic!("bytes are no messages"),
+        }
+    }
+
+    /// As a body has it.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        match self {
+            Self::Bytes(bytes) => bytes.clone(),
+            Self::Messages(messages) => [b"[", &*messages.join(&b","[..]), b"]"].concat(),
+        }
+    }
+
+    /// As a client may write it, who is free to put space between messages.
+    pub(crate) fn written(&self, spaced: bool) -> Vec<u8> {
+        match self {
+            Self::Messages(messages) if spaced => {
+                [b" [ ", &*messages.join(&b"\n, "[..]), b" ]\n"].concat()
+            }
+            Self::Bytes(_) | Self::Messages(_) => self.body(),
+        }
+    }
+
+    /// How many units from `from` on a body consists of.
+    ///
+    /// # Panics
+    ///
+    /// The body is not what follows there.
+    pub(crate) fn count(&self, from: usize, body: &[u8]) -> usize {
+        let mut to = match self {
+            Self::Bytes(_) => from + body.len(),
+            Self::Messages(_) => from,
+        };
+        while to < self.len() && self.part(from, to).body().len() < body.len() {
+            to += 1;
+        }
+        let expected = self.part(from, to).body();
+        assert_eq!(
+            body.escape_ascii().to_string(),
+            expected.escape_ascii().to_string(),
+            "what follows {from} of {}",
+            self.len()
+        );
+        to - from
+    }
+}

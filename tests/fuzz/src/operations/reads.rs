@@ -1,0 +1,165 @@
+//! Catch-up reads, page by page, and long-polls.
+
+use super::{NAMES, Run};
+use crate::content::Content;
+use crate::input::Input;
+use crate::model::{START, Stream};
+use crate::world::{Ask, Response, Rest, begin, call, resume};
+use durable_streams_edge::protocol::offset::{Offset, format};
+use durable_streams_edge::service::exchange::Cause;
+use durable_streams_edge::stream::Position;
+
+/// Beyond every tail.
+const AHEAD: &str = "9999999999999999_9999999999999999";
+
+/// A place of a stream: its offset, and how many units are before it.
+pub(super) type Place = (String, usize);
+
+impl Stream {
+    /// A place: one that was given out, or one within an append.
+    pub(super) fn place(&self, input: &mut Input<'_>) -> Place {
+        let number = input.below(64);
+        let back = input.below(8);
+        let start = || ("-1".to_owned(), 0);
+        let known = self.offsets.iter().nth(number);
+        let (offset, count) = known.map_or_else(start, |(offset, count)| (offset.clone(), *count));
+        match (&self.content, Offset::parse(&offset)) {
+            (Content::Bytes(_), Ok(Offset::At(place))) if place.byte > 1 => {
+                // Bytes of one segment follow each other, and a place has the segment before it.
+                let back = back
+                    .min(place.byte.try_into().unwrap_or(0) - 1)
+                    .min(count - 1);
+                let within = Position::new(place.segment, place.byte - back as u64);
+                (format(within), count - back)
+            }
+            _ => (offset, count),
+        }
+    }
+}
+
+impl Run {
+    pub(super) fn read(&mut self, name: &str, input: &mut Input<'_>) {
+        let Some(stream) = self.model.get(name) else {
+            let response = call(&self.server, &get(name, "-1"));
+            assert_eq!(response.status, self.model.status(name), "GET {name}");
+            return;
+        };
+        let place = stream.place(input);
+        match input.below(8) {
+            0 => self.read_ahead(name),
+            1 => self.read_old(name),
+            _ => self.read_from(name, place),
+        }
+    }
+
+    /// Reads to the tail.
+    fn read_from(&mut self, name: &str, (mut offset, mut count): Place) {
+        loop {
+            let response = call(&self.server, &get(name, &offset));
+            let Some((next, taken)) = self.page(name, count, &response) else {
+                return;
+            };
+            (offset, count) = (next, count + taken);
+        }
+    }
+
+    /// Compares a page that begins behind so many units. Says where the next begins, if there is
+    /// one, and how many units were in this one.
+    fn page(&mut self, name: &str, from: usize, response: &Response) -> Option<(String, usize)> {
+        let now = self.world.now_ms();
+        assert_eq!(response.status, 200, "GET {name}: {response:?}");
+        let stream = self.model.get_mut(name).expect("it is there");
+        stream.touch(now);
+        let taken = stream.content.count(from, &response.body);
+        let next = response.header("stream-next-offset");
+        let at_tail = from + taken == stream.content.len();
+        let up_to_date = response.header("stream-up-to-date") == "true";
+        assert_eq!(up_to_date, at_tail, "{name} behind {from}: {response:?}");
+        let closed = response.header("stream-closed") == "true";
+        assert_eq!(closed, at_tail && stream.closed);
+        stream.learn(next, from + taken);
+        assert!(
+            at_tail || taken > 0,
+            "an empty page of {name} that is not the last"
+        );
+        (!at_tail).then(|| (next.to_owned(), taken))
+    }
+
+    /// What nobody wrote yet is not there yet.
+    fn read_ahead(&mut self, name: &str) {
+        let response = call(&self.server, &get(name, AHEAD));
+        let now = self.world.now_ms();
+        let stream = self.model.get_mut(name).expect("it is there");
+        stream.touch(now);
+        assert_eq!(response.status, 200, "{response:?}");
+        assert_eq!(response.body, Content::none(stream.kind).body());
+        assert_eq!(response.header("stream-next-offset"), AHEAD);
+    }
+
+    /// What an earlier life of the name had is gone.
+    fn read_old(&mut self, name: &str) {
+        let old = self.model.ended(name).filter(|old| *old != START);
+        let Some(old) = old.map(str::to_owned) else {
+            return;
+        };
+        let response = call(&self.server, &get(name, &old));
+        let now = self.world.now_ms();
+        let stream = self.model.get_mut(name).expect("it is there");
+        stream.touch(now);
+        if stream.parent.is_none() {
+            assert_eq!(response.status, 410, "{name} at {old}: {response:?}");
+        }
+    }
+
+    /// A long-poll of which nobody writes while it waits.
+    pub(super) fn poll(&mut self, name: &str, input: &mut Input<'_>) {
+        let Some(stream) = self.model.get(name) else {
+            return;
+        };
+        let (offset, count) = stream.place(input);
+        let mut ask = get(name, &offset);
+        ask.target += "&live=long-poll";
+        let (mut response, mut rest) = begin(&self.server, &ask);
+        let now = self.world.now_ms();
+        let stream = self.model.get_mut(name).expect("it is there");
+        stream.touch(now);
+        if count < stream.content.len() {
+            assert_eq!(rest, Rest::Done);
+            self.page(name, count, &response);
+            return;
+        }
+        let closed = stream.closed;
+        if !closed {
+            let Rest::Waits { token, .. } = rest else {
+                panic!("a long-poll at the tail of {name} does not wait: {response:?}");
+            };
+            rest = resume(&self.server, &mut response, &token, Cause::Expired);
+        }
+        assert_eq!((rest, response.status), (Rest::Done, 204), "{response:?}");
+        assert_eq!(response.header("stream-up-to-date"), "true");
+        assert_eq!(response.header("stream-closed") == "true", closed);
+        if offset != "-1" {
+            assert_eq!(response.header("stream-next-offset"), offset);
+        }
+    }
+
+    /// Reads every stream from every place that is known.
+    pub(super) fn read_all(&mut self) {
+        self.model.expire(self.world.now_ms());
+        for name in NAMES {
+            let stream = self.model.get(name);
+            let places = stream.map(|stream| stream.offsets.clone());
+            for place in places.unwrap_or_default() {
+                self.read_from(name, place);
+            }
+        }
+        self.catch_up();
+    }
+}
+
+/// A read from this offset.
+pub(super) fn get(name: &str, offset: &str) -> Ask {
+    let mut ask = Ask::new("GET", name);
+    ask.target += &format!("?offset={offset}");
+    ask
+}
