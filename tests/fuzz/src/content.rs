@@ -134,13 +134,18 @@ impl Content {
     ///
     /// The body is not what follows there.
     pub(crate) fn count(&self, from: usize, body: &[u8]) -> usize {
-        let mut to = match self {
+        let to = match self {
             Self::Bytes(_) => from + body.len(),
-            Self::Messages(_) => from,
+            Self::Messages(messages) => {
+                // Two brackets, and a comma before each message but the first.
+                let (mut to, mut length) = (from, 1);
+                while let Some(message) = messages.get(to).filter(|_| length < body.len()) {
+                    length += message.len() + 1;
+                    to += 1;
+                }
+                to
+            }
         };
-        while to < self.len() && self.part(from, to).body().len() < body.len() {
-            to += 1;
-        }
         let expected = self.part(from, to).body();
         assert_eq!(
             body.escape_ascii().to_string(),

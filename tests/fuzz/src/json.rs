@@ -1,6 +1,7 @@
 //! JSON framing: the messages of a body are its elements, byte for byte.
 
 use durable_streams_edge::protocol::json::{Ends, Messages, frame};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub(crate) fn run(input: &[u8]) {
@@ -18,6 +19,9 @@ pub(crate) fn run(input: &[u8]) {
     }
     assert!(ends.is_sorted() && ends.iter().all(|end| whole.contains(end)));
     assert_eq!(ends.last().copied().unwrap_or(0), bytes.len());
+    // What is kept about a body is bounded by the body.
+    assert!(bytes.len() <= input.len() + 1 && ends.len() <= 2 + bytes.len() / 512);
+    same_values(input, expected);
     // Messages are found again in what is stored, wherever it is cut into parts.
     let cut = input.len() / 2;
     for parts in [
@@ -44,4 +48,20 @@ fn expected(body: &[u8]) -> Option<Vec<Vec<u8>>> {
     };
     let messages = texts.iter().map(|text| format!("{},", text.get()));
     Some(messages.map(String::into_bytes).collect())
+}
+
+/// The messages mean what the body means, as far as the library takes values that are nested.
+fn same_values(body: &[u8], messages: &[Vec<u8>]) {
+    let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        return;
+    };
+    let values = match value {
+        Value::Array(values) => values,
+        value => vec![value],
+    };
+    let parsed = messages.iter().map(|message| {
+        let text = message.strip_suffix(b",").expect("a comma");
+        serde_json::from_slice::<Value>(text).expect("a message is a value")
+    });
+    assert_eq!(parsed.collect::<Vec<_>>(), values);
 }

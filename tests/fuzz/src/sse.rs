@@ -4,15 +4,20 @@ use crate::events;
 use crate::input::Input;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use durable_streams_edge::protocol::json::frame;
 use durable_streams_edge::protocol::sse::{
     BASE64_PART, Encoding, control, cut_text, dangling, data_begin, data_end, data_part, unfinished,
 };
+use std::borrow::Cow;
 
 pub(crate) fn run(input: &[u8]) {
     let mut input = Input(input);
-    let encoding = [Encoding::Text, Encoding::Base64][input.below(2)];
+    let encoding = [Encoding::Text, Encoding::Base64, Encoding::Json][input.below(3)];
     let most = input.below(40);
-    let bytes = input.0;
+    let Some(bytes) = stored(encoding, input.0) else {
+        return;
+    };
+    let bytes = &*bytes;
     assert!(dangling(bytes) <= 3 && unfinished(bytes) <= 3.max(dangling(bytes)));
     let mut out = Vec::new();
     data_begin(&mut out, encoding);
@@ -20,7 +25,8 @@ pub(crate) fn run(input: &[u8]) {
     loop {
         let length = match encoding {
             Encoding::Base64 => BASE64_PART.min(3 * most.max(1)).min(rest.len()),
-            Encoding::Text | Encoding::Json => cut_text(rest, most),
+            Encoding::Text => cut_text(rest, most),
+            Encoding::Json => most.max(1).min(rest.len()),
         };
         let (part, after) = rest.split_at(length);
         // Each part may go into a buffer of its own, but for the first.
@@ -47,10 +53,26 @@ pub(crate) fn run(input: &[u8]) {
     assert_eq!((&**kind, &**last), ("data", "control"));
     match encoding {
         Encoding::Base64 => assert_eq!(STANDARD.decode(data).expect("it is base64"), bytes),
-        Encoding::Text | Encoding::Json => {
+        Encoding::Json => {
+            // A line may end in the middle of a CRLF, but none is in a value.
+            let lines = |text: &str| text.replace(['\r', '\n'], "");
+            let text = std::str::from_utf8(bytes).expect("messages are UTF-8");
+            assert_eq!(lines(data), format!("[{}]", lines(text)));
+        }
+        Encoding::Text => {
             let text = String::from_utf8_lossy(bytes);
             let expected = text.replace("\r\n", "\n").replace('\r', "\n");
             assert_eq!(*data, expected);
         }
     }
+}
+
+/// What an event has to tell: any bytes, or messages without the last comma.
+fn stored(encoding: Encoding, input: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if encoding != Encoding::Json {
+        return Some(Cow::Borrowed(input));
+    }
+    let mut bytes = frame(input).ok()?.bytes;
+    bytes.pop();
+    Some(Cow::Owned(bytes))
 }

@@ -104,8 +104,8 @@ impl Response {
 pub(crate) enum Rest {
     /// It is over.
     Done,
-    /// It waits for a change of this key, and goes on with this token.
-    Waits { key: String, token: Vec<u8> },
+    /// It waits for a change, and goes on with this token.
+    Waits { token: Vec<u8> },
     /// The connection is reset.
     Reset,
 }
@@ -162,7 +162,7 @@ fn go_on(server: &Server, response: &mut Response, mut answer: Answer) -> Rest {
             Next::Done => return Rest::Done,
             Next::Reset => return Rest::Reset,
             Next::Ready(token) => server.resume(&token, Cause::Ready),
-            Next::Change { token, key, .. } => return Rest::Waits { key, token },
+            Next::Change { token, .. } => return Rest::Waits { token },
             Next::Again { .. } => panic!("a resumed exchange is never started again"),
         };
     }

@@ -94,7 +94,7 @@ impl Run {
         }
         match rest {
             Rest::Done => assert!(closed),
-            Rest::Waits { token, .. } => {
+            Rest::Waits { token } => {
                 follower.token = token;
                 self.followers.push(follower);
             }

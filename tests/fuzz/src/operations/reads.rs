@@ -130,7 +130,7 @@ impl Run {
         }
         let closed = stream.closed;
         if !closed {
-            let Rest::Waits { token, .. } = rest else {
+            let Rest::Waits { token } = rest else {
                 panic!("a long-poll at the tail of {name} does not wait: {response:?}");
             };
             rest = resume(&self.server, &mut response, &token, Cause::Expired);
@@ -143,15 +143,18 @@ impl Run {
         }
     }
 
-    /// Reads every stream from every place that is known.
+    /// Reads every stream, and a page from every place that is known.
     pub(super) fn read_all(&mut self) {
         self.model.expire(self.world.now_ms());
         for name in NAMES {
             let stream = self.model.get(name);
             let places = stream.map(|stream| stream.offsets.clone());
-            for place in places.unwrap_or_default() {
-                self.read_from(name, place);
+            let Some(places) = places else { continue };
+            for (offset, count) in places {
+                let response = call(&self.server, &get(name, &offset));
+                self.page(name, count, &response);
             }
+            self.read_from(name, ("-1".to_owned(), 0));
         }
         self.catch_up();
     }

@@ -6,6 +6,9 @@ use crate::input::Input;
 use crate::model::{Append, Mark, Stream, Verdict};
 use crate::world::{Ask, call};
 
+/// Units of a stream that is long enough to have several index blocks.
+const MOST: usize = 300;
+
 impl Run {
     pub(super) fn create(&mut self, name: &'static str, input: &mut Input<'_>) {
         let (kind, close) = (Kind::any(input), input.below(8) == 0);
@@ -69,7 +72,11 @@ impl Run {
 
     /// Many small appends: enough for index blocks.
     pub(super) fn append_often(&mut self, name: &'static str, input: &mut Input<'_>) {
-        let Some(kind) = self.model.get(name).map(|stream| stream.kind) else {
+        let stream = self.model.get(name);
+        let Some(kind) = stream
+            .filter(|stream| stream.content.len() < MOST)
+            .map(|stream| stream.kind)
+        else {
             return;
         };
         for _ in 0..input.below(48) {
