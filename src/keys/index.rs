@@ -30,7 +30,9 @@ pub fn decode(bytes: &[u8], number: u64) -> Result<Block, Corrupt> {
     let mut reader = Reader::new(bytes);
     let owners = match reader.byte()? {
         FORMAT => Vec::new(),
-        SHARED => read_spans(&mut reader)?,
+        SHARED => Some(read_spans(&mut reader)?)
+            .filter(|owners| !owners.is_empty())
+            .ok_or(Corrupt)?,
         _ => return Err(Corrupt),
     };
     let first = reader.varint()?;

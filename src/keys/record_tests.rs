@@ -627,6 +627,19 @@ fn blocks_and_debts_of_version_1_stay_as_they_are() {
     assert_eq!(debt::decode(&fixture(golden!("debt"))), Ok(debt));
 }
 
+/// It was read as a block of version 1, whose chunks are all the stream's own.
+#[test]
+fn a_shared_block_without_owners_is_refused() {
+    let own = index::encode(&Block {
+        number: 2,
+        first: 130,
+        segments: golden_segments(),
+        owners: Vec::new(),
+    });
+    let shared = [&[2, 0], &own[1..]].concat();
+    assert_eq!(index::decode(&shared, 2), Err(Corrupt));
+}
+
 #[test]
 fn to_do_shards_and_registry_leaves_of_version_1_stay_as_they_are() {
     let hash = NameHash::of("rooms/caf\u{e9}");

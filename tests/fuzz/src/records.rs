@@ -25,7 +25,13 @@ pub(crate) fn run(input: &[u8]) {
         }),
         3 => sealed(bytes, unversioned(registry::decode), registry::encode),
         4 => again(bytes, debt::decode, debt::encode),
-        5 => again(bytes, |bytes| index::decode(bytes, 3), index::encode),
+        5 => {
+            again(bytes, |bytes| index::decode(bytes, 3), index::encode);
+            if let Ok(block) = index::decode(bytes, 3) {
+                let version = index::encode(&block)[0];
+                assert_eq!(version, bytes[0], "read as a block of another version");
+            }
+        }
         // These stay between driver and component; a driver that is wrong must not
         // end the instance all the same.
         6 => tokens(bytes),
