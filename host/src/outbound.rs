@@ -74,9 +74,12 @@ impl Outbound {
     /// `webhook_allow_localhost`.
     #[must_use]
     pub fn new(allow_localhost: bool) -> Arc<Self> {
-        let roots = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.into(),
-        };
+        let roots = webpki_roots::TLS_SERVER_ROOTS;
+        Self::trusting(roots.iter().cloned().collect(), allow_localhost)
+    }
+
+    /// A client that knows these certificate authorities.
+    fn trusting(roots: RootCertStore, allow_localhost: bool) -> Arc<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -135,24 +138,18 @@ impl Outbound {
         body: Bytes,
     ) -> Result<Response<Incoming>, OutboundError> {
         let target = url::judge(url, self.allow_localhost)?;
-        let path = match target.path {
-            "" => "/".to_owned(),
-            path if path.starts_with('?') => format!("/{path}"),
-            path => path.to_owned(),
-        };
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .body(Full::new(body.clone()))?;
-        let fields = request.headers_mut();
-        fields.extend(headers.clone());
-        fields.insert(
-            HOST,
-            HeaderValue::from_str(target.authority).map_err(http::Error::from)?,
-        );
-        fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        fields.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        let request = request(method, &target, headers, body)?;
         let address = self.resolve(&target).await?;
+        self.send_to(address, &target, request).await
+    }
+
+    /// Sends a request to the address that was chosen for its target.
+    async fn send_to(
+        &self,
+        address: SocketAddr,
+        target: &Target<'_>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, OutboundError> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         if !target.is_https {
@@ -168,6 +165,31 @@ impl Outbound {
         let found = tokio::net::lookup_host((target.host, target.port)).await?;
         choose(target, found.collect())
     }
+}
+
+/// The request for a target.
+fn request(
+    method: Method,
+    target: &Target<'_>,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, http::Error> {
+    let path = match target.path {
+        "" => "/".to_owned(),
+        path if path.starts_with('?') => format!("/{path}"),
+        path => path.to_owned(),
+    };
+    let length = body.len();
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .body(Full::new(body))?;
+    let fields = request.headers_mut();
+    fields.extend(headers.clone());
+    fields.insert(HOST, HeaderValue::from_str(target.authority)?);
+    fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    fields.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    Ok(request)
 }
 
 fn choose(target: &Target<'_>, found: Vec<SocketAddr>) -> Result<SocketAddr, OutboundError> {
@@ -200,6 +222,23 @@ async fn exchange(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls::ServerConfig;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    /// The certificates are of a hundred years from 2020: `authority.pem` made `worker.pem` for
+    /// the name `worker.example`; `stranger.pem` made nothing.
+    macro_rules! pem {
+        ($name:literal) => {
+            include_bytes!(concat!("../../tests/fixtures/tls/", $name))
+        };
+    }
+
+    /// What is posted to a worker.
+    const BODY: &[u8] = b"wake";
 
     fn address(text: &str) -> SocketAddr {
         format!("{text}:443").parse().expect("an address")
@@ -241,5 +280,71 @@ mod tests {
         let headers = HeaderMap::new();
         let sent = client.send(Method::POST, "http://127.0.0.1:9/", &headers, Bytes::new());
         assert!(matches!(sent.await, Err(OutboundError::Url(_))));
+    }
+
+    fn certificate(pem: &[u8]) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(pem).expect("a certificate")
+    }
+
+    /// Answers one request over TLS as `worker.example`.
+    async fn worker() -> SocketAddr {
+        let key = PrivateKeyDer::from_pem_slice(pem!("worker.key")).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the default versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate(pem!("worker.pem"))], key)
+            .expect("the key fits the certificate");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            // A client that does not trust it ends here.
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            let mut asked = Vec::new();
+            while !asked.ends_with(BODY) {
+                stream.read_buf(&mut asked).await.expect("a request");
+            }
+            let length = asked.len();
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.expect("sent");
+            stream.write_all(&asked).await.expect("sent");
+        });
+        address
+    }
+
+    /// Posts to a worker at an address of this machine as though its name led there, and gives back
+    /// what the worker was sent.
+    async fn post_to_worker(url: &str, authority: &[u8]) -> Result<String, OutboundError> {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate(authority)).expect("an authority");
+        let client = Outbound::trusting(roots, false);
+        let target = url::judge(url, false)?;
+        let body = Bytes::from_static(BODY);
+        let request = request(Method::POST, &target, &HeaderMap::new(), body)?;
+        let response = client.send_to(worker().await, &target, request).await?;
+        let asked = response.into_body().collect().await?.to_bytes();
+        Ok(String::from_utf8_lossy(&asked).into_owned())
+    }
+
+    #[tokio::test]
+    async fn https_reaches_who_has_a_certificate_for_the_name_and_nobody_else() {
+        let authority = pem!("authority.pem");
+        let asked = post_to_worker("https://worker.example/hook?x=1", authority).await;
+        let asked = asked.expect("an answer");
+        assert!(asked.starts_with("POST /hook?x=1 HTTP/1.1\r\n"), "{asked}");
+        assert!(asked.contains("host: worker.example\r\n"), "{asked}");
+        assert!(asked.ends_with("\r\n\r\nwake"), "{asked}");
+        for (url, authority) in [
+            ("https://other.example/hook", &authority[..]),
+            ("https://worker.example/hook", pem!("stranger.pem")),
+        ] {
+            let refused = post_to_worker(url, authority).await;
+            assert!(matches!(refused, Err(OutboundError::Io(_))), "{refused:?}");
+        }
     }
 }
