@@ -1,0 +1,78 @@
+//! Answers on their way out: the fields that every answer has, its length, and its log line.
+
+use super::attempt::Attempt;
+use super::env::Env;
+use super::exchange::{Answer, Next};
+use super::read::Refusal;
+use super::reply::Reply;
+use super::{Service, log};
+use crate::protocol::packed::Fields;
+use crate::protocol::request::RawRequest;
+use crate::protocol::response::{self, Head};
+use crate::protocol::{headers, sse};
+use std::borrow::Cow;
+
+impl<E: Env> Service<E> {
+    pub(super) fn refuse(&self, refusal: Refusal, instance: &str) -> Reply {
+        match refusal {
+            Refusal::Problem(problem) => Reply::problem(&problem, instance),
+            Refusal::Fault(fault) => self.core().fault(&fault, instance),
+        }
+    }
+
+    /// The fields that every answer to this request has.
+    pub(super) fn common(&self, raw: &RawRequest<'_>) -> Cow<'_, Fields> {
+        match &self.common {
+            Some(common) => Cow::Borrowed(common),
+            None => Cow::Owned(response::common(&self.config, raw, self.access.is_on())),
+        }
+    }
+
+    /// A reply on its way out.
+    pub(super) fn finish(&self, raw: &RawRequest<'_>, label: &str, reply: Reply) -> Answer {
+        let Reply {
+            mut head,
+            body,
+            problem,
+        } = reply;
+        self.log(label, raw.target, head.status, problem);
+        head.headers.append(&self.common(raw));
+        with_length(&mut head, body.len(), &Next::Done);
+        let body = if raw.method == "HEAD" {
+            Vec::new()
+        } else {
+            body
+        };
+        Answer::whole(head, body)
+    }
+
+    /// An answer of a read on its way out.
+    pub(super) fn send(&self, label: &str, path: &str, mut answer: Answer) -> Answer {
+        if let Some(head) = &mut answer.head {
+            self.log(label, path, head.status, None);
+            with_length(head, answer.body.len(), &answer.next);
+        }
+        answer
+    }
+
+    pub(super) fn log(&self, label: &str, path: &str, status: u16, problem: Option<&str>) {
+        log::response(&self.env, &self.config, label, path, status, problem);
+    }
+}
+
+/// Adds the length of a body that is all there, unless it was announced already. Event streams
+/// have none, however short: clients take them for what they are by their form.
+pub(super) fn with_length(head: &mut Head, length: usize, next: &Next) {
+    let without = matches!(head.status, 204 | 304)
+        || head.get(headers::CONTENT_TYPE) == Some(sse::MEDIA_TYPE.as_bytes());
+    if !without && matches!(next, Next::Done) && head.get(headers::CONTENT_LENGTH).is_none() {
+        head.push(headers::CONTENT_LENGTH, length.to_string());
+    }
+}
+
+pub(super) fn again(wait_ms: u64, attempt: &Attempt) -> Answer {
+    Answer::only(Next::Again {
+        wait_ms,
+        attempt: attempt.encode(),
+    })
+}
