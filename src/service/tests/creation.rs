@@ -9,13 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 const CREATORS: usize = 8;
 
-const QUIRKS: [Quirk; 4] = [
-    Quirk::Guarded,
-    Quirk::Plain,
-    Quirk::SpinSqlite,
-    Quirk::SpinRedis,
-];
-
 fn put(body: &str) -> super::driver::Ask {
     ask("PUT", "s").content_type("text/plain").body(body)
 }
@@ -47,7 +40,7 @@ fn winners(responses: &[Response]) -> Vec<usize> {
 
 #[test]
 fn of_8_concurrent_creators_one_is_told_201_and_its_body_is_kept() {
-    for quirk in QUIRKS {
+    for quirk in Quirk::ALL {
         let mut waited = 0;
         for seed in 0..50 {
             let world = World::new(quirk, seed);
@@ -69,7 +62,7 @@ fn of_8_concurrent_creators_one_is_told_201_and_its_body_is_kept() {
 
 #[test]
 fn with_failing_operations_no_two_creators_win_and_no_acknowledged_body_is_lost() {
-    for quirk in QUIRKS {
+    for quirk in Quirk::ALL {
         let (mut won, mut kept, mut unknown) = (0, 0, 0);
         for seed in 0..60 {
             let world = World::new(quirk, seed);
@@ -111,7 +104,7 @@ fn with_failing_operations_no_two_creators_win_and_no_acknowledged_body_is_lost(
 /// Waits of one creator that took over from another that vanished.
 #[test]
 fn a_creator_that_vanishes_leaves_the_name_to_another_within_its_patience() {
-    for quirk in QUIRKS {
+    for quirk in Quirk::ALL {
         for registry in ["true", "false"] {
             let mut longest = 0;
             for life in 0.. {
@@ -238,7 +231,7 @@ fn a_creator_that_waits_writes_nothing_while_it_does() {
 /// that nothing had been applied: its chunks were removed, and then the first swap arrived.
 #[test]
 fn a_creation_under_way_that_meets_a_full_store_is_unknown_and_keeps_its_chunks() {
-    for quirk in QUIRKS {
+    for quirk in Quirk::ALL {
         let world = World::new(quirk, 1);
         world.variable("registry", "false");
         world.variable("inline_tail_bytes", "0");
@@ -279,7 +272,7 @@ fn a_creation_under_way_that_meets_a_full_store_is_unknown_and_keeps_its_chunks(
 /// later: whoever had appended meanwhile would have been skipped by a reader that goes on from there.
 #[test]
 fn a_creator_that_finds_its_stream_is_told_the_tail_of_its_own_body() {
-    for quirk in QUIRKS {
+    for quirk in Quirk::ALL {
         for again in [false, true] {
             let world = World::new(quirk, 1);
             world.variable("registry", "false");

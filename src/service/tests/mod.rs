@@ -2,6 +2,7 @@
 
 mod driver;
 mod schedule;
+mod subscribing;
 mod world;
 
 mod access;
@@ -19,3 +20,4 @@ mod sse;
 mod subscription_crashes;
 mod subscriptions;
 mod turmoil;
+mod webhooks;

@@ -3,7 +3,7 @@
 
 use super::deletion::{QUIRKS, work_all};
 use super::driver::{Server, ask, call, serve};
-use super::subscriptions::{
+use super::subscribing::{
     ack_all, append, claim, create, ds, ds_json, json_of, ok, pull, read, server, webhook, woken,
 };
 use super::world::{Quirk, World};

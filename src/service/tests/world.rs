@@ -25,6 +25,15 @@ pub(super) enum Quirk {
     SpinRedis,
 }
 
+impl Quirk {
+    pub(super) const ALL: [Self; 4] = [
+        Self::Guarded,
+        Self::Plain,
+        Self::SpinSqlite,
+        Self::SpinRedis,
+    ];
+}
+
 /// An operation on the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Op {

@@ -1,0 +1,184 @@
+//! Webhooks (sections 6.5 and 7.1) in memory: who is told, signed by which key, and when again.
+
+use super::driver::{Server, call, serve};
+use super::subscribing::*;
+use super::world::{Quirk, World};
+use crate::service::exchange::{Delivery, Outcome};
+use serde_json::{Value, json};
+
+#[test]
+fn a_webhook_is_told_signed_and_acks_by_its_answer() {
+    for (quirk, _, server) in servers() {
+        let created = ok(call(&server, webhook("s", "events/*")));
+        let signing = json_of(&created)["webhook"]["signing"].clone();
+        assert_eq!(signing["alg"], "ed25519");
+        assert_eq!(
+            signing["jwks_url"],
+            "http://a.example/v1/stream/__ds/jwks.json"
+        );
+        let keys = json_of(&ok(call(&server, ds("GET", "jwks.json"))));
+        assert_eq!(keys["keys"][0]["kid"], signing["kid"]);
+        let (status, sent) = deliveries(&server, create("events/a", "one"));
+        assert_eq!((status, sent.len()), (201, 1), "{quirk:?}");
+        let body: Value = serde_json::from_slice(&sent[0].body).unwrap();
+        assert_eq!(body["subscription_id"], "s");
+        assert_eq!(body["generation"], 1);
+        assert_eq!(
+            body["callback_url"],
+            "http://a.example/v1/stream/__ds/subscriptions/s/callback"
+        );
+        assert_eq!(body["streams"][0]["has_pending"], true);
+        // Another append while it is told is told afterwards.
+        let (_, none) = deliveries(&server, append("events/a", "two"));
+        assert!(none.is_empty());
+        let done = Outcome::Answered {
+            status: 200,
+            body: br#"{"done":true}"#.to_vec(),
+        };
+        let next = server.delivered(&sent[0].token, &done).effects;
+        assert_eq!(next.len(), 1, "{quirk:?}");
+        let body: Value = serde_json::from_slice(&next[0].body).unwrap();
+        assert_eq!(body["generation"], 2);
+        assert_eq!(
+            body["streams"][0]["acked_offset"],
+            "0000000000000000_0000000000000003"
+        );
+        // An outcome that comes twice changes nothing.
+        assert!(server.delivered(&sent[0].token, &done).effects.is_empty());
+        assert!(server.delivered(&next[0].token, &done).effects.is_empty());
+        let streams = read(&server, "s")["streams"].clone();
+        assert_eq!(
+            streams[0]["acked_offset"],
+            "0000000000000000_0000000000000006"
+        );
+    }
+}
+
+#[test]
+fn a_webhook_calls_back_and_is_fenced_afterwards() {
+    let world = World::new(Quirk::Guarded, 1);
+    let server = server(&world);
+    ok(call(&server, webhook("s", "events/*")));
+    let (_, sent) = deliveries(&server, create("events/a", "one"));
+    let wake: Value = serde_json::from_slice(&sent[0].body).unwrap();
+    let accepted = Outcome::Answered {
+        status: 202,
+        body: Vec::new(),
+    };
+    assert!(
+        server
+            .delivered(&sent[0].token, &accepted)
+            .effects
+            .is_empty()
+    );
+    let body = json!({
+        "wake_id": wake["wake_id"], "generation": 1, "done": true,
+        "acks": [{"stream": "events/a", "offset": wake["streams"][0]["tail_offset"]}],
+    });
+    let token = format!("Bearer {}", wake["callback_token"].as_str().unwrap());
+    let request = ds_json("POST", "subscriptions/s/callback", &body);
+    for (header, status) in [
+        ("Bearer x", 401),
+        (&*format!("{token}x"), 401),
+        ("Basic x", 401),
+    ] {
+        let refused = call(&server, request.clone().header("authorization", header));
+        assert_eq!(
+            (refused.status, &*refused.code()),
+            (status, "TOKEN_INVALID")
+        );
+    }
+    let request = request.header("authorization", &token);
+    let called = call(&server, request.clone());
+    assert_eq!(called.text(), r#"{"ok":true,"next_wake":false}"#);
+    let late = call(&server, request);
+    assert_refused(&late, 409, "FENCED");
+}
+
+#[test]
+fn a_webhook_that_fails_is_tried_again_after_the_pause_that_was_kept() {
+    for (quirk, world, server) in servers() {
+        ok(call(&server, webhook("s", "events/*")));
+        let (_, sent) = deliveries(&server, create("events/a", "one"));
+        let failed = server.delivered(&sent[0].token, &Outcome::Failed);
+        assert!(failed.effects.is_empty());
+        let due = failed.due_ms.unwrap() - world.now_ms();
+        assert!((800..=1_200).contains(&due), "{due}");
+        assert_eq!(read(&server, "s")["status"], "failed");
+        // Another instance honours it.
+        let server = serve(&world);
+        let work = |server: &Server| -> Vec<Delivery> {
+            (0..40)
+                .flat_map(|round| server.work(round).effects)
+                .collect()
+        };
+        assert!(work(&server).is_empty());
+        world.advance(due);
+        let again = work(&server);
+        assert_eq!(again.len(), 1, "{quirk:?}");
+        let wake = |sent: &Delivery| -> Value { serde_json::from_slice(&sent.body).unwrap() };
+        assert_eq!(wake(&again[0])["wake_id"], wake(&sent[0])["wake_id"]);
+        let error = Outcome::Answered {
+            status: 500,
+            body: Vec::new(),
+        };
+        let due = server.delivered(&again[0].token, &error).due_ms.unwrap() - world.now_ms();
+        assert!((1_600..=2_400).contains(&due), "{due}");
+        world.advance(due);
+        let again = work(&server);
+        let accepted = Outcome::Answered {
+            status: 200,
+            body: b"no JSON".to_vec(),
+        };
+        server.delivered(&again[0].token, &accepted);
+        assert_eq!(read(&server, "s")["status"], "active", "{quirk:?}");
+        // It never says that it is done: the lease ends, and it is told anew.
+        world.advance(30_000);
+        let anew = work(&server);
+        assert_eq!(wake(&anew[0])["generation"], 2);
+    }
+}
+
+#[test]
+fn keys_that_were_replaced_are_published_for_a_while() {
+    let world = World::new(Quirk::SpinRedis, 1);
+    world.variable("tick_token", "secret");
+    let server = serve(&world);
+    let empty = ok(call(&server, ds("GET", "jwks.json")));
+    assert_eq!(
+        (empty.text(), empty.get("cache-control")),
+        (r#"{"keys":[]}"#, "no-store")
+    );
+    ok(call(&server, webhook("s", "events/*")));
+    let kids = |server: &Server| -> Vec<String> {
+        let keys = ok(call(server, ds("GET", "jwks.json")));
+        assert_eq!(keys.get("content-type"), "application/jwk-set+json");
+        assert_eq!(keys.get("cache-control"), "public, max-age=300");
+        let keys = json_of(&keys)["keys"].clone();
+        let kid = |key: &Value| key["kid"].as_str().unwrap().to_owned();
+        keys.as_array().unwrap().iter().map(kid).collect()
+    };
+    let first = kids(&server);
+    assert_eq!(call(&server, ds("POST", "jwks/rotate")).status, 401);
+    let rotate = ds("POST", "jwks/rotate").header("authorization", "Bearer secret");
+    ok(call(&server, rotate));
+    let both = kids(&server);
+    assert_eq!((both.len(), &both[1]), (2, &first[0]));
+    world.advance(crate::limits::REPLAY_WINDOW_MS);
+    assert_eq!(kids(&server), both[..1]);
+}
+
+#[test]
+fn keys_may_be_given() {
+    let world = World::new(Quirk::Guarded, 1);
+    // RFC 8037, appendix A.
+    let seed = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+    world.variable("webhook_signing_key", seed);
+    let server = serve(&world);
+    let keys = json_of(&ok(call(&server, ds("GET", "jwks.json"))));
+    let key = &keys["keys"][0];
+    assert_eq!(key["x"], "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    assert_eq!(key["kid"], "ds_kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    assert_eq!(call(&server, ds("POST", "jwks/rotate")).status, 400);
+    assert!(!world.keys().iter().any(|key| key.starts_with('k')));
+}
