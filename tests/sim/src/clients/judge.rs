@@ -1,10 +1,9 @@
 //! What is there when all faults are over.
 
 use super::reader::{Came, read_page};
-use super::{Client, work_once, worker};
+use super::{Client, enter, work_once, worker};
 use crate::history::{Ask, From, Live};
 use crate::sim::Sim;
-use crate::tasks::spawn;
 use std::rc::Rc;
 
 /// Longer than the service takes anything for work that somebody is busy with.
@@ -18,15 +17,11 @@ const PAGES: u64 = 5_000;
 
 /// Reads every stream to its tail, appends to it, does background work, and reads it again.
 pub(crate) fn judge(sim: &Rc<Sim>) {
-    sim.busy.set(sim.busy.get() + 1);
-    spawn(sim, 0, |cx| {
-        let client = Client {
-            cx,
-            number: cx.sim.plan.clients,
-        };
+    enter(sim, sim.plan.clients, 0, |client| {
+        let cx = client.cx;
         let topics = cx.sim.topics.borrow().clone();
         for topic in &topics {
-            read_all(&client, topic);
+            read_all(client, topic);
             let append = client.append();
             client.ask(topic, append);
             client.ask(topic, Ask::Head);
@@ -35,26 +30,21 @@ pub(crate) fn judge(sim: &Rc<Sim>) {
             work_once(cx, 0, round);
         }
         for topic in &topics {
-            read_all(&client, topic);
+            read_all(client, topic);
         }
-        cx.sim.busy.set(cx.sim.busy.get() - 1);
     });
 }
 
 /// Deletes every stream, the forks last, and works until nothing is left to do.
 pub(crate) fn clear(sim: &Rc<Sim>) {
-    sim.busy.set(sim.busy.get() + 1);
-    spawn(sim, 0, |cx| {
-        let client = Client {
-            cx,
-            number: cx.sim.plan.clients,
-        };
+    enter(sim, sim.plan.clients, 0, |client| {
+        let cx = client.cx;
         let topics = cx.sim.topics.borrow().clone();
         for topic in &topics {
             client.ask(topic, Ask::Delete);
         }
         if cx.sim.plan.subscribed {
-            worker::unsubscribe(&client);
+            worker::unsubscribe(client);
         }
         // Some of it waits until nobody can be busy with it any more.
         let wait_ms = LEFT_OVER_MS + cx.sim.plan.skew_ms;
@@ -67,7 +57,6 @@ pub(crate) fn clear(sim: &Rc<Sim>) {
                 }
             }
         }
-        cx.sim.busy.set(cx.sim.busy.get() - 1);
     });
 }
 

@@ -29,45 +29,45 @@ const PATIENCE_US: u64 = 120_000_000;
 /// Workers of the subscription, where there is one.
 const WORKERS: usize = 2;
 
+/// Has one more client do something after a while; the run goes on until it is done.
+fn enter(sim: &Rc<Sim>, number: usize, after_us: u64, act: impl FnOnce(&Client<'_>) + 'static) {
+    sim.busy.set(sim.busy.get() + 1);
+    spawn(sim, after_us, move |cx| {
+        act(&Client { cx, number });
+        cx.sim.busy.set(cx.sim.busy.get() - 1);
+    });
+}
+
 /// Begins the clients of a run.
 pub(crate) fn begin(sim: &Rc<Sim>) {
     let workers = if sim.plan.subscribed { WORKERS } else { 0 };
     for number in 0..workers {
-        sim.busy.set(sim.busy.get() + 1);
-        spawn(sim, 0, move |cx| {
-            worker::serve(&Client { cx, number });
-            cx.sim.busy.set(cx.sim.busy.get() - 1);
-        });
+        enter(sim, number, 0, worker::serve);
     }
     for number in 0..sim.plan.clients {
-        sim.busy.set(sim.busy.get() + 1);
         let after_us = sim.range((0, 20_000));
         let writes = !matches!(number % 5, 2 | 3);
         sim.writers.set(sim.writers.get() + usize::from(writes));
-        spawn(sim, after_us, move |cx| {
-            let client = Client { cx, number };
+        enter(sim, number, after_us, move |client| {
+            let sim = client.sim();
             match number % 5 {
-                0 => writer::produce(&client),
-                3 => reader::read(&client),
-                2 => follower::follow(&client, cx.sim.chance(500)),
-                _ if cx.sim.plan.forks && cx.sim.chance(700) => forker::fork(&client),
-                _ => writer::write(&client),
+                0 => writer::produce(client),
+                3 => reader::read(client),
+                2 => follower::follow(client, sim.chance(500)),
+                _ if sim.plan.forks && sim.chance(700) => forker::fork(client),
+                _ => writer::write(client),
             }
-            cx.sim.busy.set(cx.sim.busy.get() - 1);
-            cx.sim
-                .writers
-                .set(cx.sim.writers.get() - usize::from(writes));
+            sim.writers.set(sim.writers.get() - usize::from(writes));
         });
     }
 }
 
 /// Makes the streams and puts something there, before anything goes wrong.
 pub(crate) fn set_up(sim: &Rc<Sim>) {
-    sim.busy.set(1);
-    spawn(sim, 0, |cx| {
-        let client = Client { cx, number: 0 };
-        for topic in &cx.sim.plan.topics {
-            if cx.sim.plan.racy || (topic.prefill == 0 && cx.sim.chance(300)) {
+    enter(sim, 0, 0, |client| {
+        let sim = client.sim();
+        for topic in &sim.plan.topics {
+            if sim.plan.racy || (topic.prefill == 0 && sim.chance(300)) {
                 // Whoever comes first creates it.
                 continue;
             }
@@ -77,10 +77,9 @@ pub(crate) fn set_up(sim: &Rc<Sim>) {
                 client.ask(topic, append);
             }
         }
-        if cx.sim.plan.subscribed {
-            worker::subscribe(&client);
+        if sim.plan.subscribed {
+            worker::subscribe(client);
         }
-        cx.sim.busy.set(0);
     });
 }
 

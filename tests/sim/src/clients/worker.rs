@@ -1,12 +1,11 @@
 //! Workers of a subscription: they claim it, ack, release, and sometimes are never heard of again.
 //! What they saw is judged in `wakes.rs`.
 
-use super::{Client, PATIENCE_US, work_once};
+use super::{Client, PATIENCE_US, enter, work_once};
 use crate::driver::Request;
 use crate::history::{Ask, From, Live};
 use crate::plan::Topic;
 use crate::sim::Sim;
-use crate::tasks::spawn;
 use crate::wakes::AckTold;
 use durable_streams_edge::protocol::packed::Fields;
 use serde_json::{Value, json};
@@ -186,19 +185,15 @@ pub(crate) fn drain(sim: &Rc<Sim>) {
     if !sim.plan.subscribed {
         return;
     }
-    sim.busy.set(sim.busy.get() + 1);
-    spawn(sim, 0, |cx| {
-        let client = Client {
-            cx,
-            number: cx.sim.plan.clients,
-        };
+    enter(sim, sim.plan.clients, 0, |client| {
+        let cx = client.cx;
         let pause_ms = ROUND_MS + cx.sim.plan.skew_ms / (ROUNDS / 2);
         let mut handled = 0;
         for round in 0..ROUNDS {
-            let told = generations(&client).into_iter().max().unwrap_or(0);
+            let told = generations(client).into_iter().max().unwrap_or(0);
             if told > handled
-                && let Ok(claim) = claim(&client)
-                && ack(&client, &claim, &claim.pending, true) == 200
+                && let Ok(claim) = claim(client)
+                && ack(client, &claim, &claim.pending, true) == 200
             {
                 handled = claim.fence["generation"].as_u64().unwrap_or(handled);
             }
@@ -207,12 +202,11 @@ pub(crate) fn drain(sim: &Rc<Sim>) {
             }
             cx.sleep_ms(pause_ms);
         }
-        let generations = generations(&client);
-        let ends = ends(&client);
+        let generations = generations(client);
+        let ends = ends(client);
         let mut wakes = cx.sim.wakes.borrow_mut();
         (wakes.generations, wakes.ends) = (generations, ends);
         drop(wakes);
-        cx.sim.busy.set(cx.sim.busy.get() - 1);
     });
 }
 
