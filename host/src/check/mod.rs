@@ -11,8 +11,9 @@ mod report;
 
 pub use report::{Counts, Report};
 
+use crate::store::ChangeNumber;
 use crate::store::log::{self, Change, CommitError, CompactError, Found, Log, OpenError, Options};
-use crate::store::log::{ReadError, Sequence, SystemFiles, Wait};
+use crate::store::log::{ReadError, SystemFiles, Wait};
 use bytes::Bytes;
 use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::keys::{
@@ -235,7 +236,7 @@ fn remove(log: &Log, keys: Vec<String>) -> Result<(), CheckError> {
                 Change {
                     key: key.as_str().into(),
                     value: None,
-                    sequence: Sequence::new(sequence),
+                    sequence: ChangeNumber::new(sequence),
                 }
             })
             .collect();

@@ -111,7 +111,7 @@ impl OnDisk {
         let change = Change {
             key: key.into(),
             value: value.map(Into::into),
-            sequence: Sequence::new(self.sequence),
+            sequence: ChangeNumber::new(self.sequence),
         };
         log.commit(&[change]).expect("it writes");
     }

@@ -72,7 +72,7 @@ impl FileStore {
         options: Options,
     ) -> Result<(Self, Recovered), OpenError> {
         let (log, recovered) = Log::open(directory, files, options)?;
-        let settled = ChangeNumber::new(log.highest_sequence().get());
+        let settled = log.highest_sequence();
         let shared = Arc::new(Shared {
             log,
             overlay: Overlay::default(),
@@ -139,7 +139,7 @@ impl Shared {
         if let Some(sequence) = self.log.lookup(key)
             && let Some(value) = self.overlay.cached(key, sequence)
         {
-            let changed = ChangeNumber::new(sequence.get()).max(floor);
+            let changed = sequence.max(floor);
             let value = Some(value);
             return Ok(Some(Seen { value, changed }));
         }
@@ -154,7 +154,7 @@ impl Shared {
                 self.overlay.cache(key, sequence, &value);
                 Some(Seen {
                     value: Some(value),
-                    changed: ChangeNumber::new(sequence.get()).max(floor),
+                    changed: sequence.max(floor),
                 })
             }
         })
@@ -164,10 +164,7 @@ impl Shared {
     fn last_change(&self, shard: &Shard, key: &str) -> ChangeNumber {
         shard.last_change(key).unwrap_or_else(|| {
             let sequence = self.log.lookup(key);
-            sequence.map_or_else(
-                || shard.absent(),
-                |sequence| ChangeNumber::new(sequence.get()).max(shard.floor),
-            )
+            sequence.map_or_else(|| shard.absent(), |sequence| sequence.max(shard.floor))
         })
     }
 

@@ -1,6 +1,6 @@
 //! Values that are newer than the log, and the small ones that are used most.
 
-use crate::store::log::{Change, Sequence};
+use crate::store::log::Change;
 use crate::store::{ChangeNumber, Seen};
 use bytes::Bytes;
 use quick_cache::Weighter;
@@ -24,14 +24,14 @@ const ENTRY_BYTES: u64 = 128;
 pub(super) struct Overlay {
     hasher: RandomState,
     shards: Vec<Mutex<Shard>>,
-    cache: Cache<Box<str>, (Sequence, Bytes), Weight>,
+    cache: Cache<Box<str>, (ChangeNumber, Bytes), Weight>,
 }
 
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<Box<str>, (Sequence, Bytes)> for Weight {
-    fn weight(&self, key: &Box<str>, (_, value): &(Sequence, Bytes)) -> u64 {
+impl Weighter<Box<str>, (ChangeNumber, Bytes)> for Weight {
+    fn weight(&self, key: &Box<str>, (_, value): &(ChangeNumber, Bytes)) -> u64 {
         ENTRY_BYTES + key.len() as u64 + value.len() as u64
     }
 }
@@ -95,12 +95,12 @@ impl Overlay {
     }
 
     /// The value of a key in the log, if it is cached as of this change.
-    pub(super) fn cached(&self, key: &str, sequence: Sequence) -> Option<Bytes> {
+    pub(super) fn cached(&self, key: &str, sequence: ChangeNumber) -> Option<Bytes> {
         let (known, value) = self.cache.get(key)?;
         (known == sequence).then_some(value)
     }
 
-    pub(super) fn cache(&self, key: &str, sequence: Sequence, value: &Bytes) {
+    pub(super) fn cache(&self, key: &str, sequence: ChangeNumber, value: &Bytes) {
         if value.len() <= CACHED_BYTES {
             self.cache.insert(key.into(), (sequence, value.clone()));
         }
@@ -120,10 +120,9 @@ impl Overlay {
         for Change {
             key,
             value,
-            sequence,
+            sequence: changed,
         } in changes
         {
-            let changed = ChangeNumber::new(sequence.get());
             let mut shard = self.shard(&key);
             if value.is_none() {
                 shard.forgotten = shard.forgotten.max(changed);
@@ -134,7 +133,7 @@ impl Overlay {
             // First the cache: between the two a reader would go to the disk.
             match value {
                 Some(value) if self.is_used(&key, &value) => {
-                    self.cache.insert(key.clone(), (sequence, value));
+                    self.cache.insert(key.clone(), (changed, value));
                 }
                 _ => {
                     self.cache.remove(&key);
@@ -166,21 +165,20 @@ mod tests {
         let overlay = Overlay::default();
         for (number, length) in (1..).zip(lengths) {
             let value = Bytes::from(vec![7; *length]);
-            let sequence = Sequence::new(number);
-            if number == 1 && read_first {
-                overlay.cache("key", sequence, &value);
-            }
             let changed = ChangeNumber::new(number);
+            if number == 1 && read_first {
+                overlay.cache("key", changed, &value);
+            }
             overlay
                 .shard("key")
                 .write("key", Some(value.clone()), changed);
             overlay.clean(vec![Change {
                 key: "key".into(),
                 value: Some(value),
-                sequence,
+                sequence: changed,
             }]);
         }
-        let last = Sequence::new(lengths.len() as u64);
+        let last = ChangeNumber::new(lengths.len() as u64);
         overlay.cached("key", last).is_some()
     }
 

@@ -1,6 +1,6 @@
 //! Changes on their way to the log.
 
-use crate::store::log::{Change, Sequence};
+use crate::store::log::Change;
 use crate::store::{ChangeNumber, StoreError};
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,7 +89,7 @@ impl Queue {
         let change = Change {
             key: key.into(),
             value,
-            sequence: Sequence::new(number.get()),
+            sequence: number,
         };
         pending.bytes = pending.bytes.saturating_add(size(&change));
         pending.changes.push(change);
@@ -137,7 +137,7 @@ impl Queue {
         let last = changes.last().map(|change| change.sequence)?;
         Some(Batch {
             taken: changes.len(),
-            last: ChangeNumber::new(last.get()),
+            last,
             changes: newest(changes),
         })
     }

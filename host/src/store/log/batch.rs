@@ -1,12 +1,12 @@
 //! Laying out a batch for one vectored write.
 
-use super::Sequence;
 use super::bases::Patch;
 use super::format::{
     BATCH_HEADER, BatchHeader, Kind, RANGE, Range, RecordHeader, SegmentNumber, StoreId,
     record_length,
 };
 use super::scan::Content;
+use crate::store::ChangeNumber;
 use bytes::Bytes;
 use std::io::IoSlice;
 use std::ops::Range as Span;
@@ -18,7 +18,7 @@ const COPIED_BYTES: usize = 2048;
 #[derive(Debug, Clone)]
 pub(super) struct Record<'a> {
     pub(super) key: &'a str,
-    pub(super) sequence: Sequence,
+    pub(super) sequence: ChangeNumber,
     /// The key had a value.
     pub(super) replaces: bool,
     pub(super) body: Body,
@@ -158,7 +158,7 @@ mod tests {
     fn laid_out(value: &'static [u8], id: StoreId) -> Vec<u8> {
         let record = |key| Record {
             key,
-            sequence: Sequence::new(7),
+            sequence: ChangeNumber::new(7),
             replaces: false,
             body: Body::Value(Bytes::from_static(value)),
         };

@@ -8,7 +8,8 @@ use super::index::Place;
 use super::record::{Verified, verify};
 use super::scan::{Content, Depth, Piece, Scanned, Scanner};
 use super::segments::Segment;
-use super::{Found, Sequence, Wait};
+use super::{Found, Wait};
+use crate::store::ChangeNumber;
 use bytes::Bytes;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -40,7 +41,7 @@ struct Task {
 /// A record that was read in order to be moved.
 struct Moved {
     key: Box<str>,
-    sequence: Sequence,
+    sequence: ChangeNumber,
     offset: u32,
     body: Body,
 }

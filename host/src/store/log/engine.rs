@@ -9,7 +9,8 @@ use super::index::{Index, Place};
 use super::record::{Verified, rebuild, verify};
 use super::segments::{Segment, Segments};
 use super::writer::Writer;
-use super::{Found, Options, Sequence, Stats, Wait};
+use super::{Found, Options, Stats, Wait};
+use crate::store::ChangeNumber;
 use bytes::Bytes;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -83,14 +84,14 @@ impl Log {
 
     /// The number of the change that wrote this key's value, if it has one. Reads no disk.
     #[must_use]
-    pub fn lookup(&self, key: &str) -> Option<Sequence> {
+    pub fn lookup(&self, key: &str) -> Option<ChangeNumber> {
         self.index.get(key).map(|place| place.sequence)
     }
 
     /// The highest number that was ever committed.
     #[must_use]
-    pub fn highest_sequence(&self) -> Sequence {
-        Sequence::new(self.highest.load(Ordering::Acquire))
+    pub fn highest_sequence(&self) -> ChangeNumber {
+        ChangeNumber::new(self.highest.load(Ordering::Acquire))
     }
 
     /// Whether every commit is refused until the log is opened again, since one could not be
@@ -114,7 +115,7 @@ impl Log {
 
     /// Shows every key, the number of the change that wrote its value, and the value's length.
     /// Commits wait meanwhile, so the visitor must be quick and must not use the log.
-    pub fn for_each_key(&self, mut visit: impl FnMut(&str, Sequence, u32)) {
+    pub fn for_each_key(&self, mut visit: impl FnMut(&str, ChangeNumber, u32)) {
         self.index
             .for_each(|key, place| visit(key, place.sequence, place.value_length));
     }

@@ -1,15 +1,15 @@
 //! Making a record count, when it was written and when it is found again.
 
-use super::Sequence;
 use super::format::record_length;
 use super::index::{Index, PatchPlace, Place};
 use super::scan::Content;
 use super::segments::{Segment, Segments};
+use crate::store::ChangeNumber;
 
 /// A record in a segment.
 pub(super) struct Entered<'a> {
     pub(super) key: &'a str,
-    pub(super) sequence: Sequence,
+    pub(super) sequence: ChangeNumber,
     pub(super) offset: u32,
     /// Bytes after the key.
     pub(super) length: u32,

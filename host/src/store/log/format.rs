@@ -16,7 +16,8 @@
 //! its record is over these, too, and that of its value over the runs alone, so that all but the
 //! runs is known to be as it was written without reading them.
 
-use super::{MAX_VALUE_BYTES, Sequence};
+use super::MAX_VALUE_BYTES;
+use crate::store::ChangeNumber;
 use std::hash::{BuildHasher, RandomState};
 
 /// What this program writes.
@@ -110,7 +111,7 @@ fn split_checksum(bytes: &[u8]) -> Option<(&[u8], u32)> {
 pub(super) struct SegmentHeader {
     pub(super) segment: SegmentNumber,
     /// The highest number when it was begun: those who bore it may be compacted away since.
-    pub(super) highest: Sequence,
+    pub(super) highest: ChangeNumber,
 }
 
 impl SegmentHeader {
@@ -132,7 +133,7 @@ impl SegmentHeader {
         let ours = fields.take()? == SEGMENT_MAGIC && fields.u32()? == SEGMENT_VERSION;
         let segment = fields.u32()?;
         let ours = ours && fields.take()? == id.0 && checksum == id.checksum(body);
-        let highest = Sequence::new(fields.u64()?);
+        let highest = ChangeNumber::new(fields.u64()?);
         ours.then_some(Self { segment, highest })
     }
 }
@@ -268,7 +269,7 @@ pub(super) struct RecordHeader {
     pub(super) kind: Kind,
     pub(super) key_length: u16,
     pub(super) value_length: u32,
-    pub(super) sequence: Sequence,
+    pub(super) sequence: ChangeNumber,
     pub(super) value_checksum: u32,
     /// Over the rest of this header, the key and the head of a patch.
     pub(super) checksum: u32,
@@ -323,7 +324,7 @@ impl RecordHeader {
             },
             key_length: fields.take().map(u16::from_le_bytes)?,
             value_length: fields.u32()?,
-            sequence: Sequence::new(fields.u64()?),
+            sequence: ChangeNumber::new(fields.u64()?),
             value_checksum: fields.u32()?,
             checksum: fields.u32()?,
         };
@@ -382,7 +383,7 @@ mod tests {
         assert_eq!(StoreId::from_hex(&id.to_hex()), Some(id));
         let segment = SegmentHeader {
             segment: 7,
-            highest: Sequence::new(9),
+            highest: ChangeNumber::new(9),
         };
         let bytes = segment.encode(id);
         assert_eq!(bytes.len(), SEGMENT_HEADER);
@@ -409,7 +410,7 @@ mod tests {
             kind: Kind::Tombstone,
             key_length: 1,
             value_length: 8,
-            sequence: Sequence::new(10),
+            sequence: ChangeNumber::new(10),
             value_checksum: 6,
             checksum: 0,
         };
@@ -458,7 +459,7 @@ mod tests {
         let id = StoreId::random();
         let segment = SegmentHeader {
             segment: 7,
-            highest: Sequence::new(9),
+            highest: ChangeNumber::new(9),
         };
         let batch = BatchHeader {
             proof: false,

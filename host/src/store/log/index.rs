@@ -1,7 +1,7 @@
 //! Where the newest record of each key is.
 
-use super::Sequence;
 use super::format::{SegmentNumber, record_length};
+use crate::store::ChangeNumber;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Slot;
 use std::hash::{BuildHasher, RandomState};
@@ -15,7 +15,7 @@ type Shard = HashTable<Entry>;
 /// Where a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    pub(super) sequence: Sequence,
+    pub(super) sequence: ChangeNumber,
     pub(super) segment: SegmentNumber,
     pub(super) offset: u32,
     /// Of the value, whole.
@@ -147,7 +147,7 @@ impl Entry {
             }
         });
         Place {
-            sequence: Sequence::new(u64::from(self.field(0)) | u64::from(self.field(1)) << 32),
+            sequence: ChangeNumber::new(u64::from(self.field(0)) | u64::from(self.field(1)) << 32),
             segment: self.field(2),
             offset: self.field(3),
             value_length: self.field(4) & !Self::IS_PATCH,
@@ -222,7 +222,7 @@ impl Index {
     }
 
     /// Enters a tombstone. Returns the place that it outweighs.
-    pub(super) fn remove(&self, key: &str, sequence: Sequence) -> Option<Place> {
+    pub(super) fn remove(&self, key: &str, sequence: ChangeNumber) -> Option<Place> {
         let hash = self.hash(key);
         let mut shard = self.write(hash);
         let slot = shard.find_entry(hash, |entry| entry.is_of(key)).ok()?;
@@ -265,7 +265,7 @@ mod tests {
 
     fn place(sequence: u64, segment: SegmentNumber) -> Place {
         Place {
-            sequence: Sequence::new(sequence),
+            sequence: ChangeNumber::new(sequence),
             segment,
             offset: 44,
             value_length: 5,
@@ -296,8 +296,8 @@ mod tests {
         assert_eq!(stale.map(|place| place.segment), Some(2));
         let known = index.get("k").expect("there");
         assert_eq!((known.segment, known.first), (4, 2));
-        assert_eq!(index.remove("k", Sequence::new(6)), None);
-        assert_eq!(index.remove("k", Sequence::new(8)), Some(known));
+        assert_eq!(index.remove("k", ChangeNumber::new(6)), None);
+        assert_eq!(index.remove("k", ChangeNumber::new(8)), Some(known));
         assert_eq!(index.len(), 0);
     }
 
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn a_place_is_kept_in_24_bytes_and_a_patch_in_12_more() {
         let whole = Place {
-            sequence: Sequence::new(u64::MAX - 1),
+            sequence: ChangeNumber::new(u64::MAX - 1),
             segment: u32::MAX - 2,
             offset: u32::MAX - 3,
             value_length: super::super::MAX_VALUE_BYTES as u32,

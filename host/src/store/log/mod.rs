@@ -122,6 +122,7 @@ pub use error::{CommitError, CompactError, OpenError, ReadError};
 pub use files::{Files, LogFile, SystemFiles};
 pub use recover::{Cut, Recovered};
 
+use crate::store::ChangeNumber;
 use bytes::Bytes;
 
 /// The longest key.
@@ -133,24 +134,6 @@ pub const MAX_BATCH_BYTES: u64 = 256 << 20;
 /// What a record takes besides its key and its value.
 pub const RECORD_BYTES: usize = format::RECORD_HEADER;
 
-/// Number of a change of the whole store; grows with each.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Sequence(u64);
-
-impl Sequence {
-    /// The number as the store counts it.
-    #[must_use]
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// The plain number.
-    #[must_use]
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-}
-
 /// One change of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -159,7 +142,7 @@ pub struct Change {
     /// Its new value, or none where it is deleted.
     pub value: Option<Bytes>,
     /// The number of this change: above that of every earlier change of the key.
-    pub sequence: Sequence,
+    pub sequence: ChangeNumber,
 }
 
 /// When a commit returns.
@@ -213,7 +196,7 @@ pub enum Found {
         /// The value.
         value: Bytes,
         /// The number of the change that wrote it.
-        sequence: Sequence,
+        sequence: ChangeNumber,
     },
 }
 

@@ -1,5 +1,6 @@
 //! Opening a log.
 
+use super::Options;
 use super::directory::Directory;
 use super::engine::Log;
 use super::enter::{Entered, enter};
@@ -10,7 +11,7 @@ use super::index::Index;
 use super::scan::{Depth, Piece, Scanned, Scanner};
 use super::segments::{Segment, Segments};
 use super::writer::Writer;
-use super::{Options, Sequence};
+use crate::store::ChangeNumber;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -56,7 +57,7 @@ impl Log {
             index: Index::new(),
             segments: Segments::default(),
             segment_bytes: options.segment_bytes,
-            highest: Sequence::default(),
+            highest: ChangeNumber::default(),
             found: Recovered::default(),
         };
         let writer = opening.run()?;
@@ -83,7 +84,7 @@ struct Opening {
     index: Index,
     segments: Segments,
     segment_bytes: u64,
-    highest: Sequence,
+    highest: ChangeNumber,
     found: Recovered,
 }
 

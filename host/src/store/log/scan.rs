@@ -1,11 +1,11 @@
 //! Reading a segment from its beginning to its end.
 
-use super::Sequence;
 use super::files::LogFile;
 use super::format::{
     BATCH_HEADER, BATCH_MAGIC, BatchHeader, Kind, PatchHead, RECORD_HEADER, Range, RecordHeader,
     SegmentNumber, StoreId,
 };
+use crate::store::ChangeNumber;
 use std::io;
 
 /// Read at once where records follow closely, and where large values are skipped.
@@ -27,7 +27,7 @@ pub(super) enum Depth {
 #[derive(Debug)]
 pub(super) struct Scanned {
     pub(super) key: Box<str>,
-    pub(super) sequence: Sequence,
+    pub(super) sequence: ChangeNumber,
     pub(super) offset: u32,
     /// Bytes after the key.
     pub(super) length: u32,

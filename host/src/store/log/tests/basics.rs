@@ -11,12 +11,12 @@ fn what_was_committed_is_read_also_after_opening_again() -> Result<(), CommitErr
     let check = |log: &Log| {
         assert_eq!(
             read(log, "a"),
-            Some((Bytes::from_static(b"2"), Sequence::new(4)))
+            Some((Bytes::from_static(b"2"), ChangeNumber::new(4)))
         );
         assert_eq!(value(log, "b").as_deref(), Some(&*large));
         assert_eq!(value(log, "c"), None);
         assert_eq!(log.lookup("c"), None);
-        assert_eq!(log.highest_sequence(), Sequence::new(5));
+        assert_eq!(log.highest_sequence(), ChangeNumber::new(5));
         assert_eq!(log.stats().keys, 2);
     };
     check(&log);

@@ -85,7 +85,7 @@ fn deleted_keys_leave_nothing_behind() {
     drop(log);
     let log = small_log(&files);
     assert_eq!(contents(&log).len(), 1);
-    assert_eq!(log.highest_sequence(), Sequence::new(sequence));
+    assert_eq!(log.highest_sequence(), ChangeNumber::new(sequence));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn numbers_go_on_after_the_records_that_bore_them_are_gone() {
     drop(log);
     for _ in 0..3 {
         let log = small_log(&files);
-        assert_eq!(log.highest_sequence(), Sequence::new(sequence));
+        assert_eq!(log.highest_sequence(), ChangeNumber::new(sequence));
     }
 }
 

@@ -53,7 +53,7 @@ fn a_batch_torn_at_any_byte_is_cut_off_and_those_before_it_kept() {
         drop(log);
         let log = open(&files);
         assert_eq!(value(&log, "c").as_deref(), Some(&b"4"[..]));
-        assert_eq!(log.highest_sequence(), Sequence::new(8));
+        assert_eq!(log.highest_sequence(), ChangeNumber::new(8));
     }
 }
 

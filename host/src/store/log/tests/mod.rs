@@ -11,7 +11,8 @@ mod real;
 mod upgrade;
 
 use super::faults::{FaultyFiles, Random};
-use super::{Change, CommitError, Found, Log, OpenError, Options, Recovered, Sequence, Wait};
+use super::{Change, CommitError, Found, Log, OpenError, Options, Recovered, Wait};
+use crate::store::ChangeNumber;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ fn set(key: &str, value: &[u8], sequence: u64) -> Change {
     Change {
         key: key.into(),
         value: Some(Bytes::copy_from_slice(value)),
-        sequence: Sequence::new(sequence),
+        sequence: ChangeNumber::new(sequence),
     }
 }
 
@@ -52,7 +53,7 @@ fn delete(key: &str, sequence: u64) -> Change {
     Change {
         key: key.into(),
         value: None,
-        sequence: Sequence::new(sequence),
+        sequence: ChangeNumber::new(sequence),
     }
 }
 
@@ -60,7 +61,7 @@ fn commit(log: &Log, change: Change) -> Result<(), CommitError> {
     log.commit(&[change])
 }
 
-fn read(log: &Log, key: &str) -> Option<(Bytes, Sequence)> {
+fn read(log: &Log, key: &str) -> Option<(Bytes, ChangeNumber)> {
     match log.get(key, Wait::ForDisk).expect("readable") {
         Found::Value { value, sequence } => Some((value, sequence)),
         Found::Absent => None,
@@ -111,11 +112,11 @@ fn expect_exact_live_bytes(log: &Log) {
 }
 
 /// All keys and values.
-fn contents(log: &Log) -> BTreeMap<String, (Bytes, Sequence)> {
+fn contents(log: &Log) -> BTreeMap<String, (Bytes, ChangeNumber)> {
     expect_exact_live_bytes(log);
     let mut keys = Vec::new();
     log.for_each_key(|key, sequence, length| keys.push((key.to_owned(), sequence, length)));
-    let read = |(key, sequence, length): (String, Sequence, u32)| {
+    let read = |(key, sequence, length): (String, ChangeNumber, u32)| {
         let found = read(log, &key).expect("has a value");
         assert_eq!((found.0.len() as u32, found.1), (length, sequence));
         assert_eq!(log.lookup(&key), Some(sequence));

@@ -12,7 +12,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use std::io::ErrorKind;
 
-type Model = BTreeMap<String, (Bytes, Sequence)>;
+type Model = BTreeMap<String, (Bytes, ChangeNumber)>;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -164,7 +164,7 @@ impl World {
             };
             if let Some(value) = value {
                 batch.push(set(&key, &value, self.sequence));
-                let sequence = Sequence::new(self.sequence);
+                let sequence = ChangeNumber::new(self.sequence);
                 after.insert(key, (value.into(), sequence));
             } else {
                 batch.push(delete(&key, self.sequence));

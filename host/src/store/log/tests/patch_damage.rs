@@ -73,7 +73,7 @@ fn in_a_sealed_segment_a_flipped_bit_is_found_when_it_is_read_or_checked() {
         let failed = log.get("a", Wait::ForDisk);
         assert!(matches!(failed, Err(ReadError::Damaged { .. })), "{at}");
         while let Ok(true) = log.compact() {}
-        assert_eq!(log.lookup("a"), Some(Sequence::new(3)));
+        assert_eq!(log.lookup("a"), Some(ChangeNumber::new(3)));
         assert_eq!(value(&log, "b").map(|value| value.len()), Some(3000));
         errors += 1;
     }
@@ -120,7 +120,7 @@ impl Forger {
         };
         let record = Record {
             key,
-            sequence: Sequence::new(self.sequence),
+            sequence: ChangeNumber::new(self.sequence),
             replaces: true,
             body,
         };

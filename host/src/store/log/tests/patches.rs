@@ -167,7 +167,7 @@ fn a_patch_that_changes_while_it_is_being_moved_is_not_moved() {
                 delete(key, 500)
             } else {
                 let new = Bytes::from_static(b"new");
-                expected.insert(key.to_owned(), (new, Sequence::new(500)));
+                expected.insert(key.to_owned(), (new, ChangeNumber::new(500)));
                 set(key, b"new", 500)
             };
             let changing = Arc::clone(&log);
@@ -176,7 +176,7 @@ fn a_patch_that_changes_while_it_is_being_moved_is_not_moved() {
             });
             compact_all(&log);
             // The read is yet to come.
-            if log.highest_sequence() < Sequence::new(500) {
+            if log.highest_sequence() < ChangeNumber::new(500) {
                 continue;
             }
             changed += 1;
