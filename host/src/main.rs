@@ -52,6 +52,7 @@ impl Failure {
 }
 
 fn main() -> ExitCode {
+    refuse_huge_pages();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -59,6 +60,14 @@ fn main() -> ExitCode {
             failure.code()
         }
     }
+}
+
+/// The allocator asks the kernel for huge pages, of which a few used bytes keep 2 MiB resident: the
+/// server's memory grew by leaps of up to 20 MiB. Appends and reads are no slower without.
+fn refuse_huge_pages() {
+    // A kernel that does not know of them has none.
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_thp_disable(true);
 }
 
 fn run() -> Result<(), Failure> {

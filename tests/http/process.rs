@@ -206,3 +206,17 @@ fn what_is_under_way_when_the_server_is_told_to_end_is_done_first() {
     assert_eq!(answer.status, 204, "{answer:?}");
     assert_eq!(server.wait().code(), Some(0));
 }
+
+/// Huge pages keep 2 MiB for a few used bytes: the server's memory grew by leaps.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_server_uses_no_huge_pages() {
+    let server = ServerUnderTest::start(&[]);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id()));
+    let status = status.expect("the server's process");
+    let enabled = status
+        .lines()
+        .find_map(|line| line.strip_prefix("THP_enabled:"));
+    // Kernels before 5.0 do not say.
+    assert!(enabled.is_none_or(|enabled| enabled.trim() == "0"));
+}

@@ -6,7 +6,7 @@
 
 use crate::tasks::TaskId;
 use durable_streams_edge::keys::head::Record;
-use durable_streams_edge::keys::{Envelope, Keys, State, debt, registry, todo};
+use durable_streams_edge::keys::{Envelope, Key, Keys, State, debt, parse, registry, todo};
 use durable_streams_edge::limits::MAX_VALUE_BYTES;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -250,8 +250,8 @@ impl Store {
             let envelope = Envelope::decode(value).ok()?;
             (envelope.state == State::Confirmed).then_some(envelope)
         };
-        match key.get(..2)? {
-            "s." => {
+        match parse(key)?.1 {
+            Key::Head(..) => {
                 let envelope = body()?;
                 match Record::decode(&envelope.body, envelope.version) {
                     Ok(Record::Tombstone(tombstone)) => {
@@ -264,13 +264,13 @@ impl Store {
                     Err(error) => Some(error.to_string()),
                 }
             }
-            "t." => match todo::decode(&body()?.body) {
+            Key::Todo(..) => match todo::decode(&body()?.body) {
                 Ok(entries) => entries
                     .first()
                     .map(|entry| format!("{entry:?} is to be done")),
                 Err(error) => Some(error.to_string()),
             },
-            "n." => match registry::decode(&body()?.body) {
+            Key::Leaf(..) => match registry::decode(&body()?.body) {
                 Ok(leaf) => leaf
                     .entries
                     .first()
@@ -279,18 +279,14 @@ impl Store {
             },
             // A worker that was slow may have written it again when it was paid, and stopped there: it
             // is for the offline check then.
-            "d." => {
+            Key::Debt(life) => {
                 let Ok(debt) = debt::decode(value) else {
                     return Some("it can't be read".to_owned());
                 };
-                let life = key.get(2..)?;
-                let (first, end) = (debt.owed.first_block, debt.owed.end_block);
-                let chunks = debt
-                    .owed
-                    .chunks
-                    .iter()
-                    .map(|id| format!("c.{life}.{id:016x}"));
-                let mut owed = chunks.chain((first..end).map(|block| format!("i.{life}.{block}")));
+                let keys = Keys::new("");
+                let chunks = debt.owed.chunks.iter().map(|id| keys.chunk(life, *id));
+                let blocks = debt.owed.first_block..debt.owed.end_block;
+                let mut owed = chunks.chain(blocks.map(|block| keys.block(life, block)));
                 owed.find(|owed| self.exists(owed))
                     .map(|owed| format!("it owes {owed}"))
             }
