@@ -45,12 +45,15 @@ pub enum ComponentError {
 }
 
 /// Where the component comes from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum ComponentSource {
     /// Compiled when this program was built, by the same Wasmtime.
     Embedded(&'static [u8]),
     /// A `.wasm` to be compiled now, or what `precompile` wrote.
     File(std::path::PathBuf),
+    /// Loaded before. Hosts of one process can share its pool, whose stacks take thousands of the
+    /// memory mappings that a process may have.
+    Loaded(Runtime),
 }
 
 /// A component that is compiled and linked.
@@ -96,26 +99,35 @@ impl Runtime {
     ///
     /// When the component can't be read, is none, or imports what this host does not offer.
     pub fn load(source: &ComponentSource) -> Result<Self, ComponentError> {
-        let engine = engine()?;
-        let path = match source {
-            ComponentSource::Embedded(_) => "embedded".to_owned(),
-            ComponentSource::File(path) => path.display().to_string(),
-        };
-        let invalid = |error: wasmtime::Error| ComponentError::Invalid {
-            path: path.clone(),
-            reason: one_line(&error),
-        };
-        let component = match source {
-            ComponentSource::Embedded(bytes) => deserialize(&engine, bytes).map_err(invalid)?,
+        match source {
+            ComponentSource::Embedded(bytes) => {
+                Self::link("embedded", |engine| deserialize(engine, bytes))
+            }
             ComponentSource::File(file) => {
                 let bytes = read(file)?;
-                match Engine::detect_precompiled(&bytes) {
-                    Some(_) => deserialize(&engine, &bytes),
-                    None => Component::new(&engine, &bytes),
-                }
-                .map_err(invalid)?
+                Self::link(
+                    &file.display().to_string(),
+                    |engine| match Engine::detect_precompiled(&bytes) {
+                        Some(_) => deserialize(engine, &bytes),
+                        None => Component::new(engine, &bytes),
+                    },
+                )
             }
+            ComponentSource::Loaded(runtime) => Ok(runtime.clone()),
+        }
+    }
+
+    /// Links what is compiled for a new engine.
+    fn link(
+        path: &str,
+        compile: impl FnOnce(&Engine) -> wasmtime::Result<Component>,
+    ) -> Result<Self, ComponentError> {
+        let engine = engine()?;
+        let invalid = |error: wasmtime::Error| ComponentError::Invalid {
+            path: path.to_owned(),
+            reason: one_line(&error),
         };
+        let component = compile(&engine).map_err(invalid)?;
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker).map_err(invalid)?;
         let pre = linker.instantiate_pre(&component).map_err(invalid)?;

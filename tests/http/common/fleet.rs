@@ -5,6 +5,7 @@ use super::host::component;
 use super::server::via;
 use super::{Stream, full};
 use clap::ValueEnum;
+use durable_streams_host::engine::Runtime as Component;
 use durable_streams_host::manifest::Manifest;
 use durable_streams_host::rate::Rates;
 use durable_streams_host::store::Store;
@@ -21,6 +22,11 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(THREADS).enable_all();
     builder.build().expect("a runtime")
+});
+
+/// Of all fleets: a pool for each host took more memory mappings than a process may have.
+static COMPONENT: LazyLock<Component> = LazyLock::new(|| {
+    Component::load(&ComponentSource::File(component())).expect("the component is loaded")
 });
 
 /// Hosts that run. Dropping them stops them.
@@ -42,7 +48,7 @@ impl Fleet {
                 listen: SocketAddr::from(([127, 0, 0, 1], 0)),
                 store: Arc::clone(store),
                 via,
-                component: ComponentSource::File(component()),
+                component: ComponentSource::Loaded(COMPONENT.clone()),
                 instances: 1,
                 variables: variables.expect("good variables"),
                 rates: Rates::default(),
