@@ -23,8 +23,10 @@
 //! The log's index has every key, about a hundred bytes each; values are in the page cache. The
 //! log keeps up to 16 MiB of values that are replaced again and again, to write what changes. The
 //! overlay holds what is not durable yet, and refuses writes when that is too much. Small values
-//! that are used again and again, the heads of busy streams, are kept in a cache of fixed size.
+//! that are read again and again, the heads of busy streams, are kept in a cache of up to 64 MiB, and
+//! leave it when they were not read for a minute or two.
 
+mod cache;
 mod overlay;
 mod queue;
 #[cfg(test)]
@@ -137,7 +139,7 @@ impl Shared {
         };
         // Whatever leaves the overlay now is in the log before it does.
         if let Some(sequence) = self.log.lookup(key)
-            && let Some(value) = self.overlay.cached(key, sequence)
+            && let Some(value) = self.overlay.cache.get(key, sequence)
         {
             let changed = sequence.max(floor);
             let value = Some(value);
@@ -151,7 +153,7 @@ impl Shared {
                 changed: absent,
             }),
             Found::Value { value, sequence } => {
-                self.overlay.cache(key, sequence, &value);
+                self.overlay.cache.keep(key, sequence, &value);
                 Some(Seen {
                     value: Some(value),
                     changed: sequence.max(floor),

@@ -17,6 +17,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The same after that failed.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
+/// How long a round of the cache is.
+const ROUND: Duration = Duration::from_secs(60);
+
 /// Makes batches durable, one after another, until the store is closed.
 pub(super) fn write(shared: &Shared) {
     let mut failed: u64 = 0;
@@ -76,10 +79,16 @@ fn lose(shared: &Shared, error: &CommitError) {
     shared.watchers.notify_all();
 }
 
-/// Compacts the log a step at a time, until the store is closed.
+/// Gives room back until the store is closed: compacts the log a step at a time, and lets go of what
+/// is not read any more.
 pub(super) fn compact(shared: &Shared) {
     let mut pause = LOOK;
+    let mut turned = Instant::now();
     while shared.queue.pause(pause) {
+        if turned.elapsed() >= ROUND {
+            shared.overlay.cache.turn();
+            turned = Instant::now();
+        }
         pause = match shared.log.compact() {
             Ok(true) => Duration::ZERO,
             Ok(false) => LOOK,

@@ -1,0 +1,154 @@
+//! Values in the log that are read again and again: the heads of busy streams.
+
+use crate::store::ChangeNumber;
+use bytes::Bytes;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache as Bounded;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Bytes of all keys and values.
+const CACHE_BYTES: u64 = 64 << 20;
+/// Larger values are not kept: they are chunks, which are read once or by many at a time.
+const LONGEST_VALUE: usize = 32 << 10;
+/// Bytes that an entry costs besides.
+const ENTRY_BYTES: u64 = 128;
+
+/// The values, by key. What is not read for a while leaves: the tombstones of streams that come
+/// and go would fill it.
+pub(super) struct Cache {
+    entries: Bounded<Box<str>, Arc<Entry>, Weight>,
+    round: AtomicU32,
+}
+
+struct Entry {
+    /// The change that wrote the value.
+    sequence: ChangeNumber,
+    value: Bytes,
+    /// The round in which it was read last.
+    read: AtomicU32,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Box<str>, Arc<Entry>> for Weight {
+    fn weight(&self, key: &Box<str>, entry: &Arc<Entry>) -> u64 {
+        ENTRY_BYTES + key.len() as u64 + entry.value.len() as u64
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        // What is kept are heads, of a few kilobytes.
+        let expected = CACHE_BYTES as usize / 4096;
+        Self {
+            entries: Bounded::with_weighter(expected, CACHE_BYTES, Weight),
+            round: AtomicU32::new(0),
+        }
+    }
+}
+
+impl Cache {
+    /// The value of a key, if it is known as of this change.
+    pub(super) fn get(&self, key: &str, sequence: ChangeNumber) -> Option<Bytes> {
+        let entry = self.entries.get(key)?;
+        if entry.sequence != sequence {
+            return None;
+        }
+        entry
+            .read
+            .store(self.round.load(Ordering::Relaxed), Ordering::Relaxed);
+        Some(entry.value.clone())
+    }
+
+    /// Keeps a value that was read from the log.
+    pub(super) fn keep(&self, key: &str, sequence: ChangeNumber, value: &Bytes) {
+        let round = self.round.load(Ordering::Relaxed);
+        self.insert(key.into(), sequence, value.clone(), round);
+    }
+
+    /// A key has another value in the log. It is kept as long as the one before would have been: to
+    /// be written does not count.
+    pub(super) fn renew(&self, key: Box<str>, sequence: ChangeNumber, value: Bytes) {
+        if let Some(known) = self.entries.peek(&key) {
+            self.insert(key, sequence, value, known.read.load(Ordering::Relaxed));
+        }
+    }
+
+    /// A key has no value any more.
+    pub(super) fn remove(&self, key: &str) {
+        self.entries.remove(key);
+    }
+
+    /// Begins another round: what was read neither in the last one nor in this one leaves.
+    pub(super) fn turn(&self) {
+        let last = self.round.fetch_add(1, Ordering::Relaxed);
+        self.entries
+            .retain(|_, entry| entry.read.load(Ordering::Relaxed) >= last);
+    }
+
+    fn insert(&self, key: Box<str>, sequence: ChangeNumber, value: Bytes, round: u32) {
+        if value.len() > LONGEST_VALUE {
+            self.entries.remove(&key);
+            return;
+        }
+        let entry = Entry {
+            sequence,
+            value,
+            read: AtomicU32::new(round),
+        };
+        self.entries.insert(key, Arc::new(entry));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(length: usize) -> Bytes {
+        Bytes::from(vec![7; length])
+    }
+
+    fn number(number: u64) -> ChangeNumber {
+        ChangeNumber::new(number)
+    }
+
+    #[test]
+    fn what_is_read_is_kept_up_to_date_and_what_is_only_written_is_not_kept() {
+        let cache = Cache::default();
+        cache.renew("written".into(), number(1), value(10));
+        assert_eq!(cache.get("written", number(1)), None);
+        cache.keep("read", number(2), &value(10));
+        cache.renew("read".into(), number(3), value(11));
+        assert_eq!(cache.get("read", number(2)), None, "of an older change");
+        assert_eq!(cache.get("read", number(3)), Some(value(11)));
+        cache.renew("read".into(), number(4), value(LONGEST_VALUE + 1));
+        assert_eq!(cache.entries.len(), 0, "too long");
+    }
+
+    /// Over an hour in which streams came and went the cache grew with each of them.
+    #[test]
+    fn what_nobody_reads_leaves_though_it_is_written() {
+        let cache = Cache::default();
+        for key in ["tombstone", "written", "read"] {
+            cache.keep(key, number(1), &value(300));
+        }
+        for round in 2..10 {
+            cache.turn();
+            cache.renew("written".into(), number(round), value(300));
+            assert!(cache.get("read", number(1)).is_some());
+        }
+        assert_eq!(cache.entries.len(), 1);
+    }
+
+    #[test]
+    fn what_is_read_once_a_round_stays() {
+        let cache = Cache::default();
+        cache.keep("a", number(1), &value(300));
+        for _ in 0..10 {
+            cache.turn();
+            assert!(cache.get("a", number(1)).is_some());
+        }
+    }
+}
