@@ -29,7 +29,7 @@ fn a_reader_held_by_one_instance_is_answered_by_an_append_of_another() {
         ServerUnderTest::start(&[("log_level", "info"), ("long_poll_timeout_secs", "300")]);
     let stream = server.stream("text/plain");
     // One instance takes 16 requests that are not answered yet, so these need several.
-    let readers: Vec<_> = (0..READERS).map(|_| stream.wait_at("now")).collect();
+    let readers: Vec<_> = (0..READERS).map(|_| stream.wait_at("-1")).collect();
     stream.append("for all");
     for reader in readers {
         reader.finish().expect(200).with_body("for all");
