@@ -307,7 +307,8 @@ mod tests {
             };
             let mut asked = Vec::new();
             while !asked.ends_with(BODY) {
-                stream.read_buf(&mut asked).await.expect("a request");
+                let read = stream.read_buf(&mut asked).await.expect("a request");
+                assert_ne!(read, 0, "the request ended early");
             }
             let length = asked.len();
             let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
