@@ -234,6 +234,8 @@ impl Keys {
 }
 
 #[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
 mod record_tests;
 #[cfg(test)]
 mod subscription_tests;

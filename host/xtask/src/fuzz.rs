@@ -5,16 +5,9 @@ use crate::cargo;
 use crate::failure::Failure;
 use crate::paths;
 use crate::run;
-use std::fs;
-
-const TARGETS: [&str; 6] = [
-    "json",
-    "offsets",
-    "operations",
-    "records",
-    "requests",
-    "sse",
-];
+use std::fs::{self, DirEntry};
+use std::io;
+use std::path::PathBuf;
 
 const USAGE: &str = "fuzz [TARGET] [--seconds N]";
 
@@ -25,7 +18,7 @@ const MOST_BYTES: u32 = 2_048;
 /// `target/fuzz/corpus`; what breaks a claim is named, and belongs into `tests/fuzz/fixtures`.
 pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     let wrong = || Failure::new(format!("wrong arguments; it is: {USAGE}"));
-    let (mut targets, mut seconds) = (TARGETS.to_vec(), 60_u32);
+    let (mut targets, mut seconds) = (targets()?, 60_u32);
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         if arg == "--seconds" {
@@ -36,7 +29,7 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
         }
     }
     if targets.is_empty() {
-        let names = TARGETS.join(", ");
+        let names = self::targets()?.join(", ");
         return Err(Failure::new(format!(
             "there is no such target; they are {names}"
         )));
@@ -46,9 +39,22 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
         let why = Failure::new("cargo-fuzz is not installed");
         return Err(why.by_hand("cargo install cargo-fuzz --locked"));
     }
-    targets
-        .into_iter()
-        .try_for_each(|target| fuzz(target, seconds))
+    targets.iter().try_for_each(|target| fuzz(target, seconds))
+}
+
+/// The directory that has one of inputs for each target.
+fn corpus() -> PathBuf {
+    paths::root().join("tests/fuzz/corpus")
+}
+
+/// The names of the targets.
+fn targets() -> io::Result<Vec<String>> {
+    let name = |entry: io::Result<DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+    let mut names = fs::read_dir(corpus())?
+        .map(name)
+        .collect::<io::Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
 }
 
 fn fuzz(target: &str, seconds: u32) -> Result<(), Failure> {
@@ -67,7 +73,7 @@ fn fuzz(target: &str, seconds: u32) -> Result<(), Failure> {
         .arg(directory.join("build"))
         .arg(target)
         .arg(grown)
-        .arg(paths::root().join("tests/fuzz/corpus").join(target))
+        .arg(corpus().join(target))
         .arg("--")
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-max_len={MOST_BYTES}"))

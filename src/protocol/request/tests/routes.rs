@@ -1,0 +1,126 @@
+use super::*;
+
+#[test]
+fn paths_mean_their_resources() {
+    for target in ["/health", "/healthz", "/health?x=1"] {
+        assert_eq!(parsed("GET", target, &[], ""), Operation::Health);
+        assert_eq!(parsed("HEAD", target, &[], ""), Operation::Health);
+    }
+    assert_eq!(parsed("GET", "/readyz", &[], ""), Operation::Ready);
+    let Operation::Stream { name, action } = parsed("HEAD", "/v1/stream/a%20b/c?q", &[], "") else {
+        panic!("no stream");
+    };
+    assert_eq!((name.as_str(), action), ("a b/c", Action::Head));
+    assert_eq!(super::action("DELETE", STREAM, &[], ""), Action::Delete);
+}
+
+#[test]
+fn a_path_without_a_resource_is_404() {
+    for target in [
+        "",
+        "/",
+        "*",
+        "/v1",
+        "/v1/stream",
+        "/v1/streams/a",
+        "/v1/streama",
+        "/V1/stream/a",
+        "/health/",
+        "/healthy",
+        "//v1/stream/a",
+        "/v1//stream/a",
+        "/v1/stream?x",
+        "/v1/stream/__ds",
+        "/v1/stream/__ds/",
+        "/v1/stream/__ds/x",
+        "/v1/stream/__ds//tick",
+        "/v1/stream/__ds/tick/",
+        "/v1/stream/%5F%5Fds/x",
+        "/v1/stream/__ds%2Fx",
+        "http://localhost/v1/stream/a",
+    ] {
+        for method in ["GET", "PUT", "BREW"] {
+            let problem = refused(method, target, &[], "");
+            assert_eq!(problem.code, Code::RouteNotFound, "{target:?}");
+        }
+    }
+}
+
+#[test]
+fn a_path_that_names_no_stream_is_400() {
+    for target in [
+        "/v1/stream/",
+        "/v1/stream//",
+        "/v1/stream/a/",
+        "/v1/stream/%",
+        "/v1/stream/a/../b",
+        "/v1/stream/%ff",
+        "/v1/stream/a%00",
+        "/v1/stream/?offset=-1",
+    ] {
+        let problem = refused("GET", target, &[], "");
+        assert_eq!(problem.code, Code::InvalidStreamName, "{target:?}");
+    }
+}
+
+#[test]
+fn a_wrong_method_is_told_the_right_ones() {
+    for (method, target, allow) in [
+        ("POST", "/health", "GET, HEAD, OPTIONS"),
+        ("PUT", "/readyz", "GET, HEAD, OPTIONS"),
+        ("GET", "/v1/stream/__ds/tick", "POST, OPTIONS"),
+        ("PATCH", STREAM, "GET, HEAD, PUT, POST, DELETE, OPTIONS"),
+        ("get", STREAM, "GET, HEAD, PUT, POST, DELETE, OPTIONS"),
+        ("", STREAM, "GET, HEAD, PUT, POST, DELETE, OPTIONS"),
+        ("TRACE", STREAM, "GET, HEAD, PUT, POST, DELETE, OPTIONS"),
+    ] {
+        let problem = refused(method, target, &[], "");
+        assert_eq!(problem.status(), 405);
+        assert_eq!(problem.fields, [("allow", allow.to_owned())]);
+    }
+}
+
+#[test]
+fn any_path_has_options() {
+    for target in ["*", "/", STREAM, "/v1/stream/%", "/health"] {
+        assert_eq!(parsed("OPTIONS", target, &[], ""), Operation::Preflight);
+    }
+}
+
+#[test]
+fn a_tick_brings_its_token() {
+    let tick = |headers: &[(&str, &str)]| match parsed("POST", "/v1/stream/__ds/tick", headers, "")
+    {
+        Operation::Tick { token } => token,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(tick(&[]), None);
+    assert_eq!(
+        tick(&[("authorization", "Bearer t0k=")]),
+        Some(b"t0k=".to_vec())
+    );
+    assert_eq!(
+        tick(&[("Authorization", "bearer  t ")]),
+        Some(b"t".to_vec())
+    );
+    for other in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic dTpw",
+        "Bearert",
+        "\u{e9}\u{e9}\u{e9}\u{e9}",
+    ] {
+        assert_eq!(tick(&[("authorization", other)]), None, "{other:?}");
+    }
+}
+
+#[test]
+fn the_base_path_is_a_variable() {
+    let given = |name: &str| (name == "base_path").then(|| "/x".to_owned());
+    let config = Config::from_lookup(given).unwrap();
+    assert!(parse(&request("GET", "/x/a", &[], ""), &config).is_ok());
+    let problem = parse(&request("GET", STREAM, &[], ""), &config).unwrap_err();
+    assert_eq!(problem.code, Code::RouteNotFound);
+    assert!(problem.detail.contains("/x/<name>"));
+}
