@@ -199,7 +199,9 @@ impl Inner {
         let told = self
             .waiters
             .extract_if(.., |(change, _)| *change <= settled);
-        for (_, waiter) in told {
+        let told: Vec<_> = told.collect();
+        // The oldest last: who waits for them in their order is woken once, and finds them all.
+        for (_, waiter) in told.into_iter().rev() {
             // Clients come and go.
             let _ = waiter.send(outcome);
         }

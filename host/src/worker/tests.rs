@@ -1,8 +1,9 @@
+use super::gather::{BATCH_BYTES, BATCH_REQUESTS};
 use super::*;
 use crate::fake::{Script, request};
 use crate::store::MemoryStore;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 struct Setup {
     script: Arc<Script>,

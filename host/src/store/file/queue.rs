@@ -14,14 +14,12 @@ const MAX_BATCH: usize = 16 << 20;
 /// Bytes that a change costs besides its key and value.
 const CHANGE_BYTES: usize = 64;
 
-/// A batch to be written: all that is left of it is newer than the log.
+/// A batch to be written: all of it is newer than the log.
 pub(super) struct Batch {
-    /// The last change of each key, in order.
+    /// In order.
     pub(super) changes: Vec<Change>,
-    /// The number up to which the queue was taken.
+    /// The number of the last of them.
     pub(super) last: ChangeNumber,
-    /// Changes that were taken, also those that a later one of the batch replaces.
-    pub(super) taken: usize,
 }
 
 /// The changes in their order, each with its number.
@@ -135,11 +133,7 @@ impl Queue {
         pending.bytes = pending.bytes.saturating_sub(taken);
         drop(pending);
         let last = changes.last().map(|change| change.sequence)?;
-        Some(Batch {
-            taken: changes.len(),
-            last,
-            changes: newest(changes),
-        })
+        Some(Batch { changes, last })
     }
 
     /// Drops what waits, and takes a number that is above all that were given. Returns the last of
@@ -169,39 +163,9 @@ impl Queue {
     }
 }
 
-/// Keeps the last change of each key: a head that several appends rewrote is written once.
-fn newest(changes: Vec<Change>) -> Vec<Change> {
-    if changes.len() < 2 {
-        return changes;
-    }
-    let mut last = std::collections::HashMap::with_capacity(changes.len());
-    for change in &changes {
-        last.insert(change.key.clone(), change.sequence);
-    }
-    let is_last = |change: &Change| last.get(&change.key) == Some(&change.sequence);
-    changes.into_iter().filter(is_last).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_batch_has_the_last_change_of_each_key_in_order() -> Result<(), StoreError> {
-        let queue = Queue::new(ChangeNumber::ZERO);
-        for key in ["a", "b", "a", "c", "b"] {
-            queue.push(key, None)?;
-        }
-        let batch = queue.take(1, Duration::ZERO).expect("there are changes");
-        let numbers: Vec<u64> = batch
-            .changes
-            .iter()
-            .map(|change| change.sequence.get())
-            .collect();
-        assert_eq!(numbers, [3, 4, 5]);
-        assert_eq!(batch.last, ChangeNumber::new(5));
-        Ok(())
-    }
 
     #[test]
     fn a_queue_that_is_too_long_refuses_until_some_of_it_was_taken() -> Result<(), StoreError> {

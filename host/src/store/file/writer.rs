@@ -24,18 +24,13 @@ const ROUND: Duration = Duration::from_secs(60);
 pub(super) fn write(shared: &Shared) {
     let mut failed: u64 = 0;
     let (mut wanted, mut patience) = (1, Duration::ZERO);
-    while let Some(Batch {
-        changes,
-        last,
-        taken,
-    }) = shared.queue.take(wanted, patience)
-    {
+    while let Some(Batch { changes, last }) = shared.queue.take(wanted, patience) {
         let begun = Instant::now();
         let committed = shared.log.commit(&changes);
         // Whoever was just served will be back soon, and can share the next sync with those who
         // came meanwhile: without a pause the two would wait for each other's by turns.
         patience = (begun.elapsed() / PAUSE_SHARE).min(LONGEST_PAUSE);
-        wanted = taken.saturating_add(shared.queue.len());
+        wanted = changes.len().saturating_add(shared.queue.len());
         match committed {
             Ok(()) => {
                 shared.settling.confirm(last);

@@ -96,20 +96,37 @@ struct Copy {
 /// Where the blocks of a base begin, by their first bytes. Those that share a slot with an earlier
 /// one are not found, and an empty slot leads to the beginning of the base: what is found is a
 /// guess.
-struct Blocks([u32; BLOCKS]);
+struct Blocks {
+    slots: Vec<u32>,
+    /// Leaves as many bits of a hash as number the slots.
+    shift: u32,
+}
 
 impl Blocks {
     fn of(base: &[u8]) -> Self {
-        let mut slots = [0; BLOCKS];
         let block = BLOCK.max(base.len().div_ceil(BLOCKS));
         let last = base.len() / block;
+        // Twice as many as blocks, so that most have one for themselves.
+        let bits = last.saturating_mul(2).max(1).ilog2().saturating_add(1);
+        let mut blocks = Self {
+            slots: vec![0; 1 << bits],
+            shift: u64::BITS.saturating_sub(bits),
+        };
         for at in (0..=last).rev().map(|number| number.saturating_mul(block)) {
-            let seed = base.get(at..).and_then(|rest| rest.first_chunk());
-            if let Some(slot) = seed.and_then(|seed| slots.get_mut(slot(*seed))) {
-                *slot = at as u32;
+            if let Some(seed) = base.get(at..).and_then(|rest| rest.first_chunk()) {
+                let slot = blocks.slot(*seed);
+                if let Some(slot) = blocks.slots.get_mut(slot) {
+                    *slot = at as u32;
+                }
             }
         }
-        Self(slots)
+        blocks
+    }
+
+    fn slot(&self, seed: [u8; SEED]) -> usize {
+        // Fibonacci hashing: the upper bits depend on all of the seed.
+        let mixed = u64::from_le_bytes(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> self.shift) as usize
     }
 
     /// What the value shares with the base around `at`, and not before `begin`.
@@ -121,7 +138,10 @@ impl Blocks {
         at: usize,
         seed: [u8; SEED],
     ) -> Option<Copy> {
-        let guess = self.0.get(slot(seed)).map(|guess| *guess as usize)?;
+        let guess = self
+            .slots
+            .get(self.slot(seed))
+            .map(|guess| *guess as usize)?;
         let (before, after) = base.split_at_checked(guess)?;
         if !after.starts_with(&seed) {
             return None;
@@ -135,12 +155,6 @@ impl Blocks {
             length,
         })
     }
-}
-
-fn slot(seed: [u8; SEED]) -> usize {
-    // Fibonacci hashing: the upper bits depend on all of the seed.
-    let mixed = u64::from_le_bytes(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed >> (u64::BITS - BLOCKS.ilog2())) as usize
 }
 
 fn common_prefix(one: &[u8], other: &[u8]) -> usize {

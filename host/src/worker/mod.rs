@@ -11,6 +11,9 @@
 //! would have to wait for the disk before it wrote anything is done again after the wait, which
 //! happens elsewhere.
 
+mod gather;
+mod unsettled;
+
 use crate::alarm::Alarm;
 use crate::budget::Budget;
 use crate::exchange::{
@@ -22,15 +25,12 @@ use crate::store::{ChangeNumber, Lost, Store};
 use crate::telemetry;
 use crate::wasi::Met;
 use durable_streams_edge::limits::BODY_BUDGET;
-use http::Method;
+use gather::next_call;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
+use unsettled::Unsettled;
 
-/// Requests handed to one call of `start`.
-const BATCH_REQUESTS: usize = 64;
-/// Bytes of their bodies, together.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Steps of one burst: a millisecond or so, after which their answers may leave.
 const BURST: usize = 64;
 /// Times that a step is done again for what is not in memory; after that it waits where it is.
@@ -100,6 +100,7 @@ pub struct Worker {
     /// Sends what the instance wants sent.
     outbound: Arc<Outbound>,
     alarm: Arc<Alarm>,
+    unsettled: Arc<Unsettled>,
     /// The bodies that this instance's requests buffer.
     pub bodies: Arc<Budget>,
 }
@@ -121,6 +122,7 @@ impl Worker {
             alarm,
             queue: Mutex::default(),
             instance: Mutex::new(None),
+            unsettled: Arc::default(),
             bodies: Arc::new(Budget::new(BODY_BUDGET)),
         })
     }
@@ -319,19 +321,15 @@ impl Worker {
         met: Met,
         then: impl FnOnce(&Arc<Self>, Result<(), StepError>) + Send + 'static,
     ) {
-        let settle = self.store.settle(met.change);
-        let judge = move |outcome: Result<(), Lost>| match outcome {
-            Ok(()) if met.lost => Err(StepError::Lost(Lost::NotConfirmed)),
-            outcome => outcome.map_err(StepError::Lost),
-        };
-        if let Some(outcome) = settle.known() {
-            return then(self, judge(outcome));
-        }
         let worker = Arc::clone(self);
-        tokio::spawn(async move {
-            let outcome = settle.await;
-            then(&worker, judge(outcome));
-        });
+        let then = move |outcome: Result<(), Lost>| {
+            let outcome = match outcome {
+                Ok(()) if met.lost => Err(Lost::NotConfirmed),
+                outcome => outcome,
+            };
+            then(&worker, outcome.map_err(StepError::Lost));
+        };
+        self.unsettled.when(self.store.settle(met.change), then);
     }
 
     fn worked(self: &Arc<Self>, worked: Worked) {
@@ -394,54 +392,6 @@ impl Worker {
                 tokio::time::sleep(wait).await;
                 worker.push(Job::Call(Call::Start(kept, Some(attempt)), 0));
             });
-        }
-    }
-}
-
-/// Takes the first job and what can be started with it.
-fn next_call(jobs: &mut VecDeque<Job>) -> Option<(Call, u8)> {
-    loop {
-        let first = match jobs.pop_front()? {
-            Job::Call(call, again) => return Some((call, again)),
-            Job::Start(first) => first,
-        };
-        // A read whose client left would be answered to nobody.
-        if first.reply.is_closed() && first.request.parts.method.is_safe() {
-            continue;
-        }
-        let mut batch = vec![first];
-        if batch.iter().all(may_share) && !jobs.is_empty() {
-            gather(&mut batch, jobs);
-        }
-        return Some((Call::Start(batch, None), 0));
-    }
-}
-
-fn may_share(started: &Started) -> bool {
-    started.request.parts.method == Method::POST
-}
-
-/// Moves `POST`s for the path of the first one from the queue to the batch, in their order.
-fn gather(batch: &mut Vec<Started>, jobs: &mut VecDeque<Job>) {
-    let mut bytes: usize = batch.iter().map(|one| one.request.body.len()).sum();
-    let mut index = 0;
-    while batch.len() < BATCH_REQUESTS {
-        let Some(job) = jobs.get(index) else { return };
-        let fits = match (job, batch.first()) {
-            (Job::Start(one), Some(first)) => {
-                bytes.saturating_add(one.request.body.len()) <= BATCH_BYTES
-                    && may_share(one)
-                    && one.request.path() == first.request.path()
-            }
-            _ => false,
-        };
-        if !fits {
-            index += 1;
-            continue;
-        }
-        if let Some(Job::Start(one)) = jobs.remove(index) {
-            bytes = bytes.saturating_add(one.request.body.len());
-            batch.push(one);
         }
     }
 }
