@@ -237,7 +237,7 @@ fn state() -> impl Strategy<Value = State> {
     ]
 }
 
-/// Every beginning of `bytes` that is shorter by at least what may be missing unseen is refused.
+/// Bytes that end early are refused, and so are those with one more at the end.
 pub(super) fn refuses_cut<T: std::fmt::Debug>(
     bytes: &[u8],
     decode: impl Fn(&[u8]) -> Result<T, Corrupt>,

@@ -1,6 +1,7 @@
 //! The records of subscriptions come back as they were written, and their bytes stay what they are.
 
-use super::golden_tests::{assert_golden, fixture, golden, refuses_cut};
+use super::golden_tests::{assert_golden, fixture, golden};
+use super::record_tests::refuses_cut;
 use super::signing::{self, Signing};
 use super::subscription::Stored;
 use super::subscriptions::{self, Entry};

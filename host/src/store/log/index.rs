@@ -76,84 +76,87 @@ impl Place {
 }
 
 /// A place and a key in one allocation, since there is one for each key: so the slots that a
-/// hash table keeps free cost 16 bytes each and not 40. What only a patch has comes after the key.
+/// hash table keeps free cost 16 bytes each and not 60. A place takes as much room without a patch
+/// as with one, and is written over: were it allocated anew with each change, those of keys that
+/// stay would end up scattered over memory that is otherwise free.
 struct Entry(Box<[u8]>);
 
 impl Entry {
-    /// Of a place without its patch.
-    const PLACE: usize = 24;
-    const PATCH: usize = 12;
+    /// Of a place.
+    const PLACE: usize = 36;
     /// In the length of the value, which has 25 bits.
     const IS_PATCH: u32 = 1 << 31;
 
     fn new(key: &str, place: Place) -> Self {
-        let value_length = match place.patch {
-            Some(_) => place.value_length | Self::IS_PATCH,
-            None => place.value_length,
+        let place = Self::encode(place);
+        Self([&place, key.as_bytes()].concat().into())
+    }
+
+    /// The key has another place now.
+    fn set(&mut self, place: Place) {
+        if let Some(bytes) = self.0.first_chunk_mut() {
+            *bytes = Self::encode(place);
+        }
+    }
+
+    fn encode(place: Place) -> [u8; Self::PLACE] {
+        let sequence = place.sequence.get();
+        let is_patch = place.patch.map_or(0, |_| Self::IS_PATCH);
+        let patch = place.patch.unwrap_or(PatchPlace {
+            length: 0,
+            base: 0,
+            base_length: 0,
+        });
+        let fields = [
+            sequence as u32,
+            (sequence >> 32) as u32,
+            place.segment,
+            place.offset,
+            place.value_length | is_patch,
+            place.first,
+            patch.length,
+            patch.base,
+            patch.base_length,
+        ];
+        let mut bytes = [0; Self::PLACE];
+        for (bytes, field) in bytes.as_chunks_mut().0.iter_mut().zip(fields) {
+            *bytes = field.to_le_bytes();
+        }
+        bytes
+    }
+
+    fn place(&self) -> Place {
+        let (fields, _) = self.0.as_chunks();
+        let field = |number: usize| {
+            let field = fields.get(number);
+            field.map_or(0, |field| u32::from_le_bytes(*field))
         };
-        let capacity = Self::PLACE + key.len() + place.patch.map_or(0, |_| Self::PATCH);
-        let mut bytes = Vec::with_capacity(capacity);
-        bytes.extend(place.sequence.get().to_le_bytes());
-        for field in [place.segment, place.offset, value_length, place.first] {
-            bytes.extend(field.to_le_bytes());
-        }
-        bytes.extend(key.as_bytes());
-        if let Some(patch) = place.patch {
-            for field in [patch.length, patch.base, patch.base_length] {
-                bytes.extend(field.to_le_bytes());
-            }
-        }
-        Self(bytes.into())
-    }
-
-    /// The key's bytes, and those of the patch.
-    fn parts(&self) -> (&[u8], Option<&[u8; Self::PATCH]>) {
-        let after = self.0.get(Self::PLACE..).unwrap_or_default();
-        match after.split_last_chunk() {
-            Some((key, patch)) if self.field(4) & Self::IS_PATCH != 0 => (key, Some(patch)),
-            _ => (after, None),
+        let patch = (field(4) & Self::IS_PATCH != 0).then(|| PatchPlace {
+            length: field(6),
+            base: field(7),
+            base_length: field(8),
+        });
+        Place {
+            sequence: ChangeNumber::new(u64::from(field(0)) | u64::from(field(1)) << 32),
+            segment: field(2),
+            offset: field(3),
+            value_length: field(4) & !Self::IS_PATCH,
+            first: field(5),
+            patch,
         }
     }
 
-    /// One of the integers in front of the key, counted in units of four bytes.
-    fn field(&self, number: usize) -> u32 {
-        let fields = self.0.as_chunks::<4>().0;
-        fields
-            .get(number)
-            .map_or(0, |field| u32::from_le_bytes(*field))
+    fn key_bytes(&self) -> &[u8] {
+        self.0.get(Self::PLACE..).unwrap_or_default()
     }
 
     fn key(&self) -> &str {
         // It was made of one.
-        std::str::from_utf8(self.parts().0).unwrap_or_default()
+        std::str::from_utf8(self.key_bytes()).unwrap_or_default()
     }
 
     fn is_of(&self, key: &str) -> bool {
-        self.parts().0 == key.as_bytes()
-    }
-
-    fn place(&self) -> Place {
-        let patch = self.parts().1.map(|patch| {
-            let (fields, _) = patch.as_chunks::<4>();
-            let field = |number: usize| {
-                fields
-                    .get(number)
-                    .map_or(0, |field| u32::from_le_bytes(*field))
-            };
-            PatchPlace {
-                length: field(0),
-                base: field(1),
-                base_length: field(2),
-            }
-        });
-        Place {
-            sequence: ChangeNumber::new(u64::from(self.field(0)) | u64::from(self.field(1)) << 32),
-            segment: self.field(2),
-            offset: self.field(3),
-            value_length: self.field(4) & !Self::IS_PATCH,
-            first: self.field(5),
-            patch,
-        }
+        self.key_bytes() == key.as_bytes()
     }
 }
 
@@ -212,10 +215,10 @@ impl Index {
                 place.first = place.first.min(known.first);
                 if known.sequence > place.sequence {
                     let first = place.first;
-                    *slot.get_mut() = Entry::new(key, Place { first, ..known });
+                    slot.get_mut().set(Place { first, ..known });
                     return Some(place);
                 }
-                *slot.get_mut() = Entry::new(key, place);
+                slot.get_mut().set(place);
                 Some(known)
             }
         }
@@ -310,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_kept_in_24_bytes_and_a_patch_in_12_more() {
+    fn an_entry_is_36_bytes_and_its_key_and_takes_any_place() {
         let whole = Place {
             sequence: ChangeNumber::new(u64::MAX - 1),
             segment: u32::MAX - 2,
@@ -327,12 +330,13 @@ mod tests {
             }),
             ..whole
         };
-        for (place, length) in [(whole, 24), (patch, 36)] {
-            for key in ["", "key", "a longer key"] {
-                let entry = Entry::new(key, place);
+        for key in ["", "key", "a longer key"] {
+            let mut entry = Entry::new(key, whole);
+            for place in [whole, patch, whole] {
+                entry.set(place);
                 assert_eq!((entry.key(), entry.place()), (key, place));
                 assert!(entry.is_of(key) && !entry.is_of("other"));
-                assert_eq!(entry.0.len(), length + key.len());
+                assert_eq!(entry.0.len(), 36 + key.len());
             }
         }
     }

@@ -96,37 +96,20 @@ struct Copy {
 /// Where the blocks of a base begin, by their first bytes. Those that share a slot with an earlier
 /// one are not found, and an empty slot leads to the beginning of the base: what is found is a
 /// guess.
-struct Blocks {
-    slots: Vec<u32>,
-    /// Leaves as many bits of a hash as number the slots.
-    shift: u32,
-}
+struct Blocks([u32; BLOCKS]);
 
 impl Blocks {
     fn of(base: &[u8]) -> Self {
+        let mut slots = [0; BLOCKS];
         let block = BLOCK.max(base.len().div_ceil(BLOCKS));
         let last = base.len() / block;
-        // Twice as many as blocks, so that most have one for themselves.
-        let bits = last.saturating_mul(2).max(1).ilog2().saturating_add(1);
-        let mut blocks = Self {
-            slots: vec![0; 1 << bits],
-            shift: u64::BITS.saturating_sub(bits),
-        };
         for at in (0..=last).rev().map(|number| number.saturating_mul(block)) {
-            if let Some(seed) = base.get(at..).and_then(|rest| rest.first_chunk()) {
-                let slot = blocks.slot(*seed);
-                if let Some(slot) = blocks.slots.get_mut(slot) {
-                    *slot = at as u32;
-                }
+            let seed = base.get(at..).and_then(|rest| rest.first_chunk());
+            if let Some(slot) = seed.and_then(|seed| slots.get_mut(slot(*seed))) {
+                *slot = at as u32;
             }
         }
-        blocks
-    }
-
-    fn slot(&self, seed: [u8; SEED]) -> usize {
-        // Fibonacci hashing: the upper bits depend on all of the seed.
-        let mixed = u64::from_le_bytes(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        (mixed >> self.shift) as usize
+        Self(slots)
     }
 
     /// What the value shares with the base around `at`, and not before `begin`.
@@ -138,10 +121,7 @@ impl Blocks {
         at: usize,
         seed: [u8; SEED],
     ) -> Option<Copy> {
-        let guess = self
-            .slots
-            .get(self.slot(seed))
-            .map(|guess| *guess as usize)?;
+        let guess = self.0.get(slot(seed)).map(|guess| *guess as usize)?;
         let (before, after) = base.split_at_checked(guess)?;
         if !after.starts_with(&seed) {
             return None;
@@ -157,12 +137,24 @@ impl Blocks {
     }
 }
 
+fn slot(seed: [u8; SEED]) -> usize {
+    // Fibonacci hashing: the upper bits depend on all of the seed.
+    let mixed = u64::from_le_bytes(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> (u64::BITS - BLOCKS.ilog2())) as usize
+}
+
 fn common_prefix(one: &[u8], other: &[u8]) -> usize {
-    let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
-    let same = words.take_while(|(one, other)| one == other).count();
-    let start = same.saturating_mul(8);
-    let tail = one.iter().zip(other).skip(start);
-    start.saturating_add(tail.take_while(|(one, other)| one == other).count())
+    // Wide blocks are compared at once: most of a base is copied.
+    let same = same_blocks::<32>(one, other);
+    let tail = one.iter().zip(other).skip(same);
+    same.saturating_add(tail.take_while(|(one, other)| one == other).count())
+}
+
+/// Bytes of the blocks of `N` that the two begin with in common.
+fn same_blocks<const N: usize>(one: &[u8], other: &[u8]) -> usize {
+    let blocks = one.as_chunks::<N>().0.iter().zip(other.as_chunks::<N>().0);
+    let same = blocks.take_while(|(one, other)| one == other).count();
+    same.saturating_mul(N)
 }
 
 fn common_suffix(one: &[u8], other: &[u8]) -> usize {
