@@ -25,8 +25,10 @@ pub(super) struct Batch {
 /// The changes in their order, each with its number.
 pub(super) struct Queue {
     pending: Mutex<Pending>,
-    /// Rung when there is something to do.
+    /// Rung when there is something to write, and when the queue is closed.
     bell: Condvar,
+    /// Rung when the queue is closed, for who has nothing to write.
+    closing: Condvar,
     /// The number of the last change, for who does not want the lock.
     latest: AtomicU64,
 }
@@ -56,6 +58,7 @@ impl Queue {
                 closed: false,
             }),
             bell: Condvar::new(),
+            closing: Condvar::new(),
             latest: AtomicU64::new(latest.get()),
         }
     }
@@ -94,7 +97,7 @@ impl Queue {
         let enough = pending.changes.len() == pending.wanted;
         drop(pending);
         if enough {
-            self.bell.notify_all();
+            self.bell.notify_one();
         }
         Ok(number)
     }
@@ -150,13 +153,14 @@ impl Queue {
     pub(super) fn close(&self) {
         self.pending().closed = true;
         self.bell.notify_all();
+        self.closing.notify_all();
     }
 
     /// Waits for a while; says whether the queue is still open.
     pub(super) fn pause(&self, time: Duration) -> bool {
         let pending = self.pending();
         let woken = self
-            .bell
+            .closing
             .wait_timeout_while(pending, time, |pending| !pending.closed);
         let (pending, _) = woken.unwrap_or_else(PoisonError::into_inner);
         !pending.closed
