@@ -4,8 +4,9 @@ use crate::store::ChangeNumber;
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as Bounded;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Bytes of all keys and values.
 const CACHE_BYTES: u64 = 64 << 20;
@@ -13,12 +14,17 @@ const CACHE_BYTES: u64 = 64 << 20;
 const LONGEST_VALUE: usize = 32 << 10;
 /// Bytes that an entry costs besides.
 const ENTRY_BYTES: u64 = 128;
+/// Keys that were read once and are remembered for that.
+const READ_ONCE: usize = 4096;
 
-/// The values, by key. What is not read for a while leaves: the tombstones of streams that come
-/// and go would fill it.
+/// The values, by key. What is read once is not kept, and what is not read for a while leaves: the
+/// chunks and the tombstones of streams that come and go would fill it.
 pub(super) struct Cache {
     entries: Bounded<Box<str>, Arc<Entry>, Weight>,
     round: AtomicU32,
+    hasher: RandomState,
+    /// Hashes of keys that were read, each at the place that it names.
+    read_once: Vec<AtomicU64>,
 }
 
 struct Entry {
@@ -45,6 +51,8 @@ impl Default for Cache {
         Self {
             entries: Bounded::with_weighter(expected, CACHE_BYTES, Weight),
             round: AtomicU32::new(0),
+            hasher: RandomState::new(),
+            read_once: (0..READ_ONCE).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 }
@@ -62,8 +70,11 @@ impl Cache {
         Some(entry.value.clone())
     }
 
-    /// Keeps a value that was read from the log.
+    /// Keeps a value that was read from the log, if its key was read before.
     pub(super) fn keep(&self, key: &str, sequence: ChangeNumber, value: &Bytes) {
+        if !self.is_read_again(key) {
+            return;
+        }
         let round = self.round.load(Ordering::Relaxed);
         self.insert(key.into(), sequence, value.clone(), round);
     }
@@ -86,6 +97,13 @@ impl Cache {
         let last = self.round.fetch_add(1, Ordering::Relaxed);
         self.entries
             .retain(|_, entry| entry.read.load(Ordering::Relaxed) >= last);
+    }
+
+    /// Whether this key was read before, as far as is remembered.
+    fn is_read_again(&self, key: &str) -> bool {
+        let hash = self.hasher.hash_one(key);
+        let place = self.read_once.get(hash as usize % READ_ONCE);
+        place.is_some_and(|place| place.swap(hash, Ordering::Relaxed) == hash)
     }
 
     fn insert(&self, key: Box<str>, sequence: ChangeNumber, value: Bytes, round: u32) {
@@ -114,12 +132,32 @@ mod tests {
         ChangeNumber::new(number)
     }
 
+    fn read_twice(cache: &Cache, key: &str, sequence: ChangeNumber) {
+        for _ in 0..2 {
+            assert_eq!(cache.get(key, sequence), None);
+            cache.keep(key, sequence, &value(300));
+        }
+    }
+
+    /// The chunks of streams that were read to their end and deleted took twice the memory of all
+    /// else.
+    #[test]
+    fn what_is_read_once_is_not_kept() {
+        let cache = Cache::default();
+        for number in 0..10_000 {
+            cache.keep(&number.to_string(), ChangeNumber::new(1), &value(300));
+        }
+        assert_eq!(cache.entries.len(), 0);
+        read_twice(&cache, "10000", number(1));
+        assert_eq!(cache.get("10000", number(1)), Some(value(300)));
+    }
+
     #[test]
     fn what_is_read_is_kept_up_to_date_and_what_is_only_written_is_not_kept() {
         let cache = Cache::default();
         cache.renew("written".into(), number(1), value(10));
         assert_eq!(cache.get("written", number(1)), None);
-        cache.keep("read", number(2), &value(10));
+        read_twice(&cache, "read", number(2));
         cache.renew("read".into(), number(3), value(11));
         assert_eq!(cache.get("read", number(2)), None, "of an older change");
         assert_eq!(cache.get("read", number(3)), Some(value(11)));
@@ -132,7 +170,7 @@ mod tests {
     fn what_nobody_reads_leaves_though_it_is_written() {
         let cache = Cache::default();
         for key in ["tombstone", "written", "read"] {
-            cache.keep(key, number(1), &value(300));
+            read_twice(&cache, key, number(1));
         }
         for round in 2..10 {
             cache.turn();
@@ -145,7 +183,7 @@ mod tests {
     #[test]
     fn what_is_read_once_a_round_stays() {
         let cache = Cache::default();
-        cache.keep("a", number(1), &value(300));
+        read_twice(&cache, "a", number(1));
         for _ in 0..10 {
             cache.turn();
             assert!(cache.get("a", number(1)).is_some());

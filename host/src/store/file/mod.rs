@@ -24,8 +24,8 @@
 //! The log's index has every key, about a hundred bytes each; values are in the page cache. The
 //! log keeps up to 16 MiB of values that are replaced again and again, to write what changes. The
 //! overlay holds what is not durable yet, and refuses writes when that is too much. Small values
-//! that are read again and again, the heads of busy streams, are kept in a cache of up to 64 MiB,
-//! and leave it when they were not read for a minute or two.
+//! that are read again and again, the heads of busy streams, are kept in a cache of up to 64 MiB
+//! from the second time on, and leave it when they were not read for a minute or two.
 
 mod cache;
 mod overlay;
