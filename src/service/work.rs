@@ -25,7 +25,33 @@ const ENTRIES: usize = 4;
 /// Names looked at in one call.
 const NAMES: usize = 3;
 
+/// Times in one call that the store may fail before the rest is left to another one: it may take
+/// its time to fail.
+const FAILURES: u32 = 1;
+
+/// What could not be done in one call, and was left.
+#[derive(Default)]
+struct Left {
+    failures: u32,
+}
+
 impl<E: Env> Core<'_, E> {
+    /// Whether something was done. A fault is told, and does not keep the rest from being done: one
+    /// record that can't be read would end the work on all others.
+    fn leave(&self, left: &mut Left, worked: Result<bool, Fault>) -> Result<bool, Fault> {
+        let Err(fault) = worked else {
+            return worked;
+        };
+        if !matches!(fault, Fault::Corrupt { .. } | Fault::Missing { .. }) {
+            if left.failures >= FAILURES {
+                return Err(fault);
+            }
+            left.failures = left.failures.saturating_add(1);
+        }
+        self.note_fault(&fault);
+        Ok(false)
+    }
+
     /// One piece of work: an entry of the first to-do shard that has something to do, or else a
     /// look at a leaf of the name registry and at a subscription. `round` picks where to begin, and
     /// what to look at. Says whether there was something to do.
@@ -35,36 +61,41 @@ impl<E: Env> Core<'_, E> {
             let shard = round.checked_rem(shards);
             shard.and_then(|shard| u8::try_from(shard).ok())
         };
+        let mut left = Left::default();
         for next in 0..shards {
             let shard = shard(round.wrapping_add(next)).unwrap_or_default();
-            if self.work_todo(shard)? {
+            let worked = self.work_entries(shard, &mut left);
+            if self.leave(&mut left, worked)? {
                 return Ok(true);
             }
         }
-        let named = match self.config.registry {
-            true => self.work_names(shard(round).unwrap_or_default(), round / shards)?,
-            false => false,
-        };
-        match named {
-            true => Ok(true),
-            false => self.walk_subscriptions(round),
+        if self.config.registry {
+            let shard = shard(round).unwrap_or_default();
+            let worked = self.work_names(shard, round / shards, &mut left);
+            if self.leave(&mut left, worked)? {
+                return Ok(true);
+            }
         }
+        self.walk_subscriptions(round)
     }
 
     /// One step of one entry of a to-do shard.
     pub(super) fn work_todo(&self, shard: u8) -> Result<bool, Fault> {
+        self.work_entries(shard, &mut Left::default())
+    }
+
+    fn work_entries(&self, shard: u8, left: &mut Left) -> Result<bool, Fault> {
         let entries = self.todo(shard)?;
         // Workers that come at the same time take different entries.
-        let any = self.jitter(entries.len().saturating_sub(1) as u64);
-        let any = usize::try_from(any).unwrap_or_default();
+        let any = self.any_of(entries.len());
         let (before, from) = entries.split_at_checked(any).unwrap_or_default();
         for entry in from.iter().chain(before).take(ENTRIES) {
             let worked = match entry {
                 Entry::Collect { .. } => self.collect(shard, entry),
                 Entry::Join { .. } => self.work_join(shard, entry),
                 Entry::Wake { .. } => self.work_wake(shard, entry),
-            }?;
-            if worked {
+            };
+            if self.leave(left, worked)? {
                 return Ok(true);
             }
         }
@@ -230,7 +261,7 @@ impl<E: Env> Core<'_, E> {
     }
 
     /// Looks at some names of a leaf: ends lives that expired, removes names that were left over.
-    fn work_names(&self, shard: u8, turn: u64) -> Result<bool, Fault> {
+    fn work_names(&self, shard: u8, turn: u64, left: &mut Left) -> Result<bool, Fault> {
         let Some((slot, leaf)) = self.leaf_in_turn(shard, turn)? else {
             return Ok(false);
         };
@@ -239,29 +270,38 @@ impl<E: Env> Core<'_, E> {
             false => self.subscriptions()?,
         };
         let now = self.env.now_ms();
-        let due = |entry: &&registry::Entry| entry.due_ms.is_some_and(|due| due <= now);
+        let (mut due, others): (Vec<_>, Vec<_>) = leaf
+            .entries
+            .iter()
+            .partition(|entry| entry.due_ms.is_some_and(|due| due <= now));
+        // Those that can't be ended now do not stand before the others for ever.
+        let first = self.any_of(due.len());
+        due.rotate_left(first);
         let mut worked = false;
-        for entry in leaf.entries.iter().filter(due).take(NAMES) {
-            worked = true;
-            self.look_at(&slot, entry, &listed)?;
+        for entry in due.into_iter().take(NAMES) {
+            let looked = self.look_at(&slot, entry, &listed);
+            worked |= self.leave(left, looked)?;
         }
-        let one = self.jitter(leaf.entries.len().saturating_sub(1) as u64);
-        let one = usize::try_from(one)
-            .ok()
-            .and_then(|one| leaf.entries.get(one));
-        if let Some(entry) = one.filter(|entry| !due(entry)) {
+        if let Some(entry) = others.get(self.any_of(others.len())) {
             self.look_at(&slot, entry, &listed)?;
         }
         Ok(worked)
     }
 
+    /// One of so many places, by chance; the first, if there is none.
+    fn any_of(&self, places: usize) -> usize {
+        let any = self.jitter(places.saturating_sub(1) as u64);
+        usize::try_from(any).unwrap_or_default()
+    }
+
     /// Compares one name of a leaf with its head, and the head with the subscriptions there are.
+    /// Says whether something of the name was to be ended or set right.
     fn look_at(
         &self,
         leaf: &Slot,
         entry: &registry::Entry,
         listed: &[subscriptions::Entry],
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let mut shared = self.drawn_patience();
         let hash = NameHash::of(&entry.name);
         let now = self.env.now_ms();
@@ -273,12 +313,13 @@ impl<E: Env> Core<'_, E> {
                     let pending = head.lineage.as_ref().filter(|lineage| lineage.pending);
                     if let Some(lineage) = pending {
                         // Normally its work is noted; else its creator was far too slow.
-                        if entry.since_ms.saturating_add(LEFT_OVER_MS) < now {
+                        let left_over = entry.since_ms.saturating_add(LEFT_OVER_MS) < now;
+                        if left_over {
                             drop(cas);
                             let fork = link(&hash, head.incarnation);
                             self.advance(fork, lineage.source, &mut shared)?;
                         }
-                        return Ok(());
+                        return Ok(left_over);
                     }
                     if head.is_expired(now) && !head.forks.deleted {
                         self.end_life(&hash, cas, &head, now, &mut shared)?;
@@ -295,29 +336,31 @@ impl<E: Env> Core<'_, E> {
                     } else {
                         drop(cas);
                         self.greet_again(listed, &hash, &head)?;
+                        return Ok(false);
                     }
-                    return Ok(());
+                    return Ok(true);
                 }
                 Record::Tombstone(tombstone) if tombstone.incarnation == entry.incarnation => {
                     // Normally its work is noted; else somebody was stopped right here.
                     if let Some(source) = tombstone.source {
                         let this = link(&hash, tombstone.incarnation);
                         self.release(this, source, &mut shared)?;
-                        return Ok(());
+                        return Ok(true);
                     }
                     if let Some(owed) = &tombstone.owes {
                         self.move_debt(&hash, tombstone.incarnation, owed, &mut shared)?;
-                        return Ok(());
+                        return Ok(true);
                     }
                 }
                 Record::Live(_) | Record::Tombstone(_) => {}
             }
         }
-        if entry.since_ms.saturating_add(LEFT_OVER_MS) < now {
+        let left_over = entry.since_ms.saturating_add(LEFT_OVER_MS) < now;
+        if left_over {
             self.edit_leaf(leaf, &mut shared, |entries| {
                 entries.retain(|other| other.incarnation != entry.incarnation);
             })?;
         }
-        Ok(())
+        Ok(left_over)
     }
 }

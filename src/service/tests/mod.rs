@@ -21,3 +21,4 @@ mod subscription_crashes;
 mod subscriptions;
 mod turmoil;
 mod webhooks;
+mod work;

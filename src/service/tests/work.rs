@@ -1,0 +1,95 @@
+//! Background work goes on past what it can't do.
+
+use super::deletion::{left, work_all};
+use super::driver::{Server, ask, call, serve};
+use super::world::{Quirk, World};
+use crate::keys::{Keys, NameHash};
+use crate::service::Service;
+use std::sync::Arc;
+
+fn create_expiring(server: &Server, name: &str) {
+    let create = ask("PUT", name).header("stream-ttl", "1");
+    assert_eq!(call(server, create).status, 201);
+}
+
+fn head(name: &str) -> String {
+    Keys::new("").head(&NameHash::of(name)).key(0)
+}
+
+/// The heads of lives that did not end.
+fn lives(world: &Arc<World>) -> Vec<String> {
+    let left = left(world).into_iter();
+    left.filter(|key| key.starts_with("s.")).collect()
+}
+
+/// It ended each call, so that nothing expired any more and no subscription was looked after.
+#[test]
+fn a_debt_that_can_not_be_read_keeps_nothing_else_from_being_done() {
+    let world = World::new(Quirk::Guarded, 1);
+    world.variable("inline_tail_bytes", "0");
+    let server = serve(&world);
+    assert_eq!(call(&server, ask("PUT", "s")).status, 201);
+    for _ in 0..200 {
+        let append = ask("POST", "s").content_type("application/octet-stream");
+        assert_eq!(call(&server, append.body("x")).status, 204);
+    }
+    for name in 0..50 {
+        create_expiring(&server, &name.to_string());
+    }
+    assert_eq!(call(&server, ask("DELETE", "s")).status, 204);
+    let keys = world.keys();
+    let debt = keys.iter().find(|key| key.starts_with("d."));
+    world.poke(debt.expect("more is owed than one step pays"), Some(b"?"));
+    world.advance(2_000);
+    work_all(&server);
+    assert_eq!(lives(&world), Vec::<String>::new());
+    let told = |line: &String| line.contains("damaged") && line.contains("\"d.");
+    assert!(world.log_lines().iter().any(told));
+}
+
+/// The first three of a leaf were looked at, and were the same ones each time.
+#[test]
+fn heads_that_can_not_be_read_do_not_keep_others_of_their_leaf_from_expiring() {
+    let world = World::new(Quirk::Guarded, 1);
+    let server = serve(&world);
+    let names = (0..).map(|number: u32| number.to_string());
+    let shard = NameHash::of("0").shard();
+    let names: Vec<String> = names
+        .filter(|name| NameHash::of(name).shard() == shard)
+        .take(6)
+        .collect();
+    for name in &names {
+        create_expiring(&server, name);
+    }
+    let (damaged, whole) = names.split_at(4);
+    for name in damaged {
+        world.poke(&head(name), Some(b"?"));
+    }
+    world.advance(2_000);
+    let before: Vec<_> = whole.iter().map(|name| world.peek(&head(name))).collect();
+    for round in 0..1_000 {
+        server.work(round);
+    }
+    for (name, before) in whole.iter().zip(before) {
+        assert_ne!(world.peek(&head(name)), before, "{name} did not end");
+    }
+}
+
+/// It was looked at again and again, and nothing else was, until it was taken for left over.
+#[test]
+fn a_name_whose_creation_stopped_is_not_work_before_it_is_left_over() {
+    let mut alone = 0;
+    for life in 0..40 {
+        let world: Arc<World> = World::new(Quirk::Guarded, life);
+        let doomed = Service::new(world.instance().crashing_after(life));
+        call(&doomed, ask("PUT", "s").header("stream-ttl", "1"));
+        let server = serve(&world);
+        world.advance(3_000);
+        alone += usize::from(world.peek(&head("s")).is_none() && !left(&world).is_empty());
+        work_all(&server);
+    }
+    assert!(
+        alone > 0,
+        "no creation stopped between its name and its head"
+    );
+}
