@@ -12,7 +12,8 @@
 //!
 //! # Layers
 //!
-//! An arrow means "may name"; nothing points back up, and every layer may use [`limits`].
+//! An arrow means "may name"; nothing points back up, and every layer may use [`limits`]. [`seam`] has
+//! the words that `guest` and our own host share.
 //!
 //! ```text
 //! guest ----> service ----> stream        pure transitions of a head: create, append, delete ...
@@ -57,6 +58,7 @@ pub mod access;
 pub mod keys;
 pub mod limits;
 pub mod protocol;
+pub mod seam;
 pub mod service;
 pub mod stream;
 pub mod subscription;

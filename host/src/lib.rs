@@ -26,6 +26,7 @@ pub mod guest;
 #[cfg(test)]
 mod held;
 pub mod manifest;
+mod opening;
 pub mod outbound;
 pub mod proxy;
 pub mod rate;

@@ -3,6 +3,7 @@
 use crate::collect::{Collected, Incomplete, collect};
 use crate::drive::{Aborted, Driver, ResponseBody, too_many};
 use crate::exchange::Request;
+use crate::opening::Opening;
 use crate::proxy::Proxy;
 use crate::rate::{Limits, Rates};
 use crate::stall::Stall;
@@ -20,7 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long a head may take, and how long a connection may idle between two requests.
+/// How long a connection may take to begin and a head to come, and how long a connection may idle
+/// between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often an HTTP/2 client is asked whether it is there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(30);
@@ -182,7 +184,8 @@ fn connect(
             }
         }
     });
-    let connection = builder.serve_connection(Stall::new(TokioIo::new(stream)), service);
+    let stream = TokioIo::new(Opening::new(stream, HEAD_TIMEOUT));
+    let connection = builder.serve_connection(Stall::new(stream), service);
     let connection = graceful.watch(connection.into_owned());
     tokio::spawn(async move {
         // Clients come and go as they like; what matters is told where it happens.

@@ -3,6 +3,7 @@
 use super::bindings::wasi::config::store as config;
 use super::bindings::wasi::keyvalue::{atomics, store};
 use super::hub;
+use crate::seam;
 use crate::service::env::{Env, StoreError, SwapError};
 use spin_sdk::wasip3::clocks::system_clock;
 use spin_sdk::wasip3::random::random::get_random_u64;
@@ -13,14 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The label of the store, as in `spin.toml`.
 const STORE: &str = "default";
 
-/// How our own host and Redis begin an error that means: no room, not applied.
-const FULL: [&str; 2] = ["insufficient-storage", "OOM "];
+/// How Redis begins an error that means: no room, not applied.
+const REDIS_FULL: &str = "OOM ";
 
-/// How our own host says that a value is not in memory (`exchange.wit`): the step will be done
-/// again, and what this one says goes nowhere.
-const NOT_RESIDENT: &str = "not-resident";
-
-/// Whether that was said in this step.
+/// Whether a value was said not to be in memory in this step.
 static MISSED: AtomicBool = AtomicBool::new(false);
 
 /// Begins a step of the exchange.
@@ -69,12 +66,15 @@ fn failed(error: store::Error) -> StoreError {
             StoreError::Unavailable("access to the key-value store is denied".to_owned())
         }
         store::Error::Other(why) => {
-            if why == NOT_RESIDENT {
+            if why == seam::NOT_RESIDENT {
                 MISSED.store(true, Ordering::Relaxed);
             }
-            match FULL.iter().any(|full| why.contains(full)) {
-                true => StoreError::Full(why),
-                false => StoreError::Unavailable(why),
+            match why {
+                full if full.starts_with(seam::FULL) || full.contains(REDIS_FULL) => {
+                    StoreError::Full(full)
+                }
+                refused if refused.starts_with(seam::REFUSED) => StoreError::Refused(refused),
+                why => StoreError::Unavailable(why),
             }
         }
     }

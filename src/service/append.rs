@@ -142,7 +142,7 @@ impl<E: Env> Writer<'_, E> {
             };
             cas = match self.core.env.swap(cas, &bytes) {
                 Ok(()) => return Ok(Outcome::Replies(self.take_replies(), news)),
-                Err(SwapError::Store(StoreError::Full(why))) => return Err(self.full(why)),
+                Err(SwapError::Store(error)) if error.refuses() => return Err(self.refused(error)),
                 Err(SwapError::Failed(cas)) => cas,
                 Err(SwapError::Store(_)) => self.core.env.cas(&key)?,
             };
@@ -286,19 +286,19 @@ impl<E: Env> Writer<'_, E> {
         }
     }
 
-    /// The store has no room for the head. That swap was not applied, but an earlier one of the
-    /// same bytes may be.
-    fn full(&mut self, why: String) -> Fault {
+    /// The store does not take the head. That swap was not applied, but an earlier one of the same
+    /// bytes may be.
+    fn refused(&mut self, error: StoreError) -> Fault {
         if self
             .attempt
             .pending
             .as_ref()
             .is_some_and(|pending| pending.resent)
         {
-            return Fault::Unknown(why);
+            return Fault::Unknown(error.to_string());
         }
         self.drop_pending();
-        StoreError::Full(why).into()
+        error.into()
     }
 
     /// The step failed. While the store does not answer, the attempt goes on until its deadline.

@@ -66,8 +66,9 @@ pub(super) fn put<E: Env>(
             let wait = core.pause_ms(putter.attempt.tries);
             putter.again(wait)
         }
-        Err(Fault::Store(StoreError::Full(why))) if putter.unsure() => {
-            Outcome::Reply(core.fault(&Fault::Unknown(why), call.instance))
+        Err(Fault::Store(error)) if error.refuses() && putter.unsure() => {
+            let unknown = Fault::Unknown(error.to_string());
+            Outcome::Reply(core.fault(&unknown, call.instance))
         }
         Err(fault) => {
             if !putter.unsure() {
@@ -301,7 +302,7 @@ impl<E: Env> Putter<'_, E> {
         match self.core.env.swap(cas, &record.seal()) {
             Ok(()) if self.wrote_fork() => Ok(None),
             Ok(()) => Ok(Some(Done::Reply(created))),
-            Err(SwapError::Store(StoreError::Full(why))) => Err(StoreError::Full(why).into()),
+            Err(SwapError::Store(error)) if error.refuses() => Err(error.into()),
             Err(SwapError::Failed(_) | SwapError::Store(_)) => {
                 self.attempt.sent = Some(tombstone.incarnation);
                 Ok(None)

@@ -135,9 +135,9 @@ impl<E: Env> Creator<'_, E> {
             let before = std::mem::replace(&mut progress.confirming, true);
             cas = match self.core.env.swap(cas, &bytes) {
                 Ok(()) => return Ok(Step::Created),
-                Err(SwapError::Store(StoreError::Full(why))) => {
+                Err(SwapError::Store(error)) if error.refuses() => {
                     progress.confirming = before;
-                    return Err(StoreError::Full(why).into());
+                    return Err(error.into());
                 }
                 Err(SwapError::Failed(cas)) => cas,
                 Err(SwapError::Store(_)) => self.core.env.cas(&key)?,
@@ -244,9 +244,7 @@ impl<E: Env> Creator<'_, E> {
             progress.sent = true;
             cas = match self.core.env.swap(cas, &self.bytes(State::Unconfirmed)) {
                 Ok(()) => return Ok(true),
-                Err(SwapError::Store(StoreError::Full(why))) => {
-                    return Err(StoreError::Full(why).into());
-                }
+                Err(SwapError::Store(error)) if error.refuses() => return Err(error.into()),
                 Err(SwapError::Failed(cas)) => cas,
                 Err(SwapError::Store(_)) => self.core.env.cas(key)?,
             };

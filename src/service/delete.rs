@@ -155,7 +155,7 @@ fn unsure<E: Env>(fault: Fault, attempt: &DeleteAttempt, core: Core<'_, E>) -> S
         (Fault::Store(StoreError::Unavailable(_)), Some(_)) => {
             Stop::Wait(core.pause_ms(attempt.tries))
         }
-        (Fault::Store(StoreError::Full(why)), Some(_)) => Stop::Fault(Fault::Unknown(why.clone())),
+        (Fault::Store(error), Some(_)) => Stop::Fault(Fault::Unknown(error.to_string())),
         _ => Stop::Fault(fault),
     }
 }
@@ -206,7 +206,7 @@ impl<E: Env> Core<'_, E> {
         let bytes = record.seal();
         match self.env.swap(cas, &bytes) {
             Ok(()) => Ok(Ended::Done),
-            Err(SwapError::Store(StoreError::Full(why))) => Err(StoreError::Full(why).into()),
+            Err(SwapError::Store(error)) if error.refuses() => Err(error.into()),
             Err(SwapError::Failed(_) | SwapError::Store(_)) => Ok(Ended::Look),
         }
     }

@@ -9,6 +9,17 @@ pub enum StoreError {
     /// It has no room for the write, which was not applied.
     #[error("{0}")]
     Full(String),
+    /// It takes no writes now; this one was not applied.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl StoreError {
+    /// Whether a write was certainly not applied.
+    #[must_use]
+    pub const fn refuses(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::Refused(_))
+    }
 }
 
 /// Why a swap was not confirmed. Some stores say so of every swap, the applied ones too, so nothing

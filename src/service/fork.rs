@@ -85,7 +85,7 @@ impl<E: Env> Core<'_, E> {
         head.version = head.version.saturating_add(1);
         match self.env.swap(cas, &Record::Live(head).seal()) {
             Ok(()) => Ok(true),
-            Err(SwapError::Store(StoreError::Full(why))) => Err(StoreError::Full(why).into()),
+            Err(SwapError::Store(error)) if error.refuses() => Err(error.into()),
             Err(SwapError::Failed(_) | SwapError::Store(_)) => Ok(false),
         }
     }

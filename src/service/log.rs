@@ -94,7 +94,7 @@ pub(super) fn response<E: Env>(
 pub(super) fn fault<E: Env>(env: &E, config: &Config, fault: &Fault, problem: &Problem) {
     let (level, class) = match fault {
         Fault::Store(StoreError::Full(_)) => ("error", "insufficient_storage"),
-        Fault::Store(StoreError::Unavailable(_))
+        Fault::Store(StoreError::Unavailable(_) | StoreError::Refused(_))
         | Fault::Unknown(_)
         | Fault::Deadline(_)
         | Fault::Missing { .. } => ("warn", "unavailable"),

@@ -136,9 +136,9 @@ pub(super) fn no_such_place(offset: &str) -> Problem {
 /// The step could not be done.
 pub(super) fn fault(fault: &Fault) -> Problem {
     match fault {
-        Fault::Store(StoreError::Unavailable(_)) | Fault::Deadline(_) | Fault::Missing { .. } => {
-            Problem::unavailable()
-        }
+        Fault::Store(StoreError::Unavailable(_) | StoreError::Refused(_))
+        | Fault::Deadline(_)
+        | Fault::Missing { .. } => Problem::unavailable(),
         Fault::Store(StoreError::Full(_)) => Problem::insufficient_storage(),
         Fault::Unknown(_) => Problem::new(
             Code::OutcomeUnknown,

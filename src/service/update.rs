@@ -105,8 +105,8 @@ impl<E: Env> Core<'_, E> {
                     .encode();
                     match self.env.swap(cas, &bytes) {
                         Ok(()) => return Ok(Updated::Done(done)),
-                        Err(SwapError::Store(StoreError::Full(why))) => {
-                            return Err(StoreError::Full(why).into());
+                        Err(SwapError::Store(error)) if error.refuses() => {
+                            return Err(error.into());
                         }
                         // Whatever it says, what counts is what is there now.
                         Err(SwapError::Failed(_) | SwapError::Store(_)) => {}

@@ -109,10 +109,13 @@ impl Driver {
         self.alarm.wait(most).await;
     }
 
-    /// Does a piece of background work; says whether there may be more.
+    /// Does a piece of background work, on an instance that has nothing else to do if there is one;
+    /// says whether there may be more.
     pub async fn work(&self, round: u64) -> bool {
-        match self.lanes.first() {
-            Some(lane) => lane.worker.work(round).await,
+        let mut workers = self.lanes.iter().map(|lane| &lane.worker);
+        let idle = workers.clone().find(|worker| !worker.is_busy());
+        match idle.or_else(|| workers.next()) {
+            Some(worker) => worker.work(round).await,
             None => false,
         }
     }

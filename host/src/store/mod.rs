@@ -92,6 +92,9 @@ pub enum StoreError {
     /// There is no room for this write, which was not applied. Reads go on.
     #[error("full: {0}")]
     Full(String),
+    /// No writes are taken now, whatever their size; this one was not applied. Reads go on.
+    #[error("refused: {0}")]
+    Refused(String),
     /// The call itself can't work, now or later; nothing was applied.
     #[error("{0}")]
     Other(String),

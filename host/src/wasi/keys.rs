@@ -2,10 +2,8 @@
 
 use crate::store::{ChangeNumber, Seen, Store, StoreError, SwapError};
 use bytes::Bytes;
+use durable_streams_edge::seam::NOT_RESIDENT;
 use std::sync::Arc;
-
-/// What the component is told of a key that would have to be waited for. It does not log that.
-const NOT_RESIDENT: &str = "not-resident";
 
 /// What the calls of one step came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

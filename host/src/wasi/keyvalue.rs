@@ -7,6 +7,7 @@ use super::bindings::wasi::keyvalue::{atomics, store};
 use crate::store::{Seen, StoreError, SwapError};
 use atomics::CasError;
 use bytes::Bytes;
+use durable_streams_edge::seam::{FULL, REFUSED};
 use store::Error;
 use wasmtime::component::Resource;
 
@@ -18,8 +19,6 @@ const MAX_KEY_BYTES: usize = 1024;
 const MAX_VALUE_BYTES: usize = 1_000_000;
 /// Buckets and swaps an instance may have open.
 const MAX_HANDLES: usize = 256;
-/// The component tells by this word that the disk is full.
-const FULL: &str = "insufficient-storage";
 
 /// An open bucket.
 pub struct Bucket(());
@@ -38,6 +37,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Full(detail) => Self::Other(format!("{FULL}: {detail}")),
+            StoreError::Refused(detail) => Self::Other(format!("{REFUSED}: {detail}")),
             StoreError::Unavailable(detail) => Self::Other(format!("unavailable: {detail}")),
             StoreError::Other(detail) => Self::Other(detail),
         }
@@ -283,10 +283,18 @@ mod tests {
     }
 
     #[test]
-    fn a_full_store_is_told_by_its_prefix() {
-        let Error::Other(text) = Error::from(StoreError::Full("no space".to_owned())) else {
-            panic!("not the variant");
-        };
-        assert_eq!(text, "insufficient-storage: no space");
+    fn a_write_that_was_not_applied_is_told_by_its_prefix() {
+        for (error, told) in [
+            (
+                StoreError::Full("why".to_owned()),
+                "insufficient-storage: why",
+            ),
+            (StoreError::Refused("why".to_owned()), "write-refused: why"),
+        ] {
+            let Error::Other(text) = Error::from(error) else {
+                panic!("not the variant");
+            };
+            assert_eq!(text, told);
+        }
     }
 }

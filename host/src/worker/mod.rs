@@ -160,13 +160,16 @@ impl Worker {
         pending
     }
 
-    /// Does a piece of background work, unless the instance has better things to do; says whether
-    /// there may be more.
+    /// Whether there are steps to run.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.queue().running
+    }
+
+    /// Does a piece of background work, after the steps that wait by now; says whether there may be
+    /// more.
     pub async fn work(self: &Arc<Self>, round: u64) -> bool {
         let (reply, pending) = oneshot::channel();
-        if self.queue().running {
-            return false;
-        }
         self.push(Job::Call(Call::Work(round, reply), 0));
         pending.await.unwrap_or(false)
     }

@@ -3,6 +3,7 @@ use super::*;
 use crate::fake::{Script, request};
 use crate::store::MemoryStore;
 use bytes::Bytes;
+use futures::FutureExt;
 use http::{Method, StatusCode};
 
 struct Setup {
@@ -150,6 +151,20 @@ async fn background_work_says_whether_there_was_any() {
     let setup = setup();
     assert!(setup.worker.work(0).await);
     assert!(!setup.worker.work(2).await);
+}
+
+/// It was refused while steps waited, so on a busy server no stream expired.
+#[tokio::test(flavor = "multi_thread")]
+async fn background_work_is_done_on_a_busy_instance_too() {
+    let setup = setup();
+    let work = while_busy(&setup, |worker| {
+        let worker = Arc::clone(worker);
+        let mut work = Box::pin(async move { worker.work(0).await });
+        assert_eq!((&mut work).now_or_never(), None, "it waits for its turn");
+        work
+    })
+    .await;
+    assert!(work.await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,8 +151,8 @@ impl<E: Env> Core<'_, E> {
                 version: subscription.version.saturating_add(1),
             };
             match self.env.swap(cas, &deleted.seal()) {
-                Err(SwapError::Store(StoreError::Full(why))) => {
-                    return Err(Fault::Store(StoreError::Full(why)).into());
+                Err(SwapError::Store(error)) if error.refuses() => {
+                    return Err(Fault::Store(error).into());
                 }
                 // Whatever it says, what counts is what is there now.
                 Ok(()) | Err(SwapError::Failed(_) | SwapError::Store(_)) => {}

@@ -107,9 +107,7 @@ impl<E: Env> Core<'_, E> {
             let swapped = self.env.swap(cas, &stored.seal());
             match (swapped, stored) {
                 (Ok(()), Stored::Live(subscription)) => return Ok(Changed::Written(subscription)),
-                (Err(SwapError::Store(StoreError::Full(why))), _) => {
-                    return Err(StoreError::Full(why).into());
-                }
+                (Err(SwapError::Store(error)), _) if error.refuses() => return Err(error.into()),
                 // Whatever it says, what counts is what is there now.
                 _ => {}
             }

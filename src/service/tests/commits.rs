@@ -102,6 +102,7 @@ fn with_failing_operations_no_append_is_lost_or_doubled() {
                 after: 20,
                 late: 20,
                 full: 10,
+                refused: 10,
             };
             let inline = ["0", "30", "16384"][usize::try_from(seed % 3).unwrap()];
             let tally = compete(quirk, seed, faults, inline);
@@ -217,6 +218,7 @@ fn hear_late(quirk: Quirk, others: u64, applied: bool) -> (Response, usize) {
                 after: 1000,
                 late: 0,
                 full: 0,
+                refused: 0,
             });
             step = 1;
         } else if step == 1 {
@@ -282,6 +284,7 @@ fn one_seed_is_one_history() {
         after: 20,
         late: 20,
         full: 10,
+        refused: 10,
     };
     for quirk in [Quirk::Guarded, Quirk::SpinRedis] {
         let run = || format!("{:?}", compete(quirk, 9, faults, "30"));
@@ -311,4 +314,27 @@ fn a_touch_between_read_and_swap_costs_a_writer_one_more_try() {
     let append = ask("POST", "s").content_type("text/plain").body("x");
     assert_eq!(call(&Service::new(env), append).status, 204);
     assert_eq!(read_all(&server, "s"), b"x");
+}
+
+/// It was taken for a write that may have been applied: the append was sent again for five seconds,
+/// and then its outcome was unknown.
+#[test]
+fn an_append_that_the_store_refuses_is_unavailable_at_once() {
+    for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
+        let world = World::new(quirk, 1);
+        let server = serve(&world);
+        let create = ask("PUT", "s").content_type("text/plain");
+        assert_eq!(call(&server, create).status, 201);
+        world.set_faults(Faults {
+            refused: 1000,
+            ..Faults::default()
+        });
+        let before = world.now_ms();
+        let append = ask("POST", "s").content_type("text/plain").body("x");
+        let refused = call(&server, append);
+        assert_eq!((refused.status, &*refused.code()), (503, "UNAVAILABLE"));
+        assert!(world.now_ms() - before < 100, "{quirk:?}");
+        world.set_faults(Faults::default());
+        assert_eq!(read_all(&server, "s"), b"");
+    }
 }

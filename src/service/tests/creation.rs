@@ -71,6 +71,7 @@ fn with_failing_operations_no_two_creators_win_and_no_acknowledged_body_is_lost(
                 after: 15,
                 late: 30,
                 full: 10,
+                refused: 10,
             });
             let responses = compete(&world);
             let winners = winners(&responses);
@@ -247,6 +248,7 @@ fn a_creation_under_way_that_meets_a_full_store_is_unknown_and_keeps_its_chunks(
                 },
                 (true, 2) => Faults {
                     full: 1000,
+                    refused: 0,
                     ..Faults::default()
                 },
                 _ => Faults::default(),

@@ -327,6 +327,7 @@ const FAULTS: Faults = Faults {
     after: 8,
     late: 15,
     full: 5,
+    refused: 5,
 };
 
 #[test]

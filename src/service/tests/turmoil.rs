@@ -12,6 +12,7 @@ const FAULTS: Faults = Faults {
     after: 10,
     late: 20,
     full: 10,
+    refused: 10,
 };
 
 /// Works until nothing is to be done, ten minutes later too.

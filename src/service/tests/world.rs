@@ -58,6 +58,8 @@ pub(super) struct Faults {
     pub(super) late: u64,
     /// No room for a write, and nothing was done.
     pub(super) full: u64,
+    /// No writes are taken, and nothing was done.
+    pub(super) refused: u64,
 }
 
 /// The shared part of a world.
@@ -363,14 +365,20 @@ impl Instance {
             before,
             after,
             full,
+            refused,
             ..
         } = state.faults;
         if luck < before {
             return Err(gone());
         }
         let writes = matches!(op, Op::Set | Op::Increment | Op::Swap);
-        if writes && (before + after..before + after + full).contains(&luck) {
-            return Err(StoreError::Full("injected".to_owned()));
+        let other = luck.checked_sub(before + after).filter(|_| writes);
+        match other {
+            Some(luck) if luck < full => return Err(StoreError::Full("injected".to_owned())),
+            Some(luck) if luck < full + refused => {
+                return Err(StoreError::Refused("injected".to_owned()));
+            }
+            _ => {}
         }
         let done = act(&mut state);
         match luck < before + after {

@@ -181,7 +181,7 @@ impl Shared {
     ) -> Result<ChangeNumber, E> {
         if self.log.refuses_writes() {
             let why = "a write could not be made durable; restart to go on";
-            return Err(StoreError::Unavailable(why.to_owned()).into());
+            return Err(StoreError::Refused(why.to_owned()).into());
         }
         let mut shard = self.overlay.shard(key);
         refuse(self.last_change(&shard, key))?;

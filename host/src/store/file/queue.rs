@@ -84,7 +84,7 @@ impl Queue {
         let mut pending = self.pending();
         if pending.bytes > MAX_QUEUED {
             let why = "more waits for the disk than may".to_owned();
-            return Err(StoreError::Unavailable(why));
+            return Err(StoreError::Refused(why));
         }
         let number = self.next_number(&mut pending);
         let change = Change {

@@ -153,7 +153,7 @@ fn after_a_failed_sync_writes_are_refused_and_reads_go_on() {
     assert_eq!(settled(&store, lost), Err(Lost::NotConfirmed));
     let refused = store.set("key", Bytes::from("more"));
     assert!(
-        matches!(refused, Err(StoreError::Unavailable(_))),
+        matches!(refused, Err(StoreError::Refused(_))),
         "{refused:?}"
     );
     assert_eq!(get(&store, "key"), Some(Bytes::from("kept")));

@@ -1,0 +1,133 @@
+//! Connections whose client does not begin.
+
+use std::io::{ErrorKind, IoSlice, Result};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// What an HTTP/2 client says first. What begins otherwise is HTTP/1.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A connection that fails when it is not known after some time which HTTP the client speaks. Only
+/// then do the clocks of the two begin: who says nothing would hold the connection for ever.
+#[derive(Debug)]
+pub(crate) struct Opening<T> {
+    inner: T,
+    begins: Option<Begins>,
+}
+
+#[derive(Debug)]
+struct Begins {
+    /// Bytes of the preface that came.
+    seen: usize,
+    until: Pin<Box<Sleep>>,
+}
+
+impl Begins {
+    /// Whether more is to come before it is known.
+    fn goes_on(&mut self, bytes: &[u8]) -> bool {
+        let rest = PREFACE.get(self.seen..).unwrap_or_default();
+        self.seen = self.seen.saturating_add(bytes.len());
+        rest.len() > bytes.len() && rest.starts_with(bytes)
+    }
+}
+
+impl<T> Opening<T> {
+    /// A connection that has this long to begin.
+    pub(crate) fn new(inner: T, patience: Duration) -> Self {
+        let until = Box::pin(sleep(patience));
+        Self {
+            inner,
+            begins: Some(Begins { seen: 0, until }),
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Opening<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(context, buffer);
+        let Some(begins) = &mut self.begins else {
+            return read;
+        };
+        if read.is_pending() {
+            let over = begins.until.as_mut().poll(context);
+            return over.map(|()| Err(ErrorKind::TimedOut.into()));
+        }
+        if !begins.goes_on(buffer.filled().get(before..).unwrap_or_default()) {
+            self.begins = None;
+        }
+        read
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Opening<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    /// A connection without any patience, whose client said something and is there.
+    async fn after(said: &[u8]) -> Result<(Opening<DuplexStream>, DuplexStream)> {
+        let (mut client, server) = duplex(1024);
+        client.write_all(said).await?;
+        let mut server = Opening::new(server, Duration::ZERO);
+        server.read_exact(&mut vec![0; said.len()]).await?;
+        Ok((server, client))
+    }
+
+    /// They held a connection for ever.
+    #[tokio::test]
+    async fn who_does_not_say_which_http_it_speaks_is_cut_off() -> Result<()> {
+        for said in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+            let (mut server, _client) = after(said).await?;
+            let error = server.read_u8().await.expect_err("nothing more comes");
+            assert_eq!(error.kind(), ErrorKind::TimedOut, "{said:?}");
+        }
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn who_did_is_given_the_time_of_its_protocol() -> Result<()> {
+        for said in [&b"G"[..], b"PRI * HTTP/1.1", PREFACE] {
+            let (server, _client) = after(said).await?;
+            assert!(server.begins.is_none(), "{said:?}");
+        }
+        Ok(())
+    }
+}
