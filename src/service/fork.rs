@@ -7,7 +7,7 @@
 
 use super::core::{Core, Fault};
 use super::delete::Ended;
-use super::env::{Env, StoreError, SwapError};
+use super::env::{Env, SwapError};
 use super::update::{SharedCreation, Updated};
 use super::work::LEFT_OVER_MS;
 use crate::keys::head::Record;

@@ -2,7 +2,7 @@
 
 use super::core::{Core, Fault, Place};
 use super::creation::{Creation, Creator, Step};
-use super::env::{Env, StoreError, SwapError};
+use super::env::{Env, SwapError};
 use crate::keys::{Envelope, Slot, State};
 use crate::limits::CREATION_PATIENCE_MS;
 

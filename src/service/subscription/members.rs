@@ -8,7 +8,7 @@ use crate::keys::subscription::Stored;
 use crate::limits::SUBSCRIPTION_NAMES_BYTES;
 use crate::protocol::control::{Refused, RefusedCode};
 use crate::service::core::{Core, Fault};
-use crate::service::env::{Env, StoreError, SwapError};
+use crate::service::env::{Env, SwapError};
 use crate::service::update::{SharedCreation, Updated};
 use crate::stream::Position;
 use crate::subscription::{Kind, Subscription};

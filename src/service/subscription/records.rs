@@ -4,7 +4,7 @@ use crate::keys::subscription::Stored;
 use crate::keys::{Envelope, NameHash, Slot};
 use crate::limits::SUBSCRIPTIONS_BYTES;
 use crate::service::core::{Core, Fault, Place};
-use crate::service::env::{Env, StoreError, SwapError};
+use crate::service::env::{Env, SwapError};
 use crate::service::update::{Edit, SharedCreation, Updated};
 use crate::subscription::Subscription;
 
