@@ -434,7 +434,7 @@ pub const WAKES: usize = 64;
 /// Heads of linked streams that one piece of work compares with their subscription.
 pub const WALK_LINKS: usize = 32;
 
-/// Streams that one step of a new subscription looks at.
+/// Streams, and leaves of the name registry, that one step of a new subscription looks at.
 pub const BACKFILL_STREAMS: usize = 64;
 
 /// Largest answer of a webhook that is read.

@@ -147,6 +147,7 @@ impl Attempt {
                 writer.varint(attempt.create.named);
                 writer.byte(attempt.create.shard);
                 writer.varint(u64::from(attempt.create.leaf));
+                writer.option(attempt.create.after, |writer, life| writer.raw(&life.0));
             }
         }
         writer.finish()
@@ -198,6 +199,7 @@ impl Attempt {
                     named: reader.varint()?,
                     shard: reader.byte()?,
                     leaf: small(reader.varint()?)?,
+                    after: reader.option(|reader| reader.array().map(Incarnation))?,
                 },
             })),
             _ => return Err(Corrupt),

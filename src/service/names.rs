@@ -155,20 +155,19 @@ impl<E: Env> Core<'_, E> {
         }
     }
 
-    /// A leaf, and how many there are in its shard; nothing, where there is no shard yet.
-    pub(super) fn leaf_of(&self, shard: u8, leaf: u32) -> Result<Option<(Leaf, u32)>, Fault> {
-        let first = self.keys.leaf(shard, 0);
-        let Some((_, envelope)) = self.read(&first)? else {
-            return Ok(None);
-        };
-        let root = Self::decode_leaf(&first, &envelope.body)?;
-        let leaves = root.leaves;
-        if leaf == 0 {
-            return Ok(Some((root, leaves)));
-        }
+    /// Leaf 0 of a shard, which says how many there are; nothing, where there is no shard yet.
+    pub(super) fn first_leaf(&self, shard: u8) -> Result<Option<Leaf>, Fault> {
+        let slot = self.keys.leaf(shard, 0);
+        let found = self.read(&slot)?;
+        found
+            .map(|(_, envelope)| Self::decode_leaf(&slot, &envelope.body))
+            .transpose()
+    }
+
+    /// A leaf; an empty one, where nothing was entered yet.
+    pub(super) fn leaf_of(&self, shard: u8, leaf: u32) -> Result<Leaf, Fault> {
         let slot = self.keys.leaf(shard, leaf);
         let body = self.read(&slot)?.map(|(_, envelope)| envelope.body);
-        let leaf = Self::decode_leaf(&slot, &body.unwrap_or_default())?;
-        Ok(Some((leaf, leaves)))
+        Self::decode_leaf(&slot, &body.unwrap_or_default())
     }
 }

@@ -7,6 +7,7 @@ use super::Stop;
 use super::link::{From, Link};
 use super::records::{Change, Changed};
 use crate::access::Rights;
+use crate::keys::registry::Leaf;
 use crate::keys::subscription::Stored;
 use crate::keys::{Envelope, NameHash};
 use crate::limits::{BACKFILL_STREAMS, SHARDS};
@@ -15,7 +16,7 @@ use crate::service::core::{Core, Fault, Place};
 use crate::service::creation::{Creation, Creator, Step};
 use crate::service::env::{Env, SwapError};
 use crate::service::update::{SharedCreation, Updated};
-use crate::stream::Position;
+use crate::stream::{Incarnation, Position};
 use crate::subscription::{Delivery, Kind, Links, Phase, Subscription, config_hash};
 
 /// How far a creation came; kept in its attempt.
@@ -30,6 +31,8 @@ pub(in crate::service) struct CreateProgress {
     /// Where the walk through the registry is.
     pub(in crate::service) shard: u8,
     pub(in crate::service) leaf: u32,
+    /// The last name of that leaf that was linked, by its life.
+    pub(in crate::service) after: Option<Incarnation>,
 }
 
 /// What a creation needs of its request.
@@ -78,7 +81,11 @@ impl<E: Env> Core<'_, E> {
             Changed::Written(subscription) | Changed::Kept(subscription) => {
                 // What came meanwhile woke nobody.
                 self.rouse_quietly(&subscription);
-                Ok((ours, subscription))
+                // That read the heads of all streams, and the answer does again: in its own step.
+                match subscription.links.len() > BACKFILL_STREAMS {
+                    true => Err(Stop::Wait(0)),
+                    false => Ok((ours, subscription)),
+                }
             }
             Changed::Missing => Err(Stop::missing(creating.id)),
             Changed::Busy => Err(Stop::Wait(self.pause_ms(3))),
@@ -281,29 +288,54 @@ impl<E: Env> Core<'_, E> {
         mut left: usize,
     ) -> Result<(), Stop> {
         while progress.shard < SHARDS {
-            let Some((leaf, leaves)) = self.leaf_of(progress.shard, progress.leaf)? else {
-                progress.shard = progress.shard.saturating_add(1);
-                progress.leaf = 0;
-                continue;
-            };
-            // Names that leave the leaf between two steps move those behind them forward; so a leaf
-            // is taken in one step, or looked at again from its beginning.
-            let wanted = leaf
-                .entries
-                .iter()
-                .filter(|entry| self.wants(subscription, &entry.name).is_some());
-            for entry in wanted {
-                self.link_at_tail(&entry.name, subscription)?;
+            // How many leaves there are now is enough: a name that is entered in a later one is of
+            // a stream that reads the list.
+            let first = self.first_leaf(progress.shard)?;
+            let leaves = first.as_ref().map_or(0, |first| first.leaves);
+            let mut first = first.filter(|_| progress.leaf == 0);
+            while progress.leaf < leaves {
+                // A leaf without a name that is wanted is looked at all the same.
+                if left == 0 {
+                    return Err(Stop::Wait(0));
+                }
                 left = left.saturating_sub(1);
+                let leaf = match first.take() {
+                    Some(first) => first,
+                    None => self.leaf_of(progress.shard, progress.leaf)?,
+                };
+                self.walk_leaf(&leaf, subscription, progress, &mut left)?;
+                progress.leaf = progress.leaf.saturating_add(1);
+                progress.after = None;
             }
-            progress.leaf = progress.leaf.saturating_add(1);
-            if progress.leaf >= leaves {
-                progress.shard = progress.shard.saturating_add(1);
-                progress.leaf = 0;
-            }
-            if left == 0 && progress.shard < SHARDS {
+            progress.shard = progress.shard.saturating_add(1);
+            progress.leaf = 0;
+        }
+        Ok(())
+    }
+
+    fn walk_leaf(
+        &self,
+        leaf: &Leaf,
+        subscription: &Subscription,
+        progress: &mut CreateProgress,
+        left: &mut usize,
+    ) -> Result<(), Stop> {
+        // Names that leave the leaf between two steps move those behind them forward, so places
+        // say nothing. If the last one itself left, the leaf is looked at from its beginning.
+        let is_last = |life: Incarnation| {
+            let mut entries = leaf.entries.iter();
+            entries.position(|entry| entry.incarnation == life)
+        };
+        let last = progress.after.and_then(is_last);
+        let done = last.map_or(0, |last| last.saturating_add(1));
+        let wanted = leaf.entries.iter().skip(done);
+        for entry in wanted.filter(|entry| self.wants(subscription, &entry.name).is_some()) {
+            if *left == 0 {
                 return Err(Stop::Wait(0));
             }
+            *left = left.saturating_sub(1);
+            self.link_at_tail(&entry.name, subscription)?;
+            progress.after = Some(entry.incarnation);
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ mod long_poll;
 mod pages;
 mod sse;
 mod subscription_crashes;
+mod subscription_steps;
 mod subscriptions;
 mod turmoil;
 mod webhooks;

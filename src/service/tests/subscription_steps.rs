@@ -1,0 +1,153 @@
+//! Control calls that are about many streams, in steps that the host lets end.
+
+use super::deletion::QUIRKS;
+use super::driver::{Ask, Response, Server, ask, call, go_on, start};
+use super::subscribing::*;
+use super::world::{Quirk, World};
+use crate::limits::{BACKFILL_STREAMS, SHARDS};
+use crate::service::exchange::Held;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Store operations that one look at a stream or a leaf takes here: a link swaps the head and the
+/// subscription.
+const OPS: u64 = 12;
+
+/// Those of a step besides: the keys, the record, the list, a leaf of each shard.
+const BESIDES: u64 = 32 + 2 * SHARDS as u64;
+
+/// Most store operations of a step.
+const MOST: u64 = BACKFILL_STREAMS as u64 * OPS + BESIDES;
+
+/// One exchange, with the number of operations of each of its steps.
+fn steps(server: &Server, ask: &Ask) -> (Response, Vec<u64>) {
+    let ends = RefCell::new(vec![server.env().ops()]);
+    let end = |ms| {
+        server.env().world().advance(ms);
+        ends.borrow_mut().push(server.env().ops());
+    };
+    let answer = start(server, &[ask.raw()], end).remove(0);
+    let response = go_on(server, Response::default(), Held::default(), answer).whole();
+    let mut ends = ends.into_inner();
+    ends.push(server.env().ops());
+    let counts = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    (response, counts)
+}
+
+/// Checks that the steps are bounded, and that there are as many as so many looks take at least.
+/// The last two may read the heads of so many linked streams: for what is pending, and the answer.
+#[track_caller]
+fn assert_bounded(counts: &[u64], looks: usize, linked: usize) {
+    let (earlier, last) = counts.split_at(counts.len().saturating_sub(2));
+    let most = MOST + linked as u64;
+    assert!(earlier.iter().all(|count| *count <= MOST), "{counts:?}");
+    assert!(last.iter().all(|count| *count <= most), "{counts:?}");
+    let least = looks.div_ceil(BACKFILL_STREAMS);
+    assert!(counts.len() >= least, "{looks} in {counts:?}");
+}
+
+/// The leaves of the name registry.
+fn leaves(world: &Arc<World>) -> usize {
+    let keys = world.keys().into_iter();
+    keys.filter(|key| key.starts_with("n.")).count()
+}
+
+/// A name that takes much of a leaf.
+fn long_name(number: usize) -> String {
+    format!("long/{number:0900}")
+}
+
+/// Each leaf was looked at in the one step that there was, so that with a million streams the host
+/// ended it, and every other one that was tried.
+#[test]
+fn a_pattern_that_no_stream_has_walks_the_registry_in_steps() {
+    for quirk in [Quirk::Guarded, Quirk::Plain] {
+        let world = World::new(quirk, 1);
+        let server = server(&world);
+        for number in 0..1_500 {
+            ok(call(&server, create(&long_name(number), "")));
+        }
+        let leaves = leaves(&world);
+        assert!(leaves > 2 * BACKFILL_STREAMS, "{leaves} leaves");
+        let (created, counts) = steps(&server, &pull("s", "none/*"));
+        assert_eq!(created.status, 201, "{quirk:?} {created:?}");
+        assert_bounded(&counts, leaves, 0);
+        // None is read twice.
+        let all: u64 = counts.iter().sum();
+        assert!(all < leaves as u64 + BESIDES * counts.len() as u64, "{all}");
+        assert!(read(&server, "s")["streams"].as_array().unwrap().is_empty());
+    }
+}
+
+/// The paths of a subscription's streams.
+fn paths(server: &Server) -> Vec<String> {
+    let document = read(server, "s");
+    let streams = document["streams"].as_array().unwrap().iter();
+    streams
+        .map(|stream| stream["path"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn streams_behind_many_leaves_and_many_in_one_leaf_are_all_linked() {
+    for quirk in QUIRKS {
+        let world = World::new(quirk, 1);
+        let server = server(&world);
+        let mut expected = Vec::new();
+        // More in the first leaves than one step links, and few in the later ones.
+        for number in 0..1_600 {
+            expected.push(format!("short/{number:04}"));
+        }
+        for name in &expected {
+            ok(call(&server, create(name, "old")));
+        }
+        for number in 0..1_200 {
+            ok(call(&server, create(&long_name(number), "")));
+        }
+        for number in 1_600..1_620 {
+            let name = format!("short/{number:04}");
+            ok(call(&server, create(&name, "old")));
+            expected.push(name);
+        }
+        let (created, counts) = steps(&server, &pull("s", "short/*"));
+        assert_eq!(created.status, 201, "{quirk:?} {created:?}");
+        assert_bounded(&counts, expected.len() + leaves(&world), expected.len());
+        assert_eq!(paths(&server), expected, "{quirk:?}");
+        // At their tails, and in their heads.
+        assert_eq!(claim(&server, "s", "w").status, 409, "{quirk:?}");
+        ok(call(&server, append("short/1619", "new")));
+        assert_eq!(woken(&server), [1], "{quirk:?}");
+    }
+}
+
+#[test]
+fn a_name_that_leaves_its_leaf_between_two_steps_hides_no_other() {
+    let world = World::new(Quirk::Guarded, 1);
+    let server = server(&world);
+    let names: Vec<String> = (0..1_600)
+        .map(|number| format!("short/{number:04}"))
+        .collect();
+    for name in &names {
+        ok(call(&server, create(name, "old")));
+    }
+    // The first ones stand before the place where a step ended.
+    let gone = RefCell::new(names.iter());
+    let removed = RefCell::new(Vec::new());
+    let other = super::driver::serve(&world);
+    let end = |ms| {
+        world.advance(ms);
+        let next: Vec<&String> = gone.borrow_mut().by_ref().take(10).collect();
+        for name in &next {
+            ok(call(&other, ask("DELETE", name)));
+        }
+        super::deletion::work_all(&other);
+        removed.borrow_mut().extend(next);
+    };
+    let request = pull("s", "short/*");
+    let answer = start(&server, &[request.raw()], end).remove(0);
+    let created = go_on(&server, Response::default(), Held::default(), answer).whole();
+    assert_eq!(created.status, 201, "{created:?}");
+    let left = &names[removed.borrow().len()..];
+    assert!(left.len() < names.len() - 100);
+    assert_eq!(paths(&server), left);
+}
