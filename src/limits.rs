@@ -434,7 +434,8 @@ pub const WAKES: usize = 64;
 /// Heads of linked streams that one piece of work compares with their subscription.
 pub const WALK_LINKS: usize = 32;
 
-/// Streams, and leaves of the name registry, that one step of a new subscription looks at.
+/// Streams, and leaves of the name registry, that one step looks at for a new subscription or for
+/// new names in one.
 pub const BACKFILL_STREAMS: usize = 64;
 
 /// Largest answer of a webhook that is read.

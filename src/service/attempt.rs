@@ -9,7 +9,7 @@ use super::update::SharedCreation;
 use crate::keys::Corrupt;
 use crate::keys::codec::{Reader, Writer};
 use crate::limits::Config;
-use crate::stream::Incarnation;
+use crate::stream::{Incarnation, Position};
 
 /// An attempt of one of the writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub(super) struct ControlAttempt {
     pub(super) commit: u64,
     /// The life that it ends.
     pub(super) ended: Option<u64>,
-    /// How far a creation came.
+    /// How far a creation came, or the naming of more streams.
     pub(super) create: CreateProgress,
 }
 
@@ -148,6 +148,11 @@ impl Attempt {
                 writer.byte(attempt.create.shard);
                 writer.varint(u64::from(attempt.create.leaf));
                 writer.option(attempt.create.after, |writer, life| writer.raw(&life.0));
+                writer.many(attempt.create.tails.iter(), |writer, tail| {
+                    writer.varint(tail.segment);
+                    writer.varint(tail.byte);
+                });
+                writer.option(attempt.create.named_to, Writer::fixed);
             }
         }
         writer.finish()
@@ -200,6 +205,9 @@ impl Attempt {
                     shard: reader.byte()?,
                     leaf: small(reader.varint()?)?,
                     after: reader.option(|reader| reader.array().map(Incarnation))?,
+                    tails: reader
+                        .many(|reader| Ok(Position::new(reader.varint()?, reader.varint()?)))?,
+                    named_to: reader.option(Reader::fixed)?,
                 },
             })),
             _ => return Err(Corrupt),

@@ -4,7 +4,7 @@
 use super::{Refused, RefusedCode};
 use crate::limits::{
     self, LEASE_DEFAULT_MS, LEASE_MS, MAX_CONTROL_BYTES, MAX_DESCRIPTION_BYTES, MAX_ID_BYTES,
-    SUBSCRIPTION_NAMES_BYTES,
+    SUBSCRIPTION_LINKS, SUBSCRIPTION_NAMES_BYTES,
 };
 use crate::protocol::name::StreamName;
 use crate::protocol::offset::Offset;
@@ -174,6 +174,10 @@ fn stream_names(names: Vec<String>, config: &limits::Config) -> Result<Vec<Strin
         .collect::<Result<Vec<_>, _>>()?;
     streams.sort();
     streams.dedup();
+    if streams.len() > SUBSCRIPTION_LINKS {
+        let message = format!("There are more than {SUBSCRIPTION_LINKS} names of streams");
+        return Err(Refused::new(RefusedCode::TooManyLinks, message));
+    }
     match streams.iter().map(String::len).sum::<usize>() > SUBSCRIPTION_NAMES_BYTES {
         true => Err(Refused::new(
             RefusedCode::TooManyLinks,

@@ -19,7 +19,7 @@ use crate::service::update::{SharedCreation, Updated};
 use crate::stream::{Incarnation, Position};
 use crate::subscription::{Delivery, Kind, Links, Phase, Subscription, config_hash};
 
-/// How far a creation came; kept in its attempt.
+/// How far a creation came, or the naming of more streams; kept in its attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::service) struct CreateProgress {
     pub(in crate::service) creation: Creation,
@@ -33,6 +33,10 @@ pub(in crate::service) struct CreateProgress {
     pub(in crate::service) leaf: u32,
     /// The last name of that leaf that was linked, by its life.
     pub(in crate::service) after: Option<Incarnation>,
+    /// The tails of streams that are to be named, as far as they were looked at.
+    pub(in crate::service) tails: Vec<Position>,
+    /// The life of the subscription that they were named to.
+    pub(in crate::service) named_to: Option<u64>,
 }
 
 /// What a creation needs of its request.
@@ -233,15 +237,7 @@ impl<E: Env> Core<'_, E> {
             progress.listed = true;
         }
         let mut left = BACKFILL_STREAMS;
-        let done = usize::try_from(progress.named).unwrap_or(usize::MAX);
-        for name in subscription.streams.iter().skip(done) {
-            if left == 0 {
-                return Err(Stop::Wait(0));
-            }
-            left = left.saturating_sub(1);
-            self.link_at_tail(name, subscription)?;
-            progress.named = progress.named.saturating_add(1);
-        }
+        self.link_named(&subscription.streams, subscription, progress, &mut left)?;
         if subscription.config.pattern.is_some() {
             self.walk_registry(subscription, progress, left)?;
         }
@@ -265,8 +261,28 @@ impl<E: Env> Core<'_, E> {
         }
     }
 
+    /// Links the streams of these names that were not looked at, as many as are left to the step.
+    pub(super) fn link_named(
+        &self,
+        names: &[String],
+        subscription: &Subscription,
+        progress: &mut CreateProgress,
+        left: &mut usize,
+    ) -> Result<(), Stop> {
+        let done = usize::try_from(progress.named).unwrap_or(usize::MAX);
+        for name in names.iter().skip(done) {
+            if *left == 0 {
+                return Err(Stop::Wait(0));
+            }
+            *left = left.saturating_sub(1);
+            self.link_at_tail(name, subscription)?;
+            progress.named = progress.named.saturating_add(1);
+        }
+        Ok(())
+    }
+
     /// Links a stream, if it is there, for what comes from now on.
-    pub(super) fn link_at_tail(&self, name: &str, subscription: &Subscription) -> Result<(), Stop> {
+    fn link_at_tail(&self, name: &str, subscription: &Subscription) -> Result<(), Stop> {
         let hash = NameHash::of(name);
         match self.link(&hash, name, &[subscription], From::Tail)? {
             Link::Done | Link::Absent => Ok(()),

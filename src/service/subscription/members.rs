@@ -1,11 +1,12 @@
 //! Streams that are named, and the end of a subscription (sections 6.3 and 6.4).
 
 use super::Stop;
+use super::create::CreateProgress;
 use super::records::{Change, Changed};
 use crate::access::{Rights, Scope};
 use crate::keys::NameHash;
 use crate::keys::subscription::Stored;
-use crate::limits::SUBSCRIPTION_NAMES_BYTES;
+use crate::limits::{BACKFILL_STREAMS, SUBSCRIPTION_NAMES_BYTES};
 use crate::protocol::control::{Refused, RefusedCode};
 use crate::service::core::{Core, Fault};
 use crate::service::env::{Env, SwapError};
@@ -17,16 +18,15 @@ use crate::subscription::{Kind, Subscription};
 const LOOKS: usize = 4;
 
 impl<E: Env> Core<'_, E> {
-    /// Names more streams.
+    /// Names more streams, in bounded steps: their tails; the record; the list; links to them.
     pub(super) fn add_streams(
         &self,
         id: &str,
         names: &[String],
         rights: &Rights,
         commit: u64,
-        shared: &mut SharedCreation,
+        progress: &mut CreateProgress,
     ) -> Result<(), Stop> {
-        let hash = NameHash::of(id);
         let found = self.subscription_named(id, rights)?;
         let allowed = |name: &&String| {
             rights.allow(Scope::Read, name) && found.rights.allow(Scope::Read, name)
@@ -38,16 +38,45 @@ impl<E: Env> Core<'_, E> {
             let message = "wake_stream can't be one of the streams";
             return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
         }
-        // What was appended before is not of interest, even if this is stopped half way.
-        let mut since = Vec::with_capacity(names.len());
-        for name in names {
-            let head = self.linked_head(NameHash::of(name).bytes())?;
-            since.push(head.map_or(Position::ZERO, |head| head.tail()));
+        let mut left = BACKFILL_STREAMS;
+        let subscription = match progress.named_to {
+            Some(life) if life == found.life => found,
+            // Another took its place.
+            Some(_) => return Err(Stop::missing(id)),
+            None => self.note_streams(&found, names, commit, progress, &mut left)?,
+        };
+        // First the list, then the heads: a stream that begins meanwhile reads the list.
+        if !progress.listed {
+            self.enlist(&subscription, &mut progress.shared)?;
+            progress.listed = true;
         }
+        self.link_named(names, &subscription, progress, &mut left)
+    }
+
+    /// Writes more names into the record, all of them or none.
+    fn note_streams(
+        &self,
+        found: &Subscription,
+        names: &[String],
+        commit: u64,
+        progress: &mut CreateProgress,
+        left: &mut usize,
+    ) -> Result<Box<Subscription>, Stop> {
+        // What was appended before is not of interest, even if this is stopped half way.
+        for name in names.iter().skip(progress.tails.len()) {
+            if *left == 0 {
+                return Err(Stop::Wait(0));
+            }
+            *left = left.saturating_sub(1);
+            let head = self.linked_head(NameHash::of(name).bytes())?;
+            let tail = head.map_or(Position::ZERO, |head| head.tail());
+            progress.tails.push(tail);
+        }
+        let hash = NameHash::of(&found.id);
         let mut full = false;
         let changed = self.change(&hash, found.life, commit, |subscription| {
             let before = subscription.clone();
-            for (name, since) in names.iter().zip(&since) {
+            for (name, tail) in names.iter().zip(&progress.tails) {
                 if let Err(place) = subscription.streams.binary_search(name) {
                     subscription.streams.insert(place, name.clone());
                 }
@@ -55,7 +84,7 @@ impl<E: Env> Core<'_, E> {
                 // One that was linked before keeps its cursor.
                 let since = match subscription.links.get(&stream) {
                     Some(_) => Position::ZERO,
-                    None => *since,
+                    None => *tail,
                 };
                 let added = subscription.links.add(stream, since, Kind::Explicit);
                 full |= added.is_err();
@@ -67,17 +96,14 @@ impl<E: Env> Core<'_, E> {
                 false => Change::Write,
             })
         })?;
-        let subscription = written(self, id, changed)?;
+        let subscription = written(self, &found.id, changed)?;
         if full {
             let message = "The subscription has no room for so many streams";
             return Err(Refused::new(RefusedCode::TooManyLinks, message).into());
         }
-        // First the list, then the heads: a stream that begins meanwhile reads the list.
-        self.enlist(&subscription, shared)?;
-        for name in names {
-            self.link_at_tail(name, &subscription)?;
-        }
-        Ok(())
+        progress.tails = Vec::new();
+        progress.named_to = Some(subscription.life);
+        Ok(subscription)
     }
 
     /// Takes back the naming of a stream.

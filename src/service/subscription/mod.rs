@@ -195,8 +195,8 @@ impl<E: Env> Core<'_, E> {
             }
             SubscriptionAction::AddStreams => {
                 let asked = StreamsAsk::parse(raw, self.config)?;
-                let shared = &mut attempt.create.shared;
-                self.add_streams(id, &asked.streams, call.rights, commit, shared)?;
+                let progress = &mut attempt.create;
+                self.add_streams(id, &asked.streams, call.rights, commit, progress)?;
                 Reply::write(204)
             }
             SubscriptionAction::RemoveStream(name) => {

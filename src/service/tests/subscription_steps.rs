@@ -4,8 +4,9 @@ use super::deletion::QUIRKS;
 use super::driver::{Ask, Response, Server, ask, call, go_on, start};
 use super::subscribing::*;
 use super::world::{Quirk, World};
-use crate::limits::{BACKFILL_STREAMS, SHARDS};
+use crate::limits::{BACKFILL_STREAMS, SHARDS, SUBSCRIPTION_LINKS};
 use crate::service::exchange::Held;
+use serde_json::json;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -150,4 +151,77 @@ fn a_name_that_leaves_its_leaf_between_two_steps_hides_no_other() {
     let left = &names[removed.borrow().len()..];
     assert!(left.len() < names.len() - 100);
     assert_eq!(paths(&server), left);
+}
+
+#[test]
+fn many_streams_are_named_in_steps() {
+    for quirk in QUIRKS {
+        let world = World::new(quirk, 1);
+        let server = server(&world);
+        let names: Vec<String> = (0..600).map(|number| format!("n/{number:04}")).collect();
+        for name in &names {
+            ok(call(&server, create(name, "old")));
+        }
+        ok(call(&server, pull("s", "events/*")));
+        let body = json!({"streams": names});
+        let (named, counts) = steps(&server, &ds_json("POST", "subscriptions/s/streams", &body));
+        assert_eq!(named.status, 204, "{quirk:?} {named:?}");
+        // Each was looked at twice: for its tail, and for its link.
+        assert_bounded(&counts, 2 * names.len(), 0);
+        assert_eq!(paths(&server), names, "{quirk:?}");
+        let nothing = claim(&server, "s", "w");
+        assert_refused(&nothing, 409, "NO_PENDING_WORK");
+        ok(call(&server, append("n/0599", "new")));
+        assert_eq!(woken(&server), [1], "{quirk:?}");
+    }
+}
+
+#[test]
+fn streams_are_not_named_to_the_next_subscription_of_that_id() {
+    let world = World::new(Quirk::Guarded, 1);
+    let server = server(&world);
+    let names: Vec<String> = (0..200).map(|number| format!("n/{number:04}")).collect();
+    ok(call(&server, pull("s", "events/*")));
+    let body = json!({"streams": names});
+    let request = ds_json("POST", "subscriptions/s/streams", &body);
+    let mut last = 0;
+    for step in 0.. {
+        let other = super::driver::serve(&world);
+        let (ends, at) = (RefCell::new(0), step);
+        let end = |_| {
+            let mut ends = ends.borrow_mut();
+            if *ends == at {
+                ok(call(&other, ds("DELETE", "subscriptions/s")));
+                ok(call(&other, pull("s", "events/*")));
+            }
+            *ends += 1;
+        };
+        let answer = start(&server, &[request.raw()], end).remove(0);
+        let named = go_on(&server, Response::default(), Held::default(), answer).whole();
+        if ends.into_inner() <= at {
+            assert_eq!(named.status, 204);
+            break;
+        }
+        last = step;
+        match named.status {
+            // It was replaced before anything was written of the names.
+            204 => assert_eq!(paths(&server), names),
+            status => assert_eq!((status, paths(&server).len()), (404, 0)),
+        }
+        ok(call(&server, ds("DELETE", "subscriptions/s")));
+        ok(call(&server, pull("s", "events/*")));
+    }
+    assert!(last > 3, "it took {last} steps");
+}
+
+#[test]
+fn more_names_than_a_subscription_has_room_for_are_refused_unread() {
+    let world = World::new(Quirk::Guarded, 1);
+    let server = server(&world);
+    ok(call(&server, pull("s", "events/*")));
+    let names: Vec<String> = (0..=SUBSCRIPTION_LINKS).map(|n| n.to_string()).collect();
+    let body = json!({"streams": names});
+    let (refused, counts) = steps(&server, &ds_json("POST", "subscriptions/s/streams", &body));
+    assert_refused(&refused, 409, "TOO_MANY_LINKS");
+    assert_bounded(&counts, 0, 0);
 }
