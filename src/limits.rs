@@ -382,7 +382,8 @@ pub const FORK_PATIENCE_MS: u64 = 60_000;
 /// Subscriptions that one stream is linked to; they are in its head.
 pub const SUBSCRIBERS: usize = 64;
 
-/// Streams that one subscription is linked to. With names and cursors it stays one small value.
+/// Streams that one subscription is linked to, and acks of one call: a step may read the heads of all
+/// of them. With names and cursors it stays one small value.
 pub const SUBSCRIPTION_LINKS: usize = 4096;
 
 /// Bytes of the names that a subscription was given one by one, together.
@@ -406,7 +407,8 @@ pub const MAX_PATTERN_SEGMENTS: usize = 64;
 /// Longest URL of a webhook.
 pub const MAX_WEBHOOK_URL_BYTES: usize = 2048;
 
-/// Largest body of a control call; more acks than fit go into several calls.
+/// Largest body of a control call; more acks than fit, or than [`SUBSCRIPTION_LINKS`], go into several
+/// calls.
 pub const MAX_CONTROL_BYTES: usize = 1024 * 1024;
 
 /// How long a worker may be silent, milliseconds: the range and the default (section 6.2).

@@ -263,6 +263,12 @@ impl AckAsk {
             offset: String,
         }
         let asked: Raw = json(raw)?;
+        // The head of each is read. There are no more streams than that.
+        if asked.acks.len() > SUBSCRIPTION_LINKS {
+            return Err(invalid(format!(
+                "There are more than {SUBSCRIPTION_LINKS} acks"
+            )));
+        }
         let position = |text: &str| match Offset::parse(text) {
             Ok(Offset::Start) => Ok(Position::ZERO),
             Ok(Offset::At(position)) => Ok(position),
@@ -400,6 +406,20 @@ mod tests {
         }
         let now = r#"{"wake_id":"w","generation":7,"acks":[{"stream":"a","offset":"now"}]}"#;
         assert_eq!(parse(now).unwrap_err().code, RefusedCode::InvalidOffset);
+    }
+
+    #[test]
+    fn there_are_no_more_acks_than_streams_of_a_subscription() {
+        let config = limits::Config::default();
+        let parse = |acks: usize| {
+            let acks = vec![r#"{"stream":"a","offset":"-1"}"#; acks].join(",");
+            let body = format!(r#"{{"wake_id":"w","generation":7,"acks":[{acks}]}}"#);
+            AckAsk::parse(&raw(body.as_bytes()), &config)
+        };
+        assert_eq!(parse(SUBSCRIPTION_LINKS).unwrap().acks.len(), 4096);
+        let refused = parse(SUBSCRIPTION_LINKS + 1).unwrap_err();
+        assert_eq!(refused.code, RefusedCode::InvalidRequest);
+        assert_eq!(refused.message, "There are more than 4096 acks");
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use super::subscribing::*;
 use super::world::{Quirk, World};
 use crate::limits::{BACKFILL_STREAMS, SHARDS, SUBSCRIPTION_LINKS};
 use crate::service::exchange::Held;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -224,4 +224,30 @@ fn more_names_than_a_subscription_has_room_for_are_refused_unread() {
     let (refused, counts) = steps(&server, &ds_json("POST", "subscriptions/s/streams", &body));
     assert_refused(&refused, 409, "TOO_MANY_LINKS");
     assert_bounded(&counts, 0, 0);
+}
+
+/// As many as fit into a body were compared with their heads in one step.
+#[test]
+fn more_acks_than_a_subscription_has_streams_are_refused_unread() {
+    let world = World::new(Quirk::Guarded, 1);
+    let server = server(&world);
+    ok(call(&server, pull("s", "events/*")));
+    ok(call(&server, create("events/a", "one")));
+    let claimed = claimed_by(&server, "w");
+    let ack = |offset: &str| json!({"stream": "events/a", "offset": offset});
+    let tail = claimed["streams"][0]["tail_offset"].as_str().unwrap();
+    let call_with = |acks: Vec<Value>| {
+        let body = json!({
+            "wake_id": claimed["wake_id"], "generation": claimed["generation"], "acks": acks,
+        });
+        let token = format!("Bearer {}", claimed["token"].as_str().unwrap());
+        ds_json("POST", "subscriptions/s/ack", &body).header("authorization", token)
+    };
+    let (refused, counts) = steps(&server, &call_with(vec![ack("-1"); SUBSCRIPTION_LINKS + 1]));
+    assert_refused(&refused, 400, "INVALID_REQUEST");
+    assert_bounded(&counts, 0, 0);
+    // Of several acks of one stream the furthest counts, whatever their order.
+    let (acked, _) = steps(&server, &call_with(vec![ack(tail), ack("-1")]));
+    assert_eq!(acked.status, 200, "{acked:?}");
+    assert_eq!(read(&server, "s")["streams"][0]["acked_offset"], tail);
 }
