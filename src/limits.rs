@@ -367,7 +367,7 @@ pub const PAGE_SEGMENTS: usize = 256;
 /// Chunks that one step reads; also the segments in one SSE event.
 pub const STEP_SEGMENTS: usize = 64;
 
-/// Store operations that one piece of background work does.
+/// Store operations that one piece of background work does, but for the heads that a wake reads.
 pub const WORK_OPERATIONS: usize = 32;
 
 /// Sources on the way from a fork to a stream that is none; each may add a run to the fork's head.

@@ -1,6 +1,10 @@
 //! Work behind requests: removing what ended lives left, and ending lives that expired unseen.
 //!
-//! Each call does at most about `limits::WORK_OPERATIONS` store operations. Everything here is
+//! Each call looks for something to do, in at most `ENTRIES` entries of each to-do shard, and does one
+//! step of it, at most about `limits::WORK_OPERATIONS` store operations. Only what wakes a subscription
+//! takes more: it reads the heads of its streams, which `limits::SUBSCRIPTION_LINKS` bounds, to find
+//! one that is pending, and for a webhook once more to tell of all; and it tells those who are linked
+//! to its wake stream, `limits::WAKES` at most, which may wake each of them. Everything here is
 //! idempotent, so any number of workers may do the same entry.
 
 use super::core::{Core, Fault};
