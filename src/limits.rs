@@ -1,7 +1,7 @@
 //! Every variable and every fixed cap, in one table each: name, default, range, reason.
 //!
 //! `spin.toml` and the native host offer the same variables; a test compares them with
-//! [`VARIABLES`]. Nothing else in the crate holds a limit.
+//! [`VARIABLES`]. No other module holds a limit that a client can meet.
 
 use crate::access;
 use std::ops::RangeInclusive;
@@ -398,7 +398,7 @@ pub const MAX_ID_BYTES: usize = 256;
 /// Longest description of a subscription.
 pub const MAX_DESCRIPTION_BYTES: usize = 1024;
 
-/// Longest pattern, and most segments in it.
+/// Longest pattern.
 pub const MAX_PATTERN_BYTES: usize = 1024;
 
 /// Most segments of a pattern.

@@ -68,7 +68,8 @@ enum Subcommands {
     /// Serves streams over HTTP until SIGTERM or SIGINT
     Serve(Serve),
     /// Verifies every record of a file store that no server has open, and prints what is there.
-    /// The exit status is 1 if something is damaged or missing
+    /// The exit status is 1 if something is damaged or missing. The store is opened as by a server:
+    /// an unfinished end of the log is cut off, and an older format upgraded
     Check {
         /// The directory, as in --store file:DIR
         directory: PathBuf,

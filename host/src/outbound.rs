@@ -60,7 +60,7 @@ pub struct Outbound {
     permits: Semaphore,
 }
 
-/// A whole answer, its body cut at `limits::WEBHOOK_ANSWER_BYTES`.
+/// A whole answer; of its body, the frames before `limits::WEBHOOK_ANSWER_BYTES` is passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
     /// The status.

@@ -22,7 +22,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Paths that are never refused: what asks for them decides whether this server lives.
+/// Paths that are never refused: health probes, whose refusal would get the server restarted.
 const PROBES: [&str; 2] = ["/health", "/healthz"];
 
 /// How many requests a second are taken; none means any number.

@@ -14,7 +14,7 @@ use crate::protocol::response::Head;
 pub(super) struct Reply {
     pub(super) head: Head,
     pub(super) body: Vec<u8>,
-    /// The problem's code and detail, for the log.
+    /// The problem's code, for the log.
     pub(super) problem: Option<&'static str>,
 }
 
@@ -70,8 +70,8 @@ impl Reply {
     }
 }
 
-/// Takes what an operation came to, turning a fault into its response and its log line.
 impl<E: Env> Core<'_, E> {
+    /// The response to a fault, which is logged.
     pub(super) fn fault(&self, fault: &Fault, instance: &str) -> Reply {
         let problem = super::problems::fault(fault);
         super::log::fault(self.env, self.config, fault, &problem);

@@ -1,4 +1,5 @@
-//! Changing small shared records: to-do shards and registry leaves.
+//! Changing small shared records: to-do shards, registry leaves, the list of subscriptions and the
+//! signing keys.
 
 use super::core::{Core, Fault, Place};
 use super::creation::{Creation, Creator, Step};
@@ -37,7 +38,8 @@ const TRIES: usize = 8;
 
 impl<E: Env> Core<'_, E> {
     /// The progress of a worker, which keeps nothing between its calls. So its patience with a
-    /// creator that vanished is drawn instead of summed up: one call of nine has none left.
+    /// creator that vanished is drawn instead of summed up: in one call of nine the wait that is drawn
+    /// is all of it already.
     pub(super) fn drawn_patience(&self) -> SharedCreation {
         let most = CREATION_PATIENCE_MS.saturating_add(CREATION_PATIENCE_MS / 8);
         SharedCreation {

@@ -17,10 +17,10 @@ pub enum GlobError {
     /// There is nothing in it, or nothing between two slashes.
     #[error("it has an empty segment")]
     EmptySegment,
-    /// More bytes than a name may have.
+    /// More bytes than any name may have.
     #[error("it is longer than {MAX_PATTERN_BYTES} bytes")]
     TooLong,
-    /// More segments than a name may have.
+    /// More segments than it may have; a name has 8 at most unless `max_name_segments` is raised.
     #[error("it has more than {MAX_PATTERN_SEGMENTS} segments")]
     TooManySegments,
     /// Names have none.

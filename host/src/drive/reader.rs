@@ -57,7 +57,7 @@ pub(super) struct Reader {
     /// Where the reader waits. Locked after the topic's own lock, never before it.
     pub(super) place: Mutex<Option<Place>>,
     held: Held,
-    /// When it is old enough.
+    /// When its exchange has lasted as long as it may (`Held::max_age`).
     pub(super) expires: Option<Instant>,
 }
 
@@ -92,7 +92,7 @@ impl Reader {
         self.gone.load(Ordering::SeqCst)
     }
 
-    /// Whether it is old enough at `now`.
+    /// Whether its exchange has lasted as long as it may, at `now`.
     pub(super) fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }

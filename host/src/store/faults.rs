@@ -30,7 +30,7 @@ struct State {
 
 /// A write that was answered with an error and is still under way.
 struct Late {
-    /// Lands with the so manieth operation from here.
+    /// Lands this many operations from now.
     after: u64,
     key: Box<str>,
     write: Write,

@@ -97,7 +97,7 @@ impl Keys {
     /// What a write came to. One that failed may have been done all the same.
     fn meet_write(&mut self, written: Result<ChangeNumber, StoreError>) -> Result<(), StoreError> {
         match written {
-            // What was written by somebody who knows of no loss was written before any.
+            // This instance had seen no loss, so the write came before any that it could hide.
             Ok(change) => self.met.change = self.met.change.max(change),
             Err(_) => self.meet(self.store.latest_change()),
         }

@@ -28,7 +28,7 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Opens the directory of a store, and makes an empty or absent one to it.
+    /// Opens the directory of a store, or turns an empty or absent one into a store.
     pub(super) fn open(path: &Path, files: Arc<dyn Files>) -> Result<Self, OpenError> {
         files.create_dir(path).map_err(io_at(path))?;
         Self::open_existing_or(path, files, |files| {

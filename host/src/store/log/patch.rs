@@ -20,7 +20,8 @@ const SEED: usize = 8;
 const BLOCK: usize = 32;
 const BLOCKS: usize = 1 << 12;
 
-/// What makes `value` of `base`. None where that takes more than `most` bytes, or about as many.
+/// The patch that turns `base` into `value`; none if it would have more than `most` bytes. It may
+/// give up slightly below that.
 pub(super) fn diff(base: &[u8], value: &[u8], most: usize) -> Option<Vec<u8>> {
     let blocks = Blocks::of(base);
     let mut patch = Vec::new();
