@@ -61,6 +61,14 @@ pub(super) fn server(world: &Arc<World>) -> Server {
     server
 }
 
+/// The paths of the streams of the subscription `s`.
+pub(super) fn paths(server: &Server) -> Vec<String> {
+    let page = read(server, "s");
+    let streams = page["streams"].as_array().unwrap();
+    let path = |one: &Value| one["path"].as_str().unwrap().to_owned();
+    streams.iter().map(path).collect()
+}
+
 /// The generations that the wake stream tells of.
 pub(super) fn woken(server: &Server) -> Vec<u64> {
     let page = ok(call(server, ask("GET", "wake/pool")));

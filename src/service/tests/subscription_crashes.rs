@@ -4,7 +4,8 @@
 use super::deletion::{QUIRKS, work_all};
 use super::driver::{Server, ask, call, serve};
 use super::subscribing::{
-    ack_all, append, claim, create, ds, ds_json, json_of, ok, pull, read, server, webhook, woken,
+    ack_all, append, claim, create, ds, ds_json, json_of, ok, paths, pull, read, server, webhook,
+    woken,
 };
 use super::world::{Quirk, World};
 use crate::service::Service;
@@ -130,13 +131,6 @@ fn drain(server: &Server, what: &str) {
         let tail = ok(call(server, ask("HEAD", path)));
         assert_eq!(stream["acked_offset"], tail.offset(), "{what}: {path}");
     }
-}
-
-fn paths(server: &Server) -> Vec<String> {
-    let page = read(server, "s");
-    let streams = page["streams"].as_array().unwrap();
-    let path = |one: &Value| one["path"].as_str().unwrap().to_owned();
-    streams.iter().map(path).collect()
 }
 
 #[test]

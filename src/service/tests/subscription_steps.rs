@@ -80,15 +80,6 @@ fn a_pattern_that_no_stream_has_walks_the_registry_in_steps() {
     }
 }
 
-/// The paths of a subscription's streams.
-fn paths(server: &Server) -> Vec<String> {
-    let document = read(server, "s");
-    let streams = document["streams"].as_array().unwrap().iter();
-    streams
-        .map(|stream| stream["path"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 #[test]
 fn streams_behind_many_leaves_and_many_in_one_leaf_are_all_linked() {
     for quirk in QUIRKS {
