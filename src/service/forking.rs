@@ -16,13 +16,13 @@ use super::update::Updated;
 use crate::keys::NameHash;
 use crate::keys::head::Record;
 use crate::keys::todo::Entry;
-use crate::limits::{FORK_DEPTH, PAGE_SEGMENTS, STEP_BYTES};
+use crate::limits::FORK_DEPTH;
 use crate::protocol::json;
 use crate::protocol::name::StreamName;
 use crate::protocol::problem::Problem;
 use crate::stream::{
-    Asked, Birth, ContentType, ForkError, Head, Incarnation, InvalidMessages, Link, Origin,
-    Payload, Position, Presence, branch, inherited_expiry, locate,
+    Asked, Birth, ContentType, ForkError, Head, Incarnation, InvalidMessages, Link, Payload,
+    Position, Presence, branch, inherited_expiry,
 };
 
 /// What a creation forks.
@@ -49,7 +49,7 @@ pub(super) struct ForkAttempt {
 }
 
 /// Why a step of a fork's creation ends here.
-enum Refused {
+pub(super) enum Refused {
     Problem(Problem),
     Fault(Fault),
 }
@@ -338,97 +338,4 @@ impl<E: Env> Putter<'_, E> {
 
 fn depth(head: &Head) -> u64 {
     head.lineage.as_ref().map_or(0, |lineage| lineage.depth)
-}
-
-impl<E: Env> Core<'_, E> {
-    /// The place in `head` that a fork's creator asks for: written with the segment that holds
-    /// the byte before it, zeros for the start.
-    fn place(&self, head: &Head, asked: Asked) -> Result<Position, Refused> {
-        let refuse = |why: &str| Err(Refused::Problem(problems::fork_place(why)));
-        let anchor = match asked.offset {
-            None => head.tail(),
-            Some(offset) => match locate(head, Some(offset)) {
-                Ok(Origin::Inside(place)) => place,
-                Ok(Origin::Ahead(place)) if place == (Position::new(head.open_segment(), 0)) => {
-                    head.tail()
-                }
-                Ok(Origin::Ahead(_)) => {
-                    return refuse("Fork offset is beyond the source stream's tail");
-                }
-                Err(gone) => return refuse(&gone.to_string()),
-            },
-        };
-        let Some(anchor) = self.canonical(head, anchor)? else {
-            return refuse("Fork offset is not one the source stream has given out");
-        };
-        if asked.sub == 0 {
-            return Ok(anchor);
-        }
-        match self.after(head, anchor, asked.sub)? {
-            Some(place) => Ok(place),
-            None => refuse("Fork sub-offset is beyond the data that follows the fork offset"),
-        }
-    }
-
-    /// `place` as it is written; `None` if the stream has none such, or a JSON message goes over
-    /// it.
-    fn canonical(&self, head: &Head, place: Position) -> Result<Option<Position>, Fault> {
-        let start = Position::new(head.first, 0);
-        if place <= start {
-            return Ok(Some(Position::ZERO));
-        }
-        let mut segments = Segments::new(*self, head);
-        let number = match place.byte {
-            0 => place.segment.saturating_sub(1),
-            _ => place.segment,
-        };
-        let Some((length, ends_message)) = segments.measure(number)? else {
-            return Ok(None);
-        };
-        let byte = if place.byte == 0 { length } else { place.byte };
-        let found = Position::new(number, byte);
-        if byte > length {
-            return Ok(None);
-        }
-        if !head.content_type.is_json() || (byte == length && ends_message) {
-            return Ok(Some(found));
-        }
-        // Parts of a message larger than a segment can't be read from their begin.
-        let whole = match number.checked_sub(1).filter(|before| *before >= head.first) {
-            Some(before) => segments.measure(before)?.is_none_or(|(_, ends)| ends),
-            None => true,
-        };
-        let from = Position::new(number, if whole { 0 } else { byte.saturating_sub(1) });
-        let mut ends = json::Ends::default();
-        let most = usize::try_from(length).unwrap_or(usize::MAX);
-        let part = segments.read(from, found, most)?;
-        let mut all = u64::MAX;
-        ends.skip(&part.bytes, &mut all);
-        Ok(ends.at_end().then_some(found))
-    }
-
-    /// The place `count` bytes or messages after `anchor`, within the page that a read from there
-    /// gets; `None` beyond.
-    fn after(&self, head: &Head, anchor: Position, count: u64) -> Result<Option<Position>, Fault> {
-        let mut segments = Segments::new(*self, head);
-        let anchor = anchor.max(Position::new(head.first, 0));
-        let page = segments.page(anchor, self.config.page_bytes, PAGE_SEGMENTS)?;
-        let Some(page) = page.filter(|page| count <= page.bytes) else {
-            return Ok(None);
-        };
-        if !head.content_type.is_json() {
-            return segments.skip(anchor, count);
-        }
-        let (mut at, mut left) = (anchor, count);
-        let mut ends = json::Ends::default();
-        while left > 0 && at < page.to {
-            let part = segments.read(at, page.to, STEP_BYTES)?;
-            if part.bytes.is_empty() {
-                return Ok(None);
-            }
-            let read = ends.skip(&part.bytes, &mut left);
-            at = part.position(read).unwrap_or(page.to);
-        }
-        Ok((left == 0).then_some(at))
-    }
 }
