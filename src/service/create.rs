@@ -91,7 +91,7 @@ pub(super) enum Done {
 
 pub(super) struct Putter<'a, E> {
     pub(super) core: Core<'a, E>,
-    slot: &'a Slot,
+    pub(super) slot: &'a Slot,
     pub(super) call: &'a Call<'a>,
     pub(super) hash: NameHash,
     pub(super) attempt: Box<CreateAttempt>,
@@ -161,17 +161,21 @@ impl<E: Env> Putter<'_, E> {
                 self.call.instance,
             ))));
         }
-        let reply = match same && matches(head, &self.create) && self.is_that_fork(head) {
-            true => {
-                described(Reply::write(200), head).with(headers::LOCATION, &*self.call.location)
-            }
-            false => {
-                let problem = problems::already_exists()
-                    .with_field(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()));
-                Reply::problem(&problem, self.call.instance).closed(head.closed.is_some())
-            }
-        };
+        let reply = self.found(head).unwrap_or_else(|| {
+            let problem = problems::already_exists()
+                .with_field(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()));
+            Reply::problem(&problem, self.call.instance).closed(head.closed.is_some())
+        });
         Ok(Some(Done::Reply(reply)))
+    }
+
+    /// The answer if `head` is the stream that is asked for.
+    pub(super) fn found(&self, head: &Head) -> Option<Reply> {
+        let same =
+            head.name == self.call.name && matches(head, &self.create) && self.is_that_fork(head);
+        same.then(|| {
+            described(Reply::write(200), head).with(headers::LOCATION, &*self.call.location)
+        })
     }
 
     /// Whether `head` is a fork as asked for, or none.

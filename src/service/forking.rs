@@ -5,7 +5,7 @@
 //! kept in the attempt; the fork's head, pending; *joined*; the fork's head without `pending`;
 //! 201. Whoever finds it pending goes on with it, see `fork.rs`.
 
-use super::core::{Core, Fault};
+use super::core::Fault;
 use super::create::{Done, Putter};
 use super::env::Env;
 use super::fork::{Life, Progress, link};
@@ -96,16 +96,48 @@ impl<E: Env> Putter<'_, E> {
         };
         match looked {
             Ok(()) => Ok(None),
-            Err(Refused::Problem(problem)) => Ok(Some(self.refuse(&problem))),
+            Err(Refused::Problem(problem)) => match self.repeated(fork)? {
+                Some(reply) => Ok(Some(self.end(reply))),
+                None => Ok(Some(self.refuse(&problem))),
+            },
             Err(Refused::Fault(fault)) => Err(fault),
         }
     }
 
+    /// The answer to a creation that is repeated, where its source can't be forked any more: a
+    /// deleted source is kept for its forks, with what they inherit.
+    fn repeated(&mut self, fork: &Fork) -> Result<Option<Reply>, Fault> {
+        let head = match self.core.record(self.slot)? {
+            Some(Record::Live(head)) if head.name == self.call.name => *head,
+            _ => return Ok(None),
+        };
+        let source = self
+            .core
+            .record(&self.core.keys.head(&self.source_hash(fork)))?;
+        let (Some(lineage), Some(Record::Live(source))) = (&head.lineage, source) else {
+            return Ok(None);
+        };
+        let now = head.now_ms(self.core.env.now_ms());
+        if head.is_pending()
+            || head.presence(now) != Presence::Here
+            || lineage.source.incarnation != source.incarnation
+            || self.inherit(fork, &source).is_err()
+        {
+            return Ok(None);
+        }
+        Ok(self.found(&head))
+    }
+
     fn refuse(&mut self, problem: &Problem) -> Done {
+        self.end(Reply::problem(problem, self.call.instance))
+    }
+
+    /// Ends the creation with this answer.
+    fn end(&mut self, reply: Reply) -> Done {
         if !self.unsure() {
             self.withdraw();
         }
-        Done::Reply(Reply::problem(problem, self.call.instance))
+        Done::Reply(reply)
     }
 
     fn look(&mut self, fork: &Fork) -> Result<(), Refused> {

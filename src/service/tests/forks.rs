@@ -316,6 +316,46 @@ fn a_source_that_expires_lives_on_for_its_forks() {
     }
 }
 
+/// Section 4.2: who did not get the answer asks again, also when the source went meanwhile.
+#[test]
+fn a_fork_that_outlived_its_source_is_confirmed_as_before() {
+    for quirk in QUIRKS {
+        let world = World::new(quirk, 1);
+        let server = serve(&world);
+        let source = put("s").header("stream-ttl", 60).body("one");
+        let middle = call(&server, source).offset().to_owned();
+        call(&server, post("s", "two"));
+        let all = fork("f", "s");
+        let part = fork("g", "s").header("stream-fork-offset", &middle);
+        let part = part.content_type("text/plain").header("stream-ttl", 9);
+        for fork in [&all, &part] {
+            assert_eq!(call(&server, fork.clone()).status, 201);
+        }
+        assert_eq!(call(&server, ask("DELETE", "s")).status, 204);
+        let before = world.peek(&head_key("s")).unwrap();
+        for (fork, name) in [(&all, "f"), (&part, "g")] {
+            let again = call(&server, fork.clone());
+            assert_eq!(again.status, 200, "{quirk:?}: {again:?}");
+            let location = format!("http://a.example/v1/stream/{name}");
+            assert_eq!(again.get("location"), location);
+        }
+        // What is not the same is refused as what is new.
+        for other in [
+            fork("f", "s").header("stream-fork-offset", &middle),
+            fork("f", "s").header("stream-ttl", 61),
+            fork("g", "s"),
+            fork("new", "s"),
+        ] {
+            is(&call(&server, other), 409, "FORK_FROM_TOMBSTONE");
+        }
+        let json = fork("f", "s").content_type("application/json");
+        assert_eq!(call(&server, json).status, 409);
+        assert_eq!(world.peek(&head_key("s")).unwrap(), before);
+        assert_eq!(call(&server, ask("DELETE", "f")).status, 204);
+        is(&call(&server, all), 409, "FORK_FROM_TOMBSTONE");
+    }
+}
+
 #[test]
 fn offsets_of_the_lives_before_a_fork_are_not_given_again_after_it() {
     let world = World::new(Quirk::Guarded, 1);
