@@ -37,12 +37,12 @@ impl<E: Env> Service<E> {
         } = reply;
         self.log(label, raw.target, head.status, problem);
         head.headers.append(&self.common(raw));
-        with_length(&mut head, body.len(), &Next::Done);
-        let body = if raw.method == "HEAD" {
-            Vec::new()
-        } else {
-            body
-        };
+        let only_head = raw.method == "HEAD";
+        // How much a read would return is not known here, and 0 would have caches drop their page.
+        if !(only_head && body.is_empty()) {
+            with_length(&mut head, body.len(), &Next::Done);
+        }
+        let body = if only_head { Vec::new() } else { body };
         Answer::whole(head, body)
     }
 
