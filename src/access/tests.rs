@@ -76,7 +76,7 @@ fn listed_and_signed_tokens_work_side_by_side() {
     assert_eq!((listed.rights.read, listed.until_ms), (true, None));
     let claims = r#"{"exp":1001,"aud":"us","scope":"write","prefix":"a"}"#;
     let signed = judge(&access, &ed25519(r#"{"alg":"EdDSA"}"#, claims)).unwrap();
-    assert_eq!(signed.until_ms, Some(1_001_000));
+    assert_eq!(signed.until_ms, Some(1_011_000));
     assert!(signed.rights.allow(Scope::Write, "a/b") && !signed.rights.read);
     let unknown = judge(&access, "aaaaaaaa.bbbbbbbb.cccccccd");
     assert_eq!(unknown, Err(InvalidToken::Unknown.into()));
