@@ -41,12 +41,9 @@ fn seq(fields: &Fields<'_>) -> Result<Option<Vec<u8>>, Problem> {
     let Some(value) = fields.one(name)? else {
         return Ok(None);
     };
-    if value.is_empty() || !value.iter().all(u8::is_ascii_graphic) {
-        return Err(fields::invalid(
-            name,
-            value,
-            "expected visible ASCII characters",
-        ));
+    // Opaque: whatever a field can hold.
+    if value.is_empty() {
+        return Err(fields::invalid(name, value, "it must not be empty"));
     }
     fields::check_length(name, value)?;
     Ok(Some(value.to_vec()))
