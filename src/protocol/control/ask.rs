@@ -1,6 +1,7 @@
-//! What control calls ask for. Members that are not known are passed over; known ones must be what
-//! they should.
+//! What control calls ask for. Members that are not known, or not for this type of subscription,
+//! are passed over; the others must be what they should.
 
+use super::object::Object;
 use super::{Refused, RefusedCode};
 use crate::limits::{
     self, LEASE_DEFAULT_MS, LEASE_MS, MAX_CONTROL_BYTES, MAX_DESCRIPTION_BYTES, MAX_ID_BYTES,
@@ -86,7 +87,10 @@ fn json<T: DeserializeOwned>(raw: &RawRequest<'_>) -> Result<T, Refused> {
         true => b"{}",
         false => raw.body,
     };
-    serde_json::from_slice(body).map_err(|error| invalid(format!("Invalid body: {error}")))
+    match serde_json::from_slice(body) {
+        Ok(Object(value)) => Ok(value),
+        Err(error) => Err(invalid(format!("Invalid body: {error}"))),
+    }
 }
 
 #[derive(Deserialize)]
@@ -95,7 +99,7 @@ struct RawAsk {
     kind: String,
     pattern: Option<String>,
     streams: Option<Vec<String>>,
-    webhook: Option<RawWebhook>,
+    webhook: Option<Object<RawWebhook>>,
     wake_stream: Option<String>,
     lease_ttl_ms: Option<u64>,
     description: Option<String>,
@@ -111,7 +115,7 @@ impl Ask {
     pub fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
         let asked: RawAsk = json(raw)?;
         let delivery = match (&*asked.kind, asked.webhook, asked.wake_stream) {
-            ("webhook", Some(webhook), None) => {
+            ("webhook", Some(Object(webhook)), _) => {
                 url::judge(&webhook.url, config.webhook_allow_localhost).map_err(|error| {
                     let message = format!("The webhook URL is refused: {error}");
                     Refused::new(RefusedCode::WebhookUrlRejected, message)
@@ -119,12 +123,10 @@ impl Ask {
                 Delivery::Webhook { url: webhook.url }
             }
             ("webhook", None, _) => return Err(invalid("A webhook needs webhook.url")),
-            ("webhook", _, Some(_)) => return Err(invalid("A webhook has no wake_stream")),
-            ("pull-wake", None, Some(name)) => Delivery::PullWake {
+            ("pull-wake", _, Some(name)) => Delivery::PullWake {
                 wake_stream: stream_name(name, config)?,
             },
             ("pull-wake", _, None) => return Err(invalid("A pull-wake needs wake_stream")),
-            ("pull-wake", Some(_), _) => return Err(invalid("A pull-wake has no webhook")),
             _ => return Err(invalid("type must be webhook or pull-wake")),
         };
         let glob = |text: String| {
@@ -253,7 +255,7 @@ impl AckAsk {
             #[serde(flatten)]
             fence: RawFence,
             #[serde(default)]
-            acks: Vec<RawAck>,
+            acks: Vec<Object<RawAck>>,
             #[serde(default)]
             done: bool,
         }
@@ -277,7 +279,7 @@ impl AckAsk {
                 "An offset must be exactly as the server returned it",
             )),
         };
-        let acks = asked.acks.into_iter().map(|ack| {
+        let acks = asked.acks.into_iter().map(|Object(ack)| {
             let to = position(&ack.offset)?;
             Ok((stream_name(ack.stream, config)?, to))
         });
@@ -324,6 +326,27 @@ mod tests {
         )
         .unwrap();
         assert!(asked.config.is_webhook() && asked.config.matches("a/b"));
+    }
+
+    #[test]
+    fn what_another_type_has_is_passed_over() {
+        let webhook = r#"{"type":"webhook","pattern":"*","webhook":{"url":"https://w.example/h"}"#;
+        let both = format!(r#"{webhook},"wake_stream":"w"}}"#);
+        assert_eq!(ask(&both), ask(&format!("{webhook}}}")));
+        let pull = r#"{"type":"pull-wake","pattern":"*","wake_stream":"w""#;
+        let both = format!(r#"{pull},"webhook":{{"url":"ftp://w"}}}}"#);
+        assert_eq!(ask(&both), ask(&format!("{pull}}}")));
+    }
+
+    #[test]
+    fn members_have_names() {
+        let refused = Err(RefusedCode::InvalidRequest);
+        assert_eq!(ask(r#"["pull-wake","*",null,null,"w",null,null]"#), refused);
+        let listed = r#"{"type":"webhook","pattern":"*","webhook":["https://w.example/h"]}"#;
+        assert_eq!(ask(listed), refused);
+        assert!(Claimed::parse(&raw(br#"["me"]"#)).is_err());
+        let ack = br#"{"wake_id":"w","generation":7,"acks":[["a","-1"]]}"#;
+        assert!(AckAsk::parse(&raw(ack), &limits::Config::default()).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod answer;
 mod ask;
+mod object;
 mod refused;
 
 pub use answer::{
