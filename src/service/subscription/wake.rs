@@ -10,7 +10,7 @@ use crate::keys::subscription::Stored;
 use crate::keys::todo::Entry;
 use crate::limits::WAKES;
 use crate::service::core::{Core, Fault};
-use crate::service::env::Env;
+use crate::service::env::{Env, StoreError};
 use crate::service::update::Updated;
 use crate::stream::{Position, Subscriber};
 use crate::subscription::{Subscription, TooManyLinks};
@@ -27,6 +27,14 @@ pub(in crate::service) struct News {
     pub(in crate::service) subscribers: Vec<Subscriber>,
 }
 
+/// Times that the store may not answer before the rest is left to the walk: each may last as long
+/// as a store is waited for, and whoever appended waits for all of them.
+const MOST_SILENT: u32 = 2;
+
+const fn is_silence(fault: &Fault) -> bool {
+    matches!(fault, Fault::Store(StoreError::Unavailable(_)))
+}
+
 impl<E: Env> Core<'_, E> {
     /// Tells all who are linked, and those who are linked to the streams that get wake events. What
     /// fails is logged: the append is committed, and the walk finds what is pending.
@@ -35,6 +43,7 @@ impl<E: Env> Core<'_, E> {
         let mut queue = VecDeque::from([news]);
         let mut left = WAKES;
         let mut full = false;
+        let mut silent = 0;
         while let Some(news) = queue.pop_front() {
             for subscriber in &news.subscribers {
                 if left == 0 {
@@ -44,7 +53,13 @@ impl<E: Env> Core<'_, E> {
                 match self.tell(&news, subscriber) {
                     Ok(Told::More(more)) => queue.extend(more),
                     Ok(Told::NoRoom) => full = true,
-                    Err(fault) => self.note_fault(&fault),
+                    Err(fault) => {
+                        self.note_fault(&fault);
+                        silent += u32::from(is_silence(&fault));
+                    }
+                }
+                if silent == MOST_SILENT {
+                    return full;
                 }
             }
         }

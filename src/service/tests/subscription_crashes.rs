@@ -194,6 +194,38 @@ fn a_crash_at_any_operation_loses_no_wake_and_tells_none_twice() {
     }
 }
 
+/// An append waited for one operation that timed out a subscription: with many, for minutes.
+#[test]
+fn a_store_that_went_silent_is_not_asked_once_for_each_subscription() {
+    const SUBSCRIPTIONS: usize = 8;
+    let mut committed = 0;
+    for life in 1..200 {
+        let world = World::new(Quirk::Guarded, 1);
+        let server = server(&world);
+        ok(call(&server, create("events/a", "one")));
+        for number in 0..SUBSCRIPTIONS {
+            ok(call(&server, pull(&number.to_string(), "events/*")));
+        }
+        let doomed = Service::new(world.instance().crashing_after(life));
+        let status = call(&doomed, append("events/a", "two")).status;
+        let waited = doomed.env().ops().saturating_sub(life);
+        let silent = doomed.env().is_dead();
+        if !silent {
+            break;
+        }
+        if status != 204 {
+            continue;
+        }
+        committed += 1;
+        assert!(waited <= 6, "{waited} operations timed out");
+        recover(&server);
+        for number in 0..SUBSCRIPTIONS {
+            assert_eq!(claim(&server, &number.to_string(), "w").status, 200);
+        }
+    }
+    assert!(committed >= SUBSCRIPTIONS, "{committed}");
+}
+
 #[test]
 fn a_crash_around_a_delivery_is_told_again() {
     for quirk in QUIRKS {
