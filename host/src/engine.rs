@@ -17,8 +17,8 @@ const PER_INSTANCE: u32 = 8;
 const MAX_STACKS: u32 = 2048;
 /// How often the epoch moves on.
 const TICK: Duration = Duration::from_millis(250);
-/// Ticks after which a step that still runs is stopped: 5 seconds, at most one tick less.
-const STEP_TICKS: u64 = 20;
+/// Ticks after which an instance that did not call the host is stopped: 5 seconds, at most one less.
+const STUCK_TICKS: u64 = 20;
 
 /// Why there is no component to run.
 #[derive(Debug, thiserror::Error)]
@@ -152,7 +152,7 @@ impl Runtime {
         &self.pre
     }
 
-    /// What an instance begins with. Each step is to be preceded by [`grant_step`].
+    /// What an instance begins with; see [`stop_when_stuck`].
     #[must_use]
     pub fn new_store(
         &self,
@@ -162,14 +162,13 @@ impl Runtime {
         let state = InstanceState::new(store, variables, self.outbound.clone());
         let mut store = wasmtime::Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limits);
-        grant_step(&mut store);
         store
     }
 }
 
-/// Stops an instance that runs for about 5 seconds without calling the host. For instances that run
-/// many requests at a time, whose steps nobody can tell apart.
-pub fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>) {
+/// Stops an instance that runs for about 5 seconds without calling the host; the time that a store
+/// takes to answer is not its own. With `yields`, others have their turn at each tick.
+pub fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>, yields: bool) {
     let mut calls = 0;
     let mut ticks = 0;
     store.set_epoch_deadline(1);
@@ -178,15 +177,11 @@ pub fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>) {
         ticks = if now == calls { ticks + 1 } else { 0 };
         calls = now;
         Ok(match ticks {
-            STEP_TICKS.. => UpdateDeadline::Interrupt,
-            _ => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
+            STUCK_TICKS.. => UpdateDeadline::Interrupt,
+            _ if yields => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
+            _ => UpdateDeadline::Continue(1),
         })
     });
-}
-
-/// Allows the instance to run for about 5 seconds from now; after that it traps.
-pub fn grant_step(store: &mut wasmtime::Store<InstanceState>) {
-    store.set_epoch_deadline(STEP_TICKS);
 }
 
 /// Compiles a component for `--component` or for embedding, into `output`.
@@ -242,4 +237,61 @@ fn start_clock(engine: &Engine) -> Result<(), ComponentError> {
         .spawn(clock)
         .map(|_| ())
         .map_err(|error| ComponentError::Engine(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+    use wasmtime::{Caller, Func, Instance, Module, Trap};
+
+    /// Runs a loop of `turns`, each of which calls `host`.
+    fn run(
+        turns: i32,
+        host: impl Fn(&Engine, &mut InstanceState) + Send + Sync + 'static,
+    ) -> Result<(), Trap> {
+        let text = r#"(module
+            (import "" "host" (func $host))
+            (func (export "run") (param $left i32)
+                (loop $turn
+                    (call $host)
+                    (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+                    (br_if $turn (local.get $left)))))"#;
+        let engine = Engine::new(&config()).unwrap();
+        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let state = InstanceState::new(Arc::new(MemoryStore::new()), Arc::default(), None);
+        let mut store = wasmtime::Store::new(&engine, state);
+        stop_when_stuck(&mut store, false);
+        let host = Func::wrap(&mut store, move |mut caller: Caller<'_, InstanceState>| {
+            let engine = caller.engine().clone();
+            host(&engine, caller.data_mut());
+        });
+        let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
+        let run = instance
+            .get_typed_func::<i32, ()>(&mut store, "run")
+            .unwrap();
+        run.call(&mut store, turns)
+            .map_err(|error| error.downcast().unwrap())
+    }
+
+    fn pass(ticks: u64, engine: &Engine) {
+        (0..ticks).for_each(|_| engine.increment_epoch());
+    }
+
+    /// A store that took 5 seconds to answer ended the step as broken, and what it wrote as unknown.
+    #[test]
+    fn the_time_that_a_store_takes_is_not_the_instances() {
+        let slow = |engine: &Engine, state: &mut InstanceState| {
+            let _ = state.keys_mut().get("key");
+            pass(10 * STUCK_TICKS, engine);
+        };
+        assert_eq!(run(3, slow), Ok(()));
+    }
+
+    #[test]
+    fn an_instance_that_calls_nothing_is_stopped() {
+        let spins = |engine: &Engine, _: &mut InstanceState| pass(1, engine);
+        assert_eq!(run(STUCK_TICKS as i32 - 2, spins), Ok(()));
+        assert_eq!(run(STUCK_TICKS as i32 + 2, spins), Err(Trap::Interrupt));
+    }
 }

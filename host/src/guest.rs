@@ -6,7 +6,7 @@
 //! task. It never stays pending, since the host's functions block rather than wait: over Redis, and
 //! where a value is not in memory and has to be.
 
-use crate::engine::{Runtime, grant_step, one_line};
+use crate::engine::{Runtime, one_line, stop_when_stuck};
 use crate::exchange::{
     Answer, Attempt, BodyState, Cause, Cursor, Delivery, Head, Held, Next, Outcome, Request, Retry,
     StepError, Steps, Token, Wait, Worked, pack_head, unpack_fields,
@@ -54,6 +54,7 @@ impl Instance {
         variables: Arc<Variables>,
     ) -> Result<Self, StepError> {
         let mut store = runtime.new_store(store, variables);
+        stop_when_stuck(&mut store, false);
         let lane = guarded(async {
             let pre = bindings::LanePre::new(runtime.pre().clone())?;
             pre.instantiate_async(&mut store).await
@@ -68,7 +69,6 @@ impl Instance {
 
 impl Steps for Instance {
     fn begin(&mut self, hurried: bool) {
-        grant_step(&mut self.store);
         self.store.data_mut().keys_mut().begin(hurried);
     }
 

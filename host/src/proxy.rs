@@ -156,7 +156,7 @@ impl HandlerState for OnDemand {
         let outlet = Outlet::new(Arc::clone(&self.store));
         let (store, variables) = (Arc::clone(&self.store), Arc::clone(&self.variables));
         let mut store = self.runtime.new_store(store, variables);
-        stop_when_stuck(&mut store);
+        stop_when_stuck(&mut store, true);
         let proxy = self.pre.instantiate_async(&mut store).await?;
         Ok(Instance {
             store,

@@ -42,7 +42,7 @@ impl Keys {
         }
     }
 
-    /// Calls so far: who makes them is getting somewhere.
+    /// Calls and steps so far: who makes them is getting somewhere.
     #[must_use]
     pub const fn calls(&self) -> u64 {
         self.calls
@@ -58,6 +58,7 @@ impl Keys {
     pub fn begin(&mut self, hurried: bool) {
         self.met = Met::default();
         self.hurried = hurried;
+        self.calls = self.calls.wrapping_add(1);
     }
 
     /// What the step came to.
