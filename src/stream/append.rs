@@ -1,8 +1,10 @@
 //! Appends and closes (sections 5.2 and 5.3), one or several in one commit.
 
-use super::producer::{Standing, place, standing};
+use super::producer::{NoRoom, Standing, place, standing};
 use super::segment::settle;
-use super::{Closed, ContentType, Head, Producer, ProducerState, Settled};
+use super::{
+    Closed, ContentType, Head, Producer, ProducerId, ProducerMark, ProducerState, Settled,
+};
 
 /// The bytes of an append, as they are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +140,14 @@ pub struct Appended {
     pub producer: Option<(u64, u64)>,
 }
 
+/// The producer of an append, and what the stream knows of it.
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    mark: ProducerMark,
+    known: Option<ProducerState>,
+    standing: Standing,
+}
+
 /// Appends on their way into one commit.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -174,117 +184,159 @@ impl Batch {
         limits: &AppendLimits,
         now_ms: u64,
     ) -> Result<Appended, AppendError> {
-        let tail = self.head.inline.len() as u64;
-        let mark = append.producer.as_ref().map(Producer::mark);
-        let known = mark.and_then(|mark| {
-            self.head
-                .producers
-                .iter()
-                .find(|state| state.last.id == mark.id)
-                .copied()
-        });
-        let standing = mark.map(|mark| standing(known.as_ref(), &mark));
-        if let (Some(Standing::Fenced { current }), Some(mark)) = (standing, mark) {
-            return Err(AppendError::Fenced {
-                current,
-                received: mark.epoch,
-            });
-        }
-        if let Some(closed) = self.head.closed {
-            let same = mark.is_some() && closed.by == mark;
-            let close_only = append.close && append.payload.is_none();
-            if !same && !close_only {
-                return Err(AppendError::Closed { tail });
-            }
-            let producer = known
-                .filter(|_| same)
-                .map(|known| (known.last.epoch, known.last.seq));
-            return Ok(Appended {
-                tail,
-                closed: true,
-                fresh: false,
-                producer,
-            });
-        }
-        if let (Some(Standing::Duplicate { highest }), Some(mark)) = (standing, mark) {
-            let producer = Some((mark.epoch, highest));
-            return Ok(Appended {
-                tail,
-                closed: false,
-                fresh: false,
-                producer,
-            });
+        let sender = append.producer.as_ref().map(|one| self.sender(one.mark()));
+        if let Some(before) = self.done_before(append, sender)? {
+            return Ok(before);
         }
         let payload = self.payload(append)?;
-        match (standing, mark) {
-            (Some(Standing::BadStart), _) => return Err(AppendError::EpochStart),
-            (Some(Standing::Gap { expected }), Some(mark)) => {
-                return Err(AppendError::Gap {
-                    expected,
-                    received: mark.seq,
-                });
-            }
-            _ => {}
-        }
-        if let (Some(last), Some(received)) = (&self.head.seq, &append.seq)
-            && received <= last
-        {
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            return Err(AppendError::Seq {
-                last: text(last),
-                received: text(received),
-            });
-        }
-        let slot = mark.map(|mark| {
-            place(
-                &self.head.producers,
-                &mark.id,
-                limits.producers,
-                limits.producer_idle_ms,
-                now_ms,
-            )
-        });
-        let slot = slot
-            .transpose()
-            .map_err(|_| AppendError::TooManyProducers)?;
-        let bytes = payload.map_or(&[][..], Payload::bytes);
-        let total = self.head.bytes.saturating_add(bytes.len() as u64);
-        if !bytes.is_empty() && limits.stream_bytes != 0 && total > limits.stream_bytes {
-            return Err(AppendError::StreamFull);
-        }
-
-        let start = self.head.inline.len();
-        if let Some(Payload::Messages { ends, .. }) = payload {
-            self.ends
-                .extend(ends.iter().map(|end| start.saturating_add(*end)));
-        }
-        self.head.inline.extend_from_slice(bytes);
-        self.head.bytes = total;
-        self.head.touched_ms = now_ms;
+        self.check_order(append, sender)?;
+        let mark = sender.map(|sender| sender.mark);
+        let slot = mark.map(|mark| self.producer_slot(&mark.id, limits, now_ms));
+        let slot = slot.transpose()?;
+        let total = self.grown(payload, limits)?;
         if let (Some(slot), Some(last)) = (slot, mark) {
-            let state = ProducerState {
-                last,
-                used_ms: now_ms,
-            };
-            match self.head.producers.get_mut(slot) {
-                Some(place) => *place = state,
-                None => self.head.producers.push(state),
-            }
+            self.note_producer(slot, last, now_ms);
         }
+        self.add(payload, total);
+        self.head.touched_ms = now_ms;
         if append.seq.is_some() {
             self.head.seq.clone_from(&append.seq);
         }
         if append.close {
             self.head.closed = Some(Closed { by: mark });
         }
-        self.grew |= !bytes.is_empty();
         self.changed = true;
         Ok(Appended {
-            tail: self.head.inline.len() as u64,
+            tail: self.tail(),
             closed: append.close,
             fresh: true,
             producer: mark.map(|mark| (mark.epoch, mark.seq)),
         })
+    }
+
+    const fn tail(&self) -> u64 {
+        self.head.inline.len() as u64
+    }
+
+    fn sender(&self, mark: ProducerMark) -> Sender {
+        let mut producers = self.head.producers.iter();
+        let known = producers.find(|state| state.last.id == mark.id).copied();
+        let standing = standing(known.as_ref(), &mark);
+        Sender {
+            mark,
+            known,
+            standing,
+        }
+    }
+
+    /// What an append came to that adds nothing, as it was done before. Fenced producers, and all
+    /// that comes to a closed stream, are refused first.
+    fn done_before(
+        &self,
+        append: &Append,
+        sender: Option<Sender>,
+    ) -> Result<Option<Appended>, AppendError> {
+        let mark = sender.map(|sender| sender.mark);
+        let done = |closed, producer| Appended {
+            tail: self.tail(),
+            closed,
+            fresh: false,
+            producer,
+        };
+        if let Some(Sender {
+            mark,
+            standing: Standing::Fenced { current },
+            ..
+        }) = sender
+        {
+            let received = mark.epoch;
+            return Err(AppendError::Fenced { current, received });
+        }
+        if let Some(closed) = self.head.closed {
+            let same = mark.is_some() && closed.by == mark;
+            let close_only = append.close && append.payload.is_none();
+            if !same && !close_only {
+                return Err(AppendError::Closed { tail: self.tail() });
+            }
+            let known = sender.filter(|_| same).and_then(|sender| sender.known);
+            let producer = known.map(|known| (known.last.epoch, known.last.seq));
+            return Ok(Some(done(true, producer)));
+        }
+        Ok(match sender {
+            Some(Sender {
+                mark,
+                standing: Standing::Duplicate { highest },
+                ..
+            }) => Some(done(false, Some((mark.epoch, highest)))),
+            _ => None,
+        })
+    }
+
+    /// Checks that nothing is missing before the append: of its producer's, or by `Stream-Seq`.
+    fn check_order(&self, append: &Append, sender: Option<Sender>) -> Result<(), AppendError> {
+        match sender.map(|sender| (sender.standing, sender.mark.seq)) {
+            Some((Standing::BadStart, _)) => return Err(AppendError::EpochStart),
+            Some((Standing::Gap { expected }, received)) => {
+                return Err(AppendError::Gap { expected, received });
+            }
+            _ => {}
+        }
+        match (&self.head.seq, &append.seq) {
+            (Some(last), Some(received)) if received <= last => {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                Err(AppendError::Seq {
+                    last: text(last),
+                    received: text(received),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn producer_slot(
+        &self,
+        id: &ProducerId,
+        limits: &AppendLimits,
+        now_ms: u64,
+    ) -> Result<usize, AppendError> {
+        let (most, idle_ms) = (limits.producers, limits.producer_idle_ms);
+        place(&self.head.producers, id, most, idle_ms, now_ms)
+            .map_err(|NoRoom| AppendError::TooManyProducers)
+    }
+
+    /// The bytes of the stream with `payload`.
+    fn grown(&self, payload: Option<&Payload>, limits: &AppendLimits) -> Result<u64, AppendError> {
+        let bytes = payload.map_or(0, |payload| payload.bytes().len() as u64);
+        let total = self.head.bytes.saturating_add(bytes);
+        match bytes > 0 && limits.stream_bytes != 0 && total > limits.stream_bytes {
+            true => Err(AppendError::StreamFull),
+            false => Ok(total),
+        }
+    }
+
+    fn note_producer(&mut self, slot: usize, last: ProducerMark, now_ms: u64) {
+        let state = ProducerState {
+            last,
+            used_ms: now_ms,
+        };
+        match self.head.producers.get_mut(slot) {
+            Some(place) => *place = state,
+            None => self.head.producers.push(state),
+        }
+    }
+
+    fn add(&mut self, payload: Option<&Payload>, total: u64) {
+        let Some(payload) = payload else {
+            return;
+        };
+        let start = self.head.inline.len();
+        if let Payload::Messages { ends, .. } = payload {
+            let ends = ends.iter().map(|end| start.saturating_add(*end));
+            self.ends.extend(ends);
+        }
+        self.head.inline.extend_from_slice(payload.bytes());
+        self.head.bytes = total;
+        self.grew |= !payload.bytes().is_empty();
     }
 
     /// The body, if the stream takes it: content type, then JSON.

@@ -93,7 +93,7 @@ fn checks_come_in_the_order_of_the_design() {
     stream.bytes = 10;
     stream.seq = Some(b"5".to_vec());
     stream.producers = vec![ProducerState {
-        last: crate::stream::ProducerMark {
+        last: ProducerMark {
             id: producer_id("known"),
             epoch: 3,
             seq: 7,

@@ -288,54 +288,14 @@ pub fn branch(
     if depth > FORK_DEPTH {
         return Err(ForkError::TooDeep);
     }
-    let start = Position::new(source.first, 0);
-    let empty = point == Position::ZERO || point <= start;
-    let (recent_first, recent, inline, owners) = match block {
-        _ if empty => (source.first, Vec::new(), Vec::new(), Vec::new()),
-        Some((block, owner)) => {
-            let end = point.segment.saturating_add(1);
-            let recent = until(&block.segments, block.first, point)?;
-            let mut owners = spans_within(&block.owners, block.first, end);
-            close(&mut owners, block.first, end, owner);
-            (block.first, recent, Vec::new(), owners)
-        }
-        None => {
-            let open = source.open_segment();
-            let first = source.recent_first;
-            let (recent, inline, end) = match point.segment < open {
-                true => {
-                    let end = point.segment.saturating_add(1);
-                    let recent = until(&source.recent, first, point)?;
-                    (recent, Vec::new(), end)
-                }
-                false => {
-                    let length = usize::try_from(point.byte).ok();
-                    let inline = length.and_then(|length| source.inline.get(..length));
-                    let inline = inline.filter(|_| point.segment == open);
-                    let inline = inline.ok_or(ForkError::NoSuchPlace)?.to_vec();
-                    (source.recent.clone(), inline, open)
-                }
-            };
-            let lineage = source.lineage.as_ref();
-            let spans = lineage.map_or(&[][..], |lineage| &lineage.owners);
-            let mut owners = spans_within(spans, first, end);
-            close(&mut owners, first, end, source.incarnation);
-            (first, recent, inline, owners)
-        }
-    };
+    let Cut {
+        recent_first,
+        recent,
+        inline,
+        owners,
+    } = cut(source, point, block)?;
     let own_block = recent_first / BLOCK_SEGMENTS;
-    let mut runs = source
-        .lineage
-        .as_ref()
-        .map_or_else(Vec::new, |lineage| lineage.runs.clone());
-    let first_of_source = source.own_block();
-    if first_of_source < own_block {
-        runs.push(Run {
-            first_block: first_of_source,
-            owner: source.incarnation,
-        });
-    }
-    runs.retain(|run| run.first_block < own_block);
+    let runs = runs_before(source, own_block);
     let bytes = inline.len() as u64;
     Ok(Head {
         name: name.to_owned(),
@@ -370,6 +330,92 @@ pub fn branch(
         })),
         subscribers: Vec::new(),
     })
+}
+
+/// What a fork's head has of its source's data, apart from whole index blocks.
+struct Cut {
+    recent_first: u64,
+    recent: Vec<Segment>,
+    inline: Vec<u8>,
+    owners: Vec<Span>,
+}
+
+/// Cuts the source at `point`; see [`branch`].
+fn cut(
+    source: &Head,
+    point: Position,
+    block: Option<(&Block, Incarnation)>,
+) -> Result<Cut, ForkError> {
+    if point <= Position::new(source.first, 0) {
+        return Ok(Cut {
+            recent_first: source.first,
+            recent: Vec::new(),
+            inline: Vec::new(),
+            owners: Vec::new(),
+        });
+    }
+    match block {
+        Some((block, owner)) => cut_block(block, owner, point),
+        None => cut_head(source, point),
+    }
+}
+
+/// Cuts within an index block, whose segments before the cut become recent ones.
+fn cut_block(block: &Block, owner: Incarnation, point: Position) -> Result<Cut, ForkError> {
+    let end = point.segment.saturating_add(1);
+    let recent = until(&block.segments, block.first, point)?;
+    let mut owners = spans_within(&block.owners, block.first, end);
+    close(&mut owners, block.first, end, owner);
+    Ok(Cut {
+        recent_first: block.first,
+        recent,
+        inline: Vec::new(),
+        owners,
+    })
+}
+
+/// Cuts within the source's recent segments or its inline tail.
+fn cut_head(source: &Head, point: Position) -> Result<Cut, ForkError> {
+    let open = source.open_segment();
+    let first = source.recent_first;
+    let (recent, inline, end) = match point.segment < open {
+        true => {
+            let end = point.segment.saturating_add(1);
+            (until(&source.recent, first, point)?, Vec::new(), end)
+        }
+        false => {
+            let length = usize::try_from(point.byte).ok();
+            let inline = length.and_then(|length| source.inline.get(..length));
+            let inline = inline.filter(|_| point.segment == open);
+            let inline = inline.ok_or(ForkError::NoSuchPlace)?.to_vec();
+            (source.recent.clone(), inline, open)
+        }
+    };
+    let lineage = source.lineage.as_ref();
+    let spans = lineage.map_or(&[][..], |lineage| &lineage.owners);
+    let mut owners = spans_within(spans, first, end);
+    close(&mut owners, first, end, source.incarnation);
+    Ok(Cut {
+        recent_first: first,
+        recent,
+        inline,
+        owners,
+    })
+}
+
+/// Who has the index blocks of a fork of `source` before its own ones.
+fn runs_before(source: &Head, own_block: u64) -> Vec<Run> {
+    let lineage = source.lineage.as_ref();
+    let mut runs = lineage.map_or_else(Vec::new, |lineage| lineage.runs.clone());
+    let first_block = source.own_block();
+    if first_block < own_block {
+        runs.push(Run {
+            first_block,
+            owner: source.incarnation,
+        });
+    }
+    runs.retain(|run| run.first_block < own_block);
+    runs
 }
 
 /// The segments up to `point`, the last of them shortened to it.
