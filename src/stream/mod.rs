@@ -4,6 +4,7 @@
 //! clock or draws random bits; time and identifiers are arguments.
 
 mod append;
+mod branch;
 mod content_type;
 mod create;
 mod delete;
@@ -18,14 +19,12 @@ mod segment;
 mod subscriber;
 
 pub use append::{Append, AppendError, AppendLimits, Appended, Batch, InvalidMessages, Payload};
+pub use branch::{ForkError, begin_fork, branch, inherited_expiry, is_fork_of};
 pub use content_type::{ContentType, NotAContentType};
 pub use create::{Birth, Create, create, matches};
 pub use delete::{Owed, Tombstone, tombstone};
 pub use expiry::Expiry;
-pub use fork::{
-    Asked, ForkError, ForkStep, Forks, Lineage, Link, Run, Span, TooManySteps, begin_fork, branch,
-    inherited_expiry, is_fork_of, owner,
-};
+pub use fork::{Asked, ForkStep, Forks, Lineage, Link, Run, Span, TooManySteps, owner};
 pub use head::{Closed, Head, Presence};
 pub use position::{Incarnation, Position};
 pub(crate) use position::{hex, push_hex};

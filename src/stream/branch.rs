@@ -1,0 +1,267 @@
+//! The head of a new fork (section 4.2): its source's, cut at a place.
+
+use super::append::Payload;
+use super::fork::spans_within;
+use super::segment::seal;
+use super::{
+    Asked, Birth, Block, Closed, Create, Expiry, Forks, Head, Incarnation, Lineage, Link, Position,
+    Ring, Run, Segment, Settled, Span, Tombstone,
+};
+use crate::limits::{BLOCK_SEGMENTS, FORK_DEPTH};
+
+/// Why a stream can't be forked at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ForkError {
+    /// There is no such place.
+    #[error("the fork offset is not a place of the source stream")]
+    NoSuchPlace,
+    /// It is a fork of a fork of a fork and so on.
+    #[error("the source stream is a fork of a fork {FORK_DEPTH} times over, and that is the most")]
+    TooDeep,
+}
+
+/// The head of a fork of `source`, a life that begins at `birth` under `name`, before it got
+/// bytes of its own. `block` is the index block that has the segment of `point`, where the
+/// source's head has it not; its owner with it.
+pub fn branch(
+    name: &str,
+    birth: Birth,
+    source: &Head,
+    link: Link,
+    asked: Asked,
+    point: Position,
+    block: Option<(&Block, Incarnation)>,
+) -> Result<Head, ForkError> {
+    let depth = source.lineage.as_ref().map_or(0, |lineage| lineage.depth);
+    let depth = depth.saturating_add(1);
+    if depth > FORK_DEPTH {
+        return Err(ForkError::TooDeep);
+    }
+    let Cut {
+        recent_first,
+        recent,
+        inline,
+        owners,
+    } = cut(source, point, block)?;
+    let own_block = recent_first / BLOCK_SEGMENTS;
+    let runs = runs_before(source, own_block);
+    let bytes = inline.len() as u64;
+    Ok(Head {
+        name: name.to_owned(),
+        incarnation: birth.incarnation,
+        version: 1,
+        born: 1,
+        ring: Ring::default(),
+        content_type: source.content_type.clone(),
+        created_ms: birth.now_ms,
+        expiry: source.expiry,
+        touched_ms: birth.now_ms,
+        closed: None,
+        seq: None,
+        producers: Vec::new(),
+        bytes,
+        leaf: birth.leaf,
+        first: source.first,
+        recent_first,
+        recent,
+        inline,
+        forks: Forks::default(),
+        lineage: Some(Box::new(Lineage {
+            source: link,
+            asked,
+            point,
+            pending: true,
+            depth,
+            floor: 0,
+            runs,
+            own_block,
+            owners,
+        })),
+        subscribers: Vec::new(),
+    })
+}
+
+/// What a fork's head has of its source's data, apart from whole index blocks.
+struct Cut {
+    recent_first: u64,
+    recent: Vec<Segment>,
+    inline: Vec<u8>,
+    owners: Vec<Span>,
+}
+
+/// Cuts the source at `point`; see [`branch`].
+fn cut(
+    source: &Head,
+    point: Position,
+    block: Option<(&Block, Incarnation)>,
+) -> Result<Cut, ForkError> {
+    if point <= Position::new(source.first, 0) {
+        return Ok(Cut {
+            recent_first: source.first,
+            recent: Vec::new(),
+            inline: Vec::new(),
+            owners: Vec::new(),
+        });
+    }
+    match block {
+        Some((block, owner)) => cut_block(block, owner, point),
+        None => cut_head(source, point),
+    }
+}
+
+/// Cuts within an index block, whose segments before the cut become recent ones.
+fn cut_block(block: &Block, owner: Incarnation, point: Position) -> Result<Cut, ForkError> {
+    let end = point.segment.saturating_add(1);
+    let recent = until(&block.segments, block.first, point)?;
+    let mut owners = spans_within(&block.owners, block.first, end);
+    close(&mut owners, block.first, end, owner);
+    Ok(Cut {
+        recent_first: block.first,
+        recent,
+        inline: Vec::new(),
+        owners,
+    })
+}
+
+/// Cuts within the source's recent segments or its inline tail.
+fn cut_head(source: &Head, point: Position) -> Result<Cut, ForkError> {
+    let open = source.open_segment();
+    let first = source.recent_first;
+    let (recent, inline, end) = match point.segment < open {
+        true => {
+            let end = point.segment.saturating_add(1);
+            (until(&source.recent, first, point)?, Vec::new(), end)
+        }
+        false => {
+            let length = usize::try_from(point.byte).ok();
+            let inline = length.and_then(|length| source.inline.get(..length));
+            let inline = inline.filter(|_| point.segment == open);
+            let inline = inline.ok_or(ForkError::NoSuchPlace)?.to_vec();
+            (source.recent.clone(), inline, open)
+        }
+    };
+    let lineage = source.lineage.as_ref();
+    let spans = lineage.map_or(&[][..], |lineage| &lineage.owners);
+    let mut owners = spans_within(spans, first, end);
+    close(&mut owners, first, end, source.incarnation);
+    Ok(Cut {
+        recent_first: first,
+        recent,
+        inline,
+        owners,
+    })
+}
+
+/// Who has the index blocks of a fork of `source` before its own ones.
+fn runs_before(source: &Head, own_block: u64) -> Vec<Run> {
+    let lineage = source.lineage.as_ref();
+    let mut runs = lineage.map_or_else(Vec::new, |lineage| lineage.runs.clone());
+    let first_block = source.own_block();
+    if first_block < own_block {
+        runs.push(Run {
+            first_block,
+            owner: source.incarnation,
+        });
+    }
+    runs.retain(|run| run.first_block < own_block);
+    runs
+}
+
+/// The segments up to `point`, the last of them shortened to it.
+fn until(segments: &[Segment], first: u64, point: Position) -> Result<Vec<Segment>, ForkError> {
+    let count = point
+        .segment
+        .checked_sub(first)
+        .map(|n| n.saturating_add(1));
+    let count = count.and_then(|count| usize::try_from(count).ok());
+    let taken = count.and_then(|count| segments.get(..count));
+    let mut taken = taken.ok_or(ForkError::NoSuchPlace)?.to_vec();
+    let last = taken.last_mut().ok_or(ForkError::NoSuchPlace)?;
+    if point.byte == 0 || point.byte > u64::from(last.length) {
+        return Err(ForkError::NoSuchPlace);
+    }
+    if point.byte < u64::from(last.length) {
+        last.length = u32::try_from(point.byte).unwrap_or(last.length);
+        last.ends_message = true;
+    }
+    Ok(taken)
+}
+
+/// Says of what `spans` leave up to `end` that `owner` has it.
+fn close(spans: &mut Vec<Span>, first: u64, end: u64, owner: Incarnation) {
+    let closed = spans.last().map_or(first, |span| span.end);
+    if closed < end {
+        spans.push(Span { end, owner });
+    }
+}
+
+/// The head of a new fork, pending, and what it needs stored first: `branch` with what its
+/// creator gave it.
+#[must_use]
+pub fn begin_fork(
+    branch: Head,
+    create: &Create,
+    payload: Payload,
+    after: Option<&Tombstone>,
+    budget: usize,
+    next_id: impl FnMut() -> u64,
+) -> Settled {
+    let mut head = branch;
+    head.version = after.map_or(1, |tombstone| tombstone.version.saturating_add(1));
+    head.born = head.version;
+    head.content_type = create.content_type.clone();
+    head.expiry = create.expiry;
+    head.closed = create.close.then_some(Closed { by: None });
+    let floor = after.map_or(0, |tombstone| tombstone.next_segment);
+    let empty = head.tail() == Position::ZERO;
+    if empty {
+        // It shares no offset with its source, so it need not repeat any.
+        head.first = head.first.max(floor);
+        head.recent_first = head.first;
+    }
+    let own_block = head.first / BLOCK_SEGMENTS;
+    if let Some(lineage) = &mut head.lineage {
+        lineage.floor = floor;
+        if empty {
+            lineage.own_block = own_block;
+            lineage.runs.clear();
+        }
+    }
+    let start = head.inline.len();
+    let (bytes, ends) = match payload {
+        Payload::Bytes(bytes) => (bytes, None),
+        Payload::Messages { bytes, ends } => {
+            let behind = ends.iter().map(|end| start.saturating_add(*end));
+            let ends: Vec<usize> = std::iter::once(start).chain(behind).collect();
+            (bytes, Some(ends))
+        }
+    };
+    let grew = !bytes.is_empty();
+    head.inline.extend_from_slice(&bytes);
+    head.bytes = head.bytes.saturating_add(bytes.len() as u64);
+    // Blocks are built only of entries that a committed head had.
+    seal(head, Vec::new(), ends.as_deref(), grew, budget, next_id)
+}
+
+/// Whether a creation that asks for a fork of `source` at `asked`, which is `point` if it was
+/// looked up, asks for the fork that `head` is.
+#[must_use]
+pub fn is_fork_of(head: &Head, source: &[u8; 20], asked: Asked) -> bool {
+    head.lineage.as_ref().is_some_and(|lineage| {
+        let resolved = asked.sub == 0 && asked.offset == Some(lineage.point);
+        lineage.source.hash == *source && (lineage.asked == asked || resolved)
+    })
+}
+
+/// What a fork's creator gets who gives no expiry: that of the source.
+#[must_use]
+pub const fn inherited_expiry(asked: Expiry, source: Expiry) -> Expiry {
+    match asked {
+        Expiry::Never => source,
+        asked => asked,
+    }
+}
+
+#[cfg(test)]
+#[path = "branch_tests.rs"]
+mod tests;
