@@ -244,6 +244,7 @@ mod tests {
     use super::*;
     use crate::store::MemoryStore;
     use wasmtime::{Caller, Func, Instance, Module, Trap};
+    use wasmtime_wasi_http::WasiHttpView;
 
     /// Runs a loop of `turns`, each of which calls `host`.
     fn run(
@@ -286,6 +287,16 @@ mod tests {
             pass(10 * STUCK_TICKS, engine);
         };
         assert_eq!(run(3, slow), Ok(()));
+    }
+
+    /// Twenty probes of `/health` in a row ask no store, and looked like an instance that is stuck.
+    #[test]
+    fn requests_that_need_no_store_count_as_well() {
+        let answers = |engine: &Engine, state: &mut InstanceState| {
+            let _ = state.http();
+            pass(1, engine);
+        };
+        assert_eq!(run(2 * STUCK_TICKS as i32, answers), Ok(()));
     }
 
     #[test]

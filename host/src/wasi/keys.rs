@@ -42,7 +42,7 @@ impl Keys {
         }
     }
 
-    /// Calls and steps so far: who makes them is getting somewhere.
+    /// Calls, steps and dealings with requests so far: who makes them is getting somewhere.
     #[must_use]
     pub const fn calls(&self) -> u64 {
         self.calls
@@ -58,6 +58,11 @@ impl Keys {
     pub fn begin(&mut self, hurried: bool) {
         self.met = Met::default();
         self.hurried = hurried;
+        self.note_call();
+    }
+
+    /// Counts a call.
+    pub(crate) const fn note_call(&mut self) {
         self.calls = self.calls.wrapping_add(1);
     }
 
@@ -72,7 +77,7 @@ impl Keys {
     }
 
     fn check(&mut self) -> Result<(), StoreError> {
-        self.calls = self.calls.wrapping_add(1);
+        self.note_call();
         if self.is_stale() {
             return Err(StoreError::lost());
         }

@@ -95,6 +95,7 @@ impl WasiView for InstanceState {
 
 impl WasiHttpView for InstanceState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.keys.note_call();
         WasiHttpCtxView {
             ctx: &mut self.http,
             table: &mut self.table,
