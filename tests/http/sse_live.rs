@@ -195,7 +195,7 @@ fn following_by_reconnecting_misses_nothing_and_repeats_nothing() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_is_ended_between_events_and_can_go_on() {
+fn a_reader_that_fell_behind_got_whole_events_and_can_go_on() {
     let stream = shared().stream("application/octet-stream");
     let mut events = caught_up(&stream);
     let start = stream.tail();
