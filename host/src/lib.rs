@@ -51,7 +51,7 @@ use crate::server::{Gate, Handler};
 use crate::store::Store;
 use crate::wasi::Variables;
 use crate::worker::Factory;
-use durable_streams_edge::access::Access;
+use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::Config;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,10 +62,6 @@ use tokio::task::JoinHandle;
 
 /// How long a server that is told to end waits for what is under way.
 pub const GRACE: Duration = Duration::from_secs(30);
-
-/// What it means that access control is off.
-const OPEN: &str = "whoever reaches this server may read and write; set auth_tokens or a key \
-                    (auth_...) to change that";
 
 /// How the component is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -177,7 +173,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let (stop, stopped) = watch::channel(false);
     if !access_control {
         // Not before it is sure to serve: why it does not start is told in one line.
-        telemetry::warn("access control is off", OPEN);
+        telemetry::warn(access::OFF, access::OFF_MEANS);
     }
     let server = tokio::spawn(server::run(listener, handler, gate, stopped, GRACE));
     Ok(Running {

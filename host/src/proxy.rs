@@ -6,6 +6,7 @@ use crate::engine::{Runtime, stop_when_stuck};
 use crate::store::{Outlet, Store};
 use crate::telemetry;
 use crate::wasi::{InstanceState, Variables};
+use durable_streams_edge::protocol::sse;
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
@@ -32,9 +33,6 @@ const CONCURRENT: usize = 16;
 const TOTAL: usize = 128;
 /// How long an idle instance is kept.
 const IDLE: Duration = Duration::from_secs(1);
-
-/// Responses of this type go on until they are ended.
-const EVENT_STREAM: &str = "text/event-stream";
 
 /// Serves requests through `wasi:http/handler`.
 pub struct Proxy {
@@ -95,7 +93,8 @@ impl Proxy {
                     return refuse(Applied::of_lost(&method, lost));
                 }
                 let kind = response.headers().get(CONTENT_TYPE);
-                let endless = kind.is_some_and(|kind| kind == EVENT_STREAM);
+                // It goes on until it is ended.
+                let endless = kind.is_some_and(|kind| kind == sse::MEDIA_TYPE);
                 let drain = endless.then(|| Box::pin(self.drained()) as Drain);
                 response.map(|body| ResponseBody::instance(body, outlet, drain))
             }

@@ -4,6 +4,7 @@
 //! when it would be full again (the generic cell rate algorithm). Buckets are in a table of fixed
 //! size, under a keyed hash of whom they are for: nobody who makes up tokens makes it grow.
 
+use durable_streams_edge::protocol::paths::HEALTH;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName};
 use quick_cache::sync::Cache;
@@ -21,9 +22,6 @@ const BUCKETS: usize = 65_536;
 const SECOND_NS: u64 = 1_000_000_000;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// Paths that are never refused: health probes, whose refusal would get the server restarted.
-const PROBES: [&str; 2] = ["/health", "/healthz"];
 
 /// How many requests a second are taken; none means any number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,7 +62,8 @@ impl Limits {
         headers: &HeaderMap,
         now: Duration,
     ) -> Result<(), Duration> {
-        if PROBES.contains(&path) {
+        // A probe that is refused gets the server restarted.
+        if HEALTH.contains(&path) {
             return Ok(());
         }
         if let Some(buckets) = &self.per_address {

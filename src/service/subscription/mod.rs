@@ -29,6 +29,7 @@ use crate::protocol::control::{
     AckAsk, Ask, Claimed, Fencing, Refused, RefusedCode, SigningDocument, StreamsAsk,
     SubscriptionDocument, WebhookDocument,
 };
+use crate::protocol::name::RESERVED;
 use crate::protocol::problem::{Code, Problem};
 use crate::protocol::request::{Control, RawRequest, SubscriptionAction, WorkCall};
 use crate::protocol::{headers, time};
@@ -231,7 +232,7 @@ impl<E: Env> Core<'_, E> {
             "" => &subscription.origin,
             public => public,
         };
-        format!("{origin}{}/__ds", self.config.base_path)
+        format!("{origin}{}/{RESERVED}", self.config.base_path)
     }
 
     fn describe(&self, subscription: &Subscription) -> Result<SubscriptionDocument, Stop> {
