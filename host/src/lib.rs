@@ -40,7 +40,7 @@ pub mod worker;
 pub use engine::ComponentSource;
 pub use error::StartError;
 
-use crate::drive::Driver;
+use crate::drive::{Driver, OwnAnswers};
 use crate::engine::{ComponentError, Runtime};
 use crate::exchange::Steps;
 use crate::guest::Instance;
@@ -135,7 +135,6 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         own_tick(&mut variables)?;
     }
     let variables = Arc::new(variables);
-    let any_origin = config.cors_origins == "*";
     let listen = |source| StartError::Listen {
         address: options.listen,
         source,
@@ -145,31 +144,30 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let runtime = Runtime::load(&options.component)?;
     let store = options.store;
     let outbound = Outbound::new(config.webhook_allow_localhost);
+    let max_append_bytes = config.max_append_bytes;
+    let own = OwnAnswers::new(config, access_control);
     let (handler, background) = match options.via {
         Via::Exchange => {
             let factory = || factory(&runtime, &store, &variables);
             let factories = std::iter::repeat_with(factory).take(options.instances.max(1));
-            let driver = Driver::new(&store, factories.collect(), &outbound, any_origin);
+            let driver = Driver::new(&store, factories.collect(), &outbound, &own);
             driver.warm_up()?;
             let background = tokio::spawn(background::work(Arc::clone(&driver)));
-            (
-                Handler::Exchange(driver, config.max_append_bytes),
-                background,
-            )
+            (Handler::Exchange(driver, max_append_bytes), background)
         }
         Via::WasiHttp => {
             let proxy = Proxy::new(
                 runtime.sending(outbound),
                 store,
                 Arc::clone(&variables),
-                any_origin,
+                Arc::clone(&own),
             )
             .map_err(|error| ComponentError::Engine(engine::one_line(&error)))?;
             let background = tokio::spawn(background::tick(Arc::clone(&proxy), variables));
             (Handler::WasiHttp(proxy), background)
         }
     };
-    let gate = Gate::new(options.rates, any_origin);
+    let gate = Gate::new(options.rates, own);
     let (stop, stopped) = watch::channel(false);
     if !access_control {
         // Not before it is sure to serve: why it does not start is told in one line.

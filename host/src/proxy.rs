@@ -1,7 +1,7 @@
 //! `--via wasi-http`: instances on demand behind Wasmtime's own `ProxyHandler`, with the limits
 //! that Spin has.
 
-use crate::drive::{Applied, Drain, ResponseBody, unavailable};
+use crate::drive::{Applied, Drain, OwnAnswers, ResponseBody};
 use crate::engine::{Runtime, stop_when_stuck};
 use crate::store::{Outlet, Store};
 use crate::telemetry;
@@ -38,7 +38,7 @@ const IDLE: Duration = Duration::from_secs(1);
 pub struct Proxy {
     handler: ProxyHandler<OnDemand>,
     store: Arc<dyn Store>,
-    any_origin: bool,
+    own: Arc<OwnAnswers>,
     draining: watch::Sender<bool>,
 }
 
@@ -52,7 +52,7 @@ impl Proxy {
         runtime: Runtime,
         store: Arc<dyn Store>,
         variables: Arc<Variables>,
-        any_origin: bool,
+        own: Arc<OwnAnswers>,
     ) -> wasmtime::Result<Arc<Self>> {
         let pre = ServicePre::new(runtime.pre().clone())?;
         let handler = ProxyHandler::new(OnDemand {
@@ -64,7 +64,7 @@ impl Proxy {
         Ok(Arc::new(Self {
             handler,
             store,
-            any_origin,
+            own,
             draining: watch::Sender::new(false),
         }))
     }
@@ -79,14 +79,14 @@ impl Proxy {
     pub async fn send(&self, request: Request<WasiBody>) -> Response<ResponseBody> {
         let method = request.method().clone();
         let outlet = Outlet::new(Arc::clone(&self.store));
-        let path = request.uri().path().to_owned();
+        let asker = self.own.asker(&method, request.uri(), request.headers());
         let answered = tokio::select! {
             answered = self.handler.handle((), absolute(request)) => answered,
             () = self.drained(), if method.is_safe() => {
-                return unavailable(Applied::Nothing, &path, self.any_origin);
+                return self.own.unavailable(Applied::Nothing, &asker);
             }
         };
-        let refuse = |applied| unavailable(applied, &path, self.any_origin);
+        let refuse = |applied| self.own.unavailable(applied, &asker);
         match answered {
             Ok(response) => {
                 if let Err(lost) = outlet.check(outlet.settle().await) {

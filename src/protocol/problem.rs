@@ -60,6 +60,8 @@ pub enum Code {
     TargetTooLong,
     /// The stream remembers as many busy producers as it can.
     TooManyProducers,
+    /// A token or an address sent more requests than it may; the host's to judge.
+    TooManyRequests,
     /// The header section is too large.
     HeadersTooLarge,
     /// The server failed; the reason is in the log.
@@ -126,6 +128,7 @@ impl Code {
             Self::StreamFull => row(413, "/errors/stream-full", "Stream Full", "STREAM_FULL"),
             Self::TargetTooLong => row(414, "/errors/target-too-long", "Target Too Long", "TARGET_TOO_LONG"),
             Self::TooManyProducers => row(429, "/errors/too-many-producers", "Too Many Producers", "TOO_MANY_PRODUCERS"),
+            Self::TooManyRequests => row(429, "/errors/too-many-requests", "Too Many Requests", "TOO_MANY_REQUESTS"),
             Self::HeadersTooLarge => row(431, "/errors/headers-too-large", "Headers Too Large", "HEADERS_TOO_LARGE"),
             Self::Internal => row(500, "/errors/internal", "Internal Server Error", "INTERNAL_ERROR"),
             Self::Unavailable => row(503, "/errors/unavailable", "Service Unavailable", "UNAVAILABLE"),
@@ -223,6 +226,16 @@ impl Problem {
         )
     }
 
+    /// It may or may not have been applied.
+    #[must_use]
+    pub fn outcome_unknown() -> Self {
+        Self::new(
+            Code::OutcomeUnknown,
+            "The server could not find out whether the request was applied. Only an append with \
+             a producer can safely be repeated as it is.",
+        )
+    }
+
     /// The server failed. Why is for the log only.
     #[must_use]
     pub fn internal() -> Self {
@@ -299,6 +312,7 @@ mod tests {
         Code::StreamFull,
         Code::TargetTooLong,
         Code::TooManyProducers,
+        Code::TooManyRequests,
         Code::HeadersTooLarge,
         Code::Internal,
         Code::Unavailable,

@@ -11,7 +11,7 @@ mod reader;
 mod topic;
 
 pub use body::{BodyError, Drain, ResponseBody};
-pub use problem::{Applied, too_many, unavailable};
+pub use problem::{Applied, Asker, OwnAnswers, too_many};
 
 use crate::alarm::Alarm;
 use crate::exchange::{Answer, Held, Next, Request, StepError};
@@ -42,19 +42,18 @@ pub struct Driver {
     lanes: Vec<Lane>,
     hasher: RandomState,
     draining: watch::Sender<bool>,
-    any_origin: bool,
+    own: Arc<OwnAnswers>,
     alarm: Arc<Alarm>,
 }
 
 impl Driver {
-    /// A driver with one worker for each factory. `any_origin` says whether browsers of every
-    /// origin may read the driver's own answers.
+    /// A driver with one worker for each factory.
     #[must_use]
     pub fn new(
         store: &Arc<dyn Store>,
         factories: Vec<Factory>,
         outbound: &Arc<Outbound>,
-        any_origin: bool,
+        own: &Arc<OwnAnswers>,
     ) -> Arc<Self> {
         let alarm = Arc::new(Alarm::default());
         let draining = watch::Sender::new(false);
@@ -68,7 +67,7 @@ impl Driver {
             lanes: factories.into_iter().map(lane).collect(),
             hasher: RandomState::new(),
             draining,
-            any_origin,
+            own: Arc::clone(own),
             alarm,
         })
     }
@@ -127,11 +126,11 @@ impl Driver {
     /// [`Aborted`] when bytes can't be had that the client was to get.
     pub async fn handle(&self, request: Request) -> Result<Response<ResponseBody>, Aborted> {
         let lane = self.lane(request.path());
-        // Problems name the resource, and the request is given away.
-        let (method, uri) = (request.parts.method.clone(), request.parts.uri.clone());
+        let parts = &request.parts;
+        let asker = self.own.asker(&parts.method, &parts.uri, &parts.headers);
         let failed = |error: &StepError| {
-            let applied = Applied::of_failed(&method, error);
-            unavailable(applied, uri.path(), self.any_origin)
+            let applied = Applied::of_failed(&asker.method, error);
+            self.own.unavailable(applied, &asker)
         };
         let answered = match lane.worker.start(request).await {
             Ok(Ok(answered)) => answered,

@@ -2,6 +2,7 @@ use super::*;
 use crate::fake::{Script, request};
 use crate::store::MemoryStore;
 use bytes::Bytes;
+use durable_streams_edge::limits::Config;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use std::time::Duration;
@@ -16,7 +17,8 @@ fn setup() -> Setup {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let factories = (0..2).map(|_| script.factory(&store)).collect();
     let outbound = Outbound::new(false);
-    let driver = Driver::new(&store, factories, &outbound, true);
+    let own = OwnAnswers::new(Config::default(), false);
+    let driver = Driver::new(&store, factories, &outbound, &own);
     Setup { script, driver }
 }
 
