@@ -21,6 +21,7 @@ use crate::worker::{Answered, Factory, Worker};
 use delivery::Delivery;
 use groups::Topics;
 use http::Response;
+use http::header::CONTENT_LENGTH;
 use live::{Event, Live};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -168,7 +169,13 @@ fn whole(mut answer: Answer) -> Result<Response<ResponseBody>, Aborted> {
     let mut delivery = Delivery::new(&mut answer);
     let held = Held::default();
     let head = delivery.take_head(&held).ok_or(Aborted)?;
-    let mut response = Response::new(ResponseBody::whole(delivery.bytes(&held)));
+    let bytes = delivery.bytes(&held);
+    // What the component does not announce stays unannounced: an event stream, however short.
+    let body = match head.headers.contains_key(CONTENT_LENGTH) {
+        true => ResponseBody::whole(bytes),
+        false => ResponseBody::unannounced(bytes),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)

@@ -71,6 +71,17 @@ async fn an_exchange_that_is_over_at_once_has_a_body_of_known_length() {
     assert_eq!(all(response).await, "text");
 }
 
+/// The event stream of a closed stream was given a length, since it was all there.
+#[tokio::test]
+async fn what_the_component_gives_no_length_has_none_though_it_is_all_there() {
+    let setup = setup();
+    setup.append("/a", "text").await;
+    let response = setup.get("/a?events").await;
+    let hint = http_body::Body::size_hint(response.body());
+    assert_eq!(hint.exact(), None);
+    assert_eq!(all(response).await, "text");
+}
+
 #[tokio::test]
 async fn many_readers_of_one_stream_cost_one_step_a_change() {
     let setup = setup();
