@@ -26,6 +26,7 @@ pub mod guest;
 #[cfg(test)]
 mod held;
 pub mod manifest;
+mod named;
 mod opening;
 pub mod outbound;
 pub mod proxy;

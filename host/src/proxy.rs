@@ -123,18 +123,18 @@ impl Proxy {
     }
 }
 
-/// Gives a request the scheme and the authority that a guest is to see.
+/// Gives a request the scheme and the authority that a guest is to see; neither, if it does not say
+/// whom it is for.
 fn absolute(request: Request<WasiBody>) -> Request<WasiBody> {
     let (mut parts, body) = request.into_parts();
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
-    uri.scheme = Some(Scheme::HTTP);
     let host = parts.headers.get(HOST);
     let named = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    let nobody = || Authority::from_static("localhost");
-    uri.authority = Some(uri.authority.or(named).unwrap_or_else(nobody));
+    uri.authority = uri.authority.or(named);
+    uri.scheme = uri.authority.as_ref().map(|_| Scheme::HTTP);
     let path = uri.path_and_query.take();
     uri.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    // All three parts are there, so they make a URI.
+    // Either all three parts are there or a path alone, so they make a URI.
     parts.uri = Uri::from_parts(uri).unwrap_or_default();
     Request::from_parts(parts, body)
 }

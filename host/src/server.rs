@@ -3,6 +3,7 @@
 use crate::collect::{Collected, Incomplete, collect};
 use crate::drive::{Aborted, Driver, OwnAnswers, ResponseBody, too_many};
 use crate::exchange::Request;
+use crate::named::check_host;
 use crate::opening::Opening;
 use crate::proxy::Proxy;
 use crate::rate::{Limits, Rates};
@@ -61,7 +62,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A gate that lets so many requests pass.
+    /// A gate that lets so many requests pass, if they are requests at all.
     pub(crate) fn new(rates: Rates, own: Arc<OwnAnswers>) -> Arc<Self> {
         Arc::new(Self {
             limits: Limits::new(rates),
@@ -89,7 +90,7 @@ impl Gate {
             let admitted = limits.admit(peer, method, path, headers, self.begun.elapsed());
             admitted.map_err(too_many)?;
         }
-        Ok(())
+        check_host(request.version(), uri, headers)
     }
 }
 

@@ -2,6 +2,7 @@
 //! needs no stream: syntax and sizes.
 
 mod append;
+mod authority;
 mod control;
 mod create;
 mod fields;
@@ -15,6 +16,7 @@ use super::packed;
 use super::problem::{Code, Problem};
 use crate::limits::{Config, MAX_TARGET_BYTES};
 use crate::stream::{Asked, ContentType, Expiry, Producer};
+pub use authority::check_authority;
 pub use control::{Control, SubscriptionAction, WorkCall};
 use fields::Fields;
 use target::Route;
@@ -162,6 +164,9 @@ pub enum Mode {
 /// Says what a request asks for, or why it can't be asked.
 pub fn parse(raw: &RawRequest<'_>, config: &Config) -> Result<Operation, Problem> {
     check_sizes(raw, config)?;
+    if let Some(authority) = raw.authority {
+        check_authority(authority.as_bytes())?;
+    }
     if raw.method == "OPTIONS" {
         return Ok(Operation::Preflight);
     }

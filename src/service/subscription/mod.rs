@@ -148,6 +148,13 @@ fn refusal(refused: &Refused) -> Reply {
     reply
 }
 
+/// A webhook is told URLs of this server, which has none that it knows.
+fn nowhere_to_call() -> Refused {
+    let message = "A webhook is told where to call back, but neither the request nor public_url \
+                   says where this server is. Send Host";
+    Refused::new(RefusedCode::InvalidRequest, message)
+}
+
 fn json(status: u16, document: &impl Serialize) -> Reply {
     let mut reply = Reply::write(status).with(headers::CONTENT_TYPE, "application/json");
     // Texts, numbers and flags always serialize.
@@ -166,6 +173,9 @@ impl<E: Env> Core<'_, E> {
         let reply = match action {
             SubscriptionAction::Create => {
                 let ask = Ask::parse(raw, self.config)?;
+                if ask.config.is_webhook() && call.origin.is_empty() {
+                    return Err(nowhere_to_call().into());
+                }
                 let creating = Creating {
                     id,
                     ask: &ask,

@@ -1,5 +1,6 @@
 mod appends;
 mod arbitrary;
+mod authorities;
 mod creations;
 mod reads;
 mod routes;
