@@ -1,11 +1,11 @@
-//! Whom a request says it is for: what only a host can judge, since an instance is told neither the
-//! version of HTTP nor fields that came twice.
+//! Whom a request says it is for, and how its body is framed: what only a host can judge, since an
+//! instance is told neither the version of HTTP nor what its host understood of the framing.
 //!
 //! What a host's name may look like is the component's rule.
 
 use durable_streams_edge::protocol::problem::{Code, Problem};
 use durable_streams_edge::protocol::request::check_authority;
-use http::header::{HOST, HeaderMap};
+use http::header::{HOST, HeaderMap, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
 use http::{Uri, Version};
 
@@ -54,6 +54,23 @@ fn is_same(target: &Authority, host: &[u8], uri: &Uri) -> bool {
 
 fn bad(detail: &str) -> Result<(), Problem> {
     Err(Problem::new(Code::BadRequest, detail))
+}
+
+/// Refuses a body that is encoded for its transfer in any way but in chunks, which alone are undone
+/// (RFC 9112, section 6.1). One that does not even end in chunks has no length: hyper's 400.
+pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let (coding, more) = (codings.next(), codings.next());
+    let is_chunked = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let plain = coding.is_none_or(|coding| is_chunked(coding.as_bytes()));
+    match plain && more.is_none() {
+        true => Ok(()),
+        false => Err(Problem::new(
+            Code::UnsupportedTransferEncoding,
+            "The body is encoded for its transfer in another way than in chunks. Send it in chunks \
+             or with its Content-Length.",
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +142,24 @@ mod tests {
                 !passes(Version::HTTP_11, target, &["a.example"]),
                 "{target}"
             );
+        }
+    }
+
+    #[test]
+    fn a_body_comes_in_chunks_or_as_it_is() {
+        let unsupported = Some(Code::UnsupportedTransferEncoding);
+        for (values, expected) in [
+            (&[][..], None),
+            (&["chunked"], None),
+            (&[" Chunked "], None),
+            (&["gzip, chunked"], unsupported),
+            (&["gzip", "chunked"], unsupported),
+            (&["chunked, chunked"], unsupported),
+            (&["identity"], unsupported),
+            (&[""], unsupported),
+        ] {
+            let judged = check_framing(&headers(&TRANSFER_ENCODING, values));
+            assert_eq!(code(judged), expected, "{values:?}");
         }
     }
 }

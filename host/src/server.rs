@@ -3,7 +3,7 @@
 use crate::collect::{Collected, Incomplete, collect};
 use crate::drive::{Aborted, Driver, OwnAnswers, ResponseBody, too_many};
 use crate::exchange::Request;
-use crate::named::check_host;
+use crate::named::{check_framing, check_host};
 use crate::opening::Opening;
 use crate::proxy::Proxy;
 use crate::rate::{Limits, Rates};
@@ -90,7 +90,8 @@ impl Gate {
             let admitted = limits.admit(peer, method, path, headers, self.begun.elapsed());
             admitted.map_err(too_many)?;
         }
-        check_host(request.version(), uri, headers)
+        check_host(request.version(), uri, headers)?;
+        check_framing(headers)
     }
 }
 

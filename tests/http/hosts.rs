@@ -1,6 +1,7 @@
-//! What a request says it is for: URLs that the server gives away begin with it.
+//! What a request says it is for: URLs that the server gives away begin with it. And what else only
+//! a host can judge.
 
-use crate::common::{Connection, Response, ServerUnderTest, shared};
+use crate::common::{Connection, Response, START, ServerUnderTest, shared};
 use http::header::{CONTENT_TYPE, HOST, LOCATION};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -111,4 +112,26 @@ fn in_http_2_both_ways_to_say_it_agree() {
         let created = (status == 201).then_some(url);
         assert_eq!(location, created, "{authority} {host:?}");
     }
+}
+
+/// Bytes that only the client could decode were stored, and nobody was told how.
+#[test]
+fn a_body_in_a_transfer_coding_that_nobody_undoes_is_501() {
+    let stream = shared().stream("text/plain");
+    let post = format!("POST {} HTTP/1.1", stream.path);
+    for codings in ["gzip, chunked", "chunked, chunked"] {
+        let coding = format!("Transfer-Encoding: {codings}");
+        let lines = [&*post, "Host: x", "Content-Type: text/plain", &coding];
+        let answer = send(shared(), &lines, "1\r\nx\r\n0\r\n\r\n");
+        answer.problem(501, "UNSUPPORTED_TRANSFER_ENCODING");
+    }
+    // Where such a body ends nobody knows, so that this is no HTTP.
+    let lines = [
+        &*post,
+        "Host: x",
+        "Content-Type: text/plain",
+        "Transfer-Encoding: gzip",
+    ];
+    send(shared(), &lines, "").expect(400);
+    assert_eq!(stream.tail(), START);
 }

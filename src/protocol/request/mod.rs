@@ -3,6 +3,7 @@
 
 mod append;
 mod authority;
+mod coding;
 mod control;
 mod create;
 mod fields;
@@ -183,6 +184,9 @@ pub fn parse(raw: &RawRequest<'_>, config: &Config) -> Result<Operation, Problem
             if raw.body_state == BodyState::NoRoom {
                 check_body(raw)?;
             }
+            if matches!(raw.method, "PUT" | "POST") {
+                coding::check(raw)?;
+            }
             control::parse(raw, route, config).map(Operation::Control)
         }
         Route::Stream(name) => {
@@ -198,10 +202,12 @@ fn action(raw: &RawRequest<'_>, query: &str, config: &Config) -> Result<Action, 
     match raw.method {
         "PUT" => {
             check_body(raw)?;
+            coding::check(raw)?;
             create::parse(&fields, config).map(Action::Create)
         }
         "POST" => {
             check_body(raw)?;
+            coding::check(raw)?;
             append::parse(&fields, raw.body.is_empty()).map(Action::Append)
         }
         "HEAD" => Ok(Action::Head),
