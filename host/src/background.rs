@@ -3,6 +3,8 @@
 use crate::drive::Driver;
 use crate::proxy::Proxy;
 use crate::wasi::Variables;
+use durable_streams_edge::protocol::name::RESERVED;
+use durable_streams_edge::protocol::paths::TICK;
 use http::header::AUTHORIZATION;
 use http::{Method, Request};
 use http_body_util::{BodyExt, Empty};
@@ -37,7 +39,8 @@ pub(crate) async fn work(driver: Arc<Driver>) {
 /// The same through HTTP, which is the only way in where instances come on demand.
 pub(crate) async fn tick(proxy: Arc<Proxy>, variables: Arc<Variables>) {
     let variable = |name| variables.get(name).map(String::as_str).unwrap_or_default();
-    let target = format!("http://localhost{}/__ds/tick", variable("base_path"));
+    let base = variable("base_path");
+    let target = format!("http://localhost{base}/{RESERVED}/{TICK}");
     let token = format!("Bearer {}", variable("tick_token"));
     let mut pause = BUSY;
     loop {

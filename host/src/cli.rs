@@ -13,7 +13,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// Most instances of the component.
-const MAX_INSTANCES: usize = 64;
+const MAX_INSTANCES: u16 = 64;
 
 /// What the program is asked to do.
 #[derive(Debug)]
@@ -105,9 +105,8 @@ pub struct Serve {
     /// The component (.wasm, or .cwasm compiled for this machine) instead of the built-in one
     #[arg(long, value_name = "PATH")]
     component: Option<PathBuf>,
-    /// Instances of the component; if not given, one for each core, and 64 over redis, where each
-    /// call blocks its instance
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", help = instances_help())]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_INSTANCES)))]
     instances: Option<u16>,
     /// Requests a second that one Authorization field may send, at most; also the burst
     #[arg(long, value_name = "N")]
@@ -122,6 +121,13 @@ pub struct Serve {
     /// A variable of the component; may be repeated. DS_<NAME> in the environment does the same
     #[arg(long = "variable", value_name = "NAME=VALUE")]
     variables: Vec<String>,
+}
+
+fn instances_help() -> String {
+    format!(
+        "Instances of the component; if not given, one for each core, and {MAX_INSTANCES} over \
+         redis, where each call blocks its instance"
+    )
 }
 
 impl clap::ValueEnum for Durability {
@@ -191,8 +197,9 @@ impl Serve {
             (None, None) => return Err(UsageError::NoComponent),
         };
         let store = open(&self.store, self.durability, &self.inject)?;
+        let most = usize::from(MAX_INSTANCES);
         let instances = || match store.blocks() {
-            true => MAX_INSTANCES,
+            true => most,
             false => std::thread::available_parallelism().map_or(1, usize::from),
         };
         Ok(Options {
@@ -202,7 +209,7 @@ impl Serve {
             instances: self
                 .instances
                 .map_or_else(instances, usize::from)
-                .clamp(1, MAX_INSTANCES),
+                .clamp(1, most),
             variables: variables(store.guards_creation())?,
             rates: Rates {
                 per_token: self.rate_limit_per_token,

@@ -2,7 +2,7 @@
 //!
 //! `POST` appends its body. `GET` answers what there is; with `?follow` it goes on as server-sent
 //! events do, with `?poll` it waits for something to say as a long-poll does, with `?chunks` it
-//! sends a byte a step. A path that begins with `/break` breaks the instance, `/again` asks to be
+//! sends a byte a step, with `?events` it does not say how long its answer is. A path that begins with `/break` breaks the instance, `/again` asks to be
 //! started again, and `/block` blocks until the gate opens. A `POST` below `/tell` has the URL in
 //! [`Script::hook`] told.
 
@@ -160,8 +160,18 @@ impl Fake {
                 ..answer(Bytes::new(), self.wait("poll", path, text.len()))
             },
             "reset" => answer(Bytes::new(), Next::Reset),
-            _ => Answer {
+            "events" => Answer {
                 head: head(StatusCode::OK),
+                ..answer(text, Next::Done)
+            },
+            _ => Answer {
+                head: Some(Head {
+                    status: StatusCode::OK,
+                    headers: HeaderMap::from_iter([(
+                        http::header::CONTENT_LENGTH,
+                        HeaderValue::from(text.len()),
+                    )]),
+                }),
                 ..answer(text, Next::Done)
             },
         })

@@ -26,6 +26,7 @@ pub mod guest;
 #[cfg(test)]
 mod held;
 pub mod manifest;
+mod named;
 mod opening;
 pub mod outbound;
 pub mod proxy;
@@ -40,7 +41,7 @@ pub mod worker;
 pub use engine::ComponentSource;
 pub use error::StartError;
 
-use crate::drive::Driver;
+use crate::drive::{Driver, OwnAnswers};
 use crate::engine::{ComponentError, Runtime};
 use crate::exchange::Steps;
 use crate::guest::Instance;
@@ -51,7 +52,7 @@ use crate::server::{Gate, Handler};
 use crate::store::Store;
 use crate::wasi::Variables;
 use crate::worker::Factory;
-use durable_streams_edge::access::Access;
+use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::Config;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,10 +63,6 @@ use tokio::task::JoinHandle;
 
 /// How long a server that is told to end waits for what is under way.
 pub const GRACE: Duration = Duration::from_secs(30);
-
-/// What it means that access control is off.
-const OPEN: &str = "whoever reaches this server may read and write; set auth_tokens or a key \
-                    (auth_...) to change that";
 
 /// How the component is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -139,7 +136,6 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         own_tick(&mut variables)?;
     }
     let variables = Arc::new(variables);
-    let any_origin = config.cors_origins == "*";
     let listen = |source| StartError::Listen {
         address: options.listen,
         source,
@@ -149,35 +145,34 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let runtime = Runtime::load(&options.component)?;
     let store = options.store;
     let outbound = Outbound::new(config.webhook_allow_localhost);
+    let max_append_bytes = config.max_append_bytes;
+    let own = OwnAnswers::new(config, access_control);
     let (handler, background) = match options.via {
         Via::Exchange => {
             let factory = || factory(&runtime, &store, &variables);
             let factories = std::iter::repeat_with(factory).take(options.instances.max(1));
-            let driver = Driver::new(&store, factories.collect(), &outbound, any_origin);
+            let driver = Driver::new(&store, factories.collect(), &outbound, &own);
             driver.warm_up()?;
             let background = tokio::spawn(background::work(Arc::clone(&driver)));
-            (
-                Handler::Exchange(driver, config.max_append_bytes),
-                background,
-            )
+            (Handler::Exchange(driver, max_append_bytes), background)
         }
         Via::WasiHttp => {
             let proxy = Proxy::new(
                 runtime.sending(outbound),
                 store,
                 Arc::clone(&variables),
-                any_origin,
+                Arc::clone(&own),
             )
             .map_err(|error| ComponentError::Engine(engine::one_line(&error)))?;
             let background = tokio::spawn(background::tick(Arc::clone(&proxy), variables));
             (Handler::WasiHttp(proxy), background)
         }
     };
-    let gate = Gate::new(options.rates, any_origin);
+    let gate = Gate::new(options.rates, own);
     let (stop, stopped) = watch::channel(false);
     if !access_control {
         // Not before it is sure to serve: why it does not start is told in one line.
-        telemetry::warn("access control is off", OPEN);
+        telemetry::warn(access::OFF, access::OFF_MEANS);
     }
     let server = tokio::spawn(server::run(listener, handler, gate, stopped, GRACE));
     Ok(Running {

@@ -1,11 +1,12 @@
 //! `--via wasi-http`: instances on demand behind Wasmtime's own `ProxyHandler`, with the limits
 //! that Spin has.
 
-use crate::drive::{Applied, Drain, ResponseBody, unavailable};
+use crate::drive::{Applied, Drain, OwnAnswers, ResponseBody};
 use crate::engine::{Runtime, stop_when_stuck};
 use crate::store::{Outlet, Store};
 use crate::telemetry;
 use crate::wasi::{InstanceState, Variables};
+use durable_streams_edge::protocol::sse;
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
@@ -33,14 +34,11 @@ const TOTAL: usize = 128;
 /// How long an idle instance is kept.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Responses of this type go on until they are ended.
-const EVENT_STREAM: &str = "text/event-stream";
-
 /// Serves requests through `wasi:http/handler`.
 pub struct Proxy {
     handler: ProxyHandler<OnDemand>,
     store: Arc<dyn Store>,
-    any_origin: bool,
+    own: Arc<OwnAnswers>,
     draining: watch::Sender<bool>,
 }
 
@@ -54,7 +52,7 @@ impl Proxy {
         runtime: Runtime,
         store: Arc<dyn Store>,
         variables: Arc<Variables>,
-        any_origin: bool,
+        own: Arc<OwnAnswers>,
     ) -> wasmtime::Result<Arc<Self>> {
         let pre = ServicePre::new(runtime.pre().clone())?;
         let handler = ProxyHandler::new(OnDemand {
@@ -66,7 +64,7 @@ impl Proxy {
         Ok(Arc::new(Self {
             handler,
             store,
-            any_origin,
+            own,
             draining: watch::Sender::new(false),
         }))
     }
@@ -81,21 +79,22 @@ impl Proxy {
     pub async fn send(&self, request: Request<WasiBody>) -> Response<ResponseBody> {
         let method = request.method().clone();
         let outlet = Outlet::new(Arc::clone(&self.store));
-        let path = request.uri().path().to_owned();
+        let asker = self.own.asker(&method, request.uri(), request.headers());
         let answered = tokio::select! {
             answered = self.handler.handle((), absolute(request)) => answered,
             () = self.drained(), if method.is_safe() => {
-                return unavailable(Applied::Nothing, &path, self.any_origin);
+                return self.own.unavailable(Applied::Nothing, &asker);
             }
         };
-        let refuse = |applied| unavailable(applied, &path, self.any_origin);
+        let refuse = |applied| self.own.unavailable(applied, &asker);
         match answered {
             Ok(response) => {
                 if let Err(lost) = outlet.check(outlet.settle().await) {
                     return refuse(Applied::of_lost(&method, lost));
                 }
                 let kind = response.headers().get(CONTENT_TYPE);
-                let endless = kind.is_some_and(|kind| kind == EVENT_STREAM);
+                // It goes on until it is ended.
+                let endless = kind.is_some_and(|kind| kind == sse::MEDIA_TYPE);
                 let drain = endless.then(|| Box::pin(self.drained()) as Drain);
                 response.map(|body| ResponseBody::instance(body, outlet, drain))
             }
@@ -124,18 +123,18 @@ impl Proxy {
     }
 }
 
-/// Gives a request the scheme and the authority that a guest is to see.
+/// Gives a request the scheme and the authority that a guest is to see; neither, if it does not say
+/// whom it is for.
 fn absolute(request: Request<WasiBody>) -> Request<WasiBody> {
     let (mut parts, body) = request.into_parts();
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
-    uri.scheme = Some(Scheme::HTTP);
     let host = parts.headers.get(HOST);
     let named = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    let nobody = || Authority::from_static("localhost");
-    uri.authority = Some(uri.authority.or(named).unwrap_or_else(nobody));
+    uri.authority = uri.authority.or(named);
+    uri.scheme = uri.authority.as_ref().map(|_| Scheme::HTTP);
     let path = uri.path_and_query.take();
     uri.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    // All three parts are there, so they make a URI.
+    // Either all three parts are there or a path alone, so they make a URI.
     parts.uri = Uri::from_parts(uri).unwrap_or_default();
     Request::from_parts(parts, body)
 }

@@ -4,8 +4,9 @@
 //! when it would be full again (the generic cell rate algorithm). Buckets are in a table of fixed
 //! size, under a keyed hash of whom they are for: nobody who makes up tokens makes it grow.
 
-use http::HeaderMap;
+use durable_streams_edge::protocol::paths::HEALTH;
 use http::header::{AUTHORIZATION, HeaderName};
+use http::{HeaderMap, Method};
 use quick_cache::sync::Cache;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
@@ -21,9 +22,6 @@ const BUCKETS: usize = 65_536;
 const SECOND_NS: u64 = 1_000_000_000;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// Paths that are never refused: health probes, whose refusal would get the server restarted.
-const PROBES: [&str; 2] = ["/health", "/healthz"];
 
 /// How many requests a second are taken; none means any number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -60,11 +58,14 @@ impl Limits {
     pub(crate) fn admit(
         &self,
         peer: IpAddr,
+        method: &Method,
         path: &str,
         headers: &HeaderMap,
         now: Duration,
     ) -> Result<(), Duration> {
-        if PROBES.contains(&path) {
+        // A probe that is refused gets the server restarted, and a preflight is the browser's own:
+        // its script is not told why it may not ask. The store is asked for neither.
+        if *method == Method::OPTIONS || HEALTH.contains(&path) {
             return Ok(());
         }
         if let Some(buckets) = &self.per_address {
@@ -138,6 +139,18 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
+    impl Limits {
+        fn get(
+            &self,
+            peer: IpAddr,
+            path: &str,
+            headers: &HeaderMap,
+            now: Duration,
+        ) -> Result<(), Duration> {
+            self.admit(peer, &Method::GET, path, headers, now)
+        }
+    }
+
     fn limits(per_token: u32, per_address: u32) -> Limits {
         let rates = Rates {
             per_token: NonZeroU32::new(per_token),
@@ -168,7 +181,7 @@ mod tests {
     fn a_second_brings_as_many_requests_as_were_asked_for() {
         let limits = limits(0, 10);
         let none = HeaderMap::new();
-        let admit = |now| limits.admit(HERE, "/a", &none, ms(now));
+        let admit = |now| limits.get(HERE, "/a", &none, ms(now));
         for _ in 0..10 {
             assert_eq!(admit(5_000), Ok(()));
         }
@@ -188,7 +201,7 @@ mod tests {
         let limits = limits(0, 50);
         let none = HeaderMap::new();
         let times = 0..10_000;
-        let taken = times.filter(|now| limits.admit(HERE, "/a", &none, ms(*now)).is_ok());
+        let taken = times.filter(|now| limits.get(HERE, "/a", &none, ms(*now)).is_ok());
         assert_eq!(taken.count(), 50 + 50 * 10 - 1);
     }
 
@@ -199,13 +212,27 @@ mod tests {
             ["Bearer a", "Bearer b"].map(|token| headers(&[("authorization", token)]));
         let none = HeaderMap::new();
         let there: IpAddr = "192.0.2.1".parse().expect("an address");
-        assert_eq!(limits.admit(HERE, "/a", &one, ms(0)), Ok(()));
-        assert_eq!(limits.admit(there, "/a", &one, ms(0)), Err(ms(1000)));
-        assert_eq!(limits.admit(HERE, "/a", &other, ms(0)), Ok(()));
-        assert_eq!(limits.admit(HERE, "/a", &none, ms(0)), Ok(()));
-        assert!(limits.admit(HERE, "/a", &none, ms(0)).is_err());
-        assert_eq!(limits.admit(HERE, "/health", &none, ms(0)), Ok(()));
-        assert_eq!(limits.admit(there, "/a", &none, ms(0)), Ok(()));
+        assert_eq!(limits.get(HERE, "/a", &one, ms(0)), Ok(()));
+        assert_eq!(limits.get(there, "/a", &one, ms(0)), Err(ms(1000)));
+        assert_eq!(limits.get(HERE, "/a", &other, ms(0)), Ok(()));
+        assert_eq!(limits.get(HERE, "/a", &none, ms(0)), Ok(()));
+        assert!(limits.get(HERE, "/a", &none, ms(0)).is_err());
+        assert_eq!(limits.get(HERE, "/health", &none, ms(0)), Ok(()));
+        assert_eq!(limits.get(there, "/a", &none, ms(0)), Ok(()));
+    }
+
+    #[test]
+    fn preflights_and_health_probes_are_neither_counted_nor_refused() {
+        let limits = limits(0, 1);
+        let none = HeaderMap::new();
+        let admit = |method, path| limits.admit(HERE, &method, path, &none, ms(0));
+        for _ in 0..3 {
+            assert_eq!(admit(Method::OPTIONS, "/a"), Ok(()));
+            assert_eq!(admit(Method::GET, "/healthz"), Ok(()));
+        }
+        assert_eq!(admit(Method::GET, "/a"), Ok(()), "they took nothing");
+        assert!(admit(Method::GET, "/readyz").is_err());
+        assert_eq!(admit(Method::OPTIONS, "/a"), Ok(()));
     }
 
     #[test]
@@ -241,11 +268,11 @@ mod tests {
         let mut limits = limits(0, 1);
         let claimed = headers(&[("x-forwarded-for", "192.0.2.1")]);
         let other = headers(&[("x-forwarded-for", "192.0.2.2")]);
-        assert_eq!(limits.admit(HERE, "/a", &claimed, ms(0)), Ok(()));
-        assert!(limits.admit(HERE, "/a", &other, ms(0)).is_err());
+        assert_eq!(limits.get(HERE, "/a", &claimed, ms(0)), Ok(()));
+        assert!(limits.get(HERE, "/a", &other, ms(0)).is_err());
         limits.trust_forwarded_for = true;
-        assert_eq!(limits.admit(HERE, "/a", &other, ms(0)), Ok(()));
-        assert!(limits.admit(HERE, "/a", &other, ms(0)).is_err());
+        assert_eq!(limits.get(HERE, "/a", &other, ms(0)), Ok(()));
+        assert!(limits.get(HERE, "/a", &other, ms(0)).is_err());
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Connections: HTTP/1.1 and HTTP/2 on one port, and their orderly end.
 
 use crate::collect::{Collected, Incomplete, collect};
-use crate::drive::{Aborted, Driver, ResponseBody, too_many};
+use crate::drive::{Aborted, Driver, OwnAnswers, ResponseBody, too_many};
 use crate::exchange::Request;
+use crate::named::{check_framing, check_host};
 use crate::opening::Opening;
 use crate::proxy::Proxy;
 use crate::rate::{Limits, Rates};
 use crate::stall::Stall;
 use crate::telemetry;
+use durable_streams_edge::protocol::problem::Problem;
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -55,31 +57,41 @@ enum NoResponse {
 /// What a request passes before anybody looks at it.
 pub(crate) struct Gate {
     limits: Option<Limits>,
-    any_origin: bool,
+    own: Arc<OwnAnswers>,
     begun: Instant,
 }
 
 impl Gate {
-    /// A gate that lets so many requests pass. `any_origin` is about its own answers.
-    pub(crate) fn new(rates: Rates, any_origin: bool) -> Arc<Self> {
+    /// A gate that lets so many requests pass, if they are requests at all.
+    pub(crate) fn new(rates: Rates, own: Arc<OwnAnswers>) -> Arc<Self> {
         Arc::new(Self {
             limits: Limits::new(rates),
-            any_origin,
+            own,
             begun: Instant::now(),
         })
     }
 
-    /// The answer to a request that is one too many.
+    /// The answer to a request that does not pass.
     fn refuse<B>(
         &self,
         peer: IpAddr,
         request: &hyper::Request<B>,
     ) -> Option<Response<ResponseBody>> {
-        let limits = self.limits.as_ref()?;
-        let path = request.uri().path();
-        let now = self.begun.elapsed();
-        let wait = limits.admit(peer, path, request.headers(), now).err()?;
-        Some(too_many(wait, path, self.any_origin))
+        let problem = self.judge(peer, request).err()?;
+        let (method, uri) = (request.method(), request.uri());
+        let asker = self.own.asker(method, uri, request.headers());
+        Some(self.own.problem(&problem, &asker))
+    }
+
+    fn judge<B>(&self, peer: IpAddr, request: &hyper::Request<B>) -> Result<(), Problem> {
+        let (uri, headers) = (request.uri(), request.headers());
+        if let Some(limits) = &self.limits {
+            let (method, path) = (request.method(), uri.path());
+            let admitted = limits.admit(peer, method, path, headers, self.begun.elapsed());
+            admitted.map_err(too_many)?;
+        }
+        check_host(request.version(), uri, headers)?;
+        check_framing(headers)
     }
 }
 

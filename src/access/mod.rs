@@ -23,6 +23,13 @@ use crate::limits::{Config, Malformed};
 use keys::Keys;
 use tokens::Tokens;
 
+/// What is told where access control is off.
+pub const OFF: &str = "access control is off";
+
+/// What that means.
+pub const OFF_MEANS: &str = "whoever reaches this server may read and write; set auth_tokens or a \
+                             key (auth_...) to change that";
+
 /// Whoever sent a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {

@@ -34,12 +34,16 @@ pub const PRODUCER_EXPECTED_SEQ: &str = "producer-expected-seq";
 /// On a gap, the number that came (section 5.2.1).
 pub const PRODUCER_RECEIVED_SEQ: &str = "producer-received-seq";
 
+/// Codings that a body may have, with a 415.
+pub const ACCEPT_ENCODING: &str = "accept-encoding";
 /// Methods of a resource, with a 405.
 pub const ALLOW: &str = "allow";
 /// Credentials.
 pub const AUTHORIZATION: &str = "authorization";
 /// What caches may do.
 pub const CACHE_CONTROL: &str = "cache-control";
+/// How the body is encoded.
+pub const CONTENT_ENCODING: &str = "content-encoding";
 /// Length of the body.
 pub const CONTENT_LENGTH: &str = "content-length";
 /// Media type of the body.

@@ -13,6 +13,7 @@ pub mod json;
 pub mod name;
 pub mod offset;
 pub mod packed;
+pub mod paths;
 mod percent;
 pub mod problem;
 pub mod request;

@@ -58,12 +58,18 @@ pub enum Code {
     StreamFull,
     /// The request target is too long.
     TargetTooLong,
+    /// The body is encoded, as `Content-Encoding` says.
+    UnsupportedContentEncoding,
     /// The stream remembers as many busy producers as it can.
     TooManyProducers,
+    /// A token or an address sent more requests than it may; the host's to judge.
+    TooManyRequests,
     /// The header section is too large.
     HeadersTooLarge,
     /// The server failed; the reason is in the log.
     Internal,
+    /// The body is framed in a way that nobody here undoes; the host's to judge.
+    UnsupportedTransferEncoding,
     /// Nothing was applied; try again.
     Unavailable,
     /// No room to buffer the body, nothing was applied; try again.
@@ -125,9 +131,12 @@ impl Code {
             Self::PayloadTooLarge => row(413, "/errors/payload-too-large", "Payload Too Large", "PAYLOAD_TOO_LARGE"),
             Self::StreamFull => row(413, "/errors/stream-full", "Stream Full", "STREAM_FULL"),
             Self::TargetTooLong => row(414, "/errors/target-too-long", "Target Too Long", "TARGET_TOO_LONG"),
+            Self::UnsupportedContentEncoding => row(415, "/errors/unsupported-content-encoding", "Unsupported Content Encoding", "UNSUPPORTED_CONTENT_ENCODING"),
             Self::TooManyProducers => row(429, "/errors/too-many-producers", "Too Many Producers", "TOO_MANY_PRODUCERS"),
+            Self::TooManyRequests => row(429, "/errors/too-many-requests", "Too Many Requests", "TOO_MANY_REQUESTS"),
             Self::HeadersTooLarge => row(431, "/errors/headers-too-large", "Headers Too Large", "HEADERS_TOO_LARGE"),
             Self::Internal => row(500, "/errors/internal", "Internal Server Error", "INTERNAL_ERROR"),
+            Self::UnsupportedTransferEncoding => row(501, "/errors/unsupported-transfer-encoding", "Unsupported Transfer Encoding", "UNSUPPORTED_TRANSFER_ENCODING"),
             Self::Unavailable => row(503, "/errors/unavailable", "Service Unavailable", "UNAVAILABLE"),
             Self::Overloaded => row(503, "/errors/overloaded", "Server Overloaded", "OVERLOADED"),
             Self::OutcomeUnknown => row(503, "/errors/outcome-unknown", "Outcome Unknown", "OUTCOME_UNKNOWN"),
@@ -223,6 +232,16 @@ impl Problem {
         )
     }
 
+    /// It may or may not have been applied.
+    #[must_use]
+    pub fn outcome_unknown() -> Self {
+        Self::new(
+            Code::OutcomeUnknown,
+            "The server could not find out whether the request was applied. Only an append with \
+             a producer can safely be repeated as it is.",
+        )
+    }
+
     /// The server failed. Why is for the log only.
     #[must_use]
     pub fn internal() -> Self {
@@ -298,9 +317,12 @@ mod tests {
         Code::PayloadTooLarge,
         Code::StreamFull,
         Code::TargetTooLong,
+        Code::UnsupportedContentEncoding,
         Code::TooManyProducers,
+        Code::TooManyRequests,
         Code::HeadersTooLarge,
         Code::Internal,
+        Code::UnsupportedTransferEncoding,
         Code::Unavailable,
         Code::Overloaded,
         Code::OutcomeUnknown,

@@ -87,13 +87,17 @@ impl Head {
     }
 }
 
-/// The fields that every answer to this request has. `access_control` says whether who asks makes
-/// a difference.
+/// The fields that every answer to a request has which came with these `Origin` fields.
+/// `access_control` says whether who asks makes a difference.
 #[must_use]
-pub fn common(config: &Config, raw: &RawRequest<'_>, access_control: bool) -> Fields {
+pub fn common<'a>(
+    config: &Config,
+    origins: impl Iterator<Item = &'a [u8]>,
+    access_control: bool,
+) -> Fields {
     let mut fields = Fields::with_room();
     vary(&mut fields, config, access_control);
-    cors(&mut fields, config, raw);
+    cors(&mut fields, config, origins);
     security(&mut fields);
     fields
 }
@@ -130,12 +134,12 @@ fn security(fields: &mut Fields) {
     fields.push(headers::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin");
 }
 
-/// Adds the CORS fields of an answer to this request. Says whether its origin may read it.
-fn cors(fields: &mut Fields, config: &Config, raw: &RawRequest<'_>) -> bool {
+/// Adds the CORS fields of an answer to a request of these origins. Says whether they may read it.
+fn cors<'a>(fields: &mut Fields, config: &Config, origins: impl Iterator<Item = &'a [u8]>) -> bool {
     let readable = if config.cors_origins == ANY {
         Some(ANY.as_bytes())
     } else {
-        allowed_origin(config, raw)
+        allowed_origin(config, origins)
     };
     if let Some(origin) = readable {
         allow_origin(fields, origin);
@@ -148,8 +152,10 @@ fn allow_origin(fields: &mut Fields, origin: &[u8]) {
     fields.push(headers::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.as_str());
 }
 
-fn allowed_origin<'a>(config: &Config, raw: &RawRequest<'a>) -> Option<&'a [u8]> {
-    let mut origins = raw.field_values(headers::ORIGIN);
+fn allowed_origin<'a>(
+    config: &Config,
+    mut origins: impl Iterator<Item = &'a [u8]>,
+) -> Option<&'a [u8]> {
     let origin = origins.next()?;
     let allowed = |known: &str| known.trim().as_bytes().eq_ignore_ascii_case(origin);
     let one = origins.next().is_none();
@@ -161,7 +167,7 @@ fn allowed_origin<'a>(config: &Config, raw: &RawRequest<'a>) -> Option<&'a [u8]>
 pub fn preflight(config: &Config, raw: &RawRequest<'_>) -> Head {
     let mut head = Head::new(204).with(headers::ALLOW, METHODS);
     vary(&mut head.headers, config, false);
-    if cors(&mut head.headers, config, raw) {
+    if cors(&mut head.headers, config, raw.field_values(headers::ORIGIN)) {
         head.push(headers::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
         head.push(
             headers::ACCESS_CONTROL_ALLOW_HEADERS,
@@ -238,7 +244,8 @@ mod tests {
 
     fn texts(config: &Config, origin: Option<&str>) -> Vec<(String, String)> {
         let headers = from_origin(origin);
-        let mut fields = common(config, &asked(&headers), false);
+        let raw = asked(&headers);
+        let mut fields = common(config, raw.field_values(headers::ORIGIN), false);
         assert_eq!(
             common_to_all(config, false),
             (config.cors_origins == ANY).then(|| fields.clone())
@@ -263,8 +270,6 @@ mod tests {
 
     #[test]
     fn answers_vary_with_whatever_chooses_them() {
-        let headers = from_origin(Some("https://x.example"));
-        let raw = asked(&headers);
         for (variables, access_control, expected) in [
             (&[][..], false, None),
             (&[][..], true, Some("authorization")),
@@ -272,7 +277,8 @@ mod tests {
             (SOME, true, Some("origin, authorization")),
         ] {
             let config = config(variables);
-            let fields = common(&config, &raw, access_control);
+            let origins = std::iter::once(&b"https://x.example"[..]);
+            let fields = common(&config, origins, access_control);
             assert_eq!(fields.get("vary"), expected.map(str::as_bytes));
             if let Some(all) = common_to_all(&config, access_control) {
                 assert_eq!(all, fields);

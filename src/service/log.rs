@@ -2,6 +2,7 @@
 
 use super::core::Fault;
 use super::env::{Env, StoreError};
+use crate::access::{OFF, OFF_MEANS};
 use crate::limits::{Config, Malformed};
 use crate::protocol::problem::Problem;
 use crate::protocol::request::{Action, Control, Mode, Operation, SubscriptionAction, WorkCall};
@@ -124,7 +125,6 @@ pub(super) fn open<E: Env>(env: &E, config: &Config) {
     if !enabled(config, "warn") {
         return;
     }
-    let message = "access control is off: whoever reaches this server may read and write; set \
-                   auth_tokens or a key (auth_...) to change that";
+    let message = format!("{OFF}: {OFF_MEANS}");
     write(env, "warn", json!({ "error.message": message }));
 }

@@ -140,11 +140,7 @@ pub(super) fn fault(fault: &Fault) -> Problem {
         | Fault::Deadline(_)
         | Fault::Missing { .. } => Problem::unavailable(),
         Fault::Store(StoreError::Full(_)) => Problem::insufficient_storage(),
-        Fault::Unknown(_) => Problem::new(
-            Code::OutcomeUnknown,
-            "The server could not find out whether the request was applied. Only an append with \
-             a producer can safely be repeated as it is.",
-        ),
+        Fault::Unknown(_) => Problem::outcome_unknown(),
         Fault::Corrupt { .. } => Problem::internal(),
     }
 }

@@ -24,7 +24,11 @@ impl<E: Env> Service<E> {
     pub(super) fn common(&self, raw: &RawRequest<'_>) -> Cow<'_, Fields> {
         match &self.common {
             Some(common) => Cow::Borrowed(common),
-            None => Cow::Owned(response::common(&self.config, raw, self.access.is_on())),
+            None => {
+                let origins = raw.field_values(headers::ORIGIN);
+                let access_control = self.access.is_on();
+                Cow::Owned(response::common(&self.config, origins, access_control))
+            }
         }
     }
 

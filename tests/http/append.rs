@@ -142,6 +142,24 @@ fn a_refused_append_takes_no_stream_seq() {
     post("1").expect(204);
 }
 
+/// It was stored as it came, and readers were not told that it was compressed.
+#[test]
+fn a_body_that_is_encoded_is_415() {
+    let stream = shared().stream("text/plain");
+    let post = |coding| stream.post("x").header("Content-Encoding", coding);
+    for coding in ["gzip", "br", "identity, gzip"] {
+        let refused = post(coding).send();
+        refused
+            .problem(415, "UNSUPPORTED_CONTENT_ENCODING")
+            .with("accept-encoding", "identity");
+    }
+    assert_eq!(stream.tail(), START);
+    post("identity").send().expect(204);
+    let new = shared().name("text/plain");
+    let put = new.put().header("Content-Encoding", "gzip").body("x");
+    put.send().problem(415, "UNSUPPORTED_CONTENT_ENCODING");
+}
+
 #[test]
 fn a_body_over_the_limit_is_refused_by_its_length_before_it_is_read() {
     let stream = shared().stream("application/octet-stream");

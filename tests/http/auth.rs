@@ -500,3 +500,35 @@ fn too_many_requests_are_told_when_to_come_back() {
     server.request("GET", "/v1/stream/s").send().expect(404);
     server.request("GET", "/health").send().expect(200);
 }
+
+/// To a script of a listed origin, a refusal was a network error; and its browser's preflights took
+/// from what it may send.
+#[test]
+fn scripts_of_listed_origins_may_read_that_they_sent_too_much() {
+    const A: &str = "https://a.example";
+    let origins = [("cors_origins", "https://a.example, https://b.example")];
+    let server =
+        ServerUnderTest::start_with_arguments(&origins, &["--rate-limit-per-address", "1"]);
+    let ask = |method, origin| {
+        let ask = server.request(method, "/v1/stream/s");
+        ask.header("Origin", origin).send()
+    };
+    let refused = |origin| {
+        let mut refused = None;
+        crate::common::eventually("one too many", || {
+            refused = Some(ask("GET", origin)).filter(|answer| answer.status == 429);
+            refused.is_some()
+        });
+        let refused = refused.expect("it was asked");
+        refused
+            .problem(429, "TOO_MANY_REQUESTS")
+            .with("vary", "origin")
+    };
+    let answer = refused(A).with("access-control-allow-origin", A);
+    let exposed = answer.header("access-control-expose-headers");
+    assert!(exposed.is_some_and(|names| names.contains("retry-after")));
+    for _ in 0..3 {
+        ask("OPTIONS", A).expect(204);
+    }
+    refused("https://c.example").without("access-control-allow-origin");
+}

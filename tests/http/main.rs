@@ -17,6 +17,7 @@ mod create;
 mod delete;
 mod errors;
 mod fork;
+mod hosts;
 mod instances;
 mod json;
 mod long_poll;

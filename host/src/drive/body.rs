@@ -27,6 +27,7 @@ pub struct ResponseBody(Kind);
 
 enum Kind {
     Whole(Bytes),
+    Unannounced(Bytes),
     Live(Box<Live>),
     Instance(Box<Instance>),
 }
@@ -80,10 +81,16 @@ impl Instance {
 pub type Drain = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl ResponseBody {
-    /// A body that is there.
+    /// A body that is there, and of which it is told how long it is.
     #[must_use]
     pub const fn whole(bytes: Bytes) -> Self {
         Self(Kind::Whole(bytes))
+    }
+
+    /// A body that is there, of a kind that has no length.
+    #[must_use]
+    pub const fn unannounced(bytes: Bytes) -> Self {
+        Self(Kind::Unannounced(bytes))
     }
 
     pub(super) const fn live(live: Box<Live>) -> Self {
@@ -109,8 +116,10 @@ impl Body for ResponseBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Piece> {
         match &mut self.0 {
-            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Whole(bytes) | Kind::Unannounced(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) | Kind::Unannounced(bytes) => {
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))))
+            }
             Kind::Live(live) => match ready!(live.poll(context)) {
                 Event::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Event::End => Poll::Ready(None),
@@ -125,7 +134,7 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Whole(bytes) | Kind::Unannounced(bytes) => bytes.is_empty(),
             Kind::Live(_) => false,
             Kind::Instance(instance) => instance.held.is_none() && instance.body.is_end_stream(),
         }
@@ -134,7 +143,7 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Live(_) => SizeHint::default(),
+            Kind::Unannounced(_) | Kind::Live(_) => SizeHint::default(),
             // What is held is counted by nobody.
             Kind::Instance(instance) if instance.held.is_none() => instance.body.size_hint(),
             Kind::Instance(_) => SizeHint::default(),

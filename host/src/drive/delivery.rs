@@ -2,10 +2,12 @@
 
 use crate::exchange::{Answer, Cursor, Head, Held};
 use bytes::{BufMut, Bytes, BytesMut};
+use durable_streams_edge::protocol::cursor::above;
+use durable_streams_edge::protocol::headers;
 use http::header::{HeaderName, HeaderValue};
 
-/// Where a cursor goes that does not belong into the body (section 8 of the protocol).
-const STREAM_CURSOR: HeaderName = HeaderName::from_static("stream-cursor");
+/// Where a cursor goes that does not belong into the body.
+const STREAM_CURSOR: HeaderName = HeaderName::from_static(headers::STREAM_CURSOR);
 /// Digits of the largest cursor.
 const CURSOR_DIGITS: usize = 20;
 
@@ -73,14 +75,6 @@ impl Delivery {
     }
 }
 
-/// The one piece of arithmetic that is left to a driver.
-fn above(value: u64, floor: Option<u64>) -> u64 {
-    match floor {
-        Some(floor) => value.max(floor.saturating_add(1)),
-        None => value,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +110,7 @@ mod tests {
             (Some(3), "<10>"),
             (Some(9), "<10>"),
             (Some(10), "<11>"),
-            (Some(u64::MAX), "<18446744073709551615>"),
+            (Some(u64::MAX), "<9007199254740991>"),
         ];
         for (floor, expected) in cases {
             assert_eq!(event.bytes(&held(floor)), expected, "{floor:?}");

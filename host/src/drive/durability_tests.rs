@@ -6,6 +6,7 @@ use crate::fake::{Script, request};
 use crate::held::HeldStore;
 use crate::store::Lost;
 use bytes::Bytes;
+use durable_streams_edge::limits::Config;
 use futures::FutureExt;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
@@ -21,7 +22,8 @@ fn setup() -> Setup {
     let store = Arc::new(HeldStore::default());
     let seen: Arc<dyn Store> = Arc::clone(&store) as _;
     let outbound = Outbound::new(true);
-    let driver = Driver::new(&seen, vec![script.factory(&seen)], &outbound, true);
+    let own = OwnAnswers::new(Config::default(), false);
+    let driver = Driver::new(&seen, vec![script.factory(&seen)], &outbound, &own);
     Setup {
         script,
         store,

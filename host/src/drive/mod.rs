@@ -11,7 +11,7 @@ mod reader;
 mod topic;
 
 pub use body::{BodyError, Drain, ResponseBody};
-pub use problem::{Applied, too_many, unavailable};
+pub use problem::{Applied, Asker, OwnAnswers, too_many};
 
 use crate::alarm::Alarm;
 use crate::exchange::{Answer, Held, Next, Request, StepError};
@@ -21,6 +21,7 @@ use crate::worker::{Answered, Factory, Worker};
 use delivery::Delivery;
 use groups::Topics;
 use http::Response;
+use http::header::CONTENT_LENGTH;
 use live::{Event, Live};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -42,19 +43,18 @@ pub struct Driver {
     lanes: Vec<Lane>,
     hasher: RandomState,
     draining: watch::Sender<bool>,
-    any_origin: bool,
+    own: Arc<OwnAnswers>,
     alarm: Arc<Alarm>,
 }
 
 impl Driver {
-    /// A driver with one worker for each factory. `any_origin` says whether browsers of every
-    /// origin may read the driver's own answers.
+    /// A driver with one worker for each factory.
     #[must_use]
     pub fn new(
         store: &Arc<dyn Store>,
         factories: Vec<Factory>,
         outbound: &Arc<Outbound>,
-        any_origin: bool,
+        own: &Arc<OwnAnswers>,
     ) -> Arc<Self> {
         let alarm = Arc::new(Alarm::default());
         let draining = watch::Sender::new(false);
@@ -68,7 +68,7 @@ impl Driver {
             lanes: factories.into_iter().map(lane).collect(),
             hasher: RandomState::new(),
             draining,
-            any_origin,
+            own: Arc::clone(own),
             alarm,
         })
     }
@@ -127,11 +127,11 @@ impl Driver {
     /// [`Aborted`] when bytes can't be had that the client was to get.
     pub async fn handle(&self, request: Request) -> Result<Response<ResponseBody>, Aborted> {
         let lane = self.lane(request.path());
-        // Problems name the resource, and the request is given away.
-        let (method, uri) = (request.parts.method.clone(), request.parts.uri.clone());
+        let parts = &request.parts;
+        let asker = self.own.asker(&parts.method, &parts.uri, &parts.headers);
         let failed = |error: &StepError| {
-            let applied = Applied::of_failed(&method, error);
-            unavailable(applied, uri.path(), self.any_origin)
+            let applied = Applied::of_failed(&asker.method, error);
+            self.own.unavailable(applied, &asker)
         };
         let answered = match lane.worker.start(request).await {
             Ok(Ok(answered)) => answered,
@@ -169,7 +169,13 @@ fn whole(mut answer: Answer) -> Result<Response<ResponseBody>, Aborted> {
     let mut delivery = Delivery::new(&mut answer);
     let held = Held::default();
     let head = delivery.take_head(&held).ok_or(Aborted)?;
-    let mut response = Response::new(ResponseBody::whole(delivery.bytes(&held)));
+    let bytes = delivery.bytes(&held);
+    // What the component does not announce stays unannounced: an event stream, however short.
+    let body = match head.headers.contains_key(CONTENT_LENGTH) {
+        true => ResponseBody::whole(bytes),
+        false => ResponseBody::unannounced(bytes),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)

@@ -1,19 +1,20 @@
-//! The few answers the host gives by itself, because no instance could.
+//! The few answers the host gives by itself, because no instance could. What they say is the
+//! component's: its problems, and the fields that all of its answers have.
 
 use super::body::ResponseBody;
-use crate::exchange::StepError;
+use crate::exchange::{StepError, unpack_fields};
 use crate::store::Lost;
 use bytes::Bytes;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use http::{Method, Response, StatusCode};
-use serde_json::json;
+use durable_streams_edge::limits::Config;
+use durable_streams_edge::protocol::headers;
+use durable_streams_edge::protocol::packed::Fields;
+use durable_streams_edge::protocol::problem::{Code, Problem};
+use durable_streams_edge::protocol::response::{self, Head};
+use http::header::{HeaderMap, HeaderValue, ORIGIN};
+use http::{Method, Response, StatusCode, Uri};
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
-
-const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
-    HeaderName::from_static("cross-origin-resource-policy");
 
 /// What the client may conclude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,91 +59,184 @@ impl Applied {
         }
     }
 
-    /// Status, code, title and detail, as the component has them (`src/protocol/problem.rs`).
-    const fn row(self) -> Row {
+    fn problem(self) -> Problem {
         match self {
-            Self::Nothing => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "UNAVAILABLE",
-                "Service Unavailable",
-                "The server is temporarily unable to complete the request.",
-            ),
-            Self::NoRoom => (
-                StatusCode::INSUFFICIENT_STORAGE,
-                "INSUFFICIENT_STORAGE",
-                "Insufficient Storage",
-                "The server does not have enough storage available to complete the request.",
-            ),
-            Self::Unknown => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "OUTCOME_UNKNOWN",
-                "Outcome Unknown",
-                "The request may or may not have been applied.",
-            ),
+            Self::Nothing => Problem::unavailable(),
+            Self::NoRoom => Problem::insufficient_storage(),
+            Self::Unknown => Problem::outcome_unknown(),
         }
     }
 }
 
-/// The problem document that says what the client may do next.
+/// The problem of a request that is one too many, and may be sent again after `wait`.
 #[must_use]
-pub fn unavailable(applied: Applied, path: &str, any_origin: bool) -> Response<ResponseBody> {
-    let mut response = document(applied.row(), path, any_origin);
-    if applied == Applied::Nothing {
-        let headers = response.headers_mut();
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
-}
-
-/// The problem document of a request that is one too many, and may be sent again after `wait`.
-#[must_use]
-pub fn too_many(wait: Duration, path: &str, any_origin: bool) -> Response<ResponseBody> {
-    let row = (
-        StatusCode::TOO_MANY_REQUESTS,
-        "TOO_MANY_REQUESTS",
-        "Too Many Requests",
-        "This token or address sent more requests than it may. Nothing was applied.",
-    );
-    let mut response = document(row, path, any_origin);
+pub fn too_many(wait: Duration) -> Problem {
+    let detail = "This token or address sent more requests than it may. Nothing was applied.";
     // In whole seconds, of which none would be an invitation.
-    let secs = (wait.as_nanos().div_ceil(1_000_000_000) as u64).max(1);
-    let headers = response.headers_mut();
-    headers.insert(RETRY_AFTER, HeaderValue::from(secs));
-    response
+    let secs = wait.as_nanos().div_ceil(1_000_000_000).max(1);
+    Problem::new(Code::TooManyRequests, detail).with_field(headers::RETRY_AFTER, secs.to_string())
 }
 
-/// Status, code, title and detail.
-type Row = (StatusCode, &'static str, &'static str, &'static str);
+/// What an answer of the host's own takes from a request that is given away.
+#[derive(Debug)]
+pub struct Asker {
+    /// The method.
+    pub method: Method,
+    uri: Uri,
+    origins: Vec<HeaderValue>,
+}
 
-fn document(
-    (status, code, title, detail): Row,
-    path: &str,
-    any_origin: bool,
-) -> Response<ResponseBody> {
-    let kind = code.to_ascii_lowercase().replace('_', "-");
-    let document = json!({
-        "type": format!("/errors/{kind}"),
-        "title": title,
-        "status": status.as_u16(),
-        "code": code,
-        "detail": detail,
-        "instance": path,
-    });
-    let body = ResponseBody::whole(Bytes::from(document.to_string()));
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let fields = [
-        (CONTENT_TYPE, "application/problem+json"),
-        (CACHE_CONTROL, "no-store"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin"),
-    ];
-    let headers = response.headers_mut();
-    for (name, value) in fields {
-        headers.insert(name, HeaderValue::from_static(value));
+/// What the host answers by itself.
+#[derive(Debug)]
+pub struct OwnAnswers {
+    config: Config,
+    access_control: bool,
+    /// The fields that every answer has, where they are the same for all requests.
+    common: Option<Fields>,
+}
+
+impl OwnAnswers {
+    /// Answers for these variables, and for whether access control is on.
+    #[must_use]
+    pub fn new(config: Config, access_control: bool) -> Arc<Self> {
+        let common = response::common_to_all(&config, access_control);
+        Arc::new(Self {
+            config,
+            access_control,
+            common,
+        })
     }
-    if any_origin {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+
+    /// Whom an answer would be for.
+    #[must_use]
+    pub fn asker(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Asker {
+        let origins = match self.common {
+            Some(_) => Vec::new(),
+            None => headers.get_all(ORIGIN).iter().cloned().collect(),
+        };
+        Asker {
+            method: method.clone(),
+            uri: uri.clone(),
+            origins,
+        }
     }
-    response
+
+    /// The answer that says what the client may do next.
+    #[must_use]
+    pub fn unavailable(&self, applied: Applied, asker: &Asker) -> Response<ResponseBody> {
+        self.problem(&applied.problem(), asker)
+    }
+
+    /// The answer with this problem.
+    #[must_use]
+    pub fn problem(&self, problem: &Problem, asker: &Asker) -> Response<ResponseBody> {
+        let document = problem.body(Some(asker.uri.path()));
+        let mut head = Head::problem(problem);
+        head.headers.append(&self.common(asker));
+        head.push(headers::CONTENT_LENGTH, document.len().to_string());
+        let body = match asker.method {
+            Method::HEAD => Bytes::new(),
+            _ => Bytes::from(document),
+        };
+        let mut response = Response::new(ResponseBody::whole(body));
+        // Every row of the table has a status there is.
+        *response.status_mut() =
+            StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.headers_mut() = unpack_fields(head.headers.into_packed());
+        response
+    }
+
+    fn common(&self, asker: &Asker) -> Cow<'_, Fields> {
+        match &self.common {
+            Some(common) => Cow::Borrowed(common),
+            None => {
+                let origins = asker.origins.iter().map(HeaderValue::as_bytes);
+                Cow::Owned(response::common(&self.config, origins, self.access_control))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::HeaderName;
+    use http_body::Body;
+
+    fn own(cors_origins: &str, access_control: bool) -> Arc<OwnAnswers> {
+        let given = |name: &str| (name == "cors_origins").then(|| cors_origins.to_owned());
+        let config = Config::from_lookup(given).expect("good variables");
+        OwnAnswers::new(config, access_control)
+    }
+
+    /// The host's answer to a request of this method and these origins that is one too many.
+    fn refused(
+        own: &OwnAnswers,
+        method: Method,
+        origins: &[&'static str],
+    ) -> Response<ResponseBody> {
+        let values = origins
+            .iter()
+            .map(|origin| HeaderValue::from_static(origin));
+        let headers: HeaderMap = values.map(|value| (ORIGIN, value)).collect();
+        let asker = own.asker(&method, &Uri::from_static("/v1/stream/s"), &headers);
+        own.problem(&too_many(Duration::from_millis(1001)), &asker)
+    }
+
+    fn field<'a>(response: &'a Response<ResponseBody>, name: &'static str) -> Option<&'a str> {
+        let value = response.headers().get(HeaderName::from_static(name))?;
+        Some(value.to_str().expect("text"))
+    }
+
+    /// Only where all origins may read did the host's answers say so: to the scripts of a listed
+    /// origin, a refusal was a network error.
+    #[test]
+    fn the_hosts_own_answers_may_be_read_by_whoever_may_read_the_others() {
+        const A: &str = "https://a.example";
+        for (cors_origins, origins, allowed, vary) in [
+            ("*", &[A][..], Some("*"), None),
+            ("*", &[], Some("*"), None),
+            (
+                "https://b.example, https://a.example",
+                &[A],
+                Some(A),
+                Some("origin"),
+            ),
+            ("https://b.example", &[A], None, Some("origin")),
+            ("https://a.example", &[], None, Some("origin")),
+            ("https://a.example", &[A, A], None, Some("origin")),
+        ] {
+            let response = refused(&own(cors_origins, false), Method::GET, origins);
+            let of = |name| field(&response, name);
+            assert_eq!(of("access-control-allow-origin"), allowed, "{cors_origins}");
+            assert_eq!(of("vary"), vary, "{cors_origins}");
+            let exposed = of("access-control-expose-headers").unwrap_or_default();
+            let exposed = exposed.split(", ").any(|name| name == "retry-after");
+            assert_eq!(exposed, allowed.is_some(), "{cors_origins}");
+        }
+        let response = refused(&own("*", true), Method::GET, &[]);
+        assert_eq!(field(&response, "vary"), Some("authorization"));
+    }
+
+    #[test]
+    fn the_hosts_own_answers_are_problems_like_the_others() {
+        let own = own("*", false);
+        let response = refused(&own, Method::GET, &[]);
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        for (name, expected) in [
+            ("content-type", "application/problem+json"),
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("cross-origin-resource-policy", "cross-origin"),
+            ("retry-after", "2"),
+        ] {
+            assert_eq!(field(&response, name), Some(expected), "{name}");
+        }
+        let length = response.body().size_hint().exact().expect("a length");
+        let length = length.to_string();
+        assert_eq!(field(&response, "content-length"), Some(&*length));
+        let to_head = refused(&own, Method::HEAD, &[]);
+        assert_eq!(field(&to_head, "content-length"), Some(&*length));
+        assert!(to_head.body().is_end_stream(), "HEAD has no body");
+    }
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::fake::{Script, request};
 use crate::store::MemoryStore;
 use bytes::Bytes;
+use durable_streams_edge::limits::Config;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use std::time::Duration;
@@ -16,7 +17,8 @@ fn setup() -> Setup {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let factories = (0..2).map(|_| script.factory(&store)).collect();
     let outbound = Outbound::new(false);
-    let driver = Driver::new(&store, factories, &outbound, true);
+    let own = OwnAnswers::new(Config::default(), false);
+    let driver = Driver::new(&store, factories, &outbound, &own);
     Setup { script, driver }
 }
 
@@ -66,6 +68,17 @@ async fn an_exchange_that_is_over_at_once_has_a_body_of_known_length() {
     let response = setup.get("/a").await;
     let hint = http_body::Body::size_hint(response.body());
     assert_eq!(hint.exact(), Some(4));
+    assert_eq!(all(response).await, "text");
+}
+
+/// The event stream of a closed stream was given a length, since it was all there.
+#[tokio::test]
+async fn what_the_component_gives_no_length_has_none_though_it_is_all_there() {
+    let setup = setup();
+    setup.append("/a", "text").await;
+    let response = setup.get("/a?events").await;
+    let hint = http_body::Body::size_hint(response.body());
+    assert_eq!(hint.exact(), None);
     assert_eq!(all(response).await, "text");
 }
 

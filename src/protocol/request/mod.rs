@@ -2,6 +2,8 @@
 //! needs no stream: syntax and sizes.
 
 mod append;
+mod authority;
+mod coding;
 mod control;
 mod create;
 mod fields;
@@ -15,6 +17,7 @@ use super::packed;
 use super::problem::{Code, Problem};
 use crate::limits::{Config, MAX_TARGET_BYTES};
 use crate::stream::{Asked, ContentType, Expiry, Producer};
+pub use authority::check_authority;
 pub use control::{Control, SubscriptionAction, WorkCall};
 use fields::Fields;
 use target::Route;
@@ -162,6 +165,9 @@ pub enum Mode {
 /// Says what a request asks for, or why it can't be asked.
 pub fn parse(raw: &RawRequest<'_>, config: &Config) -> Result<Operation, Problem> {
     check_sizes(raw, config)?;
+    if let Some(authority) = raw.authority {
+        check_authority(authority.as_bytes())?;
+    }
     if raw.method == "OPTIONS" {
         return Ok(Operation::Preflight);
     }
@@ -178,6 +184,9 @@ pub fn parse(raw: &RawRequest<'_>, config: &Config) -> Result<Operation, Problem
             if raw.body_state == BodyState::NoRoom {
                 check_body(raw)?;
             }
+            if matches!(raw.method, "PUT" | "POST") {
+                coding::check(raw)?;
+            }
             control::parse(raw, route, config).map(Operation::Control)
         }
         Route::Stream(name) => {
@@ -193,10 +202,12 @@ fn action(raw: &RawRequest<'_>, query: &str, config: &Config) -> Result<Action, 
     match raw.method {
         "PUT" => {
             check_body(raw)?;
+            coding::check(raw)?;
             create::parse(&fields, config).map(Action::Create)
         }
         "POST" => {
             check_body(raw)?;
+            coding::check(raw)?;
             append::parse(&fields, raw.body.is_empty()).map(Action::Append)
         }
         "HEAD" => Ok(Action::Head),

@@ -1,6 +1,7 @@
 //! Which resource a path means.
 
 use super::super::name::{self, NameError, RESERVED, StreamName};
+use super::super::paths::{HEALTH, READY, TICK};
 use super::super::problem::{Code, Problem};
 use super::control::{self, ControlRoute};
 use crate::limits::Config;
@@ -22,8 +23,8 @@ pub(super) fn split(target: &str) -> (&str, &str) {
 
 pub(super) fn route(path: &str, config: &Config) -> Result<Route, Problem> {
     match path {
-        "/health" | "/healthz" => return Ok(Route::Health),
-        "/readyz" => return Ok(Route::Ready),
+        path if HEALTH.contains(&path) => return Ok(Route::Health),
+        READY => return Ok(Route::Ready),
         _ => {}
     }
     let raw = path
@@ -37,7 +38,7 @@ pub(super) fn route(path: &str, config: &Config) -> Result<Route, Problem> {
             .strip_prefix(RESERVED)
             .and_then(|rest| rest.strip_prefix('/'));
         return match call {
-            Some("tick") => Ok(Route::Tick),
+            Some(TICK) => Ok(Route::Tick),
             Some(call) => control::route(call)
                 .map(Route::Control)
                 .ok_or_else(|| no_route(config)),

@@ -29,6 +29,7 @@ use crate::protocol::control::{
     AckAsk, Ask, Claimed, Fencing, Refused, RefusedCode, SigningDocument, StreamsAsk,
     SubscriptionDocument, WebhookDocument,
 };
+use crate::protocol::name::RESERVED;
 use crate::protocol::problem::{Code, Problem};
 use crate::protocol::request::{Control, RawRequest, SubscriptionAction, WorkCall};
 use crate::protocol::{headers, time};
@@ -147,6 +148,13 @@ fn refusal(refused: &Refused) -> Reply {
     reply
 }
 
+/// A webhook is told URLs of this server, which has none that it knows.
+fn nowhere_to_call() -> Refused {
+    let message = "A webhook is told where to call back, but neither the request nor public_url \
+                   says where this server is. Send Host";
+    Refused::new(RefusedCode::InvalidRequest, message)
+}
+
 fn json(status: u16, document: &impl Serialize) -> Reply {
     let mut reply = Reply::write(status).with(headers::CONTENT_TYPE, "application/json");
     // Texts, numbers and flags always serialize.
@@ -165,6 +173,9 @@ impl<E: Env> Core<'_, E> {
         let reply = match action {
             SubscriptionAction::Create => {
                 let ask = Ask::parse(raw, self.config)?;
+                if ask.config.is_webhook() && call.origin.is_empty() {
+                    return Err(nowhere_to_call().into());
+                }
                 let creating = Creating {
                     id,
                     ask: &ask,
@@ -231,7 +242,7 @@ impl<E: Env> Core<'_, E> {
             "" => &subscription.origin,
             public => public,
         };
-        format!("{origin}{}/__ds", self.config.base_path)
+        format!("{origin}{}/{RESERVED}", self.config.base_path)
     }
 
     fn describe(&self, subscription: &Subscription) -> Result<SubscriptionDocument, Stop> {

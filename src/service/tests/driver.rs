@@ -13,6 +13,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(super) struct Ask {
     method: String,
+    authority: Option<&'static str>,
     target: String,
     headers: Fields,
     body: Vec<u8>,
@@ -22,6 +23,7 @@ pub(super) struct Ask {
 pub(super) fn ask(method: &str, name: &str) -> Ask {
     Ask {
         method: method.to_owned(),
+        authority: Some("a.example"),
         target: format!("/v1/stream/{name}"),
         headers: Fields::default(),
         body: Vec::new(),
@@ -29,6 +31,12 @@ pub(super) fn ask(method: &str, name: &str) -> Ask {
 }
 
 impl Ask {
+    /// The same of a client that does not say whom it is for.
+    pub(super) fn without_host(mut self) -> Self {
+        self.authority = None;
+        self
+    }
+
     pub(super) fn at(mut self, target: &str) -> Self {
         target.clone_into(&mut self.target);
         self
@@ -58,7 +66,7 @@ impl Ask {
         RawRequest {
             method: &self.method,
             scheme: Some("http"),
-            authority: Some("a.example"),
+            authority: self.authority,
             target: &self.target,
             headers: self.headers.as_packed(),
             body: &self.body,

@@ -54,6 +54,26 @@ fn a_webhook_is_told_signed_and_acks_by_its_answer() {
     }
 }
 
+/// The URLs that its worker was told began with no host.
+#[test]
+fn a_webhook_needs_a_server_that_knows_its_own_url() {
+    let world = World::new(Quirk::Guarded, 1);
+    let known = server(&world);
+    let nowhere = call(&known, webhook("s", "events/*").without_host());
+    assert_refused(&nowhere, 400, "INVALID_REQUEST");
+    let missing = call(&known, ds("GET", "subscriptions/s"));
+    assert_refused(&missing, 404, "SUBSCRIPTION_NOT_FOUND");
+    // Who asks for work is told no URL.
+    ok(call(&known, pull("p", "events/*").without_host()));
+    world.variable("public_url", "https://streams.example");
+    let public = serve(&world);
+    let created = ok(call(&public, webhook("s", "events/*").without_host()));
+    assert_eq!(
+        json_of(&created)["webhook"]["signing"]["jwks_url"],
+        "https://streams.example/v1/stream/__ds/jwks.json"
+    );
+}
+
 #[test]
 fn a_webhook_calls_back_and_is_fenced_afterwards() {
     let world = World::new(Quirk::Guarded, 1);

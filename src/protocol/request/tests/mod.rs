@@ -1,5 +1,7 @@
 mod appends;
 mod arbitrary;
+mod authorities;
+mod codings;
 mod creations;
 mod reads;
 mod routes;

@@ -1,0 +1,165 @@
+//! Whom a request says it is for, and how its body is framed: what only a host can judge, since an
+//! instance is told neither the version of HTTP nor what its host understood of the framing.
+//!
+//! What a host's name may look like is the component's rule.
+
+use durable_streams_edge::protocol::problem::{Code, Problem};
+use durable_streams_edge::protocol::request::check_authority;
+use http::header::{HOST, HeaderMap, TRANSFER_ENCODING};
+use http::uri::{Authority, Scheme};
+use http::{Uri, Version};
+
+/// Refuses a request that does not say once, and well, whom it is for (RFC 9112, section 3.2; RFC
+/// 9113, section 8.3.1). Only before HTTP/1.1 it need not say it at all.
+pub(crate) fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (host, more) = (hosts.next(), hosts.next());
+    if more.is_some() {
+        return bad("Host is there more than once. Send it once.");
+    }
+    let target = uri.authority();
+    if let Some(target) = target {
+        check_authority(target.as_str().as_bytes())?;
+    }
+    let Some(host) = host else {
+        return match (version, target) {
+            (Version::HTTP_11, _) | (Version::HTTP_2, None) => {
+                bad("Host is missing. Send the host that the URL has.")
+            }
+            _ => Ok(()),
+        };
+    };
+    check_authority(host.as_bytes())?;
+    match target {
+        // Before HTTP/2 a target with a host makes the field mean nothing (RFC 9112, section 3.2.2).
+        Some(target) if version == Version::HTTP_2 && !is_same(target, host.as_bytes(), uri) => {
+            bad("Host and :authority differ. Send the same, or :authority alone.")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether both mean one server: names are compared without case, and the scheme has a port.
+fn is_same(target: &Authority, host: &[u8], uri: &Uri) -> bool {
+    let port = match uri.scheme() == Some(&Scheme::HTTPS) {
+        true => &b":443"[..],
+        false => b":80",
+    };
+    let bare = |authority: &'_ [u8]| {
+        let name = authority.strip_suffix(port).unwrap_or(authority);
+        name.to_ascii_lowercase()
+    };
+    bare(target.as_str().as_bytes()) == bare(host)
+}
+
+fn bad(detail: &str) -> Result<(), Problem> {
+    Err(Problem::new(Code::BadRequest, detail))
+}
+
+/// Refuses a body that is encoded for its transfer in any way but in chunks, which alone are undone
+/// (RFC 9112, section 6.1). One that does not even end in chunks has no length: hyper's 400.
+pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let (coding, more) = (codings.next(), codings.next());
+    let is_chunked = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let plain = coding.is_none_or(|coding| is_chunked(coding.as_bytes()));
+    match plain && more.is_none() {
+        true => Ok(()),
+        false => Err(Problem::new(
+            Code::UnsupportedTransferEncoding,
+            "The body is encoded for its transfer in another way than in chunks. Send it in chunks \
+             or with its Content-Length.",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::{HeaderName, HeaderValue};
+
+    fn headers(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
+        let values = values.iter().map(|value| HeaderValue::from_static(value));
+        values.map(|value| (name.clone(), value)).collect()
+    }
+
+    fn code(judged: Result<(), Problem>) -> Option<Code> {
+        judged.err().map(|problem| problem.code)
+    }
+
+    /// Whether a request with this target and these fields is let through.
+    fn passes(version: Version, target: &'static str, hosts: &[&'static str]) -> bool {
+        let judged = check_host(version, &Uri::from_static(target), &headers(&HOST, hosts));
+        let code = code(judged);
+        assert!(matches!(code, None | Some(Code::BadRequest)), "{code:?}");
+        code.is_none()
+    }
+
+    #[test]
+    fn from_http_1_1_on_a_request_says_once_whom_it_is_for() {
+        for (version, target, hosts, expected) in [
+            (Version::HTTP_10, "/s", &[][..], true),
+            (Version::HTTP_11, "/s", &[], false),
+            (Version::HTTP_2, "/s", &[], false),
+            (Version::HTTP_11, "http://a.example/s", &[], false),
+            (Version::HTTP_2, "http://a.example/s", &[], true),
+            (Version::HTTP_2, "/s", &["a.example"], true),
+            (Version::HTTP_10, "/s", &["a.example", "a.example"], false),
+            (Version::HTTP_11, "/s", &["a.example", "a.example"], false),
+            (Version::HTTP_11, "/s", &["a.example", "b.example"], false),
+            (Version::HTTP_11, "/s", &["a.example"], true),
+        ] {
+            let passed = passes(version, target, hosts);
+            assert_eq!(passed, expected, "{version:?} {target} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn in_http_2_both_ways_to_say_it_agree_and_before_the_target_counts() {
+        for (target, host, expected) in [
+            ("http://a.example/s", "a.example", true),
+            ("http://a.example/s", "A.Example:80", true),
+            ("https://a.example:443/s", "a.example", true),
+            ("https://a.example:80/s", "a.example", false),
+            ("http://a.example:8080/s", "a.example", false),
+            ("http://a.example/s", "b.example", false),
+        ] {
+            let passed = passes(Version::HTTP_2, target, &[host]);
+            assert_eq!(passed, expected, "{target} {host}");
+            assert!(passes(Version::HTTP_11, target, &[host]));
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_wherever_it_is_said() {
+        for bad in ["", "a b", "a/b", "u@a.example", "a:99999", "a,b"] {
+            assert!(!passes(Version::HTTP_11, "/s", &[bad]), "{bad:?}");
+            assert!(!passes(Version::HTTP_10, "/s", &[bad]), "{bad:?}");
+        }
+        for target in ["http://u@a.example/s", "http://a.example:99999/s"] {
+            assert!(!passes(Version::HTTP_2, target, &[]), "{target}");
+            assert!(
+                !passes(Version::HTTP_11, target, &["a.example"]),
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_comes_in_chunks_or_as_it_is() {
+        let unsupported = Some(Code::UnsupportedTransferEncoding);
+        for (values, expected) in [
+            (&[][..], None),
+            (&["chunked"], None),
+            (&[" Chunked "], None),
+            (&["gzip, chunked"], unsupported),
+            (&["gzip", "chunked"], unsupported),
+            (&["chunked, chunked"], unsupported),
+            (&["identity"], unsupported),
+            (&[""], unsupported),
+        ] {
+            let judged = check_framing(&headers(&TRANSFER_ENCODING, values));
+            assert_eq!(code(judged), expected, "{values:?}");
+        }
+    }
+}

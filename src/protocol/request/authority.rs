@@ -1,0 +1,44 @@
+//! What a request says it was sent to. URLs that the server gives away begin with it, so that it is
+//! a host, or the request is refused (RFC 9110, sections 4.2.1 and 7.2).
+
+use super::super::problem::Problem;
+use super::fields;
+use crate::limits::MAX_FIELD_BYTES;
+use std::net::Ipv6Addr;
+
+/// Refuses what is not a host with perhaps a port after it.
+///
+/// Names are those of the DNS, more or less: that a URL may have others, such as lists with commas,
+/// nobody needs but those who would have them repeated.
+pub fn check_authority(given: &[u8]) -> Result<(), Problem> {
+    let short = given.len() <= MAX_FIELD_BYTES;
+    match short && std::str::from_utf8(given).is_ok_and(is_authority) {
+        true => Ok(()),
+        false => Err(fields::invalid(
+            "host",
+            given,
+            "expected a host and perhaps a port, such as streams.example or 127.0.0.1:4437",
+        )),
+    }
+}
+
+fn is_authority(text: &str) -> bool {
+    let (is_host, after) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((address, after))) => (address.parse::<Ipv6Addr>().is_ok(), after),
+        Some(None) => (false, ""),
+        None => {
+            let name = text.split(':').next().unwrap_or_default();
+            (is_name(name), text.strip_prefix(name).unwrap_or_default())
+        }
+    };
+    is_host && (after.is_empty() || after.strip_prefix(':').is_some_and(is_port))
+}
+
+fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    !text.is_empty() && text.bytes().all(plain)
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+}

@@ -1,0 +1,64 @@
+use super::*;
+
+const CONTROL: &str = "/v1/stream/__ds/subscriptions/s";
+
+/// Such a body was stored as it came, and readers were not told that it was compressed.
+#[test]
+fn a_body_that_is_encoded_is_415() {
+    for coding in [
+        "gzip",
+        "br",
+        "GZIP",
+        "identity, gzip",
+        "gzip, identity",
+        "x",
+    ] {
+        for (method, target) in [
+            ("PUT", STREAM),
+            ("POST", STREAM),
+            ("PUT", CONTROL),
+            ("POST", "/v1/stream/__ds/subscriptions/s/claim"),
+        ] {
+            let headers = [TEXT, ("Content-Encoding", coding)];
+            let problem = refused(method, target, &headers, "x");
+            assert_eq!(problem.code, Code::UnsupportedContentEncoding, "{coding}");
+            let acceptable = [("accept-encoding", "identity".to_owned())];
+            assert_eq!(problem.fields, acceptable);
+        }
+    }
+    let lines = [
+        TEXT,
+        ("content-encoding", "identity"),
+        ("content-encoding", "gzip"),
+    ];
+    assert_eq!(refused("POST", STREAM, &lines, "x").status(), 415);
+}
+
+#[test]
+fn a_body_that_is_not_encoded_may_say_so() {
+    for coding in ["identity", "Identity", " identity , identity", "", ","] {
+        append(&[TEXT, ("Content-Encoding", coding)], "x");
+    }
+}
+
+#[test]
+fn of_no_bytes_a_coding_means_nothing() {
+    let gzip = ("Content-Encoding", "gzip");
+    create(&[gzip]);
+    append(&[gzip, ("Stream-Closed", "true")], "");
+    assert_eq!(
+        refused("POST", STREAM, &[TEXT, gzip], "").code,
+        Code::EmptyBody
+    );
+    action("DELETE", STREAM, &[gzip], "x");
+    action("GET", STREAM, &[gzip], "x");
+}
+
+#[test]
+fn a_body_that_did_not_come_is_told_before_how_it_is_encoded() {
+    let headers = pack(&[("Content-Encoding", "gzip")]);
+    let mut raw = request("POST", STREAM, &headers, "");
+    raw.body_state = BodyState::TooLarge;
+    let problem = parse(&raw, &config()).unwrap_err();
+    assert_eq!(problem.code, Code::PayloadTooLarge);
+}
