@@ -413,7 +413,7 @@ mod tests {
         let parse = |body: &str| AckAsk::parse(&raw(body.as_bytes()), &config);
         let asked = parse(
             r#"{"wake_id":"w_00000000000000ff","generation":7,"done":true,
-               "acks":[{"stream":"a","offset":"0000000000000001_0000000000000042"}]}"#,
+               "acks":[{"stream":"a","offset":"0000000000000001_0000000000000420"}]}"#,
         )
         .unwrap();
         let fence = Fence {

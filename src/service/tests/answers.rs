@@ -206,7 +206,7 @@ fn a_creation_is_repeated_only_as_it_was() {
     };
     let created = call(&server, create().body("abc"));
     assert_eq!(created.status, 201);
-    assert_eq!(created.offset(), "0000000000000000_0000000000000003");
+    assert_eq!(created.offset(), "0000000000000000_0000000000000030");
     let again = call(&server, text("PUT", "").header("stream-ttl", 60));
     assert_eq!((again.status, again.offset()), (200, created.offset()));
     assert_eq!(again.get("content-type"), "Text/Plain; charset=utf-8");

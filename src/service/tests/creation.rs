@@ -302,7 +302,7 @@ fn a_creator_that_finds_its_stream_is_told_the_tail_of_its_own_body() {
             world.set_faults(Faults::default());
             assert_eq!(response.status, 201, "{quirk:?}: {response:?}");
             assert_eq!(read_all(&server, "s"), b"minemore", "{quirk:?}");
-            let own = format!("{first:016}_{:016}", 4);
+            let own = format!("{first:016}_{:016}", 40);
             assert_eq!(response.offset(), own, "{quirk:?}");
         }
     }

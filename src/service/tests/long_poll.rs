@@ -22,7 +22,7 @@ fn poll(server: &Server, query: &str) -> Came {
     send(server, ask("GET", &format!("s?live=long-poll&{query}")))
 }
 
-const TAIL: &str = "offset=0000000000000000_0000000000000003";
+const TAIL: &str = "offset=0000000000000000_0000000000000030";
 
 #[test]
 fn what_is_there_is_answered_at_once() {
@@ -175,7 +175,7 @@ fn what_follows_now_is_nothing_a_cache_may_keep() {
 #[test]
 fn a_poll_ahead_of_the_tail_waits_until_the_stream_gets_there() {
     let (_, server) = stream();
-    let waiting = poll(&server, "offset=0000000000000000_0000000000000005").waiting();
+    let waiting = poll(&server, "offset=0000000000000000_0000000000000050").waiting();
     append(&server, "d");
     let waiting = resume(&server, waiting, Cause::Changed).waiting();
     append(&server, "efg");

@@ -144,10 +144,10 @@ fn an_offset_beyond_the_tail_is_waited_for_and_never_goes_backward() {
     create(&server, TEXT);
     append(&server, TEXT, "abc");
     for ahead in [
-        "0000000000000000_0000000000000004",
+        "0000000000000000_0000000000000040",
         "0000000000000001_0000000000000000",
-        "0000000000000007_0000000000000009",
-        "9999999999999999_9999999999999999",
+        "0000000000000007_0000000000000090",
+        "9999999999999999_9999999999999990",
     ] {
         let page = read(&server, ahead);
         assert_eq!((page.status, page.text()), (200, ""), "{ahead}");
@@ -156,10 +156,10 @@ fn an_offset_beyond_the_tail_is_waited_for_and_never_goes_backward() {
     }
     // The open segment grows past the place; then it is sealed before another.
     append(&server, TEXT, "def");
-    let page = read(&server, "0000000000000000_0000000000000004");
+    let page = read(&server, "0000000000000000_0000000000000040");
     assert_eq!(page.text(), "ef");
     append(&server, TEXT, "ghi");
-    let page = read(&server, "0000000000000000_0000000000000010");
+    let page = read(&server, "0000000000000000_0000000000000100");
     assert_eq!((page.status, &*page.code()), (400, "INVALID_OFFSET"));
     let page = read(&server, "0000000000000001_0000000000000000");
     assert_eq!((page.status, page.text()), (200, ""));

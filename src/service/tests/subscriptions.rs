@@ -43,7 +43,7 @@ fn streams_that_are_there_are_linked_at_their_tails_and_later_ones_from_their_be
         ok(call(&server, create("other/a", "old")));
         ok(call(&server, pull("s", "events/*")));
         let streams = read(&server, "s")["streams"].clone();
-        let acked = json!("0000000000000000_0000000000000003");
+        let acked = json!("0000000000000000_0000000000000030");
         let expected = json!([{"path": "events/a", "link_type": "glob", "acked_offset": acked}]);
         assert_eq!(streams, expected, "{quirk:?}");
         assert_eq!(claim(&server, "s", "w").status, 409);
@@ -308,7 +308,7 @@ fn a_deleted_subscription_fences_and_wakes_nobody() {
         let streams = read(&server, "s")["streams"].clone();
         assert_eq!(
             streams[0]["acked_offset"],
-            "0000000000000000_0000000000000006"
+            "0000000000000000_0000000000000060"
         );
     }
 }

@@ -41,7 +41,7 @@ fn a_webhook_is_told_signed_and_acks_by_its_answer() {
         assert_eq!(body["generation"], 2);
         assert_eq!(
             body["streams"][0]["acked_offset"],
-            "0000000000000000_0000000000000003"
+            "0000000000000000_0000000000000030"
         );
         // An outcome that comes twice changes nothing.
         assert!(server.delivered(&sent[0].token, &done).effects.is_empty());
@@ -49,7 +49,7 @@ fn a_webhook_is_told_signed_and_acks_by_its_answer() {
         let streams = read(&server, "s")["streams"].clone();
         assert_eq!(
             streams[0]["acked_offset"],
-            "0000000000000000_0000000000000006"
+            "0000000000000000_0000000000000060"
         );
     }
 }

@@ -105,7 +105,7 @@ const FROM: (&str, &str) = ("Stream-Forked-From", "/v1/stream/rooms/caf%C3%A9");
 
 #[test]
 fn a_fork_names_its_source_by_path_and_a_place_in_it() {
-    let at = ("Stream-Fork-Offset", "0000000000000002_0000000000000003");
+    let at = ("Stream-Fork-Offset", "0000000000000002_0000000000000030");
     let zeros = ("Stream-Fork-Offset", "0000000000000000_0000000000000000");
     let sub = ("Stream-Fork-Sub-Offset", "7");
     let asked = |headers: &[(&str, &str)]| {

@@ -10,7 +10,7 @@ use durable_streams_edge::service::exchange::Cause;
 use durable_streams_edge::stream::Position;
 
 /// Beyond every tail.
-const AHEAD: &str = "9999999999999999_9999999999999999";
+const AHEAD: &str = "9999999999999999_9999999999999990";
 
 /// A place of a stream: its offset, and how many units are before it.
 pub(super) type Place = (String, usize);
