@@ -7,6 +7,7 @@ import { DurableStream, IdempotentProducer, stream } from "@durable-streams/clie
 import { createHash, randomUUID } from "node:crypto"
 import { setTimeout as after } from "node:timers/promises"
 import { parseArgs } from "node:util"
+import { claim, finish } from "./claims.mjs"
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,14 +18,6 @@ const seconds = Number(values.seconds)
 if (!base || !(seconds > 0)) {
   console.error("usage: node follow.mjs BASE_URL [--seconds N]")
   process.exit(2)
-}
-
-let passed = 0
-let failed = 0
-const claim = (what, holds, detail = "") => {
-  if (holds) passed += 1
-  else failed += 1
-  console.log(`${holds ? "ok    " : "FAILED"} ${what}${detail && ` (${detail})`}`)
 }
 
 // A reader that is not told of the end would wait for ever.
@@ -143,5 +136,4 @@ const outcomes = await Promise.allSettled([checkJson(), checkBytes()])
 for (const outcome of outcomes) {
   if (outcome.status === "rejected") claim("the check ran to its end", false, outcome.reason?.stack)
 }
-console.log(`${passed} passed, ${failed} failed, 0 skipped`)
-process.exit(failed === 0 ? 0 : 1)
+finish()

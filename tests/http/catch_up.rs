@@ -183,7 +183,9 @@ fn an_invented_offset_inside_what_was_appended_begins_at_that_byte() {
     let tail = stream.append("0123456789");
     for back in 1..=10 {
         let expected = &"0123456789"[10 - back..];
-        stream.read(&moved(&tail, -(back as i64))).with_body(expected);
+        stream
+            .read(&moved(&tail, -(back as i64)))
+            .with_body(expected);
     }
 }
 

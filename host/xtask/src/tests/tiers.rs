@@ -339,18 +339,25 @@ fn client(options: &Options) -> Outcome {
             ],
         ),
     };
+    let client = format!("the TypeScript client for {seconds} s");
+    let scripts: [(&str, &str, &[&str]); 2] = [
+        (&client, "follow.mjs", &["--seconds", seconds]),
+        (
+            "the authors' packages for Yjs, rows and AI",
+            "packages.mjs",
+            &[],
+        ),
+    ];
     for via in VIAS {
-        let run = Server::start((MEMORY, via), variables).and_then(|server| {
-            let mut node = Scripts::install("client")?.node("follow.mjs");
-            node.args([&server.url, "--seconds", seconds]);
-            counted(
-                &format!("the TypeScript client for {seconds} s, --via {via}"),
-                &mut node,
-                Tally::of_script,
-            )
-        });
-        if !outcome.counted(run) {
-            break;
+        for (what, script, args) in scripts {
+            let run = Server::start((MEMORY, via), variables).and_then(|server| {
+                let mut node = Scripts::install("client")?.node(script);
+                node.arg(&server.url).args(args);
+                counted(&format!("{what}, --via {via}"), &mut node, Tally::of_script)
+            });
+            if !outcome.counted(run) {
+                return outcome;
+            }
         }
     }
     outcome
