@@ -1,4 +1,4 @@
-//! Offsets: what parses is what was written, and text order is stream order.
+//! Offsets: what parses is what was written, but for the last digit, and text order is stream order.
 
 use durable_streams_edge::protocol::offset::{Offset, format};
 
@@ -12,9 +12,13 @@ pub(crate) fn run(input: &[u8]) {
             Ok(Offset::At(position)) => Some((line, position)),
             Ok(Offset::Start | Offset::Now) | Err(_) => None,
         })
+        .map(|(line, position)| {
+            let text = format(position);
+            assert_eq!(text.split_at(32), (line.split_at(32).0, "0"));
+            (text, position)
+        })
         .collect();
     for (text, position) in &parsed {
-        assert_eq!(format(*position), *text);
         for (other, place) in &parsed {
             assert_eq!(text.cmp(other), position.cmp(place), "{text} and {other}");
         }
