@@ -34,6 +34,7 @@ mod server;
 mod stall;
 pub mod store;
 pub mod telemetry;
+mod unread;
 pub mod wasi;
 pub mod worker;
 
