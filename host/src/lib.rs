@@ -28,6 +28,7 @@ mod held;
 pub mod manifest;
 mod opening;
 pub mod outbound;
+mod pace;
 pub mod proxy;
 pub mod rate;
 mod server;

@@ -95,7 +95,11 @@ impl Handler {
         };
         let (parts, body) = request.into_parts();
         let budget = &driver.worker(parts.uri.path()).bodies;
-        let Collected { body, state, room } = collect(body, &parts.headers, max, budget).await?;
+        let collected = match collect(body, &parts.headers, max, budget).await {
+            Err(Incomplete::TooSlow) => return Ok(driver.too_slow(parts.uri.path())),
+            collected => collected?,
+        };
+        let Collected { body, state, room } = collected;
         let request = Request {
             parts,
             body,

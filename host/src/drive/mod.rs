@@ -11,7 +11,7 @@ mod reader;
 mod topic;
 
 pub use body::{BodyError, Drain, ResponseBody};
-pub use problem::{Applied, too_many, unavailable};
+pub use problem::{Applied, too_many, too_slow, unavailable};
 
 use crate::alarm::Alarm;
 use crate::exchange::{Answer, Held, Next, Request, StepError};
@@ -118,6 +118,12 @@ impl Driver {
             Some(worker) => worker.work(round).await,
             None => false,
         }
+    }
+
+    /// The answer to a request whose body can't be waited for.
+    #[must_use]
+    pub fn too_slow(&self, path: &str) -> Response<ResponseBody> {
+        too_slow(path, self.any_origin)
     }
 
     /// Serves a request.

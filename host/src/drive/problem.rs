@@ -111,6 +111,18 @@ pub fn too_many(wait: Duration, path: &str, any_origin: bool) -> Response<Respon
     response
 }
 
+/// The problem document of a request whose body came too slowly.
+#[must_use]
+pub fn too_slow(path: &str, any_origin: bool) -> Response<ResponseBody> {
+    let row = (
+        StatusCode::REQUEST_TIMEOUT,
+        "REQUEST_TIMEOUT",
+        "Request Timeout",
+        "The request body came too slowly. Nothing was applied.",
+    );
+    document(row, path, any_origin)
+}
+
 /// Status, code, title and detail.
 type Row = (StatusCode, &'static str, &'static str, &'static str);
 
