@@ -1,4 +1,4 @@
-use super::gather::{BATCH_BYTES, BATCH_REQUESTS};
+use super::jobs::{BATCH_BYTES, BATCH_REQUESTS};
 use super::*;
 use crate::fake::{Script, request};
 use crate::store::MemoryStore;
