@@ -108,8 +108,9 @@ impl Topics {
         let outcome = resume(&self.worker, &token, cause).await;
         let Answered { mut answer, noted } = match outcome {
             Ok(answered) => answered,
-            Err(_) => {
-                readers.iter().for_each(|reader| reader.set(Then::Reset));
+            Err(error) => {
+                let failed = |reader: &Arc<Reader>| reader.set(Then::Failed(error.clone()));
+                readers.iter().for_each(failed);
                 return;
             }
         };
