@@ -3,9 +3,11 @@
 //! Readers that wait with one token need one step and one encoding, however many they are. All
 //! groups of one key make a topic, which has a task for as long as anybody waits there.
 //!
-//! No wake-up is lost: a reader brings the change number that was noted before its last step. Who
-//! joins after the key moved on is told so at once. For who joined before, the task either still
-//! compares the numbers (it does so after it registered its watch), or the watch fires.
+//! No wake-up is lost: a reader brings the change number that was noted before its last step. Of
+//! every change after that one, either the topic's task has still to compare the numbers when the
+//! reader comes in; or it compared them after the change, and remembers so ([`Topic::insert`] rings
+//! for it); or the change came later, and fires the watch that was registered before the
+//! comparison. With the end of the server it is the same.
 
 use super::delivery::Delivery;
 use super::reader::{Reader, Then};
@@ -68,6 +70,7 @@ impl Topics {
         if *self.draining.borrow() {
             return Joined::Due(Cause::Draining);
         }
+        // Saves the way through the group; what changes from here on is not missed there either.
         if self.worker.store().last_change(&wait.key) > noted {
             return Joined::Due(Cause::Changed);
         }
