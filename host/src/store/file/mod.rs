@@ -239,15 +239,19 @@ impl Store for FileStore {
         key: &str,
         value: Option<Bytes>,
     ) -> Result<ChangeNumber, StoreError> {
-        if value.is_none() && !self.exists(key)?.0 {
-            return self.delete(key);
+        let no_more = || match self.losses() == losses {
+            true => Ok(()),
+            false => Err(StoreError::lost()),
+        };
+        if value.is_none()
+            && let (false, changed) = self.exists(key)?
+        {
+            // Nothing to remove, and nothing is: whoever writes the key from now on may know of a
+            // loss that the caller does not.
+            return no_more().map(|()| changed);
         }
         // Asked while the key's shard is locked, as every shard is during a loss.
-        self.shared
-            .change(key, value, |_| match self.losses() == losses {
-                true => Ok(()),
-                false => Err(StoreError::lost()),
-            })
+        self.shared.change(key, value, |_| no_more())
     }
 
     fn increment(&self, key: &str, delta: i64) -> Result<(i64, ChangeNumber), StoreError> {
