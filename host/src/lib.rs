@@ -36,6 +36,7 @@ mod stall;
 pub mod store;
 pub mod telemetry;
 mod unread;
+mod vital;
 pub mod wasi;
 pub mod worker;
 
@@ -68,6 +69,9 @@ pub const GRACE: Duration = Duration::from_secs(30);
 /// What it means that access control is off.
 const OPEN: &str = "whoever reaches this server may read and write; set auth_tokens or a key \
                     (auth_...) to change that";
+
+/// The task that looks after streams when nobody asks.
+const BACKGROUND: &str = "the task of background work";
 
 /// How the component is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -157,7 +161,10 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             let factories = std::iter::repeat_with(factory).take(options.instances.max(1));
             let driver = Driver::new(&store, factories.collect(), &outbound, any_origin);
             driver.warm_up()?;
-            let background = tokio::spawn(background::work(Arc::clone(&driver)));
+            let background = tokio::spawn(vital::task(
+                BACKGROUND,
+                background::work(Arc::clone(&driver)),
+            ));
             (
                 Handler::Exchange(driver, config.max_append_bytes),
                 background,
@@ -171,7 +178,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
                 any_origin,
             )
             .map_err(|error| ComponentError::Engine(engine::one_line(&error)))?;
-            let background = tokio::spawn(background::tick(Arc::clone(&proxy), variables));
+            let tick = background::tick(Arc::clone(&proxy), variables);
+            let background = tokio::spawn(vital::task(BACKGROUND, tick));
             (Handler::WasiHttp(proxy), background)
         }
     };
@@ -181,7 +189,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         // Not before it is sure to serve: why it does not start is told in one line.
         telemetry::warn("access control is off", OPEN);
     }
-    let server = tokio::spawn(server::run(listener, handler, gate, stopped, GRACE));
+    let server = server::run(listener, handler, gate, stopped, GRACE);
+    let server = tokio::spawn(vital::task("the task that takes connections", server));
     Ok(Running {
         address,
         stop,

@@ -15,6 +15,7 @@ use super::topic::{Due, Topic};
 use crate::exchange::{Cause, Next, StepError, Token, Wait};
 use crate::store::ChangeNumber;
 use crate::telemetry;
+use crate::vital;
 use crate::worker::{Answered, Worker};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -94,7 +95,8 @@ impl Topics {
             Entry::Vacant(free) => {
                 let topic = Arc::new(Topic::new(free.key().clone()));
                 free.insert(Arc::clone(&topic));
-                tokio::spawn(look_after(Arc::clone(self), Arc::clone(&topic)));
+                let task = look_after(Arc::clone(self), Arc::clone(&topic));
+                tokio::spawn(vital::task("the task of waiting readers", task));
                 topic
             }
         };

@@ -23,6 +23,7 @@ use crate::exchange::{
 use crate::outbound::Outbound;
 use crate::store::{ChangeNumber, Lost, Store};
 use crate::telemetry;
+use crate::vital;
 use crate::wasi::Met;
 use durable_streams_edge::limits::BODY_BUDGET;
 use jobs::{Batch, Jobs};
@@ -193,7 +194,10 @@ impl Worker {
         add(&mut queue.jobs);
         if !std::mem::replace(&mut queue.running, true) {
             drop(queue);
-            tokio::spawn(Arc::clone(self).run());
+            tokio::spawn(vital::task(
+                "the task of an instance",
+                Arc::clone(self).run(),
+            ));
         }
     }
 

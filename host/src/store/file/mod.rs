@@ -38,6 +38,7 @@ use super::log::{Files, Found, Log, OpenError, Options, ReadError, Wait};
 use super::{
     ChangeNumber, Seen, Settle, Settling, Store, StoreError, SwapError, Watch, Watchers, counter,
 };
+use crate::vital;
 use bytes::Bytes;
 use overlay::{Overlay, Shard};
 use queue::Queue;
@@ -84,10 +85,10 @@ impl FileStore {
             watchers: Watchers::default(),
         });
         let thread = |name: &str, run: fn(&Shared)| {
-            let shared = Arc::clone(&shared);
+            let (shared, what) = (Arc::clone(&shared), format!("the thread {name}"));
             std::thread::Builder::new()
                 .name(name.to_owned())
-                .spawn(move || run(&shared))
+                .spawn(move || vital::thread(&what, || run(&shared)))
                 .map_err(|source| OpenError::Io {
                     path: directory.to_owned(),
                     source,
