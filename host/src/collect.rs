@@ -2,26 +2,30 @@
 
 use crate::budget::{Budget, Reservation};
 use crate::exchange::BodyState;
+use crate::pace::{PaceError, Paced};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::EXPECT;
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long a client may pause within a body.
-const STALL: Duration = Duration::from_secs(30);
 /// How long the rest of a body that was refused is read, so that the client sees the answer
 /// instead of a reset connection.
 const DISCARD: Duration = Duration::from_secs(5);
 
-/// The client left or stalled before its request was complete.
-#[derive(Debug, thiserror::Error)]
-#[error("the request body did not arrive")]
-pub struct Incomplete;
+/// Why there is no body.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Incomplete {
+    /// The client left before its request was complete.
+    #[error("the request body was cut off")]
+    CutOff,
+    /// It is still there, but can't be waited for.
+    #[error("the request body came too slowly")]
+    TooSlow,
+}
 
 /// A body as an exchange wants it.
 #[derive(Debug)]
@@ -40,13 +44,16 @@ pub struct Collected {
 ///
 /// # Errors
 ///
-/// When the body ends too early.
-pub async fn collect(
-    mut body: Incoming,
+/// When the body ends too early, or comes too slowly.
+pub async fn collect<B>(
+    body: B,
     headers: &HeaderMap,
     max: usize,
     budget: &Arc<Budget>,
-) -> Result<Collected, Incomplete> {
+) -> Result<Collected, Incomplete>
+where
+    B: Body<Data = Bytes, Error: Send> + Send + Unpin + 'static,
+{
     if body.is_end_stream() {
         return Ok(Collected {
             body: Bytes::new(),
@@ -58,18 +65,35 @@ pub async fn collect(
     if announced > max {
         return Ok(refuse(body, headers, BodyState::TooLarge));
     }
+    read(Paced::new(body), announced, headers, max, budget).await
+}
+
+async fn read<B>(
+    mut body: Paced<B>,
+    announced: usize,
+    headers: &HeaderMap,
+    max: usize,
+    budget: &Arc<Budget>,
+) -> Result<Collected, Incomplete>
+where
+    B: Body<Data = Bytes, Error: Send> + Send + Unpin + 'static,
+{
     let mut room = budget.reserve();
     let mut first: Option<Bytes> = None;
     let mut more = BytesMut::new();
     loop {
-        let frame = timeout(STALL, body.frame()).await;
-        let data = match frame.map_err(|_| Incomplete)? {
+        let frame = match body.frame().await {
             None => break,
-            Some(frame) => match frame.map_err(|_| Incomplete)?.into_data() {
-                Ok(data) => data,
-                // Trailers say nothing here.
-                Err(_) => continue,
-            },
+            Some(Ok(frame)) => frame,
+            Some(Err(PaceError::Body(_))) => return Err(Incomplete::CutOff),
+            Some(Err(PaceError::TooSlow)) => {
+                discard(body, headers);
+                return Err(Incomplete::TooSlow);
+            }
+        };
+        // Trailers say nothing here.
+        let Ok(data) = frame.into_data() else {
+            continue;
         };
         let have = first
             .as_ref()
@@ -100,11 +124,11 @@ pub async fn collect(
     })
 }
 
-fn refuse(body: Incoming, headers: &HeaderMap, state: BodyState) -> Collected {
-    // Who waits for permission has sent nothing and is not given it.
-    if !headers.contains_key(EXPECT) {
-        tokio::spawn(timeout(DISCARD, discard(body)));
-    }
+fn refuse<B>(body: B, headers: &HeaderMap, state: BodyState) -> Collected
+where
+    B: Body<Data: Send, Error: Send> + Send + Unpin + 'static,
+{
+    discard(body, headers);
     Collected {
         body: Bytes::new(),
         state,
@@ -112,6 +136,32 @@ fn refuse(body: Incoming, headers: &HeaderMap, state: BodyState) -> Collected {
     }
 }
 
-async fn discard(mut body: Incoming) {
-    while let Some(Ok(_)) = body.frame().await {}
+/// Reads on for a moment, while the client is answered.
+fn discard<B>(mut body: B, headers: &HeaderMap)
+where
+    B: Body<Data: Send, Error: Send> + Send + Unpin + 'static,
+{
+    // Who waits for permission has sent nothing and is not given it.
+    if headers.contains_key(EXPECT) {
+        return;
+    }
+    tokio::spawn(timeout(DISCARD, async move {
+        while let Some(Ok(_)) = body.frame().await {}
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pace::tests::Begun;
+
+    #[tokio::test]
+    async fn the_room_of_a_body_that_is_given_up_is_given_back() {
+        let budget = Arc::new(Budget::new(10));
+        let body = Paced::with(Begun(Bytes::from_static(b"begun")), Duration::ZERO);
+        let headers = HeaderMap::new();
+        let outcome = read(body, 0, &headers, 10, &budget).await;
+        assert_eq!(outcome.err(), Some(Incomplete::TooSlow));
+        assert!(budget.reserve().grow(10), "all of it is there");
+    }
 }

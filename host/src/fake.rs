@@ -2,8 +2,9 @@
 //!
 //! `POST` appends its body. `GET` answers what there is; with `?follow` it goes on as server-sent
 //! events do, with `?poll` it waits for something to say as a long-poll does, with `?chunks` it
-//! sends a byte a step, with `?events` it does not say how long its answer is. A path that begins with `/break` breaks the instance, `/again` asks to be
-//! started again, and `/block` blocks until the gate opens. A `POST` below `/tell` has the URL in
+//! sends a byte a step, with `?events` it does not say how long its answer is. A path that begins
+//! with `/break` breaks the instance, `/again` asks to be started again, `/panic` panics, and
+//! `/block` blocks until the gate opens. A `POST` below `/tell` has the URL in
 //! [`Script::hook`] told.
 
 use crate::exchange::{
@@ -236,6 +237,7 @@ impl Steps for Fake {
         if path.starts_with("/break") {
             return Err(StepError::Broken("as asked".to_owned()));
         }
+        assert!(!path.starts_with("/panic"), "as asked");
         if path.starts_with("/block") {
             let gate = self.script.gate.lock().expect("no test panicked");
             drop(self.script.opened.wait_while(gate, |open| !*open));

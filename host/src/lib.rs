@@ -29,12 +29,15 @@ pub mod manifest;
 mod named;
 mod opening;
 pub mod outbound;
+mod pace;
 pub mod proxy;
 pub mod rate;
 mod server;
 mod stall;
 pub mod store;
 pub mod telemetry;
+mod unread;
+mod vital;
 pub mod wasi;
 pub mod worker;
 
@@ -63,6 +66,9 @@ use tokio::task::JoinHandle;
 
 /// How long a server that is told to end waits for what is under way.
 pub const GRACE: Duration = Duration::from_secs(30);
+
+/// The task that looks after streams when nobody asks.
+const BACKGROUND: &str = "the task of background work";
 
 /// How the component is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -153,7 +159,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             let factories = std::iter::repeat_with(factory).take(options.instances.max(1));
             let driver = Driver::new(&store, factories.collect(), &outbound, &own);
             driver.warm_up()?;
-            let background = tokio::spawn(background::work(Arc::clone(&driver)));
+            let work = background::work(Arc::clone(&driver));
+            let background = tokio::spawn(vital::task(BACKGROUND, work));
             (Handler::Exchange(driver, max_append_bytes), background)
         }
         Via::WasiHttp => {
@@ -164,7 +171,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
                 Arc::clone(&own),
             )
             .map_err(|error| ComponentError::Engine(engine::one_line(&error)))?;
-            let background = tokio::spawn(background::tick(Arc::clone(&proxy), variables));
+            let tick = background::tick(Arc::clone(&proxy), variables);
+            let background = tokio::spawn(vital::task(BACKGROUND, tick));
             (Handler::WasiHttp(proxy), background)
         }
     };
@@ -174,7 +182,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         // Not before it is sure to serve: why it does not start is told in one line.
         telemetry::warn(access::OFF, access::OFF_MEANS);
     }
-    let server = tokio::spawn(server::run(listener, handler, gate, stopped, GRACE));
+    let server = server::run(listener, handler, gate, stopped, GRACE);
+    let server = tokio::spawn(vital::task("the task that takes connections", server));
     Ok(Running {
         address,
         stop,

@@ -1,22 +1,25 @@
 //! `--via wasi-http`: instances on demand behind Wasmtime's own `ProxyHandler`, with the limits
 //! that Spin has.
 
-use crate::drive::{Applied, Drain, OwnAnswers, ResponseBody};
+use crate::drive::{Applied, Drain, OwnAnswers, ResponseBody, too_slow};
 use crate::engine::{Runtime, stop_when_stuck};
+use crate::pace::{PaceError, Paced};
 use crate::store::{Outlet, Store};
 use crate::telemetry;
 use crate::wasi::{InstanceState, Variables};
+use bytes::Bytes;
 use durable_streams_edge::protocol::sse;
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
+use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Sleep, sleep_until};
 use wasmtime::component::GuestTaskId;
 use wasmtime::{StoreContextMut, format_err};
@@ -25,7 +28,7 @@ use wasmtime_wasi_http::handler::{
     WorkerExpiration, WorkerState, WorkerStatus,
 };
 use wasmtime_wasi_http::p3::bindings::ServicePre;
-use wasmtime_wasi_http::{WasiBody, WasiHttpView};
+use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView};
 
 /// Requests an instance has not answered yet, at most.
 const CONCURRENT: usize = 16;
@@ -71,8 +74,17 @@ impl Proxy {
 
     /// Serves a request as it comes, its body unread.
     pub async fn handle(&self, request: Request<Incoming>) -> Response<ResponseBody> {
-        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-        self.send(request).await
+        let asker = self
+            .own
+            .asker(request.method(), request.uri(), request.headers());
+        let (parts, body) = request.into_parts();
+        let (body, fell_behind) = watched(Paced::new(body));
+        tokio::select! {
+            // First: the instance is told too, and can only say that the body was cut off.
+            biased;
+            () = fell_behind => self.own.problem(&too_slow(), &asker),
+            response = self.send(Request::from_parts(parts, body)) => response,
+        }
     }
 
     /// Serves a request of the host's own; its path is all that counts.
@@ -121,6 +133,31 @@ impl Proxy {
             let _ = draining.wait_for(|draining| *draining).await;
         }
     }
+}
+
+/// A body that fails when it comes too slowly, and what returns if it does. An instance reads the
+/// body before it does anything.
+fn watched<B>(body: Paced<B>) -> (WasiBody, impl Future<Output = ()> + Send + use<B>)
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    Error: From<B::Error>,
+{
+    let (tell, told) = oneshot::channel();
+    let mut tell = Some(tell);
+    let body = body.map_err(move |error| match error {
+        PaceError::Body(error) => error.into(),
+        PaceError::TooSlow => {
+            // It may have been answered without its body.
+            let _ = tell.take().map(|tell| tell.send(()));
+            Error::ConnectionReadTimeout
+        }
+    });
+    let fell_behind = async move {
+        if told.await.is_err() {
+            std::future::pending().await
+        }
+    };
+    (body.boxed_unsync(), fell_behind)
 }
 
 /// Gives a request the scheme and the authority that a guest is to see; neither, if it does not say
@@ -228,5 +265,33 @@ impl WorkerState for Limits {
         if let Err(error) = result {
             telemetry::warn("instance ended", &format!("{:#}", format_err!(error)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pace::tests::Begun;
+    use futures::FutureExt;
+    use http_body_util::Full;
+
+    /// A few such uploads kept all the room of an instance for as long as they liked.
+    #[tokio::test]
+    async fn a_body_that_is_given_up_is_told_before_the_instance_can_answer() {
+        let begun = Begun(Bytes::from_static(b"begun"));
+        let (body, fell_behind) = watched(Paced::with(begun, Duration::ZERO));
+        let mut fell_behind = Box::pin(fell_behind);
+        assert_eq!((&mut fell_behind).now_or_never(), None);
+        let outcome = body.collect().await;
+        assert!(matches!(outcome, Err(Error::ConnectionReadTimeout)));
+        assert_eq!(fell_behind.now_or_never(), Some(()));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_comes_is_passed_on_and_nothing_told() {
+        let whole = Full::new(Bytes::from_static(b"whole"));
+        let (body, fell_behind) = watched(Paced::new(whole));
+        assert_eq!(body.collect().await.expect("it comes").to_bytes(), "whole");
+        assert_eq!(fell_behind.now_or_never(), None);
     }
 }

@@ -7,13 +7,14 @@ use crate::named::{check_framing, check_host};
 use crate::opening::Opening;
 use crate::proxy::Proxy;
 use crate::rate::{Limits, Rates};
-use crate::stall::Stall;
+use crate::stall::{STALL, Stall};
 use crate::telemetry;
+use crate::unread::{Outgoing, Streams};
 use durable_streams_edge::protocol::problem::Problem;
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use std::net::IpAddr;
@@ -106,7 +107,11 @@ impl Handler {
         };
         let (parts, body) = request.into_parts();
         let budget = &driver.worker(parts.uri.path()).bodies;
-        let Collected { body, state, room } = collect(body, &parts.headers, max, budget).await?;
+        let collected = match collect(body, &parts.headers, max, budget).await {
+            Err(Incomplete::TooSlow) => return Ok(driver.too_slow(&parts)),
+            collected => collected?,
+        };
+        let Collected { body, state, room } = collected;
         let request = Request {
             parts,
             body,
@@ -135,7 +140,7 @@ pub(crate) async fn run(
     grace: Duration,
 ) {
     let graceful = GracefulShutdown::new();
-    let builder = Arc::new(builder());
+    let builder = Arc::new(builder(STALL));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -159,8 +164,9 @@ pub(crate) async fn run(
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+/// Connections whose streams may stall for so long.
+pub(crate) fn builder(stall: Duration) -> Builder<Streams> {
+    let mut builder = Builder::new(Streams(stall));
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -178,7 +184,7 @@ fn builder() -> Builder<TokioExecutor> {
 }
 
 fn connect(
-    builder: &Arc<Builder<TokioExecutor>>,
+    builder: &Arc<Builder<Streams>>,
     stream: TcpStream,
     (peer, gate): (IpAddr, Arc<Gate>),
     handler: Handler,
@@ -190,10 +196,11 @@ fn connect(
         let refused = gate.refuse(peer, &request);
         let handler = handler.clone();
         async move {
-            match refused {
-                Some(response) => Ok(response),
-                None => handler.handle(request).await,
-            }
+            let response = match refused {
+                Some(response) => response,
+                None => handler.handle(request).await?,
+            };
+            Ok::<_, NoResponse>(response.map(Outgoing::new))
         }
     });
     let stream = TokioIo::new(Opening::new(stream, HEAD_TIMEOUT));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
 /// How long a client may take nothing of what is sent to it.
-const STALL: Duration = Duration::from_secs(60);
+pub(crate) const STALL: Duration = Duration::from_secs(60);
 
 /// A connection that fails when nothing could be written for a minute: whoever reads that slowly
 /// would hold its buffers for ever. The clock runs only while a write waits.

@@ -22,6 +22,11 @@ pub fn changes_kept_again(failed: u64) {
     line("info", "changes kept again", &detail);
 }
 
+/// The process ends, since this part of it panicked; the panic was told before.
+pub fn died(what: &str) {
+    line("error", "process ended after a panic", what);
+}
+
 /// Something is not as it should be, but service goes on.
 pub fn warn(event: &str, detail: &str) {
     line("warn", event, detail);

@@ -52,6 +52,8 @@ pub enum Code {
     Gone,
     /// The offset is of a deleted stream of the same name.
     OffsetGone,
+    /// The body came too slowly; the host's to judge.
+    RequestTimeout,
     /// The body is larger than an append may be.
     PayloadTooLarge,
     /// The stream would grow past its limit.
@@ -133,6 +135,7 @@ impl Code {
             Self::TargetTooLong => row(414, "/errors/target-too-long", "Target Too Long", "TARGET_TOO_LONG"),
             Self::UnsupportedContentEncoding => row(415, "/errors/unsupported-content-encoding", "Unsupported Content Encoding", "UNSUPPORTED_CONTENT_ENCODING"),
             Self::TooManyProducers => row(429, "/errors/too-many-producers", "Too Many Producers", "TOO_MANY_PRODUCERS"),
+            Self::RequestTimeout => row(408, "/errors/request-timeout", "Request Timeout", "REQUEST_TIMEOUT"),
             Self::TooManyRequests => row(429, "/errors/too-many-requests", "Too Many Requests", "TOO_MANY_REQUESTS"),
             Self::HeadersTooLarge => row(431, "/errors/headers-too-large", "Headers Too Large", "HEADERS_TOO_LARGE"),
             Self::Internal => row(500, "/errors/internal", "Internal Server Error", "INTERNAL_ERROR"),
@@ -314,6 +317,7 @@ mod tests {
         Code::SequenceConflict,
         Code::Gone,
         Code::OffsetGone,
+        Code::RequestTimeout,
         Code::PayloadTooLarge,
         Code::StreamFull,
         Code::TargetTooLong,

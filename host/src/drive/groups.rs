@@ -3,9 +3,11 @@
 //! Readers that wait with one token need one step and one encoding, however many they are. All
 //! groups of one key make a topic, which has a task for as long as anybody waits there.
 //!
-//! No wake-up is lost: a reader brings the change number that was noted before its last step. Who
-//! joins after the key moved on is told so at once. For who joined before, the task either still
-//! compares the numbers (it does so after it registered its watch), or the watch fires.
+//! No wake-up is lost: a reader brings the change number that was noted before its last step. Of
+//! every change after that one, either the topic's task has still to compare the numbers when the
+//! reader comes in; or it compared them after the change, and remembers so ([`Topic::insert`] rings
+//! for it); or the change came later, and fires the watch that was registered before the
+//! comparison. With the end of the server it is the same.
 
 use super::delivery::Delivery;
 use super::reader::{Reader, Then};
@@ -13,6 +15,7 @@ use super::topic::{Due, Topic};
 use crate::exchange::{Cause, Next, StepError, Token, Wait};
 use crate::store::ChangeNumber;
 use crate::telemetry;
+use crate::vital;
 use crate::worker::{Answered, Worker};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -68,6 +71,7 @@ impl Topics {
         if *self.draining.borrow() {
             return Joined::Due(Cause::Draining);
         }
+        // Saves the way through the group; what changes from here on is not missed there either.
         if self.worker.store().last_change(&wait.key) > noted {
             return Joined::Due(Cause::Changed);
         }
@@ -91,7 +95,8 @@ impl Topics {
             Entry::Vacant(free) => {
                 let topic = Arc::new(Topic::new(free.key().clone()));
                 free.insert(Arc::clone(&topic));
-                tokio::spawn(look_after(Arc::clone(self), Arc::clone(&topic)));
+                let task = look_after(Arc::clone(self), Arc::clone(&topic));
+                tokio::spawn(vital::task("the task of waiting readers", task));
                 topic
             }
         };
@@ -108,8 +113,9 @@ impl Topics {
         let outcome = resume(&self.worker, &token, cause).await;
         let Answered { mut answer, noted } = match outcome {
             Ok(answered) => answered,
-            Err(_) => {
-                readers.iter().for_each(|reader| reader.set(Then::Reset));
+            Err(error) => {
+                let failed = |reader: &Arc<Reader>| reader.set(Then::Failed(error.clone()));
+                readers.iter().for_each(failed);
                 return;
             }
         };

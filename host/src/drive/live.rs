@@ -70,6 +70,7 @@ impl Live {
                 Taken::Bytes(bytes) => return Poll::Ready(Event::Bytes(bytes)),
                 Taken::End => return Poll::Ready(Event::End),
                 Taken::Reset => return Poll::Ready(Event::Reset),
+                Taken::Failed(error) => return Poll::Ready(Event::Failed(error)),
                 Taken::Then(token, cause) => {
                     // One that always has more to take never waits, and ends all the same.
                     let expired = self.reader.is_expired(Instant::now().into_std());

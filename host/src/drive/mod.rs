@@ -11,7 +11,7 @@ mod reader;
 mod topic;
 
 pub use body::{BodyError, Drain, ResponseBody};
-pub use problem::{Applied, Asker, OwnAnswers, too_many};
+pub use problem::{Applied, Asker, OwnAnswers, too_many, too_slow};
 
 use crate::alarm::Alarm;
 use crate::exchange::{Answer, Held, Next, Request, StepError};
@@ -22,6 +22,7 @@ use delivery::Delivery;
 use groups::Topics;
 use http::Response;
 use http::header::CONTENT_LENGTH;
+use http::request::Parts;
 use live::{Event, Live};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -118,6 +119,15 @@ impl Driver {
             Some(worker) => worker.work(round).await,
             None => false,
         }
+    }
+
+    /// The answer to a request whose body can't be waited for.
+    #[must_use]
+    pub fn too_slow(&self, request: &Parts) -> Response<ResponseBody> {
+        let asker = self
+            .own
+            .asker(&request.method, &request.uri, &request.headers);
+        self.own.problem(&too_slow(), &asker)
     }
 
     /// Serves a request.

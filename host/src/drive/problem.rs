@@ -77,6 +77,13 @@ pub fn too_many(wait: Duration) -> Problem {
     Problem::new(Code::TooManyRequests, detail).with_field(headers::RETRY_AFTER, secs.to_string())
 }
 
+/// The problem of a request whose body came too slowly.
+#[must_use]
+pub fn too_slow() -> Problem {
+    let detail = "The request body came too slowly. Nothing was applied.";
+    Problem::new(Code::RequestTimeout, detail)
+}
+
 /// What an answer of the host's own takes from a request that is given away.
 #[derive(Debug)]
 pub struct Asker {

@@ -2,7 +2,7 @@
 
 use super::delivery::Delivery;
 use super::topic::Place;
-use crate::exchange::{Cause, Head, Held, Token};
+use crate::exchange::{Cause, Head, Held, StepError, Token};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +24,8 @@ pub(super) enum Then {
     End,
     /// The end of the connection.
     Reset,
+    /// A step of the group had no answer, twice: said to who has no head yet, else a reset.
+    Failed(StepError),
 }
 
 /// The next thing for the client.
@@ -37,6 +39,7 @@ pub(super) enum Taken {
     Then(Token, Cause),
     End,
     Reset,
+    Failed(StepError),
 }
 
 #[derive(Debug)]
@@ -140,6 +143,7 @@ impl Reader {
         match &mailbox.then {
             Then::End => Taken::End,
             Then::Reset => Taken::Reset,
+            Then::Failed(error) => Taken::Failed(error.clone()),
             Then::Wait => {
                 match &mut mailbox.waker {
                     Some(known) => known.clone_from(waker),

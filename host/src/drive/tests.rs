@@ -244,6 +244,38 @@ async fn readers_outlive_the_instance_they_were_started_on() {
     assert_eq!(setup.script.log().instances, 2);
 }
 
+/// Their connections were reset, where a read by itself was answered.
+#[tokio::test]
+async fn readers_in_a_group_whose_step_fails_are_told_to_come_again() {
+    let setup = setup();
+    let readers = async { tokio::join!(setup.get("/brittle?poll"), setup.get("/brittle?poll")) };
+    let fail = async {
+        while setup.script.log().starts.len() < 2 || setup.driver.waited_keys() == 0 {
+            tokio::task::yield_now().await;
+        }
+        *setup.script.instances.lock().expect("no panic") = Some(0);
+        setup.append("/brittle", "x").await;
+    };
+    let ((first, second), ()) = tokio::join!(readers, fail);
+    for answer in [first, second] {
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers()["retry-after"], "1");
+        assert_eq!(code(answer).await, "UNAVAILABLE");
+    }
+    setup.quiet().await;
+}
+
+/// The head says 200 already, so all that is left is a reset.
+#[tokio::test]
+async fn a_follower_whose_step_fails_is_reset() {
+    let setup = setup();
+    let mut reader = setup.get("/brittle?follow").await;
+    *setup.script.instances.lock().expect("no panic") = Some(0);
+    setup.append("/brittle", "x").await;
+    let frame = reader.body_mut().frame().await.expect("no clean end");
+    assert!(frame.is_err());
+}
+
 #[tokio::test]
 async fn a_reset_before_the_head_is_no_response() {
     let setup = setup();

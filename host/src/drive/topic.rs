@@ -37,6 +37,10 @@ struct Groups {
     by_token: HashMap<Token, Group>,
     /// When the task looks again by itself; none while it is looking.
     armed: Option<Instant>,
+    /// The last change that the task compared the numbers of its readers with.
+    compared: ChangeNumber,
+    /// The task ended everyone who waited, since the server ends.
+    drained: bool,
 }
 
 /// A key and who waits for it.
@@ -83,7 +87,9 @@ impl Topic {
     ) {
         let mut groups = self.groups();
         let early = groups.insert(self, readers, token, noted, over);
-        if groups.armed.is_some_and(|armed| early < armed) {
+        // What the task saw before these came in wakes it no more.
+        let missed = noted < groups.compared || groups.drained;
+        if missed || groups.armed.is_some_and(|armed| early < armed) {
             drop(groups);
             self.bell.notify_one();
         }
@@ -195,6 +201,8 @@ impl Groups {
 
     /// Takes out everyone who is to be resumed now.
     fn take_due(&mut self, changed: ChangeNumber, now: Instant, drain: bool) -> Vec<Due> {
+        self.compared = changed;
+        self.drained = drain;
         let mut due = Vec::new();
         self.by_token.retain(|token, group| {
             let cause = match group.since < changed {
@@ -255,7 +263,44 @@ mod tests {
     use super::*;
     use crate::exchange::Held;
     use bytes::Bytes;
+    use futures::FutureExt;
     use std::time::Duration;
+
+    fn waiting(topic: &Arc<Topic>, noted: u64) {
+        let now = Instant::now();
+        let reader = Arc::new(Reader::new(Held::default(), now.into_std()));
+        let token = Token(Bytes::from_static(b"the same"));
+        let over = now + Duration::from_secs(30);
+        topic.insert(vec![reader], token, ChangeNumber::new(noted), over);
+    }
+
+    /// Between the look of a reader that joins and its place in the group, the key could change and
+    /// the task see to it: nobody told the reader, until the next change or the end of its wait.
+    #[test]
+    fn who_comes_in_after_the_change_it_waits_for_was_compared_is_looked_at() {
+        let topic = Arc::new(Topic::new("key".into()));
+        waiting(&topic, 5);
+        let due = topic.take_due(ChangeNumber::new(5), Instant::now(), false);
+        assert!(due.is_empty(), "it knows of that change");
+        assert!(topic.arm().is_some());
+        waiting(&topic, 5);
+        let rung = topic.ring().now_or_never();
+        assert_eq!(rung, None, "it too");
+        waiting(&topic, 4);
+        let rung = topic.ring().now_or_never();
+        assert_eq!(rung, Some(()));
+        let due = topic.take_due(ChangeNumber::new(5), Instant::now(), false);
+        assert_eq!(due.len(), 1);
+    }
+
+    /// The same when the server ended in between: it waited for the reader.
+    #[test]
+    fn who_comes_in_after_all_were_ended_is_looked_at() {
+        let topic = Arc::new(Topic::new("key".into()));
+        topic.take_due(ChangeNumber::new(5), Instant::now(), true);
+        waiting(&topic, 5);
+        assert_eq!(topic.ring().now_or_never(), Some(()));
+    }
 
     /// Whoever followed a stream that changed all the time was never ended: there was always
     /// something new to tell, and only those with nothing new were asked for their age.

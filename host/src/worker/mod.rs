@@ -11,7 +11,7 @@
 //! would have to wait for the disk before it wrote anything is done again after the wait, which
 //! happens elsewhere.
 
-mod gather;
+mod jobs;
 mod unsettled;
 
 use crate::alarm::Alarm;
@@ -23,10 +23,10 @@ use crate::exchange::{
 use crate::outbound::Outbound;
 use crate::store::{ChangeNumber, Lost, Store};
 use crate::telemetry;
+use crate::vital;
 use crate::wasi::Met;
 use durable_streams_edge::limits::BODY_BUDGET;
-use gather::next_call;
-use std::collections::VecDeque;
+use jobs::{Batch, Jobs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 use unsettled::Unsettled;
@@ -67,19 +67,15 @@ enum Call {
     Delivered(Token, Delivered),
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all jobs are the large one, and a box would be an allocation a request"
-)]
 enum Job {
-    Start(Started),
+    Start(Batch),
     /// A call, and how often it was done before.
     Call(Call, u8),
 }
 
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    jobs: Jobs,
     /// Somebody runs the jobs, and will look here again before stopping.
     running: bool,
 }
@@ -149,14 +145,14 @@ impl Worker {
     /// Begins an exchange. Dropping the receiver does not stop a write that was queued.
     pub fn start(self: &Arc<Self>, request: Request) -> Pending {
         let (reply, pending) = oneshot::channel();
-        self.push(Job::Start(Started { request, reply }));
+        self.push(|jobs| jobs.push_start(Started { request, reply }));
         pending
     }
 
     /// Goes on with an exchange.
     pub fn resume(self: &Arc<Self>, token: Token, cause: Cause) -> Pending {
         let (reply, pending) = oneshot::channel();
-        self.push(Job::Call(Call::Resume(token, cause, reply), 0));
+        self.push_call(Call::Resume(token, cause, reply), 0);
         pending
     }
 
@@ -170,7 +166,7 @@ impl Worker {
     /// more.
     pub async fn work(self: &Arc<Self>, round: u64) -> bool {
         let (reply, pending) = oneshot::channel();
-        self.push(Job::Call(Call::Work(round, reply), 0));
+        self.push_call(Call::Work(round, reply), 0);
         pending.await.unwrap_or(false)
     }
 
@@ -189,12 +185,19 @@ impl Worker {
         Ok(Slot { losses, steps })
     }
 
-    fn push(self: &Arc<Self>, job: Job) {
+    fn push_call(self: &Arc<Self>, call: Call, again: u8) {
+        self.push(|jobs| jobs.push_call(call, again));
+    }
+
+    fn push(self: &Arc<Self>, add: impl FnOnce(&mut Jobs)) {
         let mut queue = self.queue();
-        queue.jobs.push_back(job);
+        add(&mut queue.jobs);
         if !std::mem::replace(&mut queue.running, true) {
             drop(queue);
-            tokio::spawn(Arc::clone(self).run());
+            tokio::spawn(vital::task(
+                "the task of an instance",
+                Arc::clone(self).run(),
+            ));
         }
     }
 
@@ -208,7 +211,7 @@ impl Worker {
             for _ in 0..burst {
                 let call = {
                     let mut queue = self.queue();
-                    let call = next_call(&mut queue.jobs);
+                    let call = queue.jobs.next();
                     queue.running = call.is_some();
                     call
                 };
@@ -360,7 +363,7 @@ impl Worker {
                         Delivered::Failed
                     }
                 };
-                worker.push(Job::Call(Call::Delivered(token, outcome), 0));
+                worker.push_call(Call::Delivered(token, outcome), 0);
             });
         }
     }
@@ -373,7 +376,7 @@ impl Worker {
                 // What can't be read will be told to the step that asks for it.
                 let _ = worker.store.get(&key);
             }
-            worker.push(Job::Call(call, again.saturating_add(1)));
+            worker.push_call(call, again.saturating_add(1));
         });
     }
 
@@ -393,7 +396,7 @@ impl Worker {
             let worker = Arc::clone(self);
             tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
-                worker.push(Job::Call(Call::Start(kept, Some(attempt)), 0));
+                worker.push_call(Call::Start(kept, Some(attempt)), 0);
             });
         }
     }

@@ -1,4 +1,4 @@
-use super::gather::{BATCH_BYTES, BATCH_REQUESTS};
+use super::jobs::{BATCH_BYTES, BATCH_REQUESTS};
 use super::*;
 use crate::fake::{Script, request};
 use crate::store::MemoryStore;
@@ -130,6 +130,28 @@ async fn an_instance_that_broke_is_replaced() {
     let next = setup.worker.start(request(Method::POST, "/a", "x"));
     assert_eq!(status(next.await), StatusCode::NO_CONTENT);
     assert_eq!(setup.script.log().instances, 2);
+}
+
+/// Whoever came to that instance later waited for ever.
+#[test]
+fn a_panic_in_the_task_of_an_instance_ends_the_process() {
+    const CHILD: &str = "DS_TEST_PANIC";
+    let name = "worker::tests::a_panic_in_the_task_of_an_instance_ends_the_process";
+    if std::env::var_os(CHILD).is_some() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        return runtime.block_on(async {
+            let panics = setup().worker.start(request(Method::POST, "/panic", "x"));
+            // The process is to end before anybody hears of it.
+            let _ = panics.await;
+        });
+    }
+    let program = std::env::current_exe().expect("this program");
+    let mut child = std::process::Command::new(program);
+    let child = child.args([name, "--exact", "--nocapture"]).env(CHILD, "1");
+    let ended = child.output().expect("it runs");
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), None, "by a signal: {errors}");
+    assert!(errors.contains("the task of an instance"), "{errors}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 //! cost more than a microsecond an append.
 
 use crate::store::{Lost, Settle};
+use crate::vital;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -38,7 +39,8 @@ impl Unsettled {
         waiting.steps.push_back((settle, Box::new(then)));
         if !std::mem::replace(&mut waiting.watched, true) {
             drop(waiting);
-            tokio::spawn(Arc::clone(self).watch());
+            let watch = Arc::clone(self).watch();
+            tokio::spawn(vital::task("the task that hands out answers", watch));
         }
     }
 

@@ -38,6 +38,7 @@ use super::log::{Files, Found, Log, OpenError, Options, ReadError, Wait};
 use super::{
     ChangeNumber, Seen, Settle, Settling, Store, StoreError, SwapError, Watch, Watchers, counter,
 };
+use crate::vital;
 use bytes::Bytes;
 use overlay::{Overlay, Shard};
 use queue::Queue;
@@ -84,10 +85,10 @@ impl FileStore {
             watchers: Watchers::default(),
         });
         let thread = |name: &str, run: fn(&Shared)| {
-            let shared = Arc::clone(&shared);
+            let (shared, what) = (Arc::clone(&shared), format!("the thread {name}"));
             std::thread::Builder::new()
                 .name(name.to_owned())
-                .spawn(move || run(&shared))
+                .spawn(move || vital::thread(&what, || run(&shared)))
                 .map_err(|source| OpenError::Io {
                     path: directory.to_owned(),
                     source,
@@ -239,15 +240,19 @@ impl Store for FileStore {
         key: &str,
         value: Option<Bytes>,
     ) -> Result<ChangeNumber, StoreError> {
-        if value.is_none() && !self.exists(key)?.0 {
-            return self.delete(key);
+        let no_more = || match self.losses() == losses {
+            true => Ok(()),
+            false => Err(StoreError::lost()),
+        };
+        if value.is_none()
+            && let (false, changed) = self.exists(key)?
+        {
+            // Nothing to remove, and nothing is: whoever writes the key from now on may know of a
+            // loss that the caller does not.
+            return no_more().map(|()| changed);
         }
         // Asked while the key's shard is locked, as every shard is during a loss.
-        self.shared
-            .change(key, value, |_| match self.losses() == losses {
-                true => Ok(()),
-                false => Err(StoreError::lost()),
-            })
+        self.shared.change(key, value, |_| no_more())
     }
 
     fn increment(&self, key: &str, delta: i64) -> Result<(i64, ChangeNumber), StoreError> {

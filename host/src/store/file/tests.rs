@@ -116,6 +116,10 @@ fn changes_for_which_there_is_no_room_are_lost_and_the_store_goes_on() {
         store.write_since(0, "key", None).is_err(),
         "by who knows what is lost"
     );
+    assert!(
+        store.write_since(0, "absent", None).is_err(),
+        "also where nothing is to be removed: what was may have been lost"
+    );
     assert!(store.write_since(1, "other", None).is_ok());
     assert_eq!(settled(&store, set(&store, "key", "again")), Ok(()));
     assert_eq!(settled(&store, lost), Err(Lost::NoSpace), "it stays lost");

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::queue::Batch;
 use crate::store::Lost;
-use crate::store::log::CommitError;
+use crate::store::log::{CommitError, CompactError};
 use crate::telemetry;
 use std::time::{Duration, Instant};
 
@@ -78,19 +78,108 @@ fn lose(shared: &Shared, error: &CommitError) {
 /// is not read any more.
 pub(super) fn compact(shared: &Shared) {
     let mut pause = LOOK;
+    let mut looks = Looks::default();
     let mut turned = Instant::now();
     while shared.queue.pause(pause) {
         if turned.elapsed() >= ROUND {
             shared.overlay.cache.turn();
             turned = Instant::now();
         }
-        pause = match shared.log.compact() {
-            Ok(true) => Duration::ZERO,
-            Ok(false) => LOOK,
+        pause = looks.pause(shared.log.compact(), tell);
+    }
+}
+
+/// What there is to say of giving room back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said<'a> {
+    Failed(&'a str),
+    Works,
+}
+
+fn tell(said: Said<'_>) {
+    match said {
+        Said::Failed(why) => telemetry::warn("room not given back", why),
+        Said::Works => telemetry::back("giving room back"),
+    }
+}
+
+/// Attempts to give room back, one after another.
+#[derive(Debug, Default)]
+struct Looks {
+    /// Why the last one failed. Said once: after a sync that failed, each fails until a restart.
+    failure: Option<String>,
+}
+
+impl Looks {
+    /// The pause after an attempt.
+    fn pause(
+        &mut self,
+        attempt: Result<bool, CompactError>,
+        mut say: impl FnMut(Said<'_>),
+    ) -> Duration {
+        match attempt {
+            Ok(more) => {
+                if self.failure.take().is_some() {
+                    say(Said::Works);
+                }
+                if more { Duration::ZERO } else { LOOK }
+            }
             Err(error) => {
-                telemetry::warn("room not given back", &error.to_string());
+                let why = error.to_string();
+                if self.failure.as_ref() != Some(&why) {
+                    say(Said::Failed(&why));
+                }
+                self.failure = Some(why);
                 LOOK_AGAIN
             }
-        };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After a sync that failed it was said every ten seconds, until the restart.
+    #[test]
+    fn why_no_room_is_given_back_is_said_once_until_that_changes() {
+        let refused = || Err(CommitError::Refused.into());
+        let too_large = || Err(CommitError::TooLarge.into());
+        let attempts = [
+            Ok(true),
+            refused(),
+            refused(),
+            too_large(),
+            too_large(),
+            Ok(false),
+            Ok(false),
+            refused(),
+        ];
+        let (mut looks, mut said) = (Looks::default(), Vec::new());
+        let mut pauses = Vec::new();
+        for attempt in attempts {
+            pauses.push(looks.pause(attempt, |what| match what {
+                Said::Failed(why) => said.push(why.to_owned()),
+                Said::Works => said.push("works".to_owned()),
+            }));
+        }
+        let (refused, too_large) = (CommitError::Refused, CommitError::TooLarge);
+        let (refused, too_large) = (
+            CompactError::from(refused).to_string(),
+            CompactError::from(too_large).to_string(),
+        );
+        assert_eq!(said, [&*refused, &too_large, "works", &refused]);
+        let again = LOOK_AGAIN;
+        let expected = [
+            Duration::ZERO,
+            again,
+            again,
+            again,
+            again,
+            LOOK,
+            LOOK,
+            again,
+        ];
+        assert_eq!(pauses, expected);
     }
 }
