@@ -7,8 +7,11 @@ use durable_streams_host::{Options, StartError, engine, serve};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Its settings are in `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Empty in a build that was not handed one (`.cargo/config.toml` says so). Read here and not in a
 /// build script, so that another component costs no more than another link.
@@ -51,7 +54,6 @@ impl Failure {
 
 fn main() -> ExitCode {
     refuse_huge_pages();
-    give_memory_back();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -68,27 +70,6 @@ fn refuse_huge_pages() {
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_thp_disable(true);
 }
-
-/// How often memory that is not used is given back to the system.
-const GIVE_BACK: Duration = Duration::from_secs(60);
-
-/// Has the allocator give pages back that nothing is on. By itself it keeps what was ever needed at
-/// a time by each thread: under a steady load the server grew by a tenth an hour.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn give_memory_back() {
-    #[expect(unsafe_code, reason = "the allocator has no safe interface")]
-    let give_back = || loop {
-        std::thread::sleep(GIVE_BACK);
-        // SAFETY: glibc documents it as safe to call from any thread, at any time.
-        unsafe { libc::malloc_trim(0) };
-    };
-    let thread = std::thread::Builder::new().name("memory".to_owned());
-    // Without it the server works as well, and is only larger.
-    let _ = thread.spawn(give_back);
-}
-
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn give_memory_back() {}
 
 fn run() -> Result<(), Failure> {
     match cli::parse(std::env::args_os())? {
