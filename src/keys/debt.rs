@@ -25,6 +25,10 @@ pub fn encode(debt: &Debt) -> Vec<u8> {
 }
 
 /// The debt with these bytes.
+///
+/// # Errors
+///
+/// [`Corrupt`], also of a version that is not known.
 pub fn decode(bytes: &[u8]) -> Result<Debt, Corrupt> {
     let mut reader = Reader::new(bytes);
     if reader.byte()? != FORMAT {

@@ -51,11 +51,19 @@ impl Envelope {
     }
 
     /// The record with these bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`], also of a version that is not known.
     pub fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
         Self::take(bytes.to_vec())
     }
 
     /// The same, in the buffer of the bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
     pub fn take(bytes: Vec<u8>) -> Result<Self, Corrupt> {
         let mut reader = Reader::new(&bytes);
         if reader.byte()? != FORMAT {

@@ -1,4 +1,6 @@
-//! The bytes of version 1 stay what they are.
+//! The bytes of version 1 stay what they are: those in `tests/fixtures/v1`, one file for each kind of
+//! record. What a test says it found instead is what a new fixture has to be; the bytes of an old one
+//! never change, or stores of older builds are not read.
 
 use super::head::Record;
 use super::{Corrupt, Envelope, NameHash, State, debt, index, registry, todo};

@@ -89,6 +89,10 @@ impl Record {
     }
 
     /// The record with these bytes and this version.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`], also of a kind or a version that is not known.
     pub fn decode(bytes: &[u8], version: u64) -> Result<Self, Corrupt> {
         let mut reader = Reader::new(bytes);
         match reader.byte()? {

@@ -26,6 +26,10 @@ pub fn encode(block: &Block) -> Vec<u8> {
 }
 
 /// The block `number` with these bytes.
+///
+/// # Errors
+///
+/// [`Corrupt`], also of a version that is not known.
 pub fn decode(bytes: &[u8], number: u64) -> Result<Block, Corrupt> {
     let mut reader = Reader::new(bytes);
     let owners = match reader.byte()? {

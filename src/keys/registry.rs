@@ -56,6 +56,10 @@ pub fn encode(leaf: &Leaf) -> Vec<u8> {
 }
 
 /// The leaf with these bytes.
+///
+/// # Errors
+///
+/// [`Corrupt`], also of a version that is not known.
 pub fn decode(bytes: &[u8]) -> Result<Leaf, Corrupt> {
     if bytes.is_empty() {
         return Ok(Leaf::default());

@@ -28,6 +28,10 @@ pub fn encode(signing: &Signing) -> Vec<u8> {
 }
 
 /// The keys with these bytes; none, where they are not made yet.
+///
+/// # Errors
+///
+/// [`Corrupt`], also of a version that is not known.
 pub fn decode(bytes: &[u8]) -> Result<Option<Signing>, Corrupt> {
     if bytes.is_empty() {
         return Ok(None);

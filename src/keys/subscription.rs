@@ -71,6 +71,10 @@ impl Stored {
     }
 
     /// The record with these bytes and this version.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`], also of a kind or a version that is not known.
     pub fn decode(bytes: &[u8], version: u64) -> Result<Self, Corrupt> {
         let mut reader = Reader::new(bytes);
         let stored = match reader.byte()? {
@@ -107,11 +111,18 @@ fn write(writer: &mut Writer, subscription: &Subscription) {
     writer.many(subscription.links.iter(), |writer, link| {
         writer.raw(&link.stream);
         write_position(writer, link.acked);
-        writer.byte(match link.kind {
+        let kind = match link.kind {
             Kind::Glob => 0,
             Kind::Explicit => 1,
             Kind::Both => 2,
-        });
+        };
+        match link.life {
+            None => writer.byte(kind),
+            Some(life) => {
+                writer.byte(kind | WITH_LIFE);
+                writer.raw(&life);
+            }
+        }
     });
 }
 
@@ -137,16 +148,25 @@ fn read(reader: &mut Reader<'_>, version: u64) -> Result<Subscription, Corrupt> 
     })
 }
 
+/// The bit of a link's kind that says that a life follows; older builds have none.
+const WITH_LIFE: u8 = 4;
+
 fn read_link(reader: &mut Reader<'_>) -> Result<Link, Corrupt> {
+    let (stream, acked, kind) = (reader.array()?, read_position(reader)?, reader.byte()?);
+    let life = match kind & WITH_LIFE {
+        0 => None,
+        _ => Some(reader.array()?),
+    };
     Ok(Link {
-        stream: reader.array()?,
-        acked: read_position(reader)?,
-        kind: match reader.byte()? {
+        stream,
+        acked,
+        kind: match kind & !WITH_LIFE {
             0 => Kind::Glob,
             1 => Kind::Explicit,
             2 => Kind::Both,
             _ => return Err(Corrupt),
         },
+        life,
     })
 }
 

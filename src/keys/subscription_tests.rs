@@ -51,12 +51,12 @@ fn pattern() -> impl Strategy<Value = Glob> {
 
 fn links() -> impl Strategy<Value = Links> {
     let kind = prop_oneof![Just(Kind::Glob), Just(Kind::Explicit), Just(Kind::Both)];
-    vec((any::<[u8; 20]>(), any::<(u64, u64)>(), kind), 0..9).prop_map(|all| {
+    let life = option::of(any::<[u8; 8]>());
+    vec((any::<[u8; 20]>(), any::<(u64, u64)>(), kind, life), 0..9).prop_map(|all| {
         let mut links = Links::default();
-        for (stream, (segment, byte), kind) in all {
-            links
-                .add(stream, Position::new(segment, byte), kind)
-                .unwrap();
+        for (stream, (segment, byte), kind, life) in all {
+            let at = Position::new(segment, byte);
+            links.add(stream, at, kind, life).unwrap();
         }
         links
     })
@@ -168,10 +168,14 @@ fn golden_subscription(delivery: Delivery, phase: Phase) -> Subscription {
     let mut links = Links::default();
     for (name, kind) in [("events/a", Kind::Glob), ("events/b", Kind::Both)] {
         let stream = *NameHash::of(name).bytes();
-        links.add(stream, Position::new(300, 42), kind).unwrap();
+        links
+            .add(stream, Position::new(300, 42), kind, None)
+            .unwrap();
     }
     let named = *NameHash::of(&streams[0]).bytes();
-    links.add(named, Position::ZERO, Kind::Explicit).unwrap();
+    links
+        .add(named, Position::ZERO, Kind::Explicit, None)
+        .unwrap();
     Subscription {
         id: "sub-1".to_owned(),
         life: 0x0123_4567_89ab_cdef,
@@ -219,6 +223,12 @@ fn records_of_version_1_stay_as_they_are() {
         },
     );
     let entries = vec![Entry::of(&webhook), Entry::of(&pull)];
+    let mut lives = pull.clone();
+    for name in ["events/a", "events/b", "events/c"] {
+        let (stream, at) = (*NameHash::of(name).bytes(), Position::new(300, 43));
+        let life = Some(*b"\x00\x11\x22\x33\x44\x55\x66\x77");
+        lives.links.add(stream, at, Kind::Glob, life).unwrap();
+    }
     let deleted = Stored::Deleted {
         id: "sub-1".to_owned(),
         life: 0x0123_4567_89ab_cdef,
@@ -234,6 +244,11 @@ fn records_of_version_1_stay_as_they_are() {
             "subscription_pull",
             golden!("subscription_pull"),
             Stored::Live(Box::new(pull)),
+        ),
+        (
+            "subscription_lives",
+            golden!("subscription_lives"),
+            Stored::Live(Box::new(lives)),
         ),
         (
             "subscription_deleted",
@@ -267,7 +282,7 @@ fn the_largest_subscription_is_one_value() {
         let mut stream = [0xff; 20];
         stream[..4].copy_from_slice(&number.to_be_bytes());
         let far = Position::new((1 << 53) - 1, 1 << 20);
-        links.add(stream, far, Kind::Both).unwrap();
+        links.add(stream, far, Kind::Both, Some([0xff; 8])).unwrap();
     }
     let largest = Subscription {
         id: text(MAX_ID_BYTES),

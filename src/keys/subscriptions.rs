@@ -67,6 +67,10 @@ pub fn encode(entries: &[Entry]) -> Vec<u8> {
 }
 
 /// The list with these bytes.
+///
+/// # Errors
+///
+/// [`Corrupt`], also of a version that is not known.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, Corrupt> {
     if bytes.is_empty() {
         return Ok(Vec::new());

@@ -166,6 +166,10 @@ fn write(writer: &mut Writer, entry: &Entry) {
 }
 
 /// The entries with these bytes.
+///
+/// # Errors
+///
+/// [`Corrupt`], also of a kind or a version that is not known.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, Corrupt> {
     if bytes.is_empty() {
         return Ok(Vec::new());

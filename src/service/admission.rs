@@ -6,7 +6,7 @@ use super::env::{Env, StoreError};
 use super::{Service, log, problems};
 use crate::access::Caller;
 use crate::keys::MARKERS;
-use crate::protocol::problem::{Code, Problem};
+use crate::protocol::problem::Problem;
 use crate::protocol::request::{self, Operation, RawRequest};
 
 impl<E: Env> Service<E> {
@@ -21,11 +21,8 @@ impl<E: Env> Service<E> {
             return Ok((Operation::Health, Caller::anyone()));
         }
         // Before any other problem: with other variables the request may have none.
-        if let Some(malformed) = &self.malformed {
-            return Err(Problem::new(
-                Code::Misconfigured,
-                format!("The server is misconfigured: {malformed}"),
-            ));
+        if self.malformed {
+            return Err(Problem::misconfigured());
         }
         let operation = operation?;
         // Before the store is asked anything. A commit that may have been applied is told how it
@@ -36,10 +33,16 @@ impl<E: Env> Service<E> {
             true => Caller::anyone(),
             false => self.admit(raw, &operation)?,
         };
-        if matches!(
-            operation,
-            Operation::Stream { .. } | Operation::Tick { .. } | Operation::Control(_)
-        ) {
+        // What was begun was let in before, and may have been applied since.
+        if !begun
+            && matches!(
+                operation,
+                Operation::Stream { .. }
+                    | Operation::Tick { .. }
+                    | Operation::Control(_)
+                    | Operation::Ready
+            )
+        {
             self.check_marker()?;
         }
         Ok((operation, caller))
@@ -60,17 +63,14 @@ impl<E: Env> Service<E> {
         let refuse = |error: StoreError| {
             let fault = Fault::Store(error);
             let problem = problems::fault(&fault);
-            log::fault(&self.env, &self.config, &fault, &problem);
+            log::fault(&self.env, &self.config, &fault, &problem, None);
             problem
         };
         match self.env.get(&key).map_err(refuse)? {
             Some(value) if value == ours => {}
             Some(_) => {
-                return Err(Problem::new(
-                    Code::Misconfigured,
-                    "The server is misconfigured: this store was first used with another value of \
-                     kv_guarded_create. Give it a store of its own.",
-                ));
+                log::other_creation(&self.env);
+                return Err(Problem::misconfigured());
             }
             None => {
                 self.env.set(&key, ours).map_err(refuse)?;

@@ -1,9 +1,23 @@
 //! Appends and closes (sections 5.2, 5.3): one swap of the head for all that wait together.
 //!
-//! After a swap that was not confirmed the head is read again, and its bytes decide (DESIGN
-//! section 3, "Commits"): our commit id is in the ring, so it was applied; the version is still the
-//! one we built on, so the very same bytes are sent again; the version moved on and the ring
-//! reaches back to ours, so it never will be applied and we begin anew; else nobody knows.
+//! # Why none is lost or done twice
+//!
+//! Each attempt draws a commit id, which the swap puts into the head's *ring* beside the version
+//! that it makes; the ring has the last 64. A swap that is confirmed is done. After any other the
+//! head is read again with a new handle, and the very bytes that the next swap will be conditioned
+//! on decide ([`Fate`]):
+//!
+//! 1. Our id is in the ring: it was applied. The reply that was made with it is given.
+//! 2. The version is still the one that we built on: it may land yet, since stores answer late. The
+//!    very same bytes are sent again, with the same chunks: whichever of the two lands, the other
+//!    one no longer meets its base. Nothing is removed.
+//! 3. The version moved on, our id is not there, and the ring reaches back to our base: it can
+//!    never land, for its base is gone. Only now our chunks are removed, and we begin anew.
+//! 4. The ring does not reach back so far, or the deadline ends in case 2: nobody knows, and the
+//!    client is told so (`OUTCOME_UNKNOWN`). With a producer its retry finds out.
+//!
+//! What an attempt needs to make the same bytes again (id, base, time, chunk ids, the place of each
+//! request) is in [`AppendAttempt`], which the driver keeps while it waits: no state is here.
 
 use super::attempt::{AppendAttempt, Pending};
 use super::core::{Core, Fault, Place};
@@ -99,6 +113,12 @@ struct Writer<'a, E> {
 
 impl<E: Env> Writer<'_, E> {
     fn run(&mut self) -> Result<Outcome, Fault> {
+        let pending = self.attempt.pending.as_ref();
+        if pending.is_some_and(|pending| pending.replies.len() != self.calls.len()) {
+            return Err(Fault::Unknown(
+                "a part of the commit's requests is missing".to_owned(),
+            ));
+        }
         let (gate, mut cas, mut envelope) = match self.core.find(self.slot)? {
             Place::Found {
                 gate,
@@ -332,6 +352,7 @@ impl<E: Env> Writer<'_, E> {
 fn news(head: &Head) -> Option<News> {
     (!head.subscribers.is_empty()).then(|| News {
         name: head.name.clone(),
+        life: head.incarnation.mark(),
         tail: head.tail(),
         subscribers: head.subscribers.clone(),
     })

@@ -96,6 +96,8 @@ pub(super) struct ControlAttempt {
     pub(super) commit: u64,
     /// The life that it ends.
     pub(super) ended: Option<u64>,
+    /// Whether something may have been changed in an earlier step.
+    pub(super) wrote: bool,
     /// How far a creation came, or the naming of more streams.
     pub(super) create: CreateProgress,
 }
@@ -141,6 +143,7 @@ impl Attempt {
                 writer.varint(attempt.now_ms);
                 writer.fixed(attempt.commit);
                 writer.option(attempt.ended, Writer::fixed);
+                writer.byte(u8::from(attempt.wrote));
                 write_creation(&mut writer, &attempt.create.creation);
                 write_shared(&mut writer, &attempt.create.shared);
                 writer.byte(u8::from(attempt.create.listed));
@@ -153,6 +156,8 @@ impl Attempt {
                     writer.varint(tail.byte);
                 });
                 writer.option(attempt.create.named_to, Writer::fixed);
+                let fresh = attempt.create.fresh.iter();
+                writer.many(fresh, |writer, place| writer.count(*place));
             }
         }
         writer.finish()
@@ -197,6 +202,7 @@ impl Attempt {
                 now_ms: reader.varint()?,
                 commit: reader.fixed()?,
                 ended: reader.option(Reader::fixed)?,
+                wrote: flag(&mut reader)?,
                 create: CreateProgress {
                     creation: read_creation(&mut reader)?,
                     shared: read_shared(&mut reader)?,
@@ -208,6 +214,7 @@ impl Attempt {
                     tails: reader
                         .many(|reader| Ok(Position::new(reader.varint()?, reader.varint()?)))?,
                     named_to: reader.option(Reader::fixed)?,
+                    fresh: reader.many(|reader| size(reader.varint()?))?,
                 },
             })),
             _ => return Err(Corrupt),

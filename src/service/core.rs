@@ -5,6 +5,7 @@ use super::exchange::Delivery;
 use crate::keys::head::Record;
 use crate::keys::{Corrupt, Envelope, Keys, Slot, State};
 use crate::limits::Config;
+use crate::protocol::problem::Problem;
 use std::cell::{Cell, RefCell};
 
 /// What a step has to say besides its answer.
@@ -12,8 +13,11 @@ use std::cell::{Cell, RefCell};
 pub(super) struct Aside {
     /// Requests to be sent.
     pub(super) effects: RefCell<Vec<Delivery>>,
-    /// When something will be due, milliseconds since 1970.
+    /// When something will be due, milliseconds since 1970. It is said with the next piece of
+    /// background work.
     pub(super) due_ms: Cell<Option<u64>>,
+    /// Whether a subscription or a shared record may have been changed.
+    pub(super) wrote: Cell<bool>,
 }
 
 /// The world, the variables and the key names.
@@ -58,6 +62,18 @@ pub(super) enum Fault {
     },
 }
 
+/// A step that can't go on, told as a problem or as a fault.
+pub(super) enum Refusal {
+    Problem(Problem),
+    Fault(Fault),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 /// Where the record of a slot is, or where it would be created.
 pub(super) enum Place<Cas> {
     /// It is there. A swap of `cas` is conditioned on what `envelope` was read from.
@@ -78,6 +94,11 @@ impl<E: Env> Core<'_, E> {
     /// Has a request sent when the step is over.
     pub(super) fn effect(&self, delivery: Delivery) {
         self.aside.effects.borrow_mut().push(delivery);
+    }
+
+    /// Says that a subscription or a shared record may be changed from now on.
+    pub(super) fn note_write(&self) {
+        self.aside.wrote.set(true);
     }
 
     /// Says when something will be due.

@@ -3,18 +3,14 @@
 use super::core::Fault;
 use super::env::{Env, StoreError};
 use crate::access::{OFF, OFF_MEANS};
-use crate::limits::{Config, Malformed};
+use crate::limits::{Config, Malformed, is_logged};
 use crate::protocol::problem::Problem;
 use crate::protocol::request::{Action, Control, Mode, Operation, SubscriptionAction, WorkCall};
 use serde_json::{Value, json};
 
-/// Severities, the most severe first.
-const LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
-
 /// Whether lines of `level` are written.
 pub(super) fn enabled(config: &Config, level: &str) -> bool {
-    let rank = |name: &str| LEVELS.iter().position(|level| *level == name);
-    rank(level) <= rank(&config.log_level)
+    is_logged(level, &config.log_level)
 }
 
 fn write<E: Env>(env: &E, level: &str, mut fields: Value) {
@@ -91,8 +87,14 @@ pub(super) fn response<E: Env>(
     write(env, "info", line);
 }
 
-/// A step could not be done.
-pub(super) fn fault<E: Env>(env: &E, config: &Config, fault: &Fault, problem: &Problem) {
+/// A step could not be done: that of a request for `path`, or one behind an answer.
+pub(super) fn fault<E: Env>(
+    env: &E,
+    config: &Config,
+    fault: &Fault,
+    problem: &Problem,
+    path: Option<&str>,
+) {
     let (level, class) = match fault {
         Fault::Store(StoreError::Full(_)) => ("error", "insufficient_storage"),
         Fault::Store(StoreError::Unavailable(_) | StoreError::Refused(_))
@@ -104,19 +106,30 @@ pub(super) fn fault<E: Env>(env: &E, config: &Config, fault: &Fault, problem: &P
     if !enabled(config, level) {
         return;
     }
-    let line = json!({
+    let mut line = json!({
         "ds.error_code": problem.code.as_str(),
         "ds.error_class": class,
         "ds.storage.backend": "keyvalue",
         "error.type": problem.code.as_str(),
         "error.message": fault.to_string(),
     });
+    if let (Some(path), Some(fields)) = (path, line.as_object_mut()) {
+        fields.insert("url.path".to_owned(), path.into());
+    }
     write(env, level, line);
 }
 
 /// A variable has no meaning.
 pub(super) fn malformed<E: Env>(env: &E, malformed: &Malformed) {
     let line = json!({ "error.type": "MISCONFIGURED", "error.message": malformed.to_string() });
+    write(env, "error", line);
+}
+
+/// The store was first used with another value of `kv_guarded_create`.
+pub(super) fn other_creation<E: Env>(env: &E) {
+    let message = "this store was first used with another value of kv_guarded_create, as by \
+                   another host: give this one a store, or a key_namespace, of its own";
+    let line = json!({ "error.type": "MISCONFIGURED", "error.message": message });
     write(env, "error", line);
 }
 

@@ -58,13 +58,13 @@ pub struct Service<E> {
     config: Config,
     access: Access,
     keys: Keys,
-    /// Why no request can be served.
-    malformed: Option<String>,
+    /// Whether a variable is malformed, so that no request can be served.
+    malformed: bool,
     /// Whether the marker was seen: the store is used as it always was.
     marked: Cell<bool>,
     /// The fields that every answer has, where they are the same for all requests.
     common: Option<Fields>,
-    /// What the step under way has to say besides its answer; empty between steps.
+    /// What the step under way has to say besides its answer.
     aside: Aside,
 }
 
@@ -74,14 +74,10 @@ impl<E: Env> Service<E> {
         let read = Config::from_lookup(|name| env.variable(name))
             .and_then(|config| Access::new(&config).map(|access| (config, access)));
         let (mut config, access, malformed) = match read {
-            Ok((config, access)) => (config, access, None),
+            Ok((config, access)) => (config, access, false),
             Err(malformed) => {
                 log::malformed(&env, &malformed);
-                (
-                    Config::default(),
-                    Access::default(),
-                    Some(malformed.to_string()),
-                )
+                (Config::default(), Access::default(), true)
             }
         };
         if access.is_on() {
@@ -204,7 +200,7 @@ impl<E: Env> Service<E> {
     /// One bounded piece of background work: what is to be done anywhere, or else a look at the
     /// place that `round` picks.
     pub fn work(&self, round: u64) -> Worked {
-        if self.malformed.is_some() || self.check_marker().is_err() {
+        if self.malformed || self.check_marker().is_err() {
             return Worked::default();
         }
         let worked = self.core().work(round);

@@ -74,7 +74,8 @@ impl<E: Env> Core<'_, E> {
     /// The response to a fault, which is logged.
     pub(super) fn fault(&self, fault: &Fault, instance: &str) -> Reply {
         let problem = super::problems::fault(fault);
-        super::log::fault(self.env, self.config, fault, &problem);
+        let path = instance.split_once('?').map_or(instance, |(path, _)| path);
+        super::log::fault(self.env, self.config, fault, &problem, Some(path));
         Reply::problem(&problem, instance)
     }
 }

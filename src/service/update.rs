@@ -89,6 +89,7 @@ impl<E: Env> Core<'_, E> {
                         body: &[],
                         is_ours: &|_| false,
                     };
+                    self.note_write();
                     if let Step::Wait(ms) = creator.step(&mut progress.creation)? {
                         return Ok(Updated::Wait(ms));
                     }
@@ -105,6 +106,7 @@ impl<E: Env> Core<'_, E> {
                         body: body.into(),
                     }
                     .encode();
+                    self.note_write();
                     match self.env.swap(cas, &bytes) {
                         Ok(()) => return Ok(Updated::Done(done)),
                         Err(SwapError::Store(error)) if error.refuses() => {

@@ -134,7 +134,11 @@ impl<E: Env> Core<'_, E> {
                     return Ok(released == Updated::Done(()));
                 }
                 if let Some(owed) = &tombstone.owes {
-                    self.move_debt(hash, incarnation, owed, &mut shared)?;
+                    if let Updated::Wait(_) =
+                        self.move_debt(hash, incarnation, owed, &mut shared)?
+                    {
+                        return Ok(false);
+                    }
                     self.settle_tombstone(this, |tombstone| tombstone.owes.take().is_some())?;
                     return Ok(true);
                 }

@@ -26,7 +26,7 @@ pub use delete::{Owed, Tombstone, tombstone};
 pub use expiry::Expiry;
 pub use fork::{Asked, ForkStep, Forks, Lineage, Link, Run, Span, TooManySteps, owner};
 pub use head::{Closed, Head, Presence};
-pub use position::{Incarnation, Position};
+pub use position::{Incarnation, LifeMark, Position};
 pub(crate) use position::{hex, push_hex};
 pub use producer::{Producer, ProducerId, ProducerMark, ProducerState, producer_id};
 pub use read::{OffsetGone, Origin, locate};

@@ -31,6 +31,17 @@ impl Position {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Incarnation(pub [u8; 16]);
 
+/// The first half of an [`Incarnation`], which tells the lives of one name apart.
+pub type LifeMark = [u8; 8];
+
+impl Incarnation {
+    /// Its first half.
+    #[must_use]
+    pub fn mark(self) -> LifeMark {
+        self.0.first_chunk().copied().unwrap_or_default()
+    }
+}
+
 impl std::fmt::Display for Incarnation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&hex(&self.0))

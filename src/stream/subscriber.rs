@@ -1,6 +1,6 @@
 //! Who is to be woken by a stream: links from its head to subscriptions (section 6).
 
-use super::{Head, Position};
+use super::{Head, LifeMark, Position};
 use crate::limits::SUBSCRIBERS;
 
 /// A subscription that is linked to a stream.
@@ -23,6 +23,10 @@ pub struct TooManySubscribers;
 impl Head {
     /// Links a subscription, in the place of an earlier one of the same id. Says whether that
     /// changed anything: an existing link keeps its first cursor.
+    ///
+    /// # Errors
+    ///
+    /// When the stream has as many subscriptions as it may; nothing was changed.
     pub fn attach(&mut self, subscriber: Subscriber) -> Result<bool, TooManySubscribers> {
         let full = self.subscribers.len() >= SUBSCRIBERS;
         let same = |other: &&mut Subscriber| other.subscription == subscriber.subscription;
@@ -67,9 +71,12 @@ impl Head {
     }
 
     /// Where a cursor stands in this life of the name: one of an earlier life is at the beginning.
+    /// `life` is the one that the cursor is of, where that is known. A fork has the positions of its
+    /// source, so they alone don't tell.
     #[must_use]
-    pub fn cursor(&self, acked: Position) -> Position {
-        match acked < Position::new(self.first, 0) {
+    pub fn cursor(&self, acked: Position, life: Option<LifeMark>) -> Position {
+        let is_another = life.is_some_and(|life| life != self.incarnation.mark());
+        match is_another || acked < Position::new(self.first, 0) {
             true => self.beginning(),
             false => acked,
         }
@@ -119,8 +126,13 @@ mod tests {
     fn a_cursor_of_an_earlier_life_is_at_the_beginning() {
         let mut head = head();
         head.first = 4;
-        assert_eq!(head.cursor(Position::new(3, 9)), Position::ZERO);
-        assert_eq!(head.cursor(Position::new(4, 9)), Position::new(4, 9));
-        assert_eq!(head.cursor(Position::ZERO), Position::ZERO);
+        let at = Position::new;
+        let ours = Some(head.incarnation.mark());
+        for life in [None, ours] {
+            assert_eq!(head.cursor(at(3, 9), life), Position::ZERO);
+            assert_eq!(head.cursor(at(4, 9), life), at(4, 9));
+            assert_eq!(head.cursor(Position::ZERO, life), Position::ZERO);
+        }
+        assert_eq!(head.cursor(at(4, 9), Some([0xee; 8])), Position::ZERO);
     }
 }

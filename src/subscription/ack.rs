@@ -1,7 +1,7 @@
 //! What a worker says of its work (sections 7.1 and 7.2): acks, heartbeats, releases.
 
 use super::{Fence, Fenced, Phase, Subscription};
-use crate::stream::Position;
+use crate::stream::{LifeMark, Position};
 
 /// Why an ack was refused; nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,11 +24,17 @@ pub struct Acked {
     pub stream: [u8; 20],
     /// Everything up to here was processed.
     pub to: Position,
+    /// The life that the stream has now, if it is there.
+    pub life: Option<LifeMark>,
 }
 
 impl Subscription {
     /// Moves cursors on, all of them or none, and extends the lease or, if the work is done, ends
     /// the wake.
+    ///
+    /// # Errors
+    ///
+    /// When the wake is over, or a stream is not linked; nothing was changed.
     pub fn ack(
         &mut self,
         fence: Fence,
@@ -43,7 +49,7 @@ impl Subscription {
             return Err(AckError::NotLinked { place });
         }
         for ack in acks {
-            self.links.ack(&ack.stream, ack.to);
+            self.links.ack(&ack.stream, ack.to, ack.life);
         }
         self.failures = 0;
         let extended = now_ms.saturating_add(self.config.lease_ttl_ms);
@@ -65,6 +71,10 @@ impl Subscription {
     }
 
     /// Ends the wake without moving a cursor.
+    ///
+    /// # Errors
+    ///
+    /// When the wake is over.
     pub fn release(&mut self, fence: Fence, now_ms: u64) -> Result<(), Fenced> {
         self.expire(now_ms);
         self.check(fence)?;
@@ -84,7 +94,7 @@ mod tests {
     fn held() -> (Subscription, Fence) {
         let mut one = subscription(false);
         one.links
-            .add(STREAM, Position::new(0, 3), Kind::Glob)
+            .add(STREAM, Position::new(0, 3), Kind::Glob, None)
             .unwrap();
         one.claim("a", 9, 1_000, true).unwrap();
         let fence = one.fence().unwrap();
@@ -95,6 +105,7 @@ mod tests {
         Acked {
             stream: STREAM,
             to: Position::new(0, byte),
+            life: None,
         }
     }
 

@@ -21,6 +21,10 @@ pub enum ClaimError {
 impl Subscription {
     /// Gives it to a worker. `is_pending` is asked only of an idle one, which was woken by nobody
     /// if whoever was about to was stopped; `wake` is the number of its wake then.
+    ///
+    /// # Errors
+    ///
+    /// When another worker has it, or there is nothing to do; nothing was changed.
     pub fn claim(
         &mut self,
         worker: &str,

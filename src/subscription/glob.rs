@@ -36,6 +36,10 @@ const MANY: &str = "**";
 
 impl Glob {
     /// Takes a pattern, as it is given.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the pattern breaks.
     pub fn parse(text: &str) -> Result<Self, GlobError> {
         if text.len() > MAX_PATTERN_BYTES {
             return Err(GlobError::TooLong);

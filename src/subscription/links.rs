@@ -1,7 +1,7 @@
 //! The streams of a subscription, each with its cursor.
 
 use crate::limits::SUBSCRIPTION_LINKS;
-use crate::stream::Position;
+use crate::stream::{LifeMark, Position};
 
 /// A stream, with the cursor of the subscription in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,9 @@ pub struct Link {
     pub acked: Position,
     /// Why it is linked.
     pub kind: Kind,
+    /// Which life of the stream the cursor is of; nothing while it is known of none, and in records
+    /// of older builds.
+    pub life: Option<LifeMark>,
 }
 
 /// Why a stream is linked: at least one of them.
@@ -53,7 +56,7 @@ impl Kind {
 
 /// There is no room for another link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("A subscription has at most {SUBSCRIPTION_LINKS} streams")]
+#[error("A subscription can have at most {SUBSCRIPTION_LINKS} streams.")]
 pub struct TooManyLinks;
 
 /// All links, ascending by stream.
@@ -97,19 +100,28 @@ impl Links {
         self.place(stream).ok().and_then(|place| self.0.get(place))
     }
 
-    /// Sees to it that a stream is linked, with a cursor not before `since`. Says whether that
-    /// changed anything.
+    /// Sees to it that a stream is linked, with a cursor not before `since`; in another `life` of
+    /// it than before, with that cursor. Says whether that changed anything.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room; nothing was changed.
     pub fn add(
         &mut self,
         stream: [u8; 20],
         since: Position,
         kind: Kind,
+        life: Option<LifeMark>,
     ) -> Result<bool, TooManyLinks> {
         match self.place(&stream) {
             Ok(place) => Ok(self.0.get_mut(place).is_some_and(|link| {
                 let before = *link;
-                link.acked = link.acked.max(since);
+                link.acked = match are_others(link.life, life) {
+                    true => since,
+                    false => link.acked.max(since),
+                };
                 link.kind = link.kind.and(kind);
+                link.life = life.or(link.life);
                 *link != before
             })),
             Err(_) if self.0.len() >= SUBSCRIPTION_LINKS => Err(TooManyLinks),
@@ -121,6 +133,7 @@ impl Links {
                         stream,
                         acked,
                         kind,
+                        life,
                     },
                 );
                 Ok(true)
@@ -128,21 +141,15 @@ impl Links {
         }
     }
 
-    /// Takes back the naming of a stream. Says whether that changed anything.
-    pub fn remove_explicit(&mut self, stream: &[u8; 20]) -> bool {
+    /// A stream was named until now, and is linked for this `kind` alone from now on; not at all, if
+    /// that is nothing.
+    pub fn unname(&mut self, stream: &[u8; 20], kind: Option<Kind>) {
         let Ok(place) = self.place(stream) else {
-            return false;
+            return;
         };
-        match self.0.get_mut(place) {
-            Some(link) if link.kind == Kind::Both => {
-                link.kind = Kind::Glob;
-                true
-            }
-            Some(link) if link.kind == Kind::Explicit => {
-                self.0.remove(place);
-                true
-            }
-            _ => false,
+        match (kind, self.0.get_mut(place)) {
+            (Some(kind), Some(link)) => link.kind = kind,
+            _ => drop(self.0.remove(place)),
         }
     }
 
@@ -162,16 +169,24 @@ impl Links {
         }
     }
 
-    /// Moves a cursor on, never back. Says whether there is such a link.
-    pub fn ack(&mut self, stream: &[u8; 20], to: Position) -> bool {
+    /// Moves a cursor on, never back, unless it is of another life of the stream than `life`. Says
+    /// whether there is such a link.
+    pub fn ack(&mut self, stream: &[u8; 20], to: Position, life: Option<LifeMark>) -> bool {
         let Ok(place) = self.place(stream) else {
             return false;
         };
-        if let Some(link) = self.0.get_mut(place) {
+        if let Some(link) = self.0.get_mut(place)
+            && !are_others(link.life, life)
+        {
             link.acked = link.acked.max(to);
         }
         true
     }
+}
+
+/// Whether two lives are known, and are two.
+fn are_others(one: Option<LifeMark>, other: Option<LifeMark>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
 }
 
 #[cfg(test)]
@@ -187,14 +202,33 @@ mod tests {
     #[test]
     fn a_stream_that_was_named_stays_while_the_pattern_is_for_it() {
         let mut links = Links::default();
-        assert_eq!(links.add([1; 20], at(5), Kind::Glob), Ok(true));
-        assert_eq!(links.add([1; 20], at(3), Kind::Explicit), Ok(true));
+        assert_eq!(links.add([1; 20], at(5), Kind::Glob, None), Ok(true));
+        assert_eq!(links.add([1; 20], at(3), Kind::Explicit, None), Ok(true));
         let link = *links.get(&[1; 20]).unwrap();
         assert_eq!((link.kind, link.acked), (Kind::Both, at(5)));
         assert!(!links.forget(&[1; 20]));
-        assert!(links.remove_explicit(&[1; 20]) && !links.remove_explicit(&[1; 20]));
+        links.unname(&[1; 20], Some(Kind::Glob));
         assert_eq!(links.get(&[1; 20]).unwrap().kind.as_str(), "glob");
-        assert!(links.forget(&[1; 20]) && links.is_empty());
+        assert_eq!(links.get(&[1; 20]).unwrap().acked, at(5));
+        links.unname(&[1; 20], None);
+        assert!(links.is_empty());
+    }
+
+    #[test]
+    fn a_cursor_is_of_one_life_of_a_stream() {
+        let (mut links, stream) = (Links::default(), [1; 20]);
+        let (first, second) = (Some([1; 8]), Some([2; 8]));
+        let cursor = |links: &Links| links.get(&stream).unwrap().acked;
+        assert_eq!(links.add(stream, at(0), Kind::Explicit, None), Ok(true));
+        assert_eq!(links.add(stream, at(0), Kind::Explicit, first), Ok(true));
+        assert!(links.ack(&stream, at(9), first));
+        assert_eq!(links.add(stream, at(3), Kind::Explicit, first), Ok(false));
+        assert_eq!(cursor(&links), at(9));
+        // Also back: the next life may be a fork, with its source's positions.
+        assert_eq!(links.add(stream, at(3), Kind::Explicit, second), Ok(true));
+        assert_eq!(cursor(&links), at(3));
+        assert!(links.ack(&stream, at(9), first), "a late worker's");
+        assert_eq!(cursor(&links), at(3));
     }
 
     #[test]
@@ -203,10 +237,13 @@ mod tests {
         for number in 0..SUBSCRIPTION_LINKS as u32 {
             let mut stream = [0; 20];
             stream[..4].copy_from_slice(&number.to_be_bytes());
-            assert_eq!(links.add(stream, at(0), Kind::Glob), Ok(true));
+            assert_eq!(links.add(stream, at(0), Kind::Glob, None), Ok(true));
         }
-        assert_eq!(links.add([9; 20], at(0), Kind::Glob), Err(TooManyLinks));
-        assert_eq!(links.add([0; 20], at(1), Kind::Glob), Ok(true));
+        assert_eq!(
+            links.add([9; 20], at(0), Kind::Glob, None),
+            Err(TooManyLinks)
+        );
+        assert_eq!(links.add([0; 20], at(1), Kind::Glob, None), Ok(true));
     }
 
     proptest! {
@@ -220,13 +257,13 @@ mod tests {
                 let hash = [stream; 20];
                 match what {
                     0 | 1 => {
-                        links.add(hash, at(to), Kind::Glob).unwrap();
+                        links.add(hash, at(to), Kind::Glob, None).unwrap();
                         let cursor = model.entry(stream).or_insert(to);
                         *cursor = (*cursor).max(to);
                     }
                     2 => prop_assert_eq!(links.forget(&hash), model.remove(&stream).is_some()),
                     _ => {
-                        prop_assert_eq!(links.ack(&hash, at(to)), model.contains_key(&stream));
+                        prop_assert_eq!(links.ack(&hash, at(to), None), model.contains_key(&stream));
                         model.entry(stream).and_modify(|cursor| *cursor = (*cursor).max(to));
                     }
                 }

@@ -99,6 +99,10 @@ impl Subscription {
     }
 
     /// Refuses what is not about the wake under way.
+    ///
+    /// # Errors
+    ///
+    /// When the wake is over.
     pub fn check(&self, fence: Fence) -> Result<(), Fenced> {
         match self.fence() == Some(fence) {
             true => Ok(()),
@@ -110,6 +114,19 @@ impl Subscription {
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Idle)
+    }
+
+    /// Whether the last try to tell of the wake failed, and another one is due (section 6.3).
+    #[must_use]
+    pub const fn is_failing(&self) -> bool {
+        let is_due = matches!(
+            self.phase,
+            Phase::Waking {
+                attempt_ms: Some(_),
+                ..
+            }
+        );
+        is_due && self.failures > 0
     }
 
     /// Notes a change, and forgets the oldest one beyond the last few.

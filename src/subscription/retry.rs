@@ -22,6 +22,10 @@ pub(super) fn back_off_ms(failures: u32, random: u64) -> u64 {
 impl Subscription {
     /// The wake could not be told: it will be again, after a pause. The lease does not go on
     /// meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the wake is over.
     pub fn failed(&mut self, fence: Fence, now_ms: u64, random: u64) -> Result<(), Fenced> {
         self.check(fence)?;
         if let Phase::Waking {
@@ -38,6 +42,10 @@ impl Subscription {
     }
 
     /// The wake was told. Says whether that changed anything.
+    ///
+    /// # Errors
+    ///
+    /// When the wake is over.
     pub fn told(&mut self, fence: Fence) -> Result<bool, Fenced> {
         self.check(fence)?;
         let Phase::Waking { attempt_ms, .. } = &mut self.phase else {

@@ -62,6 +62,10 @@ impl Target<'_> {
 
 /// Says whether a webhook may have this URL; `allow_localhost` is the variable
 /// `webhook_allow_localhost`.
+///
+/// # Errors
+///
+/// The first rule that the URL breaks.
 pub fn judge(url: &str, allow_localhost: bool) -> Result<Target<'_>, UrlError> {
     let target = take_apart(url)?;
     if target.is_localhost() {

@@ -64,6 +64,14 @@ pub struct WebhookAnswer {
     pub done: bool,
 }
 
+impl WebhookAnswer {
+    /// Reads an answer; what is no such object says nothing.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Self {
+        serde_json::from_slice(body).map_or_else(|_| Self::default(), |Object(answer)| answer)
+    }
+}
+
 fn invalid(message: impl Into<String>) -> Refused {
     Refused::new(RefusedCode::InvalidRequest, message)
 }
@@ -112,6 +120,10 @@ struct RawWebhook {
 
 impl Ask {
     /// Reads a creation.
+    ///
+    /// # Errors
+    ///
+    /// Why not, as the `__ds` answer says it.
     pub fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
         let asked: RawAsk = json(raw)?;
         let delivery = match (&*asked.kind, asked.webhook, asked.wake_stream) {
@@ -191,6 +203,10 @@ fn stream_names(names: Vec<String>, config: &limits::Config) -> Result<Vec<Strin
 
 impl StreamsAsk {
     /// Reads streams to be added.
+    ///
+    /// # Errors
+    ///
+    /// Why not, as the `__ds` answer says it.
     pub fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
         #[derive(Deserialize)]
         struct Raw {
@@ -204,6 +220,10 @@ impl StreamsAsk {
 
 impl Claimed {
     /// Reads a claim.
+    ///
+    /// # Errors
+    ///
+    /// Why not, as the `__ds` answer says it.
     pub fn parse(raw: &RawRequest<'_>) -> Result<Self, Refused> {
         #[derive(Deserialize)]
         struct Raw {
@@ -242,6 +262,10 @@ impl From<RawFence> for Fencing {
 
 impl Fencing {
     /// Reads a release.
+    ///
+    /// # Errors
+    ///
+    /// Why not, as the `__ds` answer says it.
     pub fn parse(raw: &RawRequest<'_>) -> Result<Self, Refused> {
         json::<RawFence>(raw).map(Self::from)
     }
@@ -249,6 +273,10 @@ impl Fencing {
 
 impl AckAsk {
     /// Reads a callback or an ack.
+    ///
+    /// # Errors
+    ///
+    /// Why not, as the `__ds` answer says it.
     pub fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
         #[derive(Deserialize)]
         struct Raw {

@@ -25,7 +25,7 @@ impl<'a> Fields<'a> {
             true => Ok(first),
             false => {
                 let detail =
-                    format!("{name} is there more than once with different values. Send it once.");
+                    format!("{name} was sent more than once, with different values. Send it once.");
                 Err(Problem::new(Code::BadRequest, detail))
             }
         }
@@ -79,11 +79,17 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The token of `Authorization: Bearer`, where it is there.
+    /// The token of `Authorization: Bearer`, where it is there. Twice is too often, also the same
+    /// one: proxies differ in which they take.
     pub(super) fn bearer(&self) -> Result<Option<&'a [u8]>, Problem> {
-        let Some(value) = self.one(headers::AUTHORIZATION)? else {
+        let mut values = self.0.field_values(headers::AUTHORIZATION);
+        let Some(value) = values.next() else {
             return Ok(None);
         };
+        if values.next().is_some() {
+            let detail = "Authorization was sent more than once. Send it once.";
+            return Err(Problem::new(Code::BadRequest, detail));
+        }
         let token = value
             .split_at_checked(6)
             .filter(|(scheme, rest)| {
@@ -110,7 +116,7 @@ pub(super) fn check_length(name: &'static str, value: &[u8]) -> Result<(), Probl
         false => Err(invalid(
             name,
             value,
-            &format!("{MAX_FIELD_BYTES} bytes are the most"),
+            &format!("at most {MAX_FIELD_BYTES} bytes are allowed"),
         )),
     }
 }

@@ -1,6 +1,7 @@
 //! Telling workers of a wake: an event in the wake stream, or a request to the webhook.
 
 use super::records::{Change, Changed};
+use super::snapshot::Linked;
 use super::token;
 use super::wake::News;
 use crate::keys::codec::{Reader, Writer};
@@ -23,8 +24,8 @@ struct Sent {
     subscription: NameHash,
     life: u64,
     fence: Fence,
-    /// Streams with pending events, and the tails that were told.
-    tails: Vec<([u8; 20], Position)>,
+    /// Streams with pending events, and the tails that were told: what is acked if it is done.
+    acks: Vec<Acked>,
 }
 
 impl Sent {
@@ -34,10 +35,11 @@ impl Sent {
         writer.fixed(self.life);
         writer.varint(self.fence.generation);
         writer.fixed(self.fence.wake);
-        writer.many(self.tails.iter(), |writer, (stream, tail)| {
-            writer.raw(stream);
-            writer.varint(tail.segment);
-            writer.varint(tail.byte);
+        writer.many(self.acks.iter(), |writer, ack| {
+            writer.raw(&ack.stream);
+            writer.varint(ack.to.segment);
+            writer.varint(ack.to.byte);
+            writer.option(ack.life.as_ref(), |writer, life| writer.raw(life));
         });
         writer.finish()
     }
@@ -51,9 +53,12 @@ impl Sent {
                 generation: reader.varint()?,
                 wake: reader.fixed()?,
             },
-            tails: reader.many(|reader| {
-                let stream = reader.array()?;
-                Ok((stream, Position::new(reader.varint()?, reader.varint()?)))
+            acks: reader.many(|reader| {
+                Ok(Acked {
+                    stream: reader.array()?,
+                    to: Position::new(reader.varint()?, reader.varint()?),
+                    life: reader.option(Reader::array)?,
+                })
             })?,
         };
         reader.end().map(|()| sent)
@@ -210,7 +215,7 @@ impl<E: Env> Core<'_, E> {
             subscription: NameHash::of(&subscription.id),
             life: subscription.life,
             fence,
-            tails: pending.map(|one| (one.link.stream, one.tail)).collect(),
+            acks: pending.map(Linked::acked_to_its_tail).collect(),
         };
         let lease_ms = subscription.config.lease_ttl_ms;
         self.effect(Effect {
@@ -237,7 +242,7 @@ impl<E: Env> Core<'_, E> {
         let done = match outcome {
             Outcome::Answered { status, body } if (200..300).contains(status) => {
                 let whole = body.get(..WEBHOOK_ANSWER_BYTES).unwrap_or(body);
-                serde_json::from_slice::<WebhookAnswer>(whole).is_ok_and(|answer| answer.done)
+                WebhookAnswer::parse(whole).done
             }
             Outcome::Answered { .. } | Outcome::Failed => {
                 return self.put_off(&hash, sent.life, sent.fence);
@@ -253,15 +258,8 @@ impl<E: Env> Core<'_, E> {
                 });
             }
             // A stream that was unlinked meanwhile has no cursor to move.
-            let linked =
-                |(stream, _): &&([u8; 20], Position)| subscription.links.get(stream).is_some();
-            let acks = sent.tails.iter().filter(linked);
-            let acks: Vec<Acked> = acks
-                .map(|(stream, to)| Acked {
-                    stream: *stream,
-                    to: *to,
-                })
-                .collect();
+            let linked = |ack: &&Acked| subscription.links.get(&ack.stream).is_some();
+            let acks: Vec<Acked> = sent.acks.iter().filter(linked).copied().collect();
             let acked = subscription.ack(sent.fence, &acks, true, self.env.now_ms());
             Ok(match acked {
                 Ok(()) => Change::Write,

@@ -4,13 +4,13 @@
 //! on with it.
 
 use super::Stop;
-use super::link::{From, Link};
+use super::link::{From, Linked};
 use super::records::{Change, Changed};
 use crate::access::Rights;
 use crate::keys::registry::Leaf;
 use crate::keys::subscription::Stored;
 use crate::keys::{Envelope, NameHash};
-use crate::limits::{BACKFILL_STREAMS, SHARDS};
+use crate::limits::{BACKFILL_STREAMS, SHARDS, SUBSCRIBERS, SUBSCRIPTION_LINKS};
 use crate::protocol::control::{Ask, Refused, RefusedCode};
 use crate::service::core::{Core, Fault, Place};
 use crate::service::creation::{Creation, Creator, Step};
@@ -37,6 +37,8 @@ pub(in crate::service) struct CreateProgress {
     pub(in crate::service) tails: Vec<Position>,
     /// The life of the subscription that they were named to.
     pub(in crate::service) named_to: Option<u64>,
+    /// Which of them, by their places, were not named before.
+    pub(in crate::service) fresh: Vec<usize>,
 }
 
 /// What a creation needs of its request.
@@ -156,6 +158,7 @@ impl<E: Env> Core<'_, E> {
                             }
                             fresh.version = version.saturating_add(1);
                             let stored = Stored::Live(fresh.clone());
+                            self.note_write();
                             match self.env.swap(cas, &stored.seal()) {
                                 Ok(()) => return Ok(fresh),
                                 Err(SwapError::Failed(_)) => {}
@@ -186,6 +189,7 @@ impl<E: Env> Core<'_, E> {
                         body: &stored.encode(),
                         is_ours: &is_ours,
                     };
+                    self.note_write();
                     match creator.step(&mut progress.creation)? {
                         Step::Created | Step::Taken => {}
                         Step::Wait(ms) => return Err(Stop::Wait(ms)),
@@ -202,7 +206,7 @@ impl<E: Env> Core<'_, E> {
         for name in streams {
             let stream = *NameHash::of(name).bytes();
             // Until the stream is looked at, or begins.
-            let added = links.add(stream, Position::ZERO, Kind::Explicit);
+            let added = links.add(stream, Position::ZERO, Kind::Explicit, None);
             added.map_err(|error| Refused::new(RefusedCode::TooManyLinks, error.to_string()))?;
         }
         Ok(Box::new(Subscription {
@@ -254,7 +258,8 @@ impl<E: Env> Core<'_, E> {
         match self.list(&hash, subscription.life, shared)? {
             Updated::Done(true) => Ok(()),
             Updated::Done(false) => {
-                let message = "There is no room for another subscription, or for more names in it";
+                let message = "There is no room for another subscription, or for its names. Delete \
+                               one, or give it fewer names.";
                 Err(Refused::new(RefusedCode::TooManySubscriptions, message).into())
             }
             Updated::Wait(ms) => Err(Stop::Wait(ms)),
@@ -285,12 +290,12 @@ impl<E: Env> Core<'_, E> {
     fn link_at_tail(&self, name: &str, subscription: &Subscription) -> Result<(), Stop> {
         let hash = NameHash::of(name);
         match self.link(&hash, name, &[subscription], From::Tail)? {
-            Link::Done | Link::Absent => Ok(()),
-            Link::Busy => Err(Stop::Wait(self.pause_ms(2))),
-            Link::Full => {
+            Linked::Done | Linked::Absent => Ok(()),
+            Linked::Busy => Err(Stop::Wait(self.pause_ms(2))),
+            Linked::Full => {
                 let message = format!(
-                    "The stream {name} has as many subscriptions as may be, or the subscription \
-                     as many streams"
+                    "The stream {name} has {SUBSCRIBERS} subscriptions already, or the \
+                     subscription {SUBSCRIPTION_LINKS} streams."
                 );
                 Err(Refused::new(RefusedCode::TooManyLinks, message).into())
             }

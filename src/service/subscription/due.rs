@@ -1,7 +1,7 @@
 //! What is due without anybody asking: leases that ended, wakes to be told again, and links that a
 //! crash left half made.
 
-use super::link::From;
+use super::link::{From, Linked};
 use super::records::{Change, Changed};
 use super::wake::{Done, News};
 use crate::keys::NameHash;
@@ -9,7 +9,17 @@ use crate::keys::todo::Entry;
 use crate::limits::WALK_LINKS;
 use crate::service::core::{Core, Fault};
 use crate::service::env::Env;
-use crate::subscription::Subscription;
+use crate::subscription::{Link, Subscription};
+
+/// What the walk found of a link.
+enum Walked {
+    /// It is as it should be, or can't be helped now.
+    Nothing,
+    /// There was something to do, and it was done.
+    Worked,
+    /// The stream is not there.
+    Gone,
+}
 
 impl<E: Env> Core<'_, E> {
     /// Looks after the subscription of a to-do entry. Says whether there was something to do.
@@ -135,44 +145,61 @@ impl<E: Env> Core<'_, E> {
         let mut worked = false;
         let mut gone = Vec::new();
         for link in subscription.links.iter().skip(first).take(WALK_LINKS) {
-            let Some(head) = self.linked_head(&link.stream)? else {
-                gone.push(link.stream);
-                continue;
-            };
-            let id = hash.bytes();
-            match head.subscriber(id, subscription.life) {
-                None => {
-                    let stream = NameHash::from_bytes(link.stream);
-                    let one = [&*subscription];
-                    self.link(&stream, &head.name, &one, From::Beginning)?;
-                    worked = true;
-                }
-                Some(subscriber) if head.tail() > head.cursor(link.acked) => {
-                    let idle = subscription.is_idle();
-                    worked |= idle;
-                    if idle {
-                        self.spread(News {
-                            tail: head.tail(),
-                            subscribers: vec![*subscriber],
-                            name: head.name,
-                        });
-                    }
-                }
-                Some(_) => {}
+            match self.walk_link(&hash, &subscription, link)? {
+                Walked::Nothing => {}
+                Walked::Worked => worked = true,
+                Walked::Gone => gone.push(link.stream),
             }
         }
         if !gone.is_empty() {
-            let commit = self.env.random();
-            self.change(&hash, entry.life, commit, |subscription| {
-                let mut change = Change::Keep;
-                for stream in &gone {
-                    if subscription.links.forget(stream) {
-                        change = Change::Write;
-                    }
-                }
-                Ok(change)
-            })?;
+            self.forget_gone(&hash, entry.life, &gone)?;
         }
         Ok(worked)
+    }
+
+    /// Compares one link with its stream.
+    fn walk_link(
+        &self,
+        hash: &NameHash,
+        subscription: &Subscription,
+        link: &Link,
+    ) -> Result<Walked, Fault> {
+        let Some(head) = self.linked_head(&link.stream)? else {
+            return Ok(Walked::Gone);
+        };
+        let Some(subscriber) = head.subscriber(hash.bytes(), subscription.life).copied() else {
+            let stream = NameHash::from_bytes(link.stream);
+            let linked = self.link(&stream, &head.name, &[subscription], From::Beginning)?;
+            // A stream that has no room is nothing to go on with at once.
+            return Ok(match linked {
+                Linked::Done => Walked::Worked,
+                Linked::Absent | Linked::Full | Linked::Busy => Walked::Nothing,
+            });
+        };
+        if !subscription.is_idle() || head.tail() <= head.cursor(link.acked, link.life) {
+            return Ok(Walked::Nothing);
+        }
+        self.spread(News {
+            life: head.incarnation.mark(),
+            tail: head.tail(),
+            subscribers: vec![subscriber],
+            name: head.name,
+        });
+        Ok(Walked::Worked)
+    }
+
+    /// Takes streams that are gone out of the links, but for those that were named.
+    fn forget_gone(&self, hash: &NameHash, life: u64, gone: &[[u8; 20]]) -> Result<(), Fault> {
+        let commit = self.env.random();
+        self.change(hash, life, commit, |subscription| {
+            let mut change = Change::Keep;
+            for stream in gone {
+                if subscription.links.forget(stream) {
+                    change = Change::Write;
+                }
+            }
+            Ok(change)
+        })?;
+        Ok(())
     }
 }

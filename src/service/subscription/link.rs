@@ -19,7 +19,7 @@ const TRIES: usize = 4;
 
 /// What an attempt to link a stream came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Link {
+pub(super) enum Linked {
     /// It is linked.
     Done,
     /// There is no such stream.
@@ -47,21 +47,21 @@ impl<E: Env> Core<'_, E> {
         name: &str,
         subscriptions: &[&Subscription],
         from: From,
-    ) -> Result<Link, Fault> {
+    ) -> Result<Linked, Fault> {
         let slot = self.keys.head(hash);
         for _ in 0..TRIES {
             let Some((cas, Record::Live(mut head))) = self.find_record(&slot)? else {
-                return Ok(Link::Absent);
+                return Ok(Linked::Absent);
             };
             let now = head.now_ms(self.env.now_ms());
             if head.name != name || head.presence(now) != Presence::Here {
-                return Ok(Link::Absent);
+                return Ok(Linked::Absent);
             }
             let since = match from {
                 From::Beginning => head.beginning(),
                 From::Tail => head.tail(),
             };
-            let (mut changed, mut full) = (false, false);
+            let (mut changed, mut full, mut swept) = (false, false, false);
             let mut subscribers = Vec::new();
             for subscription in subscriptions {
                 let subscriber = Subscriber {
@@ -70,7 +70,10 @@ impl<E: Env> Core<'_, E> {
                     since,
                 };
                 let attached = match head.attach(subscriber) {
-                    Err(TooManySubscribers) if self.drop_stale(&mut head)? => {
+                    // Once is enough, and it reads the record of each.
+                    Err(TooManySubscribers) if !swept => {
+                        swept = true;
+                        self.drop_stale(&mut head)?;
                         head.attach(subscriber)
                     }
                     attached => attached,
@@ -84,19 +87,20 @@ impl<E: Env> Core<'_, E> {
             }
             let news = News {
                 name: name.to_owned(),
+                life: head.incarnation.mark(),
                 tail: head.tail(),
                 subscribers,
             };
             if !changed || self.put(cas, head)? {
                 full |= self.spread(news);
-                return Ok(if full { Link::Full } else { Link::Done });
+                return Ok(if full { Linked::Full } else { Linked::Done });
             }
         }
-        Ok(Link::Busy)
+        Ok(Linked::Busy)
     }
 
-    /// Removes the links of a head to subscriptions that are no more. Says whether there were any.
-    fn drop_stale(&self, head: &mut Head) -> Result<bool, Fault> {
+    /// Removes the links of a head to subscriptions that are no more.
+    fn drop_stale(&self, head: &mut Head) -> Result<(), Fault> {
         let mut stale = Vec::new();
         for subscriber in &head.subscribers {
             let hash = NameHash::from_bytes(subscriber.subscription);
@@ -107,7 +111,7 @@ impl<E: Env> Core<'_, E> {
         for (subscription, life) in &stale {
             head.detach(subscription, *life);
         }
-        Ok(!stale.is_empty())
+        Ok(())
     }
 
     /// Removes the link of a head to a subscription that does not want it. Tried once: it is in
@@ -128,11 +132,8 @@ impl<E: Env> Core<'_, E> {
     }
 
     /// Links a stream that began to the subscriptions that are for it. What fails is logged: the
-    /// stream is there, and the walk through the registry finds it.
+    /// stream is there, and the walk finds it.
     pub(in crate::service) fn greet(&self, name: &str) {
-        if !self.config.registry {
-            return;
-        }
         let hash = NameHash::of(name);
         let greeted = self
             .subscriptions()
@@ -193,8 +194,8 @@ impl<E: Env> Core<'_, E> {
         }
         let all: Vec<&Subscription> = subscriptions.iter().collect();
         match self.link(hash, name, &all, From::Beginning)? {
-            Link::Busy => Err(Fault::Deadline("others are changing a new stream")),
-            Link::Done | Link::Absent | Link::Full => Ok(()),
+            Linked::Busy => Err(Fault::Deadline("others are changing a new stream")),
+            Linked::Done | Linked::Absent | Linked::Full => Ok(()),
         }
     }
 }

@@ -45,12 +45,76 @@ impl<E: Env> Core<'_, E> {
             Some(_) => return Err(Stop::missing(id)),
             None => self.note_streams(&found, names, commit, progress, &mut left)?,
         };
-        // First the list, then the heads: a stream that begins meanwhile reads the list.
+        let linked = self.link_streams(names, &subscription, progress, &mut left);
+        if let Err(Stop::Refused(_)) = linked {
+            self.take_back(names, &subscription, progress)?;
+        }
+        linked
+    }
+
+    /// First the list, then the heads: a stream that begins meanwhile reads the list.
+    fn link_streams(
+        &self,
+        names: &[String],
+        subscription: &Subscription,
+        progress: &mut CreateProgress,
+        left: &mut usize,
+    ) -> Result<(), Stop> {
         if !progress.listed {
-            self.enlist(&subscription, &mut progress.shared)?;
+            self.enlist(subscription, &mut progress.shared)?;
             progress.listed = true;
         }
-        self.link_named(names, &subscription, progress, &mut left)
+        self.link_named(names, subscription, progress, left)
+    }
+
+    /// Takes back the naming of streams by a call that is refused after all.
+    fn take_back(
+        &self,
+        names: &[String],
+        subscription: &Subscription,
+        progress: &mut CreateProgress,
+    ) -> Result<(), Stop> {
+        let fresh = progress.fresh.iter().filter_map(|place| names.get(*place));
+        let hash = NameHash::of(&subscription.id);
+        let commit = self.env.random();
+        let changed = self.change(&hash, subscription.life, commit, |subscription| {
+            let mut change = Change::Keep;
+            for name in fresh.clone() {
+                if self.unname(subscription, name) {
+                    change = Change::Write;
+                }
+            }
+            Ok(change)
+        })?;
+        let subscription = written(self, &subscription.id, changed)?;
+        self.enlist(&subscription, &mut progress.shared)?;
+        for name in fresh.take(BACKFILL_STREAMS) {
+            self.unlink_unwanted(name, &subscription);
+        }
+        Ok(())
+    }
+
+    /// Removes a name that was given. The stream stays linked if the pattern is for it. Says whether
+    /// that changed anything.
+    fn unname(&self, subscription: &mut Subscription, name: &str) -> bool {
+        let known = |other: &String| (**other).cmp(name);
+        let Ok(place) = subscription.streams.binary_search_by(known) else {
+            return false;
+        };
+        subscription.streams.remove(place);
+        let kind = self.wants(subscription, name);
+        let stream = NameHash::of(name);
+        subscription.links.unname(stream.bytes(), kind);
+        true
+    }
+
+    /// Removes the link of a stream to a subscription that does not want it any more. If this fails
+    /// the next append does it.
+    fn unlink_unwanted(&self, name: &str, subscription: &Subscription) {
+        if self.wants(subscription, name).is_none() {
+            let hash = NameHash::of(&subscription.id);
+            let _ = self.unlink_head(&NameHash::of(name), &hash, subscription.life);
+        }
     }
 
     /// Writes more names into the record, all of them or none.
@@ -74,11 +138,14 @@ impl<E: Env> Core<'_, E> {
         }
         let hash = NameHash::of(&found.id);
         let mut full = false;
+        let CreateProgress { tails, fresh, .. } = progress;
         let changed = self.change(&hash, found.life, commit, |subscription| {
             let before = subscription.clone();
-            for (name, tail) in names.iter().zip(&progress.tails) {
+            fresh.clear();
+            for (number, (name, tail)) in names.iter().zip(&*tails).enumerate() {
                 if let Err(place) = subscription.streams.binary_search(name) {
                     subscription.streams.insert(place, name.clone());
+                    fresh.push(number);
                 }
                 let stream = *NameHash::of(name).bytes();
                 // One that was linked before keeps its cursor.
@@ -86,7 +153,7 @@ impl<E: Env> Core<'_, E> {
                     Some(_) => Position::ZERO,
                     None => *tail,
                 };
-                let added = subscription.links.add(stream, since, Kind::Explicit);
+                let added = subscription.links.add(stream, since, Kind::Explicit, None);
                 full |= added.is_err();
             }
             let bytes: usize = subscription.streams.iter().map(String::len).sum();
@@ -98,7 +165,8 @@ impl<E: Env> Core<'_, E> {
         })?;
         let subscription = written(self, &found.id, changed)?;
         if full {
-            let message = "The subscription has no room for so many streams";
+            let message =
+                "The subscription has no room for so many streams. Use a pattern, or another one.";
             return Err(Refused::new(RefusedCode::TooManyLinks, message).into());
         }
         progress.tails = Vec::new();
@@ -117,22 +185,15 @@ impl<E: Env> Core<'_, E> {
     ) -> Result<(), Stop> {
         let hash = NameHash::of(id);
         let found = self.subscription_named(id, rights)?;
-        let stream = NameHash::of(name);
         let changed = self.change(&hash, found.life, commit, |subscription| {
-            let known = |other: &String| (**other).cmp(name);
-            let Ok(place) = subscription.streams.binary_search_by(known) else {
-                return Ok(Change::Keep);
-            };
-            subscription.streams.remove(place);
-            subscription.links.remove_explicit(stream.bytes());
-            Ok(Change::Write)
+            Ok(match self.unname(subscription, name) {
+                true => Change::Write,
+                false => Change::Keep,
+            })
         })?;
         let subscription = written(self, id, changed)?;
         self.enlist(&subscription, shared)?;
-        if subscription.wants(name).is_none() {
-            // If this fails the next append does it.
-            let _ = self.unlink_head(&stream, &hash, subscription.life);
-        }
+        self.unlink_unwanted(name, &subscription);
         Ok(())
     }
 
@@ -176,6 +237,7 @@ impl<E: Env> Core<'_, E> {
                 life,
                 version: subscription.version.saturating_add(1),
             };
+            self.note_write();
             match self.env.swap(cas, &deleted.seal()) {
                 Err(SwapError::Store(error)) if error.refuses() => {
                     return Err(Fault::Store(error).into());

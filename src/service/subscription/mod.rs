@@ -36,6 +36,7 @@ use crate::protocol::{headers, time};
 use crate::subscription::{Delivery, Glob, Subscription};
 use create::Creating;
 use serde::Serialize;
+use signing::Rotated;
 
 /// What a step of a control call came to.
 pub(super) enum Outcome {
@@ -99,10 +100,12 @@ pub(super) fn control<E: Env>(
     call: &Call<'_>,
     mut attempt: Box<ControlAttempt>,
 ) -> Outcome {
+    core.aside.wrote.set(false);
     let stop = match core.call(call, &mut attempt) {
         Ok(reply) => return Outcome::Reply(reply),
         Err(stop) => stop,
     };
+    attempt.wrote |= core.aside.wrote.get();
     let again = match &stop {
         // Walking on is no waiting: as long as it goes on it may.
         Stop::Wait(0) => {
@@ -132,6 +135,10 @@ pub(super) fn control<E: Env>(
     Outcome::Reply(match stop {
         Stop::Refused(refused) => refusal(&refused),
         Stop::Problem(problem) => Reply::problem(&problem, instance),
+        // A store that failed after that may have kept what it was sent.
+        Stop::Fault(fault) if attempt.wrote && !matches!(fault, Fault::Corrupt { .. }) => {
+            core.fault(&Fault::Unknown(fault.to_string()), instance)
+        }
         Stop::Fault(fault) => core.fault(&fault, instance),
         Stop::Wait(_) => {
             let why = "the deadline ended with a change under way".to_owned();
@@ -273,9 +280,9 @@ impl<E: Env> Core<'_, E> {
             wake_stream,
             lease_ttl_ms: config.lease_ttl_ms,
             created_at: time::format(subscription.created_ms),
-            status: match subscription.failures {
-                0 => "active",
-                _ => "failed",
+            status: match subscription.is_failing() {
+                true => "failed",
+                false => "active",
             },
             description: config.description.clone(),
         })
@@ -305,9 +312,18 @@ impl<E: Env> Core<'_, E> {
     fn rotate(&self, attempt: &mut ControlAttempt) -> Result<Reply, Stop> {
         use super::update::Updated;
         match self.rotate_keys(&mut attempt.create.shared)? {
-            Updated::Done(true) => {}
-            Updated::Done(false) => {
-                let message = "The keys are given by the variable webhook_signing_key";
+            Updated::Done(Rotated::Done) => {}
+            Updated::Done(Rotated::TooSoon { wait_ms }) => {
+                let detail = "The keys were rotated so often that an old one, which is still to be \
+                              published, would have to go. Try again later.";
+                let secs = wait_ms.div_ceil(1000).to_string();
+                let problem = Problem::new(Code::TooManyRequests, detail)
+                    .with_field(headers::RETRY_AFTER, secs);
+                return Err(problem.into());
+            }
+            Updated::Done(Rotated::Given) => {
+                let message =
+                    "The keys are those of the variable webhook_signing_key. Rotate them there.";
                 return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
             }
             Updated::Wait(ms) => return Err(Stop::Wait(ms)),

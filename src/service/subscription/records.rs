@@ -105,6 +105,9 @@ impl<E: Env> Core<'_, E> {
             subscription.commit(commit);
             let stored = Stored::Live(subscription);
             let swapped = self.env.swap(cas, &stored.seal());
+            if !matches!(&swapped, Err(SwapError::Store(error)) if error.refuses()) {
+                self.note_write();
+            }
             match (swapped, stored) {
                 (Ok(()), Stored::Live(subscription)) => return Ok(Changed::Written(subscription)),
                 (Err(SwapError::Store(error)), _) if error.refuses() => return Err(error.into()),

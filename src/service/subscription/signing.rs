@@ -17,7 +17,22 @@ pub(super) struct Keyring {
     signing: SigningKey,
     /// The one in use first.
     public: Vec<VerifyingKey>,
-    secret: [u8; 32],
+    /// What tokens are sealed with; the first seals new ones.
+    secrets: Vec<[u8; 32]>,
+}
+
+/// What a rotation came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rotated {
+    /// There is a new key.
+    Done,
+    /// The keys are given by a variable.
+    Given,
+    /// As many old public keys as are kept are still to be published, so long.
+    TooSoon {
+        /// Milliseconds until one need not be.
+        wait_ms: u64,
+    },
 }
 
 impl Keyring {
@@ -26,11 +41,14 @@ impl Keyring {
         let public = seeds
             .iter()
             .map(|seed| SigningKey::from_bytes(seed).verifying_key());
-        let mut mac = mac(signing.as_bytes())?;
-        mac.update(b"callback and claim tokens");
+        let secret = |seed: &[u8; 32]| -> Option<[u8; 32]> {
+            let mac = mac(seed)?.chain_update(b"callback and claim tokens");
+            Some(mac.finalize().into_bytes().into())
+        };
         Some(Self {
             public: public.collect(),
-            secret: mac.finalize().into_bytes().into(),
+            // Of every seed: tokens outlive the change to a new one.
+            secrets: seeds.iter().map(secret).collect::<Option<_>>()?,
             signing,
         })
     }
@@ -44,7 +62,7 @@ impl Keyring {
         Self {
             signing,
             public,
-            secret: stored.secret,
+            secrets: vec![stored.secret],
         }
     }
 
@@ -77,14 +95,17 @@ impl Keyring {
 
     /// The code that only this server can make of a text.
     pub(super) fn seal(&self, text: &[u8]) -> [u8; 32] {
-        let sealed = mac(&self.secret).map(|mac| mac.chain_update(text).finalize());
+        let mac = self.secrets.first().and_then(|secret| mac(secret));
+        let sealed = mac.map(|mac| mac.chain_update(text).finalize());
         sealed.map_or([0; 32], |code| code.into_bytes().into())
     }
 
-    /// Whether `code` is that code; takes as long for each that is not.
+    /// Whether `code` is that code, or was; takes as long for each that is not.
     pub(super) fn is_seal(&self, text: &[u8], code: &[u8]) -> bool {
-        let mac = mac(&self.secret).map(|mac| mac.chain_update(text));
-        mac.is_some_and(|mac| mac.verify_slice(code).is_ok())
+        self.secrets.iter().any(|secret| {
+            let mac = mac(secret).map(|mac| mac.chain_update(text));
+            mac.is_some_and(|mac| mac.verify_slice(code).is_ok())
+        })
     }
 }
 
@@ -142,14 +163,13 @@ impl<E: Env> Core<'_, E> {
         })
     }
 
-    /// Signs with a new key from now on, and keeps the last one's public key for a while. False
-    /// where the keys are given by a variable.
+    /// Signs with a new key from now on, and keeps the last one's public key for a while.
     pub(super) fn rotate_keys(
         &self,
         progress: &mut SharedCreation,
-    ) -> Result<Updated<bool>, Fault> {
+    ) -> Result<Updated<Rotated>, Fault> {
         if self.given_keys().is_some() {
-            return Ok(Updated::Done(false));
+            return Ok(Updated::Done(Rotated::Given));
         }
         let fresh = Signing {
             secret: self.seed(),
@@ -161,18 +181,23 @@ impl<E: Env> Core<'_, E> {
         self.update(&slot, progress, |body| {
             let known = decode(body).map_err(|_| Fault::Corrupt { key: slot.key(0) })?;
             let Some(mut known) = known else {
-                return Ok(Edit::Write(encode(&fresh), true));
+                return Ok(Edit::Write(encode(&fresh), Rotated::Done));
             };
             if known.seed == fresh.seed {
-                return Ok(Edit::Keep(true));
+                return Ok(Edit::Keep(Rotated::Done));
+            }
+            let end_ms = |at: u64| at.saturating_add(REPLAY_WINDOW_MS);
+            known.retired.retain(|(_, at)| end_ms(*at) > now_ms);
+            if let Some((_, oldest)) = known.retired.last()
+                && known.retired.len() >= SIGNING_KEYS.saturating_sub(1)
+            {
+                let wait_ms = end_ms(*oldest).saturating_sub(now_ms);
+                return Ok(Edit::Keep(Rotated::TooSoon { wait_ms }));
             }
             let last = SigningKey::from_bytes(&known.seed).verifying_key();
             known.seed = fresh.seed;
             known.retired.insert(0, (last.to_bytes(), now_ms));
-            let kept = |at: u64| at.saturating_add(REPLAY_WINDOW_MS) > now_ms;
-            known.retired.retain(|(_, at)| kept(*at));
-            known.retired.truncate(SIGNING_KEYS.saturating_sub(1));
-            Ok(Edit::Write(encode(&known), true))
+            Ok(Edit::Write(encode(&known), Rotated::Done))
         })
     }
 

@@ -6,8 +6,8 @@ use crate::protocol::control::StreamDocument;
 use crate::protocol::offset;
 use crate::service::core::{Core, Fault};
 use crate::service::env::Env;
-use crate::stream::{Head, Position, Presence};
-use crate::subscription::{Link, Subscription};
+use crate::stream::{Head, LifeMark, Position, Presence};
+use crate::subscription::{Acked, Link, Subscription};
 use std::collections::BTreeMap;
 
 /// A linked stream.
@@ -17,11 +17,22 @@ pub(super) struct Linked {
     /// The cursor, in the life of the name that there is now.
     pub(super) acked: Position,
     pub(super) tail: Position,
+    /// That life; nothing if the stream is not there.
+    life: Option<LifeMark>,
 }
 
 impl Linked {
     pub(super) fn is_pending(&self) -> bool {
         self.tail > self.acked
+    }
+
+    /// The ack of all that is there.
+    pub(super) const fn acked_to_its_tail(&self) -> Acked {
+        Acked {
+            stream: self.link.stream,
+            to: self.tail,
+            life: self.life,
+        }
     }
 
     /// The stream in an answer; with its tail, if a worker is to see that.
@@ -60,8 +71,9 @@ impl<E: Env> Core<'_, E> {
             if let Some(head) = self.linked_head(&link.stream)? {
                 linked.push(Linked {
                     link,
-                    acked: head.cursor(link.acked),
+                    acked: head.cursor(link.acked, link.life),
                     tail: head.tail(),
+                    life: Some(head.incarnation.mark()),
                     name: head.name,
                 });
             } else if let Some(name) = names.get(&link.stream) {
@@ -69,6 +81,7 @@ impl<E: Env> Core<'_, E> {
                     link,
                     acked: link.acked,
                     tail: link.acked,
+                    life: None,
                     name: (*name).clone(),
                 });
             }
@@ -86,7 +99,7 @@ impl<E: Env> Core<'_, E> {
         let links = subscription.links.iter();
         for link in links.clone().skip(first).chain(links.take(first)) {
             if let Some(head) = self.linked_head(&link.stream)?
-                && head.tail() > head.cursor(link.acked)
+                && head.tail() > head.cursor(link.acked, link.life)
             {
                 return Ok(Some(head.name));
             }

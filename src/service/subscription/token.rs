@@ -51,7 +51,7 @@ pub(super) fn judge(
     now_ms: u64,
 ) -> Result<u64, Problem> {
     let invalid = || {
-        let detail = "The token is none of this subscription's callback or claim tokens.";
+        let detail = "The token is not one of this subscription.";
         Problem::new(Code::TokenInvalid, detail)
     };
     let text = std::str::from_utf8(token).map_err(|_| invalid())?;
@@ -69,7 +69,8 @@ pub(super) fn judge(
         return Err(invalid());
     }
     if claims.exp <= now_ms / 1000 {
-        let detail = "The token is too old. Its wake is over, or was held for too long.";
+        let detail =
+            "The token has expired. Its wake is over, or was held for too long; claim again.";
         return Err(Problem::new(Code::TokenExpired, detail));
     }
     Ok(claims.generation)

@@ -1,6 +1,6 @@
 //! From an append to a wake: who is linked to a stream is told what was appended.
 //!
-//! The order that loses nothing (DESIGN section 3): an append is committed, then the subscription
+//! The order that loses nothing: an append is committed, then the subscription
 //! is read; a subscription becomes idle, then the tails are read. So of an append and a release
 //! that cross, one sees the other. Whatever stops in between is found by the walk in `due.rs`.
 
@@ -12,7 +12,7 @@ use crate::limits::WAKES;
 use crate::service::core::{Core, Fault};
 use crate::service::env::{Env, StoreError};
 use crate::service::update::Updated;
-use crate::stream::{Position, Subscriber};
+use crate::stream::{LifeMark, Position, Subscriber};
 use crate::subscription::{Subscription, TooManyLinks};
 use std::collections::VecDeque;
 
@@ -21,6 +21,8 @@ use std::collections::VecDeque;
 pub(in crate::service) struct News {
     /// The stream.
     pub(in crate::service) name: String,
+    /// Which life of its name it is.
+    pub(in crate::service) life: LifeMark,
     /// Its tail.
     pub(in crate::service) tail: Position,
     /// Who is linked.
@@ -69,7 +71,7 @@ impl<E: Env> Core<'_, E> {
     /// Logs what could not be done behind an answer.
     pub(in crate::service) fn note_fault(&self, fault: &Fault) {
         let problem = crate::service::problems::fault(fault);
-        crate::service::log::fault(self.env, self.config, fault, &problem);
+        crate::service::log::fault(self.env, self.config, fault, &problem, None);
     }
 
     /// Tells one.
@@ -135,12 +137,13 @@ impl<E: Env> Core<'_, E> {
     ) -> Heard {
         let stream = *NameHash::of(&news.name).bytes();
         let linked = match subscription.links.get(&stream) {
-            Some(link) if link.acked >= subscriber.since => false,
+            Some(link) if link.life == Some(news.life) && link.acked >= subscriber.since => false,
             _ => {
                 let Some(kind) = self.wants(subscription, &news.name) else {
                     return Heard::NotWanted;
                 };
-                match subscription.links.add(stream, subscriber.since, kind) {
+                let life = Some(news.life);
+                match subscription.links.add(stream, subscriber.since, kind, life) {
                     Ok(changed) => changed,
                     Err(TooManyLinks) => return Heard::NoRoom,
                 }

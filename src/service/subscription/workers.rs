@@ -59,7 +59,7 @@ impl<E: Env> Core<'_, E> {
         let hash = NameHash::of(id);
         let found = self.working(id, rights)?;
         if found.config.is_webhook() {
-            let message = "Only a pull-wake subscription is claimed";
+            let message = "This subscription has a webhook, which is not claimed.";
             return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
         }
         let keyring = self.needed_keys()?;
@@ -115,8 +115,10 @@ impl<E: Env> Core<'_, E> {
         let found = self.working(id, &Rights::all())?;
         if found.config.is_webhook() != (call == WorkCall::Callback) {
             let message = match call {
-                WorkCall::Callback => "Only a webhook calls back",
-                WorkCall::Ack | WorkCall::Release => "A webhook uses its callback",
+                WorkCall::Callback => "This subscription is pull-wake: use claim, ack and release.",
+                WorkCall::Ack | WorkCall::Release => {
+                    "This subscription has a webhook: use its callback_url."
+                }
             };
             return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
         }
@@ -146,16 +148,19 @@ impl<E: Env> Core<'_, E> {
         let mut acks = Vec::with_capacity(asked.acks.len());
         for (name, to) in &asked.acks {
             let stream = *NameHash::of(name).bytes();
-            if let Some(head) = self.linked_head(&stream)?
-                && *to > head.tail()
-            {
+            let head = self.linked_head(&stream)?;
+            if head.as_ref().is_some_and(|head| *to > head.tail()) {
                 let message = format!(
-                    "The offset {} is behind the tail of {name}",
+                    "The offset {} is beyond the tail of {name}. Ack offsets that you were given.",
                     offset::format(*to)
                 );
                 return Err(Refused::new(RefusedCode::InvalidOffset, message).into());
             }
-            acks.push(Acked { stream, to: *to });
+            acks.push(Acked {
+                stream,
+                to: *to,
+                life: head.map(|head| head.incarnation.mark()),
+            });
         }
         let hash = NameHash::of(id);
         let mut judged = Ok(());

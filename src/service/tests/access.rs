@@ -529,7 +529,6 @@ fn no_secret_is_in_an_answer_or_a_log() {
         let server = serve(&world);
         let response = call(&server, ask("GET", "s"));
         is(&response, 503, "MISCONFIGURED");
-        assert!(response.text().contains(name));
         let log = world.log_lines();
         assert!(log.iter().any(|line| line.contains(name)));
         for text in log.iter().map(String::as_str).chain([response.text()]) {

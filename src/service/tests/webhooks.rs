@@ -188,6 +188,49 @@ fn keys_that_were_replaced_are_published_for_a_while() {
     assert_eq!(kids(&server), both[..1]);
 }
 
+/// An eighth key took the place of one that had to be published for an hour.
+#[test]
+fn no_rotation_takes_away_a_key_that_is_still_needed() {
+    let world = World::new(Quirk::Guarded, 1);
+    let server = serve(&world);
+    ok(call(&server, webhook("s", "events/*")));
+    let rotate = || call(&server, ds("POST", "jwks/rotate"));
+    for _ in 1..crate::limits::SIGNING_KEYS {
+        assert_eq!(rotate().status, 200);
+        world.advance(1000);
+    }
+    let refused = rotate();
+    assert_eq!(
+        (refused.status, &*refused.code()),
+        (429, "TOO_MANY_REQUESTS")
+    );
+    let secs: u64 = refused.get("retry-after").parse().unwrap();
+    world.advance((secs - 1) * 1000);
+    assert_eq!(rotate().status, 429);
+    world.advance(1000);
+    assert_eq!(rotate().status, 200);
+}
+
+/// A new seed put first ended what workers were doing: their tokens were of the old one.
+#[test]
+fn tokens_outlive_the_change_to_a_new_seed() {
+    let world = World::new(Quirk::Guarded, 1);
+    let [old, new] = [
+        "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        &"A".repeat(43),
+    ]
+    .map(str::to_owned);
+    world.variable("webhook_signing_key", &old);
+    let before = server(&world);
+    ok(call(&before, pull("s", "events/*")));
+    ok(call(&before, create("events/a", "one")));
+    let claimed = claimed_by(&before, "w");
+    world.variable("webhook_signing_key", &format!("{new},{old}"));
+    ok(ack_all(&serve(&world), "s", &claimed, false));
+    world.variable("webhook_signing_key", &new);
+    assert_eq!(ack_all(&serve(&world), "s", &claimed, true).status, 401);
+}
+
 #[test]
 fn keys_may_be_given() {
     let world = World::new(Quirk::Guarded, 1);

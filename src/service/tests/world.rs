@@ -1,8 +1,8 @@
 //! A world in memory: one store that several instances share, with the quirks of real ones, a
 //! virtual clock, seeded randomness, faults and crashes.
 //!
-//! The store holds the service to the envelope of DESIGN section 3 while it serves it: whoever
-//! breaks a rule of it fails the test, whatever the test was about.
+//! The store holds the service to what `service::env` counts on while it serves it: whoever breaks
+//! a rule of it fails the test, whatever the test was about.
 
 use super::schedule::Baton;
 use crate::keys::{Envelope, State};
