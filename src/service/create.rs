@@ -161,7 +161,8 @@ impl<E: Env> Putter<'_, E> {
                 self.call.instance,
             ))));
         }
-        let reply = self.found(head).unwrap_or_else(|| {
+        let found = same.then(|| self.found(head)).flatten();
+        let reply = found.unwrap_or_else(|| {
             let problem = problems::already_exists()
                 .with_field(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()));
             Reply::problem(&problem, self.call.instance).closed(head.closed.is_some())
@@ -169,10 +170,9 @@ impl<E: Env> Putter<'_, E> {
         Ok(Some(Done::Reply(reply)))
     }
 
-    /// The answer if `head` is the stream that is asked for.
+    /// The answer if `head`, which has the name asked for, is as asked for.
     pub(super) fn found(&self, head: &Head) -> Option<Reply> {
-        let same =
-            head.name == self.call.name && matches(head, &self.create) && self.is_that_fork(head);
+        let same = matches(head, &self.create) && self.is_that_fork(head);
         same.then(|| {
             described(Reply::write(200), head).with(headers::LOCATION, &*self.call.location)
         })

@@ -1,11 +1,11 @@
 //! Steps of an SSE response (section 5.8): a data event and its control event each.
 
-use super::core::{Core, Fault};
+use super::core::{Core, Fault, Refusal};
 use super::env::Env;
 use super::exchange::{Answer, Cause, Cursor, Next};
 use super::pages::{Page, Part, Segments};
 use super::problems;
-use super::read::{Found, Refusal};
+use super::read::Found;
 use super::token::{Token, TokenMode};
 use crate::limits::{STEP_BYTES, STEP_SEGMENTS};
 use crate::protocol::sse::{self, Encoding};

@@ -1,9 +1,8 @@
 //! Where a fork leaves its source (section 4.2): the place that `Stream-Fork-Offset` and
 //! `Stream-Fork-Sub-Offset` mean.
 
-use super::core::{Core, Fault};
+use super::core::{Core, Fault, Refusal};
 use super::env::Env;
-use super::forking::Refused;
 use super::pages::Segments;
 use super::problems;
 use crate::limits::{PAGE_SEGMENTS, STEP_BYTES};
@@ -13,8 +12,8 @@ use crate::stream::{Asked, Head, Origin, Position, locate};
 impl<E: Env> Core<'_, E> {
     /// The place in `head` that a fork's creator asks for: written with the segment that holds
     /// the byte before it, zeros for the start.
-    pub(super) fn place(&self, head: &Head, asked: Asked) -> Result<Position, Refused> {
-        let refuse = |why: &str| Err(Refused::Problem(problems::fork_place(why)));
+    pub(super) fn place(&self, head: &Head, asked: Asked) -> Result<Position, Refusal> {
+        let refuse = |why: &str| Err(Refusal::Problem(problems::fork_place(why)));
         let anchor = match asked.offset {
             None => head.tail(),
             Some(offset) => match locate(head, Some(offset)) {
@@ -23,20 +22,24 @@ impl<E: Env> Core<'_, E> {
                     head.tail()
                 }
                 Ok(Origin::Ahead(_)) => {
-                    return refuse("Fork offset is beyond the source stream's tail");
+                    return refuse("The fork offset is beyond the tail of the source stream.");
                 }
                 Err(gone) => return refuse(&gone.to_string()),
             },
         };
         let Some(anchor) = self.canonical(head, anchor)? else {
-            return refuse("Fork offset is not one the source stream has given out");
+            return refuse(
+                "The source stream has not given out the fork offset. Send offsets as they came.",
+            );
         };
         if asked.sub == 0 {
             return Ok(anchor);
         }
         match self.after(head, anchor, asked.sub)? {
             Some(place) => Ok(place),
-            None => refuse("Fork sub-offset is beyond the data that follows the fork offset"),
+            None => {
+                refuse("The fork sub-offset is beyond the page that begins at the fork offset.")
+            }
         }
     }
 

@@ -5,7 +5,7 @@
 //! kept in the attempt; the fork's head, pending; *joined*; the fork's head without `pending`;
 //! 201. Whoever finds it pending goes on with it, see `fork.rs`.
 
-use super::core::Fault;
+use super::core::{Fault, Refusal};
 use super::create::{Done, Putter};
 use super::env::Env;
 use super::fork::{Life, Progress, link};
@@ -48,18 +48,6 @@ pub(super) struct ForkAttempt {
     pub(super) written: bool,
 }
 
-/// Why a step of a fork's creation ends here.
-pub(super) enum Refused {
-    Problem(Problem),
-    Fault(Fault),
-}
-
-impl From<Fault> for Refused {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
 impl<E: Env> Putter<'_, E> {
     fn source_hash(&self, fork: &Fork) -> NameHash {
         NameHash::of(fork.source.as_str())
@@ -90,38 +78,46 @@ impl<E: Env> Putter<'_, E> {
         let Some(fork) = &self.call.fork else {
             return Ok(None);
         };
-        let looked = match self.branch() {
-            Some(branch) => self.inherit(fork, &branch),
-            None => self.look(fork),
+        let (looked, source) = match self.branch() {
+            Some(branch) => (self.inherit(fork, &branch), None),
+            None => {
+                let source = self.source(fork)?;
+                (self.look(fork, source.as_ref()), source)
+            }
         };
-        match looked {
-            Ok(()) => Ok(None),
-            Err(Refused::Problem(problem)) => match self.repeated(fork)? {
+        match (looked, source) {
+            (Ok(()), _) => Ok(None),
+            (Err(Refusal::Problem(problem)), Some(source)) => match self.repeated(fork, &source)? {
                 Some(reply) => Ok(Some(self.end(reply))),
                 None => Ok(Some(self.refuse(&problem))),
             },
-            Err(Refused::Fault(fault)) => Err(fault),
+            (Err(Refusal::Problem(problem)), None) => Ok(Some(self.refuse(&problem))),
+            (Err(Refusal::Fault(fault)), _) => Err(fault),
         }
+    }
+
+    /// The life that the name of the source has now.
+    fn source(&self, fork: &Fork) -> Result<Option<Head>, Fault> {
+        let slot = self.core.keys.head(&self.source_hash(fork));
+        Ok(match self.core.record(&slot)? {
+            Some(Record::Live(head)) if head.name == fork.source.as_str() => Some(*head),
+            _ => None,
+        })
     }
 
     /// The answer to a creation that is repeated, where its source can't be forked any more: a
     /// deleted source is kept for its forks, with what they inherit.
-    fn repeated(&mut self, fork: &Fork) -> Result<Option<Reply>, Fault> {
+    fn repeated(&mut self, fork: &Fork, source: &Head) -> Result<Option<Reply>, Fault> {
         let head = match self.core.record(self.slot)? {
             Some(Record::Live(head)) if head.name == self.call.name => *head,
             _ => return Ok(None),
         };
-        let source = self
-            .core
-            .record(&self.core.keys.head(&self.source_hash(fork)))?;
-        let (Some(lineage), Some(Record::Live(source))) = (&head.lineage, source) else {
-            return Ok(None);
-        };
         let now = head.now_ms(self.core.env.now_ms());
+        let lineage = head.lineage.as_ref();
         if head.is_pending()
             || head.presence(now) != Presence::Here
-            || lineage.source.incarnation != source.incarnation
-            || self.inherit(fork, &source).is_err()
+            || lineage.is_none_or(|lineage| lineage.source.incarnation != source.incarnation)
+            || self.inherit(fork, source).is_err()
         {
             return Ok(None);
         }
@@ -140,18 +136,13 @@ impl<E: Env> Putter<'_, E> {
         Done::Reply(reply)
     }
 
-    fn look(&mut self, fork: &Fork) -> Result<(), Refused> {
-        let name = fork.source.as_str();
-        let record = self
-            .core
-            .record(&self.core.keys.head(&self.source_hash(fork)))?;
-        let head = match record {
-            Some(Record::Live(head)) if head.name == name => *head,
-            _ => return Err(Refused::Problem(problems::not_found(name))),
+    fn look(&mut self, fork: &Fork, source: Option<&Head>) -> Result<(), Refusal> {
+        let Some(head) = source else {
+            return Err(Refusal::Problem(problems::not_found(fork.source.as_str())));
         };
-        self.check(fork, &head)?;
-        self.inherit(fork, &head)?;
-        let point = self.core.place(&head, fork.asked)?;
+        self.check(fork, head)?;
+        self.inherit(fork, head)?;
+        let point = self.core.place(head, fork.asked)?;
         self.point = fork.asked.offset.map(|_| point);
         let source = head.incarnation;
         if self
@@ -175,7 +166,7 @@ impl<E: Env> Putter<'_, E> {
     }
 
     /// Whether `head` may be forked now.
-    fn check(&self, fork: &Fork, head: &Head) -> Result<(), Refused> {
+    fn check(&self, fork: &Fork, head: &Head) -> Result<(), Refusal> {
         let name = fork.source.as_str();
         let now = head.now_ms(self.core.env.now_ms());
         let problem = match head.presence(now) {
@@ -190,11 +181,11 @@ impl<E: Env> Putter<'_, E> {
             Presence::Gone => problems::fork_from_tombstone(name),
             Presence::Expired => problems::expired(),
         };
-        Err(Refused::Problem(problem))
+        Err(Refusal::Problem(problem))
     }
 
     /// Takes over what a fork has from its source unless its creator says otherwise.
-    fn inherit(&mut self, fork: &Fork, source: &Head) -> Result<(), Refused> {
+    fn inherit(&mut self, fork: &Fork, source: &Head) -> Result<(), Refusal> {
         self.create.expiry = inherited_expiry(self.call.create.expiry, source.expiry);
         if fork.content_type.is_some() {
             return Ok(());
@@ -204,7 +195,7 @@ impl<E: Env> Putter<'_, E> {
         if source.content_type.is_json() && !body.is_empty() {
             let framed = json::frame(body).map_err(|error| {
                 let error = InvalidMessages::NotJson(error.to_string());
-                Refused::Problem(problems::messages(&error))
+                Refusal::Problem(problems::messages(&error))
             })?;
             self.payload = Payload::Messages {
                 bytes: framed.bytes,
@@ -228,8 +219,8 @@ impl<E: Env> Putter<'_, E> {
         }
         match self.add_step(fork, source) {
             Ok(done) => Ok(done),
-            Err(Refused::Problem(problem)) => Ok(Some(self.refuse(&problem))),
-            Err(Refused::Fault(fault)) => Err(fault),
+            Err(Refusal::Problem(problem)) => Ok(Some(self.refuse(&problem))),
+            Err(Refusal::Fault(fault)) => Err(fault),
         }
     }
 
@@ -257,11 +248,11 @@ impl<E: Env> Putter<'_, E> {
         }
     }
 
-    fn add_step(&mut self, fork: &Fork, source: Link) -> Result<Option<Done>, Refused> {
+    fn add_step(&mut self, fork: &Fork, source: Link) -> Result<Option<Done>, Refusal> {
         for _ in 0..super::create::LOOKS {
             let Life::Head(cas, mut head) = self.core.life(source)? else {
                 let name = fork.source.as_str();
-                return Err(Refused::Problem(problems::not_found(name)));
+                return Err(Refusal::Problem(problems::not_found(name)));
             };
             let fresh = head.forks.step(self.attempt.incarnation).is_none();
             if fresh {
@@ -289,7 +280,7 @@ impl<E: Env> Putter<'_, E> {
         Ok(Some(Done::Wait(self.core.pause_ms(self.attempt.tries))))
     }
 
-    fn cut(&self, fork: &Fork, source: Link, head: &Head) -> Result<Record, Refused> {
+    fn cut(&self, fork: &Fork, source: Link, head: &Head) -> Result<Record, Refusal> {
         let point = self.point.unwrap_or_else(|| head.tail());
         let birth = Birth {
             incarnation: self.attempt.incarnation,
@@ -312,7 +303,7 @@ impl<E: Env> Putter<'_, E> {
             block,
         )
         .map(|head| Record::Live(Box::new(head)))
-        .map_err(|error| Refused::Problem(problems::fork(error)))
+        .map_err(|error| Refusal::Problem(problems::fork(error)))
     }
 
     /// The head of the fork, as it was when its source got its step.

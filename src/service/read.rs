@@ -1,6 +1,6 @@
 //! Reads (sections 5.5 to 5.7): metadata, pages, and the waiting of a long-poll.
 
-use super::core::{Core, Fault, Place};
+use super::core::{Core, Fault, Place, Refusal};
 use super::env::{Env, SwapError};
 use super::exchange::{Answer, Cause, Cursor, Held, Next};
 use super::pages::{Page, Segments};
@@ -11,23 +11,10 @@ use crate::keys::head::Record;
 use crate::keys::{NameHash, Slot};
 use crate::limits::{PAGE_SEGMENTS, STEP_BYTES};
 use crate::protocol::packed::Fields;
-use crate::protocol::problem::Problem;
 use crate::protocol::request::{Mode, Read};
 use crate::protocol::response::{Cache, Head as ResponseHead, cache_control};
 use crate::protocol::{cursor, etag, headers, json, offset, sse, time};
 use crate::stream::{Expiry, Head, Origin, Position, Presence, locate};
-
-/// A step that can't go on, told as a problem or as a fault.
-pub(super) enum Refusal {
-    Problem(Problem),
-    Fault(Fault),
-}
-
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
 
 impl<E: Env> Core<'_, E> {
     /// The live stream `name`, with the time of this step.

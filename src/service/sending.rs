@@ -1,9 +1,9 @@
 //! Answers on their way out: the fields that every answer has, its length, and its log line.
 
 use super::attempt::Attempt;
+use super::core::Refusal;
 use super::env::Env;
 use super::exchange::{Answer, Next};
-use super::read::Refusal;
 use super::reply::Reply;
 use super::{Service, log};
 use crate::protocol::packed::Fields;
