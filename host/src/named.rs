@@ -15,7 +15,7 @@ pub(crate) fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Re
     let mut hosts = headers.get_all(HOST).iter();
     let (host, more) = (hosts.next(), hosts.next());
     if more.is_some() {
-        return bad("Host is there more than once. Send it once.");
+        return bad("Host was sent more than once. Send it once.");
     }
     let target = uri.authority();
     if let Some(target) = target {
@@ -67,8 +67,8 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Problem> {
         true => Ok(()),
         false => Err(Problem::new(
             Code::UnsupportedTransferEncoding,
-            "The body is encoded for its transfer in another way than in chunks. Send it in chunks \
-             or with its Content-Length.",
+            "The body has a transfer coding that this server does not undo. Send it chunked, or with \
+             its Content-Length.",
         )),
     }
 }

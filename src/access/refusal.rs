@@ -7,7 +7,7 @@ pub enum Refusal {
     #[error("This needs a token: send Authorization: Bearer <token>.")]
     Missing,
     /// There are several, and which one counts is anyone's guess.
-    #[error("Authorization is there more than once. Send it once.")]
+    #[error("Authorization was sent more than once. Send it once.")]
     Several,
     /// There is a token that is not accepted.
     #[error("The token is not accepted: {0}.")]
@@ -19,7 +19,7 @@ pub enum Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
     /// It is not of the form, not known, or not signed by a known key.
-    #[error("it is malformed, or neither known nor signed by a key of this server")]
+    #[error("it is malformed or unknown, or its signature does not match")]
     Unknown,
     /// Its claims are missing, repeated or of the wrong type.
     #[error("its claims are malformed; exp is required")]

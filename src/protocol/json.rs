@@ -33,6 +33,10 @@ pub struct InvalidJson {
 /// messages. `[]` gives none.
 ///
 /// Takes any depth in constant stack: the library skips values without recursion.
+///
+/// # Errors
+///
+/// When the body is not exactly one JSON value (section 9.1.4).
 pub fn frame(body: &[u8]) -> Result<Messages, InvalidJson> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
     let mut framing = Framing::default();

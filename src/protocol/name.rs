@@ -24,7 +24,7 @@ pub enum NameError {
     #[error("it is not UTF-8 after percent-decoding")]
     NotUtf8,
     /// More bytes than `max_name_bytes`.
-    #[error("it is {bytes} bytes long, and {max} are the most")]
+    #[error("it is {bytes} bytes long; at most {max} are allowed")]
     TooLong {
         /// Bytes after decoding.
         bytes: usize,
@@ -32,7 +32,7 @@ pub enum NameError {
         max: usize,
     },
     /// More segments than `max_name_segments`.
-    #[error("it has {segments} segments, and {max} are the most")]
+    #[error("it has {segments} segments; at most {max} are allowed")]
     TooManySegments {
         /// Segments after decoding.
         segments: usize,
@@ -43,13 +43,13 @@ pub enum NameError {
     #[error("it has an empty segment: drop the extra slash")]
     EmptySegment,
     /// A segment is `.` or `..`.
-    #[error("it has a segment . or .. and these have no meaning here")]
+    #[error("it has a segment . or .., which is not allowed")]
     DotSegment,
     /// A character below U+0020, or U+007F.
     #[error("it has a control character")]
     ControlCharacter,
     /// The first segment is [`RESERVED`].
-    #[error("names that begin with {RESERVED} are reserved")]
+    #[error("its first segment is {RESERVED}, which is reserved")]
     Reserved,
 }
 
@@ -57,6 +57,10 @@ impl StreamName {
     /// Reads the still percent-encoded part of a path after `{base_path}/`.
     ///
     /// It is decoded exactly once, and judged as decoded: `%2F` is a slash.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that the name breaks.
     pub fn parse(raw: &str, config: &Config) -> Result<Self, NameError> {
         Self::from_decoded(decode(raw)?, config)
     }

@@ -36,6 +36,10 @@ pub struct OffsetError;
 
 impl Offset {
     /// Reads an offset; nothing is trimmed or normalised but the last digit.
+    ///
+    /// # Errors
+    ///
+    /// When it has not the form of an offset (section 8), whether or not a stream has the place.
     pub fn parse(text: &str) -> Result<Self, OffsetError> {
         match text {
             "-1" => Ok(Self::Start),

@@ -64,7 +64,8 @@ pub enum Code {
     UnsupportedContentEncoding,
     /// The stream remembers as many busy producers as it can.
     TooManyProducers,
-    /// A token or an address sent more requests than it may; the host's to judge.
+    /// A token or an address sent more requests than it may, which the host judges; or keys were
+    /// rotated too often.
     TooManyRequests,
     /// The header section is too large.
     HeadersTooLarge,
@@ -78,7 +79,7 @@ pub enum Code {
     Overloaded,
     /// It may or may not have been applied. To repeat it blindly may do it twice.
     OutcomeUnknown,
-    /// A variable of the server is malformed; the log names it.
+    /// A variable of the server is malformed; only its log says which.
     Misconfigured,
     /// The store is full.
     InsufficientStorage,
@@ -222,7 +223,7 @@ impl Problem {
     pub fn unavailable() -> Self {
         Self::new(
             Code::Unavailable,
-            "The server is temporarily unable to complete the request.",
+            "The server can't complete the request now. Nothing was applied; try again.",
         )
     }
 
@@ -231,7 +232,7 @@ impl Problem {
     pub fn insufficient_storage() -> Self {
         Self::new(
             Code::InsufficientStorage,
-            "The server does not have enough storage capacity to complete the request.",
+            "The store is full. Nothing was applied; try again once there is room.",
         )
     }
 
@@ -240,15 +241,25 @@ impl Problem {
     pub fn outcome_unknown() -> Self {
         Self::new(
             Code::OutcomeUnknown,
-            "The server could not find out whether the request was applied. Only an append with \
-             a producer can safely be repeated as it is.",
+            "It is unknown whether the request was applied. An append with a producer can be sent \
+             again as it is; before any other, look at the stream.",
         )
     }
 
     /// The server failed. Why is for the log only.
     #[must_use]
     pub fn internal() -> Self {
-        Self::new(Code::Internal, "The server encountered an internal error.")
+        Self::new(Code::Internal, "The server failed. Its log says why.")
+    }
+
+    /// The variables or the store are not as they must be. Which is for the log only: anybody may
+    /// ask.
+    #[must_use]
+    pub fn misconfigured() -> Self {
+        Self::new(
+            Code::Misconfigured,
+            "The server is misconfigured. Its log says how.",
+        )
     }
 
     /// The same with one more header field.

@@ -13,6 +13,10 @@ pub struct NotATime;
 
 /// Reads a timestamp as milliseconds since 1970; what is earlier becomes 0, and finer digits are
 /// dropped.
+///
+/// # Errors
+///
+/// When it is no RFC 3339 timestamp.
 pub fn parse(text: &str) -> Result<u64, NotATime> {
     // The library takes any byte between date and time.
     if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {

@@ -53,24 +53,29 @@ pub(super) fn refused(refusal: &Refusal) -> Problem {
 /// The sender of a request is known, and may not do this here.
 pub(super) fn insufficient(scope: Scope) -> Problem {
     let scope = scope.as_str();
-    let detail = format!("The token does not have the scope {scope} for this path.");
+    let detail = format!("The token lacks the scope {scope}, or is for other names.");
     Problem::new(Code::InsufficientScope, detail)
         .with_challenge(&format!("error=\"insufficient_scope\", scope=\"{scope}\""))
 }
 
 /// There is no such stream.
 pub(super) fn not_found(name: &str) -> Problem {
-    Problem::new(Code::NotFound, format!("Stream not found: {name}"))
+    Problem::new(Code::NotFound, format!("There is no stream {name}."))
 }
 
 /// There was one, and its bytes are kept for its forks.
 pub(super) fn gone(name: &str) -> Problem {
-    Problem::new(Code::Gone, format!("Stream is gone: {name}"))
+    Problem::new(
+        Code::Gone,
+        format!("The stream {name} was deleted. Its name is taken while it has forks."),
+    )
 }
 
 /// The same, where one is to be created.
 pub(super) fn path_blocked(name: &str) -> Problem {
-    let detail = format!("The stream {name} was deleted, and forks of it still need its bytes");
+    let detail = format!(
+        "The stream {name} was deleted, and its forks still need it. Delete them, or use another name."
+    );
     Problem::new(Code::PathBlocked, detail)
 }
 
@@ -78,7 +83,7 @@ pub(super) fn path_blocked(name: &str) -> Problem {
 pub(super) fn fork_from_tombstone(name: &str) -> Problem {
     Problem::new(
         Code::ForkFromTombstone,
-        format!("Cannot fork from deleted stream: {name}"),
+        format!("The stream {name} was deleted. It can't be forked any more."),
     )
 }
 
@@ -87,7 +92,7 @@ pub(super) fn fork_type(expected: &ContentType, actual: &ContentType) -> Problem
     let (expected, actual) = (expected.as_str(), actual.as_str());
     Problem::new(
         Code::ContentTypeMismatch,
-        format!("Content type mismatch: the source has {expected}, got {actual}"),
+        format!("Content type mismatch: the source has {expected}, the fork is to have {actual}."),
     )
 }
 
@@ -106,30 +111,30 @@ pub(super) fn fork(error: ForkError) -> Problem {
 
 /// There was one, and it expired.
 pub(super) fn expired() -> Problem {
-    Problem::new(Code::NotFound, "Stream has expired")
+    Problem::new(Code::NotFound, "The stream has expired.")
 }
 
 /// There is another one.
 pub(super) fn already_exists() -> Problem {
     Problem::new(
         Code::AlreadyExists,
-        "Stream already exists with different configuration",
+        "The stream exists with another content type, expiry, state or source. Send the same, or \
+         use another name.",
     )
 }
 
 /// The offset belongs to an earlier life of the name.
 pub(super) fn offset_gone(error: OffsetGone) -> Problem {
-    Problem::new(
-        Code::OffsetGone,
-        format!("{error}: it belongs to a deleted stream of this name. Read from -1."),
-    )
+    Problem::new(Code::OffsetGone, format!("{error}. Read from -1."))
 }
 
 /// The offset lies in no segment.
 pub(super) fn no_such_place(offset: &str) -> Problem {
     Problem::new(
         Code::InvalidOffset,
-        format!("Invalid offset: {offset} is not one this stream has given out"),
+        format!(
+            "The stream has not given out the offset {offset}. Send offsets as they came, or -1."
+        ),
     )
 }
 

@@ -1,4 +1,11 @@
 //! Appends and closes (sections 5.2 and 5.3), one or several in one commit.
+//!
+//! Each is checked in this order, and the first that applies is the answer: a fenced epoch (403); a
+//! closed stream (204 for the very append that closed it and for another close without a body,
+//! else 409); a duplicate of its producer (204); content type (409); JSON (400); an epoch that does
+//! not begin with 0 (400), a gap (409); `Stream-Seq` (409); room for the producer (429), and in the
+//! stream (413). So a retry of what was done is told so whatever else it has, and what was refused
+//! changed nothing.
 
 use super::producer::{NoRoom, Standing, place, standing};
 use super::segment::settle;
@@ -38,7 +45,7 @@ pub enum InvalidMessages {
     #[error("{0}")]
     NotJson(String),
     /// An empty array, which has no meaning in an append (section 9.1.3).
-    #[error("Empty JSON arrays are not permitted for append")]
+    #[error("An append of [] adds nothing. Send at least one message.")]
     EmptyArray,
 }
 
@@ -73,7 +80,10 @@ pub struct AppendLimits {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The producer's epoch ended.
-    #[error("Producer epoch fenced: current {current}, received {received}")]
+    #[error(
+        "Producer epoch fenced: the current epoch is {current}, this append has {received}. Stop, or \
+        begin a greater epoch with Producer-Seq 0."
+    )]
     Fenced {
         /// The epoch that is in force.
         current: u64,
@@ -81,13 +91,13 @@ pub enum AppendError {
         received: u64,
     },
     /// The stream is closed. The place is that of its tail, see [`Settled::position`].
-    #[error("Stream is closed")]
+    #[error("The stream is closed and takes no more appends.")]
     Closed {
         /// Bytes from the beginning of the open segment to the tail.
         tail: u64,
     },
     /// Another content type.
-    #[error("Content type mismatch: expected {expected}, got {actual}")]
+    #[error("Content type mismatch: the stream has {expected}, this append {actual}.")]
     ContentType {
         /// The stream's.
         expected: String,
@@ -98,10 +108,13 @@ pub enum AppendError {
     #[error(transparent)]
     Messages(InvalidMessages),
     /// A new epoch that does not begin with 0.
-    #[error("Invalid producer state: a new epoch must start at seq 0")]
+    #[error("A new producer epoch must begin with Producer-Seq 0.")]
     EpochStart,
     /// Appends before this one are missing.
-    #[error("Producer sequence gap: expected {expected}, got {received}")]
+    #[error(
+        "Producer sequence gap: {expected} is next, this append has {received}. Send the missing \
+        appends first."
+    )]
     Gap {
         /// The one that would be next.
         expected: u64,
@@ -109,7 +122,7 @@ pub enum AppendError {
         received: u64,
     },
     /// `Stream-Seq` does not rise.
-    #[error("Stream-Seq ordering violation: last={last}, received={received}")]
+    #[error("Stream-Seq must be greater than the last one, {last:?}, and is {received:?}.")]
     Seq {
         /// The last accepted.
         last: String,
@@ -118,11 +131,12 @@ pub enum AppendError {
     },
     /// As many producers as may be, all of them active.
     #[error(
-        "The stream remembers as many producers as it may, and none was idle long enough to be forgotten"
+        "The stream has as many active producers as it may have. Use one of them, or try again when \
+        one has been idle for a while."
     )]
     TooManyProducers,
     /// The stream would become too large.
-    #[error("Stream size limit exceeded")]
+    #[error("The stream would grow past its size limit. Go on in another stream.")]
     StreamFull,
 }
 
@@ -177,7 +191,11 @@ impl Batch {
         self.changed
     }
 
-    /// Adds one append at `now_ms`, checking in the order of DESIGN section 7.
+    /// Adds one append at `now_ms`, milliseconds since 1970, checked in the [module](self)'s order.
+    ///
+    /// # Errors
+    ///
+    /// The first check that failed; the batch is as it was.
     pub fn append(
         &mut self,
         append: &Append,

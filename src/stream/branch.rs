@@ -13,16 +13,20 @@ use crate::limits::{BLOCK_SEGMENTS, FORK_DEPTH};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ForkError {
     /// There is no such place.
-    #[error("the fork offset is not a place of the source stream")]
+    #[error("The source stream has no such fork offset.")]
     NoSuchPlace,
     /// It is a fork of a fork of a fork and so on.
-    #[error("the source stream is a fork of a fork {FORK_DEPTH} times over, and that is the most")]
+    #[error("The source stream is {FORK_DEPTH} forks deep already, which is the most.")]
     TooDeep,
 }
 
 /// The head of a fork of `source`, a life that begins at `birth` under `name`, before it got
 /// bytes of its own. `block` is the index block that has the segment of `point`, where the
 /// source's head has it not; its owner with it.
+///
+/// # Errors
+///
+/// When the source has no such place, or is too deep a fork itself.
 pub fn branch(
     name: &str,
     birth: Birth,

@@ -12,6 +12,10 @@ pub struct NotAContentType;
 
 impl ContentType {
     /// Takes a media type as given, or refuses what has no `type/subtype` of RFC 9110 tokens.
+    ///
+    /// # Errors
+    ///
+    /// When it has no `type/subtype`.
     pub fn parse(text: &str) -> Result<Self, NotAContentType> {
         let text = text.trim();
         let visible = text

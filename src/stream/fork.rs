@@ -81,6 +81,10 @@ impl Forks {
     }
 
     /// Adds the step of a fork that will be written.
+    ///
+    /// # Errors
+    ///
+    /// When the stream has as many steps under way as it may; try again later.
     pub fn join(&mut self, fork: Incarnation) -> Result<(), TooManySteps> {
         if self.step(fork).is_some() {
             return Ok(());
@@ -121,6 +125,10 @@ impl Forks {
     }
 
     /// Takes a fork, whose tombstone owes the stream, out of the count. `Ok(false)` if it was.
+    ///
+    /// # Errors
+    ///
+    /// As for [`join`](Self::join).
     pub fn leave(&mut self, fork: Incarnation) -> Result<bool, TooManySteps> {
         match self.step(fork) {
             Some(ForkStep::Leaving) => return Ok(false),

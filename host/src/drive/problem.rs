@@ -71,7 +71,8 @@ impl Applied {
 /// The problem of a request that is one too many, and may be sent again after `wait`.
 #[must_use]
 pub fn too_many(wait: Duration) -> Problem {
-    let detail = "This token or address sent more requests than it may. Nothing was applied.";
+    let detail =
+        "This token or address sent too many requests. Nothing was applied; try again later.";
     // In whole seconds, of which none would be an invitation.
     let secs = wait.as_nanos().div_ceil(1_000_000_000).max(1);
     Problem::new(Code::TooManyRequests, detail).with_field(headers::RETRY_AFTER, secs.to_string())
@@ -80,7 +81,7 @@ pub fn too_many(wait: Duration) -> Problem {
 /// The problem of a request whose body came too slowly.
 #[must_use]
 pub fn too_slow() -> Problem {
-    let detail = "The request body came too slowly. Nothing was applied.";
+    let detail = "The request body came too slowly. Nothing was applied; try again.";
     Problem::new(Code::RequestTimeout, detail)
 }
 

@@ -10,6 +10,10 @@ use std::net::Ipv6Addr;
 ///
 /// Names are those of the DNS, more or less: that a URL may have others, such as lists with commas,
 /// nobody needs but those who would have them repeated.
+///
+/// # Errors
+///
+/// 400 `BAD_REQUEST`.
 pub fn check_authority(given: &[u8]) -> Result<(), Problem> {
     let short = given.len() <= MAX_FIELD_BYTES;
     match short && std::str::from_utf8(given).is_ok_and(is_authority) {

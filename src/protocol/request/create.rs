@@ -30,7 +30,7 @@ fn fork(fields: &Fields<'_>, config: &Config) -> Result<Option<Fork>, Problem> {
             None => Ok(None),
             Some((name, _)) => Err(Problem::new(
                 Code::BadRequest,
-                format!("{name} has no meaning without Stream-Forked-From. Send both or none."),
+                format!("{name} means nothing without Stream-Forked-From. Send both or none."),
             )),
         };
     };

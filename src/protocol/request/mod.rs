@@ -163,6 +163,10 @@ pub enum Mode {
 }
 
 /// Says what a request asks for, or why it can't be asked.
+///
+/// # Errors
+///
+/// The problem document of the answer.
 pub fn parse(raw: &RawRequest<'_>, config: &Config) -> Result<Operation, Problem> {
     check_sizes(raw, config)?;
     if let Some(authority) = raw.authority {
@@ -220,7 +224,7 @@ fn check_sizes(raw: &RawRequest<'_>, config: &Config) -> Result<(), Problem> {
     let target = raw.target.len();
     if target > MAX_TARGET_BYTES {
         let detail = format!(
-            "The path and query are {target} bytes long, and {MAX_TARGET_BYTES} are the most."
+            "The path and query are {target} bytes long; at most {MAX_TARGET_BYTES} are allowed."
         );
         return Err(Problem::new(Code::TargetTooLong, detail));
     }
@@ -231,7 +235,7 @@ fn check_sizes(raw: &RawRequest<'_>, config: &Config) -> Result<(), Problem> {
     );
     if total > max {
         let detail =
-            format!("The header fields are {total} bytes together, and {max} are the most.");
+            format!("The header fields are {total} bytes together; at most {max} are allowed.");
         return Err(Problem::new(Code::HeadersTooLarge, detail));
     }
     Ok(())
@@ -242,7 +246,7 @@ fn check_body(raw: &RawRequest<'_>) -> Result<(), Problem> {
         BodyState::Complete => Ok(()),
         BodyState::TooLarge => Err(Problem::new(
             Code::PayloadTooLarge,
-            "The body is larger than one append may be. Send it in several appends.",
+            "The body is larger than max_append_bytes allows. Send it in several appends.",
         )),
         BodyState::NoRoom => Err(Problem::new(
             Code::Overloaded,
@@ -261,7 +265,7 @@ fn only(method: &str, methods: &[&str]) -> Result<(), Problem> {
     }
     let allow = format!("{}, OPTIONS", methods.join(", "));
     let detail = format!(
-        "The method {} has no meaning here. Use one of {allow}.",
+        "The method {} is not allowed here. Use one of {allow}.",
         fields::quote(method.as_bytes())
     );
     Err(Problem::new(Code::MethodNotAllowed, detail).with_field(headers::ALLOW, allow))

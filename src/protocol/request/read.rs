@@ -90,7 +90,8 @@ impl<'a> Query<'a> {
                 )
             })?;
             if slot.replace(decoded).is_some() {
-                let detail = format!("The query parameter {name} is there more than once.");
+                let detail =
+                    format!("The query parameter {name} was sent more than once. Send it once.");
                 return Err(Problem::new(Code::BadRequest, detail));
             }
         }
