@@ -1,6 +1,11 @@
 //! A [Durable Streams](https://github.com/durable-streams/durable-streams) server as one
 //! WebAssembly component, whose only state is a key-value store that its host provides.
 //!
+//! Sections that comments name are those of its [specification]
+//! (version 1.0, draft).
+//!
+//! [specification]: https://github.com/durable-streams/durable-streams/blob/main/PROTOCOL.md
+//!
 //! # The promise
 //!
 //! - An acknowledged append is in the store, once, in order: its bytes, the producer's
@@ -8,11 +13,13 @@
 //!   stream's *head*. Nothing an outsider sends can make the component trap or grow without bound.
 //! - Outside `guest` there is no I/O, no clock and no randomness: time and random bits are
 //!   arguments, the store is the trait [`service::env::Env`]. So all of it runs natively in tests.
-//! - No state outlives a step but the variables: any instance serves any step of any request.
+//! - No state outlives a step but the variables, and who waits: any instance serves any step of any
+//!   request, and one that is lost takes nothing with it.
 //!
 //! # Layers
 //!
-//! An arrow means "may name"; nothing points back up, and every layer may use [`limits`]. [`seam`] has
+//! An arrow means "may name"; nothing points back up. Every layer may use [`limits`], where all
+//! variables and caps are, and which has [`access`] judge the variables that are keys. [`seam`] has
 //! the words that `guest` and our own host share.
 //!
 //! ```text
@@ -24,22 +31,36 @@
 //! ```
 //!
 //! [`keys`] and [`protocol`] use the plain types of [`stream`] and [`subscription`], which name
-//! neither of them.
+//! neither of them; a subscription keeps the rights ([`access`]) of its creator, and positions in
+//! streams.
 //!
 //! # The way of an append
 //!
 //! 1. `guest/http.rs` (any platform) or `guest/exchange.rs` (our host) hands
-//!    [`Service::start`](service::Service::start) a request with its body.
+//!    [`Service::start`](service::Service::start) a request with its body, or several that wait for
+//!    one stream. `service/admission.rs` has it parsed (`protocol/request/`) and its token judged.
 //! 2. `service/append.rs` reads the head, hands it to [`stream::Batch`], stores the chunks that the
 //!    new head names, and swaps the head. What to do after a swap that was not confirmed is there
 //!    too; it is the heart of the promise.
 //! 3. `stream/append.rs` says whether the append is accepted and what it makes of the head;
 //!    `stream/segment.rs` cuts what is too large for the head into chunks.
 //! 4. `keys/head.rs` turns the head into bytes.
+//! 5. `service/subscription/wake.rs` tells the subscriptions that are linked to the stream, and
+//!    `service/sending.rs` makes the answer.
 //!
-//! A read goes head, index block, chunk (`service/pages.rs`). A reader that waits at the tail holds
-//! a token, not a connection: its driver waits, and calls
-//! [`Service::resume`](service::Service::resume).
+//! # Where the rest is
+//!
+//! | | |
+//! |---|---|
+//! | what a store must be able to do, and must not | `service/env.rs` |
+//! | creation, exactly once on stores that overwrite | `service/create.rs`, `creation.rs` |
+//! | a read: head, index block, chunk | `service/read.rs`, `pages.rs` |
+//! | a reader at the tail, who holds a token and no connection: its driver waits, and calls [`Service::resume`](service::Service::resume) | `service/follow.rs` |
+//! | forks | `service/forking.rs`, `fork.rs`; `stream/branch.rs` |
+//! | deletion, expiry, and all else that is done in bounded steps behind requests | `service/work.rs`, `todo.rs`, `names.rs` |
+//! | subscriptions | `service/subscription/`, `subscription/` |
+//! | every error that a client sees | `service/problems.rs`, `protocol/problem.rs` |
+//! | every key and record in the store | [`keys`] |
 
 // A trap would end every exchange of the instance.
 #![cfg_attr(

@@ -1,7 +1,7 @@
 //! Every variable and every fixed cap, in one table each: name, default, range, reason.
 //!
 //! `spin.toml` and the native host offer the same variables; a test compares them with
-//! [`VARIABLES`]. No other module holds a limit that a client can meet.
+//! [`VARIABLES`]. All limits that a client can meet are here, but for those of the native host.
 
 use crate::access;
 use std::ops::RangeInclusive;
@@ -76,6 +76,10 @@ fn shown(value: Option<&str>) -> String {
 
 impl Variable {
     /// Says whether `value` is one this variable may have.
+    ///
+    /// # Errors
+    ///
+    /// What would have been accepted.
     pub fn check(&self, value: &str) -> Result<(), Malformed> {
         let refuse = |expected: String| Malformed {
             name: self.name,
@@ -136,6 +140,10 @@ macro_rules! variables {
 
         impl Config {
             /// Reads every variable through `lookup`, taking the default of an absent one.
+            ///
+            /// # Errors
+            ///
+            /// The first variable, in the order of the table, that is malformed.
             pub fn from_lookup(
                 mut lookup: impl FnMut(&str) -> Option<String>,
             ) -> Result<Self, Malformed> {
@@ -169,6 +177,16 @@ fn flag(value: &str) -> bool {
     value == "true"
 }
 
+/// Severities of log lines, the most severe first.
+pub const LOG_LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
+
+/// Whether a line of `level` is written where `log_level` is `least`.
+#[must_use]
+pub fn is_logged(level: &str, least: &str) -> bool {
+    let rank = |name: &str| LOG_LEVELS.iter().position(|level| *level == name);
+    rank(level) <= rank(least)
+}
+
 const MIB: u64 = 1024 * 1024;
 
 variables! {
@@ -179,7 +197,7 @@ variables! {
     public_url: String = "", Kind::Text(is_public_url), str::to_owned;
     /// How long a long-poll waits; platforms that end a request at 30 s want less.
     long_poll_timeout_secs: u64 = "30", Kind::Number(1..=300), number;
-    /// Age at which an SSE response ends, so that new readers can share an edge request.
+    /// Age at which an SSE response ends, so that a CDN can let new readers join.
     sse_max_secs: u64 = "60", Kind::Number(1..=3600), number;
     /// Pause after which a silent SSE response sends a comment; how a reader that left is noticed.
     sse_heartbeat_secs: u64 = "15", Kind::Number(1..=300), number;
@@ -192,7 +210,7 @@ variables! {
     /// Bytes kept in the head record before they are sealed into a chunk; a small append rewrites
     /// them, so more means fewer keys and larger writes.
     inline_tail_bytes: usize = "16384", Kind::Number(0..=131_072), size;
-    /// Largest body of one append; buffered bodies of an instance share `BODY_BUDGET`.
+    /// Largest body of one append.
     max_append_bytes: usize = "10485760", Kind::Number(1..=16 * MIB), size;
     /// Largest stream, what a fork shares not counted; 0 means no limit.
     max_stream_bytes: u64 = "0", Kind::Number(0..=u64::MAX), number;
@@ -240,8 +258,9 @@ variables! {
     cors_origins: String = "*", Kind::Text(is_origins), str::to_owned;
     /// Prefix of every key, for stores that several applications share.
     key_namespace: String = "", Kind::Text(is_namespace), str::to_owned;
-    /// Least severe line that is logged; `info` has a line for every request.
-    log_level: String = "warn", Kind::Word(&["error", "warn", "info", "debug"]), str::to_owned;
+    /// Least severe line that is logged; `info` has a line for every request that the component
+    /// answers, but for preflights.
+    log_level: String = "warn", Kind::Word(&LOG_LEVELS), str::to_owned;
 }
 
 fn is_base_path(value: &str) -> Result<(), &'static str> {
@@ -522,6 +541,29 @@ mod tests {
             error.map_err(|error| error.to_string()),
             Err("variable page_bytes is \"+5\", expected a whole number from 1 to 16777216".into())
         );
+    }
+
+    #[test]
+    fn the_readme_has_the_same_variables() {
+        let head = "| variable | default | may be | |\n|---|---|---|---|\n";
+        let (_, table) = include_str!("../README.md").split_once(head).unwrap();
+        let expected = VARIABLES.iter().map(|row| {
+            let may_be = match &row.kind {
+                Kind::Number(range) => format!("{} to {}", range.start(), range.end()),
+                Kind::Flag => "`true`, `false`".to_owned(),
+                Kind::Word(words) => format!("`{}`", words.join("`, `")),
+                Kind::Text(_) => "text".to_owned(),
+                Kind::Secret(_) => "secret".to_owned(),
+            };
+            let default = match row.default {
+                "" => String::new(),
+                default => format!("`{default}`"),
+            };
+            let (name, reason) = (row.name, row.reason.trim());
+            format!("| `{name}` | {default} | {may_be} | {reason} |")
+        });
+        let rows = table.lines().take_while(|line| line.starts_with('|'));
+        assert!(rows.eq(expected));
     }
 
     #[test]

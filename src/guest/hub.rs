@@ -1,8 +1,8 @@
 //! Who waits in this instance, and for which key.
 //!
-//! A request's task must not be woken by another's: only what comes through the host wakes across
-//! tasks (DESIGN section 5). So each waiter reads from a stream of its own, and whoever has news
-//! writes one byte to it.
+//! A request's task must not be woken by another's: a Rust waker across tasks traps ("Cannot
+//! support cross-component-model-task wakeup"), and only what comes through the host wakes. So each
+//! waiter reads from a stream of its own, and whoever has news writes one byte to it.
 //!
 //! No host tells when another instance changed a key. The waiter of a key that waits longest looks
 //! for all; when it leaves, the next one is told to.

@@ -1,4 +1,25 @@
 //! What the service needs from the world. Only `guest/` and tests implement it.
+//!
+//! # What may be counted on of a store
+//!
+//! No more than what every platform gives, as measured on Spin 4.1 (SQLite, Redis) and read in the
+//! sources of others:
+//!
+//! | what stores do | so the service |
+//! |---|---|
+//! | compare-and-swap covers one key; nothing else is atomic | keeps all that changes together in one record, a stream's *head* |
+//! | SQLite compares values, not versions | changes the bytes with every swap (a version counter), and never sets a key that is swapped |
+//! | SQLite: a swap of an absent key overwrites whatever came meanwhile | elects the creator of a record by a counter, the gate: see `creation.rs`. A deletion leaves a tombstone, so a name is created so once |
+//! | Redis: every swap is said to have failed, also one that was applied; Cosmos: so is every error | takes no swap for failed before it read the record again: see `append.rs` |
+//! | a late write may still land after the store answered with an error | draws new ids for the chunks of each attempt, so that it can touch nothing of another's |
+//! | `get-many` and `list-keys` are broken, capped or without order | reads single keys that it knows; names are in a registry of its own |
+//! | counters are kept in a form of their own, and any other value there can end the store | gives gates keys of their own, only ever incremented |
+//! | a handle keeps a connection; an instance has few | drops handles as soon as it can |
+//! | values have at most 400 KB, sometimes less | keeps values below 256 KiB: `limits.rs` |
+//! | as little as 50 writes a second and 1,000 reads an application | appends with one read and one write while the inline tail has room |
+//!
+//! The tests' stores (`service/tests/world.rs`, `tests/sim`) have these quirks and end a test when
+//! a rule on the right is broken.
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,9 +55,11 @@ pub enum SwapError<Cas> {
 
 /// A key-value store with compare-and-swap, a clock, random bits, variables and a log.
 ///
-/// The store is the portable envelope of DESIGN section 3: compare-and-swap covers one key, a swap
-/// of an absent key may overwrite what another wrote meanwhile, and any error or failed swap may
-/// have been applied.
+/// Of the store no more may be counted on than the [module](self) says.
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "what all of them fail with is `StoreError`'s to say"
+)]
 pub trait Env {
     /// A compare-and-swap handle of one key. Dropped as soon as possible: hosts have few.
     type Cas;
