@@ -22,6 +22,11 @@ impl HeldStore {
         self.settling.confirm(self.memory.latest_change());
     }
 
+    /// What was written up to this change is durable now.
+    pub(crate) fn confirm_to(&self, change: ChangeNumber) {
+        self.settling.confirm(change);
+    }
+
     /// What was written since is gone, and this key is as it was.
     pub(crate) fn lose(&self, key: &str, before: &'static str, lost: Lost) {
         self.settling.count_loss();

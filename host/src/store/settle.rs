@@ -92,10 +92,9 @@ impl Outlet {
     ///
     /// # Errors
     ///
-    /// The loss.
+    /// [`Lost::NotConfirmed`], whatever was lost: it may have been another request's change.
     pub fn check(&self, settled: Result<(), Lost>) -> Result<(), Lost> {
-        settled?;
-        match self.store.losses() == self.losses {
+        match settled.is_ok() && self.store.losses() == self.losses {
             true => Ok(()),
             false => Err(Lost::NotConfirmed),
         }
@@ -211,6 +210,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::held::HeldStore;
     use futures::FutureExt;
 
     const fn number(number: u64) -> ChangeNumber {
@@ -255,6 +255,18 @@ mod tests {
             settling.lose(number(change), Lost::NoSpace);
         }
         assert_eq!(settling.inner().lost.len(), 1);
+    }
+
+    /// A durable append was answered 507, with nothing applied, since another's change found no
+    /// room.
+    #[test]
+    fn of_a_request_that_waits_for_everything_no_loss_says_that_nothing_was_done() {
+        let store = Arc::new(HeldStore::default());
+        let outlet = Outlet::new(Arc::clone(&store) as Arc<dyn Store>);
+        assert_eq!(outlet.check(Ok(())), Ok(()));
+        for lost in [Lost::NoSpace, Lost::NotWritten] {
+            assert_eq!(outlet.check(Err(lost)), Err(Lost::NotConfirmed));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The store as one instance sees it: what it met there, and what it may not do.
 
-use crate::store::{ChangeNumber, Seen, Store, StoreError, SwapError};
+use crate::store::{ChangeNumber, Lost, Seen, Store, StoreError, SwapError};
 use bytes::Bytes;
 use durable_streams_edge::seam::NOT_RESIDENT;
 use std::sync::Arc;
@@ -11,12 +11,32 @@ pub struct Met {
     /// The highest number of a change that was read or written: nothing that the step says may
     /// leave the host before that has settled.
     pub change: ChangeNumber,
+    /// The lowest number of a swap of the step: if that one is durable, the step did something,
+    /// whatever became of the rest.
+    pub swapped: Option<ChangeNumber>,
     /// Keys that are to be loaded. If there are any, the step changed nothing, and is to be done
     /// again instead of what it says.
     pub missed: Vec<Box<str>>,
     /// Changes were lost since the instance began. Whatever the number says, the step may have been
     /// built on them: it may have met one of these and then a later one that is durable.
     pub lost: bool,
+}
+
+impl Met {
+    /// What is known of the step, where this became of the changes up to [`change`](Self::change).
+    ///
+    /// # Errors
+    ///
+    /// [`Lost::NotConfirmed`] where a part of the step may have been done, else why none was.
+    pub fn judge(&self, store: &dyn Store, settled: Result<(), Lost>) -> Result<(), Lost> {
+        // A loss settles all that was before it.
+        let is_kept = |change| !matches!(store.settle(change).known(), Some(Err(_)));
+        match settled {
+            Ok(()) if self.lost => Err(Lost::NotConfirmed),
+            Err(_) if self.swapped.is_some_and(is_kept) => Err(Lost::NotConfirmed),
+            settled => settled,
+        }
+    }
 }
 
 /// A store between an instance and its host.
@@ -173,7 +193,10 @@ impl Keys {
                 return Err(SwapError::Conflict);
             }
             Err(SwapError::Store(error)) => Err(error),
-            Ok(change) => Ok(change),
+            Ok(change) => {
+                self.met.swapped.get_or_insert(change);
+                Ok(change)
+            }
         };
         Ok(self.meet_write(written)?)
     }
@@ -187,7 +210,40 @@ fn not_resident() -> StoreError {
 mod tests {
     use super::*;
     use crate::held::HeldStore;
-    use crate::store::Lost;
+
+    /// An append was durable, and what its step wrote next, into the record of a subscription, found
+    /// no room: its client was told that nothing was applied, and to try again.
+    #[test]
+    fn a_step_whose_first_swap_is_durable_did_something() {
+        let store = Arc::new(HeldStore::default());
+        let mut keys = Keys::new(Arc::clone(&store) as Arc<dyn Store>);
+        let mut swap = |key| {
+            let seen = keys.get(key).expect("memory answers");
+            let swapped = keys.swap(key, Some(&seen), Bytes::from_static(b"new"));
+            swapped.expect("nobody else writes");
+            store.latest_change()
+        };
+        let (head, subscription) = (swap("head"), swap("subscription"));
+        let met = keys.end();
+        assert_eq!((met.swapped, met.change), (Some(head), subscription));
+        let judge = |lost| met.judge(&*store, Err(lost));
+        store.confirm_to(head);
+        store.lose("subscription", "old", Lost::NoSpace);
+        assert_eq!(judge(Lost::NoSpace), Err(Lost::NotConfirmed));
+    }
+
+    #[test]
+    fn a_step_that_lost_its_first_swap_did_nothing() {
+        let store = Arc::new(HeldStore::default());
+        let mut keys = Keys::new(Arc::clone(&store) as Arc<dyn Store>);
+        let seen = keys.get("head").expect("memory answers");
+        let swapped = keys.swap("head", Some(&seen), Bytes::from_static(b"new"));
+        swapped.expect("nobody else writes");
+        let met = keys.end();
+        store.lose("head", "old", Lost::NoSpace);
+        let judged = met.judge(&*store, Err(Lost::NoSpace));
+        assert_eq!(judged, Err(Lost::NoSpace));
+    }
 
     /// An append stored its chunk, which was lost, and then lost its swap, which told of a change
     /// that was durable. Only the higher number was asked for, so the attempt went on, and a head

@@ -327,15 +327,12 @@ impl Worker {
         met: Met,
         then: impl FnOnce(&Arc<Self>, Result<(), StepError>) + Send + 'static,
     ) {
-        let worker = Arc::clone(self);
+        let (worker, settle) = (Arc::clone(self), self.store.settle(met.change));
         let then = move |outcome: Result<(), Lost>| {
-            let outcome = match outcome {
-                Ok(()) if met.lost => Err(Lost::NotConfirmed),
-                outcome => outcome,
-            };
-            then(&worker, outcome.map_err(StepError::Lost));
+            let judged = met.judge(&*worker.store, outcome);
+            then(&worker, judged.map_err(StepError::Lost));
         };
-        self.unsettled.when(self.store.settle(met.change), then);
+        self.unsettled.when(settle, then);
     }
 
     fn worked(self: &Arc<Self>, worked: Worked) {
