@@ -28,6 +28,7 @@
 //! from the second time on, and leave it when they were not read for a minute or two.
 
 mod cache;
+mod full;
 mod overlay;
 mod queue;
 #[cfg(test)]
@@ -40,11 +41,13 @@ use super::{
 };
 use crate::vital;
 use bytes::Bytes;
+use full::FullDisk;
 use overlay::{Overlay, Shard};
 use queue::Queue;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 pub use super::log::{Durability, Recovered};
 
@@ -62,6 +65,8 @@ struct Shared {
     queue: Queue,
     settling: Settling,
     watchers: Watchers,
+    opened: Instant,
+    full: FullDisk,
 }
 
 impl FileStore {
@@ -83,6 +88,8 @@ impl FileStore {
             queue: Queue::new(settled),
             settling: Settling::new(settled),
             watchers: Watchers::default(),
+            opened: Instant::now(),
+            full: FullDisk::default(),
         });
         let thread = |name: &str, run: fn(&Shared)| {
             let (shared, what) = (Arc::clone(&shared), format!("the thread {name}"));
@@ -183,6 +190,9 @@ impl Shared {
         if self.log.refuses_writes() {
             let why = "a write could not be made durable; restart to go on";
             return Err(StoreError::Refused(why.to_owned()).into());
+        }
+        if self.full.refuses(self.opened.elapsed()) {
+            return Err(StoreError::Full("the disk is full".to_owned()).into());
         }
         let mut shard = self.overlay.shard(key);
         refuse(self.last_change(&shard, key))?;
@@ -290,6 +300,10 @@ impl Store for FileStore {
 
     fn settle(&self, change: ChangeNumber) -> Settle {
         self.shared.settling.settle(change)
+    }
+
+    fn refuses_writes(&self) -> bool {
+        self.shared.log.refuses_writes()
     }
 
     fn losses(&self) -> u64 {

@@ -33,6 +33,7 @@ pub(super) fn write(shared: &Shared) {
         wanted = changes.len().saturating_add(shared.queue.len());
         match committed {
             Ok(()) => {
+                shared.full.found_some();
                 shared.settling.confirm(last);
                 shared.overlay.clean(changes);
                 if failed > 0 {
@@ -41,6 +42,10 @@ pub(super) fn write(shared: &Shared) {
                 }
             }
             Err(error) => {
+                if let CommitError::Full(_) = error {
+                    // Before those who wait hear of it, and come again.
+                    shared.full.found_none(shared.opened.elapsed());
+                }
                 lose(shared, &error);
                 // A disk that stays full would fill the log too.
                 if failed == 0 {

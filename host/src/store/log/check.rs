@@ -41,6 +41,10 @@ pub struct Damage {
 
 /// Reads all of a store that is not open, also one that can't be opened for damage. Changes
 /// nothing.
+///
+/// # Errors
+///
+/// When the directory is no store, is open elsewhere or can't be read. Damage is in the report.
 pub fn check(dir: &Path, files: Arc<dyn Files>) -> Result<Report, OpenError> {
     let directory = Directory::open_existing(dir, files)?;
     let io = |path: &Path, source| OpenError::Io {

@@ -60,6 +60,10 @@ impl Moved {
 impl Log {
     /// Does one step of giving room back, and says whether there may be more to do. Commits wait
     /// for at most one batch of a few megabytes.
+    ///
+    /// # Errors
+    ///
+    /// The step was not done; the data is as it was.
     pub fn compact(&self) -> Result<bool, CompactError> {
         if self.refuses_writes() {
             return Err(super::CommitError::Refused.into());
@@ -110,7 +114,7 @@ impl Log {
 
     /// The segment to rewrite next, if any is worth it.
     fn choose(&self) -> Option<Arc<Segment>> {
-        let (active, room) = {
+        let (active, limit) = {
             let writer = self.writer();
             (writer.active.number, writer.limit)
         };
@@ -138,12 +142,25 @@ impl Log {
             }
         }
         let needed = live.saturating_add(tombstones);
-        if bytes > needed.saturating_mul(2).saturating_add(room) {
+        // What is not needed may be as much again; where room runs out, a quarter.
+        let spare = match self.room_runs_out(limit) {
+            true => needed / 4,
+            false => needed,
+        };
+        if bytes > needed.saturating_add(spare).saturating_add(limit) {
             return emptiest.map(|(_, segment)| Arc::clone(segment));
         }
         // With one that has to stay, no end of rewriting would empty the ranges.
-        let many = tombstones > live.max(room) / TOMBSTONE_PART;
+        let many = tombstones > live.max(limit) / TOMBSTONE_PART;
         all.into_iter().next().filter(|_| many && !some_kept)
+    }
+
+    /// Whether there is room for less than two segments of this size: rewriting needs some itself,
+    /// so it can't wait until there is none.
+    fn room_runs_out(&self, limit: u64) -> bool {
+        let room = self.directory.files.room(&self.directory.path);
+        // 0 where it can't be told.
+        (1..limit.saturating_mul(2)).contains(&room)
     }
 
     /// Moves what is needed of the next part of a segment. Returns whether that was the last.

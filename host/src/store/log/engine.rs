@@ -32,6 +32,10 @@ pub struct Log {
 
 impl Log {
     /// Reads a key. With [`Wait::Never`] it does not wait for the disk.
+    ///
+    /// # Errors
+    ///
+    /// When the file system fails, or the record is damaged.
     pub fn get(&self, key: &str, wait: Wait) -> Result<Found, ReadError> {
         let mut gone = None;
         loop {
@@ -121,6 +125,10 @@ impl Log {
     }
 
     /// Reads every record, needed or not, and tells what is not as it was written.
+    ///
+    /// # Errors
+    ///
+    /// When the file system fails.
     pub fn verify(&self) -> Result<Report, ReadError> {
         let mut report = Report::default();
         for segment in self.segments.all() {

@@ -11,6 +11,10 @@ use std::sync::Arc;
 const MAX_SLICES: usize = 1024;
 
 /// What a log needs of a file system. Names are durable only after [`sync_dir`](Self::sync_dir).
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "all of them fail as the system does"
+)]
 pub trait Files: Send + Sync {
     /// Creates a directory and those above it, durably, where they are missing.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
@@ -33,6 +37,10 @@ pub trait Files: Send + Sync {
 }
 
 /// An open file.
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "all of them fail as the system does"
+)]
 pub trait LogFile: Send + Sync {
     /// Its length.
     fn length(&self) -> io::Result<u64>;

@@ -62,8 +62,9 @@
 //! take more than twice what is needed: disk use stays below that and two segments, each of which
 //! holds at most a quarter of the store, or 4 MiB, or a 64th of the room there is. The base of a
 //! patch is needed, too, so a value takes up to one and a half times its bytes. Waiting until then, rather than for a share in
-//! one segment, makes the rewritten ones emptier, so less is copied. Rewriting needs room itself:
-//! a disk that something else has filled up stays full. Every segment is an open file. Where
+//! one segment, makes the rewritten ones emptier, so less is copied. Rewriting needs room itself, so
+//! it begins at five quarters where less than two segments of room are left; a disk that something
+//! else has filled up stays full. Every segment is an open file. Where
 //! tombstones add up, the oldest segment is rewritten whatever it holds, which in the end empties
 //! every range.
 //!

@@ -45,6 +45,10 @@ pub struct Cut {
 
 impl Log {
     /// Opens the log in a directory, or begins one where there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], whose text is one line that says what to do.
     pub fn open(
         dir: &Path,
         files: Arc<dyn Files>,

@@ -50,6 +50,10 @@ pub(super) struct Writer {
 impl Log {
     /// Appends a batch and applies it: all of it or nothing. Of several changes of one key only
     /// the last is written.
+    ///
+    /// # Errors
+    ///
+    /// Nothing of the batch is visible; [`CommitError`] says whether a later one may work.
     pub fn commit(&self, batch: &[Change]) -> Result<(), CommitError> {
         check_limits(batch)?;
         let changes = last_changes(batch);

@@ -232,6 +232,46 @@ fn without_room_compaction_fails_harmlessly_and_dead_segments_still_go() {
     ));
 }
 
+/// A disk with room for less than twice what was needed filled up with what was not, and stayed
+/// full: deletions were refused too.
+#[test]
+fn where_room_runs_out_what_is_not_needed_goes_sooner() {
+    const SEGMENT: u64 = 4 << 20;
+    // So large that no zeros are written ahead, which would take the room.
+    const VALUE: u64 = 200_000;
+    let files = FaultyFiles::default();
+    let options = Options {
+        segment_bytes: SEGMENT,
+        ..Options::default()
+    };
+    let log = try_open(&files, options).expect("opens").0;
+    let mut sequence = 0;
+    let mut write = |key: u64| {
+        sequence += 1;
+        let change = set(&format!("k{key}"), &[7; VALUE as usize], sequence);
+        commit(&log, change)
+    };
+    for key in 0..100 {
+        write(key).expect("there is room");
+    }
+    // Something is needed of every segment.
+    for key in (0..100).filter(|key| key % 3 != 0) {
+        write(key).expect("there is room");
+    }
+    compact_all(&log);
+    let before = log.stats();
+    assert!(before.disk_bytes > before.live_bytes * 3 / 2, "{before:?}");
+    files.leave_room(2 * SEGMENT - 1);
+    compact_all(&log);
+    let after = log.stats();
+    let most = after.live_bytes / 4 * 5 + 2 * SEGMENT;
+    assert!(after.disk_bytes <= most, "{after:?}");
+    assert_eq!(contents(&log).len(), 100);
+    for key in 100..120 {
+        write(key).expect("there is room again");
+    }
+}
+
 #[test]
 fn readers_and_writers_see_every_key_while_segments_are_rewritten() {
     let files = FaultyFiles::default();
