@@ -15,6 +15,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const BUSY: Duration = Duration::from_millis(20);
 /// Pause after all places were looked at.
 const IDLE: Duration = Duration::from_secs(2);
+/// Pieces of work in one round: one that never ends must not keep the others from their turn.
+const MOST: u32 = 256;
 /// Looks at names and subscriptions between two pauses; what is known to be due is found by any.
 const LOOKS: u64 = 4;
 /// The same at the start: what was under way when the last server stopped is found at once.
@@ -26,8 +28,10 @@ pub(crate) async fn work(driver: Arc<Driver>) {
     let mut looks = FIRST_LOOKS;
     loop {
         for _ in 0..looks {
-            while driver.work(round).await {
+            let mut left = MOST;
+            while left > 0 && driver.work(round).await {
                 tokio::time::sleep(BUSY).await;
+                left -= 1;
             }
             round = round.wrapping_add(1);
         }

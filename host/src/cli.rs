@@ -92,14 +92,16 @@ pub struct Serve {
     /// the habits of Spin's stores: spin-sqlite, spin-redis
     #[arg(long, value_name = "STORE", default_value = "file:data")]
     store: StoreKind,
-    /// When a file store acknowledges: once the disk has it, or once the operating system has it
+    /// When a file store, and no other, acknowledges: once the disk has it, or once the operating
+    /// system has it
     #[arg(long, value_enum, default_value = "sync")]
     durability: Durability,
     /// What goes wrong with the store, for tests: faults:SEED, or latency:MS before every
     /// operation. May be repeated; the first is nearest to the store
     #[arg(long, value_name = "WHAT")]
     inject: Vec<Injection>,
-    /// How the component is called
+    /// How the component is called: exchange keeps waiting readers outside of it; wasi-http is what
+    /// Spin does, with instances on demand
     #[arg(long, value_enum, default_value = "exchange")]
     via: Via,
     /// The component (.wasm, or .cwasm compiled for this machine) instead of the built-in one

@@ -45,8 +45,8 @@ pub struct Collected {
 /// # Errors
 ///
 /// When the body ends too early, or comes too slowly.
-pub async fn collect<B>(
-    body: B,
+pub(crate) async fn collect<B>(
+    mut body: Paced<B>,
     headers: &HeaderMap,
     max: usize,
     budget: &Arc<Budget>,
@@ -65,19 +65,6 @@ where
     if announced > max {
         return Ok(refuse(body, headers, BodyState::TooLarge));
     }
-    read(Paced::new(body), announced, headers, max, budget).await
-}
-
-async fn read<B>(
-    mut body: Paced<B>,
-    announced: usize,
-    headers: &HeaderMap,
-    max: usize,
-    budget: &Arc<Budget>,
-) -> Result<Collected, Incomplete>
-where
-    B: Body<Data = Bytes, Error: Send> + Send + Unpin + 'static,
-{
     let mut room = budget.reserve();
     let mut first: Option<Bytes> = None;
     let mut more = BytesMut::new();
@@ -160,7 +147,7 @@ mod tests {
         let budget = Arc::new(Budget::new(10));
         let body = Paced::with(Begun(Bytes::from_static(b"begun")), Duration::ZERO);
         let headers = HeaderMap::new();
-        let outcome = read(body, 0, &headers, 10, &budget).await;
+        let outcome = collect(body, &headers, 10, &budget).await;
         assert_eq!(outcome.err(), Some(Incomplete::TooSlow));
         assert!(budget.reserve().grow(10), "all of it is there");
     }

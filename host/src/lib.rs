@@ -149,10 +149,12 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let runtime = Runtime::load(&options.component)?;
+    telemetry::set_level(&config.log_level);
     let store = options.store;
     let outbound = Outbound::new(config.webhook_allow_localhost);
     let max_append_bytes = config.max_append_bytes;
     let own = OwnAnswers::new(config, access_control);
+    let gate = Gate::new(options.rates, Arc::clone(&own), Arc::clone(&store));
     let (handler, background) = match options.via {
         Via::Exchange => {
             let factory = || factory(&runtime, &store, &variables);
@@ -176,7 +178,6 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             (Handler::WasiHttp(proxy), background)
         }
     };
-    let gate = Gate::new(options.rates, own);
     let (stop, stopped) = watch::channel(false);
     if !access_control {
         // Not before it is sure to serve: why it does not start is told in one line.

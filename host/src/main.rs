@@ -33,7 +33,7 @@ enum Failure {
     Component(#[from] engine::ComponentError),
     #[error(transparent)]
     Check(#[from] CheckError),
-    #[error("the store is not whole")]
+    #[error("the store is damaged, or something is missing; restore it from a backup")]
     NotWhole,
     #[error("{0}")]
     System(#[from] std::io::Error),

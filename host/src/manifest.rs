@@ -75,12 +75,14 @@ impl Manifest {
             .map(|(name, declared)| (name.clone(), declared.default.clone()))
             .collect();
         variables.insert("kv_guarded_create".to_owned(), guards_creation.to_string());
-        for (name, value) in environment {
-            let foreign = FOREIGN.iter().any(|prefix| name.starts_with(prefix));
-            if let Some(name) = name.strip_prefix(PREFIX)
+        for (given, value) in environment {
+            let foreign = FOREIGN.iter().any(|prefix| given.starts_with(prefix));
+            if let Some(name) = given.strip_prefix(PREFIX)
                 && !foreign
+                && !is_service_link(name)
             {
-                put(&mut variables, &name.to_ascii_lowercase(), value)?;
+                put(&mut variables, &name.to_ascii_lowercase(), value)
+                    .map_err(|error| error.named(&given))?;
             }
         }
         for flag in flags {
@@ -91,6 +93,32 @@ impl Manifest {
         }
         Ok(variables)
     }
+}
+
+impl VariableError {
+    /// The same of a variable that was called `given`.
+    fn named(self, given: &str) -> Self {
+        match self {
+            Self::Unknown { known, .. } => Self::Unknown {
+                name: given.to_owned(),
+                known,
+            },
+            other => other,
+        }
+    }
+}
+
+/// Whether Kubernetes gives such variables to every container beside a service called `ds`, or
+/// `ds-` something: `DS_SERVICE_HOST`, `DS_SERVICE_PORT_HTTP`, `DS_PORT`, `DS_PORT_80_TCP_ADDR`.
+fn is_service_link(name: &str) -> bool {
+    let name = format!("_{name}");
+    let is_number = |text: &str| text.starts_with(|digit: char| digit.is_ascii_digit());
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT")
+        || name
+            .split_once("_PORT_")
+            .is_some_and(|(_, port)| is_number(port))
 }
 
 fn put(variables: &mut Variables, name: &str, value: String) -> Result<(), VariableError> {
@@ -150,7 +178,28 @@ mod tests {
             assert!(!error.contains('\n'), "{error}");
         }
         let error = resolve(&[], &[("DS_PAGE_BYTE", "1")]).expect_err("refused");
-        assert!(error.contains("page_byte"), "{error}");
+        assert!(error.contains("\"DS_PAGE_BYTE\""), "{error}");
+    }
+
+    /// Beside a service called `ds` the server did not start.
+    #[test]
+    fn what_kubernetes_says_of_services_is_not_ours() {
+        let links = [
+            "DS_SERVICE_HOST",
+            "DS_SERVICE_PORT",
+            "DS_SERVICE_PORT_HTTP",
+            "DS_PORT",
+            "DS_PORT_80_TCP",
+            "DS_PORT_80_TCP_ADDR",
+            "DS_EDGE_SERVICE_HOST",
+            "DS_EDGE_PORT_443_TCP_PROTO",
+        ];
+        let environment = links.map(|name| (name, "tcp://10.0.0.1:80"));
+        assert!(resolve(&[], &environment).is_ok());
+        for row in VARIABLES {
+            assert!(!is_service_link(&row.name.to_ascii_uppercase()));
+        }
+        assert!(resolve(&[], &[("DS_PORT_NAME", "x")]).is_err());
     }
 
     #[test]

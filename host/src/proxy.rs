@@ -1,7 +1,7 @@
 //! `--via wasi-http`: instances on demand behind Wasmtime's own `ProxyHandler`, with the limits
 //! that Spin has.
 
-use crate::drive::{Applied, Drain, OwnAnswers, ResponseBody, too_slow};
+use crate::drive::{Applied, Asker, Drain, OwnAnswers, ResponseBody, too_slow};
 use crate::engine::{Runtime, stop_when_stuck};
 use crate::pace::{PaceError, Paced};
 use crate::store::{Outlet, Store};
@@ -83,22 +83,28 @@ impl Proxy {
             // First: the instance is told too, and can only say that the body was cut off.
             biased;
             () = fell_behind => self.own.problem(&too_slow(), &asker),
-            response = self.send(Request::from_parts(parts, body)) => response,
+            response = self.answer(Request::from_parts(parts, body), &asker) => response,
         }
     }
 
     /// Serves a request of the host's own; its path is all that counts.
     pub async fn send(&self, request: Request<WasiBody>) -> Response<ResponseBody> {
+        let asker = self
+            .own
+            .asker(request.method(), request.uri(), request.headers());
+        self.answer(request, &asker).await
+    }
+
+    async fn answer(&self, request: Request<WasiBody>, asker: &Asker) -> Response<ResponseBody> {
         let method = request.method().clone();
         let outlet = Outlet::new(Arc::clone(&self.store));
-        let asker = self.own.asker(&method, request.uri(), request.headers());
         let answered = tokio::select! {
             answered = self.handler.handle((), absolute(request)) => answered,
             () = self.drained(), if method.is_safe() => {
-                return self.own.unavailable(Applied::Nothing, &asker);
+                return self.own.unavailable(Applied::Nothing, asker);
             }
         };
-        let refuse = |applied| self.own.unavailable(applied, &asker);
+        let refuse = |applied| self.own.unavailable(applied, asker);
         match answered {
             Ok(response) => {
                 if let Err(lost) = outlet.check(outlet.settle().await) {

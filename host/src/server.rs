@@ -5,11 +5,14 @@ use crate::drive::{Aborted, Driver, OwnAnswers, ResponseBody, too_many};
 use crate::exchange::Request;
 use crate::named::{check_framing, check_host};
 use crate::opening::Opening;
+use crate::pace::Paced;
 use crate::proxy::Proxy;
 use crate::rate::{Limits, Rates};
 use crate::stall::{STALL, Stall};
+use crate::store::Store;
 use crate::telemetry;
 use crate::unread::{Outgoing, Streams};
+use durable_streams_edge::protocol::paths::READY;
 use durable_streams_edge::protocol::problem::Problem;
 use hyper::Response;
 use hyper::body::Incoming;
@@ -59,15 +62,17 @@ enum NoResponse {
 pub(crate) struct Gate {
     limits: Option<Limits>,
     own: Arc<OwnAnswers>,
+    store: Arc<dyn Store>,
     begun: Instant,
 }
 
 impl Gate {
     /// A gate that lets so many requests pass, if they are requests at all.
-    pub(crate) fn new(rates: Rates, own: Arc<OwnAnswers>) -> Arc<Self> {
+    pub(crate) fn new(rates: Rates, own: Arc<OwnAnswers>, store: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
             limits: Limits::new(rates),
             own,
+            store,
             begun: Instant::now(),
         })
     }
@@ -92,7 +97,12 @@ impl Gate {
             admitted.map_err(too_many)?;
         }
         check_host(request.version(), uri, headers)?;
-        check_framing(headers)
+        check_framing(headers)?;
+        // An instance only reads there, which goes on.
+        match uri.path() == READY && self.store.refuses_writes() {
+            true => Err(Problem::unavailable()),
+            false => Ok(()),
+        }
     }
 }
 
@@ -107,7 +117,7 @@ impl Handler {
         };
         let (parts, body) = request.into_parts();
         let budget = &driver.worker(parts.uri.path()).bodies;
-        let collected = match collect(body, &parts.headers, max, budget).await {
+        let collected = match collect(Paced::new(body), &parts.headers, max, budget).await {
             Err(Incomplete::TooSlow) => return Ok(driver.too_slow(&parts)),
             collected => collected?,
         };
@@ -160,7 +170,10 @@ pub(crate) async fn run(
     drop(listener);
     handler.drain();
     if timeout(grace, graceful.shutdown()).await.is_err() {
-        telemetry::warn("connections cut", "they did not end in time");
+        telemetry::warn(
+            "connections cut",
+            "they did not end in the time that a stop takes at most",
+        );
     }
 }
 

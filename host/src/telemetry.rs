@@ -1,9 +1,22 @@
 //! The host's own log: one JSON object a line on standard error, like the component's.
 
 use crate::exchange::StepError;
+use durable_streams_edge::limits::is_logged;
 use serde_json::json;
 use std::io::Write;
+use std::sync::RwLock;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The variable `log_level` of the server that was started last; empty before, and all is written.
+static LEAST: RwLock<String> = RwLock::new(String::new());
+
+/// Leaves out what is less severe than `least`, a value of `log_level`.
+pub(crate) fn set_level(least: &str) {
+    // A lock that is poisoned only keeps the level that was.
+    if let Ok(mut level) = LEAST.write() {
+        least.clone_into(&mut level);
+    }
+}
 
 /// An instance was stopped and is replaced.
 pub fn instance_broke(error: &StepError) {
@@ -13,13 +26,13 @@ pub fn instance_broke(error: &StepError) {
 /// Changes could not be kept; whoever waited for them is told so. Said once, until a write works
 /// again.
 pub fn changes_lost(why: &str) {
-    line("error", "changes lost", why);
+    line("error", "writes lost", why);
 }
 
 /// A write worked after so many that did not.
 pub fn changes_kept_again(failed: u64) {
     let detail = format!("after {failed} writes that failed");
-    line("info", "changes kept again", &detail);
+    line("info", "writes work again", &detail);
 }
 
 /// The process ends, since this part of it panicked; the panic was told before.
@@ -34,10 +47,14 @@ pub fn warn(event: &str, detail: &str) {
 
 /// What was warned of is over.
 pub fn back(what: &str) {
-    line("info", "as it should be again", what);
+    line("info", "recovered", what);
 }
 
 fn line(level: &str, event: &str, detail: &str) {
+    let least = LEAST.read().map(|least| least.clone());
+    if least.is_ok_and(|least| !least.is_empty() && !is_logged(level, &least)) {
+        return;
+    }
     let age = SystemTime::now().duration_since(UNIX_EPOCH);
     let line = json!({
         "level": level,

@@ -121,7 +121,8 @@ impl fmt::Display for Report {
         let removed = match self.removed {
             _ if *left_over == 0 => "",
             true => ", removed",
-            false => "; --fix removes it",
+            false if self.is_whole() => "; --fix removes it",
+            false => "; kept, since something else is damaged or missing",
         };
         writeln!(
             f,

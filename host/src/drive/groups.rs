@@ -57,6 +57,7 @@ impl Topics {
     }
 
     /// Keys that somebody waits for.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.by_key().len()
     }

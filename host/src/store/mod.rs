@@ -119,6 +119,10 @@ pub enum SwapError {
 }
 
 /// A key-value store; see the [module](self) for what all methods promise.
+#[expect(
+    clippy::missing_errors_doc,
+    reason = "what all of them fail with is `StoreError`'s to say"
+)]
 pub trait Store: Send + Sync {
     /// The name in the start-up line and in logs, such as `memory`.
     fn kind(&self) -> &'static str;
@@ -221,6 +225,11 @@ pub trait Store: Send + Sync {
         Settle::done()
     }
 
+    /// Whether no write is taken until the server is started again; reads go on.
+    fn refuses_writes(&self) -> bool {
+        false
+    }
+
     /// How often changes were lost so far. What was read before a loss must not be built on after
     /// it.
     fn losses(&self) -> u64 {
@@ -253,6 +262,10 @@ macro_rules! pass_on {
 
         fn settle(&self, change: $crate::store::ChangeNumber) -> $crate::store::Settle {
             self.$below.settle(change)
+        }
+
+        fn refuses_writes(&self) -> bool {
+            self.$below.refuses_writes()
         }
 
         fn losses(&self) -> u64 {
