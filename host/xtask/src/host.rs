@@ -33,6 +33,16 @@ pub(crate) fn program() -> Command {
     program
 }
 
+/// `cargo xtask build`.
+pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
+    if let Some(arg) = args.first() {
+        return Err(Failure::new(format!("build takes no argument {arg:?}")));
+    }
+    build()?;
+    println!("{}", paths::host().display());
+    Ok(())
+}
+
 /// Builds the component, the host, and the host again with the component in it if that changed.
 pub(crate) fn build() -> Result<(), Failure> {
     component::build()?;

@@ -29,6 +29,7 @@ const HELP: &str = "\
 cargo xtask <command>
 
   component                     build the component to where spin.toml names it
+  build                         build the component, and the host with it in target/host
   serve [host flags]            build what is missing and serve on 127.0.0.1:4437
                                 (flags: cargo xtask serve --help)
   test [--full] [TIER [FILTER]] build what is missing and run the tests; --full adds the long runs
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     let done = match command.as_str() {
         "component" => component::command(&rest),
+        "build" => host::command(&rest),
         "serve" => serve::command(&rest),
         "test" => return tests::command(&rest),
         "conformance" => return tests::conformance_command(&rest),

@@ -63,6 +63,10 @@ pub(crate) fn command(args: &[String]) -> ExitCode {
         say_failed(tier, outcome, &options);
     }
     println!("{sum}");
+    if let (None, Some(filter), 0) = (&failed, &options.filter, sum.passed + sum.skipped) {
+        eprintln!("xtask: no test has {filter:?} in its name");
+        return ExitCode::FAILURE;
+    }
     match failed {
         None => ExitCode::SUCCESS,
         Some(_) => ExitCode::FAILURE,

@@ -20,7 +20,7 @@ impl Tally {
     };
 
     /// Reads the line that ends one binary's tests under `cargo test`.
-    pub(super) fn of_cargo(line: &str) -> Option<Self> {
+    fn of_cargo(line: &str) -> Option<Self> {
         let counts = line.strip_prefix("test result: ")?;
         let (_, counts) = counts.split_once(". ")?;
         let mut tally = Self::default();
@@ -53,6 +53,31 @@ impl Tally {
             failed,
             skipped,
         })
+    }
+}
+
+/// Reads the output of `cargo test -- --show-output`. A test that did not do what it is for passes,
+/// and says so in a line of its own: `skipped: ` and why, or `elsewhere: ` where another run of the
+/// same tests does it. Neither is counted as passed.
+#[derive(Debug, Default)]
+pub(super) struct CargoOutput {
+    skipped: u64,
+    elsewhere: u64,
+}
+
+impl CargoOutput {
+    /// Takes a line; what one binary's tests came to at its last one.
+    pub(super) fn read(&mut self, line: &str) -> Option<Tally> {
+        if line.starts_with("skipped: ") {
+            self.skipped += 1;
+        } else if line.starts_with("elsewhere: ") {
+            self.elsewhere += 1;
+        }
+        let mut tally = Tally::of_cargo(line)?;
+        let Self { skipped, elsewhere } = std::mem::take(self);
+        tally.passed = tally.passed.saturating_sub(skipped + elsewhere);
+        tally.skipped += skipped;
+        Some(tally)
     }
 }
 
@@ -139,6 +164,26 @@ mod tests {
         };
         assert_eq!(Tally::of_cargo(line), Some(tally));
         assert_eq!(Tally::of_cargo("test passed ... ok"), None);
+    }
+
+    /// Without Redis its tests were counted as passed.
+    #[test]
+    fn a_test_that_says_that_it_was_skipped_did_not_pass() {
+        let mut output = CargoOutput::default();
+        let lines = [
+            "---- a stdout ----",
+            "skipped: no redis",
+            "elsewhere: over files",
+        ];
+        assert!(lines.iter().all(|line| output.read(line).is_none()));
+        let end = "test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
+        for expected in [
+            "3 passed, 0 failed, 1 skipped",
+            "5 passed, 0 failed, 0 skipped",
+        ] {
+            let tally = output.read(end).map(|tally| tally.to_string());
+            assert_eq!(tally.as_deref(), Some(expected));
+        }
     }
 
     #[test]
