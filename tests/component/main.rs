@@ -1,6 +1,7 @@
 //! What the component asks of its host and what it offers: exactly the written lists.
 //!
 //! An import that is not on the list may be missing on some platform, so it is an error here.
+//! `cargo xtask test component` runs this.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 const STREAMS: usize = 8;
 const WRITERS: usize = 32;
 
+/// How long one round may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// Kills in a run of the tests, and in a long one.
 fn rounds() -> u64 {
     match std::env::var("DS_TEST_FULL").as_deref() {
@@ -49,7 +52,8 @@ fn every_acknowledged_append_survives_kill_9_in_order_and_once() {
             for reader in &mut readers {
                 scope.spawn(|| reader.follow(address));
             }
-            while acknowledged.load(Ordering::Relaxed) < enough {
+            // A writer that panics is told by the scope, once there is an end to it.
+            while acknowledged.load(Ordering::Relaxed) < enough && begun.elapsed() < PATIENCE {
                 std::thread::yield_now();
             }
             time += begun.elapsed();

@@ -1,4 +1,4 @@
-//! A stream much larger than a page, read with curl as a person would: 16 MiB in the usual run,
+//! A stream much larger than a page, read with curl as a person would: 48 MiB in the usual run,
 //! 256 MiB with `--full`.
 
 use crate::common::{Random, START, ServerUnderTest, full};
@@ -49,7 +49,7 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 
 #[test]
 fn a_large_stream_is_read_back_page_by_page_in_little_memory() {
-    let parts = if full() { 256 } else { 16 };
+    let parts = if full() { 256 } else { 48 };
     let server = ServerUnderTest::start(&[]);
     let stream = server.stream("application/octet-stream");
     for number in 0..parts {

@@ -1,5 +1,6 @@
-//! What an answer says of a commit holds over stores that lie, forget and fail (DESIGN section 3,
-//! "Commits" and "Creation"): several hosts over one store, each with the real component.
+//! What an answer says of a commit holds over stores that lie, forget and fail (see
+//! `service/append.rs` and `service/creation.rs`): several hosts over one store, each with the real
+//! component.
 
 use crate::common::fleet::{Fleet, rounds};
 use crate::common::{Response, Stream, concurrently, full, server};
@@ -39,7 +40,7 @@ fn is_run_elsewhere() -> bool {
         _ => true,
     };
     if elsewhere {
-        println!("skipped: runs with DS_TEST_STORE=memory, and =file through wasi-http");
+        println!("elsewhere: runs with DS_TEST_STORE=memory, and =file through wasi-http");
     }
     elsewhere
 }

@@ -73,10 +73,7 @@ fn a_large_header_section_is_431() {
     let get = stream
         .get("offset=-1")
         .header("X-Large", "x".repeat(17_000));
-    let answer = get.send().expect(431);
-    if answer.header("content-type").is_some() {
-        answer.problem(431, "HEADERS_TOO_LARGE");
-    }
+    get.send().problem(431, "HEADERS_TOO_LARGE");
     let get = stream
         .get("offset=-1")
         .header("X-Large", "x".repeat(15_000));
@@ -134,14 +131,15 @@ fn health_and_readiness_are_told() {
 }
 
 #[test]
-fn a_tick_does_background_work_and_is_open_without_a_token() {
+fn a_tick_says_whether_it_worked_and_is_open_without_a_token() {
     let stream = shared().stream("text/plain");
     stream.append("x".repeat(100_000));
     stream.delete().send().expect(204);
     for _ in 0..3 {
         let tick = shared().request("POST", "/v1/stream/__ds/tick");
-        let answer = tick.body("").send();
-        assert!(matches!(answer.status, 200 | 204), "{answer:?}");
+        let answer = tick.body("").send().expect(200);
+        // The host does the same by itself, so there may be nothing left.
+        assert!(answer.json()["worked"].is_boolean(), "{answer:?}");
     }
 }
 

@@ -22,7 +22,7 @@ fn instances(log: &[String], operation: &str, status: u16) -> Vec<String> {
 #[test]
 fn a_reader_held_by_one_instance_is_answered_by_an_append_of_another() {
     if via() != "wasi-http" {
-        println!("skipped: --via exchange gives all of a stream to one instance");
+        println!("elsewhere: --via exchange gives all of a stream to one instance");
         return;
     }
     let server =

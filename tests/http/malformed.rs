@@ -478,6 +478,17 @@ fn malformed_requests_are_refused_and_the_server_lives_on() {
         counts
     });
     println!("{count} malformed requests: {counts:?}");
+    // To hang up on everybody is no answer.
+    for class in [2, 4] {
+        let of_class =
+            |outcome: &Outcome| matches!(outcome, Outcome::Status(status) if status / 100 == class);
+        let answered: usize = counts
+            .iter()
+            .filter(|(one, _)| of_class(one))
+            .map(|(_, n)| n)
+            .sum();
+        assert!(answered > count / 20, "{answered} answers with {class}xx");
+    }
     server.expect_alive();
 }
 

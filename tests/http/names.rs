@@ -1,4 +1,4 @@
-//! Section 12.2 and DESIGN: what a stream may be called.
+//! Section 12.2 and `protocol::name`: what a stream may be called.
 
 use crate::common::{ServerUnderTest, Stream, shared};
 

@@ -120,6 +120,7 @@ fn a_file_that_is_no_component_is_refused() {
         ],
         &[],
     );
+    assert!(errors.contains(file), "{errors}");
     assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
 }
 

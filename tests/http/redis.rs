@@ -16,7 +16,7 @@ const READERS: usize = 16;
 pub(crate) fn is_run_elsewhere() -> bool {
     let elsewhere = server::store() != "redis";
     if elsewhere {
-        println!("skipped: runs with DS_TEST_STORE=redis");
+        println!("elsewhere: runs with DS_TEST_STORE=redis");
     }
     elsewhere
 }

@@ -137,8 +137,10 @@ fn a_silent_response_has_a_comment_now_and_then() {
 fn a_response_ends_cleanly_at_its_greatest_age() {
     let server = ServerUnderTest::start(&[("sse_max_secs", "1")]);
     let stream = server.stream("text/plain");
+    let begun = std::time::Instant::now();
     let mut events = caught_up(&stream);
     events.expect_end();
+    assert!(begun.elapsed().as_millis() >= 900, "not before");
     // Also one that is never silent.
     let mut events = caught_up(&stream);
     std::thread::scope(|scope| {

@@ -1,6 +1,7 @@
 //! The corpus, the inputs that once found something, and mutations of both.
 //!
 //! `DS_FUZZ_RUNS` says how many mutations of each target; few unless it is given.
+//! `cargo xtask test fuzz` runs this; `cargo xtask fuzz` looks for new inputs.
 
 use durable_streams_fuzz::{Mutator, TARGETS, run};
 use std::panic::{AssertUnwindSafe, catch_unwind};

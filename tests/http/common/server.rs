@@ -256,9 +256,15 @@ impl ServerUnderTest {
         assert_eq!(stream.read_all("-1"), b"alive");
         let log = self.log();
         let lost = log.iter().find(|line| {
-            ["trap", "panicked", "wasm backtrace"]
-                .iter()
-                .any(|word| line.contains(word))
+            [
+                "trap",
+                "panicked",
+                "wasm backtrace",
+                "instance replaced",
+                "instance ended",
+            ]
+            .iter()
+            .any(|word| line.contains(word))
         });
         assert_eq!(lost, None, "an instance was lost");
     }

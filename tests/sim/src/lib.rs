@@ -1,5 +1,5 @@
 //! A simulation of the real service: many instances, virtual time, one store that fails, and one
-//! seed that decides everything.
+//! seed that decides everything. `cargo xtask sim` runs it, `cargo xtask test sim` with planted bugs.
 //!
 //! ```text
 //! seed -> plan -> clients --requests--> driver -> Service<Instance> -> store

@@ -1,8 +1,8 @@
 //! The store that all instances of a run share: values, counters, changes, the quirks of real
 //! stores, and what is not durable yet.
 //!
-//! It holds the service to the envelope of DESIGN section 3 while it serves it: whoever breaks a
-//! rule of it ends the run, whatever the run was about.
+//! It holds the service to what `service::env` counts on while it serves it: whoever breaks a rule
+//! of it ends the run, whatever the run was about.
 
 use crate::tasks::TaskId;
 use durable_streams_edge::keys::head::Record;
