@@ -10,6 +10,7 @@
 //! knows. It is called through `durable-streams:edge/exchange` ([`Via::Exchange`]) or, as Spin does
 //! it, through `wasi:http/handler` ([`Via::WasiHttp`]).
 
+mod accept;
 pub mod alarm;
 mod background;
 pub mod budget;
@@ -44,6 +45,7 @@ pub mod worker;
 pub use engine::ComponentSource;
 pub use error::StartError;
 
+use crate::accept::Door;
 use crate::drive::{Driver, OwnAnswers};
 use crate::engine::{ComponentError, Runtime};
 use crate::exchange::Steps;
@@ -183,7 +185,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         // Not before it is sure to serve: why it does not start is told in one line.
         telemetry::warn(access::OFF, access::OFF_MEANS);
     }
-    let server = server::run(listener, handler, gate, stopped, GRACE);
+    let door = Door::new(listener, accept::places());
+    let server = server::run(door, handler, gate, stopped, GRACE);
     let server = tokio::spawn(vital::task("the task that takes connections", server));
     Ok(Running {
         address,

@@ -1,5 +1,6 @@
 //! Connections: HTTP/1.1 and HTTP/2 on one port, and their orderly end.
 
+use crate::accept::{Accepted, Door};
 use crate::collect::{Collected, Incomplete, collect};
 use crate::drive::{Aborted, Driver, OwnAnswers, ResponseBody, too_many};
 use crate::exchange::Request;
@@ -14,16 +15,15 @@ use crate::telemetry;
 use crate::unread::{Outgoing, Streams};
 use durable_streams_edge::protocol::paths::READY;
 use durable_streams_edge::protocol::problem::Problem;
-use hyper::Response;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::Response;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -37,8 +37,6 @@ const PING: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 128 * 1024;
 /// Fields of a head that are read at all.
 const HEAD_FIELDS: usize = 256;
-/// Pause after the system had no more connections to give.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Who answers requests.
 #[derive(Clone)]
@@ -143,7 +141,7 @@ impl Handler {
 /// Accepts connections until told to stop; then ends what waits, lets what is under way finish, and
 /// returns when the last connection is gone or `grace` is over.
 pub(crate) async fn run(
-    listener: TcpListener,
+    mut door: Door,
     handler: Handler,
     gate: Arc<Gate>,
     mut stop: watch::Receiver<bool>,
@@ -153,21 +151,13 @@ pub(crate) async fn run(
     let builder = Arc::new(builder(STALL));
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = door.next() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                let caller = (peer.ip(), Arc::clone(&gate));
-                connect(&builder, stream, caller, handler.clone(), &graceful);
-            }
-            Err(error) => {
-                telemetry::warn("no connection accepted", &error.to_string());
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
+        let gate = Arc::clone(&gate);
+        connect(&builder, accepted, gate, handler.clone(), &graceful);
     }
-    drop(listener);
+    drop(door);
     handler.drain();
     if timeout(grace, graceful.shutdown()).await.is_err() {
         telemetry::warn(
@@ -198,15 +188,20 @@ pub(crate) fn builder(stall: Duration) -> Builder<Streams> {
 
 fn connect(
     builder: &Arc<Builder<Streams>>,
-    stream: TcpStream,
-    (peer, gate): (IpAddr, Arc<Gate>),
+    accepted: Accepted,
+    gate: Arc<Gate>,
     handler: Handler,
     graceful: &GracefulShutdown,
 ) {
+    let Accepted {
+        stream,
+        peer,
+        place,
+    } = accepted;
     // A connection without it works too, only later.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
-        let refused = gate.refuse(peer, &request);
+        let refused = gate.refuse(peer.ip(), &request);
         let handler = handler.clone();
         async move {
             let response = match refused {
@@ -222,5 +217,9 @@ fn connect(
     tokio::spawn(async move {
         // Clients come and go as they like; what matters is told where it happens.
         let _ = connection.await;
+        drop(place);
     });
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Connections are taken only while there are descriptors for them: what runs out of them otherwise
+//! is the store, in the middle of a write.
+
+use crate::telemetry;
+use rlimit::{Resource, getrlimit};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep};
+
+/// Descriptors that are left to the store's segments, to Redis and to webhooks, at least.
+const RESERVED: u64 = 256;
+/// The part of the limit that is left to them where that is more: a store of a terabyte has 16,384
+/// segments.
+const RESERVED_PART: u64 = 4;
+/// Connections that are taken however low the limit is.
+const LEAST: u64 = 64;
+/// Pause after the system had no more connections to give.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often it is told that all places are taken.
+const TOLD_FOR: Duration = Duration::from_secs(60);
+
+/// A place for each connection that there may be at a time, by the process's limit of open files.
+pub(crate) fn places() -> Arc<Semaphore> {
+    let limit = getrlimit(Resource::NOFILE).map_or(0, |(soft, _)| soft);
+    Arc::new(Semaphore::new(most(limit)))
+}
+
+fn most(limit: u64) -> usize {
+    let reserved = RESERVED.max(limit / RESERVED_PART);
+    let most = limit.saturating_sub(reserved).max(LEAST);
+    usize::try_from(most).map_or(Semaphore::MAX_PERMITS, |most| {
+        most.min(Semaphore::MAX_PERMITS)
+    })
+}
+
+/// A connection.
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    /// To be kept for as long as the connection.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// Takes connections.
+pub(crate) struct Door {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    /// When it was last told that all places were taken.
+    told_full: Option<Instant>,
+    /// Whether it was told that the system gives none.
+    told_error: bool,
+}
+
+impl Door {
+    pub(crate) const fn new(listener: TcpListener, places: Arc<Semaphore>) -> Self {
+        Self {
+            listener,
+            places,
+            told_full: None,
+            told_error: false,
+        }
+    }
+
+    /// The next connection, once there is a place for it; until then clients wait with the system.
+    pub(crate) async fn next(&mut self) -> Accepted {
+        let place = self.place().await;
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    if std::mem::take(&mut self.told_error) {
+                        telemetry::back("connections are accepted");
+                    }
+                    return Accepted {
+                        stream,
+                        peer,
+                        place,
+                    };
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut self.told_error, true) {
+                        telemetry::warn("no connection accepted", &error.to_string());
+                    }
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn place(&mut self) -> OwnedSemaphorePermit {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return place;
+        }
+        if self.told_full.is_none_or(|told| told.elapsed() > TOLD_FOR) {
+            self.told_full = Some(Instant::now());
+            let why = "as many are open as the limit of open files allows; more have to wait";
+            telemetry::warn("no connection accepted", why);
+        }
+        match Arc::clone(&self.places).acquire_owned().await {
+            Ok(place) => place,
+            // Nobody closes a semaphore here.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[test]
+    fn descriptors_are_left_to_the_store() {
+        for (limit, expected) in [
+            (0, 64),
+            (256, 64),
+            (1024, 768),
+            (4096, 3072),
+            (1 << 20, 3 << 18),
+            (u64::MAX, Semaphore::MAX_PERMITS),
+        ] {
+            assert_eq!(most(limit), expected, "{limit}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_waits_until_there_is_a_place_for_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let mut door = Door::new(listener, Arc::new(Semaphore::new(1)));
+        let connect = || TcpStream::connect(address);
+        let _clients = (connect().await, connect().await);
+        let first = door.next().await;
+        assert!(door.next().now_or_never().is_none());
+        drop(first);
+        door.next().await;
+    }
+}
