@@ -27,8 +27,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long a connection may take to begin and a head to come, and how long a connection may idle
-/// between two requests.
+/// How long a connection may take to begin, and an HTTP/1 head to come; so also how long an HTTP/1
+/// connection may idle between two requests. An HTTP/2 connection may for as long as its client
+/// answers [`PING`].
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often an HTTP/2 client is asked whether it is there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(30);
