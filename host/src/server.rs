@@ -76,16 +76,20 @@ impl Gate {
         })
     }
 
-    /// The answer to a request that does not pass.
-    fn refuse<B>(
+    /// The answer to a request that does not pass, or that nobody has to look at.
+    fn answer<B>(
         &self,
         peer: IpAddr,
         request: &hyper::Request<B>,
     ) -> Option<Response<ResponseBody>> {
-        let problem = self.judge(peer, request).err()?;
-        let (method, uri) = (request.method(), request.uri());
-        let asker = self.own.asker(method, uri, request.headers());
-        Some(self.own.problem(&problem, &asker))
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        match self.judge(peer, request) {
+            Ok(()) => self.own.health(method, uri, headers),
+            Err(problem) => {
+                let asker = self.own.asker(method, uri, headers);
+                Some(self.own.problem(&problem, &asker))
+            }
+        }
     }
 
     fn judge<B>(&self, peer: IpAddr, request: &hyper::Request<B>) -> Result<(), Problem> {
@@ -202,10 +206,10 @@ fn connect(
     // A connection without it works too, only later.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
-        let refused = gate.refuse(peer.ip(), &request);
+        let answer = gate.answer(peer.ip(), &request);
         let handler = handler.clone();
         async move {
-            let response = match refused {
+            let response = match answer {
                 Some(response) => response,
                 None => handler.handle(request).await?,
             };

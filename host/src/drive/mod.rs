@@ -5,6 +5,7 @@
 mod body;
 mod delivery;
 mod groups;
+mod health;
 mod live;
 mod problem;
 mod reader;

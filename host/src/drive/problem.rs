@@ -139,7 +139,16 @@ impl OwnAnswers {
     #[must_use]
     pub fn problem(&self, problem: &Problem, asker: &Asker) -> Response<ResponseBody> {
         let document = problem.body(Some(asker.uri.path()));
-        let mut head = Head::problem(problem);
+        self.whole(Head::problem(problem), document, asker)
+    }
+
+    /// An answer with this head and this body, with the fields that every answer has.
+    pub(super) fn whole(
+        &self,
+        mut head: Head,
+        document: Vec<u8>,
+        asker: &Asker,
+    ) -> Response<ResponseBody> {
         head.headers.append(&self.common(asker));
         head.push(headers::CONTENT_LENGTH, document.len().to_string());
         let body = match asker.method {

@@ -77,6 +77,24 @@ impl Client {
     }
 }
 
+/// With a store that hangs, each host was restarted by whoever asked whether it is alive.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn health_is_told_while_every_instance_hangs() {
+    let served = serve(10).await;
+    let mut hangs = Client::connect(&served).await;
+    hangs
+        .say("GET /block HTTP/1.1\r\nhost: a.example\r\n\r\n")
+        .await;
+    while served.script.log().starts.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut client = Client::connect(&served).await;
+    client.say(HEALTH).await;
+    let status = timeout(PATIENCE, client.status()).await;
+    served.script.open_gate();
+    assert_eq!(status, Ok(Some(200)));
+}
+
 #[tokio::test]
 async fn a_connection_has_its_place_until_it_ends() {
     let served = serve(2).await;
