@@ -63,7 +63,8 @@ where
     }
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > max {
-        return Ok(refuse(body, headers, BodyState::TooLarge));
+        turn_away(body.into_inner(), headers);
+        return Ok(refused(BodyState::TooLarge));
     }
     let mut room = budget.reserve();
     let mut first: Option<Bytes> = None;
@@ -74,7 +75,7 @@ where
             Some(Ok(frame)) => frame,
             Some(Err(PaceError::Body(_))) => return Err(Incomplete::CutOff),
             Some(Err(PaceError::TooSlow)) => {
-                discard(body, headers);
+                discard(body.into_inner());
                 return Err(Incomplete::TooSlow);
             }
         };
@@ -87,10 +88,12 @@ where
             .map_or(0, Bytes::len)
             .saturating_add(more.len());
         if have.saturating_add(data.len()) > max {
-            return Ok(refuse(body, headers, BodyState::TooLarge));
+            discard(body.into_inner());
+            return Ok(refused(BodyState::TooLarge));
         }
         if !room.grow(data.len()) {
-            return Ok(refuse(body, headers, BodyState::NoRoom));
+            discard(body.into_inner());
+            return Ok(refused(BodyState::NoRoom));
         }
         match first.take() {
             // Most bodies are one piece, which is passed on as it came.
@@ -111,11 +114,7 @@ where
     })
 }
 
-fn refuse<B>(body: B, headers: &HeaderMap, state: BodyState) -> Collected
-where
-    B: Body<Data: Send, Error: Send> + Send + Unpin + 'static,
-{
-    discard(body, headers);
+const fn refused(state: BodyState) -> Collected {
     Collected {
         body: Bytes::new(),
         state,
@@ -123,15 +122,23 @@ where
     }
 }
 
-/// Reads on for a moment, while the client is answered.
-fn discard<B>(mut body: B, headers: &HeaderMap)
+/// Discards a body of which nothing was read, unless its client waits for permission to send it:
+/// that one has sent nothing and is not given it.
+pub(crate) fn turn_away<B>(body: B, headers: &HeaderMap)
 where
     B: Body<Data: Send, Error: Send> + Send + Unpin + 'static,
 {
-    // Who waits for permission has sent nothing and is not given it.
-    if headers.contains_key(EXPECT) {
-        return;
+    if !body.is_end_stream() && !headers.contains_key(EXPECT) {
+        discard(body);
     }
+}
+
+/// Reads on for a moment, while the client is answered. With the first read it was given whatever
+/// permission it had asked for.
+fn discard<B>(mut body: B)
+where
+    B: Body<Data: Send, Error: Send> + Send + Unpin + 'static,
+{
     tokio::spawn(timeout(DISCARD, async move {
         while let Some(Ok(_)) = body.frame().await {}
     }));
@@ -141,6 +148,113 @@ where
 mod tests {
     use super::*;
     use crate::pace::tests::Begun;
+    use http::header::HeaderValue;
+    use http_body::{Frame, SizeHint};
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+    use tokio::sync::oneshot;
+
+    /// A body of as many bytes, one at a time, that tells when it was read to its end.
+    struct Told {
+        bytes: usize,
+        announced: bool,
+        end: Option<oneshot::Sender<()>>,
+    }
+
+    impl Body for Told {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let Some(rest) = self.bytes.checked_sub(1) else {
+                let _ = self.end.take().map(|end| end.send(()));
+                return Poll::Ready(None);
+            };
+            self.bytes = rest;
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))))
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            match self.announced {
+                true => SizeHint::with_exact(self.bytes as u64),
+                false => SizeHint::default(),
+            }
+        }
+    }
+
+    /// A body that comes once it is let come.
+    struct Late {
+        comes: Option<oneshot::Receiver<()>>,
+        rest: Told,
+    }
+
+    impl Body for Late {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            if let Some(comes) = &mut self.comes {
+                let came = std::task::ready!(Pin::new(comes).poll(context));
+                came.expect("it is let come");
+                self.comes = None;
+            }
+            Pin::new(&mut self.rest).poll_frame(context)
+        }
+    }
+
+    /// In the middle of it hyper had told the client to go on, and the answer was lost to a reset.
+    #[tokio::test]
+    async fn a_refused_body_is_read_unless_its_client_still_waits_for_permission() {
+        for (announced, expects, is_read) in [
+            (false, false, true),
+            (false, true, true),
+            (true, false, true),
+            (true, true, false),
+        ] {
+            let (end, ended) = oneshot::channel();
+            let body = Told {
+                bytes: 100,
+                announced,
+                end: Some(end),
+            };
+            let expect = (EXPECT, HeaderValue::from_static("100-continue"));
+            let headers: HeaderMap = expects.then_some(expect).into_iter().collect();
+            let budget = Arc::new(Budget::new(1000));
+            let collected = collect(Paced::new(body), &headers, 10, &budget).await;
+            assert_eq!(collected.expect("it came").state, BodyState::TooLarge);
+            assert_eq!(ended.await.is_ok(), is_read, "{announced} {expects}");
+        }
+    }
+
+    /// A body that is late when it is given up may still be on its way.
+    #[tokio::test]
+    async fn a_body_that_came_too_slowly_is_read_for_a_moment_more() {
+        let (more, comes) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let body = Late {
+            comes: Some(comes),
+            rest: Told {
+                bytes: 100,
+                announced: false,
+                end: Some(end),
+            },
+        };
+        let budget = Arc::new(Budget::new(1000));
+        let paced = Paced::with(body, Duration::ZERO);
+        let outcome = collect(paced, &HeaderMap::new(), 1000, &budget).await;
+        assert_eq!(outcome.err(), Some(Incomplete::TooSlow));
+        // Whoever reads has begun to.
+        tokio::task::yield_now().await;
+        more.send(()).expect("somebody reads");
+        assert_eq!(ended.await, Ok(()));
+    }
 
     #[tokio::test]
     async fn the_room_of_a_body_that_is_given_up_is_given_back() {

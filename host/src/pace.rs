@@ -70,6 +70,11 @@ impl<B> Paced<B> {
             waits: None,
         }
     }
+
+    /// The body, to be read in whatever time it takes.
+    pub(crate) fn into_inner(self) -> B {
+        self.body
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Paced<B> {

@@ -1,7 +1,7 @@
 //! Connections: HTTP/1.1 and HTTP/2 on one port, and their orderly end.
 
 use crate::accept::{Accepted, Door};
-use crate::collect::{Collected, Incomplete, collect};
+use crate::collect::{Collected, Incomplete, collect, turn_away};
 use crate::drive::{Aborted, Driver, OwnAnswers, ResponseBody, too_many};
 use crate::exchange::Request;
 use crate::named::{check_framing, check_host};
@@ -17,7 +17,7 @@ use durable_streams_edge::protocol::paths::READY;
 use durable_streams_edge::protocol::problem::Problem;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::Response;
+use hyper::{Response, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -210,7 +210,10 @@ fn connect(
         let handler = handler.clone();
         async move {
             let response = match answer {
-                Some(response) => response,
+                Some(response) => {
+                    discard(request);
+                    response
+                }
                 None => handler.handle(request).await?,
             };
             Ok::<_, NoResponse>(response.map(Outgoing::new))
@@ -224,6 +227,15 @@ fn connect(
         let _ = connection.await;
         drop(place);
     });
+}
+
+/// Reads what is left of a request that was answered without its body. In HTTP/2 nobody has to: its
+/// stream ends, and the connection goes on.
+fn discard(request: hyper::Request<Incoming>) {
+    let (parts, body) = request.into_parts();
+    if parts.version != Version::HTTP_2 {
+        turn_away(body, &parts.headers);
+    }
 }
 
 #[cfg(test)]

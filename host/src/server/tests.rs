@@ -95,6 +95,26 @@ async fn health_is_told_while_every_instance_hangs() {
     assert_eq!(status, Ok(Some(200)));
 }
 
+/// The connection was reset, and the answer lost with it.
+#[tokio::test]
+async fn who_is_refused_before_its_body_came_can_send_it_and_go_on() {
+    let served = serve(10).await;
+    let half = "x".repeat(100_000);
+    for (head, expected) in [
+        ("POST /a HTTP/1.1\r\n", 400),
+        ("GET /health HTTP/1.1\r\nhost: a.example\r\n", 200),
+    ] {
+        let mut client = Client::connect(&served).await;
+        client
+            .say(&format!("{head}content-length: 200000\r\n\r\n{half}"))
+            .await;
+        assert_eq!(client.status().await, Some(expected));
+        client.say(&half).await;
+        client.say(HEALTH).await;
+        assert_eq!(client.status().await, Some(200), "{head}");
+    }
+}
+
 #[tokio::test]
 async fn a_connection_has_its_place_until_it_ends() {
     let served = serve(2).await;
