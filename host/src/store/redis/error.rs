@@ -1,7 +1,8 @@
 //! What Redis says, as the store's errors.
 
 use crate::store::StoreError;
-use redis::{ErrorKind, RedisError};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+use std::time::Duration;
 
 /// Why a Redis can't be used: a line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -31,15 +32,42 @@ pub enum OpenError {
     },
 }
 
-/// Whether nothing more can be said over the connection.
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CallError {
+    /// Nothing was sent: others had no answer for so long.
+    #[error("away: no answer for {} ms", .0.as_millis())]
+    Away(Duration),
+    /// What Redis says, or why it says nothing.
+    #[error("{}", one_line(.0))]
+    Redis(#[from] RedisError),
+}
+
+/// Whether nothing more can be said over the connection, or it leads to a Redis that
+/// [does not serve](does_not_serve).
 pub(super) fn is_broken(error: &RedisError) -> bool {
-    matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse)
+    matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) || does_not_serve(error)
+}
+
+/// Whether this Redis says that another one is to be asked, or the same one later: it became a
+/// replica, or it is loading. After a failover a new connection leads to the new master, where an
+/// old one would go on reading what the replica has.
+pub(super) fn does_not_serve(error: &RedisError) -> bool {
+    use ServerErrorKind::{BusyLoading, MasterDown, ReadOnly};
+    matches!(
+        error.kind(),
+        ErrorKind::Server(ReadOnly | MasterDown | BusyLoading)
+    )
 }
 
 /// What Redis refuses is refused before anything was done; whatever else happens, nobody knows.
-pub(super) fn store_error(error: &RedisError) -> StoreError {
-    let text = one_line(error);
-    match error.code() {
+pub(super) fn store_error(error: &CallError) -> StoreError {
+    let text = error.to_string();
+    let code = match error {
+        CallError::Away(_) => None,
+        CallError::Redis(error) => error.code(),
+    };
+    match code {
         Some("OOM") => StoreError::Full(text),
         // The disk of its log is full.
         Some("MISCONF") if text.contains("No space left") => StoreError::Full(text),
@@ -53,5 +81,26 @@ pub(super) fn one_line(error: &RedisError) -> String {
         // The system would say that a resource is temporarily unavailable.
         true => "no answer in time".to_owned(),
         false => error.to_string().replace(['\r', '\n'], " "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Connections to a master that had become a replica were kept.
+    #[test]
+    fn a_connection_to_a_redis_that_does_not_serve_is_not_used_again() {
+        use ServerErrorKind::{BusyLoading, MasterDown, NoScript, ReadOnly, ResponseError};
+        for (kind, expected) in [
+            (ReadOnly, true),
+            (MasterDown, true),
+            (BusyLoading, true),
+            (NoScript, false),
+            (ResponseError, false),
+        ] {
+            let error = RedisError::from((ErrorKind::Server(kind), "as asked"));
+            assert_eq!(is_broken(&error), expected, "{kind:?}");
+        }
     }
 }

@@ -37,6 +37,8 @@ enum Lost {
     Redis(#[from] RedisError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("Redis does not serve any more")]
+    Elsewhere,
 }
 
 impl Feed {
@@ -90,17 +92,24 @@ fn run(shared: &Shared, closing: &AtomicBool, started: &mpsc::SyncSender<()>) {
 
 /// Passes messages on until there are no more.
 fn listen(shared: &Shared, closing: &AtomicBool, subscribed: impl FnOnce()) -> Result<(), Lost> {
+    // First, so that no refusal is missed.
+    let refusals = shared.pool.refusals();
     let mut connection: Connection = shared.pool.connect()?;
     // A command, because the method of this name does not tell that it was refused.
     cmd("SUBSCRIBE")
         .arg(&shared.names.channel)
         .query::<Value>(&mut connection)?;
+    shared.pool.answered();
     let mut messages = connection.as_pubsub();
     // After the subscription, so that no change is missed in between.
     shared.catch_up()?;
     subscribed();
     messages.set_read_timeout(Some(SILENCE))?;
     while !closing.load(Ordering::Acquire) {
+        // What the new master is told, the old one passes on late or never.
+        if shared.pool.refusals() != refusals {
+            return Err(Lost::Elsewhere);
+        }
         match messages.get_message() {
             Ok(message) => shared.heard(message.get_payload_bytes())?,
             Err(error) if error.is_timeout() => try_out(&mut messages)?,

@@ -19,6 +19,7 @@
 //! A change is as durable as Redis makes it before it answers, so nothing has to settle here. How
 //! durable that is, is read when the store is opened ([`promise`]).
 
+mod absence;
 mod address;
 mod changes;
 mod error;

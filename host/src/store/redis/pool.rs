@@ -1,9 +1,11 @@
 //! Connections, each used by one call at a time.
 
-use super::error::{is_broken, store_error};
+use super::absence::Absence;
+use super::error::{CallError, does_not_serve, is_broken, store_error};
 use super::script::Script;
 use crate::store::StoreError;
 use redis::{Client, Cmd, Connection, FromRedisValue, RedisError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,13 +20,17 @@ const STALE: Duration = Duration::from_secs(30);
 pub(super) struct Pool {
     client: Client,
     idle: Mutex<Vec<(Connection, Instant)>>,
+    absence: Absence,
+    refusals: AtomicU64,
 }
 
 impl Pool {
-    pub(super) const fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client) -> Self {
         Self {
             client,
-            idle: Mutex::new(Vec::new()),
+            idle: Mutex::default(),
+            absence: Absence::default(),
+            refusals: AtomicU64::new(0),
         }
     }
 
@@ -38,6 +44,17 @@ impl Pool {
         connection.set_read_timeout(Some(PATIENCE))?;
         connection.set_write_timeout(Some(PATIENCE))?;
         Ok(connection)
+    }
+
+    /// How often a Redis said that it does not serve; with each, connections that were made before
+    /// are not to be trusted.
+    pub(super) fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Acquire)
+    }
+
+    /// Redis answered over a connection that is not the pool's.
+    pub(super) fn answered(&self) {
+        self.absence.answered(Instant::now());
     }
 
     /// Drops what is not in use, since one connection broke, and the others probably did too.
@@ -69,20 +86,31 @@ impl Pool {
     fn once<T>(
         &self,
         ask: impl Fn(&mut Connection) -> Result<T, RedisError>,
-    ) -> Result<T, RedisError> {
-        let mut connection = self.take()?;
-        let asked = ask(&mut connection);
+    ) -> Result<T, CallError> {
+        let begun = Instant::now();
+        self.absence.admit(begun).map_err(CallError::Away)?;
+        let asked = self.take().and_then(|mut connection| {
+            let asked = ask(&mut connection);
+            match &asked {
+                Err(error) if is_broken(error) => self.forget(),
+                _ => self.give(connection),
+            }
+            asked
+        });
         match &asked {
-            Err(error) if is_broken(error) => self.forget(),
-            _ => self.give(connection),
+            Err(error) if error.is_timeout() => self.absence.timed_out(begun, Instant::now()),
+            _ => self.answered(),
         }
-        asked
+        if asked.as_ref().is_err_and(does_not_serve) {
+            self.refusals.fetch_add(1, Ordering::AcqRel);
+        }
+        asked.map_err(CallError::Redis)
     }
 
     /// Asks a command that changes nothing, once more if the connection was broken.
     pub(super) fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         let asked = match self.once(|connection| command.query(connection)) {
-            Err(error) if error.is_connection_dropped() => {
+            Err(CallError::Redis(error)) if error.is_connection_dropped() => {
                 self.once(|connection| command.query(connection))
             }
             asked => asked,

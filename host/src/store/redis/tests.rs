@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+mod failover;
 mod outage;
 #[path = "../../../../tests/http/common/redis.rs"]
 mod server;

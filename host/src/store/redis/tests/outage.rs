@@ -72,6 +72,26 @@ fn a_redis_that_hangs_is_unavailable_until_it_goes_on() {
     assert!(seen.value.is_some());
 }
 
+/// Each call waited for the time-out by itself, so everything behind it waited too.
+#[test]
+fn while_redis_hangs_calls_are_refused_without_waiting() {
+    let Some(server) = own(&[]) else { return };
+    let store = open(&server.url());
+    store.set("k", text("one")).expect("it writes");
+    server.signal("STOP").expect("it stops");
+    let begun = Instant::now();
+    loop {
+        // The first call waits, and now and then one that tries.
+        match store.get("k") {
+            Err(StoreError::Unavailable(why)) if why.contains("away") => break,
+            waited => assert!(is_unavailable(&waited), "{waited:?}"),
+        }
+        assert!(begun.elapsed() < PATIENCE, "each call waits");
+    }
+    server.signal("CONT").expect("it goes on");
+    assert!(recovered(|| store.get("k")).value.is_some());
+}
+
 #[test]
 fn a_read_is_asked_again_when_its_connection_was_cut() {
     let Some(server) = own(&[]) else { return };
