@@ -11,6 +11,7 @@
 //!   its number; if after, the watch is woken.
 //! - Numbers that were given while messages may have been missed are learned from Redis once they
 //!   come again; then every key counts as changed up to that number ([`count_all`](Changes::count_all)).
+//!   A Redis that is behind what is known here gives a number above it.
 //!
 //! Numbers that come late cost a needless look.
 

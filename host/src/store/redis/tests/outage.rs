@@ -1,6 +1,7 @@
 //! Redis goes away, hangs, forgets, and has no room.
 
 use super::*;
+use futures::FutureExt;
 use std::time::Instant;
 
 /// Asks until the store answers again.
@@ -171,6 +172,19 @@ fn a_number_that_was_known_is_given_to_redis_again() {
         (changed > far).then_some(()).ok_or_else(unraised)
     };
     recovered(raised);
+}
+
+/// It gave the number that readers had noted, so none of them looked again at what had been lost.
+#[test]
+fn who_waits_looks_again_at_a_redis_that_is_behind() {
+    let Some(server) = own(&[]) else { return };
+    let store = open(&server.url());
+    store.shared.changes.count_all(9_000_000_000_000_000);
+    let noted = store.latest_change();
+    let watch = store.watch("k");
+    store.shared.catch_up().expect("it answers");
+    assert!(store.last_change("k") > noted);
+    assert_eq!(watch.now_or_never(), Some(()));
 }
 
 #[test]
