@@ -7,6 +7,8 @@ use durable_streams_host::{Options, StartError, engine, serve};
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Its settings are in `.cargo/config.toml`.
@@ -95,13 +97,24 @@ fn run() -> Result<(), Failure> {
                 true => options.instances.saturating_add(cores.max(2)),
                 false => cores.max(2),
             };
-            tokio::runtime::Builder::new_multi_thread()
+            let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(threads)
                 .enable_all()
-                .build()?
-                .block_on(until_signal(options))
+                .build()?;
+            run_to_end(runtime, until_signal(options))
         }
     }
+}
+
+/// How long the process waits at its end for threads that block: for a name to be resolved, for a
+/// disk. What they do is of no use to anybody any more.
+const LEFTOVERS: Duration = Duration::from_secs(1);
+
+/// Dropping a runtime waits for such threads, however long they take, and no signal ends that.
+fn run_to_end<T>(runtime: Runtime, task: impl Future<Output = T>) -> T {
+    let done = runtime.block_on(task);
+    runtime.shutdown_timeout(LEFTOVERS);
+    done
 }
 
 /// A write past the limit of a file's size. Unless somebody listens to it, it ends the process, and
@@ -141,5 +154,32 @@ async fn any(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// A webhook whose name was not resolved kept the process for as long as the resolver liked.
+    #[test]
+    fn the_end_does_not_wait_for_who_blocks() {
+        let (sender, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = Runtime::new().expect("a runtime");
+            let (begun, begins) = tokio::sync::oneshot::channel();
+            run_to_end(runtime, async {
+                tokio::task::spawn_blocking(|| {
+                    begun.send(()).expect("it is waited for");
+                    loop {
+                        std::thread::park();
+                    }
+                });
+                begins.await.expect("it begins");
+            });
+            sender.send(()).expect("it is waited for");
+        });
+        assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(()));
     }
 }
