@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, Method};
 use quick_cache::sync::Cache;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,7 +82,16 @@ impl Limits {
 /// The address that the nearest proxy saw: the last one of the last field.
 fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let last = headers.get_all(X_FORWARDED_FOR).iter().next_back()?;
-    last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+    address(last.to_str().ok()?.rsplit(',').next()?.trim())
+}
+
+/// An address as proxies write it: some add the port, and put IPv6 in brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let inside = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let alone = inside.unwrap_or(text).parse().ok();
+    alone.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
 }
 
 /// What counts as one sender.
@@ -255,7 +264,12 @@ mod tests {
             (&["192.0.2.1"][..], Some("192.0.2.1")),
             (&["10.0.0.1, 192.0.2.1 "][..], Some("192.0.2.1")),
             (&["10.0.0.1", "x, 2001:db8::1"][..], Some("2001:db8::1")),
+            // With the port it was no address, so all clients were one: the proxy.
+            (&["10.0.0.1, 192.0.2.1:5678"][..], Some("192.0.2.1")),
+            (&["[2001:db8::1]:443"][..], Some("2001:db8::1")),
+            (&["[2001:db8::1]"][..], Some("2001:db8::1")),
             (&["192.0.2.1, unknown"][..], None),
+            (&["192.0.2.1:x"][..], None),
             (&["192.0.2.1", ""][..], None),
         ] {
             let fields: Vec<_> = fields
