@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "wasi-libc"];
+/// What installs them, and says whether they are. Elsewhere than on Debian there is none.
+const TOOLS: [&str; 2] = ["apt-get", "dpkg-query"];
 const RUSTC: &str = "/usr/bin/rustc";
 const LIBC: &str = "/usr/lib/wasm32-wasi";
 
@@ -47,6 +49,10 @@ pub(crate) fn find() -> Option<Debian> {
 pub(crate) fn find_or_install() -> Result<Debian, Failure> {
     if let Some(debian) = find() {
         return Ok(debian);
+    }
+    if let Some(tool) = TOOLS.into_iter().find(|tool| !run::is_there(tool)) {
+        let what = format!("{tool} is not here, so Debian's packages can't be installed");
+        return Err(Failure::new(what).by_hand(by_hand()));
     }
     let missing: Vec<&str> = PACKAGES
         .into_iter()

@@ -19,6 +19,7 @@ const EMBED: &str = "DS_EMBED_COMPONENT";
 pub(crate) fn cargo(subcommand: &str) -> Command {
     let mut cargo = cargo::cargo();
     cargo.args([subcommand, "--profile", HOST_PROFILE]);
+    cargo.arg("--target-dir").arg(paths::target());
     let precompiled = paths::precompiled();
     if precompiled.is_file() {
         cargo.env(EMBED, precompiled);
@@ -45,12 +46,28 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
 
 /// Builds the component, the host, and the host again with the component in it if that changed.
 pub(crate) fn build() -> Result<(), Failure> {
+    check_tools()?;
     component::build()?;
     build_binary("build the host (the first time takes minutes)")?;
     if precompile()? {
         build_binary("build the host with the component in it")?;
     }
     Ok(())
+}
+
+/// Looks for what compiles the C of our dependencies, rather than after minutes of compiling.
+fn check_tools() -> Result<(), Failure> {
+    let compiler = std::env::var("CC").unwrap_or_default();
+    // There may be a wrapper before it, and options behind.
+    let compiler = compiler.split_whitespace().next().unwrap_or("cc");
+    match [compiler, "make"].into_iter().find(|tool| !run::is_there(tool)) {
+        None => Ok(()),
+        Some(tool) => Err(Failure::new(format!("{tool} can't be run, and the host needs it"))
+            .by_hand(
+                "install a C compiler and make (on Debian as root: apt-get install build-essential), \
+                 then repeat the command.",
+            )),
+    }
 }
 
 fn build_binary(what: &str) -> Result<(), Failure> {

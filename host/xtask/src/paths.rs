@@ -1,5 +1,6 @@
 //! Where things are.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The root of the repository.
@@ -8,13 +9,14 @@ pub(crate) fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-/// Cargo's target directory for everything native.
+/// Cargo's target directory for everything native, which cargo is told: it would take a relative one
+/// as relative to where it is called.
 pub(crate) fn target() -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        // Cargo takes a relative one as relative to where it was called.
-        Some(dir) => std::env::current_dir().unwrap_or_default().join(dir),
-        None => root().join("target"),
-    }
+    target_dir(std::env::var_os("CARGO_TARGET_DIR"))
+}
+
+fn target_dir(set: Option<OsString>) -> PathBuf {
+    root().join(set.unwrap_or_else(|| "target".into()))
 }
 
 /// The component, where `spin.toml` names it.
@@ -32,4 +34,20 @@ pub(crate) fn host() -> PathBuf {
     target()
         .join("host/durable-streams")
         .with_extension(std::env::consts::EXE_EXTENSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_directory_does_not_depend_on_where_it_is_asked_for() {
+        for (set, expected) in [
+            (None, root().join("target")),
+            (Some("elsewhere"), root().join("elsewhere")),
+            (Some("/elsewhere"), PathBuf::from("/elsewhere")),
+        ] {
+            assert_eq!(target_dir(set.map(OsString::from)), expected);
+        }
+    }
 }

@@ -50,6 +50,14 @@ fn elapsed(since: Instant) -> String {
     format!("{} min {:02} s", whole / 60, whole % 60)
 }
 
+/// Whether a program can be started.
+pub(crate) fn is_there(program: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null());
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok()
+}
+
 /// Runs a command as one step.
 pub(crate) fn run(what: &str, command: &mut Command) -> Result<(), Failure> {
     let step = Step::begin(what);
@@ -93,4 +101,15 @@ fn judge(
 fn not_started(command: &Command, error: &std::io::Error) -> Failure {
     let program = command.get_program().to_string_lossy();
     Failure::new(format!("{program} could not be started: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_there_if_it_can_be_started() {
+        assert!(is_there("cargo"));
+        assert!(!is_there("there is no such program"));
+    }
 }

@@ -2,11 +2,16 @@
 
 use crate::failure::Failure;
 use crate::host;
+use crate::paths;
 use std::process::Command;
 
-/// Builds what is missing and becomes the host, with the flags given.
+/// Builds what is missing and becomes the host, with the flags given. Any host that there is can say
+/// which flags it has.
 pub(crate) fn command(flags: &[String]) -> Result<(), Failure> {
-    host::build()?;
+    let asks = flags.iter().any(|flag| matches!(&**flag, "--help" | "-h"));
+    if !(asks && paths::host().is_file()) {
+        host::build()?;
+    }
     let mut command = host::program();
     command.arg("serve").args(flags);
     Err(become_process(&mut command))
