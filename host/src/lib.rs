@@ -37,6 +37,7 @@ mod server;
 mod stall;
 pub mod store;
 pub mod telemetry;
+mod turns;
 mod unread;
 mod vital;
 pub mod wasi;

@@ -4,6 +4,7 @@
 //! this client sees. It connects to the very address that it judged, so that a name which resolves
 //! to another one a moment later gains nothing.
 
+use crate::turns::Turns;
 use bytes::Bytes;
 use durable_streams_edge::limits::WEBHOOK_ANSWER_BYTES;
 use durable_streams_edge::subscription::url::{self, Target, UrlError};
@@ -20,12 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-
-/// Requests under way at a time; more wait, within their time-outs.
-const CONCURRENT: usize = 64;
 
 /// Who is asking, in `User-Agent`.
 const AGENT: &str = concat!("durable-streams/", env!("CARGO_PKG_VERSION"));
@@ -57,7 +54,7 @@ pub enum OutboundError {
 pub struct Outbound {
     allow_localhost: bool,
     tls: TlsConnector,
-    permits: Semaphore,
+    turns: Turns,
 }
 
 /// A whole answer; of its body, the frames before `limits::WEBHOOK_ANSWER_BYTES` is passed.
@@ -89,7 +86,7 @@ impl Outbound {
         Arc::new(Self {
             allow_localhost,
             tls: TlsConnector::from(Arc::new(config)),
-            permits: Semaphore::new(CONCURRENT),
+            turns: Turns::new(),
         })
     }
 
@@ -97,7 +94,7 @@ impl Outbound {
     ///
     /// # Errors
     ///
-    /// [`OutboundError`], also if all of it took longer than `most`.
+    /// [`OutboundError`], also if all of it took longer than `most`, the wait for a turn included.
     pub async fn post(
         &self,
         url: &str,
@@ -106,7 +103,8 @@ impl Outbound {
         most: Duration,
     ) -> Result<Answered, OutboundError> {
         let exchange = async {
-            let _permit = self.permits.acquire().await;
+            let target = url::judge(url, self.allow_localhost)?;
+            let _turn = self.turns.take(target.authority).await;
             let response = self.send(Method::POST, url, headers, body).await?;
             let status = response.status();
             let mut body = Vec::new();
@@ -347,5 +345,41 @@ mod tests {
             let refused = post_to_worker(url, authority).await;
             assert!(matches!(refused, Err(OutboundError::Io(_))), "{refused:?}");
         }
+    }
+
+    /// 64 deliveries to one receiver that did not answer kept all others waiting.
+    #[tokio::test]
+    async fn who_does_not_answer_keeps_no_other_receiver_waiting() {
+        let listen = || TcpListener::bind("127.0.0.1:0");
+        let (slow, quick) = (listen().await, listen().await);
+        let (slow, quick) = (slow.expect("a free port"), quick.expect("a free port"));
+        let url = |listener: &TcpListener| {
+            let address = listener.local_addr().expect("its address");
+            format!("http://{address}/")
+        };
+        let client = Outbound::new(true);
+        let post = |url: String| {
+            let client = Arc::clone(&client);
+            let patience = Duration::from_secs(60);
+            async move {
+                let headers = HeaderMap::new();
+                client.post(&url, &headers, Bytes::new(), patience).await
+            }
+        };
+        let _waits: Vec<_> = (0..64).map(|_| tokio::spawn(post(url(&slow)))).collect();
+        let mut taken = Vec::new();
+        for _ in 0..16 {
+            taken.push(slow.accept().await.expect("a connection"));
+        }
+        let to_quick = url(&quick);
+        tokio::spawn(async move {
+            let (mut stream, _) = quick.accept().await.expect("a connection");
+            let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+            stream.write_all(answer).await.expect("sent");
+            // Until the client has it.
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        });
+        let answered = post(to_quick).await.expect("an answer");
+        assert_eq!(answered.status, StatusCode::NO_CONTENT);
     }
 }

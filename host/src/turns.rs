@@ -1,0 +1,132 @@
+//! How many requests to webhooks are under way at a time. Those to one receiver are fewer than all, so
+//! that one that is slow does not keep those to the others waiting.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+
+/// Requests under way at a time.
+const ALL: usize = 64;
+/// Of these, requests to one host and port.
+const TO_ONE: usize = 16;
+
+/// Gives turns.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    all: Semaphore,
+    /// Of the receivers that have a turn or wait for one.
+    receivers: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
+}
+
+/// A turn, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    _of_all: Option<SemaphorePermit<'a>>,
+    // Before the receiver, which is forgotten with the last that uses it.
+    _of_receiver: Option<OwnedSemaphorePermit>,
+    _receiver: Receiver<'a>,
+}
+
+/// A receiver that somebody uses.
+#[derive(Debug)]
+struct Receiver<'a> {
+    turns: &'a Turns,
+    authority: Box<str>,
+    permits: Arc<Semaphore>,
+}
+
+impl Drop for Receiver<'_> {
+    fn drop(&mut self) {
+        let mut receivers = self.turns.receivers();
+        // The map's and this one. More are made only with the map locked.
+        if Arc::strong_count(&self.permits) <= 2 {
+            receivers.remove(&self.authority);
+        }
+    }
+}
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self {
+            all: Semaphore::new(ALL),
+            receivers: Mutex::default(),
+        }
+    }
+
+    fn receivers(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Semaphore>>> {
+        self.receivers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn receiver(&self, authority: &str) -> Receiver<'_> {
+        let authority = authority.to_ascii_lowercase().into_boxed_str();
+        let mut receivers = self.receivers();
+        let permits = receivers
+            .entry(authority.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(TO_ONE)));
+        let permits = Arc::clone(permits);
+        drop(receivers);
+        Receiver {
+            turns: self,
+            authority,
+            permits,
+        }
+    }
+
+    /// Waits for a turn. Who waits for the receiver's keeps nobody else from having one.
+    pub(crate) async fn take(&self, authority: &str) -> Turn<'_> {
+        let receiver = self.receiver(authority);
+        // Nobody closes them.
+        let of_receiver = Arc::clone(&receiver.permits).acquire_owned().await.ok();
+        let of_all = self.all.acquire().await.ok();
+        Turn {
+            _of_all: of_all,
+            _of_receiver: of_receiver,
+            _receiver: receiver,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    fn now<'a>(turns: &'a Turns, authority: &str) -> Option<Turn<'a>> {
+        turns.take(authority).now_or_never()
+    }
+
+    #[test]
+    fn a_slow_receiver_leaves_turns_to_the_others() {
+        let turns = Turns::new();
+        let mut slow: Vec<_> = (0..ALL)
+            .map_while(|_| now(&turns, "slow.example"))
+            .collect();
+        assert_eq!(slow.len(), TO_ONE);
+        assert!(now(&turns, "SLOW.example").is_none());
+        assert!(now(&turns, "other.example").is_some());
+        slow.pop();
+        assert!(now(&turns, "slow.example").is_some());
+    }
+
+    #[test]
+    fn all_receivers_together_have_no_more_than_all_turns() {
+        let turns = Turns::new();
+        let taken = (0..).map_while(|host: usize| now(&turns, &format!("{host}.example")));
+        assert_eq!(taken.collect::<Vec<_>>().len(), ALL);
+    }
+
+    #[test]
+    fn receivers_that_nobody_uses_are_forgotten() {
+        let turns = Turns::new();
+        let taken: Vec<_> = (0..TO_ONE)
+            .filter_map(|_| now(&turns, "a.example"))
+            .collect();
+        // Gives up waiting.
+        assert!(now(&turns, "a.example").is_none());
+        assert_eq!(turns.receivers().len(), 1);
+        drop(taken);
+        assert_eq!(turns.receivers().len(), 0);
+    }
+}
