@@ -124,7 +124,7 @@ pub enum SwapError {
     reason = "what all of them fail with is `StoreError`'s to say"
 )]
 pub trait Store: Send + Sync {
-    /// The name in the start-up line and in logs, such as `memory`.
+    /// The kind of store, such as `memory`; a wrapper says that of the store below it.
     fn kind(&self) -> &'static str;
 
     /// The same with all that is done to it.
