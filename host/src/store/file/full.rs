@@ -2,7 +2,8 @@
 //!
 //! A batch that finds no room takes all that is newer with it, and everybody who waits for a change
 //! looks again. So once it is known that the disk stays full, changes are refused before they are
-//! applied, and one batch in a while finds out whether there is room again.
+//! applied, and one batch in a while finds out whether there is room again, where the system does not
+//! say so.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -158,9 +158,8 @@ impl Log {
     /// Whether there is room for less than two segments of this size: rewriting needs some itself,
     /// so it can't wait until there is none.
     fn room_runs_out(&self, limit: u64) -> bool {
-        let room = self.directory.files.room(&self.directory.path);
         // 0 where it can't be told.
-        (1..limit.saturating_mul(2)).contains(&room)
+        (1..limit.saturating_mul(2)).contains(&self.room())
     }
 
     /// Moves what is needed of the next part of a segment. Returns whether that was the last.

@@ -98,6 +98,12 @@ impl Log {
         ChangeNumber::new(self.highest.load(Ordering::Acquire))
     }
 
+    /// Bytes that there is room for on the disk; 0 where that can't be told.
+    #[must_use]
+    pub fn room(&self) -> u64 {
+        self.directory.files.room(&self.directory.path)
+    }
+
     /// Whether every commit is refused until the log is opened again, since one could not be
     /// made durable.
     #[must_use]
