@@ -236,12 +236,8 @@ impl<E: Env> Core<'_, E> {
         subscription: &Subscription,
         progress: &mut CreateProgress,
     ) -> Result<(), Stop> {
-        if !progress.listed {
-            self.enlist(subscription, &mut progress.shared)?;
-            progress.listed = true;
-        }
         let mut left = BACKFILL_STREAMS;
-        self.link_named(&subscription.streams, subscription, progress, &mut left)?;
+        self.link_streams(&subscription.streams, subscription, progress, &mut left)?;
         if subscription.config.pattern.is_some() {
             self.walk_registry(subscription, progress, left)?;
         }

@@ -53,7 +53,7 @@ impl<E: Env> Core<'_, E> {
     }
 
     /// First the list, then the heads: a stream that begins meanwhile reads the list.
-    fn link_streams(
+    pub(super) fn link_streams(
         &self,
         names: &[String],
         subscription: &Subscription,
