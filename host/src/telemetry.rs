@@ -51,8 +51,8 @@ pub fn back(what: &str) {
 }
 
 fn line(level: &str, event: &str, detail: &str) {
-    let least = LEAST.read().map(|least| least.clone());
-    if least.is_ok_and(|least| !least.is_empty() && !is_logged(level, &least)) {
+    let is_left_out = |least: &str| !least.is_empty() && !is_logged(level, least);
+    if LEAST.read().is_ok_and(|least| is_left_out(&least)) {
         return;
     }
     let age = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -3,7 +3,7 @@
 
 use super::core::Fault;
 use super::env::{Env, StoreError};
-use super::{Service, log, problems};
+use super::{Service, log};
 use crate::access::Caller;
 use crate::keys::MARKERS;
 use crate::protocol::problem::Problem;
@@ -60,12 +60,7 @@ impl<E: Env> Service<E> {
             gates
         };
         let key = self.keys.marker();
-        let refuse = |error: StoreError| {
-            let fault = Fault::Store(error);
-            let problem = problems::fault(&fault);
-            log::fault(&self.env, &self.config, &fault, &problem, None);
-            problem
-        };
+        let refuse = |error: StoreError| self.core().log_fault(&Fault::Store(error), None);
         match self.env.get(&key).map_err(refuse)? {
             Some(value) if value == ours => {}
             Some(_) => {

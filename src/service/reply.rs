@@ -73,9 +73,14 @@ impl Reply {
 impl<E: Env> Core<'_, E> {
     /// The response to a fault, which is logged.
     pub(super) fn fault(&self, fault: &Fault, instance: &str) -> Reply {
-        let problem = super::problems::fault(fault);
         let path = instance.split_once('?').map_or(instance, |(path, _)| path);
-        super::log::fault(self.env, self.config, fault, &problem, Some(path));
-        Reply::problem(&problem, instance)
+        Reply::problem(&self.log_fault(fault, Some(path)), instance)
+    }
+
+    /// Logs a fault of a request for `path`, or of none, and says what its sender is told.
+    pub(super) fn log_fault(&self, fault: &Fault, path: Option<&str>) -> Problem {
+        let problem = super::problems::fault(fault);
+        super::log::fault(self.env, self.config, fault, &problem, path);
+        problem
     }
 }

@@ -70,8 +70,7 @@ impl<E: Env> Core<'_, E> {
 
     /// Logs what could not be done behind an answer.
     pub(in crate::service) fn note_fault(&self, fault: &Fault) {
-        let problem = crate::service::problems::fault(fault);
-        crate::service::log::fault(self.env, self.config, fault, &problem, None);
+        let _ = self.log_fault(fault, None);
     }
 
     /// Tells one.

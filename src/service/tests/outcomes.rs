@@ -3,6 +3,7 @@
 use super::driver::{Response, Server, ask, call, go_on, read_all, serve};
 use super::subscribing::*;
 use super::world::{Faults, Op, Quirk, World};
+use crate::protocol::request::RawRequest;
 use crate::service::Service;
 use crate::service::exchange::{Held, Next};
 use std::sync::Arc;
@@ -34,6 +35,16 @@ fn silent_from(world: &Arc<World>, prefix: &'static str, applies: bool) -> Serve
         }
     };
     Service::new(world.instance().with_hook(Box::new(hook)))
+}
+
+/// Begins an append of these requests over a store that goes silent with its swap; what goes on.
+fn begin(world: &Arc<World>, raw: &[RawRequest<'_>], applies: bool) -> Vec<u8> {
+    let begun = silent_from(world, "s.", applies).start(raw, None);
+    let Next::Again { attempt, .. } = &begun[0].next else {
+        panic!("{begun:?}");
+    };
+    world.set_faults(Faults::default());
+    attempt.clone()
 }
 
 fn code(response: &Response) -> (u16, String) {
@@ -76,11 +87,7 @@ fn what_was_begun_goes_on_in_an_instance_that_knows_nothing_yet() {
     ok(call(&serve(&world), create("s", "")));
     let requests = [append("s", "one"), append("s", "two")];
     let raw = requests.each_ref().map(|request| request.raw());
-    let begun = silent_from(&world, "s.", true).start(&raw, None);
-    let Next::Again { attempt, .. } = &begun[0].next else {
-        panic!("{begun:?}");
-    };
-    world.set_faults(Faults::default());
+    let attempt = begin(&world, &raw, true);
     let faulty = Arc::clone(&world);
     let hook = move |_, op, key: &str| {
         faulty.set_faults(match op == Op::Get && key.starts_with("m.") {
@@ -89,7 +96,7 @@ fn what_was_begun_goes_on_in_an_instance_that_knows_nothing_yet() {
         });
     };
     let other = Service::new(world.instance().with_hook(Box::new(hook)));
-    for answer in other.start(&raw, Some(attempt)) {
+    for answer in other.start(&raw, Some(&attempt)) {
         let response = go_on(&other, Response::default(), Held::default(), answer).whole();
         assert_eq!(response.status, 204, "{response:?}");
     }
@@ -104,13 +111,9 @@ fn a_part_of_a_commits_requests_is_told_that_nobody_knows() {
     ok(call(&serve(&world), create("s", "")));
     let requests = [append("s", "one"), append("s", "two")];
     let raw = requests.each_ref().map(|request| request.raw());
-    let begun = silent_from(&world, "s.", false).start(&raw, None);
-    let Next::Again { attempt, .. } = &begun[0].next else {
-        panic!("{begun:?}");
-    };
-    world.set_faults(Faults::default());
+    let attempt = begin(&world, &raw, false);
     let server = serve(&world);
-    let answer = server.start(&raw[1..], Some(attempt)).remove(0);
+    let answer = server.start(&raw[1..], Some(&attempt)).remove(0);
     let response = go_on(&server, Response::default(), Held::default(), answer).whole();
     assert_eq!(code(&response), (503, "OUTCOME_UNKNOWN".to_owned()));
     assert_eq!(

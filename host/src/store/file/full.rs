@@ -22,11 +22,12 @@ pub(super) struct FullDisk {
 }
 
 impl FullDisk {
-    /// Whether changes are refused now.
-    pub(super) fn refuses(&self, now: Duration) -> bool {
+    /// Whether changes are refused now. Every change asks, so the clock is read only where it says
+    /// something.
+    pub(super) fn refuses(&self, now: impl FnOnce() -> Duration) -> bool {
         match self.until_ms.load(Ordering::Relaxed) {
             0 => false,
-            until_ms => now < Duration::from_millis(until_ms),
+            until_ms => now() < Duration::from_millis(until_ms),
         }
     }
 
@@ -63,18 +64,18 @@ mod tests {
     fn one_batch_without_room_refuses_nothing_and_more_of_them_more_and_more() {
         let full = FullDisk::default();
         full.found_none(ms(1_000));
-        assert!(!full.refuses(ms(1_000)));
+        assert!(!full.refuses(|| ms(1_000)));
         for (at, until) in [(2_000, 2_100), (3_000, 3_200), (4_000, 4_400)] {
             full.found_none(ms(at));
-            assert!(full.refuses(ms(until - 1)) && !full.refuses(ms(until)));
+            assert!(full.refuses(|| ms(until - 1)) && !full.refuses(|| ms(until)));
         }
         for _ in 0..100 {
             full.found_none(ms(9_000));
         }
-        assert!(full.refuses(ms(9_999)) && !full.refuses(ms(10_000)));
+        assert!(full.refuses(|| ms(9_999)) && !full.refuses(|| ms(10_000)));
         full.found_some();
-        assert!(!full.refuses(ms(9_000)));
+        assert!(!full.refuses(|| ms(9_000)));
         full.found_none(ms(11_000));
-        assert!(!full.refuses(ms(11_000)));
+        assert!(!full.refuses(|| ms(11_000)));
     }
 }

@@ -195,7 +195,7 @@ impl Shared {
             let why = "a write could not be made durable; restart to go on";
             return Err(StoreError::Refused(why.to_owned()).into());
         }
-        if self.full.refuses(self.opened.elapsed()) && self.log.room() < ROOM {
+        if self.full.refuses(|| self.opened.elapsed()) && self.log.room() < ROOM {
             return Err(StoreError::Full("the disk is full".to_owned()).into());
         }
         let mut shard = self.overlay.shard(key);
