@@ -350,12 +350,7 @@ impl<E: Env> Writer<'_, E> {
 
 /// What there is to be told of a stream: nothing, if nobody is linked, or nothing is in it.
 fn news(head: &Head) -> Option<News> {
-    (!head.subscribers.is_empty()).then(|| News {
-        name: head.name.clone(),
-        life: head.incarnation.mark(),
-        tail: head.tail(),
-        subscribers: head.subscribers.clone(),
-    })
+    (!head.subscribers.is_empty()).then(|| News::of(head, head.subscribers.clone()))
 }
 
 /// The reply to an append that was accepted.

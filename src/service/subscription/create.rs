@@ -4,7 +4,7 @@
 //! on with it.
 
 use super::Stop;
-use super::link::{From, Linked};
+use super::link::{From, Linking};
 use super::records::{Change, Changed};
 use crate::access::Rights;
 use crate::keys::registry::Leaf;
@@ -286,9 +286,9 @@ impl<E: Env> Core<'_, E> {
     fn link_at_tail(&self, name: &str, subscription: &Subscription) -> Result<(), Stop> {
         let hash = NameHash::of(name);
         match self.link(&hash, name, &[subscription], From::Tail)? {
-            Linked::Done | Linked::Absent => Ok(()),
-            Linked::Busy => Err(Stop::Wait(self.pause_ms(2))),
-            Linked::Full => {
+            Linking::Done | Linking::Absent => Ok(()),
+            Linking::Busy => Err(Stop::Wait(self.pause_ms(2))),
+            Linking::Full => {
                 let message = format!(
                     "The stream {name} has {SUBSCRIBERS} subscriptions already, or the \
                      subscription {SUBSCRIPTION_LINKS} streams."

@@ -1,7 +1,7 @@
 //! What is due without anybody asking: leases that ended, wakes to be told again, and links that a
 //! crash left half made.
 
-use super::link::{From, Linked};
+use super::link::{From, Linking};
 use super::records::{Change, Changed};
 use super::wake::{Done, News};
 use crate::keys::NameHash;
@@ -172,19 +172,14 @@ impl<E: Env> Core<'_, E> {
             let linked = self.link(&stream, &head.name, &[subscription], From::Beginning)?;
             // A stream that has no room is nothing to go on with at once.
             return Ok(match linked {
-                Linked::Done => Walked::Worked,
-                Linked::Absent | Linked::Full | Linked::Busy => Walked::Nothing,
+                Linking::Done => Walked::Worked,
+                Linking::Absent | Linking::Full | Linking::Busy => Walked::Nothing,
             });
         };
         if !subscription.is_idle() || head.tail() <= head.cursor(link.acked, link.life) {
             return Ok(Walked::Nothing);
         }
-        self.spread(News {
-            life: head.incarnation.mark(),
-            tail: head.tail(),
-            subscribers: vec![subscriber],
-            name: head.name,
-        });
+        self.spread(News::of(&head, vec![subscriber]));
         Ok(Walked::Worked)
     }
 

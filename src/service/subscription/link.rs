@@ -19,7 +19,7 @@ const TRIES: usize = 4;
 
 /// What an attempt to link a stream came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Linked {
+pub(super) enum Linking {
     /// It is linked.
     Done,
     /// There is no such stream.
@@ -47,15 +47,15 @@ impl<E: Env> Core<'_, E> {
         name: &str,
         subscriptions: &[&Subscription],
         from: From,
-    ) -> Result<Linked, Fault> {
+    ) -> Result<Linking, Fault> {
         let slot = self.keys.head(hash);
         for _ in 0..TRIES {
             let Some((cas, Record::Live(mut head))) = self.find_record(&slot)? else {
-                return Ok(Linked::Absent);
+                return Ok(Linking::Absent);
             };
             let now = head.now_ms(self.env.now_ms());
             if head.name != name || head.presence(now) != Presence::Here {
-                return Ok(Linked::Absent);
+                return Ok(Linking::Absent);
             }
             let since = match from {
                 From::Beginning => head.beginning(),
@@ -85,18 +85,13 @@ impl<E: Env> Core<'_, E> {
                 let (id, life) = (&subscriber.subscription, subscriber.life);
                 subscribers.extend(head.subscriber(id, life).copied());
             }
-            let news = News {
-                name: name.to_owned(),
-                life: head.incarnation.mark(),
-                tail: head.tail(),
-                subscribers,
-            };
+            let news = News::of(&head, subscribers);
             if !changed || self.put(cas, head)? {
                 full |= self.spread(news);
-                return Ok(if full { Linked::Full } else { Linked::Done });
+                return Ok(if full { Linking::Full } else { Linking::Done });
             }
         }
-        Ok(Linked::Busy)
+        Ok(Linking::Busy)
     }
 
     /// Removes the links of a head to subscriptions that are no more.
@@ -194,8 +189,8 @@ impl<E: Env> Core<'_, E> {
         }
         let all: Vec<&Subscription> = subscriptions.iter().collect();
         match self.link(hash, name, &all, From::Beginning)? {
-            Linked::Busy => Err(Fault::Deadline("others are changing a new stream")),
-            Linked::Done | Linked::Absent | Linked::Full => Ok(()),
+            Linking::Busy => Err(Fault::Deadline("others are changing a new stream")),
+            Linking::Done | Linking::Absent | Linking::Full => Ok(()),
         }
     }
 }

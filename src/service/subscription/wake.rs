@@ -12,7 +12,7 @@ use crate::limits::WAKES;
 use crate::service::core::{Core, Fault};
 use crate::service::env::{Env, StoreError};
 use crate::service::update::Updated;
-use crate::stream::{LifeMark, Position, Subscriber};
+use crate::stream::{Head, LifeMark, Position, Subscriber};
 use crate::subscription::{Subscription, TooManyLinks};
 use std::collections::VecDeque;
 
@@ -27,6 +27,18 @@ pub(in crate::service) struct News {
     pub(in crate::service) tail: Position,
     /// Who is linked.
     pub(in crate::service) subscribers: Vec<Subscriber>,
+}
+
+impl News {
+    /// What the stream with this head has to tell these.
+    pub(in crate::service) fn of(head: &Head, subscribers: Vec<Subscriber>) -> Self {
+        Self {
+            name: head.name.clone(),
+            life: head.incarnation.mark(),
+            tail: head.tail(),
+            subscribers,
+        }
+    }
 }
 
 /// Times that the store may not answer before the rest is left to the walk: each may last as long
