@@ -13,6 +13,9 @@ use tokio::time::sleep_until;
 
 /// Length of a message.
 const MESSAGE_BYTES: usize = 256;
+/// Appends between two reads of a stream from its start: so many reads that a percentile of a few
+/// minutes is not chance.
+const APPENDS_A_READ: u32 = 4;
 /// Seconds after which an unused stream expires, for those that are left to it.
 const TTL_SECS: u32 = 20;
 
@@ -111,6 +114,10 @@ impl<'a> Life<'a> {
             if self.kind == Kind::Forked && self.appends == self.shared.appends / 2 {
                 self.fork().await?;
             }
+            if self.appends.is_multiple_of(APPENDS_A_READ) {
+                self.read_back(&self.stream.clone(), &self.content())
+                    .await?;
+            }
         }
         self.end().await
     }
@@ -163,11 +170,8 @@ impl<'a> Life<'a> {
     }
 
     async fn end(mut self) -> Result<()> {
-        if self.kind == Kind::Produced {
-            self.written = [b"[", &*self.written, b"]"].concat();
-        }
-        let (stream, written) = (self.stream.clone(), std::mem::take(&mut self.written));
-        self.read_back(&stream, &written).await?;
+        let stream = self.stream.clone();
+        self.read_back(&stream, &self.content()).await?;
         if let Some(follower) = self.follower.take() {
             let fields = "stream-closed: true\r\n";
             let request = self.shared.target.request("POST", &stream, fields, &[]);
@@ -205,6 +209,14 @@ impl<'a> Life<'a> {
         self.shared.tally.timed(Timed::Read, begun.elapsed());
         self.shared.tally.done("read");
         Ok(())
+    }
+
+    /// What a read of the stream from its start has to give.
+    fn content(&self) -> Vec<u8> {
+        match self.kind {
+            Kind::Produced => [b"[", &*self.written, b"]"].concat(),
+            _ => self.written.clone(),
+        }
     }
 
     async fn delete(&mut self, stream: &Stream) -> Result<()> {
