@@ -4,10 +4,10 @@
 use super::creation::Creation;
 use super::forking::ForkAttempt;
 use super::reply::Reply;
-use super::subscription::CreateProgress;
+use super::subscription::{CreateProgress, Doubt};
 use super::update::SharedCreation;
-use crate::keys::Corrupt;
 use crate::keys::codec::{Reader, Writer};
+use crate::keys::{Corrupt, NameHash};
 use crate::limits::Config;
 use crate::stream::{Incarnation, Position};
 
@@ -98,6 +98,8 @@ pub(super) struct ControlAttempt {
     pub(super) ended: Option<u64>,
     /// Whether something may have been changed in an earlier step.
     pub(super) wrote: bool,
+    /// Its change, if that may have been applied, or may be yet.
+    pub(super) doubt: Option<Doubt>,
     /// How far a creation came, or the naming of more streams.
     pub(super) create: CreateProgress,
 }
@@ -144,6 +146,7 @@ impl Attempt {
                 writer.fixed(attempt.commit);
                 writer.option(attempt.ended, Writer::fixed);
                 writer.byte(u8::from(attempt.wrote));
+                writer.option(attempt.doubt.as_ref(), write_doubt);
                 write_creation(&mut writer, &attempt.create.creation);
                 write_shared(&mut writer, &attempt.create.shared);
                 writer.byte(u8::from(attempt.create.listed));
@@ -203,6 +206,7 @@ impl Attempt {
                 commit: reader.fixed()?,
                 ended: reader.option(Reader::fixed)?,
                 wrote: flag(&mut reader)?,
+                doubt: reader.option(read_doubt)?,
                 create: CreateProgress {
                     creation: read_creation(&mut reader)?,
                     shared: read_shared(&mut reader)?,
@@ -321,6 +325,20 @@ fn read_pending(reader: &mut Reader<'_>) -> Result<Pending, Corrupt> {
         chunks: reader.many(Reader::fixed)?,
         replies: reader.many(Reply::decode)?,
         resent: flag(reader)?,
+    })
+}
+
+fn write_doubt(writer: &mut Writer, doubt: &Doubt) {
+    writer.raw(doubt.hash.bytes());
+    writer.fixed(doubt.life);
+    writer.varint(doubt.base);
+}
+
+fn read_doubt(reader: &mut Reader<'_>) -> Result<Doubt, Corrupt> {
+    Ok(Doubt {
+        hash: NameHash::from_bytes(reader.array()?),
+        life: reader.fixed()?,
+        base: reader.varint()?,
     })
 }
 

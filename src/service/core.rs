@@ -2,6 +2,7 @@
 
 use super::env::{Env, StoreError};
 use super::exchange::Delivery;
+use super::subscription::Doubt;
 use crate::keys::head::Record;
 use crate::keys::{Corrupt, Envelope, Keys, Slot, State};
 use crate::limits::Config;
@@ -18,6 +19,10 @@ pub(super) struct Aside {
     pub(super) due_ms: Cell<Option<u64>>,
     /// Whether a subscription or a shared record may have been changed.
     pub(super) wrote: Cell<bool>,
+    /// The commit id of the control call under way.
+    pub(super) commit: Cell<Option<u64>>,
+    /// Its change, if nobody knows whether that was applied.
+    pub(super) doubt: Cell<Option<Doubt>>,
 }
 
 /// The world, the variables and the key names.

@@ -137,6 +137,13 @@ impl Subscription {
         self.version = self.version.saturating_add(1);
     }
 
+    /// Whether a change built on the version `base` would be among the commits if it had been
+    /// applied: each change makes one version and is one commit.
+    #[must_use]
+    pub fn remembers(&self, base: u64) -> bool {
+        base >= self.version.saturating_sub(self.commits.len() as u64)
+    }
+
     /// When something is to be done without anybody asking, milliseconds since 1970.
     #[must_use]
     pub fn due_ms(&self) -> Option<u64> {

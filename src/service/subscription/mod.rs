@@ -6,6 +6,7 @@
 
 mod announce;
 mod create;
+mod doubt;
 mod due;
 mod link;
 mod members;
@@ -17,6 +18,7 @@ mod wake;
 mod workers;
 
 pub(super) use create::CreateProgress;
+pub(super) use doubt::Doubt;
 pub(super) use wake::News;
 
 use super::attempt::ControlAttempt;
@@ -101,11 +103,15 @@ pub(super) fn control<E: Env>(
     mut attempt: Box<ControlAttempt>,
 ) -> Outcome {
     core.aside.wrote.set(false);
+    core.aside.commit.set(Some(attempt.commit));
+    core.aside.doubt.set(attempt.doubt);
     let stop = match core.call(call, &mut attempt) {
         Ok(reply) => return Outcome::Reply(reply),
         Err(stop) => stop,
     };
     attempt.wrote |= core.aside.wrote.get();
+    attempt.doubt = core.aside.doubt.get();
+    let stop = core.definite(stop, &attempt);
     let again = match &stop {
         // Walking on is no waiting: as long as it goes on it may.
         Stop::Wait(0) => {
@@ -170,6 +176,19 @@ fn json(status: u16, document: &impl Serialize) -> Reply {
 }
 
 impl<E: Env> Core<'_, E> {
+    /// A refusal says that nothing was changed: if that is not sure, nobody knows.
+    fn definite(&self, stop: Stop, attempt: &ControlAttempt) -> Stop {
+        let (Stop::Refused(_) | Stop::Problem(_), Some(doubt)) = (&stop, &attempt.doubt) else {
+            return stop;
+        };
+        let why = match self.may_land(doubt, attempt.commit) {
+            Ok(false) => return stop,
+            Ok(true) => "it was refused with a change of its own under way".to_owned(),
+            Err(fault) => fault.to_string(),
+        };
+        Stop::Fault(Fault::Unknown(why))
+    }
+
     fn call(&self, call: &Call<'_>, attempt: &mut ControlAttempt) -> Result<Reply, Stop> {
         let (id, action) = match call.control {
             Control::Keys => return self.public_keys(),

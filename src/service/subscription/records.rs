@@ -1,5 +1,6 @@
 //! Records of subscriptions, read and changed.
 
+use super::doubt::Doubt;
 use crate::keys::subscription::Stored;
 use crate::keys::{Envelope, NameHash, Slot};
 use crate::limits::SUBSCRIPTIONS_BYTES;
@@ -102,6 +103,7 @@ impl<E: Env> Core<'_, E> {
             if edit(&mut subscription)? == Change::Keep {
                 return Ok(Changed::Kept(subscription));
             }
+            let base = subscription.version;
             subscription.commit(commit);
             let stored = Stored::Live(subscription);
             let swapped = self.env.swap(cas, &stored.seal());
@@ -111,6 +113,10 @@ impl<E: Env> Core<'_, E> {
             match (swapped, stored) {
                 (Ok(()), Stored::Live(subscription)) => return Ok(Changed::Written(subscription)),
                 (Err(SwapError::Store(error)), _) if error.refuses() => return Err(error.into()),
+                (Err(SwapError::Store(_)), _) if self.aside.commit.get() == Some(commit) => {
+                    let (hash, life) = (*hash, life);
+                    self.aside.doubt.set(Some(Doubt { hash, life, base }));
+                }
                 // Whatever it says, what counts is what is there now.
                 _ => {}
             }

@@ -19,6 +19,7 @@ mod outcomes;
 mod pages;
 mod sse;
 mod subscription_crashes;
+mod subscription_doubts;
 mod subscription_links;
 mod subscription_steps;
 mod subscriptions;

@@ -41,7 +41,7 @@ pub(super) fn json_of(response: &Response) -> Value {
 }
 
 /// The code of an error of a control call.
-fn code_of(response: &Response) -> String {
+pub(super) fn error_code(response: &Response) -> String {
     json_of(response)["error"]["code"]
         .as_str()
         .unwrap_or_default()
@@ -139,7 +139,7 @@ pub(super) fn take_all(server: &Server) {
 #[track_caller]
 pub(super) fn assert_refused(response: &Response, status: u16, expected: &str) {
     assert_eq!(
-        (response.status, &*code_of(response)),
+        (response.status, &*error_code(response)),
         (status, expected),
         "{response:?}"
     );
