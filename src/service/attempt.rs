@@ -359,6 +359,7 @@ fn read_creation(reader: &mut Reader<'_>) -> Result<Creation, Corrupt> {
         sent: flag(reader)?,
         confirming: flag(reader)?,
         waited_ms: reader.varint()?,
+        drawn_ms: 0,
     })
 }
 

@@ -30,6 +30,9 @@ pub(super) struct Creation {
     pub(super) confirming: bool,
     /// The sum of its waits at this gate.
     pub(super) waited_ms: u64,
+    /// Patience that a worker, which keeps nothing between its calls, draws instead of having it: it
+    /// counts as waited at the first gate that has to be waited at. Requests have none.
+    pub(super) drawn_ms: u64,
 }
 
 /// What a step of a creation came to.
@@ -46,10 +49,30 @@ pub(super) enum Step {
 /// Swaps tried in one step before it is left for a later one.
 const TRIES: usize = 4;
 
-/// Gates passed in one step.
+/// Gates in one step at which this creator gives something up: its patience, or its own record.
 const GATES: usize = 4;
 
+/// Gates in one step that somebody else gave up. Workers begin with the first in each call, so all
+/// that can be expected are passed in one.
+const GIVEN_UP: usize = 64;
+
+/// What came of a gate.
+enum Turn {
+    End(Step),
+    /// Something was given up: the next gate.
+    Next,
+    /// Somebody else had lost patience with its creator: the next gate.
+    Skip,
+}
+
 impl Creation {
+    /// Goes on to the next gate, since somebody else lost patience with this one's creator.
+    fn skip(&mut self) {
+        let drawn_ms = self.drawn_ms;
+        self.pass();
+        self.drawn_ms = drawn_ms;
+    }
+
     /// Goes on to the next gate, not elected there yet.
     fn pass(&mut self) {
         *self = Self {
@@ -68,13 +91,13 @@ impl Creation {
     }
 
     /// Waits some more, or loses patience.
-    fn wait(&mut self, ms: u64) -> Option<Step> {
-        if self.waited_ms >= CREATION_PATIENCE_MS {
+    fn wait(&mut self, ms: u64) -> Turn {
+        if self.waited_ms.saturating_add(self.drawn_ms) >= CREATION_PATIENCE_MS {
             self.pass();
-            return None;
+            return Turn::Next;
         }
         self.waited_ms = self.waited_ms.saturating_add(ms);
-        Some(Step::Wait(ms))
+        Turn::End(Step::Wait(ms))
     }
 }
 
@@ -98,18 +121,21 @@ impl<E: Env> Creator<'_, E> {
         if self.core.config.kv_guarded_create {
             return self.guarded(progress);
         }
-        for _ in 0..GATES {
+        let (mut gates, mut given_up) = (0..GATES, 0..GIVEN_UP);
+        while !gates.is_empty() && !given_up.is_empty() {
             if !progress.asked {
                 let count = self.core.env.increment(&self.slot.gate(progress.gate), 1)?;
                 progress.asked = true;
                 progress.owner = count == 1;
             }
-            let step = match progress.owner {
+            let turn = match progress.owner {
                 true => self.own(progress)?,
                 false => self.watch(progress)?,
             };
-            if let Some(step) = step {
-                return Ok(step);
+            match turn {
+                Turn::End(step) => return Ok(step),
+                Turn::Next => drop(gates.next()),
+                Turn::Skip => drop(given_up.next()),
             }
         }
         Ok(Step::Wait(self.core.pause_ms(2)))
@@ -161,24 +187,24 @@ impl<E: Env> Creator<'_, E> {
         .encode()
     }
 
-    /// Another was elected at this gate: see how far it is. `None` to try the next gate.
-    fn watch(&self, progress: &mut Creation) -> Result<Option<Step>, Fault> {
+    /// Another was elected at this gate: see how far it is.
+    fn watch(&self, progress: &mut Creation) -> Result<Turn, Fault> {
         let key = self.slot.key(progress.gate);
         let state = match self.core.env.get(&key)? {
             None => None,
             Some(bytes) => Some(Core::<E>::open(&key, bytes)?.state),
         };
         match state {
-            Some(State::Confirmed) => Ok(Some(Step::Taken)),
+            Some(State::Confirmed) => Ok(Turn::End(Step::Taken)),
             Some(State::Void) => {
-                progress.pass();
-                Ok(None)
+                progress.skip();
+                Ok(Turn::Skip)
             }
             // Somebody lost patience with that creator before: one wait for each is enough, or a
             // name with several of them could never be reached.
             None | Some(State::Unconfirmed) if self.is_open(progress.gate.saturating_add(1))? => {
-                progress.pass();
-                Ok(None)
+                progress.skip();
+                Ok(Turn::Skip)
             }
             None | Some(State::Unconfirmed) => {
                 // Longer and longer, so that where the store is slow most of the request's time
@@ -197,18 +223,18 @@ impl<E: Env> Creator<'_, E> {
         Ok(self.core.env.exists(&key)? && self.core.env.increment(&key, 0)? > 0)
     }
 
-    /// This creator was elected at this gate. `None` to try the next gate.
-    fn own(&self, progress: &mut Creation) -> Result<Option<Step>, Fault> {
+    /// This creator was elected at this gate.
+    fn own(&self, progress: &mut Creation) -> Result<Turn, Fault> {
         let key = self.slot.key(progress.gate);
         if !progress.confirming {
             if !self.write_unconfirmed(&key, progress)? {
                 progress.pass();
-                return Ok(None);
+                return Ok(Turn::Next);
             }
             for lower in 0..progress.gate {
                 if !self.void(&self.slot.key(lower))? {
                     self.void(&key)?;
-                    return Ok(Some(Step::Taken));
+                    return Ok(Turn::End(Step::Taken));
                 }
             }
             let next = self.slot.gate(progress.gate.saturating_add(1));
@@ -216,17 +242,17 @@ impl<E: Env> Creator<'_, E> {
             if !matches!(self.core.env.increment(&next, 0), Ok(0)) {
                 self.void(&key)?;
                 progress.pass();
-                return Ok(Some(Step::Wait(self.core.pause_ms(3))));
+                return Ok(Turn::End(Step::Wait(self.core.pause_ms(3))));
             }
             progress.confirming = true;
         }
         match self.confirm(&key)? {
-            Some(true) => Ok(Some(Step::Created)),
+            Some(true) => Ok(Turn::End(Step::Created)),
             Some(false) => {
                 progress.pass();
-                Ok(None)
+                Ok(Turn::Next)
             }
-            None => Ok(Some(Step::Wait(self.core.pause_ms(2)))),
+            None => Ok(Turn::End(Step::Wait(self.core.pause_ms(2)))),
         }
     }
 

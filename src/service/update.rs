@@ -38,14 +38,14 @@ const TRIES: usize = 8;
 
 impl<E: Env> Core<'_, E> {
     /// The progress of a worker, which keeps nothing between its calls. So its patience with a
-    /// creator that vanished is drawn instead of summed up: in one call of nine the wait that is drawn
-    /// is all of it already.
+    /// creator that vanished is drawn instead of summed up: in one call of nine what is drawn is all
+    /// of it.
     pub(super) fn drawn_patience(&self) -> SharedCreation {
         let most = CREATION_PATIENCE_MS.saturating_add(CREATION_PATIENCE_MS / 8);
         SharedCreation {
             id: String::new(),
             creation: Creation {
-                waited_ms: self.jitter(most),
+                drawn_ms: self.jitter(most),
                 ..Creation::default()
             },
         }
@@ -67,14 +67,9 @@ impl<E: Env> Core<'_, E> {
                         return Ok(Updated::Done(done));
                     }
                     if progress.id != slot.id() {
-                        // A worker's patience is drawn before it knows what it will wait for.
-                        let waited_ms = match progress.id.is_empty() {
-                            true => progress.creation.waited_ms,
-                            false => 0,
-                        };
                         let creation = Creation {
                             gate,
-                            waited_ms,
+                            drawn_ms: progress.creation.drawn_ms,
                             ..Creation::default()
                         };
                         *progress = SharedCreation {

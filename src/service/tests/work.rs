@@ -2,10 +2,11 @@
 
 use super::deletion::{left, work_all};
 use super::driver::{Server, ask, call, serve};
-use super::world::{Quirk, World};
+use super::world::{Op, Quirk, World};
 use crate::keys::{Keys, NameHash};
 use crate::service::Service;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn create_expiring(server: &Server, name: &str) {
     let create = ask("PUT", name).header("stream-ttl", "1");
@@ -92,4 +93,38 @@ fn a_name_whose_creation_stopped_is_not_work_before_it_is_left_over() {
         alone > 0,
         "no creation stopped between its name and its head"
     );
+}
+
+/// A worker drew its patience for the first creator alone. With two of them there was none left for
+/// the second, so whatever needed that record was never done, and each call wrote to both gates.
+#[test]
+fn a_record_with_several_creators_that_vanished_is_reached_by_workers() {
+    const VANISH: u32 = 3;
+    for quirk in [Quirk::Plain, Quirk::SpinSqlite, Quirk::SpinRedis] {
+        let world = World::new(quirk, 1);
+        let server = serve(&world);
+        create_expiring(&server, "s");
+        world.advance(2_000);
+        let gates = Keys::new("").todo(NameHash::of("s").shard());
+        for number in 0..VANISH {
+            // It is elected, and never heard of again.
+            let (watched, gate) = (world.clone(), gates.gate(number));
+            let elected = Arc::new(AtomicBool::new(false));
+            let death = elected.clone();
+            let doomed = world.instance().dying_once(death);
+            let doomed = Service::new(doomed.with_hook(Box::new(move |_, op, _| {
+                if op != Op::Increment && watched.count(&gate) > 0 {
+                    elected.store(true, Ordering::Relaxed);
+                }
+            })));
+            for round in 0..4_000 {
+                doomed.work(round);
+            }
+            assert_eq!(world.count(&gates.gate(number)), 1, "{quirk:?}: {number}");
+        }
+        for round in 0..4_000 {
+            server.work(round);
+        }
+        assert_eq!(lives(&world), Vec::<String>::new(), "{quirk:?}");
+    }
 }
