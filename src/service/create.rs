@@ -263,7 +263,7 @@ impl<E: Env> Putter<'_, E> {
                 "the name was created and deleted again".to_owned(),
             ));
         }
-        if tombstone.name != self.call.name {
+        if !tombstone.name.is_empty() && tombstone.name != self.call.name {
             return Ok(Some(Done::Reply(Reply::problem(
                 &problems::already_exists(),
                 self.call.instance,

@@ -38,7 +38,7 @@ pub(super) enum Progress {
 }
 
 /// What a source's head is to become.
-enum Change {
+pub(super) enum Change {
     Keep,
     Write,
     /// There is no room for the step.
@@ -60,7 +60,7 @@ pub(super) const fn link(hash: &NameHash, incarnation: crate::stream::Incarnatio
 }
 
 impl<E: Env> Core<'_, E> {
-    fn link_slot(&self, link: Link) -> Slot {
+    pub(super) fn link_slot(&self, link: Link) -> Slot {
         self.keys.head(&NameHash::from_bytes(link.hash))
     }
 
@@ -147,23 +147,6 @@ impl<E: Env> Core<'_, E> {
     ) -> Result<Updated<bool>, Fault> {
         self.change_source(source, shared, |head| {
             Ok(changed(head.forks.give_up(fork.incarnation)))
-        })
-    }
-
-    /// Sees to it that a swap which adds the step of a fork, and may still be under way, comes too
-    /// late: the source has another version then. The age of an entry does not tell, since the
-    /// clocks of two instances may differ by more than any patience.
-    fn outrun(
-        &self,
-        fork: Link,
-        source: Link,
-        shared: &mut SharedCreation,
-    ) -> Result<Updated<bool>, Fault> {
-        let mut first = None;
-        self.change_source(source, shared, |head| {
-            let came = head.forks.give_up(fork.incarnation);
-            let version = *first.get_or_insert(head.version);
-            Ok(changed(came || version == head.version))
         })
     }
 
@@ -271,7 +254,7 @@ impl<E: Env> Core<'_, E> {
 
     /// Changes what a source's head says of its forks. A deleted stream that the change leaves
     /// without forks becomes a tombstone in the same swap. Says whether anything was changed.
-    fn change_source(
+    pub(super) fn change_source(
         &self,
         source: Link,
         shared: &mut SharedCreation,
@@ -326,8 +309,10 @@ impl<E: Env> Core<'_, E> {
             Progress::Absent => match self.give_up(fork, *source, &mut shared)? {
                 Updated::Done(true) => return Ok(true),
                 Updated::Done(false) if age > LEFT_OVER_MS => {
-                    if let Updated::Wait(_) = self.outrun(fork, *source, &mut shared)? {
-                        return Ok(false);
+                    match self.bar(fork, *source, &mut shared)? {
+                        Updated::Done(true) => {}
+                        Updated::Done(false) => return Ok(true),
+                        Updated::Wait(_) => return Ok(false),
                     }
                 }
                 Updated::Done(false) | Updated::Wait(_) => return Ok(false),
@@ -338,7 +323,7 @@ impl<E: Env> Core<'_, E> {
     }
 }
 
-const fn changed(fresh: bool) -> Change {
+pub(super) const fn changed(fresh: bool) -> Change {
     match fresh {
         true => Change::Write,
         false => Change::Keep,

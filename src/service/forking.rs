@@ -261,6 +261,11 @@ impl<E: Env> Putter<'_, E> {
             // Before the swap: what can't be forked leaves no trace in the source.
             let branch = self.cut(fork, source, &head)?.encode();
             if fresh {
+                // Only now, with the source's handle taken: who bars the name moves the source on
+                // after that.
+                if self.core.is_barred(self.fork_link())? {
+                    return Err(Fault::Deadline("the fork was taken for left over").into());
+                }
                 if head.forks.join(self.attempt.incarnation).is_err() {
                     return Ok(Some(Done::Wait(self.core.pause_ms(self.attempt.tries))));
                 }

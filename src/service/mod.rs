@@ -18,6 +18,7 @@ pub mod env;
 pub mod exchange;
 mod follow;
 mod fork;
+mod fork_bar;
 mod fork_place;
 mod forking;
 mod log;

@@ -7,9 +7,9 @@ use super::{Head, Incarnation, Link};
 /// What remains of a deleted name: enough that no version and no offset is ever used twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tombstone {
-    /// The name.
+    /// The name; empty, if no life of it ever began.
     pub name: String,
-    /// The life that ended.
+    /// The life that ended, or never began.
     pub incarnation: Incarnation,
     /// Goes on from the head's.
     pub version: u64,

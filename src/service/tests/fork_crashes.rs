@@ -322,6 +322,51 @@ fn an_instance_that_pauses_at_any_operation_does_nothing_twice_and_nothing_too_l
     }
 }
 
+/// A worker whose clock was ahead took the entry for left over and removed it, and the creator, which
+/// went on, was stopped later: the fork was pending for ever, and its source kept for it.
+#[test]
+fn a_creator_whose_entry_was_taken_for_left_over_and_that_crashes_then_leaves_nothing() {
+    for quirk in [Quirk::Guarded, Quirk::SpinSqlite] {
+        for pause in 0.. {
+            let mut over = true;
+            for life in pause + 1.. {
+                let world = World::new(quirk, pause);
+                world.variable("registry", "false");
+                let server = set_up(&world, Scene::Create);
+                let (there, other) = (world.clone(), serve(&world));
+                let hook = Box::new(move |ops, _, _: &str| {
+                    if ops == pause {
+                        there.ahead(3_600_000, || work_all(&other));
+                    }
+                });
+                let doomed = world.instance().crashing_after(life).with_hook(hook);
+                let doomed = Service::new(doomed);
+                act(&doomed, Scene::Create, u64::MAX);
+                let crashed = doomed.env().is_dead();
+                over &= doomed.env().ops() <= pause;
+                recover(&server);
+                for name in ["f", "s"] {
+                    call(&server, ask("DELETE", name));
+                }
+                recover(&server);
+                let records = records(&world).into_iter();
+                let live = records.filter(|record| matches!(record, Record::Live(_)));
+                let live: Vec<Record> = live.collect();
+                assert!(
+                    live.is_empty(),
+                    "{quirk:?} before {pause}, until {life}: {live:?}"
+                );
+                if !crashed {
+                    break;
+                }
+            }
+            if over {
+                break;
+            }
+        }
+    }
+}
+
 const FAULTS: Faults = Faults {
     before: 8,
     after: 8,

@@ -154,6 +154,13 @@ impl World {
         state.clock_us = state.clock_us.max(ms * 1000);
     }
 
+    /// Does something by a clock that is so much ahead.
+    pub(super) fn ahead(&self, ms: u64, act: impl FnOnce()) {
+        self.advance(ms);
+        act();
+        self.state().clock_us -= ms * 1000;
+    }
+
     pub(super) fn random(&self) -> u64 {
         self.state().draw()
     }
