@@ -146,14 +146,8 @@ impl Env for World {
         get_random_u64()
     }
 
-    fn variable(&self, name: &str) -> Option<String> {
-        // A platform without variables gives the defaults; one that fails is logged.
-        config::get(name).unwrap_or_else(|error| {
-            self.log(&format!(
-                "{{\"level\":\"error\",\"error.message\":\"{error:?}\"}}"
-            ));
-            None
-        })
+    fn variable(&self, name: &str) -> Result<Option<String>, String> {
+        config::get(name).map_err(|error| format!("{error:?}"))
     }
 
     fn instance(&self) -> u64 {

@@ -13,6 +13,7 @@ mod waits;
 
 use self::env::World;
 use crate::service::Service;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 mod bindings {
@@ -24,12 +25,22 @@ mod lane {
 }
 
 thread_local! {
-    static SERVICE: Rc<Service<World>> = Rc::new(Service::new(World::new()));
+    static SERVICE: RefCell<Option<Rc<Service<World>>>> = const { RefCell::new(None) };
 }
 
-/// The instance's service. It keeps nothing but the variables.
+/// The instance's service. It keeps nothing but the variables, and is made anew until the platform
+/// has told them.
 fn service() -> Rc<Service<World>> {
-    SERVICE.with(Rc::clone)
+    SERVICE.with_borrow_mut(|kept| {
+        if let Some(service) = kept {
+            return Rc::clone(service);
+        }
+        let service = Rc::new(Service::new(World::new()));
+        if service.is_settled() {
+            *kept = Some(Rc::clone(&service));
+        }
+        service
+    })
 }
 
 struct Component;

@@ -3,13 +3,22 @@
 
 use super::core::Fault;
 use super::env::{Env, StoreError};
-use super::{Service, log};
+use super::{Service, Variables, log};
 use crate::access::Caller;
 use crate::keys::MARKERS;
 use crate::protocol::problem::Problem;
 use crate::protocol::request::{self, Operation, RawRequest};
 
 impl<E: Env> Service<E> {
+    /// Why no request can be served, if that is due to the variables.
+    pub(super) fn refused(&self) -> Option<Problem> {
+        match self.variables {
+            Variables::Good => None,
+            Variables::Malformed => Some(Problem::misconfigured()),
+            Variables::Unread => Some(Problem::unavailable()),
+        }
+    }
+
     /// What a request asks for, and who asks. `begun` says that this was judged already.
     pub(super) fn parse(
         &self,
@@ -21,8 +30,8 @@ impl<E: Env> Service<E> {
             return Ok((Operation::Health, Caller::anyone()));
         }
         // Before any other problem: with other variables the request may have none.
-        if self.malformed {
-            return Err(Problem::misconfigured());
+        if let Some(problem) = self.refused() {
+            return Err(problem);
         }
         let operation = operation?;
         // Before the store is asked anything. A commit that may have been applied is told how it

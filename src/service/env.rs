@@ -94,8 +94,9 @@ pub trait Env {
     /// Random bits, unpredictable to outsiders.
     fn random(&self) -> u64;
 
-    /// The value of a variable, if the platform has it.
-    fn variable(&self, name: &str) -> Option<String>;
+    /// The value of a variable, if the platform has it; or why the platform can't tell, which is not
+    /// the same as having none.
+    fn variable(&self, name: &str) -> Result<Option<String>, String>;
 
     /// A random number of this instance, the same in all its lines.
     fn instance(&self) -> u64;

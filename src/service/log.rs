@@ -125,6 +125,16 @@ pub(super) fn malformed<E: Env>(env: &E, malformed: &Malformed) {
     write(env, "error", line);
 }
 
+/// The platform can't tell a variable.
+pub(super) fn unread<E: Env>(env: &E, name: &str, why: &str) {
+    let message = format!("variable {name} can't be read, and nothing is served without it: {why}");
+    write(
+        env,
+        "error",
+        json!({ "error.type": "UNAVAILABLE", "error.message": message }),
+    );
+}
+
 /// The store was first used with another value of `kv_guarded_create`.
 pub(super) fn other_creation<E: Env>(env: &E) {
     let message = "this store was first used with another value of kv_guarded_create, as by \

@@ -38,7 +38,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-use self::core::{Aside, Core, Fault};
+use self::core::{Aside, Core, Fault, Refusal};
 use self::env::Env;
 use self::exchange::{Answer, Cause, Next, Outcome, Worked};
 use self::reply::Reply;
@@ -52,6 +52,17 @@ use crate::protocol::request::{Action, Operation, RawRequest};
 use crate::protocol::response;
 use std::cell::Cell;
 
+/// Whether requests can be served with the variables as they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Variables {
+    Good,
+    /// One of them has no meaning.
+    Malformed,
+    /// The platform could not tell one. Its default could turn access control off, or look for the
+    /// streams of others.
+    Unread,
+}
+
 /// The server, for one world.
 #[derive(Debug)]
 pub struct Service<E> {
@@ -59,8 +70,7 @@ pub struct Service<E> {
     config: Config,
     access: Access,
     keys: Keys,
-    /// Whether a variable is malformed, so that no request can be served.
-    malformed: bool,
+    variables: Variables,
     /// Whether the marker was seen: the store is used as it always was.
     marked: Cell<bool>,
     /// The fields that every answer has, where they are the same for all requests.
@@ -70,15 +80,26 @@ pub struct Service<E> {
 }
 
 impl<E: Env> Service<E> {
-    /// Reads the variables. A malformed one is logged, and answers every request from then on.
+    /// Reads the variables. One that is malformed, or can't be read, is logged, and answers every
+    /// request from then on.
     pub fn new(env: E) -> Self {
-        let read = Config::from_lookup(|name| env.variable(name))
-            .and_then(|config| Access::new(&config).map(|access| (config, access)));
-        let (mut config, access, malformed) = match read {
-            Ok((config, access)) => (config, access, false),
+        let mut unread = false;
+        let read = Config::from_lookup(|name| {
+            // A platform that fails takes its time: once is enough.
+            let value = if unread { Ok(None) } else { env.variable(name) };
+            value.unwrap_or_else(|why| {
+                log::unread(&env, name, &why);
+                unread = true;
+                None
+            })
+        });
+        let read = read.and_then(|config| Access::new(&config).map(|access| (config, access)));
+        let (mut config, access, variables) = match read {
+            _ if unread => (Config::default(), Access::default(), Variables::Unread),
+            Ok((config, access)) => (config, access, Variables::Good),
             Err(malformed) => {
                 log::malformed(&env, &malformed);
-                (Config::default(), Access::default(), true)
+                (Config::default(), Access::default(), Variables::Malformed)
             }
         };
         if access.is_on() {
@@ -91,11 +112,17 @@ impl<E: Env> Service<E> {
             config,
             access,
             keys,
-            malformed,
+            variables,
             marked: Cell::new(false),
             common,
             aside: Aside::default(),
         }
+    }
+
+    /// Whether the platform told the variables, be they good or not. If it did not, another service
+    /// is to be tried with the next request.
+    pub fn is_settled(&self) -> bool {
+        self.variables != Variables::Unread
     }
 
     /// The variables.
@@ -174,7 +201,11 @@ impl<E: Env> Service<E> {
         let Ok(token) = Token::decode(token) else {
             return Answer::only(Next::Reset);
         };
-        match self.core().resume(&token, cause) {
+        let resumed = match self.refused() {
+            Some(problem) => Err(Refusal::Problem(problem)),
+            None => self.core().resume(&token, cause),
+        };
+        match resumed {
             Ok(answer) => self.send("poll", &token.name, answer),
             Err(refusal) => {
                 let path = format!("{}/{}", self.config.base_path, encode(&token.name));
@@ -201,7 +232,7 @@ impl<E: Env> Service<E> {
     /// One bounded piece of background work: what is to be done anywhere, or else a look at the
     /// place that `round` picks.
     pub fn work(&self, round: u64) -> Worked {
-        if self.malformed || self.check_marker().is_err() {
+        if self.refused().is_some() || self.check_marker().is_err() {
             return Worked::default();
         }
         let worked = self.core().work(round);
@@ -210,6 +241,9 @@ impl<E: Env> Service<E> {
 
     /// Goes on when the outcome of a delivery is known.
     pub fn delivered(&self, token: &[u8], outcome: &Outcome) -> Worked {
+        if self.refused().is_some() {
+            return Worked::default();
+        }
         let delivered = self.core().delivered(token, outcome);
         self.worked(delivered.map(|()| true))
     }

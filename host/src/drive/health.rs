@@ -94,8 +94,8 @@ mod tests {
             0
         }
 
-        fn variable(&self, name: &str) -> Option<String> {
-            (name == "cors_origins").then(|| self.0.to_owned())
+        fn variable(&self, name: &str) -> Result<Option<String>, String> {
+            Ok((name == "cors_origins").then(|| self.0.to_owned()))
         }
 
         fn instance(&self) -> u64 {

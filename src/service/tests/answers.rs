@@ -1,7 +1,8 @@
 //! Answers that depend on the configuration, the store's state or a producer's.
 
-use super::driver::{Ask, ask, call, read_all, serve};
+use super::driver::{Ask, ask, call, read_all, resume, send, serve};
 use super::world::{NEW_YEAR_MS, Quirk, World};
+use crate::service::exchange::Cause;
 
 fn text(method: &str, body: &str) -> Ask {
     ask(method, "s").content_type("text/plain").body(body)
@@ -35,6 +36,40 @@ fn a_malformed_variable_answers_everything_but_health() {
             .iter()
             .any(|line| line.contains("page_bytes"))
     );
+}
+
+/// Its default was taken: where a vault did not answer once, an instance let everybody in, or wrote
+/// under the names of others.
+#[test]
+fn a_variable_that_can_not_be_read_is_not_taken_for_absent() {
+    let world = World::new(Quirk::Plain, 1);
+    let good = serve(&world);
+    assert_eq!(call(&good, text("PUT", "x")).status, 201);
+    let waiting = send(&good, ask("GET", "s?offset=now&live=long-poll")).waiting();
+    for name in ["auth_tokens", "key_namespace"] {
+        let world = world.clone();
+        world.withhold(name);
+        let server = serve(&world);
+        assert!(!server.is_settled());
+        for request in [
+            text("PUT", "x"),
+            ask("GET", "s"),
+            ask("GET", "s").at("/readyz"),
+        ] {
+            let response = call(&server, request);
+            assert_eq!((response.status, &*response.code()), (503, "UNAVAILABLE"));
+            assert_eq!(response.get("retry-after"), "1");
+        }
+        assert_eq!(call(&server, ask("GET", "").at("/health")).status, 200);
+        assert!(!server.work(0).worked);
+        assert!(world.log_lines().iter().any(|line| line.contains(name)));
+        world.variable(name, "");
+    }
+    world.withhold("auth_tokens");
+    let polled = resume(&serve(&world), waiting, Cause::Changed).whole();
+    assert_eq!((polled.status, &*polled.code()), (503, "UNAVAILABLE"));
+    world.variable("auth_tokens", "");
+    assert!(serve(&world).is_settled());
 }
 
 #[test]

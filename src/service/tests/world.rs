@@ -66,7 +66,8 @@ pub(super) struct Faults {
 pub(super) struct World {
     quirk: Quirk,
     state: Mutex<Shared>,
-    variables: Mutex<BTreeMap<String, String>>,
+    /// Nothing for one that can't be told.
+    variables: Mutex<BTreeMap<String, Option<String>>>,
 }
 
 struct Shared {
@@ -128,7 +129,12 @@ impl World {
     /// Gives instances that start from now on a variable.
     pub(super) fn variable(&self, name: &str, value: &str) {
         let mut variables = self.variables.lock().unwrap();
-        variables.insert(name.to_owned(), value.to_owned());
+        variables.insert(name.to_owned(), Some(value.to_owned()));
+    }
+
+    /// Lets instances that start from now on fail when they ask for a variable.
+    pub(super) fn withhold(&self, name: &str) {
+        self.variables.lock().unwrap().insert(name.to_owned(), None);
     }
 
     pub(super) fn set_faults(&self, faults: Faults) {
@@ -491,8 +497,12 @@ impl Env for Instance {
         self.world.random()
     }
 
-    fn variable(&self, name: &str) -> Option<String> {
-        self.world.variables.lock().unwrap().get(name).cloned()
+    fn variable(&self, name: &str) -> Result<Option<String>, String> {
+        match self.world.variables.lock().unwrap().get(name) {
+            Some(None) => Err("injected".to_owned()),
+            Some(Some(value)) => Ok(Some(value.clone())),
+            None => Ok(None),
+        }
     }
 
     fn instance(&self) -> u64 {

@@ -239,8 +239,8 @@ impl Env for Instance {
         mixed ^ (mixed >> 27)
     }
 
-    fn variable(&self, name: &str) -> Option<String> {
-        self.0.variables.borrow().get(name).cloned()
+    fn variable(&self, name: &str) -> Result<Option<String>, String> {
+        Ok(self.0.variables.borrow().get(name).cloned())
     }
 
     fn instance(&self) -> u64 {

@@ -384,10 +384,10 @@ impl Env for Instance<'_> {
         self.sim().random.borrow_mut().next()
     }
 
-    fn variable(&self, name: &str) -> Option<String> {
+    fn variable(&self, name: &str) -> Result<Option<String>, String> {
         let variables = self.sim().plan.variables.iter();
         let mut same = variables.filter(|(known, _)| *known == name);
-        same.next().map(|(_, value)| value.clone())
+        Ok(same.next().map(|(_, value)| value.clone()))
     }
 
     fn instance(&self) -> u64 {
