@@ -145,7 +145,13 @@ impl<'c> Instance<'c> {
         {
             sim.injected.borrow_mut().add(Fault::Late);
             let after_us = left_us + sim.range((1, 2_000_000));
-            spawn(sim, after_us, move |cx| cx.sim.act(late));
+            let losses = self.losses.get();
+            spawn(sim, after_us, move |cx| {
+                // A store that loses changes takes none that was begun before.
+                if cx.sim.store.borrow().losses() == losses {
+                    cx.sim.act(late);
+                }
+            });
             return Err(unavailable("injected, late"));
         }
         match outage {
