@@ -3,7 +3,6 @@
 //! A data event may be produced in parts, over several steps: [`data_begin`], any number of
 //! [`data_part`]s, [`data_end`]. Nothing is kept between them.
 
-use crate::limits::STEP_BYTES;
 use crate::stream::ContentType;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,9 +12,6 @@ pub const MEDIA_TYPE: &str = "text/event-stream";
 
 /// A comment, which clients skip; writing it is how a reader that left is noticed.
 pub const HEARTBEAT: &[u8] = b":\n\n";
-
-/// Bytes of a base64 part, a multiple of 3, that become exactly one step's worth of text.
-pub const BASE64_PART: usize = STEP_BYTES / 4 * 3;
 
 const BREAK: &[u8] = b"\ndata:";
 
@@ -56,9 +52,9 @@ pub fn data_begin(out: &mut Vec<u8>, encoding: Encoding) {
 /// Appends bytes to a data event.
 ///
 /// - `Text`: a part should end neither within a character nor between CR and LF, see
-///   [`cut_text`] and [`unfinished`].
+///   [`unfinished`].
 /// - `Json`: messages as stored, each with its comma; the last part comes without the last comma.
-/// - `Base64`: every part but the last is a multiple of 3 bytes long, such as [`BASE64_PART`].
+/// - `Base64`: every part but the last is a multiple of 3 bytes long.
 pub fn data_part(out: &mut Vec<u8>, encoding: Encoding, bytes: &[u8]) {
     match encoding {
         Encoding::Base64 => base64_part(out, bytes),
@@ -178,37 +174,6 @@ pub fn unfinished(bytes: &[u8]) -> usize {
         Some(b'\r') => 1,
         _ => dangling(bytes),
     }
-}
-
-/// Length of the longest text part of at most `max` bytes that splits neither a UTF-8 sequence
-/// nor CRLF; all of `bytes` where they fit.
-///
-/// It is more than `max` only where the first character alone is, and 0 only for no bytes.
-#[must_use]
-pub fn cut_text(bytes: &[u8], max: usize) -> usize {
-    if bytes.len() <= max {
-        return bytes.len();
-    }
-    // No character and no CRLF is longer than 4 bytes, so there is a cut on one of these ways.
-    let back = (max.saturating_sub(3).max(1)..=max).rev();
-    let ahead = max.max(1)..=4;
-    let whole = bytes.len();
-    back.chain(ahead)
-        .find(|cut| !splits(bytes, *cut))
-        .map_or(whole, |cut| cut.min(whole))
-}
-
-/// Whether a cut there goes through a UTF-8 sequence or CRLF.
-fn splits(bytes: &[u8], cut: usize) -> bool {
-    let Some((head, [next, ..])) = bytes.split_at_checked(cut) else {
-        return false;
-    };
-    let begun = head
-        .get(head.len().saturating_sub(dangling(head))..)
-        .unwrap_or_default();
-    let longer = [begun, std::slice::from_ref(next)].concat();
-    let goes_on = !begun.is_empty() && (is_begun(&longer) || std::str::from_utf8(&longer).is_ok());
-    goes_on || (head.ends_with(b"\r") && *next == b'\n')
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use durable_streams_edge::protocol::json::frame;
 use durable_streams_edge::protocol::sse::{
-    BASE64_PART, Encoding, control, cut_text, dangling, data_begin, data_end, data_part, unfinished,
+    Encoding, control, dangling, data_begin, data_end, data_part, unfinished,
 };
 use std::borrow::Cow;
 
@@ -24,8 +24,11 @@ pub(crate) fn run(input: &[u8]) {
     let mut rest = bytes;
     loop {
         let length = match encoding {
-            Encoding::Base64 => BASE64_PART.min(3 * most.max(1)).min(rest.len()),
-            Encoding::Text => cut_text(rest, most),
+            Encoding::Base64 => (3 * most.max(1)).min(rest.len()),
+            Encoding::Text => match rest.get(..most.max(4)) {
+                Some(part) => part.len() - unfinished(part),
+                None => rest.len(),
+            },
             Encoding::Json => most.max(1).min(rest.len()),
         };
         let (part, after) = rest.split_at(length);
