@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// A number of bytes that requests share.
 #[derive(Debug)]
 pub struct Budget {
+    whole: usize,
     left: AtomicUsize,
 }
 
@@ -21,8 +22,15 @@ impl Budget {
     #[must_use]
     pub const fn new(bytes: usize) -> Self {
         Self {
+            whole: bytes,
             left: AtomicUsize::new(bytes),
         }
+    }
+
+    /// Whether less than half of it is left, so that who keeps some is in others' way.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.left.load(Ordering::Acquire) < self.whole / 2
     }
 
     /// Takes nothing yet.
@@ -67,7 +75,9 @@ mod tests {
         assert!(first.grow(4) && first.grow(4));
         assert!(!second.grow(3));
         assert!(second.grow(2));
+        assert!(budget.is_short());
         drop(first);
+        assert!(!budget.is_short());
         assert!(second.grow(8));
         assert!(!second.grow(1));
     }

@@ -1,6 +1,6 @@
 //! Request bodies, collected before an exchange begins.
 
-use crate::budget::{Budget, Reservation};
+use crate::budget::Reservation;
 use crate::exchange::BodyState;
 use crate::pace::{PaceError, Paced};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -8,7 +8,6 @@ use http::HeaderMap;
 use http::header::EXPECT;
 use http_body::Body;
 use http_body_util::BodyExt;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -38,7 +37,7 @@ pub struct Collected {
     pub room: Option<Reservation>,
 }
 
-/// Reads a body of at most `max` bytes, in room taken from `budget` as the bytes arrive.
+/// Reads a body of at most `max` bytes, in room that is taken as the bytes arrive.
 ///
 /// A length that is announced is judged before anything is read.
 ///
@@ -49,7 +48,6 @@ pub(crate) async fn collect<B>(
     mut body: Paced<B>,
     headers: &HeaderMap,
     max: usize,
-    budget: &Arc<Budget>,
 ) -> Result<Collected, Incomplete>
 where
     B: Body<Data = Bytes, Error: Send> + Send + Unpin + 'static,
@@ -66,7 +64,7 @@ where
         turn_away(body.into_inner(), headers);
         return Ok(refused(BodyState::TooLarge));
     }
-    let mut room = budget.reserve();
+    let mut room = body.room().reserve();
     let mut first: Option<Bytes> = None;
     let mut more = BytesMut::new();
     loop {
@@ -147,11 +145,13 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::tests::Begun;
+    use crate::budget::Budget;
+    use crate::pace::tests::{Begun, short_room};
     use http::header::HeaderValue;
     use http_body::{Frame, SizeHint};
     use std::convert::Infallible;
     use std::pin::Pin;
+    use std::sync::Arc;
     use std::task::{Context, Poll};
     use tokio::sync::oneshot;
 
@@ -227,7 +227,7 @@ mod tests {
             let expect = (EXPECT, HeaderValue::from_static("100-continue"));
             let headers: HeaderMap = expects.then_some(expect).into_iter().collect();
             let budget = Arc::new(Budget::new(1000));
-            let collected = collect(Paced::new(body), &headers, 10, &budget).await;
+            let collected = collect(Paced::new(body, budget), &headers, 10).await;
             assert_eq!(collected.expect("it came").state, BodyState::TooLarge);
             assert_eq!(ended.await.is_ok(), is_read, "{announced} {expects}");
         }
@@ -246,9 +246,8 @@ mod tests {
                 end: Some(end),
             },
         };
-        let budget = Arc::new(Budget::new(1000));
-        let paced = Paced::with(body, Duration::ZERO);
-        let outcome = collect(paced, &HeaderMap::new(), 1000, &budget).await;
+        let paced = Paced::with(body, short_room(1000), Duration::ZERO);
+        let outcome = collect(paced, &HeaderMap::new(), 1000).await;
         assert_eq!(outcome.err(), Some(Incomplete::TooSlow));
         // Whoever reads has begun to.
         tokio::task::yield_now().await;
@@ -258,11 +257,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_room_of_a_body_that_is_given_up_is_given_back() {
-        let budget = Arc::new(Budget::new(10));
-        let body = Paced::with(Begun(Bytes::from_static(b"begun")), Duration::ZERO);
-        let headers = HeaderMap::new();
-        let outcome = collect(body, &headers, 10, &budget).await;
+        let budget = short_room(20);
+        let begun = Begun(Bytes::from_static(b"begun"));
+        let body = Paced::with(begun, Arc::clone(&budget), Duration::ZERO);
+        let outcome = collect(body, &HeaderMap::new(), 20).await;
         assert_eq!(outcome.err(), Some(Incomplete::TooSlow));
-        assert!(budget.reserve().grow(10), "all of it is there");
+        assert!(budget.reserve().grow(9), "all that was left is there");
     }
 }

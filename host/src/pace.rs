@@ -1,16 +1,20 @@
 //! Request bodies that come too slowly.
 
+use crate::budget::Budget;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Bytes a second that a client has to send, on average.
+/// Bytes a second that a client has to send, on average, while room is short.
 const RATE: u32 = 16 * 1024;
-/// How far it may fall behind that, and so how long it may pause.
+/// How far it may fall behind that, and how long it may pause at all.
 const GRACE: Duration = Duration::from_secs(30);
+/// How often a client that fell behind is looked at again.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why a body has no end.
 #[derive(Debug, thiserror::Error)]
@@ -39,14 +43,30 @@ impl Credit {
             .saturating_add(earned)
             .min(GRACE);
     }
+
+    /// How much longer a client is waited for that said nothing for so long; looked at again after
+    /// that.
+    fn patience(self, silent: Duration, is_short: bool) -> Option<Duration> {
+        let left = match self.0.checked_sub(silent) {
+            Some(left) if !left.is_zero() => left,
+            _ if is_short => return None,
+            _ => LOOK,
+        };
+        let left = left.min(GRACE.saturating_sub(silent));
+        (!left.is_zero()).then_some(left)
+    }
 }
 
-/// A body that fails when its client falls half a minute behind a slow link. To bound a pause would
-/// not do: who sends a byte now and then would keep the room that the body takes, and a few of them
-/// all there is. The clock runs only while somebody waits for the client.
+/// A body that fails when its client pauses for half a minute, and while room is short also when it
+/// falls that far behind a slow link. To bound a pause would not do: who sends a byte now and then
+/// would keep the room that the body takes, and a few of them all there is. To ask for a rate always
+/// would not do either: a model that thinks aloud sends some tokens a second for minutes. The clock
+/// runs only while somebody waits for the client.
 #[derive(Debug)]
 pub(crate) struct Paced<B> {
     body: B,
+    /// Where its bytes are kept.
+    room: Arc<Budget>,
     credit: Credit,
     waits: Option<Waits>,
 }
@@ -58,17 +78,23 @@ struct Waits {
 }
 
 impl<B> Paced<B> {
-    pub(crate) const fn new(body: B) -> Self {
-        Self::with(body, GRACE)
+    pub(crate) const fn new(body: B, room: Arc<Budget>) -> Self {
+        Self::with(body, room, GRACE)
     }
 
     /// A body of a client that may begin so late.
-    pub(crate) const fn with(body: B, grace: Duration) -> Self {
+    pub(crate) const fn with(body: B, room: Arc<Budget>, grace: Duration) -> Self {
         Self {
             body,
+            room,
             credit: Credit(grace),
             waits: None,
         }
+    }
+
+    /// Where its bytes are kept.
+    pub(crate) const fn room(&self) -> &Arc<Budget> {
+        &self.room
     }
 
     /// The body, to be read in whatever time it takes.
@@ -85,14 +111,20 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Paced<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
-            let Credit(credit) = self.credit;
-            let waits = self.waits.get_or_insert_with(|| Waits {
+        let this = &mut *self;
+        let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) else {
+            let waits = this.waits.get_or_insert_with(|| Waits {
                 since: Instant::now(),
-                over: Box::pin(sleep(credit)),
+                over: Box::pin(sleep(this.credit.0)),
             });
-            ready!(waits.over.as_mut().poll(context));
-            return Poll::Ready(Some(Err(PaceError::TooSlow)));
+            loop {
+                ready!(waits.over.as_mut().poll(context));
+                let silent = waits.since.elapsed();
+                match this.credit.patience(silent, this.room.is_short()) {
+                    Some(left) => waits.over.as_mut().reset(Instant::now() + left),
+                    None => return Poll::Ready(Some(Err(PaceError::TooSlow))),
+                }
+            }
         };
         let data = match &frame {
             Some(Ok(frame)) => frame.data_ref(),
@@ -139,10 +171,17 @@ pub(crate) mod tests {
 
     /// For how long pieces of so many bytes, with such a pause before each, are waited for; up to
     /// so many of them.
-    fn waited(pieces: u32, bytes: usize, pause: Duration) -> Duration {
+    fn waited(pieces: u32, bytes: usize, pause: Duration, is_short: bool) -> Duration {
         let mut credit = Credit(GRACE);
         let patient = (0..pieces).take_while(|_| {
-            let in_time = pause <= credit.0;
+            let mut silent = Duration::ZERO;
+            let in_time = loop {
+                match credit.patience(silent, is_short) {
+                    None => break false,
+                    Some(left) if silent + left >= pause => break true,
+                    Some(left) => silent += left,
+                }
+            };
             credit.came(bytes, pause);
             in_time
         });
@@ -153,7 +192,7 @@ pub(crate) mod tests {
     #[test]
     fn a_body_that_drips_is_given_up_half_a_minute_after_it_fell_behind() {
         for (bytes, secs) in [(1, 1), (1, 29), (1000, 1), (1, 31)] {
-            let waited = waited(1_000_000, bytes, Duration::from_secs(secs));
+            let waited = waited(1_000_000, bytes, Duration::from_secs(secs), true);
             assert!(
                 waited < GRACE * 2,
                 "{bytes} bytes each {secs} s: {waited:?}"
@@ -165,8 +204,20 @@ pub(crate) mod tests {
     fn a_large_body_over_a_slow_link_is_waited_for_however_long_it_takes() {
         for (pieces, bytes, secs) in [(500, 20 << 10, 1), (20, 500 << 10, 25), (1, 0, 30)] {
             let whole = Duration::from_secs(secs) * pieces;
-            let waited = waited(pieces, bytes, Duration::from_secs(secs));
-            assert_eq!(waited, whole, "{bytes} bytes each {secs} s");
+            for is_short in [true, false] {
+                let waited = waited(pieces, bytes, Duration::from_secs(secs), is_short);
+                assert_eq!(waited, whole, "{bytes} bytes each {secs} s");
+            }
+        }
+    }
+
+    /// An append that a model's tokens were sent in was cut off after half a minute.
+    #[test]
+    fn a_body_that_drips_is_waited_for_while_there_is_room_and_a_pause_has_an_end() {
+        for (secs, expected) in [(1, 10_000), (30, 10_000), (31, 0)] {
+            let pause = Duration::from_secs(secs);
+            let waited = waited(10_000, 1, pause, false);
+            assert_eq!(waited, pause * expected, "a byte each {secs} s");
         }
     }
 
@@ -179,9 +230,24 @@ pub(crate) mod tests {
         assert!(credit.0 < Duration::from_millis(1));
     }
 
+    fn room() -> Arc<Budget> {
+        Arc::new(Budget::new(10))
+    }
+
+    /// Room of which somebody has more than half.
+    pub(crate) fn short_room(bytes: usize) -> Arc<Budget> {
+        let budget = Arc::new(Budget::new(bytes));
+        let mut taken = budget.reserve();
+        assert!(taken.grow(bytes / 2 + 1));
+        // For ever.
+        std::mem::forget(taken);
+        budget
+    }
+
     #[tokio::test]
     async fn who_has_no_time_left_is_waited_for_no_more() {
-        let mut body = Paced::with(Begun(Bytes::from_static(b"begun")), Duration::ZERO);
+        let begun = Begun(Bytes::from_static(b"begun"));
+        let mut body = Paced::with(begun, short_room(10), Duration::ZERO);
         // What is there needs no time. Nor is any left after it: five bytes are a third of a
         // millisecond.
         assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
@@ -191,7 +257,8 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a_body_that_is_there_is_passed_on() {
-        let body = Paced::with(Full::new(Bytes::from_static(b"whole")), Duration::ZERO);
+        let whole = Full::new(Bytes::from_static(b"whole"));
+        let body = Paced::with(whole, room(), Duration::ZERO);
         assert_eq!(body.size_hint().exact(), Some(5));
         assert_eq!(body.collect().await.expect("it came").to_bytes(), "whole");
     }

@@ -1,6 +1,7 @@
 //! `--via wasi-http`: instances on demand behind Wasmtime's own `ProxyHandler`, with the limits
 //! that Spin has.
 
+use crate::budget::{Budget, Reservation};
 use crate::drive::{Applied, Asker, Drain, OwnAnswers, ResponseBody, too_slow};
 use crate::engine::{Runtime, stop_when_stuck};
 use crate::pace::{PaceError, Paced};
@@ -8,6 +9,7 @@ use crate::store::{Outlet, Store};
 use crate::telemetry;
 use crate::wasi::{InstanceState, Variables};
 use bytes::Bytes;
+use durable_streams_edge::limits::BODY_BUDGET;
 use durable_streams_edge::protocol::sse;
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -43,6 +45,9 @@ pub struct Proxy {
     store: Arc<dyn Store>,
     own: Arc<OwnAnswers>,
     draining: watch::Sender<bool>,
+    /// The bodies under way. What an instance has room for is its own to say; this tells whether
+    /// slow ones are in the way.
+    bodies: Arc<Budget>,
 }
 
 impl Proxy {
@@ -69,6 +74,7 @@ impl Proxy {
             store,
             own,
             draining: watch::Sender::new(false),
+            bodies: Arc::new(Budget::new(BODY_BUDGET)),
         }))
     }
 
@@ -78,7 +84,8 @@ impl Proxy {
             .own
             .asker(request.method(), request.uri(), request.headers());
         let (parts, body) = request.into_parts();
-        let (body, fell_behind) = watched(Paced::new(body));
+        let paced = Paced::new(body, Arc::clone(&self.bodies));
+        let (body, fell_behind) = watched(paced, self.bodies.reserve());
         tokio::select! {
             // First: the instance is told too, and can only say that the body was cut off.
             biased;
@@ -143,13 +150,21 @@ impl Proxy {
 
 /// A body that fails when it comes too slowly, and what returns if it does. An instance reads the
 /// body before it does anything.
-fn watched<B>(body: Paced<B>) -> (WasiBody, impl Future<Output = ()> + Send + use<B>)
+fn watched<B>(
+    body: Paced<B>,
+    mut room: Reservation,
+) -> (WasiBody, impl Future<Output = ()> + Send + use<B>)
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     Error: From<B::Error>,
 {
     let (tell, told) = oneshot::channel();
     let mut tell = Some(tell);
+    let body = body.map_frame(move |frame| {
+        // What there is no room for is still passed on, and leaves less than half all the more.
+        let _ = room.grow(frame.data_ref().map_or(0, Bytes::len));
+        frame
+    });
     let body = body.map_err(move |error| match error {
         PaceError::Body(error) => error.into(),
         PaceError::TooSlow => {
@@ -277,7 +292,7 @@ impl WorkerState for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::tests::Begun;
+    use crate::pace::tests::{Begun, short_room};
     use futures::FutureExt;
     use http_body_util::Full;
 
@@ -285,7 +300,9 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_is_given_up_is_told_before_the_instance_can_answer() {
         let begun = Begun(Bytes::from_static(b"begun"));
-        let (body, fell_behind) = watched(Paced::with(begun, Duration::ZERO));
+        let room = short_room(10);
+        let paced = Paced::with(begun, Arc::clone(&room), Duration::ZERO);
+        let (body, fell_behind) = watched(paced, room.reserve());
         let mut fell_behind = Box::pin(fell_behind);
         assert_eq!((&mut fell_behind).now_or_never(), None);
         let outcome = body.collect().await;
@@ -296,7 +313,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_that_comes_is_passed_on_and_nothing_told() {
         let whole = Full::new(Bytes::from_static(b"whole"));
-        let (body, fell_behind) = watched(Paced::new(whole));
+        let room = Arc::new(Budget::new(10));
+        let (body, fell_behind) = watched(Paced::new(whole, Arc::clone(&room)), room.reserve());
         assert_eq!(body.collect().await.expect("it comes").to_bytes(), "whole");
         assert_eq!(fell_behind.now_or_never(), None);
     }

@@ -120,7 +120,8 @@ impl Handler {
         };
         let (parts, body) = request.into_parts();
         let budget = &driver.worker(parts.uri.path()).bodies;
-        let collected = match collect(Paced::new(body), &parts.headers, max, budget).await {
+        let body = Paced::new(body, Arc::clone(budget));
+        let collected = match collect(body, &parts.headers, max).await {
             Err(Incomplete::TooSlow) => return Ok(driver.too_slow(&parts)),
             collected => collected?,
         };
