@@ -242,6 +242,38 @@ fn a_block_holds_only_segments_that_the_batch_began_with() {
     }
 }
 
+/// Pages of a long text began and ended inside of characters, which clients that decode each page by
+/// itself made into U+FFFD.
+#[test]
+fn a_long_text_is_cut_between_characters_and_not_between_cr_and_lf() {
+    for piece in ["\u{3042}", "\u{1f600}", "\u{e9}", "\r\n", "x"] {
+        for before in ["", "-", "--", "---"] {
+            let text = before.to_owned() + &piece.repeat(3 * MAX_CHUNK_BYTES / piece.len());
+            let stream = head();
+            let mut batch = Batch::new(stream.clone());
+            batch
+                .append(&append(&stream, bytes(&text)), &LIMITS, 1)
+                .unwrap();
+            let settled = batch.settle(1, 0, ids());
+            let parts: Vec<&str> = settled
+                .chunks
+                .iter()
+                .map(|chunk| std::str::from_utf8(&chunk.bytes).unwrap())
+                .collect();
+            assert_eq!(parts.concat(), text);
+            assert!(parts.iter().all(|part| part.len() <= MAX_CHUNK_BYTES));
+            assert!(parts.iter().all(|part| !part.starts_with('\n')));
+            assert!(parts.len() <= 4);
+        }
+    }
+    // What is no text is cut all the same.
+    let stream = head();
+    let mut batch = Batch::new(stream.clone());
+    let octets = Payload::Bytes(vec![0x80; MAX_CHUNK_BYTES * 2]);
+    batch.append(&append(&stream, octets), &LIMITS, 1).unwrap();
+    assert_eq!(batch.settle(1, 0, ids()).chunks.len(), 2);
+}
+
 #[test]
 fn a_message_larger_than_a_chunk_begins_a_segment_of_its_own() {
     let mut stream = json();

@@ -160,7 +160,7 @@ pub(super) fn seal(
     let mut rest: &[u8] = &std::mem::take(&mut settled.head.inline);
     let mut offset = 0_usize;
     while !rest.is_empty() {
-        let (length, ends_message) = cut(offset, rest.len(), ends);
+        let (length, ends_message) = cut(rest, offset, ends);
         let (bytes, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
         let id = next_id();
         settled.head.recent.push(Segment {
@@ -179,14 +179,30 @@ pub(super) fn seal(
     settled
 }
 
-/// How many of the `left` bytes from `offset` on the next segment takes, and whether that is the
-/// end of a message.
-fn cut(offset: usize, left: usize, ends: Option<&[usize]>) -> (usize, bool) {
-    if left <= MAX_CHUNK_BYTES {
-        return (left, true);
+/// The longest cut, not beyond `most`, that goes neither through a character nor between CR and LF, if
+/// it is text: a page ends where a segment does, and clients decode each page by itself.
+fn cut_text(bytes: &[u8], most: usize) -> usize {
+    let splits = |cut: &usize| {
+        let before = cut.checked_sub(1).and_then(|last| bytes.get(last));
+        match (before, bytes.get(*cut)) {
+            (Some(b'\r'), Some(b'\n')) => true,
+            (_, Some(next)) => next & 0xc0 == 0x80,
+            (_, None) => false,
+        }
+    };
+    let cuts = most.saturating_sub(3)..=most;
+    // What goes on for longer is no text.
+    cuts.rev().find(|cut| !splits(cut)).unwrap_or(most)
+}
+
+/// How many of the bytes that are left, the first of them at `offset`, the next segment takes, and
+/// whether that is the end of a message.
+fn cut(rest: &[u8], offset: usize, ends: Option<&[usize]>) -> (usize, bool) {
+    if rest.len() <= MAX_CHUNK_BYTES {
+        return (rest.len(), true);
     }
     let Some(ends) = ends else {
-        return (MAX_CHUNK_BYTES, true);
+        return (cut_text(rest, MAX_CHUNK_BYTES), true);
     };
     let most = offset.saturating_add(MAX_CHUNK_BYTES);
     let fit = ends.partition_point(|end| *end <= most);
