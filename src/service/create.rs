@@ -165,7 +165,8 @@ impl<E: Env> Putter<'_, E> {
         let reply = found.unwrap_or_else(|| {
             let problem = problems::already_exists()
                 .with_field(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()));
-            Reply::problem(&problem, self.call.instance).closed(head.closed.is_some())
+            // Without Stream-Closed: to clients that says that an append came too late.
+            Reply::problem(&problem, self.call.instance)
         });
         Ok(Some(Done::Reply(reply)))
     }

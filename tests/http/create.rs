@@ -188,7 +188,11 @@ fn creating_compares_with_the_current_closed_state() {
     open.send().expect(200).without("stream-closed");
     closed.send().problem(409, "ALREADY_EXISTS");
     stream.close();
-    open.send().problem(409, "ALREADY_EXISTS");
+    // Else the official client takes it for an append that came too late, and the AI SDK's transport
+    // does not go on with a chat that is over.
+    open.send()
+        .problem(409, "ALREADY_EXISTS")
+        .without("stream-closed");
     closed.send().expect(200).with("stream-closed", "true");
 }
 
