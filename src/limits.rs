@@ -195,8 +195,8 @@ variables! {
     base_path: String = "/v1/stream", Kind::Text(is_base_path), str::to_owned;
     /// Scheme and authority that `Location` begins with; while empty, those of the request.
     public_url: String = "", Kind::Text(is_public_url), str::to_owned;
-    /// How long a long-poll waits; platforms that end a request at 30 s want less.
-    long_poll_timeout_secs: u64 = "30", Kind::Number(1..=300), number;
+    /// How long a long-poll waits: less than clients and platforms that give up after 30 s.
+    long_poll_timeout_secs: u64 = "25", Kind::Number(1..=300), number;
     /// Age at which an SSE response ends, so that a CDN can let new readers join.
     sse_max_secs: u64 = "60", Kind::Number(1..=3600), number;
     /// Pause after which a silent SSE response sends a comment; how a reader that left is noticed.

@@ -40,8 +40,8 @@ fn a_reader_at_the_tail_waits_and_gets_what_another_instance_appended() {
     for query in [TAIL, "offset=now"] {
         let waiting = poll(&server, query).waiting();
         assert_eq!(waiting.response.status, 0);
-        assert_eq!(waiting.max_wait_ms, 30_000);
-        assert_eq!(waiting.held.max_age_ms, Some(30_000));
+        assert_eq!(waiting.max_wait_ms, 25_000);
+        assert_eq!(waiting.held.max_age_ms, Some(25_000));
         assert!(world.keys().contains(&waiting.key));
         // A change that brings nothing for this reader.
         let waiting = resume(&server, waiting, Cause::Changed).waiting();
