@@ -188,6 +188,10 @@ impl<E: Env> Core<'_, E> {
         let commit = self.env.random();
         self.change(hash, life, commit, |subscription| {
             let mut change = Change::Keep;
+            // A worker that was told of a stream may ack it, with all others.
+            if !subscription.is_idle() {
+                return Ok(change);
+            }
             for stream in gone {
                 if subscription.links.forget(stream) {
                     change = Change::Write;

@@ -136,6 +136,25 @@ fn a_lease_that_ends_wakes_again_and_fences_the_worker() {
     }
 }
 
+/// Whether the rest was acked depended on whether the walk had come by.
+#[test]
+fn an_ack_of_streams_of_which_one_is_gone_moves_the_others() {
+    for (quirk, _, server) in servers() {
+        ok(call(&server, pull("s", "events/*")));
+        ok(call(&server, create("events/a", "one")));
+        ok(call(&server, create("events/b", "one")));
+        let claimed = claimed_by(&server, "w");
+        ok(call(&server, ask("DELETE", "events/a")));
+        super::deletion::work_all(&server);
+        let acked = ack_all(&server, "s", &claimed, true);
+        assert_eq!(acked.status, 200, "{quirk:?} {acked:?}");
+        assert_refused(&claim(&server, "s", "w"), 409, "NO_PENDING_WORK");
+        // Now nobody is told of it any more.
+        super::deletion::work_all(&server);
+        assert_eq!(paths(&server), ["events/b"], "{quirk:?}");
+    }
+}
+
 #[test]
 fn streams_are_named_and_taken_back() {
     for (quirk, _, server) in servers() {
