@@ -59,7 +59,12 @@ fn every_acknowledged_append_survives_kill_9_in_order_and_once() {
             time += begun.elapsed();
             server.kill();
         });
-        total += acknowledged.into_inner();
+        let acknowledged = acknowledged.into_inner();
+        assert!(
+            acknowledged >= enough,
+            "round {round}: {acknowledged} of {enough}"
+        );
+        total += acknowledged;
         check(&Server::start(directory.path(), &[]), &writers, &readers);
     }
     let server = Server::start(directory.path(), &[]);

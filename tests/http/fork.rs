@@ -156,7 +156,7 @@ fn a_source_with_forks_is_gone_for_all_but_them() {
 }
 
 #[test]
-fn a_reader_of_a_fork_is_woken_by_its_own_appends_only() {
+fn a_reader_of_a_fork_gets_its_own_appends_only() {
     let source = shared().stream("text/plain");
     source.append("old");
     let name = forked(&source);

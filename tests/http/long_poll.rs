@@ -171,7 +171,7 @@ fn every_reader_that_waits_gets_the_same() {
 }
 
 #[test]
-fn a_reader_is_not_woken_by_another_stream() {
+fn a_reader_is_not_answered_for_another_stream() {
     let server = shared();
     let quiet = server.stream("text/plain");
     let busy = server.stream("text/plain");
@@ -229,7 +229,7 @@ fn a_cursor_that_is_no_number_is_ignored_or_refused_but_never_returned() {
         let query = format!("offset=-1&live=long-poll&cursor={cursor}");
         let answer = stream.get(&query).send();
         match answer.status {
-            200 => assert!(answer.cursor() <= 1 << 53, "{answer:?}"),
+            200 => assert!(answer.cursor() < 1 << 53, "{answer:?}"),
             _ => drop(answer.problem(400, "BAD_REQUEST")),
         }
     }
@@ -259,7 +259,7 @@ fn an_offset_ahead_of_the_tail_waits() {
 }
 
 #[test]
-fn readers_that_leave_leave_nothing_behind() {
+fn readers_that_leave_do_no_harm() {
     let server = patient();
     let stream = server.stream("text/plain");
     for _ in 0..200 {

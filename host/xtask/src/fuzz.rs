@@ -31,7 +31,7 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     if targets.is_empty() {
         let names = self::targets()?.join(", ");
         return Err(Failure::new(format!(
-            "there is no such target; they are {names}"
+            "fuzz takes one target, or none for all; they are {names}"
         )));
     }
     let known = cargo::cargo().args(["fuzz", "--version"]).output()?;

@@ -138,6 +138,7 @@ fn lives_that_come_and_go_never_mix() {
             assert_eq!(call(&server, create).status, 201, "{quirk:?} seed {seed}");
             assert_eq!(read_all(&server, "s"), b"(end)");
         }
+        assert!(created > 0, "{quirk:?}: no life began");
         println!("{quirk:?}, 15 seeds: {created} lives, {leaked} keys left for the offline check");
     }
 }

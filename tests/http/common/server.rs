@@ -2,8 +2,7 @@
 //!
 //! `DS_TEST_VIA` says which way it calls the component: `exchange` (as when absent) or `wasi-http`;
 //! `DS_TEST_STORE` what is passed to `--store`: `memory` when absent, `file` for a directory of the
-//! server's own, and `redis` for a namespace of its own in a Redis that is started for the purpose;
-//! `DS_TEST_INJECT`, with commas in it, what to `--inject`: nothing when absent.
+//! server's own, and `redis` for a namespace of its own in a Redis that is started for the purpose.
 
 use super::host::{component, host};
 use super::redis::{self, RedisServer};
@@ -110,12 +109,6 @@ fn serve_from(store: &str, variables: &[(&str, &str)]) -> Command {
     let mut command = host();
     command.args(["serve", "--listen", "127.0.0.1:0"]);
     command.args(["--store", store, "--via", &via()]);
-    for injection in variable("DS_TEST_INJECT")
-        .iter()
-        .flat_map(|all| all.split(','))
-    {
-        command.args(["--inject", injection]);
-    }
     command.arg("--component").arg(component());
     for (name, value) in variables {
         command.args(["--variable", &format!("{name}={value}")]);

@@ -79,7 +79,12 @@ fn say_failed(tier: &Tier, outcome: &Outcome, options: &Options) {
         Some(failure) => println!("FAILED in tier {}: {failure}", tier.name),
         None => println!("FAILED in tier {}: {}", tier.name, outcome.tally),
     }
-    println!("To repeat only this: cargo xtask test{full} {}", tier.name);
+    let filter = options.filter.as_ref();
+    let filter = filter.map_or_else(String::new, |filter| format!(" {filter}"));
+    println!(
+        "To repeat only this: cargo xtask test{full} {}{filter}",
+        tier.name
+    );
 }
 
 /// `cargo xtask conformance [URL] [FILTER]`.
@@ -88,6 +93,10 @@ pub(crate) fn conformance_command(args: &[String]) -> ExitCode {
         [url, rest @ ..] if url.contains("://") => (Some(url.as_str()), rest),
         rest => (None, rest),
     };
+    if filter.len() > 1 || args.iter().any(|arg| arg.starts_with('-')) {
+        eprintln!("xtask: conformance takes one URL and one filter, and no flags");
+        return ExitCode::FAILURE;
+    }
     let options = Options {
         filter: filter.first().cloned(),
         ..Options::default()

@@ -148,7 +148,9 @@ fn component_is_small() -> Result<(), Failure> {
     println!("    the component has {bytes} bytes, at most {most} are allowed");
     match bytes <= most {
         true => Ok(()),
-        false => Err(Failure::new("the component is too large")),
+        false => Err(Failure::new(
+            "the component is too large: make it smaller, or raise MAX_BYTES in xtask's component.rs",
+        )),
     }
 }
 
