@@ -59,7 +59,8 @@
 //! | forks | `service/forking.rs`, `fork.rs`; `stream/branch.rs` |
 //! | deletion, expiry, and all else that is done in bounded steps behind requests | `service/work.rs`, `todo.rs`, `names.rs` |
 //! | subscriptions | `service/subscription/`, `subscription/` |
-//! | every error that a client sees | `service/problems.rs`, `protocol/problem.rs` |
+//! | every error that a client sees of a stream | `service/problems.rs`, `protocol/problem.rs` |
+//! | and of a control call under `__ds` | `protocol/control/refused.rs`, `service/subscription/` |
 //! | every key and record in the store | [`keys`] |
 
 // A trap would end every exchange of the instance.

@@ -23,9 +23,9 @@ const STUCK_TICKS: u64 = 20;
 /// Why there is no component to run.
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentError {
-    /// The file can't be read.
+    /// The file can't be read or written.
     #[error("component {path}: {source}")]
-    Unreadable {
+    File {
         /// The file.
         path: String,
         /// Why.
@@ -190,7 +190,7 @@ pub fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>, yields: bool)
 ///
 /// When a file can't be read or written, or the input is no component.
 pub fn precompile(input: &Path, output: &Path) -> Result<(), ComponentError> {
-    let unwritable = |source| ComponentError::Unreadable {
+    let unwritable = |source| ComponentError::File {
         path: output.display().to_string(),
         source,
     };
@@ -204,7 +204,7 @@ pub fn precompile(input: &Path, output: &Path) -> Result<(), ComponentError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
-    std::fs::read(path).map_err(|source| ComponentError::Unreadable {
+    std::fs::read(path).map_err(|source| ComponentError::File {
         path: path.display().to_string(),
         source,
     })

@@ -172,11 +172,7 @@ fn request(
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, http::Error> {
-    let path = match target.path {
-        "" => "/".to_owned(),
-        path if path.starts_with('?') => format!("/{path}"),
-        path => path.to_owned(),
-    };
+    let path = target.path_and_query();
     let length = body.len();
     let mut request = Request::builder()
         .method(method)

@@ -3,6 +3,7 @@
 
 use super::{hub, service, waits};
 use crate::limits::WEBHOOK_ANSWER_BYTES;
+use crate::protocol::headers;
 use crate::service::exchange::{Delivery, Outcome};
 use crate::subscription::url;
 use futures::future::{Either, select};
@@ -58,7 +59,7 @@ async fn send(delivery: &Delivery) -> Result<Outcome, ErrorCode> {
         .iter()
         .map(|(name, value)| (text(name), value.to_vec()))
         .chain([(
-            "content-length".to_owned(),
+            headers::CONTENT_LENGTH.to_owned(),
             delivery.body.len().to_string().into_bytes(),
         )])
         .collect();
@@ -66,11 +67,7 @@ async fn send(delivery: &Delivery) -> Result<Outcome, ErrorCode> {
     let (trailers_out, trailers) = wit_future::new::<Ending>(|| Ok(None));
     let (mut body_out, body) = wit_stream::new::<u8>();
     let (request, _sent) = Request::new(fields, Some(body), trailers, None);
-    let path = match target.path {
-        "" => "/".to_owned(),
-        path if path.starts_with('?') => format!("/{path}"),
-        path => path.to_owned(),
-    };
+    let path = target.path_and_query();
     let scheme = match target.is_https {
         true => Scheme::Https,
         false => Scheme::Http,

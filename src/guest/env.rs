@@ -59,9 +59,10 @@ impl World {
 
 fn failed(error: store::Error) -> StoreError {
     match error {
-        store::Error::NoSuchStore => {
-            StoreError::Unavailable("there is no key-value store named default".to_owned())
-        }
+        store::Error::NoSuchStore => StoreError::Unavailable(format!(
+            "there is no key-value store {STORE}: give the component one, as spin.toml does with \
+                 key_value_stores"
+        )),
         store::Error::AccessDenied => {
             StoreError::Unavailable("access to the key-value store is denied".to_owned())
         }

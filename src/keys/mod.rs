@@ -17,8 +17,9 @@
 //! Every key begins with the variable `key_namespace` and a dot, if that is not empty. Keys are
 //! `[A-Za-z0-9._-]`, at most 200 bytes. The gate is 0 unless a creator was lost on the way; see
 //! `service::creation`. All values but chunks and gates begin with a format version; an unknown
-//! one is refused. What forks added has numbers of its own (the kinds of records, of to-do entries,
-//! the version of index blocks), and so has what subscriptions added: older servers refuse just those, and all else is as it was.
+//! one is refused. Kinds of records and of to-do entries, and versions of index blocks, that were
+//! added for forks and for subscriptions have new numbers: an older server refuses those, and reads
+//! all others.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

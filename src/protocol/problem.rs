@@ -1,4 +1,5 @@
-//! Problem documents (RFC 9457): every error answer there is, each with a stable code.
+//! Problem documents (RFC 9457), each with a stable code: every error answer but those of control
+//! calls that are in `control/refused.rs`.
 
 use super::headers;
 use serde::Serialize;
@@ -187,8 +188,8 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// A problem with the fields that its code always has: `retry-after` exactly where nothing was
-    /// applied, and `www-authenticate`.
+    /// A problem with the fields that its code always has: `retry-after` of what may be repeated as it
+    /// is, soon; `www-authenticate` of what wants a token.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let detail = detail.into();

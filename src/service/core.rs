@@ -186,8 +186,8 @@ impl<E: Env> Core<'_, E> {
         }
     }
 
-    /// Whether there may be anything behind `gate`. A gate that holds 0 exists and means nothing,
-    /// so this only bounds the search.
+    /// Whether there may be anything behind `gate`. One that holds 0 exists, and elected nobody: this
+    /// only says whether to go on looking.
     fn has_gate(&self, slot: &Slot, gate: u32) -> Result<bool, Fault> {
         match self.config.kv_guarded_create {
             true => Ok(false),

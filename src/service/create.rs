@@ -111,7 +111,7 @@ impl<E: Env> Putter<'_, E> {
         for _ in 0..LOOKS {
             let place = self.core.find(self.slot)?;
             let done = match place {
-                Place::Missing { gate, .. } => self.create(gate)?,
+                Place::Missing { gate } => self.create(gate)?,
                 Place::Found {
                     gate,
                     cas,

@@ -39,7 +39,7 @@ impl<E: Env> Service<E> {
         }
     }
 
-    pub(super) fn ready(&self, raw: &RawRequest<'_>) -> Reply {
+    fn ready(&self, raw: &RawRequest<'_>) -> Reply {
         match self.env.get(&self.keys.marker()) {
             Ok(_) => text(200, "ready"),
             Err(error) => self.core().fault(&Fault::Store(error), raw.target),
@@ -47,7 +47,7 @@ impl<E: Env> Service<E> {
     }
 
     /// A call of the subscription APIs.
-    pub(super) fn control(
+    fn control(
         &self,
         raw: &RawRequest<'_>,
         label: &str,
@@ -84,7 +84,7 @@ impl<E: Env> Service<E> {
     }
 
     /// One piece of background work, asked for over HTTP.
-    pub(super) fn tick(&self, raw: &RawRequest<'_>) -> Reply {
+    fn tick(&self, raw: &RawRequest<'_>) -> Reply {
         match self.core().work(self.env.random()) {
             Ok(worked) => {
                 let mut reply = Reply::write(200).with(headers::CONTENT_TYPE, "application/json");
@@ -98,7 +98,7 @@ impl<E: Env> Service<E> {
         }
     }
 
-    pub(super) fn stream(
+    fn stream(
         &self,
         raw: &RawRequest<'_>,
         label: &str,
@@ -168,7 +168,7 @@ impl<E: Env> Service<E> {
     }
 
     /// What a PUT asks for, with its body framed.
-    pub(super) fn creation<'a>(
+    fn creation<'a>(
         &self,
         raw: &RawRequest<'a>,
         name: &'a StreamName,
@@ -210,13 +210,13 @@ impl<E: Env> Service<E> {
     }
 
     /// The stream's URL: under `public_url`, or where the request was sent to.
-    pub(super) fn location(&self, raw: &RawRequest<'_>, name: &StreamName) -> String {
+    fn location(&self, raw: &RawRequest<'_>, name: &StreamName) -> String {
         let (origin, base) = (self.origin(raw), &self.config.base_path);
         format!("{origin}{base}/{}", name.encoded())
     }
 
     /// Scheme and authority of the server's URLs; nothing where they are not known.
-    pub(super) fn origin(&self, raw: &RawRequest<'_>) -> String {
+    fn origin(&self, raw: &RawRequest<'_>) -> String {
         match (&*self.config.public_url, raw.authority) {
             ("", Some(authority)) => {
                 let scheme = raw.scheme.unwrap_or("http");

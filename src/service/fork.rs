@@ -201,8 +201,9 @@ impl<E: Env> Core<'_, E> {
         }
     }
 
-    /// Does so, and for a source that went with its last fork too: what a chain of deleted streams
-    /// needs would else wait for as many pieces of work. What is left to do is noted.
+    /// Does what [`Self::release`] does, and the same for a source that went with its last fork: what
+    /// a chain of deleted streams needs would else wait for as many pieces of work. What is left to
+    /// do is noted.
     pub(super) fn cascade(
         &self,
         fork: Link,

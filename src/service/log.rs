@@ -4,7 +4,7 @@ use super::core::Fault;
 use super::env::{Env, StoreError};
 use crate::access::{OFF, OFF_MEANS};
 use crate::limits::{Config, Malformed, is_logged};
-use crate::protocol::problem::Problem;
+use crate::protocol::problem::{Code, Problem};
 use crate::protocol::request::{Action, Control, Mode, Operation, SubscriptionAction, WorkCall};
 use serde_json::{Value, json};
 
@@ -121,7 +121,7 @@ pub(super) fn fault<E: Env>(
 
 /// A variable has no meaning.
 pub(super) fn malformed<E: Env>(env: &E, malformed: &Malformed) {
-    let line = json!({ "error.type": "MISCONFIGURED", "error.message": malformed.to_string() });
+    let line = json!({ "error.type": Code::Misconfigured.as_str(), "error.message": malformed.to_string() });
     write(env, "error", line);
 }
 
@@ -131,7 +131,7 @@ pub(super) fn unread<E: Env>(env: &E, name: &str, why: &str) {
     write(
         env,
         "error",
-        json!({ "error.type": "UNAVAILABLE", "error.message": message }),
+        json!({ "error.type": Code::Unavailable.as_str(), "error.message": message }),
     );
 }
 
@@ -139,7 +139,7 @@ pub(super) fn unread<E: Env>(env: &E, name: &str, why: &str) {
 pub(super) fn other_creation<E: Env>(env: &E) {
     let message = "this store was first used with another value of kv_guarded_create, as by \
                    another host: give this one a store, or a key_namespace, of its own";
-    let line = json!({ "error.type": "MISCONFIGURED", "error.message": message });
+    let line = json!({ "error.type": Code::Misconfigured.as_str(), "error.message": message });
     write(env, "error", line);
 }
 

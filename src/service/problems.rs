@@ -1,4 +1,4 @@
-//! The one place where errors become answers.
+//! Errors of calls for streams, as answers. Those of control calls are made where they are found.
 
 use super::core::Fault;
 use super::env::StoreError;
@@ -109,12 +109,12 @@ pub(super) fn fork(error: ForkError) -> Problem {
     }
 }
 
-/// There was one, and it expired.
+/// The stream has expired.
 pub(super) fn expired() -> Problem {
     Problem::new(Code::NotFound, "The stream has expired.")
 }
 
-/// There is another one.
+/// The name has another stream than was asked for.
 pub(super) fn already_exists() -> Problem {
     Problem::new(
         Code::AlreadyExists,

@@ -52,8 +52,7 @@ impl<E: Env> Core<'_, E> {
 
     /// Writes that the stream was read at `now_ms`. Tried once: whoever moved the head meanwhile
     /// nearly always touched it too, and where not, or where the store failed, the next read tries
-    /// again. Says whether somebody
-    /// moved the window, as far as is known.
+    /// again. Says whether somebody moved the window, as far as is known.
     fn touch(&self, slot: &Slot, head: &Head, now_ms: u64) -> bool {
         let Ok(Place::Found { cas, envelope, .. }) = self.find(slot) else {
             return false;

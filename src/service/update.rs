@@ -62,7 +62,7 @@ impl<E: Env> Core<'_, E> {
     ) -> Result<Updated<T>, Fault> {
         for _ in 0..TRIES {
             match self.find(slot)? {
-                Place::Missing { gate, .. } => {
+                Place::Missing { gate } => {
                     if let Edit::Keep(done) = edit(&[])? {
                         return Ok(Updated::Done(done));
                     }

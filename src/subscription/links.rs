@@ -38,12 +38,6 @@ impl Kind {
         }
     }
 
-    /// Whether the stream was named.
-    #[must_use]
-    pub const fn is_explicit(self) -> bool {
-        matches!(self, Self::Explicit | Self::Both)
-    }
-
     /// This reason and another.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

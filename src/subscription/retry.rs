@@ -58,8 +58,7 @@ impl Subscription {
     }
 
     /// Whether the wake is to be told again now.
-    #[must_use]
-    pub fn is_attempt_due(&self, now_ms: u64) -> bool {
+    fn is_attempt_due(&self, now_ms: u64) -> bool {
         match self.phase {
             Phase::Waking { attempt_ms, .. } => attempt_ms.is_some_and(|at| at <= now_ms),
             Phase::Idle | Phase::Held { .. } => false,

@@ -45,11 +45,20 @@ pub struct Target<'a> {
     pub host: &'a str,
     /// The port.
     pub port: u16,
-    /// Path and query; empty stands for `/`.
-    pub path: &'a str,
+    /// Path and query; empty stands for `/`, and so does nothing before a `?`.
+    path: &'a str,
 }
 
 impl Target<'_> {
+    /// Path and query, as a request has them.
+    #[must_use]
+    pub fn path_and_query(&self) -> String {
+        match self.path.starts_with('/') {
+            true => self.path.to_owned(),
+            false => format!("/{}", self.path),
+        }
+    }
+
     /// Whether it is the exception for local development: `localhost` or 127.0.0.0/8, over `http`.
     #[must_use]
     pub fn is_localhost(&self) -> bool {

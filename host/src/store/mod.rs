@@ -25,7 +25,7 @@
 //! met has [settled](Store::settle). Changes that can't be made durable are *lost*: they and all
 //! that were built on them are gone as if they had never been made.
 
-#[cfg(any(test, feature = "contract"))]
+#[cfg(test)]
 pub mod contract;
 mod counter;
 mod faults;

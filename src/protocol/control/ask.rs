@@ -33,14 +33,14 @@ pub struct StreamsAsk {
 
 /// A claim (section 7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claimed {
+pub struct ClaimAsk {
     /// The worker's name.
     pub worker: String,
 }
 
 /// The wake that a worker's call is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fencing {
+pub struct WakeRef {
     /// What it says; nothing if the wake's id can't be one of ours.
     pub fence: Option<Fence>,
 }
@@ -49,7 +49,7 @@ pub struct Fencing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AckAsk {
     /// The wake it is about.
-    pub fencing: Fencing,
+    pub fencing: WakeRef,
     /// Streams, and everything up to where was processed.
     pub acks: Vec<(String, Position)>,
     /// Whether the wake is over.
@@ -82,13 +82,15 @@ fn invalid(message: impl Into<String>) -> Refused {
 
 /// The body of a call, as JSON. What is empty is `{}`.
 fn json<T: DeserializeOwned>(raw: &RawRequest<'_>) -> Result<T, Refused> {
-    let too_large = || {
-        let message = format!("The body is larger than {MAX_CONTROL_BYTES} bytes");
+    let too_large = |most: &str| {
+        let message = format!("The body is larger than {most}");
         Refused::new(RefusedCode::PayloadTooLarge, message)
     };
     match raw.body_state {
-        BodyState::TooLarge => return Err(too_large()),
-        _ if raw.body.len() > MAX_CONTROL_BYTES => return Err(too_large()),
+        BodyState::TooLarge => return Err(too_large("max_append_bytes allows")),
+        _ if raw.body.len() > MAX_CONTROL_BYTES => {
+            return Err(too_large(&format!("{MAX_CONTROL_BYTES} bytes")));
+        }
         BodyState::Complete => {}
         // Lack of room is answered before this is asked.
         BodyState::Broken | BodyState::NoRoom => {
@@ -193,7 +195,9 @@ fn stream_names(names: Vec<String>, config: &limits::Config) -> Result<Vec<Strin
     streams.sort();
     streams.dedup();
     if streams.len() > SUBSCRIPTION_LINKS {
-        let message = format!("There are more than {SUBSCRIPTION_LINKS} names of streams");
+        let message = format!(
+            "There are more than {SUBSCRIPTION_LINKS} names of streams. A pattern may stand for more."
+        );
         return Err(Refused::new(RefusedCode::TooManyLinks, message));
     }
     match streams.iter().map(String::len).sum::<usize>() > SUBSCRIPTION_NAMES_BYTES {
@@ -222,7 +226,7 @@ impl StreamsAsk {
     }
 }
 
-impl Claimed {
+impl ClaimAsk {
     /// Reads a claim.
     ///
     /// # Errors
@@ -249,7 +253,7 @@ struct RawFence {
     generation: u64,
 }
 
-impl From<RawFence> for Fencing {
+impl From<RawFence> for WakeRef {
     fn from(raw: RawFence) -> Self {
         let digits = raw.wake_id.strip_prefix("w_").unwrap_or_default();
         let plain = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -264,7 +268,7 @@ impl From<RawFence> for Fencing {
     }
 }
 
-impl Fencing {
+impl WakeRef {
     /// Reads a release.
     ///
     /// # Errors
@@ -376,7 +380,7 @@ mod tests {
         assert_eq!(ask(r#"["pull-wake","*",null,null,"w",null,null]"#), refused);
         let listed = r#"{"type":"webhook","pattern":"*","webhook":["https://w.example/h"]}"#;
         assert_eq!(ask(listed), refused);
-        assert!(Claimed::parse(&raw(br#"["me"]"#)).is_err());
+        assert!(ClaimAsk::parse(&raw(br#"["me"]"#)).is_err());
         let ack = br#"{"wake_id":"w","generation":7,"acks":[["a","-1"]]}"#;
         assert!(AckAsk::parse(&raw(ack), &limits::Config::default()).is_err());
     }
@@ -487,7 +491,7 @@ mod tests {
             let config = limits::Config::default();
             let _ = Ask::parse(&raw(&body), &config);
             let _ = AckAsk::parse(&raw(&body), &config);
-            let _ = Claimed::parse(&raw(&body));
+            let _ = ClaimAsk::parse(&raw(&body));
         }
     }
 }

@@ -9,5 +9,5 @@ pub use answer::{
     AckDocument, ClaimDocument, KeyDocument, KeysDocument, SigningDocument, StreamDocument,
     SubscriptionDocument, WakeDocument, WakeEvent, WebhookDocument, wake_id,
 };
-pub use ask::{AckAsk, Ask, Claimed, Fencing, StreamsAsk, WebhookAnswer};
+pub use ask::{AckAsk, Ask, ClaimAsk, StreamsAsk, WakeRef, WebhookAnswer};
 pub use refused::{Refused, RefusedCode};

@@ -1,8 +1,9 @@
 //! The control calls under `{base_path}/__ds/` (sections 6 and 7): which call a path means.
 
-use super::super::name::{self, StreamName};
-use super::super::problem::{Code, Problem};
+use super::super::name::StreamName;
+use super::super::problem::Problem;
 use super::fields::Fields;
+use super::target::invalid_name;
 use super::{RawRequest, only};
 use crate::limits::{Config, MAX_ID_BYTES};
 
@@ -147,11 +148,4 @@ pub(super) fn parse(
         }
     };
     Ok(Control::Subscription { id, action })
-}
-
-fn invalid_name(error: name::NameError) -> Problem {
-    Problem::new(
-        Code::InvalidStreamName,
-        format!("Invalid stream name: {error}."),
-    )
 }

@@ -58,7 +58,7 @@ fn no_route(config: &Config) -> Problem {
     )
 }
 
-fn invalid_name(error: NameError) -> Problem {
+pub(super) fn invalid_name(error: NameError) -> Problem {
     Problem::new(
         Code::InvalidStreamName,
         format!("Invalid stream name: {error}."),

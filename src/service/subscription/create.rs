@@ -107,7 +107,8 @@ impl<E: Env> Core<'_, E> {
                 return Err(Stop::forbidden("read", pattern.as_str()));
             }
             if !self.config.registry {
-                let message = "A pattern needs the registry of names, which is off here";
+                let message =
+                    "A pattern needs the registry of names, which is off here (variable registry)";
                 return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
             }
         }

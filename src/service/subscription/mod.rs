@@ -28,8 +28,8 @@ use super::reply::Reply;
 use crate::access::Rights;
 use crate::keys::NameHash;
 use crate::protocol::control::{
-    AckAsk, Ask, Claimed, Fencing, Refused, RefusedCode, SigningDocument, StreamsAsk,
-    SubscriptionDocument, WebhookDocument,
+    AckAsk, Ask, ClaimAsk, Refused, RefusedCode, SigningDocument, StreamsAsk, SubscriptionDocument,
+    WakeRef, WebhookDocument,
 };
 use crate::protocol::name::RESERVED;
 use crate::protocol::problem::{Code, Problem};
@@ -242,14 +242,14 @@ impl<E: Env> Core<'_, E> {
                 Reply::write(204)
             }
             SubscriptionAction::Claim => {
-                let asked = Claimed::parse(raw)?;
+                let asked = ClaimAsk::parse(raw)?;
                 json(200, &self.claim(id, &asked, call.rights, commit)?)
             }
             SubscriptionAction::Work { call: work, token } => {
                 let token = token.as_deref();
                 match work {
                     WorkCall::Release => {
-                        self.release_wake(id, token, Fencing::parse(raw)?, commit)?;
+                        self.release_wake(id, token, WakeRef::parse(raw)?, commit)?;
                         Reply::write(204)
                     }
                     WorkCall::Callback | WorkCall::Ack => {

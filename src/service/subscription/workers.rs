@@ -9,7 +9,7 @@ use super::token;
 use crate::access::Rights;
 use crate::keys::NameHash;
 use crate::protocol::control::{
-    AckAsk, AckDocument, ClaimDocument, Claimed, Fencing, Refused, RefusedCode, wake_id,
+    AckAsk, AckDocument, ClaimAsk, ClaimDocument, Refused, RefusedCode, WakeRef, wake_id,
 };
 use crate::protocol::offset;
 use crate::protocol::request::WorkCall;
@@ -52,7 +52,7 @@ impl<E: Env> Core<'_, E> {
     pub(super) fn claim(
         &self,
         id: &str,
-        asked: &Claimed,
+        asked: &ClaimAsk,
         rights: &Rights,
         commit: u64,
     ) -> Result<ClaimDocument, Stop> {
@@ -108,7 +108,7 @@ impl<E: Env> Core<'_, E> {
         id: &str,
         call: WorkCall,
         token: Option<&[u8]>,
-        fencing: Fencing,
+        fencing: WakeRef,
         commit: u64,
     ) -> Result<(Box<Subscription>, Fence), Stop> {
         // Its token is all that a worker needs.
@@ -194,7 +194,7 @@ impl<E: Env> Core<'_, E> {
         &self,
         id: &str,
         token: Option<&[u8]>,
-        fencing: Fencing,
+        fencing: WakeRef,
         commit: u64,
     ) -> Result<(), Stop> {
         let (found, fence) = self.admit(id, WorkCall::Release, token, fencing, commit)?;

@@ -103,7 +103,7 @@ mod directory;
 mod engine;
 mod enter;
 mod error;
-#[cfg(any(test, feature = "contract"))]
+#[cfg(test)]
 pub mod faults;
 mod files;
 mod format;
@@ -130,10 +130,8 @@ use bytes::Bytes;
 pub const MAX_KEY_BYTES: usize = 1024;
 /// The longest value: what the component writes is far below, and one value is one read.
 pub const MAX_VALUE_BYTES: usize = 16 << 20;
-/// The longest batch: keys, values and [`RECORD_BYTES`] for each. Offsets in a segment have 32 bits.
+/// The longest batch: keys, values, and a header for each. Offsets in a segment have 32 bits.
 pub const MAX_BATCH_BYTES: u64 = 256 << 20;
-/// What a record takes besides its key and its value.
-pub const RECORD_BYTES: usize = format::RECORD_HEADER;
 
 /// One change of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,7 +204,7 @@ pub enum Found {
 pub struct Stats {
     /// Keys that have a value.
     pub keys: u64,
-    /// Bytes of their records: keys, values and [`RECORD_BYTES`] each. Where a value is a patch,
+    /// Bytes of their records: keys, values, and a header each. Where a value is a patch,
     /// of that and of its base.
     pub live_bytes: u64,
     /// Bytes of all segments.
