@@ -17,6 +17,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// How often Redis is asked for the number of the latest change while there is no subscription.
 const POLL: Duration = Duration::from_millis(250);
 
+/// A message of no change: its number is below all others, and no key has this name.
+pub(super) const NO_CHANGE: &str = "0000000000000000 ";
+
 /// The thread that listens. Dropping this ends it, within the time of a silence.
 pub(super) struct Feed {
     closing: Arc<AtomicBool>,
@@ -117,6 +120,22 @@ fn listen(shared: &Shared, closing: &AtomicBool, subscribed: impl FnOnce()) -> R
         }
     }
     Ok(())
+}
+
+/// Tells of no change, so that a user who may not publish is found out now: all of its writes would
+/// be refused.
+pub(super) fn try_telling(connection: &mut Connection, channel: &str) -> Result<(), String> {
+    let told = cmd("PUBLISH").arg(channel).arg(NO_CHANGE).exec(connection);
+    told.map_err(|error| {
+        let why = one_line(&error);
+        match error.code() {
+            Some("NOPERM") => format!(
+                "its user may not tell of changes, so nothing could be written: grant it \
+                 +publish &{channel} ({why})"
+            ),
+            _ => why,
+        }
+    })
 }
 
 /// Messages that come before the answer are kept.

@@ -9,8 +9,9 @@
 //! | `<ns>:changes` | number of the latest change of all |
 //! | `<ns>:format` | what all this is |
 //!
-//! Every write is one script: it compares, takes the next number, writes, and tells the number and
-//! the key to the hosts that have subscribed ([`feed`]). A number is the version of its key, so a
+//! Every write is one script: it compares, takes the next number, tells the number and the key to
+//! the hosts that have subscribed ([`feed`]), and writes. What Redis refuses of it leaves the key as
+//! it was; the messages are sent when the script is over. A number is the version of its key, so a
 //! swap sends 16 bytes to compare; of an absent key, the shard's last deletion is. Numbers follow
 //! the clock of Redis: should it come back without its last changes, no number is given twice.
 //!
@@ -166,15 +167,17 @@ impl RedisStore {
                 found,
             });
         }
+        let names = Names {
+            changes: format!("{namespace}:changes"),
+            channel: format!("{namespace}:changes:{}", address.database),
+            namespace,
+        };
+        feed::try_telling(&mut connection, &names.channel).map_err(unusable)?;
         let promise = promise::of(&mut connection);
         let shared = Arc::new(Shared {
             pool,
             scripts: Scripts::default(),
-            names: Names {
-                changes: format!("{namespace}:changes"),
-                channel: format!("{namespace}:changes:{}", address.database),
-                namespace,
-            },
+            names,
             changes: Changes::default(),
         });
         shared

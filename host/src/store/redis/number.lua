@@ -11,7 +11,11 @@ local function next_number()
   return string.format('%016d', number)
 end
 
-local function changed(number)
+-- Takes the number of a change and tells of it, before anything is written: Redis takes nothing of a
+-- script back, and not every user may publish. A number is counted before it is told, so none is told
+-- twice.
+local function take_number()
+  local number = next_number()
   redis.call('SET', KEYS[2], number)
   redis.call('PUBLISH', ARGV[1], number .. ' ' .. ARGV[2])
   return number

@@ -1,3 +1,3 @@
-local number = next_number()
+local number = take_number()
 redis.call('SET', KEYS[1], number .. '=' .. ARGV[3])
-return changed(number)
+return number

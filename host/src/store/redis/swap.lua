@@ -6,6 +6,6 @@ else
   local gone = redis.call('GET', KEYS[3]) or string.rep('0', 16)
   if found ~= '' or gone ~= ARGV[3] then return false end
 end
-local number = next_number()
+local number = take_number()
 redis.call('SET', KEYS[1], number .. '=' .. ARGV[5])
-return changed(number)
+return number

@@ -199,6 +199,70 @@ fn a_host_that_may_not_subscribe_polls() {
     assert!(deaf.last_change("k") > noted);
 }
 
+/// All of its writes were applied and then answered as errors.
+#[test]
+fn a_host_that_may_not_publish_does_not_start() {
+    let Some(server) = own(&[]) else { return };
+    let url = new_url(&server);
+    let mute = url.replace("//", "//mute:secret@");
+    let mut connection = admin(&server);
+    command(&mut connection, "ACL SETUSER mute on >secret ~* +@all");
+    let store = open(&url);
+    let channel = &store.shared.names.channel;
+    let refused = try_open(&mute).err().expect("it is refused");
+    let grant = format!("+publish &{channel}");
+    assert!(refused.contains(&grant), "{refused}");
+    assert!(!refused.contains('\n'), "{refused}");
+    command(&mut connection, &format!("ACL SETUSER mute {grant}"));
+    assert!(open(&mute).set("k", text("one")).is_ok());
+}
+
+#[test]
+fn a_host_that_starts_tells_the_others_of_nothing() {
+    let Some(server) = shared() else { return };
+    let store = open(&new_url(server));
+    let before = store.latest_change();
+    let watch = store.watch("k");
+    let heard = store.shared.heard(feed::NO_CHANGE.as_bytes());
+    assert_eq!(heard, Ok(()), "the subscription goes on");
+    assert_eq!(store.latest_change(), before);
+    assert_eq!(futures::FutureExt::now_or_never(watch), None);
+}
+
+/// A script had written by the time that it was refused to publish, and Redis takes nothing back.
+#[test]
+fn a_write_that_may_not_be_told_is_not_done() {
+    let Some(server) = own(&[]) else { return };
+    let url = new_url(&server);
+    let mut connection = admin(&server);
+    let rights = |rights: &str| format!("ACL SETUSER writer on >secret ~* +@all {rights}");
+    command(&mut connection, &rights("&*"));
+    let store = open(&url.replace("//", "//writer:secret@"));
+    store.set("k", text("one")).expect("it writes");
+    store.increment("c", 1).expect("it counts");
+    let all = || ["k", "c", "absent", "no counter"].map(|key| store.get(key));
+    let [before, ..] = all();
+    let seen = before.expect("it reads");
+    let writes: [(&str, &dyn Fn() -> bool); 5] = [
+        ("set", &|| store.set("k", text("two")).is_ok()),
+        ("swap", &|| store.swap("k", &seen, text("two")).is_ok()),
+        ("delete", &|| store.delete("k").is_ok()),
+        ("increment", &|| store.increment("c", 1).is_ok()),
+        ("new counter", &|| store.increment("no counter", 1).is_ok()),
+    ];
+    for (what, write) in writes {
+        command(&mut connection, &rights("resetchannels"));
+        let before = all();
+        assert!(!write(), "{what} is refused");
+        assert_eq!(all(), before, "{what} changed nothing");
+        command(&mut connection, &rights("&*"));
+        assert_eq!(all(), before, "{what} changed nothing");
+    }
+    // A swap of what was seen before them is done: none of them counts as a change.
+    assert!(store.swap("k", &seen, text("two")).is_ok());
+    assert_eq!(store.increment("c", 1).map(|(sum, _)| sum), Ok(2));
+}
+
 #[test]
 fn namespaces_and_databases_are_apart() {
     let Some(server) = shared() else { return };
