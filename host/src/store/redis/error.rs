@@ -60,7 +60,13 @@ pub(super) fn does_not_serve(error: &RedisError) -> bool {
     )
 }
 
-/// What Redis refuses is refused before anything was done; whatever else happens, nobody knows.
+/// What Redis 7.0 says where later ones say `NOPERM`: a script came to a command, a key or a channel
+/// that is not for its user.
+const NO_RIGHT: &str = "The user executing the script can't";
+
+/// What Redis refuses is refused before anything was done: there are too few replicas or a snapshot
+/// failed, which it sees before a script begins, or the user lacks a right, without which no script
+/// gets as far as its key. Whatever else happens, nobody knows.
 pub(super) fn store_error(error: &CallError) -> StoreError {
     let text = error.to_string();
     let code = match error {
@@ -71,6 +77,8 @@ pub(super) fn store_error(error: &CallError) -> StoreError {
         Some("OOM") => StoreError::Full(text),
         // The disk of its log is full.
         Some("MISCONF") if text.contains("No space left") => StoreError::Full(text),
+        Some("MISCONF" | "NOREPLICAS" | "NOPERM") => StoreError::Refused(text),
+        Some("ERR") if text.contains(NO_RIGHT) => StoreError::Refused(text),
         Some("WRONGTYPE") => StoreError::Other(text),
         _ => StoreError::Unavailable(text),
     }
@@ -88,6 +96,13 @@ pub(super) fn one_line(error: &RedisError) -> String {
 mod tests {
     use super::*;
 
+    /// What Redis says, as it is read.
+    fn said(line: &str) -> RedisError {
+        let read = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
+        let said = read.and_then(redis::Value::extract_error);
+        said.expect_err("it is an error")
+    }
+
     /// Connections to a master that had become a replica were kept.
     #[test]
     fn a_connection_to_a_redis_that_does_not_serve_is_not_used_again() {
@@ -101,6 +116,34 @@ mod tests {
         ] {
             let error = RedisError::from((ErrorKind::Server(kind), "as asked"));
             assert_eq!(is_broken(&error), expected, "{kind:?}");
+        }
+    }
+
+    /// Whoever was refused took it for done, perhaps, and tried until the deadline to find out.
+    #[test]
+    fn only_where_nothing_was_done_is_a_write_refused() {
+        type Kind = fn(String) -> StoreError;
+        let full: Kind = StoreError::Full;
+        let refused: Kind = StoreError::Refused;
+        let unavailable: Kind = StoreError::Unavailable;
+        for (line, expected) in [
+            ("OOM command not allowed", full),
+            ("MISCONF Errors writing the AOF: No space left on it", full),
+            (
+                "MISCONF Errors writing the AOF: Input/output error",
+                refused,
+            ),
+            ("MISCONF it's unable to persist to disk", refused),
+            ("NOREPLICAS Not enough good replicas to write", refused),
+            ("NOPERM ACL failure in script: User a may not", refused),
+            ("ERR The user executing the script can't publish", refused),
+            ("ERR unknown command", unavailable),
+            ("READONLY You can't write against a replica", unavailable),
+            ("LOADING Redis is loading", unavailable),
+            ("MASTERDOWN Link with MASTER is down", unavailable),
+        ] {
+            let error = CallError::Redis(said(line));
+            assert_eq!(store_error(&error), expected(error.to_string()), "{line}");
         }
     }
 }

@@ -243,17 +243,24 @@ fn a_write_that_may_not_be_told_is_not_done() {
     let all = || ["k", "c", "absent", "no counter"].map(|key| store.get(key));
     let [before, ..] = all();
     let seen = before.expect("it reads");
-    let writes: [(&str, &dyn Fn() -> bool); 5] = [
-        ("set", &|| store.set("k", text("two")).is_ok()),
-        ("swap", &|| store.swap("k", &seen, text("two")).is_ok()),
-        ("delete", &|| store.delete("k").is_ok()),
-        ("increment", &|| store.increment("c", 1).is_ok()),
-        ("new counter", &|| store.increment("no counter", 1).is_ok()),
+    let swap = || match store.swap("k", &seen, text("two")) {
+        Err(SwapError::Store(error)) => Err(error),
+        swapped => panic!("{swapped:?}"),
+    };
+    type Write<'a> = &'a dyn Fn() -> Result<(), StoreError>;
+    let writes: [(&str, Write<'_>); 5] = [
+        ("set", &|| store.set("k", text("two")).map(drop)),
+        ("swap", &swap),
+        ("delete", &|| store.delete("k").map(drop)),
+        ("increment", &|| store.increment("c", 1).map(drop)),
+        ("new", &|| store.increment("no counter", 1).map(drop)),
     ];
     for (what, write) in writes {
         command(&mut connection, &rights("resetchannels"));
         let before = all();
-        assert!(!write(), "{what} is refused");
+        let answer = write();
+        let is_refused = matches!(answer, Err(StoreError::Refused(_)));
+        assert!(is_refused, "{what}: {answer:?}");
         assert_eq!(all(), before, "{what} changed nothing");
         command(&mut connection, &rights("&*"));
         assert_eq!(all(), before, "{what} changed nothing");

@@ -130,6 +130,41 @@ fn without_room_writes_are_refused_and_reads_and_deletions_go_on() {
     assert!(store.set("k", text("three")).is_ok());
 }
 
+/// Clients were told for seconds that nothing is known of a write that was never begun.
+#[test]
+fn a_write_that_redis_does_not_take_is_refused_and_reads_go_on() {
+    // A snapshot can't be kept where the directory of the log is.
+    let settings = ["--save", "3600 1", "--dbfilename", "appendonlydir"];
+    let Some(server) = own(&[&DURABLE[..], &settings].concat()) else {
+        return;
+    };
+    let store = open(&server.url());
+    store.set("k", text("one")).expect("it writes");
+    let seen = store.get("k");
+    let mut connection = admin(&server);
+    let is_refused = |why: &str| {
+        let refused = store.set("k", text("two"));
+        let is_refused = matches!(&refused, Err(StoreError::Refused(said)) if said.contains(why));
+        assert!(is_refused, "{refused:?}");
+        assert_eq!(store.get("k"), seen, "nothing was applied");
+    };
+    command(&mut connection, "CONFIG SET min-replicas-to-write 1");
+    is_refused("NOREPLICAS");
+    command(&mut connection, "CONFIG SET min-replicas-to-write 0");
+    command(&mut connection, "BGSAVE");
+    let failed = || {
+        let info = cmd("INFO").arg("persistence").query(&mut admin(&server));
+        let info: String = info.expect("it answers");
+        let failed = info.contains("rdb_last_bgsave_status:err");
+        let running = || StoreError::Unavailable("not yet".to_owned());
+        failed.then_some(()).ok_or_else(running)
+    };
+    recovered(failed);
+    is_refused("MISCONF");
+    command(&mut connection, "CONFIG SET stop-writes-on-bgsave-error no");
+    assert!(store.set("k", text("three")).is_ok());
+}
+
 /// A Redis without a log comes back empty. Versions must not: a swap of what was seen before would
 /// be done on what somebody else wrote after it, and who waits would not be woken.
 #[test]
