@@ -1,10 +1,10 @@
 //! A component for tests of the driver: one text a path, appended to and followed.
 //!
-//! `POST` appends its body. `GET` answers what there is; with `?follow` it goes on as server-sent
-//! events do, with `?poll` it waits for something to say as a long-poll does, with `?chunks` it
-//! sends a byte a step, with `?events` it does not say how long its answer is. A path that begins
-//! with `/break` breaks the instance, `/again` asks to be started again, `/panic` panics, and
-//! `/block` blocks until the gate opens. A `POST` below `/tell` has the URL in
+//! `POST` and `PUT` append their body. `GET` answers what there is; with `?follow` it goes on as
+//! server-sent events do, with `?poll` it waits for something to say as a long-poll does, with
+//! `?chunks` it sends a byte a step, with `?events` it does not say how long its answer is. A path
+//! that begins with `/break` breaks the instance, `/again` asks to be started again, `/panic`
+//! panics, and `/block` blocks until the gate opens. A `POST` below `/tell` has the URL in
 //! [`Script::hook`] told.
 
 use crate::exchange::{
@@ -191,7 +191,7 @@ impl Fake {
     fn answers(&mut self, requests: &[&Request]) -> Result<Vec<Answer>, StoreError> {
         let first = requests.first().expect("at least one request");
         let path = first.path();
-        if first.parts.method == Method::POST {
+        if !first.parts.method.is_safe() {
             let bodies: Vec<&Bytes> = requests.iter().map(|one| &one.body).collect();
             self.append(path, &bodies)?;
             let done = |_: &&Request| status(StatusCode::NO_CONTENT);

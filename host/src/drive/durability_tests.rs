@@ -59,6 +59,16 @@ async fn status(answering: Answering) -> StatusCode {
     answering.await.expect("no panic").status()
 }
 
+/// The code of the problem that is answered, and whether it is to be tried again.
+async fn problem(answering: Answering) -> (String, bool) {
+    let response = answering.await.expect("no panic");
+    let retried = response.headers().contains_key("retry-after");
+    let body = response.into_body().collect().await.expect("no reset");
+    let body: serde_json::Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+    let code = body["code"].as_str().expect("a code");
+    (code.to_owned(), retried)
+}
+
 async fn next(body: &mut ResponseBody) -> Bytes {
     let frame = body.frame().await.expect("not the end");
     frame.expect("no reset").into_data().expect("data")
@@ -119,12 +129,7 @@ async fn what_was_lost_is_told_by_what_may_have_become_of_it() {
             _ => setup.bring(method, "/a", "", 2).await,
         };
         setup.store.lose("/a", "", lost);
-        let response = answering.await.expect("no panic");
-        let retried = response.headers().contains_key("retry-after");
-        assert_eq!(retried, retry, "{code}");
-        let body = response.into_body().collect().await.expect("no reset");
-        let body: serde_json::Value = serde_json::from_slice(&body.to_bytes()).expect("JSON");
-        assert_eq!(body["code"], code);
+        assert_eq!(problem(answering).await, (code.to_owned(), retry));
     }
 }
 
@@ -158,6 +163,40 @@ async fn an_attempt_that_is_to_be_made_again_ends_with_a_loss() {
         1,
         "it was not started again"
     );
+}
+
+/// The first step may have written, and that was durable: the answers were a 507 and a 503 that both
+/// said that nothing was applied.
+#[tokio::test]
+async fn of_a_write_whose_later_step_is_lost_nothing_is_known() {
+    for lost in [Lost::NoSpace, Lost::NotWritten] {
+        let setup = setup();
+        let write = setup.bring(Method::PUT, "/again", "text", 2).await;
+        assert!(!write.is_finished(), "it is not durable");
+        setup.store.lose("/again", "", lost);
+        let unknown = ("OUTCOME_UNKNOWN".to_owned(), false);
+        assert_eq!(problem(write).await, unknown, "{lost:?}");
+        assert_eq!(setup.script.log().starts.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn of_a_write_whose_later_step_has_no_instance_nothing_is_known() {
+    let setup = setup();
+    *setup.script.instances.lock().expect("no test panicked") = Some(1);
+    let others = setup.store.set("/again", Bytes::from_static(b"x"));
+    others.expect("memory takes it");
+    let write = setup.bring(Method::PUT, "/again", "text", 1).await;
+    assert!(
+        !write.is_finished(),
+        "what its first step read is not durable"
+    );
+    setup.store.confirm();
+    // Before its second step, for which an instance is needed that knows nothing of this.
+    setup.store.lose("/other", "", Lost::NoSpace);
+    let unknown = ("OUTCOME_UNKNOWN".to_owned(), false);
+    assert_eq!(problem(write).await, unknown);
+    assert_eq!(setup.script.log().starts.len(), 1, "there is no other one");
 }
 
 #[tokio::test]

@@ -242,6 +242,10 @@ impl Worker {
                         worker.deliver(started, answers, noted);
                     }
                     Err(error) => {
+                        let error = match attempt {
+                            Some(_) => of_later_step(error),
+                            None => error,
+                        };
                         for one in started {
                             // Nobody waits for the answer of a client that left.
                             let _ = one.reply.send(Err(error.clone()));
@@ -396,6 +400,15 @@ impl Worker {
                 worker.push_call(Call::Start(kept, Some(attempt)), 0);
             });
         }
+    }
+}
+
+/// Why an exchange has no answer whose earlier steps had some. What they wrote is kept, and may be
+/// all that was asked for: that this step did nothing says nothing of the exchange.
+fn of_later_step(error: StepError) -> StepError {
+    match error {
+        StepError::Broken(why) | StepError::NoInstance(why) => StepError::Broken(why),
+        StepError::Lost(_) => StepError::Lost(Lost::NotConfirmed),
     }
 }
 
