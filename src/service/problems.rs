@@ -23,7 +23,8 @@ pub(super) fn append(error: &AppendError, tail: &str) -> Problem {
             .with_field(headers::PRODUCER_EXPECTED_SEQ, expected.to_string())
             .with_field(headers::PRODUCER_RECEIVED_SEQ, received.to_string()),
         AppendError::Seq { .. } => problem(Code::SequenceConflict),
-        AppendError::TooManyProducers => problem(Code::TooManyProducers),
+        AppendError::TooManyProducers { wait_ms } => problem(Code::TooManyProducers)
+            .with_field(headers::RETRY_AFTER, wait_ms.div_ceil(1000).to_string()),
         AppendError::StreamFull => problem(Code::StreamFull),
     }
 }

@@ -134,7 +134,10 @@ pub enum AppendError {
         "The stream has as many active producers as it may have. Use one of them, or try again when \
         one has been idle for a while."
     )]
-    TooManyProducers,
+    TooManyProducers {
+        /// When one may have been, milliseconds from now.
+        wait_ms: u64,
+    },
     /// The stream would become too large.
     #[error("The stream would grow past its size limit. Go on in another stream.")]
     StreamFull,
@@ -319,7 +322,7 @@ impl Batch {
     ) -> Result<usize, AppendError> {
         let (most, idle_ms) = (limits.producers, limits.producer_idle_ms);
         place(&self.head.producers, id, most, idle_ms, now_ms)
-            .map_err(|NoRoom| AppendError::TooManyProducers)
+            .map_err(|NoRoom { wait_ms }| AppendError::TooManyProducers { wait_ms })
     }
 
     /// The bytes of the stream with `payload`.

@@ -100,7 +100,10 @@ pub(super) fn standing(known: Option<&ProducerState>, mark: &ProducerMark) -> St
 
 /// No producer was idle long enough to be forgotten for a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NoRoom;
+pub(super) struct NoRoom {
+    /// When one will have been, if it does nothing until then: after so many milliseconds.
+    pub(super) wait_ms: u64,
+}
 
 /// The place in `producers` where the state of `id` is or may go, forgetting the one that was idle
 /// longest when all `most` places are taken and it was idle for `idle_ms`.
@@ -117,13 +120,16 @@ pub(super) fn place(
     if producers.len() < most {
         return Ok(producers.len());
     }
-    producers
-        .iter()
-        .enumerate()
-        .min_by_key(|(_, state)| state.used_ms)
-        .filter(|(_, state)| state.used_ms.saturating_add(idle_ms) < now_ms)
-        .map(|(place, _)| place)
-        .ok_or(NoRoom)
+    let oldest = producers.iter().enumerate();
+    let oldest = oldest.min_by_key(|(_, state)| state.used_ms);
+    let Some((place, oldest)) = oldest else {
+        return Err(NoRoom { wait_ms: idle_ms });
+    };
+    let due_ms = oldest.used_ms.saturating_add(idle_ms).saturating_add(1);
+    match due_ms.saturating_sub(now_ms) {
+        0 => Ok(place),
+        wait_ms => Err(NoRoom { wait_ms }),
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +176,9 @@ mod tests {
         assert_eq!(place(&table, &[3; 16], 3, 1_000, 5_000), Ok(2));
         assert_eq!(place(&table, &[9; 16], 4, 1_000, 1_000), Ok(3));
         assert_eq!(place(&table, &[9; 16], 3, 1_000, 1_101), Ok(1));
-        assert_eq!(place(&table, &[9; 16], 3, 1_000, 1_100), Err(NoRoom));
+        assert_eq!(
+            place(&table, &[9; 16], 3, 1_000, 1_100),
+            Err(NoRoom { wait_ms: 1 })
+        );
     }
 }
