@@ -2,10 +2,10 @@
 //!
 //! `POST` and `PUT` append their body. `GET` answers what there is; with `?follow` it goes on as
 //! server-sent events do, with `?poll` it waits for something to say as a long-poll does, with
-//! `?chunks` it sends a byte a step, with `?events` it does not say how long its answer is. A path
-//! that begins with `/break` breaks the instance, `/again` asks to be started again, `/panic`
-//! panics, and `/block` blocks until the gate opens. A `POST` below `/tell` has the URL in
-//! [`Script::hook`] told.
+//! `?chunks` it sends a byte a step, with `?events` it does not say how long its answer is, and with
+//! `?touch` it notes at `/touched` that it was there. A path that begins with `/break` breaks the
+//! instance, `/again` asks to be started again, `/panic` panics, and `/block` blocks until the gate
+//! opens. A `POST` below `/tell` has the URL in [`Script::hook`] told.
 
 use crate::exchange::{
     Answer, Attempt, Cause, Cursor, Delivery, Head, Held, Next, Outcome, Request, Retry, StepError,
@@ -205,6 +205,9 @@ impl Fake {
             return Ok(answers);
         }
         let kind = first.parts.uri.query().unwrap_or_default();
+        if kind == "touch" {
+            self.append("/touched", &[&Bytes::from_static(b"x")])?;
+        }
         Ok(vec![self.read(path, kind)?])
     }
 }

@@ -116,21 +116,65 @@ async fn a_follower_gets_an_append_when_it_has_settled_and_never_one_that_was_lo
 #[tokio::test]
 async fn what_was_lost_is_told_by_what_may_have_become_of_it() {
     let cases = [
-        (Lost::NoSpace, Method::POST, "INSUFFICIENT_STORAGE", false),
-        (Lost::NotWritten, Method::POST, "UNAVAILABLE", true),
-        (Lost::NotConfirmed, Method::POST, "OUTCOME_UNKNOWN", false),
-        (Lost::NotConfirmed, Method::GET, "UNAVAILABLE", true),
+        (Lost::NoSpace, "INSUFFICIENT_STORAGE", false),
+        (Lost::NotWritten, "UNAVAILABLE", true),
+        (Lost::NotConfirmed, "OUTCOME_UNKNOWN", false),
     ];
-    for (lost, method, code, retry) in cases {
+    for (lost, code, retry) in cases {
         let setup = setup();
         let append = setup.bring(Method::POST, "/a", "text", 1).await;
-        let answering = match method {
-            Method::POST => append,
-            _ => setup.bring(method, "/a", "", 2).await,
-        };
         setup.store.lose("/a", "", lost);
-        assert_eq!(problem(answering).await, (code.to_owned(), retry));
+        assert_eq!(problem(append).await, (code.to_owned(), retry));
     }
+}
+
+/// A disk that was full by the time that a read noted its access made it a 503, though what it read
+/// was there.
+#[tokio::test]
+async fn a_read_whose_step_was_lost_is_done_once_more() {
+    for (method, lost) in [
+        (Method::GET, Lost::NoSpace),
+        (Method::HEAD, Lost::NotWritten),
+        (Method::GET, Lost::NotConfirmed),
+    ] {
+        let setup = setup();
+        let append = setup.bring(Method::POST, "/a", "text", 1).await;
+        setup.store.confirm();
+        assert_eq!(status(append).await, StatusCode::NO_CONTENT);
+        let read = setup.bring(method, "/a?touch", "", 2).await;
+        assert!(!read.is_finished(), "that it was there is not durable");
+        setup.store.lose("/touched", "", lost);
+        yield_often().await;
+        assert!(!read.is_finished(), "nor is it the second time");
+        setup.store.confirm();
+        assert_eq!(status(read).await, StatusCode::OK, "{lost:?}");
+        assert_eq!(setup.script.log().starts.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_read_whose_step_was_lost_twice_is_to_be_tried_later() {
+    let setup = setup();
+    let read = setup.bring(Method::GET, "/a?touch", "", 1).await;
+    for _ in 0..2 {
+        setup.store.lose("/touched", "", Lost::NoSpace);
+        yield_often().await;
+    }
+    assert_eq!(problem(read).await, ("UNAVAILABLE".to_owned(), true));
+    assert_eq!(setup.script.log().starts.len(), 2);
+}
+
+/// What is read on another's change, which is lost, is read without it.
+#[tokio::test]
+async fn a_read_of_what_was_lost_reads_what_is_there_instead() {
+    let setup = setup();
+    let append = setup.bring(Method::POST, "/a", "lost", 1).await;
+    let read = setup.bring(Method::GET, "/a", "", 2).await;
+    setup.store.lose("/a", "kept", Lost::NotWritten);
+    assert_eq!(status(append).await, StatusCode::SERVICE_UNAVAILABLE);
+    let response = read.await.expect("no panic");
+    let body = response.into_body().collect().await.expect("no reset");
+    assert_eq!(body.to_bytes(), "kept");
 }
 
 #[tokio::test]

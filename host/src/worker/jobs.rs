@@ -121,7 +121,7 @@ mod tests {
     fn start(jobs: &mut Jobs, method: Method, path: &str, body: &str) {
         let (reply, _) = oneshot::channel();
         let request = request(method, path, body);
-        jobs.push_start(Started { request, reply });
+        jobs.push_start(Started::new(request, reply));
     }
 
     /// Path and bodies of the next batch.
@@ -191,7 +191,7 @@ mod tests {
         for _ in 0..2 {
             let (reply, pending) = oneshot::channel();
             let request = request(Method::GET, "/a", "");
-            jobs.push_start(Started { request, reply });
+            jobs.push_start(Started::new(request, reply));
             waits.push(pending);
         }
         for _ in waits {

@@ -57,6 +57,24 @@ pub type Factory = Box<dyn Fn() -> Result<Box<dyn Steps>, StepError> + Send + Sy
 struct Started {
     request: Request,
     reply: oneshot::Sender<Outcome>,
+    /// A step of it was lost, and this is the one instead. Not counted with those that are hurried.
+    repeated: bool,
+}
+
+impl Started {
+    const fn new(request: Request, reply: oneshot::Sender<Outcome>) -> Self {
+        Self {
+            request,
+            reply,
+            repeated: false,
+        }
+    }
+
+    /// Whether a step of it that was lost is done once more: a read changes nothing that its client
+    /// asked for, and what it reads is there without that.
+    fn may_repeat(&self) -> bool {
+        !self.repeated && self.request.parts.method.is_safe()
+    }
 }
 
 /// One call of the instance.
@@ -145,7 +163,7 @@ impl Worker {
     /// Begins an exchange. Dropping the receiver does not stop a write that was queued.
     pub fn start(self: &Arc<Self>, request: Request) -> Pending {
         let (reply, pending) = oneshot::channel();
-        self.push(|jobs| jobs.push_start(Started { request, reply }));
+        self.push(|jobs| jobs.push_start(Started::new(request, reply)));
         pending
     }
 
@@ -241,16 +259,7 @@ impl Worker {
                         }
                         worker.deliver(started, answers, noted);
                     }
-                    Err(error) => {
-                        let error = match attempt {
-                            Some(_) => of_later_step(error),
-                            None => error,
-                        };
-                        for one in started {
-                            // Nobody waits for the answer of a client that left.
-                            let _ = one.reply.send(Err(error.clone()));
-                        }
-                    }
+                    Err(error) => worker.failed(started, attempt, error),
                 });
             }
             Call::Resume(token, cause, reply) => {
@@ -379,6 +388,28 @@ impl Worker {
             }
             worker.push_call(call, again.saturating_add(1));
         });
+    }
+
+    /// A step has no answers: who started it is told why, or it is done once more.
+    fn failed(
+        self: &Arc<Self>,
+        mut started: Vec<Started>,
+        attempt: Option<Attempt>,
+        error: StepError,
+    ) {
+        let is_lost = matches!(error, StepError::Lost(_));
+        if is_lost && started.iter().all(Started::may_repeat) {
+            started.iter_mut().for_each(|one| one.repeated = true);
+            return self.push_call(Call::Start(started, attempt), 0);
+        }
+        let error = match attempt {
+            Some(_) => of_later_step(error),
+            None => error,
+        };
+        for one in started {
+            // Nobody waits for the answer of a client that left.
+            let _ = one.reply.send(Err(error.clone()));
+        }
     }
 
     /// Hands out answers; those that ask for it are started again together, in their order.
