@@ -64,8 +64,9 @@ pub(super) struct CreateAttempt {
     pub(super) stored: bool,
     /// The registry leaf that has the name.
     pub(super) leaf: Option<u32>,
-    /// The life whose tombstone a swap, which may have been applied, was to replace.
-    pub(super) sent: Option<Incarnation>,
+    /// The life whose tombstone a swap, which may have been applied, was to replace, and the version
+    /// of that.
+    pub(super) sent: Option<(Incarnation, u64)>,
     /// The reply if what was sent is applied: others may append before that is known.
     pub(super) reply: Option<Reply>,
     pub(super) creation: Creation,
@@ -124,7 +125,10 @@ impl Attempt {
                 writer.many(attempt.chunks.iter(), |writer, id| writer.fixed(*id));
                 writer.byte(u8::from(attempt.stored));
                 writer.option(attempt.leaf, |writer, leaf| writer.varint(u64::from(leaf)));
-                writer.option(attempt.sent, |writer, life| writer.raw(&life.0));
+                writer.option(attempt.sent, |writer, (life, version)| {
+                    writer.raw(&life.0);
+                    writer.varint(version);
+                });
                 writer.option(attempt.reply.as_ref(), |writer, reply| reply.encode(writer));
                 write_creation(&mut writer, &attempt.creation);
                 write_shared(&mut writer, &attempt.shared);
@@ -186,7 +190,8 @@ impl Attempt {
                 chunks: reader.many(Reader::fixed)?,
                 stored: flag(&mut reader)?,
                 leaf: reader.option(|reader| small(reader.varint()?))?,
-                sent: reader.option(|reader| reader.array().map(Incarnation))?,
+                sent: reader
+                    .option(|reader| Ok((Incarnation(reader.array()?), reader.varint()?)))?,
                 reply: reader.option(Reply::decode)?,
                 creation: read_creation(&mut reader)?,
                 shared: read_shared(&mut reader)?,

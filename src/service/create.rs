@@ -153,6 +153,9 @@ impl<E: Env> Putter<'_, E> {
                 Ended::Wait(ms) => Ok(Some(Done::Wait(ms))),
             };
         }
+        if self.may_have_been(head) {
+            return Err(over_again());
+        }
         self.withdraw();
         if same && head.forks.deleted {
             let problem = problems::path_blocked(self.call.name);
@@ -169,6 +172,16 @@ impl<E: Env> Putter<'_, E> {
             Reply::problem(&problem, self.call.instance)
         });
         Ok(Some(Done::Reply(reply)))
+    }
+
+    /// Whether the life that was sent may have been there and be gone: `head`, which is another, did
+    /// not take its place.
+    fn may_have_been(&self, head: &Head) -> bool {
+        let born = match self.attempt.sent {
+            Some((_, version)) => version.saturating_add(1),
+            None => 1,
+        };
+        self.unsure() && head.born != born
     }
 
     /// The answer if `head`, which has the name asked for, is as asked for.
@@ -255,14 +268,12 @@ impl<E: Env> Putter<'_, E> {
         }
         // A tombstone of the same life with another version only lost what it owed: what was sent
         // can't be applied any more, and is built anew.
-        if self
-            .attempt
-            .sent
-            .is_some_and(|life| life != tombstone.incarnation)
-        {
-            return Err(Fault::Unknown(
-                "the name was created and deleted again".to_owned(),
-            ));
+        let other = match self.attempt.sent {
+            Some((life, _)) => life != tombstone.incarnation,
+            None => self.unsure(),
+        };
+        if other {
+            return Err(over_again());
         }
         if !tombstone.name.is_empty() && tombstone.name != self.call.name {
             return Ok(Some(Done::Reply(Reply::problem(
@@ -309,7 +320,7 @@ impl<E: Env> Putter<'_, E> {
             Ok(()) => Ok(Some(Done::Reply(created))),
             Err(SwapError::Store(error)) if error.refuses() => Err(error.into()),
             Err(SwapError::Failed(_) | SwapError::Store(_)) => {
-                self.attempt.sent = Some(tombstone.incarnation);
+                self.attempt.sent = Some((tombstone.incarnation, tombstone.version));
                 Ok(None)
             }
         }
@@ -434,6 +445,10 @@ impl<E: Env> Putter<'_, E> {
         };
         Outcome::Reply(self.core.fault(&fault, self.call.instance))
     }
+}
+
+fn over_again() -> Fault {
+    Fault::Unknown("the name was created and deleted again".to_owned())
 }
 
 /// Adds what a creation's answer says of the stream.

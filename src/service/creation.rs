@@ -26,7 +26,7 @@ pub(super) struct Creation {
     /// Whether it has written the record from nothing. It never does so twice behind one gate: the
     /// first write may still be under way, and would overwrite all that followed.
     pub(super) sent: bool,
-    /// Whether a write that makes the record visible may be under way.
+    /// Whether a write that makes the record visible may be under way, or done.
     pub(super) confirming: bool,
     /// The sum of its waits at this gate.
     pub(super) waited_ms: u64,
@@ -149,13 +149,11 @@ impl<E: Env> Creator<'_, E> {
         for _ in 0..TRIES {
             if let Some(bytes) = self.core.env.current(&cas)? {
                 let found = Core::<E>::open(&key, bytes)?;
-                return match (self.is_ours)(&found) {
-                    true => Ok(Step::Created),
-                    false => {
-                        progress.confirming = false;
-                        Ok(Step::Taken)
-                    }
-                };
+                return Ok(match (self.is_ours)(&found) {
+                    true => Step::Created,
+                    // Ours may have been there before.
+                    false => Step::Taken,
+                });
             }
             // An earlier one may still be under way when this one finds no room.
             let before = std::mem::replace(&mut progress.confirming, true);
@@ -165,7 +163,10 @@ impl<E: Env> Creator<'_, E> {
                     progress.confirming = before;
                     return Err(error.into());
                 }
-                Err(SwapError::Failed(cas)) => cas,
+                Err(SwapError::Failed(cas)) => {
+                    progress.confirming = before;
+                    cas
+                }
                 Err(SwapError::Store(_)) => self.core.env.cas(&key)?,
             };
         }

@@ -60,6 +60,52 @@ fn of_8_concurrent_creators_one_is_told_201_and_its_body_is_kept() {
     }
 }
 
+/// It was deleted and created again before its creator looked, who was told that there had been another
+/// stream: 200 or 409 for what it had created itself.
+#[test]
+fn a_creation_that_was_deleted_and_followed_by_another_is_not_told_of_that() {
+    for quirk in Quirk::ALL {
+        for again in [false, true] {
+            let world = World::new(quirk, 1);
+            world.variable("registry", "false");
+            let other = serve(&world);
+            if again {
+                assert_eq!(call(&other, put("before")).status, 201);
+                assert_eq!(call(&other, ask("DELETE", "s")).status, 204);
+                super::deletion::work_all(&other);
+            }
+            let (faulty, mut step) = (world.clone(), 0);
+            let env = world.instance().with_hook(Box::new(move |_, op, key| {
+                match (step, op) {
+                    // The swap that makes it visible is answered with an error.
+                    (0, Op::Swap) if key.starts_with("s.") => {
+                        let after = 1000;
+                        faulty.set_faults(Faults {
+                            after,
+                            ..Faults::default()
+                        });
+                        step = 1;
+                    }
+                    (1, _) => {
+                        faulty.set_faults(Faults::default());
+                        step = 0;
+                        if call(&other, ask("DELETE", "s")).status == 204 {
+                            step = 2;
+                            assert_eq!(call(&other, put("other")).status, 201);
+                        }
+                    }
+                    _ => {}
+                }
+            }));
+            let response = call(&Service::new(env), put("mine"));
+            let what = format!("{quirk:?} {again}: {response:?}");
+            let known = response.status == 201;
+            assert!(known || response.code() == "OUTCOME_UNKNOWN", "{what}");
+            assert_eq!(read_all(&serve(&world), "s"), b"other", "{what}");
+        }
+    }
+}
+
 #[test]
 fn with_failing_operations_no_two_creators_win_and_no_acknowledged_body_is_lost() {
     for quirk in Quirk::ALL {
