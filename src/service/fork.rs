@@ -304,7 +304,12 @@ impl<E: Env> Core<'_, E> {
                 Updated::Done(_) => {}
                 Updated::Wait(_) => return Ok(false),
             },
-            Progress::Over => {}
+            // Perhaps by a bar, and whoever set it was stopped before the source was moved on.
+            Progress::Over => {
+                if let Updated::Wait(_) = self.outrun(fork, *source, &mut shared)? {
+                    return Ok(false);
+                }
+            }
             // Its creator is about to write it, or never will.
             Progress::Absent if age <= FORK_PATIENCE_MS => return Ok(false),
             Progress::Absent => match self.give_up(fork, *source, &mut shared)? {

@@ -121,7 +121,7 @@ impl<E: Env> Core<'_, E> {
 
     /// Sees to it that a swap which adds the step of a fork, and may still be under way, comes too
     /// late: the source has another version then.
-    fn outrun(
+    pub(super) fn outrun(
         &self,
         fork: Link,
         source: Link,

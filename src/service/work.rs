@@ -9,7 +9,7 @@
 
 use super::core::{Core, Fault};
 use super::env::Env;
-use super::fork::link;
+use super::fork::{Life, link};
 use super::update::{SharedCreation, Updated};
 use crate::keys::debt::{self, Debt};
 use crate::keys::head::Record;
@@ -124,7 +124,7 @@ impl<E: Env> Core<'_, E> {
             Some(Record::Live(head)) if head.incarnation == incarnation => {
                 // Its deletion is about to swap, or never will.
                 if since_ms.saturating_add(LEFT_OVER_MS) < self.env.now_ms() {
-                    self.remove_todo(shard, entry, &mut shared)?;
+                    self.leave_life(shard, entry, this, &mut shared)?;
                 }
                 return Ok(false);
             }
@@ -163,6 +163,37 @@ impl<E: Env> Core<'_, E> {
             self.note_work(hash, incarnation, None, &mut shared)?;
         }
         Ok(true)
+    }
+
+    /// Removes the entry of a life whose deletion stopped before its swap. By its deleter's clock the
+    /// entry may be young. So the head gets another version before that, for which a swap that is
+    /// under way comes too late, and after that, since a swap is sent only with an entry.
+    fn leave_life(
+        &self,
+        shard: u8,
+        entry: &Entry,
+        life: Link,
+        shared: &mut SharedCreation,
+    ) -> Result<(), Fault> {
+        if !self.outrun_deletion(life)? {
+            return Ok(());
+        }
+        self.remove_todo(shard, entry, shared)?;
+        if !matches!(self.outrun_deletion(life), Ok(true)) {
+            // It was deleted after all, or is changed by others: who comes next looks again.
+            self.add_todo(shard, entry, shared)?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that a deletion of this life that is under way comes too late. False if it may have
+    /// come already.
+    fn outrun_deletion(&self, life: Link) -> Result<bool, Fault> {
+        match self.life(life)? {
+            Life::Head(cas, head) => self.put(cas, head),
+            Life::Tombstone(..) => Ok(false),
+            Life::None => Ok(true),
+        }
     }
 
     pub(super) fn record(&self, slot: &Slot) -> Result<Option<Record>, Fault> {

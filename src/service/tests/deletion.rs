@@ -4,6 +4,7 @@ use super::driver::{Server, ask, call, read_all, serve};
 use super::world::{Quirk, World};
 use crate::service::Service;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) const QUIRKS: [Quirk; 3] = [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis];
 
@@ -115,6 +116,73 @@ fn a_deletion_that_stops_anywhere_is_ended_by_another_instance() {
                     break;
                 }
             }
+        }
+    }
+}
+
+/// A deletion that stopped between its to-do entry and its swap.
+fn stopped(quirk: Quirk) -> (Arc<World>, Server) {
+    for life in 0.. {
+        let world = World::new(quirk, life);
+        world.variable("registry", "false");
+        let server = fill(&world, Size::Chunks);
+        let doomed = Service::new(world.instance().crashing_after(life));
+        call(&doomed, ask("DELETE", "s"));
+        if left(&world).iter().any(|key| key.starts_with("t.")) {
+            assert_eq!(call(&server, ask("GET", "s")).status, 200);
+            return (world, server);
+        }
+    }
+    unreachable!("a deletion notes what it leaves");
+}
+
+/// By a clock that is ahead the entry was old. The worker removed it, and what the next deletion, which
+/// had found it, left was never removed, if that was stopped.
+#[test]
+fn a_worker_that_takes_a_deletion_for_left_over_leaves_the_next_one_its_entry() {
+    const AHEAD_MS: i64 = 3_600_000;
+    let round = u64::from(crate::keys::NameHash::of("s").shard());
+    for quirk in QUIRKS {
+        for pause in 0.. {
+            let (mut over, mut ended) = (false, false);
+            for life in 0.. {
+                let (world, server) = stopped(quirk);
+                let next = Arc::clone(&world);
+                let (mut stop, crashed) = (Some(()), Arc::new(AtomicBool::new(false)));
+                let told = Arc::clone(&crashed);
+                let slow = world.instance().with_hook(Box::new(move |ops, _, _| {
+                    if ops == pause && stop.take().is_some() {
+                        let doomed = Service::new(next.instance().crashing_after(life));
+                        next.by_a_clock_off(-AHEAD_MS, || {
+                            call(&doomed, ask("DELETE", "s"));
+                        });
+                        told.store(doomed.env().is_dead(), Ordering::Relaxed);
+                    }
+                }));
+                let slow = Service::new(slow);
+                world.by_a_clock_off(AHEAD_MS, || {
+                    slow.work(round);
+                });
+                over |= slow.env().ops() <= pause;
+                for _ in 0..3 {
+                    work_all(&server);
+                    world.advance(660_000);
+                }
+                if call(&server, ask("GET", "s")).status == 200 {
+                    assert_eq!(call(&server, ask("DELETE", "s")).status, 204);
+                    work_all(&server);
+                }
+                let left = left(&world);
+                assert!(left.is_empty(), "{quirk:?} at {pause}, {life}: {left:?}");
+                if !crashed.load(Ordering::Relaxed) {
+                    break;
+                }
+                ended = true;
+            }
+            if over {
+                break;
+            }
+            assert!(ended, "{quirk:?}: no deletion was stopped");
         }
     }
 }

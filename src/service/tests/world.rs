@@ -160,11 +160,15 @@ impl World {
         state.clock_us = state.clock_us.max(ms * 1000);
     }
 
-    /// Does something by a clock that is so much ahead.
-    pub(super) fn ahead(&self, ms: u64, act: impl FnOnce()) {
-        self.advance(ms);
+    /// Does something by a clock that is so much ahead, or behind.
+    pub(super) fn by_a_clock_off(&self, ms: i64, act: impl FnOnce()) {
+        let shift = |ms: i64| {
+            let mut state = self.state();
+            state.clock_us = state.clock_us.strict_add_signed(ms * 1000);
+        };
+        shift(ms);
         act();
-        self.state().clock_us -= ms * 1000;
+        shift(-ms);
     }
 
     pub(super) fn random(&self) -> u64 {
