@@ -482,7 +482,8 @@ mod tests {
         assert_eq!(parse(SUBSCRIPTION_LINKS).unwrap().acks.len(), 4096);
         let refused = parse(SUBSCRIPTION_LINKS + 1).unwrap_err();
         assert_eq!(refused.code, RefusedCode::InvalidRequest);
-        assert!(refused.message.starts_with("There are more than 4096 acks"));
+        let message = "There are more than 4096 acks. Send them in several calls.";
+        assert_eq!(refused.message, message);
     }
 
     proptest! {
