@@ -226,6 +226,8 @@ variables! {
     max_header_bytes: usize = "16384", Kind::Number(1024..=65_536), size;
     /// How long a write goes on trying to commit.
     commit_deadline_ms: u64 = "5000", Kind::Number(100..=60_000), number;
+    /// How long one `POST {base_path}/__ds/tick` works while there is something to do.
+    tick_budget_ms: u64 = "1000", Kind::Number(100..=25_000), number;
     /// Bearer token that `POST {base_path}/__ds/tick` asks for; open while empty and access control is
     /// off.
     tick_token: Secret = "", Kind::Secret(is_token), Secret::new;
@@ -360,6 +362,10 @@ pub const RING_COMMITS: usize = 64;
 
 /// Bytes of request bodies that one instance buffers at a time; past it, 503.
 pub const BODY_BUDGET: usize = 32 * 1024 * 1024;
+
+/// Longest pause of a client that sends a body or takes one, in milliseconds, where the component
+/// serves `wasi:http` 0.2 itself: an instance is there for each such client.
+pub const CLIENT_STALL_MS: u64 = 30_000;
 
 /// Longest `Stream-Seq`, content type and producer id. All are kept in the head record.
 pub const MAX_FIELD_BYTES: usize = 256;
@@ -564,6 +570,18 @@ mod tests {
         });
         let rows = table.lines().take_while(|line| line.starts_with('|'));
         assert!(rows.eq(expected));
+    }
+
+    #[test]
+    fn the_manifest_for_wasi_0_3_differs_in_the_source_of_the_component_only() {
+        let lines = |manifest: &'static str| -> Vec<&str> {
+            let shared = |line: &&str| !line.starts_with('#') && !line.starts_with("source = ");
+            manifest.lines().filter(shared).collect()
+        };
+        let other = include_str!("../host/deploy/spin-p3.toml");
+        assert_eq!(lines(include_str!("../spin.toml")), lines(other));
+        let source = "\"../../target/wasm32-wasip2/release/durable_streams_edge_p3.wasm\"";
+        assert!(other.contains(&format!("source = {source}\n")), "{other}");
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub struct Serve {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4437")]
     listen: SocketAddr,
     /// Where streams are kept: file:DIR, redis://HOST:PORT/DB?namespace=NAME, memory, or memory with
-    /// the habits of Spin's stores: spin-sqlite, spin-redis
+    /// the habits of Spin's stores: spin-sqlite, spin-redis, spin-dynamodb
     #[arg(long, value_name = "STORE", default_value = "file:data")]
     store: StoreKind,
     /// When a file store, and no other, acknowledges: once the disk has it, or once the operating
@@ -101,7 +101,8 @@ pub struct Serve {
     #[arg(long, value_name = "WHAT")]
     inject: Vec<Injection>,
     /// How the component is called: exchange keeps waiting readers outside of it; wasi-http is what
-    /// Spin does, with instances on demand
+    /// Spin 4.1 does, with instances on demand; wasi-http-p2 is what Spin 3 does, with an instance
+    /// for each request
     #[arg(long, value_enum, default_value = "exchange")]
     via: Via,
     /// The component (.wasm, or .cwasm compiled for this machine) instead of the built-in one
@@ -145,6 +146,29 @@ impl clap::ValueEnum for Durability {
     }
 }
 
+/// The builds of the component that are part of the program, compiled for this machine; an empty one
+/// is not there.
+#[derive(Debug, Clone, Copy)]
+pub struct Embedded {
+    /// The build that serves `wasi:http` 0.2.
+    pub p2: &'static [u8],
+    /// The build that serves `wasi:http` 0.3 and the exchange.
+    pub p3: &'static [u8],
+}
+
+impl Embedded {
+    /// No component at all.
+    pub const NOTHING: Self = Self { p2: &[], p3: &[] };
+
+    fn serving(&self, via: Via) -> Option<ComponentSource> {
+        let bytes = match via {
+            Via::Exchange | Via::WasiHttp => self.p3,
+            Via::WasiHttpP2 => self.p2,
+        };
+        (!bytes.is_empty()).then_some(ComponentSource::Embedded(bytes))
+    }
+}
+
 /// Reads the arguments, the program's name first.
 ///
 /// # Errors
@@ -178,7 +202,7 @@ fn first_paragraph(error: &clap::Error) -> String {
 }
 
 impl Serve {
-    /// What is to be served. `embedded` is the component that is part of the program.
+    /// What is to be served. `embedded` has the builds of the component that are in the program.
     ///
     /// # Errors
     ///
@@ -187,16 +211,15 @@ impl Serve {
         self,
         manifest: &Manifest,
         environment: impl IntoIterator<Item = (String, String)>,
-        embedded: Option<&'static [u8]>,
+        embedded: &Embedded,
     ) -> Result<Options, UsageError> {
         let environment: Vec<_> = environment.into_iter().collect();
         let variables = |guards| manifest.variables(&self.variables, environment.clone(), guards);
         // Judged before anything is made on the disk.
         variables(true)?;
-        let component = match (self.component, embedded) {
-            (Some(path), _) => ComponentSource::File(path),
-            (None, Some(bytes)) => ComponentSource::Embedded(bytes),
-            (None, None) => return Err(UsageError::NoComponent),
+        let component = match self.component {
+            Some(path) => ComponentSource::File(path),
+            None => embedded.serving(self.via).ok_or(UsageError::NoComponent)?,
         };
         let store = open(&self.store, self.durability, &self.inject)?;
         let most = usize::from(MAX_INSTANCES);
@@ -235,7 +258,7 @@ mod tests {
         let manifest = Manifest::parse(include_str!("../../spin.toml")).expect("a manifest");
         match arguments(text).map_err(|error| error.to_string())? {
             Command::Serve(serve) => serve
-                .options(&manifest, [], None)
+                .options(&manifest, [], &Embedded::NOTHING)
                 .map_err(|error| error.to_string()),
             other => panic!("not serve: {other:?}"),
         }

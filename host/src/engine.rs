@@ -39,6 +39,20 @@ pub enum ComponentError {
         /// Why, in one line.
         reason: String,
     },
+    /// It is the build for another way of calling it.
+    #[error(
+        "component {path} exports {exports}, not the {wanted} that this --via needs: give the build \
+         for WASI 0.2 (durable_streams_edge.wasm) to wasi-http-p2, and the build for WASI 0.3 \
+         (durable_streams_edge_p3.wasm) to exchange and wasi-http"
+    )]
+    OtherBuild {
+        /// The file.
+        path: String,
+        /// The interfaces that it exports.
+        exports: String,
+        /// The beginning of the one that is needed.
+        wanted: &'static str,
+    },
     /// Wasmtime can't be set up on this machine.
     #[error("Wasmtime: {0}")]
     Engine(String),
@@ -59,6 +73,8 @@ pub enum ComponentSource {
 /// A component that is compiled and linked.
 #[derive(Clone)]
 pub struct Runtime {
+    /// Where the component is from.
+    path: Arc<str>,
     engine: Engine,
     pre: InstancePre<InstanceState>,
     /// What instances send requests with, if they may.
@@ -133,10 +149,29 @@ impl Runtime {
         let pre = linker.instantiate_pre(&component).map_err(invalid)?;
         start_clock(&engine)?;
         Ok(Self {
+            path: path.into(),
             engine,
             pre,
             outbound: None,
         })
+    }
+
+    /// Says whether the component exports an interface whose name and version begin so.
+    ///
+    /// # Errors
+    ///
+    /// [`ComponentError::OtherBuild`] if not.
+    pub fn check_export(&self, wanted: &'static str) -> Result<(), ComponentError> {
+        let kind = self.pre.component().component_type();
+        let exports: Vec<&str> = kind.exports(&self.engine).map(|(name, _)| name).collect();
+        match exports.iter().any(|name| name.starts_with(wanted)) {
+            true => Ok(()),
+            false => Err(ComponentError::OtherBuild {
+                path: self.path.to_string(),
+                exports: exports.join(" and "),
+                wanted,
+            }),
+        }
     }
 
     /// The same, whose instances may send requests themselves.

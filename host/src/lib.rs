@@ -8,7 +8,8 @@
 //!
 //! The host moves bytes, waits and keeps keys and values; what a stream is, only the component
 //! knows. It is called through `durable-streams:edge/exchange` ([`Via::Exchange`]) or, as Spin does
-//! it, through `wasi:http/handler` ([`Via::WasiHttp`]).
+//! it, through `wasi:http/handler` ([`Via::WasiHttp`]) or `wasi:http/incoming-handler`
+//! ([`Via::WasiHttpP2`]).
 
 mod accept;
 pub mod alarm;
@@ -52,7 +53,7 @@ use crate::engine::{ComponentError, Runtime};
 use crate::exchange::Steps;
 use crate::guest::Instance;
 use crate::outbound::Outbound;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Reuse};
 use crate::rate::Rates;
 use crate::server::{Gate, Handler};
 use crate::store::Store;
@@ -78,8 +79,22 @@ const BACKGROUND: &str = "the task of background work";
 pub enum Via {
     /// Pinned instances, a synchronous step at a time.
     Exchange,
-    /// Instances on demand, as under Spin.
+    /// Instances on demand, as under Spin 4.1.
     WasiHttp,
+    /// An instance for each request, as under Spin 3.
+    WasiHttpP2,
+}
+
+impl Via {
+    /// The interface that a component has to export to be called so, without its version's end.
+    #[must_use]
+    pub const fn export(self) -> &'static str {
+        match self {
+            Self::Exchange => "durable-streams:edge/exchange@0.1",
+            Self::WasiHttp => "wasi:http/handler@0.3",
+            Self::WasiHttpP2 => "wasi:http/incoming-handler@0.2",
+        }
+    }
 }
 
 /// What to serve, and where.
@@ -92,7 +107,7 @@ pub struct Options {
     pub via: Via,
     /// The component.
     pub component: ComponentSource,
-    /// Pinned instances, at least one; not used by [`Via::WasiHttp`].
+    /// Pinned instances, at least one; used by [`Via::Exchange`] only.
     pub instances: usize,
     /// Every variable's value.
     pub variables: Variables,
@@ -152,6 +167,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let runtime = Runtime::load(&options.component)?;
+    runtime.check_export(options.via.export())?;
     telemetry::set_level(&config.log_level);
     let store = options.store;
     let outbound = Outbound::new(config.webhook_allow_localhost);
@@ -168,9 +184,14 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             let background = tokio::spawn(vital::task(BACKGROUND, work));
             (Handler::Exchange(driver, max_append_bytes), background)
         }
-        Via::WasiHttp => {
+        Via::WasiHttp | Via::WasiHttpP2 => {
+            let reuse = match options.via {
+                Via::WasiHttpP2 => Reuse::Never,
+                Via::Exchange | Via::WasiHttp => Reuse::AsSpin,
+            };
             let proxy = Proxy::new(
                 runtime.sending(outbound),
+                reuse,
                 store,
                 Arc::clone(&variables),
                 Arc::clone(&own),

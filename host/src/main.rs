@@ -1,7 +1,7 @@
 //! The program: arguments, signals, exit codes.
 
 use durable_streams_host::check::{CheckError, check};
-use durable_streams_host::cli::{self, Command, UsageError};
+use durable_streams_host::cli::{self, Command, Embedded, UsageError};
 use durable_streams_host::manifest::Manifest;
 use durable_streams_host::{Options, StartError, engine, serve};
 use std::io::Write;
@@ -15,12 +15,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Empty in a build that was not handed one (`.cargo/config.toml` says so). Read here and not in a
-/// build script, so that another component costs no more than another link.
-static COMPONENT: &[u8] = include_bytes!(env!(
-    "DS_EMBED_COMPONENT",
-    "build inside the repository, or name a file that `durable-streams precompile` wrote"
-));
+/// The two builds of the component. Empty in a program that was not handed them
+/// (`.cargo/config.toml` says so). Read here and not in a build script, so that another component
+/// costs no more than another link.
+static EMBEDDED: Embedded = Embedded {
+    p2: include_bytes!(env!(
+        "DS_EMBED_COMPONENT_P2",
+        "build inside the repository, or name a file that `durable-streams precompile` wrote"
+    )),
+    p3: include_bytes!(env!(
+        "DS_EMBED_COMPONENT_P3",
+        "build inside the repository, or name a file that `durable-streams precompile` wrote"
+    )),
+};
 
 const MANIFEST: &str = include_str!("../../spin.toml");
 
@@ -88,8 +95,7 @@ fn run() -> Result<(), Failure> {
             let environment = std::env::vars_os().filter_map(|(name, value)| {
                 Some((name.into_string().ok()?, value.into_string().ok()?))
             });
-            let embedded = (!COMPONENT.is_empty()).then_some(COMPONENT);
-            let options = flags.options(&manifest, environment, embedded)?;
+            let options = flags.options(&manifest, environment, &EMBEDDED)?;
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             // A step runs where it is brought; one that takes long must not stop everything else.
             let threads = match options.store.blocks() {

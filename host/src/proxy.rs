@@ -1,5 +1,5 @@
-//! `--via wasi-http`: instances on demand behind Wasmtime's own `ProxyHandler`, with the limits
-//! that Spin has.
+//! `--via wasi-http` and `--via wasi-http-p2`: instances on demand behind Wasmtime's own
+//! `ProxyHandler`, with the limits that Spin has.
 
 use crate::budget::{Budget, Reservation};
 use crate::drive::{Applied, Asker, Drain, OwnAnswers, ResponseBody, too_slow};
@@ -30,7 +30,7 @@ use wasmtime_wasi_http::handler::{
     WorkerExpiration, WorkerState, WorkerStatus,
 };
 use wasmtime_wasi_http::p3::bindings::ServicePre;
-use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView};
+use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView, p2};
 
 /// Requests an instance has not answered yet, at most.
 const CONCURRENT: usize = 16;
@@ -39,11 +39,22 @@ const TOTAL: usize = 128;
 /// How long an idle instance is kept.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Serves requests through `wasi:http/handler`.
+/// How many requests an instance takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// Several at a time, and some in its life: `wasi:http/handler`.
+    AsSpin,
+    /// One: `wasi:http/incoming-handler`.
+    Never,
+}
+
+/// Serves requests through an interface of `wasi:http`.
 pub struct Proxy {
     handler: ProxyHandler<OnDemand>,
     store: Arc<dyn Store>,
     own: Arc<OwnAnswers>,
+    /// The authority of a request of HTTP/1.0 that names no host: `wasi:http` 0.2 has none without.
+    unnamed: Option<Authority>,
     draining: watch::Sender<bool>,
     /// The bodies under way. What an instance has room for is its own to say; this tells whether
     /// slow ones are in the way.
@@ -55,17 +66,23 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// When the component does not export `wasi:http/handler`.
+    /// When the component does not export the interface.
     pub fn new(
         runtime: Runtime,
+        reuse: Reuse,
         store: Arc<dyn Store>,
         variables: Arc<Variables>,
         own: Arc<OwnAnswers>,
     ) -> wasmtime::Result<Arc<Self>> {
-        let pre = ServicePre::new(runtime.pre().clone())?;
+        let pre = runtime.pre().clone();
+        let pre = match reuse {
+            Reuse::AsSpin => ProxyPre::P3(ServicePre::new(pre)?),
+            Reuse::Never => ProxyPre::P2(p2::bindings::ProxyPre::new(pre)?),
+        };
         let handler = ProxyHandler::new(OnDemand {
             runtime,
-            pre: ProxyPre::P3(pre),
+            pre,
+            reuse,
             store: Arc::clone(&store),
             variables,
         });
@@ -73,6 +90,10 @@ impl Proxy {
             handler,
             store,
             own,
+            unnamed: match reuse {
+                Reuse::AsSpin => None,
+                Reuse::Never => Some(Authority::from_static("localhost")),
+            },
             draining: watch::Sender::new(false),
             bodies: Arc::new(Budget::new(BODY_BUDGET)),
         }))
@@ -106,7 +127,7 @@ impl Proxy {
         let method = request.method().clone();
         let outlet = Outlet::new(Arc::clone(&self.store));
         let answered = tokio::select! {
-            answered = self.handler.handle((), absolute(request)) => answered,
+            answered = self.handler.handle((), absolute(request, self.unnamed.clone())) => answered,
             () = self.drained(), if method.is_safe() => {
                 return self.own.unavailable(Applied::Nothing, asker);
             }
@@ -181,14 +202,14 @@ where
     (body.boxed_unsync(), fell_behind)
 }
 
-/// Gives a request the scheme and the authority that a guest is to see; neither, if it does not say
-/// whom it is for.
-fn absolute(request: Request<WasiBody>) -> Request<WasiBody> {
+/// Gives a request the scheme and the authority that a guest is to see. One that names no host has
+/// neither, unless an authority is given that stands for it.
+fn absolute(request: Request<WasiBody>, unnamed: Option<Authority>) -> Request<WasiBody> {
     let (mut parts, body) = request.into_parts();
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
     let host = parts.headers.get(HOST);
     let named = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    uri.authority = uri.authority.or(named);
+    uri.authority = uri.authority.or(named).or(unnamed);
     uri.scheme = uri.authority.as_ref().map(|_| Scheme::HTTP);
     let path = uri.path_and_query.take();
     uri.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
@@ -200,6 +221,7 @@ fn absolute(request: Request<WasiBody>) -> Request<WasiBody> {
 struct OnDemand {
     runtime: Runtime,
     pre: ProxyPre<InstanceState>,
+    reuse: Reuse,
     store: Arc<dyn Store>,
     variables: Arc<Variables>,
 }
@@ -220,7 +242,10 @@ impl HandlerState for OnDemand {
             proxy,
             view: |state| state.http(),
             expiration: IdleFor(None),
-            state: Limits { outlet },
+            state: Limits {
+                outlet,
+                reuse: self.reuse,
+            },
         })
     }
 }
@@ -256,6 +281,7 @@ impl WorkerExpiration for IdleFor {
 struct Limits {
     /// Since the instance began.
     outlet: Outlet,
+    reuse: Reuse,
 }
 
 impl WorkerState for Limits {
@@ -264,6 +290,7 @@ impl WorkerState for Limits {
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         match (concurrent, total) {
+            (_, 1..) if self.reuse == Reuse::Never => ShouldAccept::Never,
             // It may know of what was lost, and the store refuses it.
             _ if self.outlet.check(Ok(())).is_err() => ShouldAccept::Never,
             (_, TOTAL..) => ShouldAccept::Never,

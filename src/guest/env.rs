@@ -2,25 +2,22 @@
 
 use super::bindings::wasi::config::store as config;
 use super::bindings::wasi::keyvalue::{atomics, store};
-use super::hub;
+use super::platform;
 use crate::seam;
 use crate::service::env::{Env, StoreError, SwapError};
-use spin_sdk::wasip3::clocks::system_clock;
-use spin_sdk::wasip3::random::random::get_random_u64;
 use std::cell::{Cell, OnceCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The label of the store, as in `spin.toml`.
 const STORE: &str = "default";
 
-/// How Redis begins an error that means: no room, not applied.
-const REDIS_FULL: &str = "OOM ";
-
 /// Whether a value was said not to be in memory in this step.
 static MISSED: AtomicBool = AtomicBool::new(false);
 
 /// Begins a step of the exchange.
+#[cfg(feature = "p3")]
 pub(super) fn begin_step() {
     MISSED.store(false, Ordering::Relaxed);
 }
@@ -30,6 +27,7 @@ pub(super) fn begin_step() {
 pub(super) struct World {
     bucket: OnceCell<Rc<store::Bucket>>,
     instance: OnceCell<u64>,
+    variables: OnceCell<BTreeMap<String, String>>,
     /// The time, while a step is taken that was told it.
     now: Cell<Option<u64>>,
 }
@@ -39,11 +37,13 @@ impl World {
         Self {
             bucket: OnceCell::new(),
             instance: OnceCell::new(),
+            variables: OnceCell::new(),
             now: Cell::new(None),
         }
     }
 
     /// Sets the time until the next call.
+    #[cfg(feature = "p3")]
     pub(super) fn set_now(&self, now: Option<u64>) {
         self.now.set(now);
     }
@@ -70,13 +70,7 @@ fn failed(error: store::Error) -> StoreError {
             if why == seam::NOT_RESIDENT {
                 MISSED.store(true, Ordering::Relaxed);
             }
-            match why {
-                full if full.starts_with(seam::FULL) || full.contains(REDIS_FULL) => {
-                    StoreError::Full(full)
-                }
-                refused if refused.starts_with(seam::REFUSED) => StoreError::Refused(refused),
-                why => StoreError::Unavailable(why),
-            }
+            StoreError::from_text(why)
         }
     }
 }
@@ -125,7 +119,7 @@ impl Env for World {
     fn swap(&self, cas: Cas, value: &[u8]) -> Result<(), SwapError<Cas>> {
         let Cas { key, handle } = cas;
         // Also a swap that is said to have failed may have been applied.
-        hub::changed(&key);
+        platform::swapped(&key);
         atomics::swap(handle, value).map_err(|error| match error {
             atomics::CasError::StoreError(error) => SwapError::Store(failed(error)),
             atomics::CasError::CasFailed(handle) => SwapError::Failed(Cas { key, handle }),
@@ -133,26 +127,28 @@ impl Env for World {
     }
 
     fn now_ms(&self) -> u64 {
-        if let Some(now) = self.now.get() {
-            return now;
-        }
-        let now = system_clock::now();
-        let seconds = u64::try_from(now.seconds).unwrap_or_default();
-        seconds
-            .saturating_mul(1000)
-            .saturating_add(u64::from(now.nanoseconds / 1_000_000))
+        self.now.get().unwrap_or_else(platform::now_ms)
     }
 
     fn random(&self) -> u64 {
-        get_random_u64()
+        platform::random()
     }
 
     fn variable(&self, name: &str) -> Result<Option<String>, String> {
-        config::get(name).map_err(|error| format!("{error:?}"))
+        let all = match self.variables.get() {
+            Some(all) => all,
+            None => {
+                // In one call: where each request has an instance, thirty of them would cost more
+                // than the rest of a read.
+                let all = config::get_all().map_err(|error| format!("{error:?}"))?;
+                self.variables.get_or_init(|| all.into_iter().collect())
+            }
+        };
+        Ok(all.get(name).cloned())
     }
 
     fn instance(&self) -> u64 {
-        *self.instance.get_or_init(get_random_u64)
+        *self.instance.get_or_init(platform::random)
     }
 
     fn log(&self, line: &str) {

@@ -1,15 +1,33 @@
 //! The component: the service in a WebAssembly world.
 //!
-//! [`http`] serves `wasi:http/handler` and is what Spin and other platforms call; [`exchange`]
-//! offers the steps themselves to a host that knows them. Both only convert and wait; neither
-//! knows the protocol.
+//! There are two builds of it, which share everything but the driver of HTTP:
+//!
+//! - [`p2`] serves `wasi:http/incoming-handler@0.2`, one request an instance. Every released Spin
+//!   runs it.
+//! - [`p3`] serves `wasi:http/handler@0.3`, many requests an instance, and offers our own host the
+//!   steps themselves.
+//!
+//! The drivers convert and wait. They know nothing of the protocol.
 
-mod deliver;
+#[cfg(all(feature = "p2", feature = "p3"))]
+compile_error!(
+    "the component serves one way of wasi:http: build with the feature p2 or p3, not both"
+);
+#[cfg(not(any(feature = "p2", feature = "p3")))]
+compile_error!("the component serves nothing: build it with the feature p2 or p3");
+
 mod env;
-mod exchange;
-mod http;
-mod hub;
-mod waits;
+mod message;
+#[cfg(feature = "p2")]
+mod p2;
+#[cfg(feature = "p3")]
+mod p3;
+mod polling;
+
+#[cfg(feature = "p2")]
+use self::p2 as platform;
+#[cfg(feature = "p3")]
+use self::p3 as platform;
 
 use self::env::World;
 use crate::service::Service;
@@ -18,10 +36,6 @@ use std::rc::Rc;
 
 mod bindings {
     wit_bindgen::generate!({ path: "src/wit", world: "imports", generate_all });
-}
-
-mod lane {
-    wit_bindgen::generate!({ path: "src/wit", world: "lane", generate_all });
 }
 
 thread_local! {
@@ -41,13 +55,4 @@ fn service() -> Rc<Service<World>> {
         }
         service
     })
-}
-
-struct Component;
-
-#[expect(unsafe_code, reason = "the export's entry points are generated")]
-mod exports {
-    use super::{Component, lane};
-    lane::export!(Component with_types_in lane);
-    spin_sdk::wasip3::http::service::export!(Component);
 }

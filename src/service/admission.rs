@@ -1,11 +1,9 @@
 //! What a request asks for, and whether it is served at all: before the store is asked about its
 //! stream.
 
-use super::core::Fault;
-use super::env::{Env, StoreError};
-use super::{Service, Variables, log};
+use super::env::Env;
+use super::{Service, Variables};
 use crate::access::Caller;
-use crate::keys::MARKERS;
 use crate::protocol::problem::Problem;
 use crate::protocol::request::{self, Operation, RawRequest};
 
@@ -42,49 +40,12 @@ impl<E: Env> Service<E> {
             true => Caller::anyone(),
             false => self.admit(raw, &operation)?,
         };
-        // What was begun was let in before, and may have been applied since.
-        if !begun
-            && matches!(
-                operation,
-                Operation::Stream { .. }
-                    | Operation::Tick { .. }
-                    | Operation::Control(_)
-                    | Operation::Ready
-            )
-        {
-            self.check_marker()?;
+        // Of others, what they do not find tells: `Core::check_marker`.
+        if matches!(operation, Operation::Tick { .. } | Operation::Ready) {
+            let core = self.core();
+            core.check_marker()
+                .map_err(|fault| core.log_fault(&fault, None))?;
         }
         Ok((operation, caller))
-    }
-
-    /// Sees to it that the store is used either with guarded or with unguarded creation.
-    pub(super) fn check_marker(&self) -> Result<(), Problem> {
-        if self.marked.get() {
-            return Ok(());
-        }
-        let [gates, swap] = MARKERS;
-        let ours = if self.config.kv_guarded_create {
-            swap
-        } else {
-            gates
-        };
-        let key = self.keys.marker();
-        let refuse = |error: StoreError| self.core().log_fault(&Fault::Store(error), None);
-        match self.env.get(&key).map_err(refuse)? {
-            Some(value) if value == ours => {}
-            Some(_) => {
-                log::other_creation(&self.env);
-                return Err(Problem::misconfigured());
-            }
-            None => {
-                self.env.set(&key, ours).map_err(refuse)?;
-                // At the first use of a store: instances come and go by the second.
-                if !self.access.is_on() {
-                    log::open(&self.env, &self.config);
-                }
-            }
-        }
-        self.marked.set(true);
-        Ok(())
     }
 }

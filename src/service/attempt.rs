@@ -18,6 +18,7 @@ pub(super) enum Attempt {
     Create(CreateAttempt),
     Delete(DeleteAttempt),
     Control(Box<ControlAttempt>),
+    Tick(TickAttempt),
 }
 
 /// Appends that are committed together.
@@ -105,6 +106,21 @@ pub(super) struct ControlAttempt {
     pub(super) create: CreateProgress,
 }
 
+/// Background work that a scheduler asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TickAttempt {
+    /// When it ends, milliseconds since 1970.
+    pub(super) deadline_ms: u64,
+    /// Looks in a row that found nothing to do.
+    pub(super) idle: u32,
+    /// Where the next look begins.
+    pub(super) round: u64,
+    /// Pieces of work that were done.
+    pub(super) pieces: u64,
+    /// When something will be due, as far as was seen.
+    pub(super) due_ms: Option<u64>,
+}
+
 impl Attempt {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
@@ -166,6 +182,14 @@ impl Attempt {
                 let fresh = attempt.create.fresh.iter();
                 writer.many(fresh, |writer, place| writer.count(*place));
             }
+            Self::Tick(attempt) => {
+                writer.byte(4);
+                writer.varint(attempt.deadline_ms);
+                writer.varint(u64::from(attempt.idle));
+                writer.fixed(attempt.round);
+                writer.varint(attempt.pieces);
+                writer.option(attempt.due_ms, Writer::varint);
+            }
         }
         writer.finish()
     }
@@ -226,6 +250,13 @@ impl Attempt {
                     fresh: reader.many(|reader| size(reader.varint()?))?,
                 },
             })),
+            4 => Self::Tick(TickAttempt {
+                deadline_ms,
+                idle: tries,
+                round: reader.fixed()?,
+                pieces: reader.varint()?,
+                due_ms: reader.option(Reader::varint)?,
+            }),
             _ => return Err(Corrupt),
         };
         reader.end().map(|()| attempt)

@@ -2,9 +2,10 @@
 
 use super::env::{Env, StoreError};
 use super::exchange::Delivery;
+use super::log;
 use super::subscription::Doubt;
 use crate::keys::head::Record;
-use crate::keys::{Corrupt, Envelope, Keys, Slot, State};
+use crate::keys::{Corrupt, Envelope, Keys, MARKERS, Slot, State};
 use crate::limits::Config;
 use crate::protocol::problem::Problem;
 use std::cell::{Cell, RefCell};
@@ -31,6 +32,10 @@ pub(super) struct Core<'a, E> {
     pub(super) config: &'a Config,
     pub(super) keys: &'a Keys,
     pub(super) aside: &'a Aside,
+    /// Whether the marker was seen.
+    pub(super) marked: &'a Cell<bool>,
+    /// Whether access control is off.
+    pub(super) is_open: bool,
 }
 
 impl<E> Clone for Core<'_, E> {
@@ -53,6 +58,12 @@ pub(super) enum Fault {
     /// It could not be done before the deadline, and nothing of it was applied.
     #[error("gave up: {0}")]
     Deadline(&'static str),
+    /// The store was first used with another value of `kv_guarded_create`.
+    #[error(
+        "this store was first used with another value of kv_guarded_create, as by another host: give \
+         this one a store, or a key_namespace, of its own"
+    )]
+    OtherCreation,
     /// What is stored can't be read.
     #[error("{key}: a stored record is damaged or of an unknown version")]
     Corrupt {
@@ -186,9 +197,38 @@ impl<E: Env> Core<'_, E> {
         }
     }
 
+    /// Sees to it that records are created in one way only in this store: guarded by the store, or by
+    /// gates. A record that is there is read and swapped in the same way in both, so this is asked
+    /// before a record counts as absent.
+    pub(super) fn check_marker(&self) -> Result<(), Fault> {
+        if self.marked.get() {
+            return Ok(());
+        }
+        let [gates, swap] = MARKERS;
+        let ours = match self.config.kv_guarded_create {
+            true => swap,
+            false => gates,
+        };
+        let key = self.keys.marker();
+        match self.env.get(&key)? {
+            Some(value) if value == ours => {}
+            Some(_) => return Err(Fault::OtherCreation),
+            None => {
+                self.env.set(&key, ours)?;
+                // At the first use of a store: instances come and go by the second.
+                if self.is_open {
+                    log::open(self.env, self.config);
+                }
+            }
+        }
+        self.marked.set(true);
+        Ok(())
+    }
+
     /// Whether there may be anything behind `gate`. One that holds 0 exists, and elected nobody: this
     /// only says whether to go on looking.
     fn has_gate(&self, slot: &Slot, gate: u32) -> Result<bool, Fault> {
+        self.check_marker()?;
         match self.config.kv_guarded_create {
             true => Ok(false),
             false => Ok(self.env.exists(&slot.gate(gate))?),

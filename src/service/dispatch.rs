@@ -31,7 +31,7 @@ impl<E: Env> Service<E> {
                 let head = response::preflight(&self.config, raw);
                 Answer::whole(head, Vec::new())
             }
-            Operation::Tick { .. } => self.finish(raw, label, self.tick(raw)),
+            Operation::Tick { .. } => self.tick(raw, label, attempt),
             Operation::Control(control) => self.control(raw, label, &control, caller, attempt),
             Operation::Stream { name, action } => {
                 self.stream(raw, label, &name, action, caller, attempt)
@@ -80,21 +80,6 @@ impl<E: Env> Service<E> {
             subscription::Outcome::Again(wait_ms, attempt) => {
                 again(wait_ms, &Attempt::Control(attempt))
             }
-        }
-    }
-
-    /// One piece of background work, asked for over HTTP.
-    fn tick(&self, raw: &RawRequest<'_>) -> Reply {
-        match self.core().work(self.env.random()) {
-            Ok(worked) => {
-                let mut reply = Reply::write(200).with(headers::CONTENT_TYPE, "application/json");
-                let due_ms = self.aside.due_ms.take();
-                let due_ms = due_ms.map_or_else(String::new, |ms| format!(",\"due_ms\":{ms}"));
-                let body = format!("{{\"worked\":{worked}{due_ms}}}");
-                reply.body = body.into_bytes();
-                reply
-            }
-            Err(fault) => self.core().fault(&fault, raw.target),
         }
     }
 

@@ -21,6 +21,8 @@
 //! The tests' stores (`service/tests/world.rs`, `tests/sim`) have these quirks and end a test when
 //! a rule on the right is broken.
 
+use crate::seam;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -35,7 +37,23 @@ pub enum StoreError {
     Refused(String),
 }
 
+/// Texts in an error of a platform's store that mean: no room, not applied. Redis says `OOM command
+/// not allowed`; Spin's SQLite store says `SqliteFailure(Error { code: DiskFull, .. }, ..)`, whose
+/// transaction was rolled back.
+const PLATFORM_IS_FULL: [&str; 2] = ["OOM ", "code: DiskFull"];
+
 impl StoreError {
+    /// The meaning of an error's text, which is all that `wasi:keyvalue` has.
+    #[must_use]
+    pub fn from_text(text: String) -> Self {
+        let is_full = |text: &str| PLATFORM_IS_FULL.iter().any(|full| text.contains(full));
+        match text {
+            full if full.starts_with(seam::FULL) || is_full(&full) => Self::Full(full),
+            refused if refused.starts_with(seam::REFUSED) => Self::Refused(refused),
+            why => Self::Unavailable(why),
+        }
+    }
+
     /// Whether a write was certainly not applied.
     #[must_use]
     pub const fn refuses(&self) -> bool {
@@ -103,4 +121,42 @@ pub trait Env {
 
     /// Writes one line to the log.
     fn log(&self, line: &str);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_platforms_store_that_is_full_is_told_from_one_that_fails() {
+        let cases: [(&str, fn(String) -> StoreError); 7] = [
+            (
+                "An error was signalled by the server - ResponseError: OOM command not allowed when \
+                 used memory > 'maxmemory'.",
+                StoreError::Full,
+            ),
+            (
+                "SqliteFailure(Error { code: DiskFull, extended_code: 13 }, Some(\"database or disk is \
+                 full\"))",
+                StoreError::Full,
+            ),
+            (
+                "SqliteFailure(Error { code: SystemIoFailure, extended_code: 778 }, Some(\"disk I/O \
+                 error\"))",
+                StoreError::Unavailable,
+            ),
+            (
+                "SqliteFailure(Error { code: DatabaseBusy, extended_code: 5 }, Some(\"database is \
+                 locked\"))",
+                StoreError::Unavailable,
+            ),
+            ("insufficient-storage: no space", StoreError::Full),
+            ("write-refused: read-only", StoreError::Refused),
+            ("connection refused", StoreError::Unavailable),
+        ];
+        for (text, expected) in cases {
+            let text = text.to_owned();
+            assert_eq!(StoreError::from_text(text.clone()), expected(text));
+        }
+    }
 }

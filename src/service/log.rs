@@ -101,6 +101,7 @@ pub(super) fn fault<E: Env>(
         | Fault::Unknown(_)
         | Fault::Deadline(_)
         | Fault::Missing { .. } => ("warn", "unavailable"),
+        Fault::OtherCreation => ("error", "misconfigured"),
         Fault::Corrupt { .. } => ("error", "internal"),
     };
     if !enabled(config, level) {
@@ -133,14 +134,6 @@ pub(super) fn unread<E: Env>(env: &E, name: &str, why: &str) {
         "error",
         json!({ "error.type": Code::Unavailable.as_str(), "error.message": message }),
     );
-}
-
-/// The store was first used with another value of `kv_guarded_create`.
-pub(super) fn other_creation<E: Env>(env: &E) {
-    let message = "this store was first used with another value of kv_guarded_create, as by \
-                   another host: give this one a store, or a key_namespace, of its own";
-    let line = json!({ "error.type": Code::Misconfigured.as_str(), "error.message": message });
-    write(env, "error", line);
 }
 
 /// A store begins to be used without access control.

@@ -29,6 +29,7 @@ mod read;
 mod reply;
 mod sending;
 mod subscription;
+mod tick;
 mod todo;
 mod together;
 mod token;
@@ -71,7 +72,7 @@ pub struct Service<E> {
     access: Access,
     keys: Keys,
     variables: Variables,
-    /// Whether the marker was seen: the store is used as it always was.
+    /// Whether the marker was seen: records are created as they always were in this store.
     marked: Cell<bool>,
     /// The fields that every answer has, where they are the same for all requests.
     common: Option<Fields>,
@@ -141,6 +142,8 @@ impl<E: Env> Service<E> {
             config: &self.config,
             keys: &self.keys,
             aside: &self.aside,
+            marked: &self.marked,
+            is_open: !self.access.is_on(),
         }
     }
 
@@ -232,10 +235,11 @@ impl<E: Env> Service<E> {
     /// One bounded piece of background work: what is to be done anywhere, or else a look at the
     /// place that `round` picks.
     pub fn work(&self, round: u64) -> Worked {
-        if self.refused().is_some() || self.check_marker().is_err() {
+        if self.refused().is_some() {
             return Worked::default();
         }
-        let worked = self.core().work(round);
+        let core = self.core();
+        let worked = core.check_marker().and_then(|()| core.work(round));
         self.worked(worked)
     }
 

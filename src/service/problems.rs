@@ -147,6 +147,7 @@ pub(super) fn fault(fault: &Fault) -> Problem {
         | Fault::Missing { .. } => Problem::unavailable(),
         Fault::Store(StoreError::Full(_)) => Problem::insufficient_storage(),
         Fault::Unknown(_) => Problem::outcome_unknown(),
+        Fault::OtherCreation => Problem::misconfigured(),
         Fault::Corrupt { .. } => Problem::internal(),
     }
 }

@@ -1,4 +1,4 @@
-//! What the component asks of its host and what it offers: exactly the written lists.
+//! The interfaces that each build of the component imports and exports: exactly the written lists.
 //!
 //! An import that is not on the list may be missing on some platform, so it is an error here.
 //! `cargo xtask test component` runs this.
@@ -8,20 +8,23 @@ use std::path::Path;
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
-fn component() -> (Engine, Component) {
-    let mut config = Config::new();
-    config.wasm_component_model_async(true);
-    // Only its type is looked at, so the quickest code will do.
-    config.cranelift_opt_level(wasmtime::OptLevel::None);
-    let engine = Engine::new(&config).expect("an engine");
+/// The builds, and the ends of the names of their lists.
+const BUILDS: [(&str, &str); 2] = [
+    ("durable_streams_edge.wasm", "p2"),
+    ("durable_streams_edge_p3.wasm", "p3"),
+];
+
+fn component(engine: &Engine, file: &str) -> Component {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../target/wasm32-wasip2/release/durable_streams_edge.wasm");
-    let component = Component::from_file(&engine, &path);
-    let component = component.expect("there is a component (cargo xtask component)");
-    (engine, component)
+        .join("../target/wasm32-wasip2/release")
+        .join(file);
+    let component = Component::from_file(engine, &path);
+    component.expect("there is a component (cargo xtask component)")
 }
 
-fn compare(what: &str, found: BTreeSet<String>, list: &str) {
+fn compare(what: &str, found: BTreeSet<String>) {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/component");
+    let list = std::fs::read_to_string(list.join(format!("{what}.txt"))).expect("there is a list");
     let lines = list
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -45,11 +48,18 @@ fn compare(what: &str, found: BTreeSet<String>, list: &str) {
 }
 
 #[test]
-fn the_component_imports_and_exports_what_the_lists_say() {
-    let (engine, component) = component();
-    let kind = component.component_type();
-    let imports = kind.imports(&engine).map(|(name, _)| name.to_owned());
-    compare("imports", imports.collect(), include_str!("imports.txt"));
-    let exports = kind.exports(&engine).map(|(name, _)| name.to_owned());
-    compare("exports", exports.collect(), include_str!("exports.txt"));
+fn each_build_imports_and_exports_what_its_lists_say() {
+    let mut config = Config::new();
+    config.wasm_component_model_async(true);
+    // Only its type is looked at, so the quickest code will do.
+    config.cranelift_opt_level(wasmtime::OptLevel::None);
+    let engine = Engine::new(&config).expect("an engine");
+    for (file, build) in BUILDS {
+        let component = component(&engine, file);
+        let kind = component.component_type();
+        let imports = kind.imports(&engine).map(|(name, _)| name.to_owned());
+        compare(&format!("imports-{build}"), imports.collect());
+        let exports = kind.exports(&engine).map(|(name, _)| name.to_owned());
+        compare(&format!("exports-{build}"), exports.collect());
+    }
 }

@@ -26,7 +26,10 @@ impl Server {
         let begun = Instant::now();
         command.args(["serve", "--listen", "127.0.0.1:0", "--store"]);
         command.arg(format!("file:{}", directory.display()));
-        command.arg("--component").arg(component()).args(flags);
+        command
+            .arg("--component")
+            .arg(component("exchange"))
+            .args(flags);
         command.stdout(Stdio::piped());
         let mut child = command.spawn().expect("the host is there");
         let out = child.stdout.take().expect("it is piped");

@@ -50,7 +50,10 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 #[test]
 fn a_large_stream_is_read_back_page_by_page_in_little_memory() {
     let parts = if full() { 256 } else { 48 };
-    let server = ServerUnderTest::start(&[]);
+    let Some(server) = ServerUnderTest::start(&[]) else {
+        return;
+    };
+    let memory = || server.id().and_then(resident);
     let stream = server.stream("application/octet-stream");
     for number in 0..parts {
         stream.append(part(number));
@@ -61,7 +64,7 @@ fn a_large_stream_is_read_back_page_by_page_in_little_memory() {
         println!("skipped: curl is not installed");
         return;
     }
-    let before = resident(server.id());
+    let before = memory();
     let mut most = before;
     let (mut at, mut read, mut pages) = (START.to_owned(), 0, 0);
     let mut expected = Vec::new();
@@ -74,7 +77,7 @@ fn a_large_stream_is_read_back_page_by_page_in_little_memory() {
         expected.drain(..body.len());
         read += body.len();
         pages += 1;
-        most = most.max(resident(server.id()));
+        most = most.max(memory());
         at = field(&head, "stream-next-offset")
             .expect("a page has a next offset")
             .to_owned();

@@ -38,7 +38,9 @@ fn the_url_of_a_new_stream_has_the_authority_the_client_used_and_ignores_forward
 
 #[test]
 fn the_url_of_a_new_stream_begins_with_public_url_where_that_is_set() {
-    let server = ServerUnderTest::start(&[("public_url", "https://streams.example")]);
+    let Some(server) = ServerUnderTest::start(&[("public_url", "https://streams.example")]) else {
+        return;
+    };
     let stream = server.name("text/plain");
     let location = format!("https://streams.example{}", stream.path);
     stream.put().send().expect(201).with("location", &location);
@@ -215,7 +217,9 @@ fn a_creation_that_is_refused_creates_nothing() {
 
 #[test]
 fn a_creation_with_a_body_over_the_limit_is_413() {
-    let server = ServerUnderTest::start(&[("max_append_bytes", "1000")]);
+    let Some(server) = ServerUnderTest::start(&[("max_append_bytes", "1000")]) else {
+        return;
+    };
     let stream = server.name("text/plain");
     let put = stream.put().header("Content-Type", "text/plain");
     put.clone()

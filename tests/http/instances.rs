@@ -26,7 +26,7 @@ fn a_reader_held_by_one_instance_is_answered_by_an_append_of_another() {
         return;
     }
     let server =
-        ServerUnderTest::start(&[("log_level", "info"), ("long_poll_timeout_secs", "300")]);
+        ServerUnderTest::start_own(&[("log_level", "info"), ("long_poll_timeout_secs", "300")]);
     let stream = server.stream("text/plain");
     // One instance takes 16 requests that are not answered yet, so these need several.
     let readers: Vec<_> = (0..READERS).map(|_| stream.wait_at("-1")).collect();
@@ -50,7 +50,7 @@ fn a_reader_held_by_one_instance_is_answered_by_an_append_of_another() {
 
 #[test]
 fn every_log_line_is_a_json_object_with_the_fields_of_the_error_model() {
-    let server = ServerUnderTest::start(&[("log_level", "info")]);
+    let server = ServerUnderTest::start_own(&[("log_level", "info")]);
     let stream = server.stream("text/plain");
     stream.append("x");
     stream.get("offset=bad").send().expect(400);

@@ -136,7 +136,9 @@ fn the_type_of_the_stream_decides_not_the_type_of_the_request() {
 
 #[test]
 fn deep_nesting_is_no_crash() {
-    let server = ServerUnderTest::start(&[]);
+    let Some(server) = ServerUnderTest::start(&[]) else {
+        return;
+    };
     for depth in [100, 127, 128, 1000, 100_000, 1_000_000] {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let stream = server.stream("application/json");
@@ -162,7 +164,11 @@ fn deep_nesting_is_no_crash() {
 
 #[test]
 fn every_page_is_an_array_of_whole_messages() {
-    let server = ServerUnderTest::start(&[("page_bytes", "3000"), ("inline_tail_bytes", "1000")]);
+    let Some(server) =
+        ServerUnderTest::start(&[("page_bytes", "3000"), ("inline_tail_bytes", "1000")])
+    else {
+        return;
+    };
     let stream = server.stream("application/json");
     let mut random = Random::seeded(9);
     let mut expected = Vec::new();
@@ -184,7 +190,9 @@ fn every_page_is_an_array_of_whole_messages() {
 
 #[test]
 fn a_message_larger_than_a_page_or_a_chunk_is_read_whole() {
-    let server = ServerUnderTest::start(&[("page_bytes", "1000")]);
+    let Some(server) = ServerUnderTest::start(&[("page_bytes", "1000")]) else {
+        return;
+    };
     let stream = server.stream("application/json");
     let sizes = [10, 2_000, 300_000, 1_000_000, 10];
     for size in sizes {
@@ -201,7 +209,9 @@ fn a_message_larger_than_a_page_or_a_chunk_is_read_whole() {
 
 #[test]
 fn many_small_messages_in_one_append_are_read_whole() {
-    let server = ServerUnderTest::start(&[("page_bytes", "50000")]);
+    let Some(server) = ServerUnderTest::start(&[("page_bytes", "50000")]) else {
+        return;
+    };
     let stream = server.stream("application/json");
     let numbers: Vec<u32> = (0..300_000).collect();
     stream.append(serde_json::to_string(&numbers).expect("JSON"));

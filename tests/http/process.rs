@@ -19,7 +19,7 @@ fn refused(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String)
 }
 
 fn serving(more: &[&str]) -> Vec<String> {
-    let component = host::component();
+    let component = host::component("exchange");
     let component = component.to_string_lossy();
     let mut args = vec![
         "serve",
@@ -125,10 +125,42 @@ fn a_file_that_is_no_component_is_refused() {
 }
 
 #[test]
+fn the_build_for_another_way_is_refused_by_its_exports() {
+    let cases = [
+        ("exchange", "wasi-http-p2", "wasi:http/incoming-handler@0.2"),
+        ("wasi-http-p2", "exchange", "durable-streams:edge/exchange"),
+        ("wasi-http-p2", "wasi-http", "wasi:http/handler@0.3"),
+    ];
+    for (build, via, wanted) in cases {
+        let component = host::component(build);
+        let component = component.to_string_lossy();
+        let (code, errors) = refused(
+            &[
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--store",
+                "memory",
+                "--component",
+                &component,
+                "--via",
+                via,
+            ],
+            &[],
+        );
+        assert_eq!(code, Some(1));
+        assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+        for named in [wanted, "durable_streams_edge_p3.wasm", &component] {
+            assert!(errors.contains(named), "{named} is not named: {errors}");
+        }
+    }
+}
+
+#[test]
 fn a_port_in_use_is_refused() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = taken.local_addr().expect("it has an address").to_string();
-    let component = host::component();
+    let component = host::component("exchange");
     let component = component.to_string_lossy();
     let (_, errors) = refused(
         &[
@@ -169,7 +201,7 @@ fn a_variable_of_the_environment_is_used_unless_a_flag_says_otherwise() {
 #[test]
 fn a_server_that_is_told_to_end_ends_its_readers_cleanly_and_exits_with_0() {
     for signal in ["TERM", "INT"] {
-        let mut server = ServerUnderTest::start(&[("long_poll_timeout_secs", "300")]);
+        let mut server = ServerUnderTest::start_own(&[("long_poll_timeout_secs", "300")]);
         let stream = server.stream("text/plain");
         stream.append("data");
         let mut events = stream.sse("-1");
@@ -191,7 +223,7 @@ fn a_server_that_is_told_to_end_ends_its_readers_cleanly_and_exits_with_0() {
 
 #[test]
 fn what_is_under_way_when_the_server_is_told_to_end_is_done_first() {
-    let mut server = ServerUnderTest::start(&[]);
+    let mut server = ServerUnderTest::start_own(&[]);
     let stream = server.stream("text/plain");
     let mut connection = crate::common::Connection::to(stream.address);
     let head = format!(
@@ -212,8 +244,9 @@ fn what_is_under_way_when_the_server_is_told_to_end_is_done_first() {
 #[test]
 #[cfg(target_os = "linux")]
 fn the_server_uses_no_huge_pages() {
-    let server = ServerUnderTest::start(&[]);
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id()));
+    let server = ServerUnderTest::start_own(&[]);
+    let id = server.id().expect("it is the test's own");
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"));
     let status = status.expect("the server's process");
     let enabled = status
         .lines()

@@ -123,7 +123,9 @@ fn a_name_that_is_created_again_is_not_shown_to_readers_of_its_former_life() {
 
 #[test]
 fn a_silent_response_has_a_comment_now_and_then() {
-    let server = ServerUnderTest::start(&[("sse_heartbeat_secs", "1")]);
+    let Some(server) = ServerUnderTest::start(&[("sse_heartbeat_secs", "1")]) else {
+        return;
+    };
     let stream = server.stream("text/plain");
     let mut events = caught_up(&stream);
     for _ in 0..2 {
@@ -135,7 +137,9 @@ fn a_silent_response_has_a_comment_now_and_then() {
 
 #[test]
 fn a_response_ends_cleanly_at_its_greatest_age() {
-    let server = ServerUnderTest::start(&[("sse_max_secs", "1")]);
+    let Some(server) = ServerUnderTest::start(&[("sse_max_secs", "1")]) else {
+        return;
+    };
     let stream = server.stream("text/plain");
     let begun = std::time::Instant::now();
     let mut events = caught_up(&stream);
@@ -159,7 +163,9 @@ fn a_response_ends_cleanly_at_its_greatest_age() {
 
 #[test]
 fn following_by_reconnecting_misses_nothing_and_repeats_nothing() {
-    let server = ServerUnderTest::start(&[("sse_max_secs", "1")]);
+    let Some(server) = ServerUnderTest::start(&[("sse_max_secs", "1")]) else {
+        return;
+    };
     let stream = server.stream("text/plain");
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
@@ -222,7 +228,9 @@ fn a_reader_that_fell_behind_got_whole_events_and_can_go_on() {
 
 #[test]
 fn readers_that_leave_do_no_harm() {
-    let server = ServerUnderTest::start(&[("sse_heartbeat_secs", "1")]);
+    let Some(server) = ServerUnderTest::start(&[("sse_heartbeat_secs", "1")]) else {
+        return;
+    };
     let stream = server.stream("text/plain");
     let mut stays = caught_up(&stream);
     for _ in 0..100 {

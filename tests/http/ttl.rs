@@ -116,7 +116,9 @@ fn a_malformed_lifetime_is_400() {
 
 #[test]
 fn a_huge_lifetime_is_taken_or_refused_and_never_a_crash() {
-    let server = ServerUnderTest::start(&[]);
+    let Some(server) = ServerUnderTest::start(&[]) else {
+        return;
+    };
     for ttl in [
         "4294967296",
         "9007199254740992",
@@ -277,7 +279,9 @@ fn a_stream_with_a_reader_that_waits_does_not_expire() {
 
 #[test]
 fn a_reader_never_waits_past_the_date_of_expiry() {
-    let server = ServerUnderTest::start(&[("long_poll_timeout_secs", "300")]);
+    let Some(server) = ServerUnderTest::start(&[("long_poll_timeout_secs", "300")]) else {
+        return;
+    };
     let stream = server.name("text/plain");
     let put = stream.put().header("Content-Type", "text/plain");
     let put = put.header("Stream-Expires-At", date(now() + 2));

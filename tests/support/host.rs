@@ -16,12 +16,17 @@ pub(crate) fn host() -> Command {
     command
 }
 
-/// The component: compiled for this machine if that is the newer one.
-pub(crate) fn component() -> PathBuf {
+/// The component that is called this way: compiled for this machine if that is the newer one.
+pub(crate) fn component(via: &str) -> PathBuf {
+    let name = match via {
+        "wasi-http-p2" => "durable_streams_edge",
+        _ => "durable_streams_edge_p3",
+    };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let wasm = root.join("target/wasm32-wasip2/release/durable_streams_edge.wasm");
+    let wasm = root.join("target/wasm32-wasip2/release").join(name);
+    let wasm = wasm.with_extension("wasm");
     let binary = Path::new(env!("CARGO_BIN_EXE_durable-streams"));
-    let compiled = binary.with_file_name("durable_streams_edge.cwasm");
+    let compiled = binary.with_file_name(name).with_extension("cwasm");
     let time = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
     match (time(&wasm), time(&compiled)) {
         (Some(wasm_time), Some(compiled_time)) if wasm_time > compiled_time => wasm,

@@ -97,7 +97,7 @@ impl FaultyStore {
         state.luck.draw(call)
     }
 
-    fn read<T>(&self, act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn reading<T>(&self, act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         match self.draw(Call::Read) {
             Fault::Before => Err(unavailable("not asked")),
             Fault::TimeOut { .. } => {
@@ -165,15 +165,19 @@ impl Store for FaultyStore {
     }
 
     fn get(&self, key: &str) -> Result<Seen, StoreError> {
-        self.read(|| self.below.get(key))
+        self.reading(|| self.below.get(key))
+    }
+
+    fn read(&self, key: &str) -> Result<Seen, StoreError> {
+        self.reading(|| self.below.read(key))
     }
 
     fn get_now(&self, key: &str) -> Result<Option<Seen>, StoreError> {
-        self.read(|| self.below.get_now(key))
+        self.reading(|| self.below.get_now(key))
     }
 
     fn exists(&self, key: &str) -> Result<(bool, ChangeNumber), StoreError> {
-        self.read(|| self.below.exists(key))
+        self.reading(|| self.below.exists(key))
     }
 
     fn set(&self, key: &str, value: Bytes) -> Result<ChangeNumber, StoreError> {

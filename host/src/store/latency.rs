@@ -47,6 +47,10 @@ impl Store for LatencyStore {
         self.there().get(key)
     }
 
+    fn read(&self, key: &str) -> Result<Seen, StoreError> {
+        self.there().read(key)
+    }
+
     fn get_now(&self, key: &str) -> Result<Option<Seen>, StoreError> {
         self.there().get_now(key)
     }

@@ -36,6 +36,7 @@ mod memory;
 pub mod open;
 pub mod redis;
 mod settle;
+mod spin_dynamodb;
 mod spin_redis;
 mod spin_sqlite;
 mod watch;
@@ -46,6 +47,7 @@ pub use latency::LatencyStore;
 pub use memory::MemoryStore;
 pub use redis::RedisStore;
 pub use settle::{Lost, Outlet, Settle, Settling};
+pub use spin_dynamodb::SpinDynamodb;
 pub use spin_redis::SpinRedis;
 pub use spin_sqlite::SpinSqlite;
 pub use watch::{Watch, Watchers};
@@ -162,6 +164,12 @@ pub trait Store: Send + Sync {
     /// called where waiting does no harm, after which this one answers.
     fn get_now(&self, key: &str) -> Result<Option<Seen>, StoreError> {
         self.get(key).map(Some)
+    }
+
+    /// The key for a caller that swaps nothing. It may be as it was a moment ago, for stores that
+    /// imitate those whose plain reads may lag behind; the number is never too high.
+    fn read(&self, key: &str) -> Result<Seen, StoreError> {
+        self.get(key)
     }
 
     /// Whether a key has a value, and the number that [`Seen::changed`] would have.

@@ -3,7 +3,8 @@
 use super::log::{self, Durability, Options, SystemFiles};
 use super::redis::{self, RedisUrl};
 use super::{
-    FaultyStore, FileStore, LatencyStore, MemoryStore, RedisStore, SpinRedis, SpinSqlite, Store,
+    FaultyStore, FileStore, LatencyStore, MemoryStore, RedisStore, SpinDynamodb, SpinRedis,
+    SpinSqlite, Store,
 };
 use crate::telemetry;
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ const MAX_LATENCY_MS: u64 = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unknown {
     /// There is no such store.
-    #[error("expected memory, file:DIR, redis://HOST, spin-sqlite or spin-redis")]
+    #[error("expected memory, file:DIR, redis://HOST, spin-sqlite, spin-redis or spin-dynamodb")]
     Store,
     /// There is nothing of the kind to inject.
     #[error("expected faults:SEED or latency:MS, MS at most {MAX_LATENCY_MS}")]
@@ -38,6 +39,11 @@ pub enum StoreKind {
     SpinSqlite,
     /// Memory with the habits of Spin's Redis store.
     SpinRedis,
+    /// Memory with the habits of Spin's DynamoDB store.
+    SpinDynamodb {
+        /// Whether plain reads are consistent.
+        consistent_read: bool,
+    },
 }
 
 impl FromStr for StoreKind {
@@ -48,6 +54,12 @@ impl FromStr for StoreKind {
             None if text == "memory" => Ok(Self::Memory),
             None if text == "spin-sqlite" => Ok(Self::SpinSqlite),
             None if text == "spin-redis" => Ok(Self::SpinRedis),
+            None if text == "spin-dynamodb" => Ok(Self::SpinDynamodb {
+                consistent_read: true,
+            }),
+            None if text == "spin-dynamodb?consistent_read=false" => Ok(Self::SpinDynamodb {
+                consistent_read: false,
+            }),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
             _ => text.parse().map(Self::Redis).map_err(|()| Unknown::Store),
         }
@@ -109,6 +121,9 @@ pub fn open(
         StoreKind::Memory => memory(),
         StoreKind::SpinSqlite => Arc::new(SpinSqlite::new(memory())),
         StoreKind::SpinRedis => Arc::new(SpinRedis::new(memory())),
+        StoreKind::SpinDynamodb { consistent_read } => {
+            Arc::new(SpinDynamodb::new(memory(), *consistent_read))
+        }
         StoreKind::File(directory) => {
             let options = Options {
                 durability,
@@ -144,6 +159,18 @@ mod tests {
             ("file:/a:b", StoreKind::File("/a:b".into())),
             ("spin-sqlite", StoreKind::SpinSqlite),
             ("spin-redis", StoreKind::SpinRedis),
+            (
+                "spin-dynamodb",
+                StoreKind::SpinDynamodb {
+                    consistent_read: true,
+                },
+            ),
+            (
+                "spin-dynamodb?consistent_read=false",
+                StoreKind::SpinDynamodb {
+                    consistent_read: false,
+                },
+            ),
         ];
         for (text, kind) in named {
             assert_eq!(text.parse(), Ok(kind));
@@ -151,7 +178,15 @@ mod tests {
         let redis = "redis://localhost".parse::<StoreKind>();
         assert!(matches!(redis, Ok(StoreKind::Redis(_))), "{redis:?}");
         for text in [
-            "", "tape", "file", "file:", "memory:", "Memory", "spin", "redis",
+            "",
+            "tape",
+            "file",
+            "file:",
+            "memory:",
+            "Memory",
+            "spin",
+            "redis",
+            "spin-dynamodb?consistent_read=true",
         ] {
             assert_eq!(text.parse::<StoreKind>(), Err(Unknown::Store), "{text}");
         }

@@ -130,10 +130,24 @@ impl Keys {
         written.map(|_| ())
     }
 
+    /// The key as it is now, for a swap.
     pub(crate) fn get(&mut self, key: &str) -> Result<Seen, StoreError> {
+        self.look(key, |store| store.get(key))
+    }
+
+    /// The key for a caller that swaps nothing.
+    pub(crate) fn read(&mut self, key: &str) -> Result<Seen, StoreError> {
+        self.look(key, |store| store.read(key))
+    }
+
+    fn look(
+        &mut self,
+        key: &str,
+        look: impl FnOnce(&dyn Store) -> Result<Seen, StoreError>,
+    ) -> Result<Seen, StoreError> {
         self.check()?;
         let seen = match self.hurried {
-            false => self.store.get(key)?,
+            false => look(&*self.store)?,
             true => match self.store.get_now(key)? {
                 Some(seen) => seen,
                 None => {

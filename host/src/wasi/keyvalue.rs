@@ -88,7 +88,7 @@ impl store::Host for InstanceState {
 impl store::HostBucket for InstanceState {
     fn get(&mut self, _: Resource<Bucket>, key: String) -> Result<Option<Vec<u8>>, Error> {
         check_key(&key)?;
-        Ok(self.keys.get(&key)?.value.map(Vec::from))
+        Ok(self.keys.read(&key)?.value.map(Vec::from))
     }
 
     fn set(&mut self, _: Resource<Bucket>, key: String, value: Vec<u8>) -> Result<(), Error> {

@@ -112,6 +112,7 @@ impl WasiHttpView for InstanceState {
 pub fn add_to_linker(linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasmtime_wasi::p3::add_to_linker(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     wasmtime_wasi_http::p3::add_to_linker(linker)?;
     bindings::Imports::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
 }

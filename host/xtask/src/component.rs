@@ -5,10 +5,57 @@ use crate::failure::Failure;
 use crate::paths;
 use crate::run;
 use crate::toolchain::{self, TARGET, Toolchain};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Largest release component, in bytes.
 pub(crate) const MAX_BYTES: u64 = 1_500_000;
+
+/// The builds of the component; the features of its package tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// For `wasi:http` 0.2, which every released Spin has. `spin.toml` names it.
+    P2,
+    /// For `wasi:http` 0.3 and the exchange of our own host.
+    P3,
+}
+
+impl Build {
+    pub(crate) const ALL: [Self; 2] = [Self::P2, Self::P3];
+
+    /// The version of WASI that it serves.
+    pub(crate) const fn wasi(self) -> &'static str {
+        match self {
+            Self::P2 => "WASI 0.2",
+            Self::P3 => "WASI 0.3",
+        }
+    }
+
+    /// The name of its files, without what comes after the dot.
+    pub(crate) const fn file_name(self) -> &'static str {
+        match self {
+            Self::P2 => "durable_streams_edge",
+            Self::P3 => "durable_streams_edge_p3",
+        }
+    }
+
+    /// What picks it, for Cargo.
+    pub(crate) const fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::P2 => &[],
+            Self::P3 => &["--no-default-features", "--features", "p3"],
+        }
+    }
+
+    /// Its target directory. Each build has its own: with one for both, each would replace the
+    /// other's file, and Cargo would build both at every turn.
+    pub(crate) fn target_dir(self) -> PathBuf {
+        let target = paths::root().join("target");
+        match self {
+            Self::P2 => target,
+            Self::P3 => target.join("p3"),
+        }
+    }
+}
 
 /// `cargo xtask component`.
 pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
@@ -16,15 +63,23 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
         return Err(Failure::new(format!("component takes no argument {arg:?}")));
     }
     build()?;
-    let path = paths::component();
-    let bytes = path.metadata()?.len();
-    println!("{} ({bytes} bytes)", path.display());
+    for build in Build::ALL {
+        let path = paths::component(build);
+        let bytes = path.metadata()?.len();
+        println!("{} ({}, {bytes} bytes)", path.display(), build.wasi());
+    }
     Ok(())
 }
 
-/// Builds the component to where `spin.toml` names it. Cargo skips what did not change.
+/// Builds the component both ways, to where the manifests name it. Cargo skips what did not change.
 pub(crate) fn build() -> Result<(), Failure> {
     let toolchain = toolchain::find()?;
+    Build::ALL
+        .into_iter()
+        .try_for_each(|build| build_one(build, &toolchain))
+}
+
+fn build_one(build: Build, toolchain: &Toolchain) -> Result<(), Failure> {
     let mut cargo = cargo::cargo();
     cargo.args([
         "build",
@@ -33,20 +88,18 @@ pub(crate) fn build() -> Result<(), Failure> {
         "durable-streams-edge",
         "--lib",
     ]);
-    cargo.args(["--target", TARGET]);
-    let (target_dir, name) = match &toolchain {
-        Toolchain::Rustup => {
-            let dir = paths::root().join("target");
-            cargo.arg("--target-dir").arg(&dir);
-            (dir, "the installed target")
-        }
-        Toolchain::Debian(debian) => (debian.apply(&mut cargo)?, "Debian's compiler"),
+    cargo.args(build.features()).args(["--target", TARGET]);
+    let (target_dir, name) = match toolchain {
+        Toolchain::Rustup => (build.target_dir(), "the installed target"),
+        Toolchain::Debian(debian) => (debian.apply(&mut cargo, build)?, "Debian's compiler"),
     };
-    run::run(&format!("build the component ({name})"), &mut cargo)?;
+    cargo.arg("--target-dir").arg(&target_dir);
+    let what = format!("build the component for {} ({name})", build.wasi());
+    run::run(&what, &mut cargo)?;
     let built = target_dir
         .join(TARGET)
         .join("release/durable_streams_edge.wasm");
-    put(&built, &paths::component())
+    put(&built, &paths::component(build))
 }
 
 /// Copies a file unless the same bytes are there already: its time tells whether to compile again.

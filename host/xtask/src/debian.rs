@@ -2,8 +2,8 @@
 //! from Debian's own packages, for machines where rustup's server is out of reach.
 
 use crate::cargo;
+use crate::component::Build;
 use crate::failure::Failure;
-use crate::paths;
 use crate::run;
 use crate::toolchain::TARGET;
 use std::ffi::OsString;
@@ -24,13 +24,15 @@ pub(crate) struct Debian {
 }
 
 /// Its own target directory: two compilers in one directory rebuild everything at each turn.
-fn target_dir() -> PathBuf {
-    paths::root().join("target/debian")
+fn target_dir(build: Build) -> PathBuf {
+    build.target_dir().join("debian")
 }
 
 /// Whether a build went this way before.
 pub(crate) fn was_used() -> bool {
-    target_dir().is_dir()
+    Build::ALL
+        .into_iter()
+        .any(|build| target_dir(build).is_dir())
 }
 
 /// The route, if everything it needs is installed.
@@ -138,12 +140,12 @@ fn linkers() -> Vec<PathBuf> {
 
 impl Debian {
     /// Lets `cargo build` go this way. Returns the target directory that it uses.
-    pub(crate) fn apply(&self, cargo: &mut Command) -> Result<PathBuf, Failure> {
+    pub(crate) fn apply(&self, cargo: &mut Command, build: Build) -> Result<PathBuf, Failure> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let dirs = self.linkers.iter().cloned();
         let path: OsString = std::env::join_paths(dirs.chain(std::env::split_paths(&path)))
             .map_err(|error| Failure::new(error.to_string()))?;
-        let target_dir = target_dir();
+        let target_dir = target_dir(build);
         cargo
             .env("PATH", path)
             .env("RUSTC", RUSTC)
@@ -153,9 +155,7 @@ impl Debian {
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .env_remove("RUSTC_WRAPPER")
             .env_remove("RUSTC_WORKSPACE_WRAPPER")
-            .arg("-Zbuild-std=std,panic_abort")
-            .arg("--target-dir")
-            .arg(&target_dir);
+            .arg("-Zbuild-std=std,panic_abort");
         Ok(target_dir)
     }
 }

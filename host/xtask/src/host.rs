@@ -1,7 +1,7 @@
 //! Building the host with the component in it.
 
 use crate::cargo::{self, HOST_PROFILE};
-use crate::component;
+use crate::component::{self, Build};
 use crate::failure::Failure;
 use crate::paths;
 use crate::run;
@@ -11,18 +11,25 @@ use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The variable that hands the precompiled component to the host's build.
-const EMBED: &str = "DS_EMBED_COMPONENT";
+/// The variable that hands a precompiled build of the component to the host's build.
+const fn embed(build: Build) -> &'static str {
+    match build {
+        Build::P2 => "DS_EMBED_COMPONENT_P2",
+        Build::P3 => "DS_EMBED_COMPONENT_P3",
+    }
+}
 
-/// Cargo for the native packages, with the precompiled component if there is one: its absence
-/// would build the host another time. Without one, `.cargo/config.toml` says what stands for it.
+/// Cargo for the native packages, with the precompiled component if it is there: its absence
+/// would build the host another time. Without it, `.cargo/config.toml` says what stands for it.
 pub(crate) fn cargo(subcommand: &str) -> Command {
     let mut cargo = cargo::cargo();
     cargo.args([subcommand, "--profile", HOST_PROFILE]);
     cargo.arg("--target-dir").arg(paths::target());
-    let precompiled = paths::precompiled();
-    if precompiled.is_file() {
-        cargo.env(EMBED, precompiled);
+    for build in Build::ALL {
+        let precompiled = paths::precompiled(build);
+        if precompiled.is_file() {
+            cargo.env(embed(build), precompiled);
+        }
     }
     cargo
 }
@@ -30,7 +37,10 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
 /// The host as a program, without the variables that are about building it.
 pub(crate) fn program() -> Command {
     let mut program = Command::new(paths::host());
-    program.env_remove(EMBED).env_remove(toolchain::CHOICE);
+    for build in Build::ALL {
+        program.env_remove(embed(build));
+    }
+    program.env_remove(toolchain::CHOICE);
     program
 }
 
@@ -49,7 +59,11 @@ pub(crate) fn build() -> Result<(), Failure> {
     check_tools()?;
     component::build()?;
     build_binary("build the host (the first time takes minutes)")?;
-    if precompile()? {
+    let mut is_new = false;
+    for build in Build::ALL {
+        is_new |= precompile(build)?;
+    }
+    if is_new {
         build_binary("build the host with the component in it")?;
     }
     Ok(())
@@ -77,20 +91,23 @@ fn build_binary(what: &str) -> Result<(), Failure> {
     )
 }
 
-/// Lets the host compile the component for this machine. Returns whether that was needed.
-fn precompile() -> Result<bool, Failure> {
-    let precompiled = paths::precompiled();
+/// Lets the host compile a build of the component for this machine. Returns whether that was needed.
+fn precompile(build: Build) -> Result<bool, Failure> {
+    let precompiled = paths::precompiled(build);
     let stamp = precompiled.with_extension("stamp");
-    let inputs = inputs()?;
+    let inputs = inputs(build)?;
     if precompiled.is_file() && std::fs::read_to_string(&stamp).is_ok_and(|old| old == inputs) {
         return Ok(false);
     }
     let part = precompiled.with_extension("part");
     run::run(
-        "compile the component for this machine",
+        &format!(
+            "compile the component for {} and this machine",
+            build.wasi()
+        ),
         program()
             .arg("precompile")
-            .arg(paths::component())
+            .arg(paths::component(build))
             .arg(&part),
     )?;
     std::fs::rename(part, precompiled)?;
@@ -100,10 +117,10 @@ fn precompile() -> Result<bool, Failure> {
 
 /// A digest of all that the compiled component depends on: the component, the engine's settings
 /// and Wasmtime's version.
-fn inputs() -> Result<String, Failure> {
+fn inputs(build: Build) -> Result<String, Failure> {
     let root = paths::root();
     let files: [PathBuf; 3] = [
-        paths::component(),
+        paths::component(build),
         root.join("host/src/engine.rs"),
         root.join("Cargo.lock"),
     ];

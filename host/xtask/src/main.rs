@@ -28,7 +28,8 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask <command>
 
-  component                     build the component to where spin.toml names it
+  component                     build the component for WASI 0.2 and 0.3, to where spin.toml and
+                                host/deploy/spin-p3.toml name it
   build                         build the component, and the host with it in target/host
   serve [host flags]            build what is missing and serve on 127.0.0.1:4437
                                 (flags: cargo xtask serve --help)
@@ -46,6 +47,10 @@ cargo xtask <command>
 
 Tiers of the tests, in the order they run:
   fmt clippy component unit sim fuzz http crash conformance client
+
+DS_TEST_URL=http://127.0.0.1:PORT lets the tier http run against a server that already runs. Give it
+the variables long_poll_timeout_secs=1 and webhook_allow_localhost=true; tests that need others, or a
+host of their own, are skipped by name.
 
 Over redis the suites run where redis-server or valkey-server is installed: each starts its own on
 a free port. DS_TEST_REDIS=0 leaves that out, DS_TEST_REDIS=PROGRAM takes another one.

@@ -1,5 +1,6 @@
 //! Where things are.
 
+use crate::component::Build;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -19,14 +20,20 @@ fn target_dir(set: Option<OsString>) -> PathBuf {
     root().join(set.unwrap_or_else(|| "target".into()))
 }
 
-/// The component, where `spin.toml` names it.
-pub(crate) fn component() -> PathBuf {
-    root().join("target/wasm32-wasip2/release/durable_streams_edge.wasm")
+/// A build of the component, where the manifest names it.
+pub(crate) fn component(build: Build) -> PathBuf {
+    root()
+        .join("target/wasm32-wasip2/release")
+        .join(build.file_name())
+        .with_extension("wasm")
 }
 
-/// The component, compiled ahead of time for this machine by the host.
-pub(crate) fn precompiled() -> PathBuf {
-    target().join("host/durable_streams_edge.cwasm")
+/// The same, compiled ahead of time for this machine by the host.
+pub(crate) fn precompiled(build: Build) -> PathBuf {
+    target()
+        .join("host")
+        .join(build.file_name())
+        .with_extension("cwasm")
 }
 
 /// The host's binary.

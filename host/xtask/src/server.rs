@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Which of its two ways the host calls the component.
-pub(crate) const VIAS: [&str; 2] = ["exchange", "wasi-http"];
+/// The ways in which the host calls the component.
+pub(crate) const VIAS: [&str; 3] = ["exchange", "wasi-http", "wasi-http-p2"];
 
 /// The store that keeps things as they are; others have the habits of other platforms' stores.
 pub(crate) const MEMORY: &str = "memory";
@@ -36,6 +36,8 @@ pub(crate) fn pairs(full: bool) -> Vec<Pair> {
             (REDIS, "exchange"),
             (FILE, "wasi-http"),
             ("spin-sqlite", "wasi-http"),
+            (MEMORY, "wasi-http-p2"),
+            ("spin-sqlite", "wasi-http-p2"),
         ],
         true => STORES
             .into_iter()

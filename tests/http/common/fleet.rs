@@ -26,7 +26,7 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 /// Of all fleets: a pool for each host took more memory mappings than a process may have.
 static COMPONENT: LazyLock<Component> = LazyLock::new(|| {
-    Component::load(&ComponentSource::File(component())).expect("the component is loaded")
+    Component::load(&ComponentSource::File(component(&via()))).expect("the component is loaded")
 });
 
 /// Hosts that run. Dropping them stops them.

@@ -1,6 +1,7 @@
 //! The host as a child process on a free port.
 //!
-//! `DS_TEST_VIA` says which way it calls the component: `exchange` (as when absent) or `wasi-http`;
+//! `DS_TEST_VIA` says which way it calls the component: `exchange` (as when absent), `wasi-http` or
+//! `wasi-http-p2`;
 //! `DS_TEST_STORE` what is passed to `--store`: `memory` when absent, `file` for a directory of the
 //! server's own, and `redis` for a namespace of its own in a Redis that is started for the purpose.
 
@@ -15,6 +16,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use tempfile::TempDir;
+
+/// Variables that a server named by `DS_TEST_URL` has: tests that ask for no others run against it.
+const VARIABLES_AT_URL: [(&str, &str); 2] = [
+    ("long_poll_timeout_secs", "1"),
+    ("webhook_allow_localhost", "true"),
+];
+
+/// The server that already runs, if the tests are to run against one.
+fn running() -> Option<SocketAddr> {
+    let url = variable("DS_TEST_URL")?;
+    let address = url
+        .strip_prefix("http://")
+        .map(|rest| rest.trim_end_matches('/'));
+    let address = address.and_then(|address| address.parse().ok());
+    Some(address.expect("DS_TEST_URL is like http://127.0.0.1:3000"))
+}
 
 /// A variable of this run, unless it is absent or empty.
 fn variable(name: &str) -> Option<String> {
@@ -34,13 +51,15 @@ pub(crate) fn store() -> String {
 /// What the host printed on standard error.
 type Lines = Arc<Mutex<Vec<String>>>;
 
-/// A running host. Dropping it kills it.
+/// A running server. Dropping it kills it, unless it ran before.
 #[derive(Debug)]
 pub(crate) struct ServerUnderTest {
-    child: Child,
+    child: Option<Child>,
     pub(crate) address: SocketAddr,
     log: Lines,
     names: AtomicU64,
+    /// The first segment of the names of its streams.
+    directory: String,
     /// Where its streams are; removed with it.
     _directory: Option<TempDir>,
 }
@@ -48,6 +67,9 @@ pub(crate) struct ServerUnderTest {
 /// The server of all tests that need nothing special; its long-polls wait a second at most.
 pub(crate) fn shared() -> &'static ServerUnderTest {
     static SHARED: LazyLock<ServerUnderTest> = LazyLock::new(|| {
+        if let Some(address) = running() {
+            return ServerUnderTest::at(address);
+        }
         let (mut host, directory) = serve(&[("long_poll_timeout_secs", "1")]);
         // A static is never dropped. The shell's standard input ends when this process does.
         let mut guard = Command::new("sh");
@@ -109,16 +131,40 @@ fn serve_from(store: &str, variables: &[(&str, &str)]) -> Command {
     let mut command = host();
     command.args(["serve", "--listen", "127.0.0.1:0"]);
     command.args(["--store", store, "--via", &via()]);
-    command.arg("--component").arg(component());
+    command.arg("--component").arg(component(&via()));
     for (name, value) in variables {
         command.args(["--variable", &format!("{name}={value}")]);
     }
     command
 }
 
+/// Says that the test of this thread is skipped.
+fn skip(why: &str) {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or_default();
+    println!("skipped: {name}: {why}");
+}
+
 impl ServerUnderTest {
-    /// A server of its own, for tests that need other variables or end it.
-    pub(crate) fn start(variables: &[(&str, &str)]) -> Self {
+    /// A server of its own, for tests that need other variables. Nothing where the tests run against
+    /// a server that has others: the test is skipped, which is printed.
+    pub(crate) fn start(variables: &[(&str, &str)]) -> Option<Self> {
+        match running() {
+            None => Some(Self::start_own(variables)),
+            Some(address) if variables.iter().all(|one| VARIABLES_AT_URL.contains(one)) => {
+                Some(Self::at(address))
+            }
+            Some(_) => {
+                skip(&format!(
+                    "it needs a server with the variables {variables:?}"
+                ));
+                None
+            }
+        }
+    }
+
+    /// A server of its own, for tests that end it or read its log.
+    pub(crate) fn start_own(variables: &[(&str, &str)]) -> Self {
         let (command, directory) = serve(variables);
         Self::spawn(command, directory)
     }
@@ -128,11 +174,31 @@ impl ServerUnderTest {
         Self::spawn(serve_from(store, variables), None)
     }
 
-    /// The same with flags besides.
-    pub(crate) fn start_with_arguments(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+    /// A server of its own with flags besides; see [`Self::start`].
+    pub(crate) fn start_with_arguments(
+        variables: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Option<Self> {
+        if running().is_some() {
+            skip(&format!("it needs a server with the flags {arguments:?}"));
+            return None;
+        }
         let (mut command, directory) = serve(variables);
         command.args(arguments);
-        Self::spawn(command, directory)
+        Some(Self::spawn(command, directory))
+    }
+
+    /// A server that runs already.
+    fn at(address: SocketAddr) -> Self {
+        Self {
+            child: None,
+            address,
+            log: Lines::default(),
+            names: AtomicU64::new(0),
+            // It has the streams of earlier runs.
+            directory: format!("test-{:x}", getrandom::u64().expect("random bits")),
+            _directory: None,
+        }
     }
 
     /// The same with variables of the environment besides.
@@ -174,10 +240,11 @@ impl ServerUnderTest {
             });
         }
         let mut server = Self {
-            child,
+            child: Some(child),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             log,
             names: AtomicU64::new(0),
+            directory: "test".to_owned(),
             _directory: directory,
         };
         match receiver.recv_timeout(PATIENCE) {
@@ -193,7 +260,7 @@ impl ServerUnderTest {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         Stream {
             address: self.address,
-            path: format!("/v1/stream/test/{number}"),
+            path: format!("/v1/stream/{}/{number}", self.directory),
             content_type: content_type.to_owned(),
         }
     }
@@ -218,14 +285,16 @@ impl ServerUnderTest {
             .clone()
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+    /// Its process, if that is the test's own.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// Sends a signal by its name, such as TERM.
     pub(crate) fn signal(&self, name: &str) {
+        let id = self.id().expect("it is the test's own");
         let status = Command::new("kill")
-            .args([format!("-{name}"), self.child.id().to_string()])
+            .args([format!("-{name}"), id.to_string()])
             .status();
         assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
     }
@@ -234,7 +303,8 @@ impl ServerUnderTest {
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut ended = None;
         super::eventually("the server ends", || {
-            ended = self.child.try_wait().expect("a child can be waited for");
+            let child = self.child.as_mut().expect("it is the test's own");
+            ended = child.try_wait().expect("a child can be waited for");
             ended.is_some()
         });
         ended.expect("it ended")
@@ -273,8 +343,10 @@ impl Drop for ServerUnderTest {
                 log[last..].join("\n")
             );
         }
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(child) = &mut self.child {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }

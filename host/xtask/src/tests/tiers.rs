@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::tally::{CargoOutput, Outcome, Tally};
-use crate::component;
+use crate::component::{self, Build};
 use crate::failure::Failure;
 use crate::host;
 use crate::node::Scripts;
@@ -55,7 +55,7 @@ pub(super) static TIERS: [Tier; 10] = [
     },
     Tier {
         name: "http",
-        what: "the host over HTTP: its stores, through both of its ways",
+        what: "the host over HTTP: its stores, through each of its ways",
         run: http,
     },
     Tier {
@@ -65,7 +65,7 @@ pub(super) static TIERS: [Tier; 10] = [
     },
     Tier {
         name: "conformance",
-        what: "the official conformance suite: the stores, through both ways",
+        what: "the official conformance suite: the stores, through each way",
         run: conformance,
     },
     Tier {
@@ -106,16 +106,21 @@ fn clippy(_: &Options) -> Outcome {
     }
     match toolchain::find() {
         Ok(Toolchain::Rustup) => {
-            let mut wasm = crate::cargo::cargo();
-            wasm.args([
-                "clippy",
-                "--release",
-                "--package",
-                "durable-streams-edge",
-                "--lib",
-            ]);
-            wasm.args(["--target", TARGET, "--", "-D", "warnings"]);
-            outcome.gate(run::run("cargo clippy, for the component", &mut wasm));
+            for build in Build::ALL {
+                let mut wasm = crate::cargo::cargo();
+                wasm.args([
+                    "clippy",
+                    "--release",
+                    "--package",
+                    "durable-streams-edge",
+                    "--lib",
+                ]);
+                wasm.args(build.features());
+                wasm.arg("--target-dir").arg(build.target_dir());
+                wasm.args(["--target", TARGET, "--", "-D", "warnings"]);
+                let what = format!("cargo clippy, for the component ({})", build.wasi());
+                outcome.gate(run::run(&what, &mut wasm));
+            }
         }
         Ok(Toolchain::Debian(_)) => {
             println!("    skipped: clippy for the component needs rustup's target {TARGET}");
@@ -143,15 +148,18 @@ fn component(options: &Options) -> Outcome {
 }
 
 fn component_is_small() -> Result<(), Failure> {
-    let bytes = paths::component().metadata()?.len();
     let most = component::MAX_BYTES;
-    println!("    the component has {bytes} bytes, at most {most} are allowed");
-    match bytes <= most {
-        true => Ok(()),
-        false => Err(Failure::new(
-            "the component is too large: make it smaller, or raise MAX_BYTES in xtask's component.rs",
-        )),
+    for build in Build::ALL {
+        let (bytes, wasi) = (paths::component(build).metadata()?.len(), build.wasi());
+        println!("    the component for {wasi} has {bytes} bytes, at most {most} are allowed");
+        if bytes > most {
+            return Err(Failure::new(
+                "the component is too large: make it smaller, or raise MAX_BYTES in xtask's \
+                 component.rs",
+            ));
+        }
     }
+    Ok(())
 }
 
 fn unit(options: &Options) -> Outcome {
@@ -197,8 +205,43 @@ fn fuzz(options: &Options) -> Outcome {
     outcome
 }
 
+/// Tests that start hosts of their own, or look behind them.
+const OWN_HOSTS: [&str; 6] = [
+    "commits",
+    "hosts",
+    "instances",
+    "process",
+    "redis",
+    "redis_outage",
+];
+
+/// The HTTP tests against a server that already runs.
+fn http_at(url: &str, options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    println!(
+        "    left out, since they start hosts of their own: {}",
+        OWN_HOSTS.join(", ")
+    );
+    let skip = OWN_HOSTS.map(|module| ["--skip".to_owned(), format!("{module}::")]);
+    let skip: Vec<&str> = skip.iter().flatten().map(String::as_str).collect();
+    outcome.counted(cargo_test_with(
+        &format!("HTTP tests against {url}"),
+        options,
+        &["--test", "http"],
+        &[(TEST_URL, url)],
+        &skip,
+    ));
+    outcome
+}
+
+/// The variable that names a server to test.
+const TEST_URL: &str = "DS_TEST_URL";
+
 fn http(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
+    if let Ok(url) = std::env::var(TEST_URL) {
+        return http_at(&url, options);
+    }
     if !outcome.needs(host::build()) {
         return outcome;
     }
@@ -257,10 +300,22 @@ fn cargo_test(
     targets: &[&str],
     environment: &[(&str, &str)],
 ) -> Result<(bool, Tally), Failure> {
+    cargo_test_with(what, options, targets, environment, &[])
+}
+
+/// The same with flags for the tests' program.
+fn cargo_test_with(
+    what: &str,
+    options: &Options,
+    targets: &[&str],
+    environment: &[(&str, &str)],
+    flags: &[&str],
+) -> Result<(bool, Tally), Failure> {
     let mut cargo = host::cargo("test");
     cargo.args(["--workspace", "--no-fail-fast"]).args(targets);
     // Skips and measured figures are printed by tests that pass.
-    cargo.args(["--", "--show-output"]).args(&options.filter);
+    cargo.args(["--", "--show-output"]).args(flags);
+    cargo.args(&options.filter);
     cargo.envs(environment.iter().copied());
     let mut output = CargoOutput::default();
     counted(what, &mut cargo, |line| output.read(line))
@@ -287,7 +342,7 @@ fn counted(
 const LONG_POLL_SECS: &str = "2";
 const LONG_POLL_MS: &str = "2000";
 
-/// The official suite against our own host, over its stores and through both ways.
+/// The official suite against our own host, over its stores and through each of its ways.
 pub(super) fn conformance(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     if !outcome.needs(host::build()) {

@@ -1,7 +1,9 @@
 //! Deliveries of webhooks through `wasi:http/client`, each in a task of its own: the answer that
 //! set it off does not wait for it.
 
-use super::{hub, service, waits};
+use super::{hub, waits};
+use crate::guest::message::list;
+use crate::guest::service;
 use crate::limits::WEBHOOK_ANSWER_BYTES;
 use crate::protocol::headers;
 use crate::service::exchange::{Delivery, Outcome};
@@ -53,16 +55,11 @@ async fn send(delivery: &Delivery) -> Result<Outcome, ErrorCode> {
     let allow_localhost = service().config().webhook_allow_localhost;
     // Judged when it was given; the variable may have been another then.
     let target = url::judge(&delivery.url, allow_localhost).map_err(malformed)?;
-    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-    let fields: Vec<(String, Vec<u8>)> = delivery
-        .headers
-        .iter()
-        .map(|(name, value)| (text(name), value.to_vec()))
-        .chain([(
-            headers::CONTENT_LENGTH.to_owned(),
-            delivery.body.len().to_string().into_bytes(),
-        )])
-        .collect();
+    let mut fields = list(&delivery.headers);
+    fields.push((
+        headers::CONTENT_LENGTH.to_owned(),
+        delivery.body.len().to_string().into_bytes(),
+    ));
     let fields = Fields::from_list(&fields).map_err(malformed)?;
     let (trailers_out, trailers) = wit_future::new::<Ending>(|| Ok(None));
     let (mut body_out, body) = wit_stream::new::<u8>();

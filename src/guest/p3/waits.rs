@@ -2,7 +2,7 @@
 //! the store now and then, the end of a wait, the age of a connection.
 
 use super::hub::{News, Place};
-use super::service;
+use crate::guest::polling;
 use crate::service::exchange::Cause;
 use futures::future::{Either, select};
 use spin_sdk::wasip3::clocks::monotonic_clock;
@@ -45,7 +45,7 @@ pub(super) async fn cause(place: &mut Place, ends: Ends) -> Cause {
         }
         let look = place
             .looks()
-            .map(|quiet_ms| after(start, look_pause_ms(quiet_ms)));
+            .map(|quiet_ms| after(start, polling::pause_ms(quiet_ms)));
         let end = look.unwrap_or(u64::MAX).min(ends.wait).min(ends.age);
         let timer = pin!(monotonic_clock::wait_until(end));
         let news = pin!(place.news());
@@ -59,13 +59,4 @@ pub(super) async fn cause(place: &mut Place, ends: Ends) -> Cause {
             Some(News::Look) | None => {}
         }
     }
-}
-
-/// The pause before the next look at a key that did not change for `quiet_ms`.
-fn look_pause_ms(quiet_ms: u64) -> u64 {
-    let service = service();
-    let config = service.config();
-    (quiet_ms / 10)
-        .max(config.poll_min_ms)
-        .min(config.poll_max_ms.max(config.poll_min_ms))
 }

@@ -1,7 +1,9 @@
 //! The export `durable-streams:edge/exchange`: the service's steps, with the types converted.
 
 use super::lane::exports::durable_streams::edge::exchange as wit;
-use super::{Component, World, env, hub, service};
+use super::{Component, hub};
+use crate::guest::env::{self, World};
+use crate::guest::service;
 use crate::protocol::packed::Texts;
 use crate::protocol::request::{BodyState, RawRequest};
 use crate::service::Service;

@@ -1,14 +1,15 @@
 //! The driver of `wasi:http/handler`: a request's body in, its answers out, its waits in between.
 
+use super::Component;
 use super::deliver::deliver;
 use super::hub::{self, Place};
 use super::waits::{self, Ends};
-use super::{Component, service};
+use crate::guest::message::{READ_BYTES, Received, ResponseHead, take_bytes, take_head};
+use crate::guest::service;
 use crate::limits::BODY_BUDGET;
 use crate::protocol::packed::Fields as Packed;
 use crate::protocol::request::{BodyState, RawRequest};
-use crate::protocol::{cursor, headers};
-use crate::service::exchange::{Answer, Cause, Cursor, Held, Next};
+use crate::service::exchange::{Answer, Cause, Held, Next};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{
     ErrorCode, Fields, Method, Request, Response, Scheme, Trailers,
@@ -75,16 +76,8 @@ impl Exchange {
             if let Some(held) = answer.held.take() {
                 self.held = held;
             }
-            match (answer.head.take(), &answer.next) {
-                (Some(mut head), _) => {
-                    head.headers.append(&self.held.headers);
-                    if let Cursor::Header(value) = answer.cursor {
-                        let value = cursor::above(value, self.held.cursor_floor);
-                        head.push(headers::STREAM_CURSOR, value.to_string());
-                    }
-                    let fields = Fields::from_list(&list(&head.headers)).map_err(internal)?;
-                    return self.respond(head.status, fields, answer);
-                }
+            match (take_head(&mut answer, &self.held), &answer.next) {
+                (Some(head), _) => return self.respond(&head, answer),
                 (
                     None,
                     Next::Change {
@@ -101,7 +94,8 @@ impl Exchange {
         }
     }
 
-    fn respond(&self, status: u16, fields: Fields, answer: Answer) -> Result<Response, ErrorCode> {
+    fn respond(&self, head: &ResponseHead, answer: Answer) -> Result<Response, ErrorCode> {
+        let fields = Fields::from_list(&head.fields).map_err(internal)?;
         let (ending, trailers) = wit_future::new::<Ending>(|| Ok(None));
         let whole = answer.next == Next::Done && answer.body.is_empty();
         let (response, _sent) = if whole {
@@ -117,7 +111,7 @@ impl Exchange {
             Response::new(fields, Some(reader), trailers)
         };
         response
-            .set_status_code(status)
+            .set_status_code(head.status)
             .map_err(|()| internal("no such status"))?;
         Ok(response)
     }
@@ -135,7 +129,7 @@ impl Exchange {
                 Next::Change { key, .. } => Some(Place::join(key)),
                 _ => None,
             };
-            let bytes = self.bytes(&mut answer);
+            let bytes = take_bytes(&mut answer, &self.held);
             if !bytes.is_empty() && !body.write_all(bytes).await.is_empty() {
                 return;
             }
@@ -169,16 +163,6 @@ impl Exchange {
                 }
             };
         }
-    }
-
-    fn bytes(&self, answer: &mut Answer) -> Vec<u8> {
-        let mut bytes = std::mem::take(&mut answer.body);
-        if let Cursor::Event(value, after) = &answer.cursor {
-            let value = cursor::above(*value, self.held.cursor_floor);
-            bytes.extend_from_slice(value.to_string().as_bytes());
-            bytes.extend_from_slice(after);
-        }
-        bytes
     }
 
     fn ends_at(&self) -> u64 {
@@ -218,39 +202,6 @@ impl Exchange {
     }
 }
 
-fn list(fields: &Packed) -> Vec<(String, Vec<u8>)> {
-    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-    let fields = fields.iter();
-    fields
-        .map(|(name, value)| (text(name), value.to_vec()))
-        .collect()
-}
-
-/// A request that was read.
-struct Received {
-    method: String,
-    scheme: Option<String>,
-    authority: Option<String>,
-    target: String,
-    headers: Packed,
-    body: Vec<u8>,
-    body_state: BodyState,
-}
-
-impl Received {
-    fn raw(&self) -> RawRequest<'_> {
-        RawRequest {
-            method: &self.method,
-            scheme: self.scheme.as_deref(),
-            authority: self.authority.as_deref(),
-            target: &self.target,
-            headers: self.headers.as_packed(),
-            body: &self.body,
-            body_state: self.body_state,
-        }
-    }
-}
-
 /// Reads a request. The second part is the room that its body takes.
 async fn receive(request: Request) -> (Received, Room) {
     let method = match request.get_method() {
@@ -286,19 +237,20 @@ async fn receive(request: Request) -> (Received, Room) {
         body_state: BodyState::Complete,
     };
     let mut room = Room::default();
-    if matches!(&*received.method, "PUT" | "POST") {
-        (received.body, received.body_state) = collect(request, &received.raw(), &mut room).await;
+    if received.has_body() {
+        let announced = received.announced();
+        (received.body, received.body_state) = collect(request, announced, &mut room).await;
     }
     (received, room)
 }
 
 /// Reads a body of at most `max_append_bytes`, in the room that is left.
-async fn collect(request: Request, raw: &RawRequest<'_>, room: &mut Room) -> (Vec<u8>, BodyState) {
+async fn collect(
+    request: Request,
+    announced: Option<usize>,
+    room: &mut Room,
+) -> (Vec<u8>, BodyState) {
     let most = service().config().max_append_bytes;
-    let announced = raw
-        .field_values(headers::CONTENT_LENGTH)
-        .next()
-        .and_then(|value| std::str::from_utf8(value).ok()?.parse::<usize>().ok());
     match announced {
         Some(0) => return (Vec::new(), BodyState::Complete),
         Some(length) if length > most => return (Vec::new(), BodyState::TooLarge),
@@ -309,15 +261,24 @@ async fn collect(request: Request, raw: &RawRequest<'_>, room: &mut Room) -> (Ve
     drop(taken);
     let (mut stream, trailers): (StreamReader<u8>, FutureReader<Ending>) =
         Request::consume_body(request, result);
-    let mut body = Vec::with_capacity(announced.unwrap_or_default());
+    let mut body = Vec::new();
     loop {
-        let buffer = Vec::with_capacity(READ_BYTES);
+        if announced == Some(body.len()) {
+            // The platform lets no more bytes through than were announced.
+            return (body, BodyState::Complete);
+        }
+        let left = announced.map_or(READ_BYTES, |length| length.saturating_sub(body.len()));
+        let buffer = Vec::with_capacity(left.clamp(1, READ_BYTES));
         let (status, bytes) = stream.read(buffer).await;
-        body.extend_from_slice(&bytes);
+        let more = bytes.len();
+        match body.is_empty() {
+            true => body = bytes,
+            false => body.extend_from_slice(&bytes),
+        }
         if body.len() > most {
             return (Vec::new(), BodyState::TooLarge);
         }
-        if body.len() > room.taken && !room.take(bytes.len()) {
+        if body.len() > room.taken && !room.take(more) {
             return (Vec::new(), BodyState::NoRoom);
         }
         if !matches!(status, StreamResult::Complete(_)) {
@@ -331,9 +292,6 @@ async fn collect(request: Request, raw: &RawRequest<'_>, room: &mut Room) -> (Ve
         false => (Vec::new(), BodyState::Broken),
     }
 }
-
-/// Bytes asked for at a time.
-const READ_BYTES: usize = 64 * 1024;
 
 thread_local! {
     static ROOM: Cell<usize> = const { Cell::new(BODY_BUDGET) };

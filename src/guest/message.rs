@@ -1,0 +1,86 @@
+//! Requests and responses in the form that both drivers convert from and to.
+
+use crate::protocol::packed::Fields;
+use crate::protocol::request::{BodyState, RawRequest};
+use crate::protocol::{cursor, headers};
+use crate::service::exchange::{Answer, Cursor, Held};
+
+/// Bytes asked for at a time when a body is read.
+pub(super) const READ_BYTES: usize = 64 * 1024;
+
+/// A request with its body.
+pub(super) struct Received {
+    pub(super) method: String,
+    pub(super) scheme: Option<String>,
+    pub(super) authority: Option<String>,
+    pub(super) target: String,
+    pub(super) headers: Fields,
+    pub(super) body: Vec<u8>,
+    pub(super) body_state: BodyState,
+}
+
+impl Received {
+    /// The request as the service reads it.
+    pub(super) fn raw(&self) -> RawRequest<'_> {
+        RawRequest {
+            method: &self.method,
+            scheme: self.scheme.as_deref(),
+            authority: self.authority.as_deref(),
+            target: &self.target,
+            headers: self.headers.as_packed(),
+            body: &self.body,
+            body_state: self.body_state,
+        }
+    }
+
+    /// Whether the service reads the body of such a request.
+    pub(super) fn has_body(&self) -> bool {
+        matches!(&*self.method, "PUT" | "POST")
+    }
+
+    /// The body's length in bytes, if `Content-Length` names one.
+    pub(super) fn announced(&self) -> Option<usize> {
+        let value = self.raw().field_values(headers::CONTENT_LENGTH).next()?;
+        std::str::from_utf8(value).ok()?.parse().ok()
+    }
+}
+
+/// The status and the header fields of a response, complete.
+pub(super) struct ResponseHead {
+    pub(super) status: u16,
+    pub(super) fields: Vec<(String, Vec<u8>)>,
+}
+
+/// Takes the head out of an answer, with what the reader's connection adds to it.
+pub(super) fn take_head(answer: &mut Answer, held: &Held) -> Option<ResponseHead> {
+    let mut head = answer.head.take()?;
+    head.headers.append(&held.headers);
+    if let Cursor::Header(value) = answer.cursor {
+        let value = cursor::above(value, held.cursor_floor);
+        head.push(headers::STREAM_CURSOR, value.to_string());
+    }
+    Some(ResponseHead {
+        status: head.status,
+        fields: list(&head.headers),
+    })
+}
+
+/// Takes the bytes to send now out of an answer.
+pub(super) fn take_bytes(answer: &mut Answer, held: &Held) -> Vec<u8> {
+    let mut bytes = std::mem::take(&mut answer.body);
+    if let Cursor::Event(value, after) = &answer.cursor {
+        let value = cursor::above(*value, held.cursor_floor);
+        bytes.extend_from_slice(value.to_string().as_bytes());
+        bytes.extend_from_slice(after);
+    }
+    bytes
+}
+
+/// Header fields as `wasi:http` takes them.
+pub(super) fn list(fields: &Fields) -> Vec<(String, Vec<u8>)> {
+    let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+    let fields = fields.iter();
+    fields
+        .map(|(name, value)| (text(name), value.to_vec()))
+        .collect()
+}

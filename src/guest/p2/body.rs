@@ -1,0 +1,132 @@
+//! Bodies in and out, in bounded time and room.
+
+use super::waits::{after, now, ready_by};
+use crate::guest::message::READ_BYTES;
+use crate::guest::service;
+use crate::limits::{CLIENT_STALL_MS, WEBHOOK_ANSWER_BYTES};
+use crate::protocol::request::BodyState;
+use wasi::http::types::{IncomingBody, IncomingRequest, OutgoingBody};
+use wasi::io::streams::{InputStream, OutputStream, StreamError};
+
+/// The other side is gone, or takes nothing any more.
+pub(super) struct Gone;
+
+impl From<StreamError> for Gone {
+    fn from(_: StreamError) -> Self {
+        Self
+    }
+}
+
+/// Reads a request's body of at most `max_append_bytes`.
+pub(super) fn collect(request: &IncomingRequest, announced: Option<usize>) -> (Vec<u8>, BodyState) {
+    let most = service().config().max_append_bytes;
+    match announced {
+        Some(0) => return (Vec::new(), BodyState::Complete),
+        Some(length) if length > most => return (Vec::new(), BodyState::TooLarge),
+        _ => {}
+    }
+    let Ok(body) = request.consume() else {
+        return (Vec::new(), BodyState::Broken);
+    };
+    let read = read(&body, announced, most, |read_at| {
+        after(read_at, CLIENT_STALL_MS)
+    });
+    match read {
+        Ok(bytes) if bytes.len() > most => (Vec::new(), BodyState::TooLarge),
+        Ok(bytes) if announced.is_none_or(|length| length == bytes.len()) => {
+            (bytes, BodyState::Complete)
+        }
+        Ok(_) | Err(Gone) => (Vec::new(), BodyState::Broken),
+    }
+}
+
+/// Reads the beginning of a webhook's answer, until `end`.
+pub(super) fn collect_answer(body: &IncomingBody, end: u64) -> Result<Vec<u8>, Gone> {
+    let mut bytes = read(body, None, WEBHOOK_ANSWER_BYTES, |_| end)?;
+    bytes.truncate(WEBHOOK_ANSWER_BYTES);
+    Ok(bytes)
+}
+
+/// Reads a body to its end, or until it has more than `most` bytes. The next bytes have to come by
+/// `deadline(now)`.
+fn read(
+    body: &IncomingBody,
+    announced: Option<usize>,
+    most: usize,
+    deadline: impl Fn(u64) -> u64,
+) -> Result<Vec<u8>, Gone> {
+    let stream = body.stream().map_err(|()| Gone)?;
+    let mut bytes = Vec::new();
+    while announced != Some(bytes.len()) && bytes.len() <= most {
+        match next(&stream, deadline(now()))? {
+            Some(more) if bytes.is_empty() => bytes = more,
+            Some(more) => bytes.extend_from_slice(&more),
+            None => break,
+        }
+    }
+    Ok(bytes)
+}
+
+/// The next bytes of a body, or nothing at its end. A body that was cut off is an error, and so is
+/// one that brings nothing by `end`.
+fn next(stream: &InputStream, end: u64) -> Result<Option<Vec<u8>>, Gone> {
+    loop {
+        match stream.read(READ_BYTES as u64) {
+            Ok(bytes) if bytes.is_empty() => {}
+            Ok(bytes) => return Ok(Some(bytes)),
+            Err(StreamError::Closed) => return Ok(None),
+            Err(StreamError::LastOperationFailed(_)) => return Err(Gone),
+        }
+        if !ready_by(&stream.subscribe(), end) {
+            return Err(Gone);
+        }
+    }
+}
+
+/// The body that goes out. Dropping it before [`finish`](Self::finish) resets the connection.
+pub(super) struct Outgoing {
+    /// A child of the body, so it is dropped before it.
+    stream: OutputStream,
+    body: OutgoingBody,
+}
+
+impl Outgoing {
+    /// The bytes of `body`, which nothing has been written to.
+    pub(super) fn new(body: OutgoingBody) -> Result<Self, Gone> {
+        let stream = body.write().map_err(|()| Gone)?;
+        Ok(Self { stream, body })
+    }
+
+    /// Writes all of it, as fast as the other side takes it.
+    pub(super) fn write(&self, mut bytes: &[u8]) -> Result<(), Gone> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        while !bytes.is_empty() {
+            let room = usize::try_from(self.stream.check_write()?).unwrap_or(usize::MAX);
+            if room == 0 {
+                let end = after(now(), CLIENT_STALL_MS);
+                match ready_by(&self.stream.subscribe(), end) {
+                    true => continue,
+                    false => return Err(Gone),
+                }
+            }
+            let (piece, rest) = bytes.split_at(room.min(bytes.len()));
+            self.stream.write(piece)?;
+            bytes = rest;
+        }
+        Ok(self.stream.flush()?)
+    }
+
+    /// Whether the other side is known to be gone.
+    pub(super) fn is_gone(&self) -> bool {
+        self.stream.check_write().is_err()
+    }
+
+    /// Ends the body well.
+    pub(super) fn finish(self) {
+        drop(self.stream);
+        // A reader that is gone needs no end.
+        let _ = OutgoingBody::finish(self.body, None);
+    }
+}

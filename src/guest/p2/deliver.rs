@@ -1,0 +1,133 @@
+//! Deliveries of webhooks through `wasi:http/outgoing-handler`, after the response: an instance
+//! ends with its request, so its webhooks are finished before.
+
+use super::body::{self, Gone, Outgoing};
+use super::waits::{after, now};
+use crate::guest::message::list;
+use crate::guest::service;
+use crate::protocol::headers;
+use crate::service::exchange::{Delivery, Outcome};
+use crate::subscription::url;
+use wasi::clocks::monotonic_clock::subscribe_instant;
+use wasi::http::outgoing_handler::handle;
+use wasi::http::types::{
+    Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingRequest, Scheme,
+};
+use wasi::io::poll::{Pollable, poll};
+
+/// Deliveries in a row that follow from each other; what is due after that, later requests bring.
+const MOST_IN_A_ROW: usize = 16;
+
+/// A delivery that was sent.
+struct Flight {
+    delivery: Delivery,
+    /// Whether it is answered; nothing if it could not be sent. A child of the response, so it is
+    /// dropped before it.
+    ready: Option<Pollable>,
+    response: Option<FutureIncomingResponse>,
+    /// When it is given up, in monotonic nanoseconds.
+    end: u64,
+    /// How many deliveries it follows from.
+    row: usize,
+}
+
+/// Sends all of them at once, and the deliveries that follow from their outcomes.
+pub(super) fn deliver(deliveries: Vec<Delivery>) {
+    let begin = |delivery| begin(delivery, 1);
+    let mut flights: Vec<Flight> = deliveries.into_iter().map(begin).collect();
+    while let Some(index) = first_done(&flights) {
+        let flight = flights.swap_remove(index);
+        let row = flight.row;
+        let worked = service().delivered(&flight.delivery.token, &outcome(&flight));
+        if row < MOST_IN_A_ROW {
+            let row = row.saturating_add(1);
+            let following = worked.effects.into_iter();
+            flights.extend(following.map(|delivery| self::begin(delivery, row)));
+        }
+    }
+}
+
+/// Waits for one that is answered, failed or late; nothing if there is none.
+fn first_done(flights: &[Flight]) -> Option<usize> {
+    let soonest = flights.iter().map(|flight| flight.end).min()?;
+    if let Some(failed) = flights.iter().position(|flight| flight.ready.is_none()) {
+        return Some(failed);
+    }
+    let late = subscribe_instant(soonest);
+    let mut all: Vec<&Pollable> = flights
+        .iter()
+        .filter_map(|one| one.ready.as_ref())
+        .collect();
+    all.push(&late);
+    let ready = poll(&all)
+        .first()
+        .and_then(|first| usize::try_from(*first).ok())?;
+    match ready < flights.len() {
+        true => Some(ready),
+        false => flights.iter().position(|flight| flight.end == soonest),
+    }
+}
+
+fn outcome(flight: &Flight) -> Outcome {
+    let response = flight.response.as_ref();
+    match response.and_then(FutureIncomingResponse::get) {
+        Some(Ok(Ok(response))) => answered(&response, flight.end).unwrap_or(Outcome::Failed),
+        Some(_) | None => Outcome::Failed,
+    }
+}
+
+fn answered(response: &IncomingResponse, end: u64) -> Result<Outcome, Gone> {
+    let status = response.status();
+    let body = response.consume().map_err(|()| Gone)?;
+    let body = body::collect_answer(&body, end)?;
+    Ok(Outcome::Answered { status, body })
+}
+
+fn begin(delivery: Delivery, row: usize) -> Flight {
+    let end = after(now(), delivery.timeout_ms);
+    let response = send(&delivery).ok();
+    let ready = response.as_ref().map(FutureIncomingResponse::subscribe);
+    Flight {
+        delivery,
+        ready,
+        response,
+        end,
+        row,
+    }
+}
+
+fn malformed(_: impl std::fmt::Debug) -> Gone {
+    Gone
+}
+
+fn send(delivery: &Delivery) -> Result<FutureIncomingResponse, Gone> {
+    let allow_localhost = service().config().webhook_allow_localhost;
+    // Judged when it was given; the variable may have been another then.
+    let target = url::judge(&delivery.url, allow_localhost).map_err(malformed)?;
+    let mut fields = list(&delivery.headers);
+    fields.push((
+        headers::CONTENT_LENGTH.to_owned(),
+        delivery.body.len().to_string().into_bytes(),
+    ));
+    let fields = Fields::from_list(&fields).map_err(malformed)?;
+    let request = OutgoingRequest::new(fields);
+    let path = target.path_and_query();
+    let scheme = match target.is_https {
+        true => Scheme::Https,
+        false => Scheme::Http,
+    };
+    request.set_method(&Method::Post).map_err(malformed)?;
+    request.set_scheme(Some(&scheme)).map_err(malformed)?;
+    let authority = Some(target.authority);
+    request.set_authority(authority).map_err(malformed)?;
+    request
+        .set_path_with_query(Some(&path))
+        .map_err(malformed)?;
+    let body = Outgoing::new(request.body().map_err(malformed)?)?;
+    let response = handle(request, None).map_err(malformed)?;
+    // A receiver that answers before it read everything is no failure.
+    if body.write(&delivery.body).is_ok() {
+        body.finish();
+    }
+    Ok(response)
+}

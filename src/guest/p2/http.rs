@@ -1,0 +1,216 @@
+//! The driver of `wasi:http/incoming-handler`: a request's body in, its answers out, its waits in
+//! between, and at last the webhooks that it set off.
+
+use super::body::{self, Gone, Outgoing};
+use super::deliver::deliver;
+use super::{Component, waits};
+use crate::guest::message::{Received, ResponseHead, take_bytes, take_head};
+use crate::guest::{polling, service};
+use crate::protocol::packed::Fields as Packed;
+use crate::protocol::request::BodyState;
+use crate::service::exchange::{Answer, Cause, Delivery, Held, Next};
+use wasi::exports::http::incoming_handler::Guest;
+use wasi::http::types::{
+    ErrorCode, Fields, IncomingRequest, Method, OutgoingResponse, ResponseOutparam, Scheme,
+};
+
+impl Guest for Component {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let started = waits::now();
+        let mut effects = Vec::new();
+        let answer = begin(&receive(&request), &mut effects);
+        let exchange = Exchange {
+            started,
+            held: Held::default(),
+        };
+        exchange.run(answer, out);
+        deliver(effects);
+    }
+}
+
+/// Starts a request, as often as the service asks for it.
+fn begin(received: &Received, effects: &mut Vec<Delivery>) -> Answer {
+    let raw = received.raw();
+    let mut attempt = None;
+    loop {
+        let requests = std::slice::from_ref(&raw);
+        let Some(mut answer) = service().start(requests, attempt.as_deref()).pop() else {
+            return Answer::only(Next::Reset);
+        };
+        effects.append(&mut answer.effects);
+        match answer.next {
+            Next::Again {
+                wait_ms,
+                attempt: next,
+            } => {
+                attempt = Some(next);
+                waits::pause(wait_ms);
+            }
+            _ => return answer,
+        }
+    }
+}
+
+/// What an exchange keeps between its steps.
+struct Exchange {
+    started: u64,
+    held: Held,
+}
+
+impl Exchange {
+    /// Goes on until the exchange is over, or the client is gone.
+    fn run(mut self, mut answer: Answer, out: ResponseOutparam) {
+        loop {
+            if let Some(held) = answer.held.take() {
+                self.held = held;
+            }
+            if let Some(head) = take_head(&mut answer, &self.held) {
+                return self.respond(&head, answer, out);
+            }
+            let Next::Change {
+                token, max_wait_ms, ..
+            } = answer.next
+            else {
+                return ResponseOutparam::set(out, Err(internal("the service gave no head")));
+            };
+            answer = match self.wait(None, token, max_wait_ms) {
+                Ok(answer) => answer,
+                Err(Gone) => return,
+            };
+        }
+    }
+
+    fn respond(&self, head: &ResponseHead, answer: Answer, out: ResponseOutparam) {
+        let Ok(fields) = Fields::from_list(&head.fields) else {
+            return ResponseOutparam::set(out, Err(internal("a header field is not valid")));
+        };
+        let response = OutgoingResponse::new(fields);
+        if response.set_status_code(head.status).is_err() {
+            return ResponseOutparam::set(out, Err(internal("no such status")));
+        }
+        if answer.next == Next::Done && answer.body.is_empty() {
+            return ResponseOutparam::set(out, Ok(response));
+        }
+        let body = response.body();
+        ResponseOutparam::set(out, Ok(response));
+        if let Ok(Ok(body)) = body.map(Outgoing::new) {
+            // A client that is gone wants nothing any more.
+            let _ = self.send(answer, body);
+        }
+    }
+
+    /// Sends bodies until the exchange is over, or the client is gone.
+    fn send(&self, mut answer: Answer, body: Outgoing) -> Result<(), Gone> {
+        loop {
+            body.write(&take_bytes(&mut answer, &self.held))?;
+            answer = match answer.next {
+                Next::Ready(token) => {
+                    let cause = match waits::now() >= self.ends_at() {
+                        true => Cause::Expired,
+                        false => Cause::Ready,
+                    };
+                    service().resume(&token, cause)
+                }
+                Next::Change {
+                    token, max_wait_ms, ..
+                } => self.wait(Some(&body), token, max_wait_ms)?,
+                // Dropping the body resets the connection: the page can't be completed.
+                Next::Reset => return Err(Gone),
+                Next::Done | Next::Again { .. } => {
+                    body.finish();
+                    return Ok(());
+                }
+            };
+        }
+    }
+
+    fn ends_at(&self) -> u64 {
+        self.held
+            .max_age_ms
+            .map_or(u64::MAX, |ms| waits::after(self.started, ms))
+    }
+
+    /// Waits for the next answer that has something to say: reads the head again now and then, until
+    /// the wait or the connection's age is over.
+    fn wait(
+        &self,
+        body: Option<&Outgoing>,
+        mut token: Vec<u8>,
+        max_wait_ms: u64,
+    ) -> Result<Answer, Gone> {
+        let begun = waits::now();
+        let (wait_end, age_end) = (waits::after(begun, max_wait_ms), self.ends_at());
+        loop {
+            let pause_ms = polling::pause_ms(waits::since_ms(begun));
+            waits::until(
+                waits::after(waits::now(), pause_ms)
+                    .min(wait_end)
+                    .min(age_end),
+            );
+            if body.is_some_and(Outgoing::is_gone) {
+                return Err(Gone);
+            }
+            let now = waits::now();
+            let cause = if now >= age_end {
+                Cause::Expired
+            } else if now >= wait_end {
+                Cause::Timeout
+            } else {
+                Cause::Changed
+            };
+            let answer = service().resume(&token, cause);
+            match answer.next {
+                Next::Change { token: next, .. }
+                    if cause == Cause::Changed
+                        && answer.head.is_none()
+                        && answer.body.is_empty() =>
+                {
+                    token = next;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+}
+
+/// Reads a request.
+fn receive(request: &IncomingRequest) -> Received {
+    let method = match request.method() {
+        Method::Get => "GET".to_owned(),
+        Method::Head => "HEAD".to_owned(),
+        Method::Post => "POST".to_owned(),
+        Method::Put => "PUT".to_owned(),
+        Method::Delete => "DELETE".to_owned(),
+        Method::Connect => "CONNECT".to_owned(),
+        Method::Options => "OPTIONS".to_owned(),
+        Method::Trace => "TRACE".to_owned(),
+        Method::Patch => "PATCH".to_owned(),
+        Method::Other(other) => other,
+    };
+    let scheme = request.scheme().map(|scheme| match scheme {
+        Scheme::Http => "http".to_owned(),
+        Scheme::Https => "https".to_owned(),
+        Scheme::Other(other) => other,
+    });
+    let mut headers = Packed::default();
+    for (name, value) in request.headers().entries() {
+        headers.push(&name, value);
+    }
+    let mut received = Received {
+        method,
+        scheme,
+        authority: request.authority(),
+        target: request.path_with_query().unwrap_or_else(|| "/".to_owned()),
+        headers,
+        body: Vec::new(),
+        body_state: BodyState::Complete,
+    };
+    if received.has_body() {
+        (received.body, received.body_state) = body::collect(request, received.announced());
+    }
+    received
+}
+
+fn internal(why: &str) -> ErrorCode {
+    ErrorCode::InternalError(Some(why.to_owned()))
+}

@@ -1,0 +1,32 @@
+//! The driver of WASI 0.2: [`http`] serves `wasi:http/incoming-handler`.
+//!
+//! The platform makes a fresh instance for each request, and calls block. So nothing is shared, a
+//! waiting reader reads its stream's head again by itself, and each wait has an end.
+
+mod body;
+mod deliver;
+mod http;
+mod waits;
+
+use wasi::clocks::wall_clock;
+use wasi::random::random::get_random_u64;
+
+struct Component;
+
+wasi::http::proxy::export!(Component);
+
+/// Milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    let now = wall_clock::now();
+    now.seconds
+        .saturating_mul(1000)
+        .saturating_add(u64::from(now.nanoseconds / 1_000_000))
+}
+
+/// Random bits, unpredictable to outsiders.
+pub(super) fn random() -> u64 {
+    get_random_u64()
+}
+
+/// Notes that a key was swapped: no other request is in this instance, so no reader waits for it.
+pub(super) const fn swapped(_: &str) {}

@@ -1,0 +1,63 @@
+//! `POST {base_path}/__ds/tick`: background work that a scheduler asks for, for `tick_budget_ms`.
+//!
+//! Each piece is a step of its own, so that other requests of the instance have their turn between
+//! two of them.
+
+use super::Service;
+use super::attempt::{Attempt, TickAttempt};
+use super::env::Env;
+use super::exchange::Answer;
+use super::reply::Reply;
+use super::sending::again;
+use crate::limits::SHARDS;
+use crate::protocol::headers;
+use crate::protocol::request::RawRequest;
+
+/// Looks in a row that find nothing to do before a tick ends: one for each shard.
+const IDLE_LOOKS: u32 = SHARDS as u32;
+
+impl<E: Env> Service<E> {
+    /// Does one piece of work, and asks to be called again while there is time and work.
+    pub(super) fn tick(&self, raw: &RawRequest<'_>, label: &str, attempt: Option<&[u8]>) -> Answer {
+        let now = self.env.now_ms();
+        let mut tick = match attempt.map(Attempt::decode) {
+            Some(Ok(Attempt::Tick(tick))) => tick,
+            _ => TickAttempt {
+                deadline_ms: now.saturating_add(self.config.tick_budget_ms),
+                idle: 0,
+                round: self.env.random(),
+                pieces: 0,
+                due_ms: None,
+            },
+        };
+        match self.core().work(tick.round) {
+            Ok(true) => {
+                tick.pieces = tick.pieces.saturating_add(1);
+                tick.idle = 0;
+            }
+            Ok(false) => {
+                tick.round = tick.round.wrapping_add(1);
+                tick.idle = tick.idle.saturating_add(1);
+            }
+            Err(fault) => return self.finish(raw, label, self.core().fault(&fault, raw.target)),
+        }
+        let due = [tick.due_ms, self.aside.due_ms.take()];
+        tick.due_ms = due.into_iter().flatten().min();
+        if tick.idle < IDLE_LOOKS && self.env.now_ms() < tick.deadline_ms {
+            return again(0, &Attempt::Tick(tick));
+        }
+        self.finish(raw, label, answer(&tick))
+    }
+}
+
+/// `worked` says whether something was done, which may have left more to do; `pieces` how much.
+fn answer(tick: &TickAttempt) -> Reply {
+    let mut reply = Reply::write(200).with(headers::CONTENT_TYPE, "application/json");
+    let due_ms = tick
+        .due_ms
+        .map_or_else(String::new, |ms| format!(",\"due_ms\":{ms}"));
+    let (worked, pieces) = (tick.pieces > 0, tick.pieces);
+    let body = format!("{{\"worked\":{worked},\"pieces\":{pieces}{due_ms}}}");
+    reply.body = body.into_bytes();
+    reply
+}
