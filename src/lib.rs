@@ -19,7 +19,8 @@
 //! # Layers
 //!
 //! An arrow means "may name"; nothing points back up. Every layer may use [`limits`], where all
-//! variables and caps are, and which has [`access`] judge the variables that are keys. [`seam`] has
+//! variables and caps are, and which has [`access`] judge the variables that are keys; [`settings`]
+//! unpacks the variables of a platform. [`seam`] has
 //! the words that `guest` and our own host share.
 //!
 //! ```text
@@ -36,7 +37,7 @@
 //!
 //! # The way of an append
 //!
-//! 1. `guest/http.rs` (any platform) or `guest/exchange.rs` (our host) hands
+//! 1. `guest/p2/http.rs` or `guest/p3/http.rs` (any platform) or `guest/p3/exchange.rs` (our host) hands
 //!    [`Service::start`](service::Service::start) a request with its body, or several that wait for
 //!    one stream. `service/admission.rs` has it parsed (`protocol/request/`) and its token judged.
 //! 2. `service/append.rs` reads the head, hands it to [`stream::Batch`], stores the chunks that the
@@ -82,6 +83,7 @@ pub mod limits;
 pub mod protocol;
 pub mod seam;
 pub mod service;
+pub mod settings;
 pub mod stream;
 pub mod subscription;
 

@@ -1,7 +1,7 @@
 //! Every variable and every fixed cap, in one table each: name, default, range, reason.
 //!
-//! `spin.toml` and the native host offer the same variables; a test compares them with
-//! [`VARIABLES`]. All limits that a client can meet are here, but for those of the native host.
+//! On Spin they are in the objects that [`settings`](crate::settings) unpacks; the native host takes
+//! them from flags and its environment. All limits that a client can meet are here, but for those of the native host.
 
 use crate::access;
 use std::ops::RangeInclusive;
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Secret {
 /// One row of the table of variables.
 #[derive(Debug, Clone)]
 pub struct Variable {
-    /// The name, as in `spin.toml` and in `--variable name=value`; `DS_<NAME>` in the environment.
+    /// The name, as in `settings` on Spin and in `--variable name=value`; `DS_<NAME>` in the environment.
     pub name: &'static str,
     /// The value where none is given.
     pub default: &'static str,
@@ -503,6 +503,7 @@ pub const CLOCK_SKEW_MS: u64 = 10_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings;
 
     #[test]
     fn a_secret_is_never_shown() {
@@ -585,26 +586,13 @@ mod tests {
     }
 
     #[test]
-    fn spin_toml_declares_the_same_variables_with_the_same_defaults() {
+    fn the_manifest_hands_over_few_variables() {
         let manifest = include_str!("../spin.toml");
-        let (_, declared) = manifest.split_once("\n[variables]\n").unwrap_or_default();
-        let declared: Vec<&str> = declared
-            .lines()
-            .take_while(|line| !line.starts_with('['))
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .collect();
-        let expected: Vec<String> = VARIABLES
-            .iter()
-            .map(|row| format!("{} = {{ default = {:?} }}", row.name, row.default))
-            .collect();
-        assert_eq!(declared, expected);
-        for row in VARIABLES {
-            let used = format!("{0} = \"{{{{ {0} }}}}\"", row.name);
-            assert!(
-                manifest.contains(&used),
-                "spin.toml does not pass on {}",
-                row.name
-            );
-        }
+        let head = "[component.durable-streams.variables]\n";
+        let (_, handed_over) = manifest.split_once(head).unwrap();
+        let lines = handed_over.lines().take_while(|line| !line.is_empty());
+        let expected = [settings::SETTINGS, settings::SECRETS]
+            .map(|name| format!("{name} = \"{{{{ {name} }}}}\""));
+        assert!(lines.eq(expected));
     }
 }

@@ -1,9 +1,9 @@
 //! The command line.
 
-use crate::manifest::{Manifest, VariableError};
 use crate::rate::Rates;
 use crate::store::file::Durability;
 use crate::store::open::{Injection, OpenError, StoreKind, open};
+use crate::variables::{self, VariableError};
 use crate::{ComponentSource, Options, Via};
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
@@ -209,12 +209,11 @@ impl Serve {
     /// When a variable, the store or the component is not to be had.
     pub fn options(
         self,
-        manifest: &Manifest,
         environment: impl IntoIterator<Item = (String, String)>,
         embedded: &Embedded,
     ) -> Result<Options, UsageError> {
         let environment: Vec<_> = environment.into_iter().collect();
-        let variables = |guards| manifest.variables(&self.variables, environment.clone(), guards);
+        let variables = |guards| variables::resolve(&self.variables, environment.clone(), guards);
         // Judged before anything is made on the disk.
         variables(true)?;
         let component = match self.component {
@@ -255,10 +254,9 @@ mod tests {
     }
 
     fn options(text: &str) -> Result<Options, String> {
-        let manifest = Manifest::parse(include_str!("../../spin.toml")).expect("a manifest");
         match arguments(text).map_err(|error| error.to_string())? {
             Command::Serve(serve) => serve
-                .options(&manifest, [], &Embedded::NOTHING)
+                .options([], &Embedded::NOTHING)
                 .map_err(|error| error.to_string()),
             other => panic!("not serve: {other:?}"),
         }

@@ -27,7 +27,6 @@ mod fake;
 pub mod guest;
 #[cfg(test)]
 mod held;
-pub mod manifest;
 mod named;
 mod opening;
 pub mod outbound;
@@ -40,6 +39,7 @@ pub mod store;
 pub mod telemetry;
 mod turns;
 mod unread;
+pub mod variables;
 mod vital;
 pub mod wasi;
 pub mod worker;

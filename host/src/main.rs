@@ -2,7 +2,6 @@
 
 use durable_streams_host::check::{CheckError, check};
 use durable_streams_host::cli::{self, Command, Embedded, UsageError};
-use durable_streams_host::manifest::Manifest;
 use durable_streams_host::{Options, StartError, engine, serve};
 use std::io::Write;
 use std::process::ExitCode;
@@ -28,8 +27,6 @@ static EMBEDDED: Embedded = Embedded {
         "build inside the repository, or name a file that `durable-streams precompile` wrote"
     )),
 };
-
-const MANIFEST: &str = include_str!("../../spin.toml");
 
 /// What went wrong; its text is one line.
 #[derive(Debug, thiserror::Error)]
@@ -90,12 +87,11 @@ fn run() -> Result<(), Failure> {
             report.is_whole().then_some(()).ok_or(Failure::NotWhole)
         }
         Command::Serve(flags) => {
-            let manifest = Manifest::parse(MANIFEST).map_err(UsageError::from)?;
             // Names and values that are no text are none of ours.
             let environment = std::env::vars_os().filter_map(|(name, value)| {
                 Some((name.into_string().ok()?, value.into_string().ok()?))
             });
-            let options = flags.options(&manifest, environment, &EMBEDDED)?;
+            let options = flags.options(environment, &EMBEDDED)?;
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             // A step runs where it is brought; one that takes long must not stop everything else.
             let threads = match options.store.blocks() {

@@ -5,8 +5,8 @@ use super::bindings::wasi::keyvalue::{atomics, store};
 use super::platform;
 use crate::seam;
 use crate::service::env::{Env, StoreError, SwapError};
+use crate::settings::Variables;
 use std::cell::{Cell, OnceCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,7 +27,6 @@ pub(super) fn begin_step() {
 pub(super) struct World {
     bucket: OnceCell<Rc<store::Bucket>>,
     instance: OnceCell<u64>,
-    variables: OnceCell<BTreeMap<String, String>>,
     /// The time, while a step is taken that was told it.
     now: Cell<Option<u64>>,
 }
@@ -37,7 +36,6 @@ impl World {
         Self {
             bucket: OnceCell::new(),
             instance: OnceCell::new(),
-            variables: OnceCell::new(),
             now: Cell::new(None),
         }
     }
@@ -134,17 +132,9 @@ impl Env for World {
         platform::random()
     }
 
-    fn variable(&self, name: &str) -> Result<Option<String>, String> {
-        let all = match self.variables.get() {
-            Some(all) => all,
-            None => {
-                // In one call: where each request has an instance, thirty of them would cost more
-                // than the rest of a read.
-                let all = config::get_all().map_err(|error| format!("{error:?}"))?;
-                self.variables.get_or_init(|| all.into_iter().collect())
-            }
-        };
-        Ok(all.get(name).cloned())
+    fn variables(&self) -> Result<Variables, String> {
+        let all = config::get_all().map_err(|error| format!("{error:?}"))?;
+        Ok(all.into_iter().collect())
     }
 
     fn instance(&self) -> u64 {

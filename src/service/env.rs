@@ -22,6 +22,7 @@
 //! a rule on the right is broken.
 
 use crate::seam;
+use crate::settings::Variables;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,9 +113,9 @@ pub trait Env {
     /// Random bits, unpredictable to outsiders.
     fn random(&self) -> u64;
 
-    /// The value of a variable, if the platform has it; or why the platform can't tell, which is not
-    /// the same as having none.
-    fn variable(&self, name: &str) -> Result<Option<String>, String>;
+    /// All variables that the platform hands over; or why it can't tell them, which is not the same
+    /// as having none.
+    fn variables(&self) -> Result<Variables, String>;
 
     /// A random number of this instance, the same in all its lines.
     fn instance(&self) -> u64;

@@ -126,9 +126,9 @@ pub(super) fn malformed<E: Env>(env: &E, malformed: &Malformed) {
     write(env, "error", line);
 }
 
-/// The platform can't tell a variable.
-pub(super) fn unread<E: Env>(env: &E, name: &str, why: &str) {
-    let message = format!("variable {name} can't be read, and nothing is served without it: {why}");
+/// The platform can't tell the variables.
+pub(super) fn unread<E: Env>(env: &E, why: &str) {
+    let message = format!("the variables can't be read, and nothing is served without them: {why}");
     write(
         env,
         "error",

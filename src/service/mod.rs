@@ -46,11 +46,12 @@ use self::reply::Reply;
 use self::token::{Token, TokenMode};
 use crate::access::Access;
 use crate::keys::Keys;
-use crate::limits::Config;
+use crate::limits::{Config, Malformed};
 use crate::protocol::name::encode;
 use crate::protocol::packed::Fields;
 use crate::protocol::request::{Action, Operation, RawRequest};
 use crate::protocol::response;
+use crate::settings;
 use std::cell::Cell;
 
 /// Whether requests can be served with the variables as they were read.
@@ -80,29 +81,32 @@ pub struct Service<E> {
     aside: Aside,
 }
 
+/// Judges the variables.
+fn read(given: settings::Variables) -> Result<(Config, Access), Malformed> {
+    let given = settings::unpack(given)?;
+    let config = Config::from_lookup(|name| given.get(name).cloned())?;
+    let access = Access::new(&config)?;
+    Ok((config, access))
+}
+
 impl<E: Env> Service<E> {
     /// Reads the variables. One that is malformed, or can't be read, is logged, and answers every
     /// request from then on.
     pub fn new(env: E) -> Self {
-        let mut unread = false;
-        let read = Config::from_lookup(|name| {
-            // A platform that fails takes its time: once is enough.
-            let value = if unread { Ok(None) } else { env.variable(name) };
-            value.unwrap_or_else(|why| {
-                log::unread(&env, name, &why);
-                unread = true;
-                None
-            })
-        });
-        let read = read.and_then(|config| Access::new(&config).map(|access| (config, access)));
-        let (mut config, access, variables) = match read {
-            _ if unread => (Config::default(), Access::default(), Variables::Unread),
-            Ok((config, access)) => (config, access, Variables::Good),
-            Err(malformed) => {
-                log::malformed(&env, &malformed);
-                (Config::default(), Access::default(), Variables::Malformed)
+        let (read, variables) = match env.variables() {
+            Ok(given) => match read(given) {
+                Ok(read) => (read, Variables::Good),
+                Err(malformed) => {
+                    log::malformed(&env, &malformed);
+                    (Default::default(), Variables::Malformed)
+                }
+            },
+            Err(why) => {
+                log::unread(&env, &why);
+                (Default::default(), Variables::Unread)
             }
         };
+        let (mut config, access) = read;
         if access.is_on() {
             response::PRIVATE.clone_into(&mut config.cache_visibility);
         }

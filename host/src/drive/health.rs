@@ -39,6 +39,7 @@ mod tests {
     use durable_streams_edge::protocol::request::{BodyState, RawRequest};
     use durable_streams_edge::service::Service;
     use durable_streams_edge::service::env::{Env, StoreError, SwapError};
+    use durable_streams_edge::settings::Variables;
     use futures::FutureExt;
     use http::header::{HeaderValue, ORIGIN};
     use http_body_util::BodyExt;
@@ -94,8 +95,11 @@ mod tests {
             0
         }
 
-        fn variable(&self, name: &str) -> Result<Option<String>, String> {
-            Ok((name == "cors_origins").then(|| self.0.to_owned()))
+        fn variables(&self) -> Result<Variables, String> {
+            Ok(Variables::from([(
+                "cors_origins".to_owned(),
+                self.0.to_owned(),
+            )]))
         }
 
         fn instance(&self) -> u64 {

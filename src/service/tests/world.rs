@@ -8,6 +8,7 @@ use super::schedule::Baton;
 use crate::keys::{Envelope, State};
 use crate::limits::MAX_VALUE_BYTES;
 use crate::service::env::{Env, StoreError, SwapError};
+use crate::settings::Variables;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -501,12 +502,13 @@ impl Env for Instance {
         self.world.random()
     }
 
-    fn variable(&self, name: &str) -> Result<Option<String>, String> {
-        match self.world.variables.lock().unwrap().get(name) {
-            Some(None) => Err("injected".to_owned()),
-            Some(Some(value)) => Ok(Some(value.clone())),
-            None => Ok(None),
-        }
+    fn variables(&self) -> Result<Variables, String> {
+        let all = self.world.variables.lock().unwrap();
+        let told = all.iter().map(|(name, value)| match value {
+            Some(value) => Ok((name.clone(), value.clone())),
+            None => Err(format!("{name} is withheld")),
+        });
+        told.collect()
     }
 
     fn instance(&self) -> u64 {

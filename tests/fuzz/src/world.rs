@@ -5,6 +5,7 @@ use durable_streams_edge::protocol::request::{BodyState, RawRequest};
 use durable_streams_edge::service::Service;
 use durable_streams_edge::service::env::{Env, StoreError, SwapError};
 use durable_streams_edge::service::exchange::{Answer, Cause, Cursor, Next};
+use durable_streams_edge::settings::Variables;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -239,8 +240,8 @@ impl Env for Instance {
         mixed ^ (mixed >> 27)
     }
 
-    fn variable(&self, name: &str) -> Result<Option<String>, String> {
-        Ok(self.0.variables.borrow().get(name).cloned())
+    fn variables(&self) -> Result<Variables, String> {
+        Ok(self.0.variables.borrow().clone())
     }
 
     fn instance(&self) -> u64 {

@@ -6,9 +6,9 @@ use super::server::via;
 use super::{Stream, full};
 use clap::ValueEnum;
 use durable_streams_host::engine::Runtime as Component;
-use durable_streams_host::manifest::Manifest;
 use durable_streams_host::rate::Rates;
 use durable_streams_host::store::Store;
+use durable_streams_host::variables::resolve;
 use durable_streams_host::{ComponentSource, Options, Running, Via, serve};
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
@@ -35,15 +35,13 @@ pub(crate) struct Fleet(Vec<Running>);
 impl Fleet {
     /// One host over each of these stores, with these variables.
     pub(crate) fn start(stores: &[Arc<dyn Store>], variables: &[(&str, &str)]) -> Self {
-        let manifest = include_str!("../../../spin.toml");
-        let manifest = Manifest::parse(manifest).expect("a manifest");
         let via = Via::from_str(&via(), false).expect("a way to call the component");
         let flags: Vec<String> = variables
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let hosts = stores.iter().map(|store| {
-            let variables = manifest.variables(&flags, [], store.guards_creation());
+            let variables = resolve(&flags, [], store.guards_creation());
             let options = Options {
                 listen: SocketAddr::from(([127, 0, 0, 1], 0)),
                 store: Arc::clone(store),

@@ -9,6 +9,7 @@ use crate::tasks::{Cx, spawn};
 use durable_streams_edge::keys::Envelope;
 use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::service::env::{Env, StoreError, SwapError};
+use durable_streams_edge::settings::Variables;
 use durable_streams_edge::stream::ForkStep;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -390,10 +391,10 @@ impl Env for Instance<'_> {
         self.sim().random.borrow_mut().next()
     }
 
-    fn variable(&self, name: &str) -> Result<Option<String>, String> {
-        let variables = self.sim().plan.variables.iter();
-        let mut same = variables.filter(|(known, _)| *known == name);
-        Ok(same.next().map(|(_, value)| value.clone()))
+    fn variables(&self) -> Result<Variables, String> {
+        let variables = self.sim().plan.variables.iter().rev();
+        let pair = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
+        Ok(variables.map(pair).collect())
     }
 
     fn instance(&self) -> u64 {

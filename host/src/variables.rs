@@ -1,10 +1,7 @@
-//! `spin.toml`: the host reads the same manifest as `spin up`, so that there is one list of
-//! variables and one set of defaults.
+//! The variables of the component, from flags and the environment.
 
 use crate::wasi::Variables;
-use durable_streams_edge::limits::VARIABLES;
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use durable_streams_edge::limits::{Malformed, VARIABLES, Variable};
 
 /// What a variable's name in the environment begins with.
 const PREFIX: &str = "DS_";
@@ -14,9 +11,6 @@ const FOREIGN: [&str; 3] = ["DS_EMBED_", "DS_WASM_", "DS_TEST_"];
 /// Why the variables can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum VariableError {
-    /// The manifest is not one.
-    #[error("spin.toml: {0}")]
-    Manifest(String),
     /// There is no such variable.
     #[error("unknown variable {name:?}; there are {known}")]
     Unknown {
@@ -30,69 +24,43 @@ pub enum VariableError {
     NoValue(String),
     /// Its value means nothing.
     #[error(transparent)]
-    Malformed(#[from] durable_streams_edge::limits::Malformed),
+    Malformed(#[from] Malformed),
 }
 
-/// The parts of `spin.toml` that the host reads.
-#[derive(Debug, Deserialize)]
-pub struct Manifest {
-    variables: BTreeMap<String, Declared>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Declared {
-    default: String,
-}
-
-impl Manifest {
-    /// Reads a manifest.
-    ///
-    /// # Errors
-    ///
-    /// [`VariableError::Manifest`] with the reason, in one line.
-    pub fn parse(text: &str) -> Result<Self, VariableError> {
-        toml::from_str(text)
-            .map_err(|error| VariableError::Manifest(error.message().replace('\n', "; ")))
-    }
-
-    /// The value of every variable: that of the last flag (`name=value`), else that of the
-    /// environment (`DS_<NAME>`), else the default.
-    ///
-    /// The defaults are for Spin. Whether a swap of an absent key is guarded is the store's to say,
-    /// so `kv_guarded_create` is as that one `guards_creation` unless something else was asked for.
-    ///
-    /// # Errors
-    ///
-    /// The first variable that is unknown or malformed.
-    pub fn variables(
-        &self,
-        flags: &[String],
-        environment: impl IntoIterator<Item = (String, String)>,
-        guards_creation: bool,
-    ) -> Result<Variables, VariableError> {
-        let defaults = self.variables.iter();
-        let mut variables: Variables = defaults
-            .map(|(name, declared)| (name.clone(), declared.default.clone()))
-            .collect();
-        variables.insert("kv_guarded_create".to_owned(), guards_creation.to_string());
-        for (given, value) in environment {
-            let foreign = FOREIGN.iter().any(|prefix| given.starts_with(prefix));
-            if let Some(name) = given.strip_prefix(PREFIX)
-                && !foreign
-                && !is_service_link(name)
-            {
-                put(&mut variables, &name.to_ascii_lowercase(), value)
-                    .map_err(|error| error.named(&given))?;
-            }
+/// The value of every variable: that of the last flag (`name=value`), else that of the
+/// environment (`DS_<NAME>`), else the default.
+///
+/// Whether a swap of an absent key is guarded is the store's to say,
+/// so `kv_guarded_create` is as that one `guards_creation` unless something else was asked for.
+///
+/// # Errors
+///
+/// The first variable that is unknown or malformed.
+pub fn resolve(
+    flags: &[String],
+    environment: impl IntoIterator<Item = (String, String)>,
+    guards_creation: bool,
+) -> Result<Variables, VariableError> {
+    let default = |row: &Variable| (row.name.to_owned(), row.default.to_owned());
+    let mut variables: Variables = VARIABLES.iter().map(default).collect();
+    variables.insert("kv_guarded_create".to_owned(), guards_creation.to_string());
+    for (given, value) in environment {
+        let foreign = FOREIGN.iter().any(|prefix| given.starts_with(prefix));
+        if let Some(name) = given.strip_prefix(PREFIX)
+            && !foreign
+            && !is_service_link(name)
+        {
+            put(&mut variables, &name.to_ascii_lowercase(), value)
+                .map_err(|error| error.named(&given))?;
         }
-        for flag in flags {
-            let (name, value) = flag
-                .split_once('=')
-                .ok_or_else(|| VariableError::NoValue(flag.clone()))?;
-            put(&mut variables, name, value.to_owned())?;
-        }
-        Ok(variables)
     }
+    for flag in flags {
+        let (name, value) = flag
+            .split_once('=')
+            .ok_or_else(|| VariableError::NoValue(flag.clone()))?;
+        put(&mut variables, name, value.to_owned())?;
+    }
+    Ok(variables)
 }
 
 impl VariableError {
@@ -141,14 +109,11 @@ mod tests {
     use super::*;
 
     fn resolve(flags: &[&str], environment: &[(&str, &str)]) -> Result<Variables, String> {
-        let manifest = Manifest::parse(include_str!("../../spin.toml")).expect("a manifest");
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let environment = environment
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        manifest
-            .variables(&flags, environment, true)
-            .map_err(|error| error.to_string())
+        super::resolve(&flags, environment, true).map_err(|error| error.to_string())
     }
 
     #[test]
