@@ -41,7 +41,6 @@ impl World {
     }
 
     /// Sets the time until the next call.
-    #[cfg(feature = "p3")]
     pub(super) fn set_now(&self, now: Option<u64>) {
         self.now.set(now);
     }

@@ -56,3 +56,13 @@ fn service() -> Rc<Service<World>> {
         service
     })
 }
+
+/// Takes a step at `now`, milliseconds since 1970: a call of the host for each look at the clock would
+/// cost as much as the rest of a small read.
+fn step<T>(now: u64, step: impl FnOnce(&Service<World>) -> T) -> T {
+    let service = service();
+    service.env().set_now(Some(now));
+    let result = step(&service);
+    service.env().set_now(None);
+    result
+}

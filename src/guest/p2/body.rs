@@ -97,25 +97,31 @@ impl Outgoing {
         Ok(Self { stream, body })
     }
 
+    /// Writes as much as there is room for, without waiting. Returns how many bytes that were.
+    pub(super) fn write_now(&self, bytes: &[u8]) -> Result<usize, Gone> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let room = usize::try_from(self.stream.check_write()?).unwrap_or(usize::MAX);
+        let (piece, _) = bytes.split_at(room.min(bytes.len()));
+        if !piece.is_empty() {
+            self.stream.write(piece)?;
+            self.stream.flush()?;
+        }
+        Ok(piece.len())
+    }
+
     /// Writes all of it, as fast as the other side takes it.
     pub(super) fn write(&self, mut bytes: &[u8]) -> Result<(), Gone> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
         while !bytes.is_empty() {
-            let room = usize::try_from(self.stream.check_write()?).unwrap_or(usize::MAX);
-            if room == 0 {
-                let end = after(now(), CLIENT_STALL_MS);
-                match ready_by(&self.stream.subscribe(), end) {
-                    true => continue,
-                    false => return Err(Gone),
-                }
+            let written = self.write_now(bytes)?;
+            bytes = bytes.get(written..).unwrap_or_default();
+            let end = after(now(), CLIENT_STALL_MS);
+            if !bytes.is_empty() && !ready_by(&self.stream.subscribe(), end) {
+                return Err(Gone);
             }
-            let (piece, rest) = bytes.split_at(room.min(bytes.len()));
-            self.stream.write(piece)?;
-            bytes = rest;
         }
-        Ok(self.stream.flush()?)
+        Ok(())
     }
 
     /// Whether the other side is known to be gone.

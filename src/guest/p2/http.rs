@@ -3,11 +3,13 @@
 
 use super::body::{self, Gone, Outgoing};
 use super::deliver::deliver;
-use super::{Component, waits};
+use super::{Component, now_ms, waits};
+use crate::guest::env::World;
 use crate::guest::message::{Received, ResponseHead, take_bytes, take_head};
-use crate::guest::{polling, service};
+use crate::guest::{polling, step};
 use crate::protocol::packed::Fields as Packed;
 use crate::protocol::request::BodyState;
+use crate::service::Service;
 use crate::service::exchange::{Answer, Cause, Delivery, Held, Next};
 use wasi::exports::http::incoming_handler::Guest;
 use wasi::http::types::{
@@ -34,7 +36,8 @@ fn begin(received: &Received, effects: &mut Vec<Delivery>) -> Answer {
     let mut attempt = None;
     loop {
         let requests = std::slice::from_ref(&raw);
-        let Some(mut answer) = service().start(requests, attempt.as_deref()).pop() else {
+        let start = |service: &Service<World>| service.start(requests, attempt.as_deref()).pop();
+        let Some(mut answer) = step(now_ms(), start) else {
             return Answer::only(Next::Reset);
         };
         effects.append(&mut answer.effects);
@@ -49,6 +52,10 @@ fn begin(received: &Received, effects: &mut Vec<Delivery>) -> Answer {
             _ => return answer,
         }
     }
+}
+
+fn resume(token: &[u8], cause: Cause) -> Answer {
+    step(now_ms(), |service| service.resume(token, cause))
 }
 
 /// What an exchange keeps between its steps.
@@ -80,7 +87,7 @@ impl Exchange {
         }
     }
 
-    fn respond(&self, head: &ResponseHead, answer: Answer, out: ResponseOutparam) {
+    fn respond(&self, head: &ResponseHead, mut answer: Answer, out: ResponseOutparam) {
         let Ok(fields) = Fields::from_list(&head.fields) else {
             return ResponseOutparam::set(out, Err(internal("a header field is not valid")));
         };
@@ -91,25 +98,34 @@ impl Exchange {
         if answer.next == Next::Done && answer.body.is_empty() {
             return ResponseOutparam::set(out, Ok(response));
         }
-        let body = response.body();
-        ResponseOutparam::set(out, Ok(response));
-        if let Ok(Ok(body)) = body.map(Outgoing::new) {
-            // A client that is gone wants nothing any more.
-            let _ = self.send(answer, body);
+        let Ok(Ok(body)) = response.body().map(Outgoing::new) else {
+            return ResponseOutparam::set(out, Err(internal("the response has no body")));
+        };
+        // Before the head leaves, so that both go out in one piece: else the host's connection holds
+        // the first bytes back until the client acknowledged the head.
+        let bytes = take_bytes(&mut answer, &self.held);
+        let written = body.write_now(&bytes).unwrap_or_default();
+        let rest = bytes.get(written..).unwrap_or_default();
+        if rest.is_empty() && answer.next == Next::Done {
+            body.finish();
+            return ResponseOutparam::set(out, Ok(response));
         }
+        ResponseOutparam::set(out, Ok(response));
+        // A client that is gone wants nothing any more.
+        let _ = self.send(rest, answer, body);
     }
 
-    /// Sends bodies until the exchange is over, or the client is gone.
-    fn send(&self, mut answer: Answer, body: Outgoing) -> Result<(), Gone> {
+    /// Sends the rest of a body, and others until the exchange is over or the client is gone.
+    fn send(&self, rest: &[u8], mut answer: Answer, body: Outgoing) -> Result<(), Gone> {
+        body.write(rest)?;
         loop {
-            body.write(&take_bytes(&mut answer, &self.held))?;
             answer = match answer.next {
                 Next::Ready(token) => {
                     let cause = match waits::now() >= self.ends_at() {
                         true => Cause::Expired,
                         false => Cause::Ready,
                     };
-                    service().resume(&token, cause)
+                    resume(&token, cause)
                 }
                 Next::Change {
                     token, max_wait_ms, ..
@@ -121,6 +137,7 @@ impl Exchange {
                     return Ok(());
                 }
             };
+            body.write(&take_bytes(&mut answer, &self.held))?;
         }
     }
 
@@ -158,7 +175,7 @@ impl Exchange {
             } else {
                 Cause::Changed
             };
-            let answer = service().resume(&token, cause);
+            let answer = resume(&token, cause);
             match answer.next {
                 Next::Change { token: next, .. }
                     if cause == Cause::Changed

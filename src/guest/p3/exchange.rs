@@ -2,8 +2,8 @@
 
 use super::lane::exports::durable_streams::edge::exchange as wit;
 use super::{Component, hub};
+use crate::guest;
 use crate::guest::env::{self, World};
-use crate::guest::service;
 use crate::protocol::packed::Texts;
 use crate::protocol::request::{BodyState, RawRequest};
 use crate::service::Service;
@@ -43,10 +43,7 @@ impl wit::Guest for Component {
 /// Takes a step at `now`. Who waits for what it changed, the host knows.
 fn step<T>(now: u64, step: impl FnOnce(&Service<World>) -> T) -> T {
     env::begin_step();
-    let service = service();
-    service.env().set_now(Some(now));
-    let result = step(&service);
-    service.env().set_now(None);
+    let result = guest::step(now, step);
     hub::forget_changes();
     result
 }

@@ -1,11 +1,11 @@
 //! The driver of `wasi:http/handler`: a request's body in, its answers out, its waits in between.
 
-use super::Component;
 use super::deliver::deliver;
 use super::hub::{self, Place};
 use super::waits::{self, Ends};
+use super::{Component, now_ms};
 use crate::guest::message::{READ_BYTES, Received, ResponseHead, take_bytes, take_head};
-use crate::guest::service;
+use crate::guest::{service, step};
 use crate::limits::BODY_BUDGET;
 use crate::protocol::packed::Fields as Packed;
 use crate::protocol::request::{BodyState, RawRequest};
@@ -49,7 +49,8 @@ impl Guest for Component {
 }
 
 fn begin(raw: &RawRequest<'_>, attempt: Option<&[u8]>) -> Answer {
-    let mut answer = service().start(std::slice::from_ref(raw), attempt).pop();
+    let requests = std::slice::from_ref(raw);
+    let mut answer = step(now_ms(), |service| service.start(requests, attempt)).pop();
     hub::wake_changed();
     if let Some(answer) = &mut answer {
         deliver(std::mem::take(&mut answer.effects));
@@ -58,7 +59,7 @@ fn begin(raw: &RawRequest<'_>, attempt: Option<&[u8]>) -> Answer {
 }
 
 fn resume(token: &[u8], cause: Cause) -> Answer {
-    let answer = service().resume(token, cause);
+    let answer = step(now_ms(), |service| service.resume(token, cause));
     hub::wake_changed();
     answer
 }
