@@ -22,7 +22,14 @@ pub(crate) const FILE: &str = "file";
 pub(crate) const REDIS: &str = "redis";
 
 /// The stores that every suite can run over.
-const STORES: [&str; 5] = [MEMORY, FILE, REDIS, "spin-sqlite", "spin-redis"];
+const STORES: [&str; 6] = [
+    MEMORY,
+    FILE,
+    REDIS,
+    "spin-sqlite",
+    "spin-redis",
+    "spin-dynamodb",
+];
 
 /// A store, and which way the host calls the component over it.
 pub(crate) type Pair = (&'static str, &'static str);
@@ -38,6 +45,7 @@ pub(crate) fn pairs(full: bool) -> Vec<Pair> {
             ("spin-sqlite", "wasi-http"),
             (MEMORY, "wasi-http-p2"),
             ("spin-sqlite", "wasi-http-p2"),
+            ("spin-dynamodb", "wasi-http-p2"),
         ],
         true => STORES
             .into_iter()
