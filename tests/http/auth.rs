@@ -452,7 +452,7 @@ fn an_event_stream_ends_with_its_token() {
 
 #[test]
 fn a_server_without_access_control_says_so() {
-    let Some(open) = ServerUnderTest::start(&[]) else {
+    let Some(open) = ServerUnderTest::start_native(&[], "its log") else {
         return;
     };
     let said = |server: &ServerUnderTest| {

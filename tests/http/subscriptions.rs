@@ -13,6 +13,12 @@ fn server() -> Option<ServerUnderTest> {
     ServerUnderTest::start(&[("webhook_allow_localhost", "true")])
 }
 
+/// A server that looks after its streams without any request.
+fn server_with_a_timer() -> Option<ServerUnderTest> {
+    let variables = [("webhook_allow_localhost", "true")];
+    ServerUnderTest::start_native(&variables, "its timer")
+}
+
 fn ds(server: &ServerUnderTest, method: &str, path: &str) -> Request {
     server.request(method, &format!("{BASE}/{path}"))
 }
@@ -113,7 +119,8 @@ fn a_url_that_leads_into_a_network_is_refused() {
     let Some(server) = server() else {
         return;
     };
-    let Some(strict) = ServerUnderTest::start(&[]) else {
+    let off = [("webhook_allow_localhost", "false")];
+    let Some(strict) = ServerUnderTest::start(&off) else {
         return;
     };
     for url in [
@@ -196,7 +203,7 @@ fn every_spelling_of_this_machine_that_is_excepted_is_delivered_to() {
 
 #[test]
 fn a_redirect_is_not_followed_and_counts_as_a_failure() {
-    let Some(server) = server() else {
+    let Some(server) = server_with_a_timer() else {
         return;
     };
     let (receiver, inside) = (Receiver::start(""), Receiver::start(""));
@@ -221,19 +228,19 @@ fn a_redirect_is_not_followed_and_counts_as_a_failure() {
 
 #[test]
 fn a_lease_that_ends_is_noticed_without_any_request() {
-    let Some(server) = server() else {
+    let Some(server) = server_with_a_timer() else {
         return;
     };
-    create(&server, "wake", "application/json");
+    create(&server, "lease-wake", "application/json");
     let body = json!({
-        "type": "pull-wake", "pattern": "lease/*", "wake_stream": "wake", "lease_ttl_ms": 1000,
+        "type": "pull-wake", "pattern": "lease/*", "wake_stream": "lease-wake", "lease_ttl_ms": 1000,
     });
     ds_json(&server, "PUT", "subscriptions/lease", &body)
         .send()
         .expect(201);
     create(&server, "lease/a", "text/plain");
     let wakes = |offset: &str| {
-        let target = format!("/v1/stream/wake?offset={offset}");
+        let target = format!("/v1/stream/lease-wake?offset={offset}");
         let page = server.request("GET", &target).send().expect(200);
         (
             page.json().as_array().expect("events").len(),
@@ -251,7 +258,7 @@ fn a_lease_that_ends_is_noticed_without_any_request() {
     );
     claim.send().expect(200);
     // This waits in the server for a second wake event.
-    let target = format!("/v1/stream/wake?offset={tail}&live=long-poll");
+    let target = format!("/v1/stream/lease-wake?offset={tail}&live=long-poll");
     let mut page = server.request("GET", &target).send();
     while page.status == 204 {
         page = server.request("GET", &target).send();
@@ -265,8 +272,8 @@ fn one_worker_keeps_up_with_five_hundred_streams() {
         return;
     };
     let (streams, appends) = (500, 2_000);
-    create(&server, "wake", "application/json");
-    let body = json!({"type": "pull-wake", "pattern": "many/*", "wake_stream": "wake"});
+    create(&server, "many-wake", "application/json");
+    let body = json!({"type": "pull-wake", "pattern": "many/*", "wake_stream": "many-wake"});
     ds_json(&server, "PUT", "subscriptions/many", &body)
         .send()
         .expect(201);
@@ -326,7 +333,7 @@ fn one_worker_keeps_up_with_five_hundred_streams() {
         );
     }
     let wakes = server
-        .request("GET", "/v1/stream/wake")
+        .request("GET", "/v1/stream/many-wake")
         .send()
         .expect(200)
         .json();

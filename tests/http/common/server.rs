@@ -163,6 +163,17 @@ impl ServerUnderTest {
         }
     }
 
+    /// A server of our own host, for tests of `what` only that has; see [`Self::start`].
+    pub(crate) fn start_native(variables: &[(&str, &str)], what: &str) -> Option<Self> {
+        match running() {
+            None => Some(Self::start_own(variables)),
+            Some(_) => {
+                skip(&format!("it needs the native host for {what}"));
+                None
+            }
+        }
+    }
+
     /// A server of its own, for tests that end it or read its log.
     pub(crate) fn start_own(variables: &[(&str, &str)]) -> Self {
         let (command, directory) = serve(variables);
