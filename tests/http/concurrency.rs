@@ -147,7 +147,12 @@ fn creating_deleting_and_appending_at_once_leaves_a_stream_that_works() {
             let answer = match random.below(5) {
                 0 => stream.put().header("Content-Type", "text/plain").send(),
                 1 => stream.delete().send(),
-                2 => stream.get("offset=-1").send(),
+                2 => {
+                    let mut page = stream.get("offset=-1").open();
+                    // A deletion may remove the rest of the page, which is then cut off.
+                    let _ = page.read_to_end();
+                    page.head().clone()
+                }
                 _ => stream.post("x".repeat(1 + random.below(20_000))).send(),
             };
             // An append may be overtaken by a deletion and a creation: what became of it was known

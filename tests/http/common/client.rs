@@ -314,18 +314,21 @@ impl Connection {
     /// Reads the body to its end. The test fails if it is cut off.
     #[track_caller]
     pub(crate) fn read_body(&mut self) -> Vec<u8> {
+        match self.read_to_end() {
+            Ok((body, End::Complete)) => body,
+            Ok((_, End::CutOff)) => panic!("the body was cut off: {:?}", self.head),
+            Err(error) => panic!("the body did not come: {error}: {:?}", self.head),
+        }
+    }
+
+    /// Reads the body, and tells how it ended.
+    pub(crate) fn read_to_end(&mut self) -> std::io::Result<(Vec<u8>, End)> {
         let mut body = Vec::new();
         loop {
-            match self.read_some() {
-                Ok((bytes, end)) => {
-                    body.extend_from_slice(&bytes);
-                    match end {
-                        None => {}
-                        Some(End::Complete) => return body,
-                        Some(End::CutOff) => panic!("the body was cut off: {:?}", self.head),
-                    }
-                }
-                Err(error) => panic!("the body did not come: {error}: {:?}", self.head),
+            let (bytes, end) = self.read_some()?;
+            body.extend_from_slice(&bytes);
+            if let Some(end) = end {
+                return Ok((body, end));
             }
         }
     }
