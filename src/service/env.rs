@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_platforms_store_that_is_full_is_told_from_one_that_fails() {
-        let cases: [(&str, fn(String) -> StoreError); 7] = [
+        type Meaning = fn(String) -> StoreError;
+        let cases: [(&str, Meaning); 7] = [
             (
                 "An error was signalled by the server - ResponseError: OOM command not allowed when \
                  used memory > 'maxmemory'.",
