@@ -2,17 +2,17 @@
 //!
 //! Where an instance serves one request, as on Spin 3, every variable that the manifest hands to the
 //! component is looked up for every request: 11 us of CPU each. So `spin.toml` hands over two, both
-//! JSON objects: [`SETTINGS`], such as `{"long_poll_timeout_secs": 20}`, and [`SECRETS`]. What is in
-//! the second wins over the first, and both over a variable of the same name.
+//! JSON objects: [`SETTINGS`], such as `{"long_poll_timeout_secs": 20}`, and [`SECRETS`]. A secret wins
+//! over a setting, and both win over a variable of the same name.
 
 use crate::limits::{Malformed, VARIABLES};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The variable with settings that anybody may see.
+/// The variable with settings that may be shown.
 pub const SETTINGS: &str = "settings";
 
-/// The variable with settings that nobody may see, such as `auth_tokens`.
+/// The variable with settings that are never shown, such as `auth_tokens`.
 pub const SECRETS: &str = "secrets";
 
 /// Values by the name of their variable.

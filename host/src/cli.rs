@@ -202,7 +202,7 @@ fn first_paragraph(error: &clap::Error) -> String {
 }
 
 impl Serve {
-    /// What is to be served. `embedded` has the builds of the component that are in the program.
+    /// Options of the server. `embedded` has the builds of the component that are in the program.
     ///
     /// # Errors
     ///

@@ -5,6 +5,37 @@ use crate::protocol::request::{BodyState, RawRequest};
 use crate::protocol::{cursor, headers};
 use crate::service::exchange::{Answer, Cursor, Held};
 
+/// The name of a method of `wasi:http`, of whichever version the type is.
+macro_rules! method_name {
+    ($method:expr, $Method:ident) => {
+        match $method {
+            $Method::Get => "GET".to_owned(),
+            $Method::Head => "HEAD".to_owned(),
+            $Method::Post => "POST".to_owned(),
+            $Method::Put => "PUT".to_owned(),
+            $Method::Delete => "DELETE".to_owned(),
+            $Method::Connect => "CONNECT".to_owned(),
+            $Method::Options => "OPTIONS".to_owned(),
+            $Method::Trace => "TRACE".to_owned(),
+            $Method::Patch => "PATCH".to_owned(),
+            $Method::Other(other) => other,
+        }
+    };
+}
+pub(super) use method_name;
+
+/// The name of a scheme of `wasi:http`, of whichever version the type is.
+macro_rules! scheme_name {
+    ($scheme:expr, $Scheme:ident) => {
+        match $scheme {
+            $Scheme::Http => "http".to_owned(),
+            $Scheme::Https => "https".to_owned(),
+            $Scheme::Other(other) => other,
+        }
+    };
+}
+pub(super) use scheme_name;
+
 /// Bytes asked for at a time when a body is read.
 pub(super) const READ_BYTES: usize = 64 * 1024;
 
@@ -51,7 +82,7 @@ pub(super) struct ResponseHead {
     pub(super) fields: Vec<(String, Vec<u8>)>,
 }
 
-/// Takes the head out of an answer, with what the reader's connection adds to it.
+/// Takes the head out of an answer, with the fields that the reader's connection adds to it.
 pub(super) fn take_head(answer: &mut Answer, held: &Held) -> Option<ResponseHead> {
     let mut head = answer.head.take()?;
     head.headers.append(&held.headers);

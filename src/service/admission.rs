@@ -40,7 +40,7 @@ impl<E: Env> Service<E> {
             true => Caller::anyone(),
             false => self.admit(raw, &operation)?,
         };
-        // Of others, what they do not find tells: `Core::check_marker`.
+        // Other operations check the marker when they find no record: see `Core::check_marker`.
         if matches!(operation, Operation::Tick { .. } | Operation::Ready) {
             let core = self.core();
             core.check_marker()

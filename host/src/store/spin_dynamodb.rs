@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Guards creation: a swap of an absent key is conditioned on its absence. Reports every failure of a
-/// swap as a conflict. Counters are decimals. Unless reads are consistent, plain ones may return a
-/// value that was replaced a moment ago; what a swap is conditioned on is always the present value.
+/// swap as a conflict. Counters are decimals. Unless reads are consistent, a plain read may return the
+/// value before the last write. A swap is always conditioned on the present value.
 pub struct SpinDynamodb {
     below: Arc<dyn Store>,
     /// Values that plain reads may still return; nothing where they are consistent.
@@ -19,19 +19,19 @@ pub struct SpinDynamodb {
 /// Operations for which a replaced value may still be read.
 const LAG: u64 = 8;
 
-/// What was replaced not long ago.
+/// Replaced values that a lagging read may still return.
 #[derive(Default)]
 struct Past {
     /// Operations so far.
     now: u64,
-    /// For each key, what it was before a write, and when that was.
+    /// For each key, the value before its last write, and the number of that operation.
     before: BTreeMap<Box<str>, (Seen, u64)>,
     /// The writes, the oldest first.
     writes: VecDeque<(u64, Box<str>)>,
 }
 
 impl Past {
-    /// One operation later: what is too old is forgotten.
+    /// Counts one operation, and forgets values that are too old.
     fn pass(&mut self) {
         self.now = self.now.wrapping_add(1);
         let oldest = self.now.saturating_sub(LAG);
@@ -51,7 +51,7 @@ impl Past {
         self.writes.push_back((self.now, key.into()));
     }
 
-    /// What a lagging read returns: every other operation is answered by a replica that is behind.
+    /// Value of a lagging read: a replica that is behind answers every other operation.
     fn stale(&self, key: &str) -> Option<Seen> {
         let (seen, _) = self.before.get(key)?;
         self.now.is_multiple_of(2).then(|| seen.clone())
@@ -69,7 +69,7 @@ impl SpinDynamodb {
         }
     }
 
-    /// Writes one key, and remembers what it was before.
+    /// Writes one key, and remembers the value before.
     fn write<T, E: From<StoreError>>(
         &self,
         key: &str,

@@ -30,7 +30,7 @@ impl Build {
         }
     }
 
-    /// The name of its files, without what comes after the dot.
+    /// The name of its files, without an extension.
     pub(crate) const fn file_name(self) -> &'static str {
         match self {
             Self::P2 => "durable_streams_edge",

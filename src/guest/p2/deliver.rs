@@ -15,7 +15,7 @@ use wasi::http::types::{
 };
 use wasi::io::poll::{Pollable, poll};
 
-/// Deliveries in a row that follow from each other; what is due after that, later requests bring.
+/// Deliveries in a row that follow from each other. Later requests bring the rest.
 const MOST_IN_A_ROW: usize = 16;
 
 /// A delivery that was sent.

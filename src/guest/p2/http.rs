@@ -5,7 +5,9 @@ use super::body::{self, Gone, Outgoing};
 use super::deliver::deliver;
 use super::{Component, now_ms, waits};
 use crate::guest::env::World;
-use crate::guest::message::{Received, ResponseHead, take_bytes, take_head};
+use crate::guest::message::{
+    Received, ResponseHead, method_name, scheme_name, take_bytes, take_head,
+};
 use crate::guest::{polling, step};
 use crate::protocol::packed::Fields as Packed;
 use crate::protocol::request::BodyState;
@@ -192,23 +194,9 @@ impl Exchange {
 
 /// Reads a request.
 fn receive(request: &IncomingRequest) -> Received {
-    let method = match request.method() {
-        Method::Get => "GET".to_owned(),
-        Method::Head => "HEAD".to_owned(),
-        Method::Post => "POST".to_owned(),
-        Method::Put => "PUT".to_owned(),
-        Method::Delete => "DELETE".to_owned(),
-        Method::Connect => "CONNECT".to_owned(),
-        Method::Options => "OPTIONS".to_owned(),
-        Method::Trace => "TRACE".to_owned(),
-        Method::Patch => "PATCH".to_owned(),
-        Method::Other(other) => other,
-    };
-    let scheme = request.scheme().map(|scheme| match scheme {
-        Scheme::Http => "http".to_owned(),
-        Scheme::Https => "https".to_owned(),
-        Scheme::Other(other) => other,
-    });
+    let method = method_name!(request.method(), Method);
+    let scheme = request.scheme();
+    let scheme = scheme.map(|scheme| scheme_name!(scheme, Scheme));
     let mut headers = Packed::default();
     for (name, value) in request.headers().entries() {
         headers.push(&name, value);

@@ -19,7 +19,7 @@ use std::pin::pin;
 
 type Ending = Result<Option<Trailers>, ErrorCode>;
 
-/// Deliveries in a row that follow from each other; what is due after that, later requests bring.
+/// Deliveries in a row that follow from each other. Later requests bring the rest.
 const MOST_IN_A_ROW: usize = 16;
 
 /// Sends all of them, and whatever follows from their outcomes.

@@ -4,7 +4,9 @@ use super::deliver::deliver;
 use super::hub::{self, Place};
 use super::waits::{self, Ends};
 use super::{Component, now_ms};
-use crate::guest::message::{READ_BYTES, Received, ResponseHead, take_bytes, take_head};
+use crate::guest::message::{
+    READ_BYTES, Received, ResponseHead, method_name, scheme_name, take_bytes, take_head,
+};
 use crate::guest::{service, step};
 use crate::limits::BODY_BUDGET;
 use crate::protocol::packed::Fields as Packed;
@@ -205,23 +207,9 @@ impl Exchange {
 
 /// Reads a request. The second part is the room that its body takes.
 async fn receive(request: Request) -> (Received, Room) {
-    let method = match request.get_method() {
-        Method::Get => "GET".to_owned(),
-        Method::Head => "HEAD".to_owned(),
-        Method::Post => "POST".to_owned(),
-        Method::Put => "PUT".to_owned(),
-        Method::Delete => "DELETE".to_owned(),
-        Method::Connect => "CONNECT".to_owned(),
-        Method::Options => "OPTIONS".to_owned(),
-        Method::Trace => "TRACE".to_owned(),
-        Method::Patch => "PATCH".to_owned(),
-        Method::Other(other) => other,
-    };
-    let scheme = request.get_scheme().map(|scheme| match scheme {
-        Scheme::Http => "http".to_owned(),
-        Scheme::Https => "https".to_owned(),
-        Scheme::Other(other) => other,
-    });
+    let method = method_name!(request.get_method(), Method);
+    let scheme = request.get_scheme();
+    let scheme = scheme.map(|scheme| scheme_name!(scheme, Scheme));
     let mut headers = Packed::default();
     for (name, value) in request.get_headers().copy_all() {
         headers.push(&name, value);
