@@ -3,7 +3,7 @@
 //! | kind | key | value | written |
 //! |---|---|---|---|
 //! | `s` | `s.<hash>.<gate>` | [head or tombstone](head) of a stream | CAS |
-//! | `t` | `t.<shard>.<gate>` | [to-do entries](todo) | CAS |
+//! | `t` | `t.<shard>.<gate>` | [to-do entries](mod@todo) | CAS |
 //! | `n` | `n.<shard>-<leaf>.<gate>` | [names](registry) | CAS |
 //! | `u` | `u.<hash>.<gate>` | [a subscription](subscription), by the hash of its id | CAS |
 //! | `p` | `p.<gate>` | [all subscriptions](subscriptions), for streams that begin | CAS |
@@ -11,7 +11,7 @@
 //! | `g` | `g.<kind>.<id>.<gate>` | who may create the record behind that gate | increment only |
 //! | `c` | `c.<incarnation>.<id>` | the bytes of one segment | once |
 //! | `i` | `i.<incarnation>.<block>` | [index block](index) | once, always the same bytes |
-//! | `d` | `d.<incarnation>` | [debt](debt): what a replaced head owned | set |
+//! | `d` | `d.<incarnation>` | [debt]: chunks and blocks that a replaced head owned | set |
 //! | `m` | `m.0` | which kind of store this is, see [`MARKERS`] | once |
 //!
 //! Every key begins with the variable `key_namespace` and a dot, if that is not empty. Keys are

@@ -4,7 +4,7 @@
 use super::headers;
 use serde::Serialize;
 
-/// What went wrong; one row of the table in [`Code::row`] each.
+/// The kind of a problem; each has one row in the table `Code::row`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
     /// A header field, a query parameter or their combination has no meaning.

@@ -2,7 +2,7 @@
 //!
 //! [`Service::start`] takes a request, [`Service::resume`] goes on with one that waited. A step
 //! reads the head of its stream, applies a transition of [`crate::stream`], and swaps the head; it
-//! keeps nothing. The order of a small append: `start` here, [`append`], `Batch` in `stream`, one
+//! keeps nothing. The order of a small append: `start` here, `append`, `Batch` in `stream`, one
 //! swap.
 
 mod access;

@@ -194,7 +194,7 @@ impl Batch {
         self.changed
     }
 
-    /// Adds one append at `now_ms`, milliseconds since 1970, checked in the [module](self)'s order.
+    /// Adds one append at `now_ms`, milliseconds since 1970, checked in the module's order.
     ///
     /// # Errors
     ///
