@@ -3,7 +3,7 @@
 use crate::protocol::packed::Fields;
 use crate::protocol::request::{BodyState, RawRequest};
 use crate::protocol::{cursor, headers};
-use crate::service::exchange::{Answer, Cursor, Held};
+use crate::service::exchange::{Answer, Cursor, Delivery, Held};
 
 /// The name of a method of `wasi:http`, of whichever version the type is.
 macro_rules! method_name {
@@ -107,8 +107,21 @@ pub(super) fn take_bytes(answer: &mut Answer, held: &Held) -> Vec<u8> {
     bytes
 }
 
+/// Webhook deliveries in a row that follow from each other. Later requests bring the rest.
+pub(super) const MOST_IN_A_ROW: usize = 16;
+
+/// The header fields of a request to a webhook, as `wasi:http` takes them.
+pub(super) fn delivery_fields(delivery: &Delivery) -> Vec<(String, Vec<u8>)> {
+    let mut fields = list(&delivery.headers);
+    fields.push((
+        headers::CONTENT_LENGTH.to_owned(),
+        delivery.body.len().to_string().into_bytes(),
+    ));
+    fields
+}
+
 /// Header fields as `wasi:http` takes them.
-pub(super) fn list(fields: &Fields) -> Vec<(String, Vec<u8>)> {
+fn list(fields: &Fields) -> Vec<(String, Vec<u8>)> {
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     let fields = fields.iter();
     fields

@@ -3,9 +3,8 @@
 
 use super::body::{self, Gone, Outgoing};
 use super::waits::{after, now};
-use crate::guest::message::list;
+use crate::guest::message::{MOST_IN_A_ROW, delivery_fields};
 use crate::guest::service;
-use crate::protocol::headers;
 use crate::service::exchange::{Delivery, Outcome};
 use crate::subscription::url;
 use wasi::clocks::monotonic_clock::subscribe_instant;
@@ -14,9 +13,6 @@ use wasi::http::types::{
     Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingRequest, Scheme,
 };
 use wasi::io::poll::{Pollable, poll};
-
-/// Deliveries in a row that follow from each other. Later requests bring the rest.
-const MOST_IN_A_ROW: usize = 16;
 
 /// A delivery that was sent.
 struct Flight {
@@ -104,12 +100,7 @@ fn send(delivery: &Delivery) -> Result<FutureIncomingResponse, Gone> {
     let allow_localhost = service().config().webhook_allow_localhost;
     // Judged when it was given; the variable may have been another then.
     let target = url::judge(&delivery.url, allow_localhost).map_err(malformed)?;
-    let mut fields = list(&delivery.headers);
-    fields.push((
-        headers::CONTENT_LENGTH.to_owned(),
-        delivery.body.len().to_string().into_bytes(),
-    ));
-    let fields = Fields::from_list(&fields).map_err(malformed)?;
+    let fields = Fields::from_list(&delivery_fields(delivery)).map_err(malformed)?;
     let request = OutgoingRequest::new(fields);
     let path = target.path_and_query();
     let scheme = match target.is_https {

@@ -2,10 +2,9 @@
 //! set it off does not wait for it.
 
 use super::{hub, waits};
-use crate::guest::message::list;
+use crate::guest::message::{MOST_IN_A_ROW, delivery_fields};
 use crate::guest::service;
 use crate::limits::WEBHOOK_ANSWER_BYTES;
-use crate::protocol::headers;
 use crate::service::exchange::{Delivery, Outcome};
 use crate::subscription::url;
 use futures::future::{Either, select};
@@ -18,9 +17,6 @@ use spin_sdk::wasip3::{spawn, wit_future, wit_stream};
 use std::pin::pin;
 
 type Ending = Result<Option<Trailers>, ErrorCode>;
-
-/// Deliveries in a row that follow from each other. Later requests bring the rest.
-const MOST_IN_A_ROW: usize = 16;
 
 /// Sends all of them, and whatever follows from their outcomes.
 pub(super) fn deliver(deliveries: Vec<Delivery>) {
@@ -55,12 +51,7 @@ async fn send(delivery: &Delivery) -> Result<Outcome, ErrorCode> {
     let allow_localhost = service().config().webhook_allow_localhost;
     // Judged when it was given; the variable may have been another then.
     let target = url::judge(&delivery.url, allow_localhost).map_err(malformed)?;
-    let mut fields = list(&delivery.headers);
-    fields.push((
-        headers::CONTENT_LENGTH.to_owned(),
-        delivery.body.len().to_string().into_bytes(),
-    ));
-    let fields = Fields::from_list(&fields).map_err(malformed)?;
+    let fields = Fields::from_list(&delivery_fields(delivery)).map_err(malformed)?;
     let (trailers_out, trailers) = wit_future::new::<Ending>(|| Ok(None));
     let (mut body_out, body) = wit_stream::new::<u8>();
     let (request, _sent) = Request::new(fields, Some(body), trailers, None);
