@@ -1,0 +1,16 @@
+//! The arrows between the source files of a crate, and the rules that they keep.
+//!
+//! A file has an arrow to another file when it names one of its items, in a `use` or in a path, or
+//! when it calls a method that the other file adds to a shared type (a type whose inherent methods
+//! are in more than one file). Test modules do not count. A `pub use` is no arrow: a name that
+//! comes through it counts for the file that defines it.
+
+mod arrows;
+mod circles;
+mod crates;
+mod modules;
+mod shared;
+
+pub use arrows::{Arrow, Reason};
+pub use circles::{circles, largest};
+pub use crates::{Source, Tree};
