@@ -35,6 +35,23 @@
 //! neither of them; a subscription keeps the rights ([`access`]) of its creator, and positions in
 //! streams.
 //!
+//! # The floors of the service
+//!
+//! A file names files of its own floor or of a lower one, and no circle of files exists.
+//! `tests/structure` checks both, for the layers above too.
+//!
+//! ```text
+//! mod, dispatch, tick           the facade; only these call an operation and then what follows it
+//! work/                         background work
+//! subscription/                 control calls, wakes, webhooks
+//! append, delete, create/, read/, fork/
+//! ending                        the end of a life, and what it owes
+//! records/                      small shared records, and the election of the creator of a record
+//! heads, segments               the records and bytes of streams
+//! report, sending, access ...   answers and rights
+//! core, progress, attempt, token, reply, fault, effects, exchange, env
+//! ```
+//!
 //! # The way of an append
 //!
 //! 1. `guest/p2/http.rs` or `guest/p3/http.rs` (any platform) or `guest/p3/exchange.rs` (our host) hands
@@ -46,19 +63,20 @@
 //! 3. `stream/append.rs` says whether the append is accepted and what it makes of the head;
 //!    `stream/segment.rs` cuts what is too large for the head into chunks.
 //! 4. `keys/head.rs` turns the head into bytes.
-//! 5. `service/subscription/wake.rs` tells the subscriptions that are linked to the stream, and
-//!    `service/sending.rs` makes the answer.
+//! 5. `service/subscription/spread.rs` takes the news to the subscriptions that are linked to the
+//!    stream, and `service/sending.rs` makes the answer.
 //!
 //! # Where the rest is
 //!
 //! | | |
 //! |---|---|
 //! | what a store must be able to do, and must not | `service/env.rs` |
-//! | creation, exactly once on stores that overwrite | `service/create.rs`, `creation.rs` |
-//! | a read: head, index block, chunk | `service/read.rs`, `pages.rs` |
-//! | a reader at the tail, who holds a token and no connection: its driver waits, and calls [`Service::resume`](service::Service::resume) | `service/follow.rs` |
-//! | forks | `service/forking.rs`, `fork.rs`; `stream/branch.rs` |
-//! | deletion, expiry, and all else that is done in bounded steps behind requests | `service/work.rs`, `todo.rs`, `names.rs` |
+//! | creation of a stream | `service/create/`, `stream/create.rs` |
+//! | creation of any record, exactly once on stores that overwrite | `service/records/election.rs` |
+//! | a read: head, index block, chunk | `service/read/`, `segments.rs` |
+//! | a reader at the tail holds a token and no connection: its driver waits, and calls [`Service::resume`](service::Service::resume) | `service/read/page.rs`, `sse.rs` |
+//! | forks | `service/fork/`, `stream/branch.rs` |
+//! | deletion, expiry, and everything that is done in bounded steps behind requests | `service/ending.rs`, `work/`, `records/` |
 //! | subscriptions | `service/subscription/`, `subscription/` |
 //! | every error that a client sees of a stream | `service/problems.rs`, `protocol/problem.rs` |
 //! | and of a control call under `__ds` | `protocol/control/refused.rs`, `service/subscription/` |

@@ -41,6 +41,7 @@ pub use parse::{Key, parse};
 
 use crate::limits::SHARDS;
 use crate::stream::{Incarnation, hex, push_hex};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The version of every format in this module.
@@ -56,7 +57,7 @@ pub const MARKERS: [&[u8]; 2] = [b"1 gates", b"1 swap"];
 pub struct Corrupt;
 
 /// First 160 bits of the SHA-256 of a stream's name, or of a subscription's id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NameHash([u8; 20]);
 
 impl NameHash {

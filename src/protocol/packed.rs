@@ -1,5 +1,7 @@
 //! Texts in one piece, as heads cross the seam to our host (`packed` in `src/wit/exchange.wit`).
 
+use serde::{Deserialize, Serialize};
+
 /// Takes packed texts apart; ends where the bytes do not go on with a whole one.
 #[derive(Debug, Clone)]
 pub struct Texts<'a> {
@@ -39,7 +41,7 @@ pub fn fields(packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// Header fields, packed: one allocation for all of them.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fields(Vec<u8>);
 
 impl Fields {

@@ -5,6 +5,7 @@ use super::packed::Fields;
 use super::problem::Problem;
 use super::request::RawRequest;
 use crate::limits::Config;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
@@ -30,7 +31,7 @@ const STALE_SECS: u64 = 300;
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// The head of an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The HTTP status.
     pub status: u16,

@@ -1,7 +1,7 @@
 //! Who may do what, judged before the store is asked anything: a name that exists and one that does
 //! not are refused alike.
 
-use super::Service;
+use super::core::Core;
 use super::env::Env;
 use super::exchange::Answer;
 use super::problems;
@@ -11,95 +11,105 @@ use crate::protocol::problem::{Code, Problem};
 use crate::protocol::request::{Action, Control, Operation, RawRequest, SubscriptionAction};
 use subtle::ConstantTimeEq;
 
-impl<E: Env> Service<E> {
-    /// What the sender of a request may do at `now_ms`: everything, while access control is off.
-    ///
-    /// # Errors
-    ///
-    /// Why the sender is not let in.
-    pub(super) fn rights(&self, raw: &RawRequest<'_>, now_ms: u64) -> Result<Rights, Problem> {
-        Ok(self.caller(raw, now_ms)?.rights)
-    }
+/// What the sender of a request may do at `now_ms`: everything, while access control is off.
+///
+/// # Errors
+///
+/// Why the sender is not let in.
+pub(super) fn rights<E: Env>(
+    core: &Core<E>,
+    raw: &RawRequest<'_>,
+    now_ms: u64,
+) -> Result<Rights, Problem> {
+    Ok(caller(core, raw, now_ms)?.rights)
+}
 
-    fn caller(&self, raw: &RawRequest<'_>, now_ms: u64) -> Result<Caller, Problem> {
-        let fields = raw.field_values(headers::AUTHORIZATION);
-        let judged = self.access.judge(fields, now_ms);
-        judged.map_err(|refusal| problems::refused(&refusal))
-    }
+fn caller<E: Env>(core: &Core<E>, raw: &RawRequest<'_>, now_ms: u64) -> Result<Caller, Problem> {
+    let fields = raw.field_values(headers::AUTHORIZATION);
+    let judged = core.access.judge(fields, now_ms);
+    judged.map_err(|refusal| problems::refused(&refusal))
+}
 
-    /// Whether an operation may begin, and who asks for it.
-    pub(super) fn admit(
-        &self,
-        raw: &RawRequest<'_>,
-        operation: &Operation,
-    ) -> Result<Caller, Problem> {
-        match operation {
-            Operation::Health | Operation::Ready | Operation::Preflight => Ok(Caller::anyone()),
-            Operation::Tick { token } => self
-                .admit_tick(raw, token.as_deref())
-                .map(|()| Caller::anyone()),
-            Operation::Control(control) => self.admit_control(raw, control),
-            // Not even the clock is asked.
-            Operation::Stream { .. } if !self.access.is_on() => Ok(Caller::anyone()),
-            Operation::Stream { name, action } => {
-                let caller = self.caller(raw, self.env.now_ms())?;
-                let scope = match action {
-                    Action::Read(_) | Action::Head => Scope::Read,
-                    Action::Create(_) | Action::Append(_) | Action::Delete => Scope::Write,
-                };
-                match caller.rights.allow(scope, name.as_str()) {
-                    true => Ok(caller),
-                    false => Err(problems::insufficient(scope)),
-                }
+/// Whether an operation may begin, and who asks for it.
+pub(super) fn admit<E: Env>(
+    core: &Core<E>,
+    raw: &RawRequest<'_>,
+    operation: &Operation,
+) -> Result<Caller, Problem> {
+    match operation {
+        Operation::Health | Operation::Ready | Operation::Preflight => Ok(Caller::anyone()),
+        Operation::Tick { token } => {
+            admit_tick(core, raw, token.as_deref()).map(|()| Caller::anyone())
+        }
+        Operation::Control(control) => admit_control(core, raw, control),
+        // Not even the clock is asked.
+        Operation::Stream { .. } if !core.access.is_on() => Ok(Caller::anyone()),
+        Operation::Stream { name, action } => {
+            let caller = caller(core, raw, core.env.now_ms())?;
+            let scope = match action {
+                Action::Read(_) | Action::Head => Scope::Read,
+                Action::Create(_) | Action::Append(_) | Action::Delete => Scope::Write,
+            };
+            match caller.rights.allow(scope, name.as_str()) {
+                true => Ok(caller),
+                false => Err(problems::insufficient(scope)),
             }
         }
     }
+}
 
-    /// Public keys are for all, and workers have tokens of their own, which are judged with the
-    /// subscription.
-    fn admit_control(&self, raw: &RawRequest<'_>, control: &Control) -> Result<Caller, Problem> {
-        use SubscriptionAction::Work;
-        match control {
-            Control::Keys
-            | Control::Subscription {
-                action: Work { .. },
-                ..
-            } => Ok(Caller::anyone()),
-            Control::RotateKeys { token } => self
-                .admit_tick(raw, token.as_deref())
-                .map(|()| Caller::anyone()),
-            Control::Subscription { .. } => {
-                let caller = self.caller(raw, self.env.now_ms())?;
-                match caller.rights.has(Scope::Manage) {
-                    true => Ok(caller),
-                    false => Err(problems::insufficient(Scope::Manage)),
-                }
+/// Public keys are for all, and workers have tokens of their own, which are judged with the
+/// subscription.
+fn admit_control<E: Env>(
+    core: &Core<E>,
+    raw: &RawRequest<'_>,
+    control: &Control,
+) -> Result<Caller, Problem> {
+    use SubscriptionAction::Work;
+    match control {
+        Control::Keys
+        | Control::Subscription {
+            action: Work { .. },
+            ..
+        } => Ok(Caller::anyone()),
+        Control::RotateKeys { token } => {
+            admit_tick(core, raw, token.as_deref()).map(|()| Caller::anyone())
+        }
+        Control::Subscription { .. } => {
+            let caller = caller(core, raw, core.env.now_ms())?;
+            match caller.rights.has(Scope::Manage) {
+                true => Ok(caller),
+                false => Err(problems::insufficient(Scope::Manage)),
             }
         }
     }
+}
 
-    /// A tick is for whoever has its own token, and for those who may manage.
-    fn admit_tick(&self, raw: &RawRequest<'_>, token: Option<&[u8]>) -> Result<(), Problem> {
-        let own = self.config.tick_token.expose().as_bytes();
-        if !own.is_empty() && own.ct_eq(token.unwrap_or_default()).into() {
-            return Ok(());
-        }
-        if !own.is_empty() && !self.access.is_on() {
-            let detail = "The tick token is missing or wrong.";
-            return Err(Problem::new(Code::Unauthorized, detail));
-        }
-        match self.rights(raw, self.env.now_ms())?.has(Scope::Manage) {
-            true => Ok(()),
-            false => Err(problems::insufficient(Scope::Manage)),
-        }
+/// A tick is for whoever has its own token, and for those who may manage.
+fn admit_tick<E: Env>(
+    core: &Core<E>,
+    raw: &RawRequest<'_>,
+    token: Option<&[u8]>,
+) -> Result<(), Problem> {
+    let own = core.config.tick_token.expose().as_bytes();
+    if !own.is_empty() && own.ct_eq(token.unwrap_or_default()).into() {
+        return Ok(());
     }
+    if !own.is_empty() && !core.access.is_on() {
+        let detail = "The tick token is missing or wrong.";
+        return Err(Problem::new(Code::Unauthorized, detail));
+    }
+    match rights(core, raw, core.env.now_ms())?.has(Scope::Manage) {
+        true => Ok(()),
+        false => Err(problems::insufficient(Scope::Manage)),
+    }
+}
 
-    /// The answer, as it goes on for `caller`: a live read ends when its token does.
-    pub(super) fn until(&self, mut answer: Answer, caller: &Caller) -> Answer {
-        if let (Some(held), Some(until_ms)) = (&mut answer.held, caller.until_ms) {
-            let left = until_ms.saturating_sub(self.env.now_ms());
-            held.max_age_ms = Some(held.max_age_ms.map_or(left, |age| age.min(left)));
-        }
-        answer
+/// The answer, as it goes on for `caller`: a live read ends when its token does.
+pub(super) fn until<E: Env>(core: &Core<E>, mut answer: Answer, caller: &Caller) -> Answer {
+    if let (Some(held), Some(until_ms)) = (&mut answer.held, caller.until_ms) {
+        let left = until_ms.saturating_sub(core.env.now_ms());
+        held.max_age_ms = Some(held.max_age_ms.map_or(left, |age| age.min(left)));
     }
+    answer
 }

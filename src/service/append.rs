@@ -20,13 +20,15 @@
 //! request) is in [`AppendAttempt`], which the driver keeps while it waits: no state is here.
 
 use super::attempt::{AppendAttempt, Pending};
-use super::core::{Core, Fault, Place};
+use super::core::Core;
 use super::env::{Env, StoreError, SwapError};
-use super::problems;
+use super::fault::Fault;
+use super::heads::Place;
+use super::progress::News;
 use super::reply::Reply;
-use super::subscription::News;
+use super::{heads, problems, report};
+use crate::keys::Slot;
 use crate::keys::head::Record;
-use crate::keys::{Slot, index};
 use crate::protocol::problem::Problem;
 use crate::protocol::{headers, offset};
 use crate::stream::{Append, AppendError, AppendLimits, Appended, Batch, Head, Presence, Settled};
@@ -84,7 +86,7 @@ fn fate(pending: &Pending, record: &Record) -> Fate {
 
 /// Appends to the stream `name`, which all `calls` are for.
 pub(super) fn append<E: Env>(
-    core: Core<'_, E>,
+    core: &Core<E>,
     name: &str,
     slot: &Slot,
     calls: &[Call<'_>],
@@ -104,7 +106,7 @@ pub(super) fn append<E: Env>(
 }
 
 struct Writer<'a, E> {
-    core: Core<'a, E>,
+    core: &'a Core<E>,
     name: &'a str,
     slot: &'a Slot,
     calls: &'a [Call<'a>],
@@ -119,7 +121,7 @@ impl<E: Env> Writer<'_, E> {
                 "a part of the commit's requests is missing".to_owned(),
             ));
         }
-        let (gate, mut cas, mut envelope) = match self.core.find(self.slot)? {
+        let (gate, mut cas, mut envelope) = match heads::find(self.core, self.slot)? {
             Place::Found {
                 gate,
                 cas,
@@ -129,7 +131,7 @@ impl<E: Env> Writer<'_, E> {
         };
         let key = self.slot.key(gate);
         for sent in 0..=SWAPS {
-            let record = Core::<E>::decode(self.slot, gate, &envelope)?;
+            let record = heads::decode(self.slot, gate, &envelope)?;
             if let Some(pending) = &self.attempt.pending {
                 match fate(pending, &record) {
                     Fate::Applied => {
@@ -174,7 +176,7 @@ impl<E: Env> Writer<'_, E> {
                 None => self.core.env.cas(&key)?,
             };
             envelope = match self.core.env.current(&cas)? {
-                Some(bytes) => Core::<E>::open(&key, bytes)?,
+                Some(bytes) => heads::open(&key, bytes)?,
                 None => return Err(Fault::Unknown("the stream's head is gone".to_owned())),
             };
         }
@@ -189,14 +191,14 @@ impl<E: Env> Writer<'_, E> {
         let Some(bytes) = self.core.env.get(&key)? else {
             return Ok(false);
         };
-        let record = Core::<E>::decode(self.slot, gate, &Core::<E>::open(&key, bytes)?)?;
+        let record = heads::decode(self.slot, gate, &heads::open(&key, bytes)?)?;
         let pending = self.attempt.pending.as_ref();
         Ok(pending.is_some_and(|pending| matches!(fate(pending, &record), Fate::Applied)))
     }
 
     /// Applies the appends to `head` and stores what the new head names.
     fn prepare(&mut self, head: Head) -> Result<Prepared, Fault> {
-        let config = self.core.config;
+        let config = &self.core.config;
         let resend = self.attempt.pending.take();
         let now = match &resend {
             Some(pending) => pending.now_ms,
@@ -253,10 +255,10 @@ impl<E: Env> Writer<'_, E> {
         let stored = match resend {
             // They were there before the first swap was sent.
             Some(_) => Ok(()),
-            None => self.core.store(&settled),
+            None => heads::store(self.core, &settled),
         };
         if let Err(fault) = stored {
-            self.core.delete_chunks(incarnation, &pending.chunks);
+            heads::delete_chunks(self.core, incarnation, &pending.chunks);
             return Err(fault);
         }
         self.attempt.pending = Some(pending);
@@ -312,7 +314,7 @@ impl<E: Env> Writer<'_, E> {
         Outcome::Replies(
             self.calls
                 .iter()
-                .map(|call| self.core.fault(fault, call.instance))
+                .map(|call| report::fault(self.core, fault, call.instance))
                 .collect(),
             None,
         )
@@ -321,8 +323,7 @@ impl<E: Env> Writer<'_, E> {
     /// The pending swap can never be applied: its chunks are garbage.
     fn drop_pending(&mut self) {
         if let Some(pending) = self.attempt.pending.take() {
-            self.core
-                .delete_chunks(pending.incarnation, &pending.chunks);
+            heads::delete_chunks(self.core, pending.incarnation, &pending.chunks);
         }
     }
 
@@ -389,31 +390,4 @@ fn reply(settled: &Settled, appended: &Appended, has_body: bool) -> Reply {
             .with(headers::PRODUCER_SEQ, seq.to_string());
     }
     reply
-}
-
-impl<E: Env> Core<'_, E> {
-    /// Stores the blocks and chunks that a head needs before it is swapped in.
-    pub(super) fn store(&self, settled: &Settled) -> Result<(), Fault> {
-        let incarnation = settled.head.incarnation;
-        for block in &settled.blocks {
-            self.env.set(
-                &self.keys.block(incarnation, block.number),
-                &index::encode(block),
-            )?;
-        }
-        for chunk in &settled.chunks {
-            self.env
-                .set(&self.keys.chunk(incarnation, chunk.id), &chunk.bytes)?;
-        }
-        Ok(())
-    }
-
-    /// Removes chunks that no head names. What can't be removed now is left for the offline check.
-    pub(super) fn delete_chunks(&self, incarnation: crate::stream::Incarnation, chunks: &[u64]) {
-        for id in chunks {
-            if self.env.delete(&self.keys.chunk(incarnation, *id)).is_err() {
-                return;
-            }
-        }
-    }
 }

@@ -2,17 +2,16 @@
 //! bounded steps by `work`.
 
 use super::attempt::DeleteAttempt;
-use super::core::{Core, Fault};
-use super::env::{Env, StoreError, SwapError};
-use super::fork::link;
-use super::problems;
+use super::core::Core;
+use super::ending::Ended;
+use super::env::{Env, StoreError};
+use super::fault::Fault;
+use super::fork;
 use super::reply::Reply;
-use super::update::{SharedCreation, Updated};
+use super::{ending, heads, problems, report};
 use crate::keys::head::Record;
-use crate::keys::todo::Entry;
 use crate::keys::{NameHash, Slot};
 use crate::protocol::problem::Problem;
-use crate::stream::{Head, tombstone};
 
 /// What a step of a deletion came to.
 pub(super) enum Outcome {
@@ -20,24 +19,12 @@ pub(super) enum Outcome {
     Again(u64, DeleteAttempt),
 }
 
-/// What an attempt to end a life came to.
-pub(super) enum Ended {
-    /// It ended.
-    Done,
-    /// It ended, but for its forks.
-    Hidden,
-    /// Look again: it may have ended, or the head moved.
-    Look,
-    /// Go on after so many milliseconds.
-    Wait(u64),
-}
-
 /// Looks at the head in one step.
 const LOOKS: usize = 4;
 
 /// Deletes the stream `name`.
 pub(super) fn delete<E: Env>(
-    core: Core<'_, E>,
+    core: &Core<E>,
     name: &str,
     slot: &Slot,
     instance: &str,
@@ -46,15 +33,11 @@ pub(super) fn delete<E: Env>(
     let hash = NameHash::of(name);
     match step(core, name, &hash, slot, &mut attempt) {
         Ok(Some(problem)) => Outcome::Reply(Reply::problem(&problem, instance)),
-        Ok(None) => {
-            // The first steps of the removal; whatever stops them, others go on.
-            let _ = core.work_todo(hash.shard());
-            Outcome::Reply(Reply::write(204))
-        }
+        Ok(None) => Outcome::Reply(Reply::write(204)),
         Err(Stop::Wait(wait)) => {
             attempt.tries = attempt.tries.saturating_add(1);
             // Waiting for the creator of a to-do shard has a patience of its own.
-            let extra = attempt.shared.creation.extra_ms();
+            let extra = attempt.shared.election.extra_ms();
             let end = attempt.deadline_ms.saturating_add(extra);
             if core.env.now_ms().saturating_add(wait) <= end {
                 return Outcome::Again(wait, attempt);
@@ -63,9 +46,9 @@ pub(super) fn delete<E: Env>(
                 Some(_) => Fault::Unknown("the deadline ended with a swap under way".to_owned()),
                 None => Fault::Deadline("other writers were faster"),
             };
-            Outcome::Reply(core.fault(&fault, instance))
+            Outcome::Reply(report::fault(core, &fault, instance))
         }
-        Err(Stop::Fault(fault)) => Outcome::Reply(core.fault(&fault, instance)),
+        Err(Stop::Fault(fault)) => Outcome::Reply(report::fault(core, &fault, instance)),
     }
 }
 
@@ -83,16 +66,14 @@ impl From<Fault> for Stop {
 
 /// `None` if the stream is deleted, or why it can't be.
 fn step<E: Env>(
-    core: Core<'_, E>,
+    core: &Core<E>,
     name: &str,
     hash: &NameHash,
     slot: &Slot,
     attempt: &mut DeleteAttempt,
 ) -> Result<Option<Problem>, Stop> {
     for _ in 0..LOOKS {
-        let found = core
-            .find_record(slot)
-            .map_err(|fault| unsure(fault, attempt, core))?;
+        let found = heads::find_record(core, slot).map_err(|fault| unsure(fault, attempt, core))?;
         let Some((cas, record)) = found else {
             return Ok(Some(problems::not_found(name)));
         };
@@ -115,13 +96,13 @@ fn step<E: Env>(
         let before = attempt.sent;
         attempt.sent = Some(head.incarnation);
         attempt.expired = head.is_expired(now);
-        let ended = core.end_life(hash, cas, &head, now, &mut attempt.shared);
+        let ended = ending::end_life(core, hash, cas, &head, now, &mut attempt.shared);
         match ended {
             Ok(Ended::Done) => {
                 if let Some(lineage) = &head.lineage {
                     // Whatever stops it, others go on.
-                    let fork = link(hash, head.incarnation);
-                    let _ = core.cascade(fork, lineage.source, &mut attempt.shared);
+                    let fork = heads::link(hash, head.incarnation);
+                    let _ = fork::cascade(core, fork, lineage.source, &mut attempt.shared);
                 }
                 return Ok(verdict(name, attempt, false));
             }
@@ -150,64 +131,12 @@ fn verdict(name: &str, attempt: &DeleteAttempt, hidden: bool) -> Option<Problem>
 }
 
 /// A fault of the store ends a deletion only if no swap is under way.
-fn unsure<E: Env>(fault: Fault, attempt: &DeleteAttempt, core: Core<'_, E>) -> Stop {
+fn unsure<E: Env>(fault: Fault, attempt: &DeleteAttempt, core: &Core<E>) -> Stop {
     match (&fault, attempt.sent) {
         (Fault::Store(StoreError::Unavailable(_)), Some(_)) => {
             Stop::Wait(core.pause_ms(attempt.tries))
         }
         (Fault::Store(error), Some(_)) => Stop::Fault(Fault::Unknown(error.to_string())),
         _ => Stop::Fault(fault),
-    }
-}
-
-impl<E: Env> Core<'_, E> {
-    /// Ends the life of `head` for all but its forks, which need its bytes (section 4.2).
-    fn hide(&self, cas: E::Cas, head: &Head) -> Result<Ended, Fault> {
-        if head.forks.deleted {
-            return Ok(Ended::Hidden);
-        }
-        let mut head = head.clone();
-        head.forks.deleted = true;
-        match self.put(cas, Box::new(head))? {
-            true => Ok(Ended::Hidden),
-            false => Ok(Ended::Look),
-        }
-    }
-
-    /// Ends the life of `head`, which `cas` was read from: notes the work it leaves, then swaps in
-    /// the tombstone. An error means that the swap was not sent, or refused.
-    pub(super) fn end_life(
-        &self,
-        hash: &NameHash,
-        cas: E::Cas,
-        head: &Head,
-        now_ms: u64,
-        shared: &mut SharedCreation,
-    ) -> Result<Ended, Fault> {
-        if head.forks.need_it() {
-            return self.hide(cas, head);
-        }
-        let tombstone = tombstone(head);
-        let (source, leaf) = (tombstone.source, head.leaf);
-        if tombstone.owes.is_some() || leaf.is_some() || source.is_some() {
-            let incarnation = head.incarnation;
-            let entry = Entry::Collect {
-                hash: *hash,
-                incarnation,
-                leaf,
-                source,
-                since_ms: now_ms,
-            };
-            if let Updated::Wait(ms) = self.add_todo(hash.shard(), &entry, shared)? {
-                return Ok(Ended::Wait(ms));
-            }
-        }
-        let record = Record::Tombstone(tombstone);
-        let bytes = record.seal();
-        match self.env.swap(cas, &bytes) {
-            Ok(()) => Ok(Ended::Done),
-            Err(SwapError::Store(error)) if error.refuses() => Err(error.into()),
-            Err(SwapError::Failed(_) | SwapError::Store(_)) => Ok(Ended::Look),
-        }
     }
 }

@@ -1,289 +1,252 @@
 //! Each operation is handed to the file that does it, with what it needs.
 
+use super::access;
 use super::attempt::{AppendAttempt, Attempt, ControlAttempt, CreateAttempt, DeleteAttempt};
-use super::core::Fault;
+use super::core::Core;
+use super::effects::Effects;
 use super::env::Env;
 use super::exchange::{Answer, Next};
+use super::fault::{Fault, Refusal};
 use super::reply::Reply;
-use super::sending::again;
-use super::{Service, append, create, delete, forking, log, problems, subscription};
+use super::sending::{Done, again};
+use super::{
+    append, calls, create, delete, log, problems, read, report, sending, subscription, tick, work,
+};
 use crate::access::{Caller, Scope};
 use crate::keys::NameHash;
 use crate::protocol::name::StreamName;
-use crate::protocol::problem::Problem;
 use crate::protocol::request::{self, Action, Control, Operation, RawRequest};
-use crate::protocol::{headers, json, response};
-use crate::stream::{Append, ContentType, Create, InvalidMessages, Payload};
+use crate::protocol::{headers, response};
 
-impl<E: Env> Service<E> {
-    pub(super) fn single(
-        &self,
-        raw: &RawRequest<'_>,
-        operation: Operation,
-        caller: &Caller,
-        attempt: Option<&[u8]>,
-    ) -> Answer {
-        let label = log::operation_name(&operation);
-        match operation {
-            Operation::Health => self.finish(raw, label, text(200, "ok")),
-            Operation::Ready => self.finish(raw, label, self.ready(raw)),
-            Operation::Preflight => {
-                let head = response::preflight(&self.config, raw);
-                Answer::whole(head, Vec::new())
-            }
-            Operation::Tick { .. } => self.tick(raw, label, attempt),
-            Operation::Control(control) => self.control(raw, label, &control, caller, attempt),
-            Operation::Stream { name, action } => {
-                self.stream(raw, label, &name, action, caller, attempt)
+/// A request that was parsed and admitted.
+pub(super) struct Admitted<'a> {
+    pub(super) raw: &'a RawRequest<'a>,
+    pub(super) caller: &'a Caller,
+    /// The attempt of an earlier step, if there was one.
+    pub(super) attempt: Option<&'a [u8]>,
+}
+
+/// Performs one operation. Appends are not among them: [`append`] takes those of one stream together.
+pub(super) fn single<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    request: &Admitted<'_>,
+    operation: Operation,
+) -> Answer {
+    let label = log::operation_name(&operation);
+    let raw = request.raw;
+    let ended = match operation {
+        Operation::Health => Done::Reply(text(200, "ok")),
+        Operation::Ready => Done::Reply(ready(core, raw)),
+        Operation::Preflight => Done::Answer(Answer::whole(
+            response::preflight(&core.config, raw),
+            Vec::new(),
+        )),
+        Operation::Tick { .. } => tick::tick(core, effects, raw, request.attempt),
+        Operation::Control(asked) => control(core, effects, request, &asked),
+        Operation::Stream { name, action } => {
+            let attempt = request
+                .attempt
+                .and_then(|bytes| Attempt::decode(bytes).ok());
+            match action {
+                Action::Create(asked) => create(core, effects, request, &name, asked, attempt),
+                Action::Delete => delete(core, effects, raw, &name, attempt),
+                Action::Head => Done::Reply(head(core, raw, &name)),
+                Action::Read(asked) => match read(core, request, &name, &asked) {
+                    Ok(answer) => Done::Answer(sending::send(core, label, raw.target, answer)),
+                    Err(refusal) => Done::Reply(report::refusal(core, refusal, raw.target)),
+                },
+                // Appends are taken together by `start`.
+                Action::Append(_) => Done::Answer(Answer::only(Next::Reset)),
             }
         }
+    };
+    match ended {
+        Done::Reply(reply) => sending::finish(core, raw, label, reply),
+        Done::Answer(answer) => answer,
     }
+}
 
-    fn ready(&self, raw: &RawRequest<'_>) -> Reply {
-        match self.env.get(&self.keys.marker()) {
-            Ok(_) => text(200, "ready"),
-            Err(error) => self.core().fault(&Fault::Store(error), raw.target),
+fn ready<E: Env>(core: &Core<E>, raw: &RawRequest<'_>) -> Reply {
+    match core.env.get(&core.keys.marker()) {
+        Ok(_) => text(200, "ready"),
+        Err(error) => report::fault(core, &Fault::Store(error), raw.target),
+    }
+}
+
+/// Performs a call of the subscription APIs. `Done::Answer` is that of a call that goes on.
+fn control<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    request: &Admitted<'_>,
+    control: &Control,
+) -> Done {
+    let raw = request.raw;
+    let attempt = match request.attempt.map(Attempt::decode) {
+        Some(Ok(Attempt::Control(attempt))) => attempt,
+        _ => Box::new(ControlAttempt::new(
+            &core.config,
+            core.env.now_ms(),
+            core.env.random(),
+        )),
+    };
+    let call = subscription::Call {
+        raw,
+        control,
+        rights: &request.caller.rights,
+        origin: &calls::origin(core, raw),
+    };
+    match subscription::control(core, effects, &call, attempt) {
+        subscription::Outcome::Reply(reply) => {
+            if let Control::Subscription { id, .. } = control {
+                // A request passes by: what is due is done.
+                let _ = work::work_todo(core, effects, NameHash::of(id).shard());
+            }
+            Done::Reply(reply)
         }
-    }
-
-    /// A call of the subscription APIs.
-    fn control(
-        &self,
-        raw: &RawRequest<'_>,
-        label: &str,
-        control: &Control,
-        caller: &Caller,
-        attempt: Option<&[u8]>,
-    ) -> Answer {
-        let attempt = match attempt.map(Attempt::decode) {
-            Some(Ok(Attempt::Control(attempt))) => attempt,
-            _ => Box::new(ControlAttempt::new(
-                &self.config,
-                self.env.now_ms(),
-                self.env.random(),
-            )),
-        };
-        let call = subscription::Call {
-            raw,
-            control,
-            rights: &caller.rights,
-            origin: &self.origin(raw),
-        };
-        match subscription::control(self.core(), &call, attempt) {
-            subscription::Outcome::Reply(reply) => {
-                if let Control::Subscription { id, .. } = control {
-                    // A request passes by: what is due is done.
-                    let _ = self.core().work_todo(NameHash::of(id).shard());
-                }
-                self.finish(raw, label, reply)
-            }
-            subscription::Outcome::Again(wait_ms, attempt) => {
-                again(wait_ms, &Attempt::Control(attempt))
-            }
-        }
-    }
-
-    fn stream(
-        &self,
-        raw: &RawRequest<'_>,
-        label: &str,
-        name: &StreamName,
-        action: Action,
-        caller: &Caller,
-        attempt: Option<&[u8]>,
-    ) -> Answer {
-        let core = self.core();
-        let slot = self.keys.head(&NameHash::of(name.as_str()));
-        let attempt = attempt.and_then(|bytes| Attempt::decode(bytes).ok());
-        let reply = match action {
-            Action::Create(create) => {
-                let attempt = match attempt {
-                    Some(Attempt::Create(attempt)) => attempt,
-                    _ => CreateAttempt::new(&self.config, self.env.now_ms(), || self.env.random()),
-                };
-                let call = match self.creation(raw, name, create) {
-                    Ok(call) => call,
-                    Err(problem) => {
-                        let reply = Reply::problem(&problem, raw.target);
-                        return self.finish(raw, label, reply);
-                    }
-                };
-                if let Some(fork) = &call.fork
-                    && !caller.rights.allow(Scope::Read, fork.source.as_str())
-                {
-                    let problem = problems::not_found(fork.source.as_str());
-                    return self.finish(raw, label, Reply::problem(&problem, raw.target));
-                }
-                match create::put(core, &slot, &call, attempt) {
-                    create::Outcome::Reply(reply) => {
-                        if matches!(reply.head.status, 200 | 201) {
-                            core.greet(name.as_str());
-                        }
-                        reply
-                    }
-                    create::Outcome::Again(wait_ms, attempt) => {
-                        return again(wait_ms, &Attempt::Create(*attempt));
-                    }
-                }
-            }
-            Action::Delete => {
-                let attempt = match attempt {
-                    Some(Attempt::Delete(attempt)) => attempt,
-                    _ => DeleteAttempt::new(&self.config, self.env.now_ms()),
-                };
-                match delete::delete(core, name.as_str(), &slot, raw.target, attempt) {
-                    delete::Outcome::Reply(reply) => reply,
-                    delete::Outcome::Again(wait_ms, attempt) => {
-                        return again(wait_ms, &Attempt::Delete(attempt));
-                    }
-                }
-            }
-            Action::Head => match core.metadata(name.as_str(), &slot) {
-                Ok(reply) => reply,
-                Err(refusal) => self.refuse(refusal, raw.target),
-            },
-            Action::Read(read) => match core.get(name.as_str(), &slot, &read, &self.common(raw)) {
-                Ok(answer) => return self.send(label, raw.target, self.until(answer, caller)),
-                Err(refusal) => self.refuse(refusal, raw.target),
-            },
-            // Appends are taken together by `start`.
-            Action::Append(_) => return Answer::only(Next::Reset),
-        };
-        self.finish(raw, label, reply)
-    }
-
-    /// What a PUT asks for, with its body framed.
-    fn creation<'a>(
-        &self,
-        raw: &RawRequest<'a>,
-        name: &'a StreamName,
-        asked: request::Create,
-    ) -> Result<create::Call<'a>, Problem> {
-        let given = asked.content_type.clone();
-        let content_type = asked.content_type.unwrap_or_else(ContentType::octets);
-        let fork = asked.fork.map(|fork| forking::Fork {
-            source: fork.source,
-            asked: fork.asked,
-            content_type: given,
-        });
-        let payload = match content_type.is_json() && !raw.body.is_empty() {
-            // An empty array is an empty stream (section 9.1.3).
-            true => match json::frame(raw.body) {
-                Ok(json::Messages { bytes, ends }) => Payload::Messages { bytes, ends },
-                Err(error) => {
-                    return Err(problems::messages(&InvalidMessages::NotJson(
-                        error.to_string(),
-                    )));
-                }
-            },
-            false => Payload::Bytes(raw.body.to_vec()),
-        };
-        let create = Create {
-            content_type,
-            expiry: asked.expiry,
-            close: asked.close,
-        };
-        let location = self.location(raw, name);
-        Ok(create::Call {
-            name: name.as_str(),
-            create,
-            payload,
-            fork,
-            location,
-            instance: raw.target,
-        })
-    }
-
-    /// The stream's URL: under `public_url`, or where the request was sent to.
-    fn location(&self, raw: &RawRequest<'_>, name: &StreamName) -> String {
-        let (origin, base) = (self.origin(raw), &self.config.base_path);
-        format!("{origin}{base}/{}", name.encoded())
-    }
-
-    /// Scheme and authority of the server's URLs; nothing where they are not known.
-    fn origin(&self, raw: &RawRequest<'_>) -> String {
-        match (&*self.config.public_url, raw.authority) {
-            ("", Some(authority)) => {
-                let scheme = raw.scheme.unwrap_or("http");
-                format!("{scheme}://{authority}")
-            }
-            ("", None) => String::new(),
-            (public, _) => public.to_owned(),
-        }
-    }
-
-    pub(super) fn append(
-        &self,
-        requests: &[RawRequest<'_>],
-        name: &StreamName,
-        appends: Vec<(usize, StreamName, request::Append)>,
-        attempt: Option<&[u8]>,
-    ) -> Vec<(usize, Answer)> {
-        let attempt = match attempt.map(Attempt::decode) {
-            Some(Ok(Attempt::Append(attempt))) => attempt,
-            _ => AppendAttempt::new(&self.config, self.env.now_ms()),
-        };
-        let slot = self.keys.head(&NameHash::of(name.as_str()));
-        let (calls, places): (Vec<_>, Vec<_>) = appends
-            .into_iter()
-            .filter_map(|(index, _, append)| {
-                let raw = requests.get(index)?;
-                let append = framed(raw, append);
-                Some((
-                    append::Call {
-                        append,
-                        instance: raw.target,
-                    },
-                    (index, raw),
-                ))
-            })
-            .unzip();
-        match append::append(self.core(), name.as_str(), &slot, &calls, attempt) {
-            append::Outcome::Replies(replies, news) => {
-                if let Some(news) = news {
-                    self.core().spread(news);
-                }
-                places
-                    .into_iter()
-                    .zip(replies)
-                    .map(|((index, raw), reply)| (index, self.finish(raw, "append", reply)))
-                    .collect()
-            }
-            append::Outcome::Again(wait_ms, attempt) => {
-                let answer = again(wait_ms, &Attempt::Append(attempt));
-                places
-                    .into_iter()
-                    .map(|(index, _)| (index, answer.clone()))
-                    .collect()
-            }
+        subscription::Outcome::Again(wait_ms, attempt) => {
+            Done::Answer(again(wait_ms, &Attempt::Control(attempt)))
         }
     }
 }
 
-/// An append with its body as it is stored.
-fn framed(raw: &RawRequest<'_>, append: request::Append) -> Append {
-    let request::Append {
-        content_type,
-        seq,
-        producer,
-        close,
-    } = append;
-    let is_json = content_type.as_ref().is_some_and(ContentType::is_json);
-    let payload = match (raw.body.is_empty(), is_json) {
-        (true, _) => None,
-        (false, false) => Some(Ok(Payload::Bytes(raw.body.to_vec()))),
-        (false, true) => Some(match json::frame(raw.body) {
-            Ok(messages) if messages.bytes.is_empty() => Err(InvalidMessages::EmptyArray),
-            Ok(json::Messages { bytes, ends }) => Ok(Payload::Messages { bytes, ends }),
-            Err(error) => Err(InvalidMessages::NotJson(error.to_string())),
-        }),
+/// Creates a stream. `Done::Answer` is that of a creation that goes on.
+fn create<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    request: &Admitted<'_>,
+    name: &StreamName,
+    asked: request::Create,
+    attempt: Option<Attempt>,
+) -> Done {
+    let raw = request.raw;
+    let attempt = match attempt {
+        Some(Attempt::Create(attempt)) => attempt,
+        _ => CreateAttempt::new(&core.config, core.env.now_ms(), || core.env.random()),
     };
-    Append {
-        payload,
-        content_type,
-        seq,
-        producer,
-        close,
+    let call = match calls::creation(core, raw, name, asked) {
+        Ok(call) => call,
+        Err(problem) => return Done::Reply(Reply::problem(&problem, raw.target)),
+    };
+    if let Some(fork) = &call.fork
+        && !request
+            .caller
+            .rights
+            .allow(Scope::Read, fork.source.as_str())
+    {
+        let problem = problems::not_found(fork.source.as_str());
+        return Done::Reply(Reply::problem(&problem, raw.target));
+    }
+    let hash = NameHash::of(name.as_str());
+    match create::put(core, &core.keys.head(&hash), &call, attempt) {
+        create::Outcome::Reply(reply) => {
+            // A request passes by: work that was begun and left goes on.
+            let _ = work::work_todo(core, effects, hash.shard());
+            if matches!(reply.head.status, 200 | 201) {
+                subscription::greet(core, effects, name.as_str());
+            }
+            Done::Reply(reply)
+        }
+        create::Outcome::Again(wait_ms, attempt) => {
+            Done::Answer(again(wait_ms, &Attempt::Create(*attempt)))
+        }
+    }
+}
+
+/// Deletes a stream. `Done::Answer` is that of a deletion that goes on.
+fn delete<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    raw: &RawRequest<'_>,
+    name: &StreamName,
+    attempt: Option<Attempt>,
+) -> Done {
+    let attempt = match attempt {
+        Some(Attempt::Delete(attempt)) => attempt,
+        _ => DeleteAttempt::new(&core.config, core.env.now_ms()),
+    };
+    let hash = NameHash::of(name.as_str());
+    let slot = core.keys.head(&hash);
+    match delete::delete(core, name.as_str(), &slot, raw.target, attempt) {
+        delete::Outcome::Reply(reply) => {
+            if reply.head.status == 204 {
+                // The first steps of the removal. If they stop, background work goes on.
+                let _ = work::work_todo(core, effects, hash.shard());
+            }
+            Done::Reply(reply)
+        }
+        delete::Outcome::Again(wait_ms, attempt) => {
+            Done::Answer(again(wait_ms, &Attempt::Delete(attempt)))
+        }
+    }
+}
+
+fn head<E: Env>(core: &Core<E>, raw: &RawRequest<'_>, name: &StreamName) -> Reply {
+    let slot = core.keys.head(&NameHash::of(name.as_str()));
+    match read::metadata(core, name.as_str(), &slot) {
+        Ok(reply) => reply,
+        Err(refusal) => report::refusal(core, refusal, raw.target),
+    }
+}
+
+fn read<E: Env>(
+    core: &Core<E>,
+    request: &Admitted<'_>,
+    name: &StreamName,
+    asked: &request::Read,
+) -> Result<Answer, Refusal> {
+    let slot = core.keys.head(&NameHash::of(name.as_str()));
+    let common = sending::common(core, request.raw);
+    let answer = read::get(core, name.as_str(), &slot, asked, &common)?;
+    Ok(access::until(core, answer, request.caller))
+}
+
+/// Appends to the stream `name` for all requests that wait for it.
+pub(super) fn append<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    requests: &[RawRequest<'_>],
+    name: &StreamName,
+    appends: Vec<(usize, StreamName, request::Append)>,
+    attempt: Option<&[u8]>,
+) -> Vec<(usize, Answer)> {
+    let attempt = match attempt.map(Attempt::decode) {
+        Some(Ok(Attempt::Append(attempt))) => attempt,
+        _ => AppendAttempt::new(&core.config, core.env.now_ms()),
+    };
+    let slot = core.keys.head(&NameHash::of(name.as_str()));
+    let (calls, places): (Vec<_>, Vec<_>) = appends
+        .into_iter()
+        .filter_map(|(index, _, append)| {
+            let raw = requests.get(index)?;
+            let append = calls::framed(raw, append);
+            Some((
+                append::Call {
+                    append,
+                    instance: raw.target,
+                },
+                (index, raw),
+            ))
+        })
+        .unzip();
+    match append::append(core, name.as_str(), &slot, &calls, attempt) {
+        append::Outcome::Replies(replies, news) => {
+            if let Some(news) = news {
+                subscription::spread(core, effects, news);
+            }
+            places
+                .into_iter()
+                .zip(replies)
+                .map(|((index, raw), reply)| (index, sending::finish(core, raw, "append", reply)))
+                .collect()
+        }
+        append::Outcome::Again(wait_ms, attempt) => {
+            let answer = again(wait_ms, &Attempt::Append(attempt));
+            places
+                .into_iter()
+                .map(|(index, _)| (index, answer.clone()))
+                .collect()
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | compare-and-swap covers one key; nothing else is atomic | keeps all that changes together in one record, a stream's *head* |
 //! | SQLite compares values, not versions | changes the bytes with every swap (a version counter), and never sets a key that is swapped |
-//! | SQLite: a swap of an absent key overwrites whatever came meanwhile | elects the creator of a record by a counter, the gate: see `creation.rs`. A deletion leaves a tombstone, so a name is created so once |
+//! | SQLite: a swap of an absent key overwrites whatever came meanwhile | elects the creator of a record by a counter, the gate: see `records/election.rs`. A deletion leaves a tombstone, so a name is created so once |
 //! | Redis: every swap is said to have failed, also one that was applied; Cosmos: so is every error | takes no swap for failed before it read the record again: see `append.rs` |
 //! | a late write may still land after the store answered with an error | draws new ids for the chunks of each attempt, so that it can touch nothing of another's |
 //! | `get-many` and `list-keys` are broken, capped or without order | reads single keys that it knows; names are in a registry of its own |

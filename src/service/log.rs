@@ -1,7 +1,7 @@
 //! Log lines: one JSON object each, with the field names of the error model's telemetry.
 
-use super::core::Fault;
 use super::env::{Env, StoreError};
+use super::fault::Fault;
 use crate::access::{OFF, OFF_MEANS};
 use crate::limits::{Config, Malformed, is_logged};
 use crate::protocol::problem::{Code, Problem};

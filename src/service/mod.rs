@@ -9,80 +9,65 @@ mod access;
 mod admission;
 mod append;
 mod attempt;
+mod calls;
 mod core;
 mod create;
-mod creation;
 mod delete;
 mod dispatch;
+mod effects;
+mod ending;
 pub mod env;
 pub mod exchange;
-mod follow;
+mod fault;
 mod fork;
-mod fork_bar;
-mod fork_place;
-mod forking;
+mod heads;
 mod log;
-mod names;
-mod pages;
 mod problems;
+mod progress;
 mod read;
+mod records;
 mod reply;
+mod report;
+mod segments;
 mod sending;
 mod subscription;
 mod tick;
-mod todo;
 mod together;
 mod token;
-mod update;
+mod transient;
 mod work;
 
 #[cfg(test)]
 mod tests;
 
-use self::core::{Aside, Core, Fault, Refusal};
+use self::core::{Core, Variables};
+use self::dispatch::Admitted;
+use self::effects::Effects;
 use self::env::Env;
 use self::exchange::{Answer, Cause, Next, Outcome, Worked};
+use self::fault::{Fault, Refusal};
 use self::reply::Reply;
 use self::token::{Token, TokenMode};
 use crate::access::Access;
 use crate::keys::Keys;
 use crate::limits::{Config, Malformed};
 use crate::protocol::name::encode;
-use crate::protocol::packed::Fields;
 use crate::protocol::request::{Action, Operation, RawRequest};
 use crate::protocol::response;
 use crate::settings;
 use std::cell::Cell;
 
-/// Whether requests can be served with the variables as they were read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Variables {
-    Good,
-    /// One of them has no meaning.
-    Malformed,
-    /// The platform could not tell one. Its default could turn access control off, or look for the
-    /// streams of others.
-    Unread,
-}
-
 /// The server, for one world.
 #[derive(Debug)]
 pub struct Service<E> {
-    env: E,
-    config: Config,
-    access: Access,
-    keys: Keys,
-    variables: Variables,
-    /// Whether the marker was seen: records are created as they always were in this store.
-    marked: Cell<bool>,
-    /// The fields that every answer has, where they are the same for all requests.
-    common: Option<Fields>,
-    /// What the step under way has to say besides its answer.
-    aside: Aside,
+    core: Core<E>,
+    /// When something will be due, as far as the last steps found, milliseconds since 1970. An answer
+    /// has no place for it, so the next piece of background work returns it.
+    due_ms: Cell<Option<u64>>,
 }
 
 /// Judges the variables.
-fn read(given: settings::Variables) -> Result<(Config, Access), Malformed> {
+fn judge(given: settings::Variables) -> Result<(Config, Access), Malformed> {
     let given = settings::unpack(given)?;
     let config = Config::from_lookup(|name| given.get(name).cloned())?;
     let access = Access::new(&config)?;
@@ -94,8 +79,8 @@ impl<E: Env> Service<E> {
     /// request from then on.
     pub fn new(env: E) -> Self {
         let (read, variables) = match env.variables() {
-            Ok(given) => match read(given) {
-                Ok(read) => (read, Variables::Good),
+            Ok(given) => match judge(given) {
+                Ok(good) => (good, Variables::Good),
                 Err(malformed) => {
                     log::malformed(&env, &malformed);
                     (Default::default(), Variables::Malformed)
@@ -113,52 +98,53 @@ impl<E: Env> Service<E> {
         let keys = Keys::new(&config.key_namespace);
         let common = response::common_to_all(&config, access.is_on());
         Self {
-            env,
-            config,
-            access,
-            keys,
-            variables,
-            marked: Cell::new(false),
-            common,
-            aside: Aside::default(),
+            core: Core {
+                env,
+                config,
+                access,
+                keys,
+                variables,
+                marked: Cell::new(false),
+                common,
+            },
+            due_ms: Cell::new(None),
         }
     }
 
     /// Whether the platform told the variables, be they good or not. If it did not, another service
     /// is to be tried with the next request.
     pub fn is_settled(&self) -> bool {
-        self.variables != Variables::Unread
+        self.core.variables != Variables::Unread
     }
 
     /// The variables.
     pub const fn config(&self) -> &Config {
-        &self.config
+        &self.core.config
     }
 
     /// The world.
     pub const fn env(&self) -> &E {
-        &self.env
+        &self.core.env
     }
 
-    const fn core(&self) -> Core<'_, E> {
-        Core {
-            env: &self.env,
-            config: &self.config,
-            keys: &self.keys,
-            aside: &self.aside,
-            marked: &self.marked,
-            is_open: !self.access.is_on(),
+    /// The effects of a step, with what earlier steps found to be due.
+    fn effects(&self) -> Effects {
+        Effects {
+            due_ms: self.due_ms.take(),
+            ..Effects::default()
         }
     }
 
     /// Begins the exchanges of requests that wait for one stream or subscription: one request of any
     /// kind, or several POSTs with the same raw path. One answer each, in their order.
     pub fn start(&self, requests: &[RawRequest<'_>], attempt: Option<&[u8]>) -> Vec<Answer> {
+        let core = &self.core;
+        let mut effects = self.effects();
         let mut answers: Vec<Option<Answer>> = requests.iter().map(|_| None).collect();
         let mut appends = Vec::new();
         let own = attempt.and_then(together::split);
         for (index, (raw, answer)) in requests.iter().zip(&mut answers).enumerate() {
-            match self.parse(raw, attempt.is_some()) {
+            match admission::parse(core, raw, attempt.is_some()) {
                 Ok((
                     Operation::Stream {
                         name,
@@ -173,11 +159,17 @@ impl<E: Env> Service<E> {
                         Some(own) => own.get(index).map(Vec::as_slice),
                         None => attempt,
                     };
-                    *answer = Some(self.single(raw, operation, &caller, attempt));
+                    let request = Admitted {
+                        raw,
+                        caller: &caller,
+                        attempt,
+                    };
+                    let done = dispatch::single(core, &mut effects, &request, operation);
+                    *answer = Some(done);
                 }
                 Err(problem) => {
                     let reply = Reply::problem(&problem, raw.target);
-                    *answer = Some(self.finish(raw, "request", reply));
+                    *answer = Some(sending::finish(core, raw, "request", reply));
                 }
             }
         }
@@ -185,7 +177,8 @@ impl<E: Env> Service<E> {
             // Requests with one raw path have one name; any other would be a driver's mistake.
             let name = name.clone();
             appends.retain(|(_, other, _)| *other == name);
-            for (index, answer) in self.append(requests, &name, appends, attempt) {
+            let done = dispatch::append(core, &mut effects, requests, &name, appends, attempt);
+            for (index, answer) in done {
                 if let Some(place) = answers.get_mut(index) {
                     *place = Some(answer);
                 }
@@ -198,8 +191,9 @@ impl<E: Env> Service<E> {
         let mut answers: Vec<Answer> = answers.collect();
         together::join(&mut answers);
         if let Some(first) = answers.first_mut() {
-            first.effects = self.aside.effects.take();
+            first.effects = effects.deliveries;
         }
+        self.due_ms.set(effects.due_ms);
         answers
     }
 
@@ -208,16 +202,17 @@ impl<E: Env> Service<E> {
         let Ok(token) = Token::decode(token) else {
             return Answer::only(Next::Reset);
         };
-        let resumed = match self.refused() {
+        let core = &self.core;
+        let resumed = match admission::refused(core) {
             Some(problem) => Err(Refusal::Problem(problem)),
-            None => self.core().resume(&token, cause),
+            None => read::resume(&self.core, &token, cause),
         };
         match resumed {
-            Ok(answer) => self.send("poll", &token.name, answer),
+            Ok(answer) => sending::send(core, "poll", &token.name, answer),
             Err(refusal) => {
-                let path = format!("{}/{}", self.config.base_path, encode(&token.name));
+                let path = format!("{}/{}", core.config.base_path, encode(&token.name));
                 // A fault is logged, also where it can't be told any more.
-                let reply = self.refuse(refusal, &path);
+                let reply = report::refusal(core, refusal, &path);
                 match token.mode {
                     // The response head is out. A page that can't be completed must not look
                     // complete; an event stream ends between its events.
@@ -226,7 +221,7 @@ impl<E: Env> Service<E> {
                     }
                     TokenMode::Sse => Answer::only(Next::Done),
                     TokenMode::LongPoll { .. } => {
-                        self.log("poll", &path, reply.head.status, reply.problem);
+                        sending::log(core, "poll", &path, reply.head.status, reply.problem);
                         let Reply { mut head, body, .. } = reply;
                         sending::with_length(&mut head, body.len(), &Next::Done);
                         Answer::whole(head, body)
@@ -239,32 +234,35 @@ impl<E: Env> Service<E> {
     /// One bounded piece of background work: what is to be done anywhere, or else a look at the
     /// place that `round` picks.
     pub fn work(&self, round: u64) -> Worked {
-        if self.refused().is_some() {
+        let core = &self.core;
+        if admission::refused(core).is_some() {
             return Worked::default();
         }
-        let core = self.core();
-        let worked = core.check_marker().and_then(|()| core.work(round));
-        self.worked(worked)
+        let mut effects = self.effects();
+        let worked = heads::check_marker(core).and_then(|()| work::work(core, &mut effects, round));
+        self.worked(worked, effects)
     }
 
     /// Goes on when the outcome of a delivery is known.
     pub fn delivered(&self, token: &[u8], outcome: &Outcome) -> Worked {
-        if self.refused().is_some() {
+        let core = &self.core;
+        if admission::refused(core).is_some() {
             return Worked::default();
         }
-        let delivered = self.core().delivered(token, outcome);
-        self.worked(delivered.map(|()| true))
+        let mut effects = self.effects();
+        let delivered = subscription::delivered(core, &mut effects, token, outcome);
+        self.worked(delivered.map(|()| true), effects)
     }
 
-    fn worked(&self, worked: Result<bool, Fault>) -> Worked {
+    fn worked(&self, worked: Result<bool, Fault>, effects: Effects) -> Worked {
         let worked = worked.unwrap_or_else(|fault| {
-            self.core().note_fault(&fault);
+            report::note_fault(&self.core, &fault);
             false
         });
         Worked {
             worked,
-            effects: self.aside.effects.take(),
-            due_ms: self.aside.due_ms.take(),
+            effects: effects.deliveries,
+            due_ms: effects.due_ms,
         }
     }
 }

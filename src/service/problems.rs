@@ -1,7 +1,7 @@
 //! Errors of calls for streams, as answers. Those of control calls are made where they are found.
 
-use super::core::Fault;
 use super::env::StoreError;
+use super::fault::Fault;
 use crate::access::{Refusal, Scope};
 use crate::protocol::headers;
 use crate::protocol::problem::{Code, Problem};

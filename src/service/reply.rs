@@ -1,20 +1,17 @@
 //! Whole responses, before the fields that every answer has.
 
-use super::core::{Core, Fault};
-use super::env::Env;
-use crate::keys::Corrupt;
-use crate::keys::codec::{Reader, Writer};
 use crate::protocol::headers;
-use crate::protocol::packed::Fields;
 use crate::protocol::problem::Problem;
 use crate::protocol::response::Head;
+use serde::{Deserialize, Serialize};
 
 /// A response that depends on nothing any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reply {
     pub(super) head: Head,
     pub(super) body: Vec<u8>,
     /// The problem's code, for the log.
+    #[serde(skip)]
     pub(super) problem: Option<&'static str>,
 }
 
@@ -50,37 +47,5 @@ impl Reply {
             body: problem.body(Some(instance)),
             problem: Some(problem.code.as_str()),
         }
-    }
-
-    pub(super) fn encode(&self, writer: &mut Writer) {
-        writer.varint(u64::from(self.head.status));
-        writer.text(self.head.headers.as_packed());
-        writer.text(&self.body);
-    }
-
-    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
-        let status = u16::try_from(reader.varint()?).map_err(|_| Corrupt)?;
-        let headers = Fields::from_packed(reader.text()?.to_vec());
-        let body = reader.text()?.to_vec();
-        Ok(Self {
-            head: Head { status, headers },
-            body,
-            problem: None,
-        })
-    }
-}
-
-impl<E: Env> Core<'_, E> {
-    /// The response to a fault, which is logged.
-    pub(super) fn fault(&self, fault: &Fault, instance: &str) -> Reply {
-        let path = instance.split_once('?').map_or(instance, |(path, _)| path);
-        Reply::problem(&self.log_fault(fault, Some(path)), instance)
-    }
-
-    /// Logs a fault of a request for `path`, or of none, and says what its sender is told.
-    pub(super) fn log_fault(&self, fault: &Fault, path: Option<&str>) -> Problem {
-        let problem = super::problems::fault(fault);
-        super::log::fault(self.env, self.config, fault, &problem, path);
-        problem
     }
 }

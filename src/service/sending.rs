@@ -1,67 +1,77 @@
 //! Answers on their way out: the fields that every answer has, its length, and its log line.
 
 use super::attempt::Attempt;
-use super::core::Refusal;
+use super::core::Core;
 use super::env::Env;
 use super::exchange::{Answer, Next};
+use super::log;
 use super::reply::Reply;
-use super::{Service, log};
 use crate::protocol::packed::Fields;
 use crate::protocol::request::RawRequest;
 use crate::protocol::response::{self, Head};
 use crate::protocol::{headers, sse};
 use std::borrow::Cow;
 
-impl<E: Env> Service<E> {
-    pub(super) fn refuse(&self, refusal: Refusal, instance: &str) -> Reply {
-        match refusal {
-            Refusal::Problem(problem) => Reply::problem(&problem, instance),
-            Refusal::Fault(fault) => self.core().fault(&fault, instance),
+/// Outcome of an operation.
+pub(super) enum Done {
+    /// A reply, to which the fields of every answer are added.
+    Reply(Reply),
+    /// An answer that is complete, or one after which the exchange goes on.
+    Answer(Answer),
+}
+
+/// The fields that every answer to this request has.
+pub(super) fn common<'c, E: Env>(core: &'c Core<E>, raw: &RawRequest<'_>) -> Cow<'c, Fields> {
+    match &core.common {
+        Some(common) => Cow::Borrowed(common),
+        None => {
+            let origins = raw.field_values(headers::ORIGIN);
+            let access_control = core.access.is_on();
+            Cow::Owned(response::common(&core.config, origins, access_control))
         }
     }
+}
 
-    /// The fields that every answer to this request has.
-    pub(super) fn common(&self, raw: &RawRequest<'_>) -> Cow<'_, Fields> {
-        match &self.common {
-            Some(common) => Cow::Borrowed(common),
-            None => {
-                let origins = raw.field_values(headers::ORIGIN);
-                let access_control = self.access.is_on();
-                Cow::Owned(response::common(&self.config, origins, access_control))
-            }
-        }
+/// A reply on its way out.
+pub(super) fn finish<E: Env>(
+    core: &Core<E>,
+    raw: &RawRequest<'_>,
+    label: &str,
+    reply: Reply,
+) -> Answer {
+    let Reply {
+        mut head,
+        body,
+        problem,
+    } = reply;
+    log(core, label, raw.target, head.status, problem);
+    head.headers.append(&common(core, raw));
+    let only_head = raw.method == "HEAD";
+    // How much a read would return is not known here, and 0 would have caches drop their page.
+    if !(only_head && body.is_empty()) {
+        with_length(&mut head, body.len(), &Next::Done);
     }
+    let body = if only_head { Vec::new() } else { body };
+    Answer::whole(head, body)
+}
 
-    /// A reply on its way out.
-    pub(super) fn finish(&self, raw: &RawRequest<'_>, label: &str, reply: Reply) -> Answer {
-        let Reply {
-            mut head,
-            body,
-            problem,
-        } = reply;
-        self.log(label, raw.target, head.status, problem);
-        head.headers.append(&self.common(raw));
-        let only_head = raw.method == "HEAD";
-        // How much a read would return is not known here, and 0 would have caches drop their page.
-        if !(only_head && body.is_empty()) {
-            with_length(&mut head, body.len(), &Next::Done);
-        }
-        let body = if only_head { Vec::new() } else { body };
-        Answer::whole(head, body)
+/// An answer of a read on its way out.
+pub(super) fn send<E: Env>(core: &Core<E>, label: &str, path: &str, mut answer: Answer) -> Answer {
+    if let Some(head) = &mut answer.head {
+        log(core, label, path, head.status, None);
+        with_length(head, answer.body.len(), &answer.next);
     }
+    answer
+}
 
-    /// An answer of a read on its way out.
-    pub(super) fn send(&self, label: &str, path: &str, mut answer: Answer) -> Answer {
-        if let Some(head) = &mut answer.head {
-            self.log(label, path, head.status, None);
-            with_length(head, answer.body.len(), &answer.next);
-        }
-        answer
-    }
-
-    pub(super) fn log(&self, label: &str, path: &str, status: u16, problem: Option<&str>) {
-        log::response(&self.env, &self.config, label, path, status, problem);
-    }
+pub(super) fn log<E: Env>(
+    core: &Core<E>,
+    label: &str,
+    path: &str,
+    status: u16,
+    problem: Option<&str>,
+) {
+    log::response(&core.env, &core.config, label, path, status, problem);
 }
 
 /// Adds the length of a body that is all there, unless it was announced already. Event streams

@@ -3,12 +3,14 @@
 //! Each piece is a step of its own, so that other requests of the instance have their turn between
 //! two of them.
 
-use super::Service;
 use super::attempt::{Attempt, TickAttempt};
+use super::core::Core;
+use super::effects::Effects;
 use super::env::Env;
-use super::exchange::Answer;
 use super::reply::Reply;
-use super::sending::again;
+use super::report;
+use super::sending::{Done, again};
+use super::work;
 use crate::limits::SHARDS;
 use crate::protocol::headers;
 use crate::protocol::request::RawRequest;
@@ -16,38 +18,41 @@ use crate::protocol::request::RawRequest;
 /// Looks in a row that find nothing to do before a tick ends: one for each shard.
 const IDLE_LOOKS: u32 = SHARDS as u32;
 
-impl<E: Env> Service<E> {
-    /// Does one piece of work, and asks to be called again while there is time and work.
-    pub(super) fn tick(&self, raw: &RawRequest<'_>, label: &str, attempt: Option<&[u8]>) -> Answer {
-        let now = self.env.now_ms();
-        let mut tick = match attempt.map(Attempt::decode) {
-            Some(Ok(Attempt::Tick(tick))) => tick,
-            _ => TickAttempt {
-                deadline_ms: now.saturating_add(self.config.tick_budget_ms),
-                idle: 0,
-                round: self.env.random(),
-                pieces: 0,
-                due_ms: None,
-            },
-        };
-        match self.core().work(tick.round) {
-            Ok(true) => {
-                tick.pieces = tick.pieces.saturating_add(1);
-                tick.idle = 0;
-            }
-            Ok(false) => {
-                tick.round = tick.round.wrapping_add(1);
-                tick.idle = tick.idle.saturating_add(1);
-            }
-            Err(fault) => return self.finish(raw, label, self.core().fault(&fault, raw.target)),
+/// Does one piece of work. `Done::Answer` is that of a tick that goes on: there is time and work.
+pub(super) fn tick<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    raw: &RawRequest<'_>,
+    attempt: Option<&[u8]>,
+) -> Done {
+    let now = core.env.now_ms();
+    let mut tick = match attempt.map(Attempt::decode) {
+        Some(Ok(Attempt::Tick(tick))) => tick,
+        _ => TickAttempt {
+            deadline_ms: now.saturating_add(core.config.tick_budget_ms),
+            idle: 0,
+            round: core.env.random(),
+            pieces: 0,
+            due_ms: None,
+        },
+    };
+    match work::work(core, effects, tick.round) {
+        Ok(true) => {
+            tick.pieces = tick.pieces.saturating_add(1);
+            tick.idle = 0;
         }
-        let due = [tick.due_ms, self.aside.due_ms.take()];
-        tick.due_ms = due.into_iter().flatten().min();
-        if tick.idle < IDLE_LOOKS && self.env.now_ms() < tick.deadline_ms {
-            return again(0, &Attempt::Tick(tick));
+        Ok(false) => {
+            tick.round = tick.round.wrapping_add(1);
+            tick.idle = tick.idle.saturating_add(1);
         }
-        self.finish(raw, label, answer(&tick))
+        Err(fault) => return Done::Reply(report::fault(core, &fault, raw.target)),
     }
+    let due = [tick.due_ms, effects.due_ms.take()];
+    tick.due_ms = due.into_iter().flatten().min();
+    if tick.idle < IDLE_LOOKS && core.env.now_ms() < tick.deadline_ms {
+        return Done::Answer(again(0, &Attempt::Tick(tick)));
+    }
+    Done::Reply(answer(&tick))
 }
 
 /// `worked` says whether something was done, which may have left more to do; `pieces` how much.

@@ -1,10 +1,14 @@
 //! Places in a stream.
 
+use serde::{Deserialize, Serialize};
+
 /// A place between two bytes of a stream: `byte` bytes into segment `segment`.
 ///
 /// A position is written with the segment that holds the byte before it; only the start of a
 /// stream has `byte` 0. Derived order is stream order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub struct Position {
     /// Number of the segment, counted over all incarnations of the name.
     pub segment: u64,
@@ -28,7 +32,7 @@ impl Position {
 
 /// Random identity of one life of a stream, from its creation to its deletion. Keys of chunks and
 /// index blocks begin with it, so that two lives of a name share nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Incarnation(pub [u8; 16]);
 
 /// The first half of an [`Incarnation`], which tells the lives of one name apart.

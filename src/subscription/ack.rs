@@ -2,6 +2,7 @@
 
 use super::{Fence, Fenced, Phase, Subscription};
 use crate::stream::{LifeMark, Position};
+use serde::{Deserialize, Serialize};
 
 /// Why an ack was refused; nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +19,7 @@ pub enum AckError {
 }
 
 /// A cursor to be moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acked {
     /// The hash of the stream's name.
     pub stream: [u8; 20],

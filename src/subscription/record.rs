@@ -2,6 +2,7 @@
 
 use super::{Config, Links};
 use crate::access::Rights;
+use serde::{Deserialize, Serialize};
 
 /// Changes that a subscription remembers. Those who ask look again at once.
 const COMMITS: usize = 32;
@@ -72,7 +73,7 @@ pub enum Phase {
 }
 
 /// Which wake a request is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
     /// The generation.
     pub generation: u64,

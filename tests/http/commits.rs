@@ -1,5 +1,5 @@
 //! What an answer says of a commit holds over stores that lie, forget and fail (see
-//! `service/append.rs` and `service/creation.rs`): several hosts over one store, each with the real
+//! `service/append.rs` and `service/records/election.rs`): several hosts over one store, each with the real
 //! component.
 
 use crate::common::fleet::{Fleet, rounds};

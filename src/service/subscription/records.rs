@@ -1,12 +1,17 @@
 //! Records of subscriptions, read and changed.
 
-use super::doubt::Doubt;
 use crate::keys::subscription::Stored;
+use crate::keys::todo::Entry as Work;
 use crate::keys::{Envelope, NameHash, Slot};
 use crate::limits::SUBSCRIPTIONS_BYTES;
-use crate::service::core::{Core, Fault, Place};
+use crate::service::core::Core;
 use crate::service::env::{Env, SwapError};
-use crate::service::update::{Edit, SharedCreation, Updated};
+use crate::service::fault::Fault;
+use crate::service::heads;
+use crate::service::heads::Place;
+use crate::service::progress::{Commit, Doubt, SharedCreation};
+use crate::service::records::update::{Edit, Updated};
+use crate::service::records::{todo, update};
 use crate::subscription::Subscription;
 
 use crate::keys::subscriptions::{Entry, decode, encode};
@@ -34,155 +39,193 @@ pub(in crate::service) enum Change {
     Write,
 }
 
-impl<E: Env> Core<'_, E> {
-    pub(in crate::service) fn decode_subscription(
-        slot: &Slot,
-        gate: u32,
-        body: &[u8],
-        version: u64,
-    ) -> Result<Stored, Fault> {
-        Stored::decode(body, version).map_err(|_| Fault::Corrupt {
-            key: slot.key(gate),
-        })
-    }
+pub(in crate::service) fn decode_subscription(
+    slot: &Slot,
+    gate: u32,
+    body: &[u8],
+    version: u64,
+) -> Result<Stored, Fault> {
+    Stored::decode(body, version).map_err(|_| Fault::Corrupt {
+        key: slot.key(gate),
+    })
+}
 
-    /// The record of a subscription.
-    pub(in crate::service) fn stored(&self, hash: &NameHash) -> Result<Option<Stored>, Fault> {
-        let slot = self.keys.subscription(hash);
-        let Some((gate, envelope)) = self.read(&slot)? else {
-            return Ok(None);
+/// The record of a subscription.
+pub(in crate::service) fn stored<E: Env>(
+    core: &Core<E>,
+    hash: &NameHash,
+) -> Result<Option<Stored>, Fault> {
+    let slot = core.keys.subscription(hash);
+    let Some((gate, envelope)) = heads::read(core, &slot)? else {
+        return Ok(None);
+    };
+    decode_subscription(&slot, gate, &envelope.body, envelope.version).map(Some)
+}
+
+/// The subscription of that hash and life; of any life, if none is given.
+pub(in crate::service) fn subscription<E: Env>(
+    core: &Core<E>,
+    hash: &NameHash,
+    life: Option<u64>,
+) -> Result<Option<Box<Subscription>>, Fault> {
+    Ok(match stored(core, hash)? {
+        Some(Stored::Live(found)) if life.is_none_or(|life| life == found.life) => Some(found),
+        _ => None,
+    })
+}
+
+/// Finds the record of the subscription of `slot` to swap it; nothing where there is none.
+pub(super) fn find_stored<E: Env>(
+    core: &Core<E>,
+    slot: &Slot,
+) -> Result<Option<(E::Cas, Stored)>, Fault> {
+    match heads::find(core, slot)? {
+        Place::Found {
+            gate,
+            cas,
+            envelope: Envelope { body, version, .. },
+        } => {
+            let stored = decode_subscription(slot, gate, &body, version)?;
+            Ok(Some((cas, stored)))
+        }
+        Place::Missing { .. } => Ok(None),
+    }
+}
+
+/// Changes a subscription. A change that may have been applied is recognised by its commit id,
+/// so `edit` takes effect once for each id.
+pub(in crate::service) fn change<E: Env>(
+    core: &Core<E>,
+    hash: &NameHash,
+    life: u64,
+    commit: &mut Commit,
+    mut edit: impl FnMut(&mut Subscription) -> Result<Change, Fault>,
+) -> Result<Changed, Fault> {
+    let slot = core.keys.subscription(hash);
+    for _ in 0..TRIES {
+        let (cas, mut subscription) = match find_stored(core, &slot)? {
+            Some((cas, Stored::Live(found))) if found.life == life => (cas, found),
+            _ => return Ok(Changed::Missing),
         };
-        Self::decode_subscription(&slot, gate, &envelope.body, envelope.version).map(Some)
-    }
-
-    /// The subscription of that hash and life; of any life, if none is given.
-    pub(in crate::service) fn subscription(
-        &self,
-        hash: &NameHash,
-        life: Option<u64>,
-    ) -> Result<Option<Box<Subscription>>, Fault> {
-        Ok(match self.stored(hash)? {
-            Some(Stored::Live(found)) if life.is_none_or(|life| life == found.life) => Some(found),
-            _ => None,
-        })
-    }
-
-    /// Finds the record of the subscription of `slot` to swap it; nothing where there is none.
-    pub(super) fn find_stored(&self, slot: &Slot) -> Result<Option<(E::Cas, Stored)>, Fault> {
-        match self.find(slot)? {
-            Place::Found {
-                gate,
-                cas,
-                envelope: Envelope { body, version, .. },
-            } => {
-                let stored = Self::decode_subscription(slot, gate, &body, version)?;
-                Ok(Some((cas, stored)))
+        if subscription.commits.contains(&commit.id) {
+            return Ok(Changed::Written(subscription));
+        }
+        if edit(&mut subscription)? == Change::Keep {
+            return Ok(Changed::Kept(subscription));
+        }
+        let base = subscription.version;
+        subscription.commit(commit.id);
+        let stored = Stored::Live(subscription);
+        let swapped = core.env.swap(cas, &stored.seal());
+        if !matches!(&swapped, Err(SwapError::Store(error)) if error.refuses()) {
+            commit.wrote = true;
+        }
+        match (swapped, stored) {
+            (Ok(()), Stored::Live(subscription)) => return Ok(Changed::Written(subscription)),
+            (Err(SwapError::Store(error)), _) if error.refuses() => return Err(error.into()),
+            (Err(SwapError::Store(_)), _) => {
+                let (hash, life) = (*hash, life);
+                commit.doubt = Some(Doubt { hash, life, base });
             }
-            Place::Missing { .. } => Ok(None),
+            // Whatever it says, what counts is what is there now.
+            _ => {}
         }
     }
+    Ok(Changed::Busy)
+}
 
-    /// Changes a subscription. A change that may have been applied is recognised by its commit id,
-    /// so `edit` takes effect once for each id.
-    pub(in crate::service) fn change(
-        &self,
-        hash: &NameHash,
-        life: u64,
-        commit: u64,
-        mut edit: impl FnMut(&mut Subscription) -> Result<Change, Fault>,
-    ) -> Result<Changed, Fault> {
-        let slot = self.keys.subscription(hash);
-        for _ in 0..TRIES {
-            let (cas, mut subscription) = match self.find_stored(&slot)? {
-                Some((cas, Stored::Live(found))) if found.life == life => (cas, found),
-                _ => return Ok(Changed::Missing),
-            };
-            if subscription.commits.contains(&commit) {
-                return Ok(Changed::Written(subscription));
-            }
-            if edit(&mut subscription)? == Change::Keep {
-                return Ok(Changed::Kept(subscription));
-            }
-            let base = subscription.version;
-            subscription.commit(commit);
-            let stored = Stored::Live(subscription);
-            let swapped = self.env.swap(cas, &stored.seal());
-            if !matches!(&swapped, Err(SwapError::Store(error)) if error.refuses()) {
-                self.note_write();
-            }
-            match (swapped, stored) {
-                (Ok(()), Stored::Live(subscription)) => return Ok(Changed::Written(subscription)),
-                (Err(SwapError::Store(error)), _) if error.refuses() => return Err(error.into()),
-                (Err(SwapError::Store(_)), _) if self.aside.commit.get() == Some(commit) => {
-                    let (hash, life) = (*hash, life);
-                    self.aside.doubt.set(Some(Doubt { hash, life, base }));
-                }
-                // Whatever it says, what counts is what is there now.
-                _ => {}
-            }
+fn decode_list(slot: &Slot, body: &[u8]) -> Result<Vec<Entry>, Fault> {
+    decode(body).map_err(|_| Fault::Corrupt { key: slot.key(0) })
+}
+
+/// The list of all subscriptions.
+pub(in crate::service) fn subscriptions<E: Env>(core: &Core<E>) -> Result<Vec<Entry>, Fault> {
+    let slot = core.keys.subscriptions();
+    match heads::read(core, &slot)? {
+        Some((_, envelope)) => decode_list(&slot, &envelope.body),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Brings a subscription's entry in that list up to date. The record is read after the list, so
+/// that of two who do this the later one writes what is there. False if there is no room.
+pub(in crate::service) fn list<E: Env>(
+    core: &Core<E>,
+    hash: &NameHash,
+    life: u64,
+    progress: &mut SharedCreation,
+) -> Result<Updated<bool>, Fault> {
+    let slot = core.keys.subscriptions();
+    update::update(core, &slot, progress, |body| {
+        let mut entries = decode_list(&slot, body)?;
+        let Some(subscription) = subscription(core, hash, Some(life))? else {
+            return Ok(Edit::Keep(true));
+        };
+        let entry = Entry::of(&subscription);
+        let same = |other: &&mut Entry| other.subscription == entry.subscription;
+        match entries.iter_mut().find(same) {
+            Some(known) if *known == entry => return Ok(Edit::Keep(true)),
+            Some(former) => *former = entry,
+            None => entries.push(entry),
         }
-        Ok(Changed::Busy)
-    }
+        let bytes = encode(&entries);
+        Ok(match bytes.len() <= SUBSCRIPTIONS_BYTES {
+            true => Edit::Write(bytes, true),
+            false => Edit::Keep(false),
+        })
+    })
+}
 
-    fn decode_list(slot: &Slot, body: &[u8]) -> Result<Vec<Entry>, Fault> {
-        decode(body).map_err(|_| Fault::Corrupt { key: slot.key(0) })
-    }
+/// Removes the entry of one life of a subscription from that list.
+pub(in crate::service) fn unlist<E: Env>(
+    core: &Core<E>,
+    subscription: &NameHash,
+    life: u64,
+    progress: &mut SharedCreation,
+) -> Result<Updated<()>, Fault> {
+    let slot = core.keys.subscriptions();
+    update::update(core, &slot, progress, |body| {
+        let mut entries = decode_list(&slot, body)?;
+        let before = entries.len();
+        entries.retain(|entry| entry.subscription != *subscription.bytes() || entry.life != life);
+        Ok(match entries.len() == before {
+            true => Edit::Keep(()),
+            false => Edit::Write(encode(&entries), ()),
+        })
+    })
+}
 
-    /// The list of all subscriptions.
-    pub(in crate::service) fn subscriptions(&self) -> Result<Vec<Entry>, Fault> {
-        let slot = self.keys.subscriptions();
-        match self.read(&slot)? {
-            Some((_, envelope)) => Self::decode_list(&slot, &envelope.body),
-            None => Ok(Vec::new()),
+/// Why a subscription is for a stream, as far as its creator may read that.
+pub(super) fn wants(subscription: &Subscription, name: &str) -> Option<crate::subscription::Kind> {
+    let allowed = subscription.rights.allow(crate::access::Scope::Read, name);
+    allowed.then(|| subscription.wants(name)).flatten()
+}
+
+/// Adds the to-do entry of a subscription that is about to be woken, unless it is there. Without
+/// it the walk takes longer to find it; so nothing waits for the entry.
+pub(super) fn note_wake<E: Env>(
+    core: &Core<E>,
+    hash: &NameHash,
+    subscription: &mut Subscription,
+) -> Result<(), Fault> {
+    if subscription.is_noted {
+        return Ok(());
+    }
+    let turn = subscription.noted.saturating_add(1);
+    let entry = Work::Wake {
+        hash: *hash,
+        life: subscription.life,
+        turn,
+        since_ms: core.env.now_ms(),
+    };
+    let mut progress = update::drawn_patience(core);
+    match todo::add(core, hash.shard(), &entry, &mut progress) {
+        Ok(Updated::Done(())) => {
+            subscription.noted = turn;
+            subscription.is_noted = true;
+            Ok(())
         }
-    }
-
-    /// Brings a subscription's entry in that list up to date. The record is read after the list, so
-    /// that of two who do this the later one writes what is there. False if there is no room.
-    pub(in crate::service) fn list(
-        &self,
-        hash: &NameHash,
-        life: u64,
-        progress: &mut SharedCreation,
-    ) -> Result<Updated<bool>, Fault> {
-        let slot = self.keys.subscriptions();
-        self.update(&slot, progress, |body| {
-            let mut entries = Self::decode_list(&slot, body)?;
-            let Some(subscription) = self.subscription(hash, Some(life))? else {
-                return Ok(Edit::Keep(true));
-            };
-            let entry = Entry::of(&subscription);
-            let same = |other: &&mut Entry| other.subscription == entry.subscription;
-            match entries.iter_mut().find(same) {
-                Some(known) if *known == entry => return Ok(Edit::Keep(true)),
-                Some(former) => *former = entry,
-                None => entries.push(entry),
-            }
-            let bytes = encode(&entries);
-            Ok(match bytes.len() <= SUBSCRIPTIONS_BYTES {
-                true => Edit::Write(bytes, true),
-                false => Edit::Keep(false),
-            })
-        })
-    }
-
-    /// Removes the entry of one life of a subscription from that list.
-    pub(in crate::service) fn unlist(
-        &self,
-        subscription: &NameHash,
-        life: u64,
-        progress: &mut SharedCreation,
-    ) -> Result<Updated<()>, Fault> {
-        let slot = self.keys.subscriptions();
-        self.update(&slot, progress, |body| {
-            let mut entries = Self::decode_list(&slot, body)?;
-            let before = entries.len();
-            entries
-                .retain(|entry| entry.subscription != *subscription.bytes() || entry.life != life);
-            Ok(match entries.len() == before {
-                true => Edit::Keep(()),
-                false => Edit::Write(encode(&entries), ()),
-            })
-        })
+        Ok(Updated::Wait(_)) | Err(Fault::Deadline(_)) => Ok(()),
+        Err(fault) => Err(fault),
     }
 }

@@ -3,9 +3,13 @@
 use crate::keys::signing::{Signing, decode, encode};
 use crate::limits::{REPLAY_WINDOW_MS, SIGNING_KEYS, signing_seeds};
 use crate::protocol::control::{KeyDocument, KeysDocument};
-use crate::service::core::{Core, Fault};
+use crate::service::core::Core;
 use crate::service::env::Env;
-use crate::service::update::{Edit, SharedCreation, Updated};
+use crate::service::fault::Fault;
+use crate::service::heads;
+use crate::service::progress::SharedCreation;
+use crate::service::records::update;
+use crate::service::records::update::{Edit, Updated};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64_URL;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
@@ -121,91 +125,92 @@ fn kid(key: &VerifyingKey) -> String {
     format!("ds_{print}")
 }
 
-impl<E: Env> Core<'_, E> {
-    /// The keys, if there are any yet.
-    pub(super) fn keyring(&self) -> Result<Option<Keyring>, Fault> {
-        if let Some(given) = self.given_keys() {
-            return Ok(Some(given));
-        }
-        let slot = self.keys.signing();
-        let Some((gate, envelope)) = self.read(&slot)? else {
-            return Ok(None);
-        };
-        let stored = decode(&envelope.body).map_err(|_| Fault::Corrupt {
-            key: slot.key(gate),
-        })?;
-        let now_ms = self.env.now_ms();
-        Ok(stored.map(|stored| Keyring::of_stored(&stored, now_ms)))
+/// The keys, if there are any yet.
+pub(super) fn keyring<E: Env>(core: &Core<E>) -> Result<Option<Keyring>, Fault> {
+    if let Some(given) = given_keys(core) {
+        return Ok(Some(given));
     }
+    let slot = core.keys.signing();
+    let Some((gate, envelope)) = heads::read(core, &slot)? else {
+        return Ok(None);
+    };
+    let stored = decode(&envelope.body).map_err(|_| Fault::Corrupt {
+        key: slot.key(gate),
+    })?;
+    let now_ms = core.env.now_ms();
+    Ok(stored.map(|stored| Keyring::of_stored(&stored, now_ms)))
+}
 
-    fn given_keys(&self) -> Option<Keyring> {
-        let seeds = signing_seeds(self.config.webhook_signing_key.expose())?;
-        Keyring::of_seeds(&seeds)
+fn given_keys<E: Env>(core: &Core<E>) -> Option<Keyring> {
+    let seeds = signing_seeds(core.config.webhook_signing_key.expose())?;
+    Keyring::of_seeds(&seeds)
+}
+
+/// Sees to it that there are keys.
+pub(super) fn make_keys<E: Env>(
+    core: &Core<E>,
+    progress: &mut SharedCreation,
+) -> Result<Updated<()>, Fault> {
+    if keyring(core)?.is_some() {
+        return Ok(Updated::Done(()));
     }
-
-    /// Sees to it that there are keys.
-    pub(super) fn make_keys(&self, progress: &mut SharedCreation) -> Result<Updated<()>, Fault> {
-        if self.keyring()?.is_some() {
-            return Ok(Updated::Done(()));
-        }
-        let fresh = Signing {
-            secret: self.seed(),
-            seed: self.seed(),
-            retired: Vec::new(),
-        };
-        let slot = self.keys.signing();
-        self.update(&slot, progress, |body| {
-            let known = decode(body).map_err(|_| Fault::Corrupt { key: slot.key(0) })?;
-            Ok(match known {
-                Some(_) => Edit::Keep(()),
-                None => Edit::Write(encode(&fresh), ()),
-            })
+    let fresh = Signing {
+        secret: seed(core),
+        seed: seed(core),
+        retired: Vec::new(),
+    };
+    let slot = core.keys.signing();
+    update::update(core, &slot, progress, |body| {
+        let known = decode(body).map_err(|_| Fault::Corrupt { key: slot.key(0) })?;
+        Ok(match known {
+            Some(_) => Edit::Keep(()),
+            None => Edit::Write(encode(&fresh), ()),
         })
-    }
+    })
+}
 
-    /// Signs with a new key from now on, and keeps the last one's public key for a while.
-    pub(super) fn rotate_keys(
-        &self,
-        progress: &mut SharedCreation,
-    ) -> Result<Updated<Rotated>, Fault> {
-        if self.given_keys().is_some() {
-            return Ok(Updated::Done(Rotated::Given));
-        }
-        let fresh = Signing {
-            secret: self.seed(),
-            seed: self.seed(),
-            retired: Vec::new(),
+/// Signs with a new key from now on, and keeps the last one's public key for a while.
+pub(super) fn rotate_keys<E: Env>(
+    core: &Core<E>,
+    progress: &mut SharedCreation,
+) -> Result<Updated<Rotated>, Fault> {
+    if given_keys(core).is_some() {
+        return Ok(Updated::Done(Rotated::Given));
+    }
+    let fresh = Signing {
+        secret: seed(core),
+        seed: seed(core),
+        retired: Vec::new(),
+    };
+    let slot = core.keys.signing();
+    let now_ms = core.env.now_ms();
+    update::update(core, &slot, progress, |body| {
+        let known = decode(body).map_err(|_| Fault::Corrupt { key: slot.key(0) })?;
+        let Some(mut known) = known else {
+            return Ok(Edit::Write(encode(&fresh), Rotated::Done));
         };
-        let slot = self.keys.signing();
-        let now_ms = self.env.now_ms();
-        self.update(&slot, progress, |body| {
-            let known = decode(body).map_err(|_| Fault::Corrupt { key: slot.key(0) })?;
-            let Some(mut known) = known else {
-                return Ok(Edit::Write(encode(&fresh), Rotated::Done));
-            };
-            if known.seed == fresh.seed {
-                return Ok(Edit::Keep(Rotated::Done));
-            }
-            let end_ms = |at: u64| at.saturating_add(REPLAY_WINDOW_MS);
-            known.retired.retain(|(_, at)| end_ms(*at) > now_ms);
-            if let Some((_, oldest)) = known.retired.last()
-                && known.retired.len() >= SIGNING_KEYS.saturating_sub(1)
-            {
-                let wait_ms = end_ms(*oldest).saturating_sub(now_ms);
-                return Ok(Edit::Keep(Rotated::TooSoon { wait_ms }));
-            }
-            let last = SigningKey::from_bytes(&known.seed).verifying_key();
-            known.seed = fresh.seed;
-            known.retired.insert(0, (last.to_bytes(), now_ms));
-            Ok(Edit::Write(encode(&known), Rotated::Done))
-        })
-    }
-
-    fn seed(&self) -> [u8; 32] {
-        let mut seed = [0; 32];
-        for part in seed.chunks_mut(8) {
-            part.copy_from_slice(&self.env.random().to_be_bytes());
+        if known.seed == fresh.seed {
+            return Ok(Edit::Keep(Rotated::Done));
         }
-        seed
+        let end_ms = |at: u64| at.saturating_add(REPLAY_WINDOW_MS);
+        known.retired.retain(|(_, at)| end_ms(*at) > now_ms);
+        if let Some((_, oldest)) = known.retired.last()
+            && known.retired.len() >= SIGNING_KEYS.saturating_sub(1)
+        {
+            let wait_ms = end_ms(*oldest).saturating_sub(now_ms);
+            return Ok(Edit::Keep(Rotated::TooSoon { wait_ms }));
+        }
+        let last = SigningKey::from_bytes(&known.seed).verifying_key();
+        known.seed = fresh.seed;
+        known.retired.insert(0, (last.to_bytes(), now_ms));
+        Ok(Edit::Write(encode(&known), Rotated::Done))
+    })
+}
+
+fn seed<E: Env>(core: &Core<E>) -> [u8; 32] {
+    let mut seed = [0; 32];
+    for part in seed.chunks_mut(8) {
+        part.copy_from_slice(&core.env.random().to_be_bytes());
     }
+    seed
 }

@@ -1,11 +1,11 @@
 //! What workers ask for (sections 7.1 and 7.2): claims, acks, callbacks, releases.
 
-use super::Stop;
-use super::members::written;
+use super::lookup::written;
 use super::records::{Change, Changed};
 use super::signing::Keyring;
-use super::snapshot::Linked;
-use super::token;
+use super::stop::Stop;
+use super::streams::Linked;
+use super::{lookup, records, signing, spread, streams, token};
 use crate::access::Rights;
 use crate::keys::NameHash;
 use crate::protocol::control::{
@@ -13,8 +13,11 @@ use crate::protocol::control::{
 };
 use crate::protocol::offset;
 use crate::protocol::request::WorkCall;
-use crate::service::core::{Core, Fault};
+use crate::service::core::Core;
+use crate::service::effects::Effects;
 use crate::service::env::Env;
+use crate::service::fault::Fault;
+use crate::service::progress::Commit;
 use crate::subscription::{AckError, Acked, ClaimError, Fence, Fenced, Phase, Subscription};
 
 fn fenced(error: Fenced) -> Stop {
@@ -33,197 +36,187 @@ fn refused(error: &ClaimError) -> Stop {
     refused.into()
 }
 
-impl<E: Env> Core<'_, E> {
-    fn needed_keys(&self) -> Result<Keyring, Stop> {
-        let missing = || Stop::Fault(Fault::Deadline("there are no signing keys"));
-        self.keyring()?.ok_or_else(missing)
-    }
+fn needed_keys<E: Env>(core: &Core<E>) -> Result<Keyring, Stop> {
+    let missing = || Stop::Fault(Fault::Deadline("there are no signing keys"));
+    signing::keyring(core)?.ok_or_else(missing)
+}
 
-    /// The subscription of that id, once its creation was completed.
-    fn working(&self, id: &str, rights: &Rights) -> Result<Box<Subscription>, Stop> {
-        let found = self.subscription_named(id, rights)?;
-        match found.backfilled {
-            true => Ok(found),
-            false => Err(Stop::missing(id)),
-        }
+/// The subscription of that id, once its creation was completed.
+fn working<E: Env>(core: &Core<E>, id: &str, rights: &Rights) -> Result<Box<Subscription>, Stop> {
+    let found = lookup::subscription_named(core, id, rights)?;
+    match found.backfilled {
+        true => Ok(found),
+        false => Err(Stop::missing(id)),
     }
+}
 
-    /// Gives a subscription to a worker.
-    pub(super) fn claim(
-        &self,
-        id: &str,
-        asked: &ClaimAsk,
-        rights: &Rights,
-        commit: u64,
-    ) -> Result<ClaimDocument, Stop> {
-        let hash = NameHash::of(id);
-        let found = self.working(id, rights)?;
-        if found.config.is_webhook() {
-            let message = "This subscription has a webhook, which is not claimed.";
-            return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
+/// Gives a subscription to a worker.
+pub(super) fn claim<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    id: &str,
+    asked: &ClaimAsk,
+    rights: &Rights,
+    commit: &mut Commit,
+) -> Result<ClaimDocument, Stop> {
+    let hash = NameHash::of(id);
+    let found = working(core, id, rights)?;
+    if found.config.is_webhook() {
+        let message = "This subscription has a webhook, which is not claimed.";
+        return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
+    }
+    let keyring = needed_keys(core)?;
+    // Most of those who come for a subscription that somebody has can go at once.
+    if !found.commits.contains(&commit.id) {
+        let mut tried = found.clone();
+        let judged = tried.claim(&asked.worker, commit.id, core.env.now_ms(), true);
+        judged.map_err(|error| refused(&error))?;
+    }
+    let linked = streams::snapshot(core, &found)?;
+    let pending = linked.iter().any(Linked::is_pending);
+    let mut judged = Ok(());
+    let claim = commit.id;
+    let changed = records::change(core, &hash, found.life, commit, |subscription| {
+        judged = subscription.claim(&asked.worker, claim, core.env.now_ms(), pending);
+        if judged.is_err() {
+            return Ok(Change::Keep);
         }
-        let keyring = self.needed_keys()?;
-        // Most of those who come for a subscription that somebody has can go at once.
-        if !found.commits.contains(&commit) {
-            let mut tried = found.clone();
-            let judged = tried.claim(&asked.worker, commit, self.env.now_ms(), true);
-            judged.map_err(|error| refused(&error))?;
-        }
-        let linked = self.snapshot(&found)?;
-        let pending = linked.iter().any(Linked::is_pending);
-        let mut judged = Ok(());
-        let changed = self.change(&hash, found.life, commit, |subscription| {
-            judged = subscription.claim(&asked.worker, commit, self.env.now_ms(), pending);
-            if judged.is_err() {
-                return Ok(Change::Keep);
+        records::note_wake(core, &hash, subscription)?;
+        Ok(Change::Write)
+    })?;
+    if let (Changed::Kept(_), Err(error)) = (&changed, &judged) {
+        return Err(refused(error));
+    }
+    let subscription = written(core, id, changed)?;
+    let (Phase::Held { worker, .. }, Some(fence)) = (&subscription.phase, subscription.fence())
+    else {
+        let why = "the claim was applied, and its lease is over".to_owned();
+        return Err(Stop::Fault(Fault::Unknown(why)));
+    };
+    if *worker != asked.worker {
+        return Err(fenced(Fenced));
+    }
+    effects.expect(subscription.due_ms());
+    Ok(ClaimDocument {
+        wake_id: wake_id(fence.wake),
+        generation: fence.generation,
+        token: token::issue(&keyring, &subscription, core.env.now_ms()),
+        streams: linked.iter().map(|one| one.document(true)).collect(),
+        lease_ttl_ms: subscription.config.lease_ttl_ms,
+    })
+}
+
+/// Whether a worker's call is about the wake under way (section 7.3).
+fn admit<E: Env>(
+    core: &Core<E>,
+    id: &str,
+    call: WorkCall,
+    token: Option<&[u8]>,
+    fencing: WakeRef,
+    commit: &Commit,
+) -> Result<(Box<Subscription>, Fence), Stop> {
+    // Its token is all that a worker needs.
+    let found = working(core, id, &Rights::all())?;
+    if found.config.is_webhook() != (call == WorkCall::Callback) {
+        let message = match call {
+            WorkCall::Callback => "This subscription is pull-wake: use claim, ack and release.",
+            WorkCall::Ack | WorkCall::Release => {
+                "This subscription has a webhook: use its callback_url."
             }
-            self.note_wake(&hash, subscription)?;
-            Ok(Change::Write)
-        })?;
-        if let (Changed::Kept(_), Err(error)) = (&changed, &judged) {
-            return Err(refused(error));
-        }
-        let subscription = written(self, id, changed)?;
-        let (Phase::Held { worker, .. }, Some(fence)) = (&subscription.phase, subscription.fence())
-        else {
-            let why = "the claim was applied, and its lease is over".to_owned();
-            return Err(Stop::Fault(Fault::Unknown(why)));
         };
-        if *worker != asked.worker {
-            return Err(fenced(Fenced));
+        return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
+    }
+    let keyring = needed_keys(core)?;
+    let token = token.unwrap_or_default();
+    let generation = token::judge(&keyring, token, &found, core.env.now_ms())?;
+    let fence = fencing.fence.ok_or_else(|| fenced(Fenced))?;
+    if fence.generation != generation {
+        return Err(fenced(Fenced));
+    }
+    if !found.commits.contains(&commit.id) {
+        found.check(fence).map_err(fenced)?;
+    }
+    Ok((found, fence))
+}
+
+/// Moves cursors on, and extends the lease or ends the wake.
+pub(super) fn ack_wake<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    id: &str,
+    call: WorkCall,
+    token: Option<&[u8]>,
+    asked: &AckAsk,
+    commit: &mut Commit,
+) -> Result<AckDocument, Stop> {
+    let (found, fence) = admit(core, id, call, token, asked.fencing, commit)?;
+    let mut acks = Vec::with_capacity(asked.acks.len());
+    for (name, to) in &asked.acks {
+        let stream = *NameHash::of(name).bytes();
+        let head = streams::linked_head(core, &stream)?;
+        if head.as_ref().is_some_and(|head| *to > head.tail()) {
+            let message = format!(
+                "The offset {} is beyond the tail of {name}. Ack offsets that you were given.",
+                offset::format(*to)
+            );
+            return Err(Refused::new(RefusedCode::InvalidOffset, message).into());
         }
-        self.expect(subscription.due_ms());
-        Ok(ClaimDocument {
-            wake_id: wake_id(fence.wake),
-            generation: fence.generation,
-            token: token::issue(&keyring, &subscription, self.env.now_ms()),
-            streams: linked.iter().map(|one| one.document(true)).collect(),
-            lease_ttl_ms: subscription.config.lease_ttl_ms,
+        acks.push(Acked {
+            stream,
+            to: *to,
+            life: head.map(|head| head.incarnation.mark()),
+        });
+    }
+    let hash = NameHash::of(id);
+    let mut judged = Ok(());
+    let changed = records::change(core, &hash, found.life, commit, |subscription| {
+        judged = subscription.ack(fence, &acks, asked.done, core.env.now_ms());
+        Ok(match judged {
+            Ok(()) => Change::Write,
+            Err(_) => Change::Keep,
         })
-    }
-
-    /// Whether a worker's call is about the wake under way (section 7.3).
-    fn admit(
-        &self,
-        id: &str,
-        call: WorkCall,
-        token: Option<&[u8]>,
-        fencing: WakeRef,
-        commit: u64,
-    ) -> Result<(Box<Subscription>, Fence), Stop> {
-        // Its token is all that a worker needs.
-        let found = self.working(id, &Rights::all())?;
-        if found.config.is_webhook() != (call == WorkCall::Callback) {
-            let message = match call {
-                WorkCall::Callback => "This subscription is pull-wake: use claim, ack and release.",
-                WorkCall::Ack | WorkCall::Release => {
-                    "This subscription has a webhook: use its callback_url."
-                }
-            };
-            return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
-        }
-        let keyring = self.needed_keys()?;
-        let token = token.unwrap_or_default();
-        let generation = token::judge(&keyring, token, &found, self.env.now_ms())?;
-        let fence = fencing.fence.ok_or_else(|| fenced(Fenced))?;
-        if fence.generation != generation {
-            return Err(fenced(Fenced));
-        }
-        if !found.commits.contains(&commit) {
-            found.check(fence).map_err(fenced)?;
-        }
-        Ok((found, fence))
-    }
-
-    /// Moves cursors on, and extends the lease or ends the wake.
-    pub(super) fn ack_wake(
-        &self,
-        id: &str,
-        call: WorkCall,
-        token: Option<&[u8]>,
-        asked: &AckAsk,
-        commit: u64,
-    ) -> Result<AckDocument, Stop> {
-        let (found, fence) = self.admit(id, call, token, asked.fencing, commit)?;
-        let mut acks = Vec::with_capacity(asked.acks.len());
-        for (name, to) in &asked.acks {
-            let stream = *NameHash::of(name).bytes();
-            let head = self.linked_head(&stream)?;
-            if head.as_ref().is_some_and(|head| *to > head.tail()) {
-                let message = format!(
-                    "The offset {} is beyond the tail of {name}. Ack offsets that you were given.",
-                    offset::format(*to)
-                );
-                return Err(Refused::new(RefusedCode::InvalidOffset, message).into());
+    })?;
+    if let (Changed::Kept(_), Err(error)) = (&changed, judged) {
+        return Err(match error {
+            AckError::Fenced(error) => fenced(error),
+            AckError::NotLinked { place } => {
+                let name = asked.acks.get(place).map_or("", |(name, _)| name);
+                let message = format!("{error}: {name}");
+                Refused::new(RefusedCode::NotLinked, message).into()
             }
-            acks.push(Acked {
-                stream,
-                to: *to,
-                life: head.map(|head| head.incarnation.mark()),
-            });
-        }
-        let hash = NameHash::of(id);
-        let mut judged = Ok(());
-        let changed = self.change(&hash, found.life, commit, |subscription| {
-            judged = subscription.ack(fence, &acks, asked.done, self.env.now_ms());
-            Ok(match judged {
-                Ok(()) => Change::Write,
-                Err(_) => Change::Keep,
-            })
-        })?;
-        if let (Changed::Kept(_), Err(error)) = (&changed, judged) {
-            return Err(match error {
-                AckError::Fenced(error) => fenced(error),
-                AckError::NotLinked { place } => {
-                    let name = asked.acks.get(place).map_or("", |(name, _)| name);
-                    let message = format!("{error}: {name}");
-                    Refused::new(RefusedCode::NotLinked, message).into()
-                }
-            });
-        }
-        let subscription = written(self, id, changed)?;
-        self.expect(subscription.due_ms());
-        Ok(AckDocument {
-            ok: true,
-            next_wake: asked.done && self.rouse_quietly(&subscription),
+        });
+    }
+    let subscription = written(core, id, changed)?;
+    effects.expect(subscription.due_ms());
+    Ok(AckDocument {
+        ok: true,
+        next_wake: asked.done && spread::rouse_quietly(core, effects, &subscription),
+    })
+}
+
+/// Ends a wake without moving a cursor.
+pub(super) fn release_wake<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    id: &str,
+    token: Option<&[u8]>,
+    fencing: WakeRef,
+    commit: &mut Commit,
+) -> Result<(), Stop> {
+    let (found, fence) = admit(core, id, WorkCall::Release, token, fencing, commit)?;
+    let hash = NameHash::of(id);
+    let mut judged = Ok(());
+    let changed = records::change(core, &hash, found.life, commit, |subscription| {
+        judged = subscription.release(fence, core.env.now_ms());
+        Ok(match judged {
+            Ok(()) => Change::Write,
+            Err(_) => Change::Keep,
         })
+    })?;
+    if let (Changed::Kept(_), Err(error)) = (&changed, judged) {
+        return Err(fenced(error));
     }
-
-    /// Ends a wake without moving a cursor.
-    pub(super) fn release_wake(
-        &self,
-        id: &str,
-        token: Option<&[u8]>,
-        fencing: WakeRef,
-        commit: u64,
-    ) -> Result<(), Stop> {
-        let (found, fence) = self.admit(id, WorkCall::Release, token, fencing, commit)?;
-        let hash = NameHash::of(id);
-        let mut judged = Ok(());
-        let changed = self.change(&hash, found.life, commit, |subscription| {
-            judged = subscription.release(fence, self.env.now_ms());
-            Ok(match judged {
-                Ok(()) => Change::Write,
-                Err(_) => Change::Keep,
-            })
-        })?;
-        if let (Changed::Kept(_), Err(error)) = (&changed, judged) {
-            return Err(fenced(error));
-        }
-        let subscription = written(self, id, changed)?;
-        self.rouse_quietly(&subscription);
-        Ok(())
-    }
-
-    /// Wakes it again if need be. The worker's call is applied, so a failure is for the log only:
-    /// the walk finds what is pending.
-    pub(super) fn rouse_quietly(&self, subscription: &Subscription) -> bool {
-        match self.rouse(subscription) {
-            Ok(woke) => woke,
-            Err(fault) => {
-                self.note_fault(&fault);
-                false
-            }
-        }
-    }
+    let subscription = written(core, id, changed)?;
+    spread::rouse_quietly(core, effects, &subscription);
+    Ok(())
 }

@@ -1,49 +1,36 @@
-//! Creation of streams (section 5.1); of forks together with `forking.rs`.
+//! Creation of streams (section 5.1); of forks together with `fork/create.rs`.
 
-use super::attempt::CreateAttempt;
-use super::core::{Core, Fault, Place};
-use super::creation::{Creator, Step};
-use super::delete::Ended;
-use super::env::{Env, StoreError, SwapError};
-use super::fork::link;
-use super::forking::Fork;
-use super::problems;
-use super::reply::Reply;
-use super::update::Updated;
+use super::putter::{Call, Done, Putter};
 use crate::keys::head::Record;
 use crate::keys::registry::Entry;
 use crate::keys::{Envelope, NameHash, Slot};
 use crate::protocol::{headers, offset};
-use crate::stream::{
-    AppendError, Birth, Create, Head, Payload, Position, Settled, Tombstone, begin_fork, create,
-    is_fork_of, matches,
-};
-
-/// A creation with what its answer needs of the request.
-pub(super) struct Call<'a> {
-    pub(super) name: &'a str,
-    pub(super) create: Create,
-    /// The body; of a fork without a content type as it came.
-    pub(super) payload: Payload,
-    pub(super) fork: Option<Fork>,
-    /// The stream's absolute URL.
-    pub(super) location: String,
-    /// Raw path and query, for problem documents.
-    pub(super) instance: &'a str,
-}
+use crate::service::attempt::CreateAttempt;
+use crate::service::core::Core;
+use crate::service::ending::Ended;
+use crate::service::env::{Env, StoreError, SwapError};
+use crate::service::fault::Fault;
+use crate::service::heads::Place;
+use crate::service::progress::Election;
+use crate::service::records::election::{Candidate, Step};
+use crate::service::records::names;
+use crate::service::records::update::Updated;
+use crate::service::reply::Reply;
+use crate::service::{ending, fork, heads, problems, report};
+use crate::stream::{AppendError, Birth, Head, Settled, Tombstone, begin_fork, create};
 
 /// What a step of a creation came to.
-pub(super) enum Outcome {
+pub(in crate::service) enum Outcome {
     Reply(Reply),
     Again(u64, Box<CreateAttempt>),
 }
 
 /// Looks at the head in one step.
-pub(super) const LOOKS: usize = 8;
+pub(in crate::service) const LOOKS: usize = 8;
 
 /// Creates the stream of `call`, or finds that it is there.
-pub(super) fn put<E: Env>(
-    core: Core<'_, E>,
+pub(in crate::service) fn put<E: Env>(
+    core: &Core<E>,
     slot: &Slot,
     call: &Call<'_>,
     attempt: CreateAttempt,
@@ -59,7 +46,7 @@ pub(super) fn put<E: Env>(
         payload: call.payload.clone(),
         point: None,
     };
-    let outcome = match putter.step() {
+    match putter.step() {
         Ok(Done::Reply(reply)) => Outcome::Reply(reply),
         Ok(Done::Wait(ms)) => putter.again(ms),
         Err(Fault::Store(StoreError::Unavailable(_))) if putter.unsure() => {
@@ -68,48 +55,24 @@ pub(super) fn put<E: Env>(
         }
         Err(Fault::Store(error)) if error.refuses() && putter.unsure() => {
             let unknown = Fault::Unknown(error.to_string());
-            Outcome::Reply(core.fault(&unknown, call.instance))
+            Outcome::Reply(report::fault(core, &unknown, call.instance))
         }
         Err(fault) => {
             if !putter.unsure() {
-                putter.withdraw();
+                fork::withdraw(&mut putter);
             }
-            Outcome::Reply(core.fault(&fault, call.instance))
+            Outcome::Reply(report::fault(core, &fault, call.instance))
         }
-    };
-    if matches!(outcome, Outcome::Reply(_)) {
-        // A creation passes by: what was begun and left is gone on with.
-        let _ = core.work_todo(hash.shard());
     }
-    outcome
-}
-
-pub(super) enum Done {
-    Reply(Reply),
-    Wait(u64),
-}
-
-pub(super) struct Putter<'a, E> {
-    pub(super) core: Core<'a, E>,
-    pub(super) slot: &'a Slot,
-    pub(super) call: &'a Call<'a>,
-    pub(super) hash: NameHash,
-    pub(super) attempt: Box<CreateAttempt>,
-    /// What is asked for, with what a fork inherits.
-    pub(super) create: Create,
-    /// The body as it is stored.
-    pub(super) payload: Payload,
-    /// Where a fork leaves its source; `None` for the tail.
-    pub(super) point: Option<Position>,
 }
 
 impl<E: Env> Putter<'_, E> {
     fn step(&mut self) -> Result<Done, Fault> {
-        if let Some(refused) = self.prepare()? {
+        if let Some(refused) = fork::prepare(self)? {
             return Ok(refused);
         }
         for _ in 0..LOOKS {
-            let place = self.core.find(self.slot)?;
+            let place = heads::find(self.core, self.slot)?;
             let done = match place {
                 Place::Missing { gate } => self.create(gate)?,
                 Place::Found {
@@ -117,7 +80,7 @@ impl<E: Env> Putter<'_, E> {
                     cas,
                     envelope,
                 } => {
-                    let record = Core::<E>::decode(self.slot, gate, &envelope)?;
+                    let record = heads::decode(self.slot, gate, &envelope)?;
                     match record {
                         Record::Live(head) => self.meet(cas, &head)?,
                         Record::Tombstone(tombstone) => self.replace(cas, &tombstone)?,
@@ -135,19 +98,18 @@ impl<E: Env> Putter<'_, E> {
     fn meet(&mut self, cas: E::Cas, head: &Head) -> Result<Option<Done>, Fault> {
         if head.is_pending() {
             drop(cas);
-            return self.meet_pending(head);
+            return fork::meet_pending(self, head);
         }
         if head.incarnation == self.attempt.incarnation {
-            self.tidy();
+            fork::tidy(self);
             return Ok(Some(Done::Reply(self.was_created(head))));
         }
         let now = head.now_ms(self.core.env.now_ms());
         let same = head.name == self.call.name;
         if same && head.is_expired(now) && !head.forks.deleted {
             let hash = self.hash;
-            let ended = self
-                .core
-                .end_life(&hash, cas, head, now, &mut self.attempt.shared)?;
+            let ended =
+                ending::end_life(self.core, &hash, cas, head, now, &mut self.attempt.shared)?;
             return match ended {
                 Ended::Done | Ended::Hidden | Ended::Look => Ok(None),
                 Ended::Wait(ms) => Ok(Some(Done::Wait(ms))),
@@ -156,7 +118,7 @@ impl<E: Env> Putter<'_, E> {
         if self.may_have_been(head) {
             return Err(over_again());
         }
-        self.withdraw();
+        fork::withdraw(self);
         if same && head.forks.deleted {
             let problem = problems::path_blocked(self.call.name);
             return Ok(Some(Done::Reply(Reply::problem(
@@ -174,35 +136,6 @@ impl<E: Env> Putter<'_, E> {
         Ok(Some(Done::Reply(reply)))
     }
 
-    /// Whether the life that was sent may have been there and be gone: `head`, which is another, did
-    /// not take its place.
-    fn may_have_been(&self, head: &Head) -> bool {
-        let born = match self.attempt.sent {
-            Some((_, version)) => version.saturating_add(1),
-            None => 1,
-        };
-        self.unsure() && head.born != born
-    }
-
-    /// The answer if `head`, which has the name asked for, is as asked for.
-    pub(super) fn found(&self, head: &Head) -> Option<Reply> {
-        let same = matches(head, &self.create) && self.is_that_fork(head);
-        same.then(|| {
-            described(Reply::write(200), head).with(headers::LOCATION, &*self.call.location)
-        })
-    }
-
-    /// Whether `head` is a fork as asked for, or none.
-    fn is_that_fork(&self, head: &Head) -> bool {
-        match &self.call.fork {
-            None => head.lineage.is_none(),
-            Some(fork) => {
-                let source = NameHash::of(fork.source.as_str());
-                is_fork_of(head, source.bytes(), fork.asked)
-            }
-        }
-    }
-
     /// Why there can be no such stream. Asked only where there is none yet.
     fn too_large(&self) -> Option<Done> {
         let most = self.core.config.max_stream_bytes;
@@ -217,16 +150,13 @@ impl<E: Env> Putter<'_, E> {
         if let Some(refused) = self.too_large() {
             return Ok(Some(refused));
         }
-        if self.attempt.creation.gate < gate {
-            self.attempt.creation = super::creation::Creation {
-                gate,
-                ..Default::default()
-            };
+        if self.attempt.election.gate < gate {
+            self.attempt.election = Election::at(gate);
         }
         if let Some(wait) = self.enter()? {
             return Ok(Some(wait));
         }
-        if let Some(done) = self.join()? {
+        if let Some(done) = fork::join(self)? {
             return Ok(Some(done));
         }
         let settled = self.settle(None);
@@ -240,14 +170,14 @@ impl<E: Env> Putter<'_, E> {
             Ok(Record::Tombstone(tombstone)) => tombstone.incarnation == incarnation,
             Err(_) => false,
         };
-        let creator = Creator {
+        let candidate = Candidate {
             core: self.core,
             slot: self.slot,
             version: record.version(),
             body: &record.encode(),
             is_ours: &is_ours,
         };
-        match creator.step(&mut self.attempt.creation)? {
+        match candidate.step(&mut self.attempt.election)? {
             Step::Created if self.wrote_fork() => Ok(None),
             Step::Created => Ok(Some(Done::Reply(created))),
             Step::Taken => Ok(None),
@@ -286,15 +216,16 @@ impl<E: Env> Putter<'_, E> {
         }
         if let Some(source) = tombstone.source {
             drop(cas);
-            let last = link(&self.hash, tombstone.incarnation);
-            let released = self.core.release(last, source, &mut self.attempt.shared)?;
+            let last = heads::link(&self.hash, tombstone.incarnation);
+            let released = fork::release(self.core, last, source, &mut self.attempt.shared)?;
             return Ok(match released {
                 Updated::Done(()) => None,
                 Updated::Wait(ms) => Some(Done::Wait(ms)),
             });
         }
         if let Some(owed) = &tombstone.owes {
-            let moved = self.core.move_debt(
+            let moved = ending::move_debt(
+                self.core,
                 &self.hash,
                 tombstone.incarnation,
                 owed,
@@ -307,7 +238,7 @@ impl<E: Env> Putter<'_, E> {
         if let Some(wait) = self.enter()? {
             return Ok(Some(wait));
         }
-        if let Some(done) = self.join()? {
+        if let Some(done) = fork::join(self)? {
             return Ok(Some(done));
         }
         let settled = self.settle(Some(tombstone));
@@ -337,10 +268,7 @@ impl<E: Env> Putter<'_, E> {
             since_ms: self.attempt.now_ms,
             due_ms: self.create.expiry.ends_ms(self.attempt.now_ms),
         };
-        match self
-            .core
-            .enter_name(&self.hash, &entry, &mut self.attempt.shared)?
-        {
+        match names::enter(self.core, &self.hash, &entry, &mut self.attempt.shared)? {
             Updated::Done(leaf) => {
                 self.attempt.leaf = Some(leaf);
                 Ok(None)
@@ -367,7 +295,7 @@ impl<E: Env> Putter<'_, E> {
             id
         };
         let (name, asked) = (self.call.name, &self.create);
-        let settled = match self.begun() {
+        let settled = match fork::begun(self) {
             Some(branch) => begin_fork(branch, asked, payload, after, budget, next_id),
             None => create(name, asked, payload, birth, after, budget, next_id),
         };
@@ -378,50 +306,10 @@ impl<E: Env> Putter<'_, E> {
     /// Stores the chunks, once.
     fn store(&mut self, settled: &Settled) -> Result<(), Fault> {
         if !self.attempt.stored {
-            self.core.store(settled)?;
+            heads::store(self.core, settled)?;
             self.attempt.stored = true;
         }
         Ok(())
-    }
-
-    fn created(&self, head: &Head) -> Reply {
-        described(Reply::write(201), head).with(headers::LOCATION, &*self.call.location)
-    }
-
-    /// Whether what was written now is a fork's head, which is not there before it is counted.
-    fn wrote_fork(&mut self) -> bool {
-        let fork = self.attempt.fork.as_mut();
-        fork.map(|fork| fork.written = true).is_some()
-    }
-
-    /// The reply to a creation that is found applied. `head` may have been appended to meanwhile,
-    /// and a creator that goes on reading from there would miss that.
-    fn was_created(&mut self, head: &Head) -> Reply {
-        let reply = self.attempt.reply.take();
-        reply.unwrap_or_else(|| self.created(head))
-    }
-
-    /// Takes back what was stored for a life that will not begin.
-    pub(super) fn withdraw(&mut self) {
-        self.withdraw_step();
-        if self.attempt.stored {
-            self.core
-                .delete_chunks(self.attempt.incarnation, &self.attempt.chunks);
-            self.attempt.stored = false;
-        }
-        if let Some(leaf) = self.attempt.leaf.take() {
-            let life = self.attempt.incarnation;
-            // What stays is found by the walk through the registry.
-            let _ = self
-                .core
-                .remove_name(&self.hash, leaf, life, &mut self.attempt.shared);
-        }
-    }
-
-    /// Whether a write that makes the stream visible may be under way.
-    pub(super) fn unsure(&self) -> bool {
-        let written = self.attempt.fork.as_ref().is_some_and(|fork| fork.written);
-        written || self.attempt.sent.is_some() || self.attempt.creation.confirming
     }
 
     /// Leaves the rest to a later step, or gives up. Waiting for another creator has a patience of
@@ -430,8 +318,8 @@ impl<E: Env> Putter<'_, E> {
         let unsure = self.unsure();
         let attempt = &mut self.attempt;
         attempt.tries = attempt.tries.saturating_add(1);
-        let shared = attempt.shared.creation.extra_ms();
-        let extra = attempt.creation.extra_ms().max(shared);
+        let shared = attempt.shared.election.extra_ms();
+        let extra = attempt.election.extra_ms().max(shared);
         let now = self.core.env.now_ms().saturating_add(wait_ms);
         if now <= attempt.deadline_ms.saturating_add(extra) {
             return Outcome::Again(wait_ms, self.attempt);
@@ -439,22 +327,14 @@ impl<E: Env> Putter<'_, E> {
         let fault = match unsure {
             true => Fault::Unknown("the deadline ended with a creation under way".to_owned()),
             false => {
-                self.withdraw();
+                fork::withdraw(&mut self);
                 Fault::Deadline("the name is being created, or its source is busy")
             }
         };
-        Outcome::Reply(self.core.fault(&fault, self.call.instance))
+        Outcome::Reply(report::fault(self.core, &fault, self.call.instance))
     }
 }
 
 fn over_again() -> Fault {
     Fault::Unknown("the name was created and deleted again".to_owned())
-}
-
-/// Adds what a creation's answer says of the stream.
-fn described(reply: Reply, head: &Head) -> Reply {
-    reply
-        .with(headers::CONTENT_TYPE, head.content_type.as_str())
-        .with(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()))
-        .closed(head.closed.is_some())
 }

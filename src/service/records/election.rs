@@ -8,36 +8,17 @@
 //! lower ones. Confirming and voiding are swaps of a present key, so one of them wins, and no clock
 //! decides. An unconfirmed or void record is as good as none.
 
-use super::core::{Core, Fault};
-use super::env::{Env, StoreError, SwapError};
 use crate::keys::{Envelope, Slot, State};
-use crate::limits::CREATION_PATIENCE_MS;
+use crate::service::core::Core;
+use crate::service::env::{Env, StoreError, SwapError};
+use crate::service::fault::Fault;
+use crate::service::heads;
+use crate::service::progress::Election;
 use bytes::Bytes;
-
-/// How far a creator came; kept in its attempt while it waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Creation {
-    /// The gate it is at.
-    pub(super) gate: u32,
-    /// Whether it raised that gate: once is enough, and each time is a write.
-    pub(super) asked: bool,
-    /// Whether that gate elected it.
-    pub(super) owner: bool,
-    /// Whether it has written the record from nothing. It never does so twice behind one gate: the
-    /// first write may still be under way, and would overwrite all that followed.
-    pub(super) sent: bool,
-    /// Whether a write that makes the record visible may be under way, or done.
-    pub(super) confirming: bool,
-    /// The sum of its waits at this gate.
-    pub(super) waited_ms: u64,
-    /// Patience that a worker, which keeps nothing between its calls, draws instead of having it: it
-    /// counts as waited at the first gate that has to be waited at. Requests have none.
-    pub(super) drawn_ms: u64,
-}
 
 /// What a step of a creation came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::service) enum Step {
     /// The record is this creator's.
     Created,
     /// There is another's; look again.
@@ -65,59 +46,23 @@ enum Turn {
     Skip,
 }
 
-impl Creation {
-    /// Goes on to the next gate, since somebody else lost patience with this one's creator.
-    fn skip(&mut self) {
-        let drawn_ms = self.drawn_ms;
-        self.pass();
-        self.drawn_ms = drawn_ms;
-    }
-
-    /// Goes on to the next gate, not elected there yet.
-    fn pass(&mut self) {
-        *self = Self {
-            gate: self.gate.saturating_add(1),
-            ..Self::default()
-        };
-    }
-
-    /// How much longer than its deadline a request may take because it waits for this creation:
-    /// the patience with one creator, and time to take over. Nothing until it has waited.
-    pub(super) const fn extra_ms(&self) -> u64 {
-        match self.waited_ms > 0 || self.gate > 0 {
-            true => CREATION_PATIENCE_MS.saturating_mul(2),
-            false => 0,
-        }
-    }
-
-    /// Waits some more, or loses patience.
-    fn wait(&mut self, ms: u64) -> Turn {
-        if self.waited_ms.saturating_add(self.drawn_ms) >= CREATION_PATIENCE_MS {
-            self.pass();
-            return Turn::Next;
-        }
-        self.waited_ms = self.waited_ms.saturating_add(ms);
-        Turn::End(Step::Wait(ms))
-    }
-}
-
 /// The record that is being created.
-pub(super) struct Creator<'a, E> {
-    pub(super) core: Core<'a, E>,
-    pub(super) slot: &'a Slot,
+pub(in crate::service) struct Candidate<'a, E> {
+    pub(in crate::service) core: &'a Core<E>,
+    pub(in crate::service) slot: &'a Slot,
     /// Version of the confirmed record, at least 1; the unconfirmed one has the one before.
-    pub(super) version: u64,
-    pub(super) body: &'a [u8],
+    pub(in crate::service) version: u64,
+    pub(in crate::service) body: &'a [u8],
     /// Tells this creator's record from another's where the store guards creation.
-    pub(super) is_ours: &'a dyn Fn(&Envelope) -> bool,
+    pub(in crate::service) is_ours: &'a dyn Fn(&Envelope) -> bool,
 }
 
-impl<E: Env> Creator<'_, E> {
+impl<E: Env> Candidate<'_, E> {
     /// Takes the creation as far as it gets without waiting.
     ///
     /// After an error the creation may be gone on with; if `progress.confirming`, it may have been
     /// completed.
-    pub(super) fn step(&self, progress: &mut Creation) -> Result<Step, Fault> {
+    pub(in crate::service) fn step(&self, progress: &mut Election) -> Result<Step, Fault> {
         if self.core.config.kv_guarded_create {
             return self.guarded(progress);
         }
@@ -142,13 +87,13 @@ impl<E: Env> Creator<'_, E> {
     }
 
     /// One swap from nothing, which the store refuses if there is something.
-    fn guarded(&self, progress: &mut Creation) -> Result<Step, Fault> {
+    fn guarded(&self, progress: &mut Election) -> Result<Step, Fault> {
         let bytes = self.bytes(State::Confirmed);
         let key = self.slot.key(0);
         let mut cas = self.core.env.cas(&key)?;
         for _ in 0..TRIES {
             if let Some(bytes) = self.core.env.current(&cas)? {
-                let found = Core::<E>::open(&key, bytes)?;
+                let found = heads::open(&key, bytes)?;
                 return Ok(match (self.is_ours)(&found) {
                     true => Step::Created,
                     // Ours may have been there before.
@@ -189,11 +134,11 @@ impl<E: Env> Creator<'_, E> {
     }
 
     /// Another was elected at this gate: see how far it is.
-    fn watch(&self, progress: &mut Creation) -> Result<Turn, Fault> {
+    fn watch(&self, progress: &mut Election) -> Result<Turn, Fault> {
         let key = self.slot.key(progress.gate);
         let state = match self.core.env.get(&key)? {
             None => None,
-            Some(bytes) => Some(Core::<E>::open(&key, bytes)?.state),
+            Some(bytes) => Some(heads::open(&key, bytes)?.state),
         };
         match state {
             Some(State::Confirmed) => Ok(Turn::End(Step::Taken)),
@@ -213,7 +158,10 @@ impl<E: Env> Creator<'_, E> {
                 let ms = 50_u64
                     .saturating_add(self.core.jitter(100))
                     .saturating_add(progress.waited_ms / 8);
-                Ok(progress.wait(ms))
+                Ok(match progress.wait(ms) {
+                    true => Turn::End(Step::Wait(ms)),
+                    false => Turn::Next,
+                })
             }
         }
     }
@@ -225,7 +173,7 @@ impl<E: Env> Creator<'_, E> {
     }
 
     /// This creator was elected at this gate.
-    fn own(&self, progress: &mut Creation) -> Result<Turn, Fault> {
+    fn own(&self, progress: &mut Election) -> Result<Turn, Fault> {
         let key = self.slot.key(progress.gate);
         if !progress.confirming {
             if !self.write_unconfirmed(&key, progress)? {
@@ -259,11 +207,11 @@ impl<E: Env> Creator<'_, E> {
 
     /// Writes the record from nothing, once. False if it was voided or can't be seen, so that this
     /// gate has to be given up.
-    fn write_unconfirmed(&self, key: &str, progress: &mut Creation) -> Result<bool, Fault> {
+    fn write_unconfirmed(&self, key: &str, progress: &mut Election) -> Result<bool, Fault> {
         let mut cas = self.core.env.cas(key)?;
         loop {
             if let Some(bytes) = self.core.env.current(&cas)? {
-                return Ok(Core::<E>::open(key, bytes)?.state != State::Void);
+                return Ok(heads::open(key, bytes)?.state != State::Void);
             }
             if progress.sent {
                 return Ok(false);
@@ -285,7 +233,7 @@ impl<E: Env> Creator<'_, E> {
             let Some(bytes) = self.core.env.current(&cas)? else {
                 return Ok(true);
             };
-            let found = Core::<E>::open(key, bytes)?;
+            let found = heads::open(key, bytes)?;
             match found.state {
                 State::Confirmed => return Ok(false),
                 State::Void => return Ok(true),
@@ -314,7 +262,7 @@ impl<E: Env> Creator<'_, E> {
             let Some(bytes) = self.core.env.current(&cas)? else {
                 return Ok(None);
             };
-            match Core::<E>::open(key, bytes)?.state {
+            match heads::open(key, bytes)?.state {
                 State::Confirmed => return Ok(Some(true)),
                 State::Void => return Ok(Some(false)),
                 State::Unconfirmed => {}

@@ -1,7 +1,8 @@
 //! Pages: which bytes an answer holds, found through head, index blocks and chunks.
 
-use super::core::{Core, Fault};
+use super::core::Core;
 use super::env::Env;
+use super::fault::Fault;
 use crate::keys::index;
 use crate::limits::{BLOCK_SEGMENTS, STEP_SEGMENTS};
 use crate::stream::{Block, Head, Incarnation, Position, Segment, owner};
@@ -41,14 +42,14 @@ impl Part {
 
 /// The segments of one head.
 pub(super) struct Segments<'a, E> {
-    core: Core<'a, E>,
+    core: &'a Core<E>,
     head: &'a Head,
     /// The index block that was read last.
     block: Option<Block>,
 }
 
 impl<'a, E: Env> Segments<'a, E> {
-    pub(super) const fn new(core: Core<'a, E>, head: &'a Head) -> Self {
+    pub(super) const fn new(core: &'a Core<E>, head: &'a Head) -> Self {
         Self {
             core,
             head,

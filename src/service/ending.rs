@@ -1,0 +1,149 @@
+//! The end of a life: its tombstone, and what the life owes to the store.
+
+use super::core::Core;
+use super::env::{Env, SwapError};
+use super::fault::Fault;
+use super::heads;
+use super::progress::SharedCreation;
+use super::records::todo;
+use super::records::update::Updated;
+use crate::keys::debt::{self, Debt};
+use crate::keys::head::Record;
+use crate::keys::todo::Entry;
+use crate::keys::{NameHash, index};
+use crate::limits::WORK_OPERATIONS;
+use crate::stream::{Head, tombstone};
+use crate::stream::{Incarnation, Owed};
+
+/// What an attempt to end a life came to.
+pub(super) enum Ended {
+    /// It ended.
+    Done,
+    /// It ended, but for its forks.
+    Hidden,
+    /// Look again: it may have ended, or the head moved.
+    Look,
+    /// Go on after so many milliseconds.
+    Wait(u64),
+}
+
+/// Ends the life of `head` for all but its forks, which need its bytes (section 4.2).
+fn hide<E: Env>(core: &Core<E>, cas: E::Cas, head: &Head) -> Result<Ended, Fault> {
+    if head.forks.deleted {
+        return Ok(Ended::Hidden);
+    }
+    let mut head = head.clone();
+    head.forks.deleted = true;
+    match heads::put(core, cas, Box::new(head))? {
+        true => Ok(Ended::Hidden),
+        false => Ok(Ended::Look),
+    }
+}
+
+/// Ends the life of `head`, which `cas` was read from: notes the work it leaves, then swaps in
+/// the tombstone. An error means that the swap was not sent, or refused.
+pub(super) fn end_life<E: Env>(
+    core: &Core<E>,
+    hash: &NameHash,
+    cas: E::Cas,
+    head: &Head,
+    now_ms: u64,
+    shared: &mut SharedCreation,
+) -> Result<Ended, Fault> {
+    if head.forks.need_it() {
+        return hide(core, cas, head);
+    }
+    let tombstone = tombstone(head);
+    let (source, leaf) = (tombstone.source, head.leaf);
+    if tombstone.owes.is_some() || leaf.is_some() || source.is_some() {
+        let incarnation = head.incarnation;
+        let entry = Entry::Collect {
+            hash: *hash,
+            incarnation,
+            leaf,
+            source,
+            since_ms: now_ms,
+        };
+        if let Updated::Wait(ms) = todo::add(core, hash.shard(), &entry, shared)? {
+            return Ok(Ended::Wait(ms));
+        }
+    }
+    let record = Record::Tombstone(tombstone);
+    let bytes = record.seal();
+    match core.env.swap(cas, &bytes) {
+        Ok(()) => Ok(Ended::Done),
+        Err(SwapError::Store(error)) if error.refuses() => Err(error.into()),
+        Err(SwapError::Failed(_) | SwapError::Store(_)) => Ok(Ended::Look),
+    }
+}
+
+/// Writes what a tombstone owes into a debt record of its own, so that the tombstone may be
+/// replaced. It is always the same, so all who do it write the same.
+pub(super) fn move_debt<E: Env>(
+    core: &Core<E>,
+    hash: &NameHash,
+    incarnation: Incarnation,
+    owed: &Owed,
+    shared: &mut SharedCreation,
+) -> Result<Updated<()>, Fault> {
+    if let Updated::Wait(ms) = todo::note_work(core, hash, incarnation, None, shared)? {
+        return Ok(Updated::Wait(ms));
+    }
+    let key = core.keys.debt(incarnation);
+    if core.env.exists(&key)? {
+        return Ok(Updated::Done(()));
+    }
+    let debt = Debt {
+        owed: owed.clone(),
+        in_block: false,
+    };
+    core.env.set(&key, &debt::encode(&debt))?;
+    todo::note_work(core, hash, incarnation, None, shared)
+}
+
+/// Removes some of what a life owes. False when nothing is left.
+pub(super) fn pay<E: Env>(
+    core: &Core<E>,
+    hash: &NameHash,
+    incarnation: Incarnation,
+    shared: &mut SharedCreation,
+) -> Result<bool, Fault> {
+    let key = core.keys.debt(incarnation);
+    let Some(bytes) = core.env.get(&key)? else {
+        return Ok(false);
+    };
+    let mut debt = debt::decode(&bytes).map_err(|_| Fault::Corrupt { key: key.clone() })?;
+    let mut left = WORK_OPERATIONS.saturating_sub(8);
+    while left > 0 {
+        if let Some(id) = debt.owed.chunks.pop() {
+            core.env.delete(&core.keys.chunk(incarnation, id))?;
+            left = left.saturating_sub(1);
+            continue;
+        }
+        if debt.owed.first_block >= debt.owed.end_block {
+            core.env.delete(&key)?;
+            return Ok(true);
+        }
+        let block = core.keys.block(incarnation, debt.owed.first_block);
+        left = left.saturating_sub(1);
+        if debt.in_block {
+            core.env.delete(&block)?;
+            debt.in_block = false;
+            debt.owed.first_block = debt.owed.first_block.saturating_add(1);
+            continue;
+        }
+        debt.in_block = true;
+        if let Some(bytes) = core.env.get(&block)? {
+            let block = index::decode(&bytes, debt.owed.first_block)
+                .map_err(|_| Fault::Corrupt { key: block })?;
+            debt.owed.chunks = block.own_chunks().collect();
+        }
+        // The chunks of this block are noted before the first of them is removed, so that the
+        // next step need not find out which are left.
+        break;
+    }
+    core.env.set(&key, &debt::encode(&debt))?;
+    // If another worker ended the work meanwhile, this wrote a debt that is paid already.
+    todo::note_work(core, hash, incarnation, None, shared)?;
+    Ok(true)
+}

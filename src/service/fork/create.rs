@@ -1,0 +1,394 @@
+//! Creation of forks (section 4.2): what a `PUT` with `Stream-Forked-From` does before and after
+//! what every creation does.
+//!
+//! Source looked at; to-do entry; *joining* in the source's head, and with it the branch, which is
+//! kept in the attempt; the fork's head, pending; *joined*; the fork's head without `pending`;
+//! 201. Whoever finds it pending goes on with it, see `steps.rs`.
+
+use super::steps::{self, Progress};
+use super::{bar, place};
+use crate::keys::NameHash;
+use crate::keys::head::Record;
+use crate::keys::todo::Entry;
+use crate::limits::FORK_DEPTH;
+use crate::protocol::json;
+use crate::protocol::problem::Problem;
+use crate::service::create::{Done, Fork, Putter};
+use crate::service::env::Env;
+use crate::service::fault::{Fault, Refusal};
+use crate::service::heads::Life;
+use crate::service::progress::ForkAttempt;
+use crate::service::records::names;
+use crate::service::records::todo;
+use crate::service::records::update::Updated;
+use crate::service::reply::Reply;
+use crate::service::segments::Segments;
+use crate::service::{heads, problems};
+use crate::stream::{
+    Birth, ForkError, Head, InvalidMessages, Link, Payload, Position, Presence,
+    branch as cut_branch, inherited_expiry,
+};
+
+/// Looks at the head of the source in one step.
+const LOOKS: usize = 8;
+
+fn source_hash<E: Env>(_putter: &Putter<'_, E>, fork: &Fork) -> NameHash {
+    NameHash::of(fork.source.as_str())
+}
+
+fn fork_link<E: Env>(putter: &Putter<'_, E>) -> Link {
+    heads::link(&putter.hash, putter.attempt.incarnation)
+}
+
+/// The source, once it was looked at.
+pub(in crate::service) fn source_link<E: Env>(putter: &Putter<'_, E>) -> Option<Link> {
+    let fork = putter.call.fork.as_ref()?;
+    let begun = putter.attempt.fork.as_ref()?;
+    Some(heads::link(&source_hash(putter, fork), begun.source))
+}
+
+fn branch<E: Env>(putter: &Putter<'_, E>) -> Option<Head> {
+    let begun = putter.attempt.fork.as_ref()?;
+    match Record::decode(&begun.branch, 1) {
+        Ok(Record::Live(head)) => Some(*head),
+        Ok(Record::Tombstone(_)) | Err(_) => None,
+    }
+}
+
+/// Looks at the source of a fork, and takes over what the fork inherits. The reply, if it
+/// can't be forked so.
+pub(in crate::service) fn prepare<E: Env>(
+    putter: &mut Putter<'_, E>,
+) -> Result<Option<Done>, Fault> {
+    let Some(fork) = &putter.call.fork else {
+        return Ok(None);
+    };
+    let (looked, source) = match branch(putter) {
+        Some(branch) => (inherit(putter, fork, &branch), None),
+        None => {
+            let source = source(putter, fork)?;
+            (look(putter, fork, source.as_ref()), source)
+        }
+    };
+    match (looked, source) {
+        (Ok(()), _) => Ok(None),
+        (Err(Refusal::Problem(problem)), Some(source)) => match repeated(putter, fork, &source)? {
+            Some(reply) => Ok(Some(end(putter, reply))),
+            None => Ok(Some(refuse(putter, &problem))),
+        },
+        (Err(Refusal::Problem(problem)), None) => Ok(Some(refuse(putter, &problem))),
+        (Err(Refusal::Fault(fault)), _) => Err(fault),
+    }
+}
+
+/// The life that the name of the source has now.
+fn source<E: Env>(putter: &Putter<'_, E>, fork: &Fork) -> Result<Option<Head>, Fault> {
+    let slot = putter.core.keys.head(&source_hash(putter, fork));
+    Ok(match heads::record(putter.core, &slot)? {
+        Some(Record::Live(head)) if head.name == fork.source.as_str() => Some(*head),
+        _ => None,
+    })
+}
+
+/// The answer to a creation that is repeated, where its source can't be forked any more: a
+/// deleted source is kept for its forks, with what they inherit.
+fn repeated<E: Env>(
+    putter: &mut Putter<'_, E>,
+    fork: &Fork,
+    source: &Head,
+) -> Result<Option<Reply>, Fault> {
+    let head = match heads::record(putter.core, putter.slot)? {
+        Some(Record::Live(head)) if head.name == putter.call.name => *head,
+        _ => return Ok(None),
+    };
+    let now = head.now_ms(putter.core.env.now_ms());
+    let lineage = head.lineage.as_ref();
+    if head.is_pending()
+        || head.presence(now) != Presence::Here
+        || lineage.is_none_or(|lineage| lineage.source.incarnation != source.incarnation)
+        || inherit(putter, fork, source).is_err()
+    {
+        return Ok(None);
+    }
+    Ok(putter.found(&head))
+}
+
+fn refuse<E: Env>(putter: &mut Putter<'_, E>, problem: &Problem) -> Done {
+    end(putter, Reply::problem(problem, putter.call.instance))
+}
+
+/// Ends the creation with this answer.
+fn end<E: Env>(putter: &mut Putter<'_, E>, reply: Reply) -> Done {
+    if !putter.unsure() {
+        withdraw(putter);
+    }
+    Done::Reply(reply)
+}
+
+fn look<E: Env>(
+    putter: &mut Putter<'_, E>,
+    fork: &Fork,
+    source: Option<&Head>,
+) -> Result<(), Refusal> {
+    let Some(head) = source else {
+        return Err(Refusal::Problem(problems::not_found(fork.source.as_str())));
+    };
+    check(putter, fork, head)?;
+    inherit(putter, fork, head)?;
+    let point = place::place(putter.core, head, fork.asked)?;
+    putter.point = fork.asked.offset.map(|_| point);
+    let source = head.incarnation;
+    if putter
+        .attempt
+        .fork
+        .as_ref()
+        .is_some_and(|begun| begun.source != source)
+    {
+        // Deleted and created again between two steps: nothing of this attempt is in it.
+        withdraw(putter);
+        putter.attempt.fork = None;
+    }
+    putter.attempt.fork.get_or_insert(ForkAttempt {
+        source,
+        branch: Vec::new(),
+        noted: false,
+        sent: false,
+        written: false,
+    });
+    Ok(())
+}
+
+/// Whether `head` may be forked now.
+fn check<E: Env>(putter: &Putter<'_, E>, fork: &Fork, head: &Head) -> Result<(), Refusal> {
+    let name = fork.source.as_str();
+    let now = head.now_ms(putter.core.env.now_ms());
+    let problem = match head.presence(now) {
+        Presence::Here => match &fork.content_type {
+            Some(actual) if !actual.matches(&head.content_type) => {
+                problems::fork_type(&head.content_type, actual)
+            }
+            _ if depth(head) >= FORK_DEPTH => problems::fork(ForkError::TooDeep),
+            _ => return Ok(()),
+        },
+        Presence::Absent => problems::not_found(name),
+        Presence::Gone => problems::fork_from_tombstone(name),
+        Presence::Expired => problems::expired(),
+    };
+    Err(Refusal::Problem(problem))
+}
+
+/// Takes over what a fork has from its source unless its creator says otherwise.
+fn inherit<E: Env>(putter: &mut Putter<'_, E>, fork: &Fork, source: &Head) -> Result<(), Refusal> {
+    putter.create.expiry = inherited_expiry(putter.call.create.expiry, source.expiry);
+    if fork.content_type.is_some() {
+        return Ok(());
+    }
+    putter.create.content_type = source.content_type.clone();
+    let body = putter.call.payload.bytes();
+    if source.content_type.is_json() && !body.is_empty() {
+        let framed = json::frame(body).map_err(|error| {
+            let error = InvalidMessages::NotJson(error.to_string());
+            Refusal::Problem(problems::messages(&error))
+        })?;
+        putter.payload = Payload::Messages {
+            bytes: framed.bytes,
+            ends: framed.ends,
+        };
+    }
+    Ok(())
+}
+
+/// Sees to it that the source has the fork's step, and keeps the branch. Nothing to do where
+/// no fork is asked for.
+pub(in crate::service) fn join<E: Env>(putter: &mut Putter<'_, E>) -> Result<Option<Done>, Fault> {
+    let (Some(fork), Some(source)) = (&putter.call.fork, source_link(putter)) else {
+        return Ok(None);
+    };
+    if branch(putter).is_some() {
+        return Ok(None);
+    }
+    if let Some(wait) = note_join(putter, source)? {
+        return Ok(Some(wait));
+    }
+    match add_step(putter, fork, source) {
+        Ok(done) => Ok(done),
+        Err(Refusal::Problem(problem)) => Ok(Some(refuse(putter, &problem))),
+        Err(Refusal::Fault(fault)) => Err(fault),
+    }
+}
+
+fn join_entry<E: Env>(putter: &Putter<'_, E>, source: Link) -> Entry {
+    Entry::Join {
+        hash: putter.hash,
+        incarnation: putter.attempt.incarnation,
+        source,
+        since_ms: putter.attempt.now_ms,
+    }
+}
+
+fn note_join<E: Env>(putter: &mut Putter<'_, E>, source: Link) -> Result<Option<Done>, Fault> {
+    let entry = join_entry(putter, source);
+    let shard = putter.hash.shard();
+    if let Some(begun) = &mut putter.attempt.fork {
+        begun.noted = true;
+    }
+    match todo::add(putter.core, shard, &entry, &mut putter.attempt.shared)? {
+        Updated::Done(()) => Ok(None),
+        Updated::Wait(ms) => Ok(Some(Done::Wait(ms))),
+    }
+}
+
+fn add_step<E: Env>(
+    putter: &mut Putter<'_, E>,
+    fork: &Fork,
+    source: Link,
+) -> Result<Option<Done>, Refusal> {
+    for _ in 0..LOOKS {
+        let Life::Head(cas, mut head) = heads::life(putter.core, source)? else {
+            let name = fork.source.as_str();
+            return Err(Refusal::Problem(problems::not_found(name)));
+        };
+        let fresh = head.forks.step(putter.attempt.incarnation).is_none();
+        if fresh {
+            check(putter, fork, &head)?;
+        }
+        // Before the swap: what can't be forked leaves no trace in the source.
+        let branch = cut(putter, fork, source, &head)?.encode();
+        if fresh {
+            // Only now, with the source's handle taken: who bars the name moves the source on
+            // after that.
+            if bar::is_barred(putter.core, fork_link(putter))? {
+                return Err(Fault::Deadline("the fork was taken for left over").into());
+            }
+            if head.forks.join(putter.attempt.incarnation).is_err() {
+                return Ok(Some(Done::Wait(putter.core.pause_ms(putter.attempt.tries))));
+            }
+            if let Some(begun) = &mut putter.attempt.fork {
+                begun.sent = true;
+            }
+            if !heads::put(putter.core, cas, head)? {
+                continue;
+            }
+        }
+        if let Some(begun) = &mut putter.attempt.fork {
+            begun.branch = branch;
+            begun.sent = false;
+        }
+        return Ok(None);
+    }
+    Ok(Some(Done::Wait(putter.core.pause_ms(putter.attempt.tries))))
+}
+
+fn cut<E: Env>(
+    putter: &Putter<'_, E>,
+    fork: &Fork,
+    source: Link,
+    head: &Head,
+) -> Result<Record, Refusal> {
+    let point = putter.point.unwrap_or_else(|| head.tail());
+    let birth = Birth {
+        incarnation: putter.attempt.incarnation,
+        leaf: putter.attempt.leaf,
+        now_ms: putter.attempt.now_ms,
+    };
+    let in_block = point > Position::new(head.first, 0) && point.segment < head.recent_first;
+    let block = match in_block {
+        true => Some(Segments::new(putter.core, head).block_of(point.segment)?),
+        false => None,
+    };
+    let block = block.as_ref().map(|(block, owner)| (block, *owner));
+    cut_branch(
+        putter.call.name,
+        birth,
+        head,
+        source,
+        fork.asked,
+        point,
+        block,
+    )
+    .map(|head| Record::Live(Box::new(head)))
+    .map_err(|error| Refusal::Problem(problems::fork(error)))
+}
+
+/// The head of the fork, as it was when its source got its step.
+pub(in crate::service) fn begun<E: Env>(putter: &Putter<'_, E>) -> Option<Head> {
+    putter.call.fork.as_ref().and_then(|_| branch(putter))
+}
+
+/// There is a fork that its source has not counted yet: goes on with it, whoever began it.
+pub(in crate::service) fn meet_pending<E: Env>(
+    putter: &mut Putter<'_, E>,
+    head: &Head,
+) -> Result<Option<Done>, Fault> {
+    let Some(lineage) = &head.lineage else {
+        return Ok(None);
+    };
+    let fork = heads::link(&putter.hash, head.incarnation);
+    let shared = &mut putter.attempt.shared;
+    // A step of it each; what it came to is seen when its head is looked at again.
+    let _: Progress = steps::advance(putter.core, fork, lineage.source, shared)?;
+    Ok(None)
+}
+
+/// The fork is there: removes the traces of its creation. What can't be removed now is by
+/// whoever finds the to-do entry.
+pub(in crate::service) fn tidy<E: Env>(putter: &mut Putter<'_, E>) {
+    let Some(source) = source_link(putter) else {
+        return;
+    };
+    let (fork, core) = (fork_link(putter), putter.core);
+    let entry = join_entry(putter, source);
+    let shared = &mut putter.attempt.shared;
+    if let Ok(Updated::Done(_)) = steps::settle_join(core, fork, source, shared) {
+        let _ = todo::remove(core, putter.hash.shard(), &entry, shared);
+    }
+}
+
+/// The fork will not begin, and its head was not written: takes its step out of the source.
+pub(in crate::service) fn withdraw_step<E: Env>(putter: &mut Putter<'_, E>) {
+    let (Some(source), Some(begun)) = (source_link(putter), putter.attempt.fork.clone()) else {
+        return;
+    };
+    if !begun.noted {
+        return;
+    }
+    let (fork, core) = (fork_link(putter), putter.core);
+    let entry = join_entry(putter, source);
+    let shared = &mut putter.attempt.shared;
+    match steps::give_up(core, fork, source, shared) {
+        // With a swap under way that adds it, it may come yet.
+        Ok(Updated::Done(gone)) if gone || !begun.sent => {
+            let _ = todo::remove(core, putter.hash.shard(), &entry, shared);
+        }
+        _ => {}
+    }
+    putter.attempt.fork = None;
+}
+
+/// Takes back what was stored for a life that will not begin.
+pub(in crate::service) fn withdraw<E: Env>(putter: &mut Putter<'_, E>) {
+    withdraw_step(putter);
+    if putter.attempt.stored {
+        heads::delete_chunks(
+            putter.core,
+            putter.attempt.incarnation,
+            &putter.attempt.chunks,
+        );
+        putter.attempt.stored = false;
+    }
+    if let Some(leaf) = putter.attempt.leaf.take() {
+        let life = putter.attempt.incarnation;
+        // What stays is found by the walk through the registry.
+        let _ = names::remove(
+            putter.core,
+            &putter.hash,
+            leaf,
+            life,
+            &mut putter.attempt.shared,
+        );
+    }
+}
+
+fn depth(head: &Head) -> u64 {
+    head.lineage.as_ref().map_or(0, |lineage| lineage.depth)
+}

@@ -1,0 +1,117 @@
+//! Where a fork leaves its source (section 4.2): the place that `Stream-Fork-Offset` and
+//! `Stream-Fork-Sub-Offset` mean.
+
+use crate::limits::{PAGE_SEGMENTS, STEP_BYTES};
+use crate::protocol::json;
+use crate::service::core::Core;
+use crate::service::env::Env;
+use crate::service::fault::{Fault, Refusal};
+use crate::service::problems;
+use crate::service::segments::Segments;
+use crate::stream::{Asked, Head, Origin, Position, locate};
+
+/// The place in `head` that a fork's creator asks for: written with the segment that holds
+/// the byte before it, zeros for the start.
+pub(in crate::service) fn place<E: Env>(
+    core: &Core<E>,
+    head: &Head,
+    asked: Asked,
+) -> Result<Position, Refusal> {
+    let refuse = |why: &str| Err(Refusal::Problem(problems::fork_place(why)));
+    let anchor = match asked.offset {
+        None => head.tail(),
+        Some(offset) => match locate(head, Some(offset)) {
+            Ok(Origin::Inside(place)) => place,
+            Ok(Origin::Ahead(place)) if place == (Position::new(head.open_segment(), 0)) => {
+                head.tail()
+            }
+            Ok(Origin::Ahead(_)) => {
+                return refuse("The fork offset is beyond the tail of the source stream.");
+            }
+            Err(gone) => return refuse(&gone.to_string()),
+        },
+    };
+    let Some(anchor) = canonical(core, head, anchor)? else {
+        return refuse(
+            "The source stream has not given out the fork offset. Send offsets as they came.",
+        );
+    };
+    if asked.sub == 0 {
+        return Ok(anchor);
+    }
+    match after(core, head, anchor, asked.sub)? {
+        Some(place) => Ok(place),
+        None => refuse("The fork sub-offset is beyond the page that begins at the fork offset."),
+    }
+}
+
+/// `place` as it is written; `None` if the stream has none such, or a JSON message goes over
+/// it.
+fn canonical<E: Env>(
+    core: &Core<E>,
+    head: &Head,
+    place: Position,
+) -> Result<Option<Position>, Fault> {
+    let start = Position::new(head.first, 0);
+    if place <= start {
+        return Ok(Some(Position::ZERO));
+    }
+    let mut segments = Segments::new(core, head);
+    let number = match place.byte {
+        0 => place.segment.saturating_sub(1),
+        _ => place.segment,
+    };
+    let Some((length, ends_message)) = segments.measure(number)? else {
+        return Ok(None);
+    };
+    let byte = if place.byte == 0 { length } else { place.byte };
+    let found = Position::new(number, byte);
+    if byte > length {
+        return Ok(None);
+    }
+    if !head.content_type.is_json() || (byte == length && ends_message) {
+        return Ok(Some(found));
+    }
+    // Parts of a message larger than a segment can't be read from their begin.
+    let whole = match number.checked_sub(1).filter(|before| *before >= head.first) {
+        Some(before) => segments.measure(before)?.is_none_or(|(_, ends)| ends),
+        None => true,
+    };
+    let from = Position::new(number, if whole { 0 } else { byte.saturating_sub(1) });
+    let mut ends = json::Ends::default();
+    let most = usize::try_from(length).unwrap_or(usize::MAX);
+    let part = segments.read(from, found, most)?;
+    let mut all = u64::MAX;
+    ends.skip(&part.bytes, &mut all);
+    Ok(ends.at_end().then_some(found))
+}
+
+/// The place `count` bytes or messages after `anchor`, within the page that a read from there
+/// gets; `None` beyond.
+fn after<E: Env>(
+    core: &Core<E>,
+    head: &Head,
+    anchor: Position,
+    count: u64,
+) -> Result<Option<Position>, Fault> {
+    let mut segments = Segments::new(core, head);
+    let anchor = anchor.max(Position::new(head.first, 0));
+    let page = segments.page(anchor, core.config.page_bytes, PAGE_SEGMENTS)?;
+    let Some(page) = page.filter(|page| count <= page.bytes) else {
+        return Ok(None);
+    };
+    if !head.content_type.is_json() {
+        return segments.skip(anchor, count);
+    }
+    let (mut at, mut left) = (anchor, count);
+    let mut ends = json::Ends::default();
+    while left > 0 && at < page.to {
+        let part = segments.read(at, page.to, STEP_BYTES)?;
+        if part.bytes.is_empty() {
+            return Ok(None);
+        }
+        let read = ends.skip(&part.bytes, &mut left);
+        at = part.position(read).unwrap_or(page.to);
+    }
+    Ok((left == 0).then_some(at))
+}

@@ -1,0 +1,92 @@
+//! The begin of a read, and its next step.
+
+use super::sse;
+use super::{found, page};
+use crate::keys::{NameHash, Slot};
+use crate::protocol::packed::Fields;
+use crate::protocol::request::{Mode, Read};
+use crate::protocol::{headers, offset, time};
+use crate::service::core::Core;
+use crate::service::env::Env;
+use crate::service::exchange::{Answer, Cause};
+use crate::service::fault::Refusal;
+use crate::service::problems;
+use crate::service::reply::Reply;
+use crate::service::token::{Token, TokenMode};
+use crate::stream::{Expiry, Head, Origin, Position, locate};
+
+/// `HEAD` (section 5.5). Does not count as a read.
+pub(in crate::service) fn metadata<E: Env>(
+    core: &Core<E>,
+    name: &str,
+    slot: &Slot,
+) -> Result<Reply, Refusal> {
+    let (_, head, _) = found::stream(core, name, slot)?;
+    let reply = Reply::write(200)
+        .with(headers::CONTENT_TYPE, head.content_type.as_str())
+        .with(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()))
+        .closed(head.closed.is_some());
+    Ok(match head.expiry {
+        Expiry::Never => reply,
+        Expiry::Ttl { secs } => reply.with(headers::STREAM_TTL, secs.to_string()),
+        Expiry::At { ms } => reply.with(headers::STREAM_EXPIRES_AT, time::format(ms)),
+    })
+}
+
+/// Begins a read. `common` are the fields that every answer to this request has.
+pub(in crate::service) fn get<E: Env>(
+    core: &Core<E>,
+    name: &str,
+    slot: &Slot,
+    read: &Read,
+    common: &Fields,
+) -> Result<Answer, Refusal> {
+    let found = found::stream_read(core, name, slot)?;
+    let from = origin(core, &found.head, read.offset)?;
+    match read.mode {
+        Mode::CatchUp | Mode::LongPoll => page::page(core, &found, from, read, common),
+        Mode::Sse => sse::follow(core, &found, from, read, common),
+    }
+}
+
+fn origin<E: Env>(
+    _core: &Core<E>,
+    head: &Head,
+    asked: offset::Offset,
+) -> Result<Position, Refusal> {
+    let asked = match asked {
+        offset::Offset::Now => return Ok(head.tail()),
+        offset::Offset::Start => None,
+        offset::Offset::At(position) => Some(position),
+    };
+    match locate(head, asked) {
+        Ok(Origin::Inside(position) | Origin::Ahead(position)) => Ok(position),
+        Err(gone) => Err(Refusal::Problem(problems::offset_gone(gone))),
+    }
+}
+
+/// Goes on with a read.
+pub(in crate::service) fn resume<E: Env>(
+    core: &Core<E>,
+    token: &Token,
+    cause: Cause,
+) -> Result<Answer, Refusal> {
+    let slot = core.keys.head(&NameHash::of(&token.name));
+    let found = found::stream_read(core, &token.name, &slot)?;
+    if found.head.incarnation != token.incarnation {
+        return Err(Refusal::Problem(problems::not_found(&token.name)));
+    }
+    match token.mode {
+        TokenMode::Page { to } => {
+            let mut body = Vec::new();
+            let next = page::page_part(core, &found.head, token.at, to, &mut body)?;
+            Ok(Answer {
+                body,
+                ..Answer::only(next)
+            })
+        }
+        TokenMode::LongPoll { .. } => page::poll_again(core, &found, token, cause),
+        TokenMode::Sse => sse::follow_on(core, &found, token.at, cause),
+        TokenMode::SseEvent { to } => Ok(sse::event_part(core, &found, token.at, to)?),
+    }
+}

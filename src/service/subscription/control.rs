@@ -1,0 +1,305 @@
+//! Control calls (sections 6 and 7), each handed to the file that does it.
+
+use super::create::Creating;
+use super::signing::Rotated;
+use super::stop::Stop;
+use super::{announce, create, doubt, lookup, members, signing, streams, workers};
+use crate::access::Rights;
+use crate::keys::NameHash;
+use crate::protocol::control::{
+    AckAsk, Ask, ClaimAsk, Refused, RefusedCode, SigningDocument, StreamsAsk, SubscriptionDocument,
+    WakeRef, WebhookDocument,
+};
+use crate::protocol::problem::{Code, Problem};
+use crate::protocol::request::{Control, RawRequest, SubscriptionAction, WorkCall};
+use crate::protocol::{headers, time};
+use crate::service::attempt::ControlAttempt;
+use crate::service::core::Core;
+use crate::service::effects::Effects;
+use crate::service::env::{Env, StoreError};
+use crate::service::fault::Fault;
+use crate::service::records::update::Updated;
+use crate::service::reply::Reply;
+use crate::service::report;
+use crate::subscription::{Delivery, Glob, Subscription};
+use serde::Serialize;
+
+/// What a step of a control call came to.
+pub(in crate::service) enum Outcome {
+    Reply(Reply),
+    /// To be gone on with after so many milliseconds.
+    Again(u64, Box<ControlAttempt>),
+}
+
+/// A control call, as its request has it.
+pub(in crate::service) struct Call<'a> {
+    pub(in crate::service) raw: &'a RawRequest<'a>,
+    pub(in crate::service) control: &'a Control,
+    /// Of who sent it.
+    pub(in crate::service) rights: &'a Rights,
+    /// Scheme and authority it was sent to.
+    pub(in crate::service) origin: &'a str,
+}
+
+/// Does a control call.
+pub(in crate::service) fn control<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    call: &Call<'_>,
+    mut attempt: Box<ControlAttempt>,
+) -> Outcome {
+    let stop = match perform(core, effects, call, &mut attempt) {
+        Ok(reply) => return Outcome::Reply(reply),
+        Err(stop) => stop,
+    };
+    attempt.commit.wrote |= attempt.create.shared.wrote;
+    let stop = definite(core, stop, &attempt);
+    let again = match &stop {
+        // Walking on is no waiting: as long as it goes on it may.
+        Stop::Wait(0) => {
+            attempt.deadline_ms = core
+                .env
+                .now_ms()
+                .saturating_add(core.config.commit_deadline_ms);
+            Some(0)
+        }
+        Stop::Wait(ms) => Some(*ms),
+        Stop::Fault(Fault::Store(StoreError::Unavailable(_))) => Some(core.pause_ms(attempt.tries)),
+        _ => None,
+    };
+    if let Some(wait) = again {
+        attempt.tries = attempt.tries.saturating_add(1);
+        let create = &attempt.create;
+        let extra = create
+            .election
+            .extra_ms()
+            .max(create.shared.election.extra_ms());
+        let end = attempt.deadline_ms.saturating_add(extra);
+        if core.env.now_ms().saturating_add(wait) <= end {
+            return Outcome::Again(wait, attempt);
+        }
+    }
+    let instance = call.raw.target;
+    Outcome::Reply(match stop {
+        Stop::Refused(refused) => refusal(&refused),
+        Stop::Problem(problem) => Reply::problem(&problem, instance),
+        // A store that failed after that may have kept what it was sent.
+        Stop::Fault(fault) if attempt.commit.wrote && !matches!(fault, Fault::Corrupt { .. }) => {
+            report::fault(core, &Fault::Unknown(fault.to_string()), instance)
+        }
+        Stop::Fault(fault) => report::fault(core, &fault, instance),
+        Stop::Wait(_) => {
+            let why = "the deadline ended with a change under way".to_owned();
+            report::fault(core, &Fault::Unknown(why), instance)
+        }
+    })
+}
+
+fn refusal(refused: &Refused) -> Reply {
+    let mut reply =
+        Reply::write(refused.code.status()).with(headers::CONTENT_TYPE, "application/json");
+    reply.body = refused.body();
+    reply.problem = Some(refused.code.as_str());
+    reply
+}
+
+/// A webhook is told URLs of this server, which has none that it knows.
+fn nowhere_to_call() -> Refused {
+    let message = "A webhook is told where to call back, but neither the request nor public_url \
+                   says where this server is. Send Host";
+    Refused::new(RefusedCode::InvalidRequest, message)
+}
+
+fn json(status: u16, document: &impl Serialize) -> Reply {
+    let mut reply = Reply::write(status).with(headers::CONTENT_TYPE, "application/json");
+    // Texts, numbers and flags always serialize.
+    reply.body = serde_json::to_vec(document).unwrap_or_default();
+    reply
+}
+
+/// A refusal says that nothing was changed: if that is not sure, nobody knows.
+fn definite<E: Env>(core: &Core<E>, stop: Stop, attempt: &ControlAttempt) -> Stop {
+    let (Stop::Refused(_) | Stop::Problem(_), Some(doubt)) = (&stop, &attempt.commit.doubt) else {
+        return stop;
+    };
+    let why = match doubt::may_land(core, doubt, attempt.commit.id) {
+        Ok(false) => return stop,
+        Ok(true) => "it was refused with a change of its own under way".to_owned(),
+        Err(fault) => fault.to_string(),
+    };
+    Stop::Fault(Fault::Unknown(why))
+}
+
+fn perform<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    call: &Call<'_>,
+    attempt: &mut ControlAttempt,
+) -> Result<Reply, Stop> {
+    let (id, action) = match call.control {
+        Control::Keys => return public_keys(core),
+        Control::RotateKeys { .. } => return rotate(core, attempt),
+        Control::Subscription { id, action } => (&**id, action),
+    };
+    let raw = call.raw;
+    let commit = &mut attempt.commit;
+    let reply = match action {
+        SubscriptionAction::Create => {
+            let ask = Ask::parse(raw, &core.config)?;
+            if ask.config.is_webhook() && call.origin.is_empty() {
+                return Err(nowhere_to_call().into());
+            }
+            let creating = Creating {
+                id,
+                ask: &ask,
+                rights: call.rights,
+                origin: call.origin,
+                life: commit.id,
+                now_ms: attempt.now_ms,
+            };
+            let (new, subscription) =
+                create::create_subscription(core, effects, &creating, commit, &mut attempt.create)?;
+            let status = if new { 201 } else { 200 };
+            json(status, &describe(core, &subscription)?)
+        }
+        SubscriptionAction::Read => json(
+            200,
+            &describe(core, &*lookup::subscription_named(core, id, call.rights)?)?,
+        ),
+        SubscriptionAction::Delete => {
+            let shared = &mut attempt.create.shared;
+            let found = match attempt.ended {
+                // An earlier step may have done it.
+                Some(life) => life,
+                None => lookup::subscription_named(core, id, call.rights)?.life,
+            };
+            attempt.ended = Some(found);
+            lookup::end_subscription(core, &NameHash::of(id), found, shared)?;
+            Reply::write(204)
+        }
+        SubscriptionAction::AddStreams => {
+            let asked = StreamsAsk::parse(raw, &core.config)?;
+            let progress = &mut attempt.create;
+            members::add_streams(
+                core,
+                effects,
+                id,
+                &asked.streams,
+                call.rights,
+                commit,
+                progress,
+            )?;
+            Reply::write(204)
+        }
+        SubscriptionAction::RemoveStream(name) => {
+            let shared = &mut attempt.create.shared;
+            members::remove_stream(core, id, name, call.rights, commit, shared)?;
+            Reply::write(204)
+        }
+        SubscriptionAction::Claim => {
+            let asked = ClaimAsk::parse(raw)?;
+            json(
+                200,
+                &workers::claim(core, effects, id, &asked, call.rights, commit)?,
+            )
+        }
+        SubscriptionAction::Work { call: work, token } => {
+            let token = token.as_deref();
+            match work {
+                WorkCall::Release => {
+                    workers::release_wake(core, effects, id, token, WakeRef::parse(raw)?, commit)?;
+                    Reply::write(204)
+                }
+                WorkCall::Callback | WorkCall::Ack => {
+                    let asked = AckAsk::parse(raw, &core.config)?;
+                    json(
+                        200,
+                        &workers::ack_wake(core, effects, id, *work, token, &asked, commit)?,
+                    )
+                }
+            }
+        }
+    };
+    Ok(reply)
+}
+
+fn describe<E: Env>(
+    core: &Core<E>,
+    subscription: &Subscription,
+) -> Result<SubscriptionDocument, Stop> {
+    let config = &subscription.config;
+    let (webhook, wake_stream) = match &config.delivery {
+        Delivery::PullWake { wake_stream } => (None, Some(wake_stream.clone())),
+        Delivery::Webhook { url } => {
+            let signing = signing::keyring(core)?.map(|keyring| SigningDocument {
+                alg: "ed25519",
+                kid: keyring.kid(),
+                jwks_url: format!("{}/jwks.json", announce::control_url(core, subscription)),
+            });
+            let url = url.clone();
+            (Some(WebhookDocument { url, signing }), None)
+        }
+    };
+    let linked = streams::snapshot(core, subscription)?;
+    Ok(SubscriptionDocument {
+        id: subscription.id.clone(),
+        subscription_id: subscription.id.clone(),
+        kind: match config.is_webhook() {
+            true => "webhook",
+            false => "pull-wake",
+        },
+        pattern: config.pattern.as_ref().map(Glob::as_str).map(str::to_owned),
+        streams: linked.iter().map(|one| one.document(false)).collect(),
+        webhook,
+        wake_stream,
+        lease_ttl_ms: config.lease_ttl_ms,
+        created_at: time::format(subscription.created_ms),
+        status: match subscription.is_failing() {
+            true => "failed",
+            false => "active",
+        },
+        description: config.description.clone(),
+    })
+}
+
+fn public_keys<E: Env>(core: &Core<E>) -> Result<Reply, Stop> {
+    let keyring = signing::keyring(core)?;
+    // Before there is a key nobody needs one, and an empty set must not be kept.
+    let cache = match keyring {
+        Some(_) => "public, max-age=300",
+        None => "no-store",
+    };
+    let keys = keyring.map(|keyring| keyring.document().keys);
+    let document = crate::protocol::control::KeysDocument {
+        keys: keys.unwrap_or_default(),
+    };
+    let head = crate::protocol::response::Head::new(200)
+        .with(headers::CACHE_CONTROL, cache)
+        .with(headers::CONTENT_TYPE, "application/jwk-set+json");
+    Ok(Reply {
+        head,
+        body: serde_json::to_vec(&document).unwrap_or_default(),
+        problem: None,
+    })
+}
+
+fn rotate<E: Env>(core: &Core<E>, attempt: &mut ControlAttempt) -> Result<Reply, Stop> {
+    match signing::rotate_keys(core, &mut attempt.create.shared)? {
+        Updated::Done(Rotated::Done) => {}
+        Updated::Done(Rotated::TooSoon { wait_ms }) => {
+            let detail = "The keys were rotated so often that an old one, which is still to be \
+                          published, would have to go. Try again later.";
+            let secs = wait_ms.div_ceil(1000).to_string();
+            let problem =
+                Problem::new(Code::TooManyRequests, detail).with_field(headers::RETRY_AFTER, secs);
+            return Err(problem.into());
+        }
+        Updated::Done(Rotated::Given) => {
+            let message =
+                "The keys are those of the variable webhook_signing_key. Rotate them there.";
+            return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
+        }
+        Updated::Wait(ms) => return Err(Stop::Wait(ms)),
+    }
+    public_keys(core)
+}

@@ -1,0 +1,82 @@
+//! A subscription by its id, and its end (section 6.4).
+
+use super::records;
+use super::records::Changed;
+use super::stop::Stop;
+use crate::access::Rights;
+use crate::keys::NameHash;
+use crate::keys::subscription::Stored;
+use crate::service::core::Core;
+use crate::service::env::{Env, SwapError};
+use crate::service::fault::Fault;
+use crate::service::progress::SharedCreation;
+use crate::service::records::update::Updated;
+use crate::subscription::Subscription;
+
+/// Looks at the record in one step.
+const LOOKS: usize = 4;
+
+/// The subscription of that id. One of somebody with other names than whoever asks is as if it
+/// did not exist.
+pub(super) fn subscription_named<E: Env>(
+    core: &Core<E>,
+    id: &str,
+    rights: &Rights,
+) -> Result<Box<Subscription>, Stop> {
+    match records::subscription(core, &NameHash::of(id), None)? {
+        Some(found) if found.id == id && rights.covers(&found.rights.prefix) => Ok(found),
+        _ => Err(Stop::missing(id)),
+    }
+}
+
+/// Ends one life of a subscription: nobody finds it any more. Links to it are removed by the
+/// appends that meet them.
+pub(super) fn end_subscription<E: Env>(
+    core: &Core<E>,
+    hash: &NameHash,
+    life: u64,
+    shared: &mut SharedCreation,
+) -> Result<(), Stop> {
+    let slot = core.keys.subscription(hash);
+    for _ in 0..LOOKS {
+        let Some((cas, stored)) = records::find_stored(core, &slot)? else {
+            return Ok(());
+        };
+        let subscription = match stored {
+            Stored::Live(subscription) if subscription.life == life => subscription,
+            Stored::Live(_) | Stored::Deleted { .. } => {
+                return match records::unlist(core, hash, life, shared)? {
+                    Updated::Done(()) => Ok(()),
+                    Updated::Wait(ms) => Err(Stop::Wait(ms)),
+                };
+            }
+        };
+        let deleted = Stored::Deleted {
+            id: subscription.id,
+            life,
+            version: subscription.version.saturating_add(1),
+        };
+        shared.wrote = true;
+        match core.env.swap(cas, &deleted.seal()) {
+            Err(SwapError::Store(error)) if error.refuses() => {
+                return Err(Fault::Store(error).into());
+            }
+            // Whatever it says, what counts is what is there now.
+            Ok(()) | Err(SwapError::Failed(_) | SwapError::Store(_)) => {}
+        }
+    }
+    Err(Stop::Wait(core.pause_ms(3)))
+}
+
+/// The subscription as a change left it.
+pub(super) fn written<E: Env>(
+    core: &Core<E>,
+    id: &str,
+    changed: Changed,
+) -> Result<Box<Subscription>, Stop> {
+    match changed {
+        Changed::Written(subscription) | Changed::Kept(subscription) => Ok(subscription),
+        Changed::Missing => Err(Stop::missing(id)),
+        Changed::Busy => Err(Stop::Wait(core.pause_ms(3))),
+    }
+}

@@ -1,0 +1,90 @@
+//! Links to the streams that a caller named.
+
+use super::link::{From, Linking};
+use super::stop::Stop;
+use super::{link, records};
+use crate::keys::NameHash;
+use crate::limits::{SUBSCRIBERS, SUBSCRIPTION_LINKS};
+use crate::protocol::control::{Refused, RefusedCode};
+use crate::service::core::Core;
+use crate::service::effects::Effects;
+use crate::service::env::Env;
+use crate::service::progress::{CreateProgress, SharedCreation};
+use crate::service::records::update::Updated;
+use crate::subscription::Subscription;
+
+/// Writes the subscription into the list that streams read when they begin.
+pub(super) fn enlist<E: Env>(
+    core: &Core<E>,
+    subscription: &Subscription,
+    shared: &mut SharedCreation,
+) -> Result<(), Stop> {
+    let hash = NameHash::of(&subscription.id);
+    match records::list(core, &hash, subscription.life, shared)? {
+        Updated::Done(true) => Ok(()),
+        Updated::Done(false) => {
+            let message = "There is no room for another subscription, or for its names. Delete \
+                           one, or give it fewer names.";
+            Err(Refused::new(RefusedCode::TooManySubscriptions, message).into())
+        }
+        Updated::Wait(ms) => Err(Stop::Wait(ms)),
+    }
+}
+
+/// Links the streams of these names that were not looked at, as many as are left to the step.
+pub(super) fn link_named<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    names: &[String],
+    subscription: &Subscription,
+    progress: &mut CreateProgress,
+    left: &mut usize,
+) -> Result<(), Stop> {
+    let done = usize::try_from(progress.named).unwrap_or(usize::MAX);
+    for name in names.iter().skip(done) {
+        if *left == 0 {
+            return Err(Stop::Wait(0));
+        }
+        *left = left.saturating_sub(1);
+        link_at_tail(core, effects, name, subscription)?;
+        progress.named = progress.named.saturating_add(1);
+    }
+    Ok(())
+}
+
+/// Links a stream, if it is there, for what comes from now on.
+pub(super) fn link_at_tail<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    name: &str,
+    subscription: &Subscription,
+) -> Result<(), Stop> {
+    let hash = NameHash::of(name);
+    match link::link(core, effects, &hash, name, &[subscription], From::Tail)? {
+        Linking::Done | Linking::Absent => Ok(()),
+        Linking::Busy => Err(Stop::Wait(core.pause_ms(2))),
+        Linking::Full => {
+            let message = format!(
+                "The stream {name} has {SUBSCRIBERS} subscriptions already, or the \
+                 subscription {SUBSCRIPTION_LINKS} streams."
+            );
+            Err(Refused::new(RefusedCode::TooManyLinks, message).into())
+        }
+    }
+}
+
+/// First the list, then the heads: a stream that begins meanwhile reads the list.
+pub(super) fn link_streams<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    names: &[String],
+    subscription: &Subscription,
+    progress: &mut CreateProgress,
+    left: &mut usize,
+) -> Result<(), Stop> {
+    if !progress.listed {
+        enlist(core, subscription, &mut progress.shared)?;
+        progress.listed = true;
+    }
+    link_named(core, effects, names, subscription, progress, left)
+}

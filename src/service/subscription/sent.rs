@@ -1,0 +1,16 @@
+//! The token of a delivery to a webhook.
+
+use crate::keys::NameHash;
+use crate::subscription::{Acked, Fence};
+use serde::{Deserialize, Serialize};
+
+/// A delivery that was sent; its outcome is judged by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sent {
+    pub(super) subscription: NameHash,
+    pub(super) life: u64,
+    pub(super) fence: Fence,
+    /// Streams with pending events, and the tails that were sent: acknowledged if the webhook
+    /// answers that it is done.
+    pub(super) acks: Vec<Acked>,
+}

@@ -1,0 +1,210 @@
+//! From an append to a wake: the subscriptions that are linked to a stream get its news.
+
+use super::records::{Change, Changed};
+use super::wake::Done;
+use super::wake::is_wake;
+use super::{announce, records, streams, wake};
+use crate::keys::NameHash;
+use crate::keys::subscription::Stored;
+use crate::limits::WAKES;
+use crate::service::core::Core;
+use crate::service::effects::Effects;
+use crate::service::env::{Env, StoreError};
+use crate::service::fault::Fault;
+use crate::service::progress::{Commit, News};
+use crate::service::report;
+use crate::stream::Subscriber;
+use crate::subscription::{Subscription, TooManyLinks};
+use std::collections::VecDeque;
+
+/// Times that the store may not answer before the rest is left to the walk: each may last as long
+/// as a store is waited for, and whoever appended waits for all of them.
+const MOST_SILENT: u32 = 2;
+
+const fn is_silence(fault: &Fault) -> bool {
+    matches!(fault, Fault::Store(StoreError::Unavailable(_)))
+}
+
+/// Tells all who are linked, and those who are linked to the streams that get wake events. What
+/// fails is logged: the append is committed, and the walk finds what is pending.
+/// Says whether somebody had no room for the link.
+pub(in crate::service) fn spread<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    news: News,
+) -> bool {
+    let mut queue = VecDeque::from([news]);
+    let mut left = WAKES;
+    let mut full = false;
+    let mut silent = 0;
+    while let Some(news) = queue.pop_front() {
+        for subscriber in &news.subscribers {
+            if left == 0 {
+                return full;
+            }
+            left = left.saturating_sub(1);
+            match tell(core, effects, &news, subscriber) {
+                Ok(Told::More(more)) => queue.extend(more),
+                Ok(Told::NoRoom) => full = true,
+                Err(fault) => {
+                    report::note_fault(core, &fault);
+                    silent += u32::from(is_silence(&fault));
+                }
+            }
+            if silent == MOST_SILENT {
+                return full;
+            }
+        }
+    }
+    full
+}
+
+/// Tells one.
+fn tell<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    news: &News,
+    subscriber: &Subscriber,
+) -> Result<Told, Fault> {
+    let stream = NameHash::of(&news.name);
+    let hash = NameHash::from_bytes(subscriber.subscription);
+    let life = subscriber.life;
+    let mut told = Told::More(None);
+    let wanted = match records::stored(core, &hash)? {
+        Some(Stored::Live(found)) if found.life == life => {
+            let now_ms = core.env.now_ms();
+            let mut tried = found.clone();
+            match hear(core, &mut tried, news, subscriber, 0, now_ms) {
+                // An append passes by: what is due is done.
+                Heard::Nothing if found.due_ms().is_some_and(|due| due <= now_ms) => {
+                    return Ok(Told::More(wake::look_after(core, effects, &found)?.news));
+                }
+                Heard::Nothing => return Ok(told),
+                Heard::Linked | Heard::Woken => true,
+                Heard::NotWanted => false,
+                Heard::NoRoom => {
+                    told = Told::NoRoom;
+                    false
+                }
+            }
+        }
+        _ => false,
+    };
+    if !wanted {
+        streams::unlink_head(core, &stream, &hash, life)?;
+        return Ok(told);
+    }
+    let mut commit = Commit::new(core.env.random());
+    let wake = core.env.random();
+    let changed = records::change(core, &hash, life, &mut commit, |subscription| {
+        let now_ms = core.env.now_ms();
+        Ok(
+            match hear(core, subscription, news, subscriber, wake, now_ms) {
+                Heard::Nothing | Heard::NotWanted | Heard::NoRoom => Change::Keep,
+                Heard::Linked => Change::Write,
+                Heard::Woken => {
+                    records::note_wake(core, &hash, subscription)?;
+                    Change::Write
+                }
+            },
+        )
+    })?;
+    Ok(match changed {
+        Changed::Written(subscription) if is_wake(&subscription, wake) => Told::More(
+            announce::announce(core, effects, &subscription, &news.name)?,
+        ),
+        _ => told,
+    })
+}
+
+/// What news make of a subscription.
+fn hear<E: Env>(
+    _core: &Core<E>,
+    subscription: &mut Subscription,
+    news: &News,
+    subscriber: &Subscriber,
+    wake: u64,
+    now_ms: u64,
+) -> Heard {
+    let stream = *NameHash::of(&news.name).bytes();
+    let linked = match subscription.links.get(&stream) {
+        Some(link) if link.life == Some(news.life) && link.acked >= subscriber.since => false,
+        _ => {
+            let Some(kind) = records::wants(subscription, &news.name) else {
+                return Heard::NotWanted;
+            };
+            let life = Some(news.life);
+            match subscription.links.add(stream, subscriber.since, kind, life) {
+                Ok(changed) => changed,
+                Err(TooManyLinks) => return Heard::NoRoom,
+            }
+        }
+    };
+    let acked = subscription.links.get(&stream).map(|link| link.acked);
+    let pending = acked.is_some_and(|acked| news.tail > acked);
+    subscription.expire(now_ms);
+    // Before its creation was answered nobody can work for it.
+    let pending = pending && subscription.backfilled;
+    match pending && subscription.wake(wake, now_ms) {
+        true => Heard::Woken,
+        false if linked => Heard::Linked,
+        false => Heard::Nothing,
+    }
+}
+
+/// Wakes an idle subscription that has pending events, and tells of what follows. Says whether
+/// it is woken.
+pub(super) fn rouse<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    subscription: &Subscription,
+) -> Result<bool, Fault> {
+    let roused = wake::wake_pending(core, effects, subscription)?;
+    Ok(spread_all(core, effects, roused))
+}
+
+/// Tells of what followed from something. Says whether that was done at all.
+pub(super) fn spread_all<E: Env>(core: &Core<E>, effects: &mut Effects, done: Done) -> bool {
+    if let Some(news) = done.news {
+        spread(core, effects, news);
+    }
+    done.worked
+}
+
+/// Wakes it again if need be. The worker's call is applied, so a failure is for the log only:
+/// the walk finds what is pending.
+pub(super) fn rouse_quietly<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    subscription: &Subscription,
+) -> bool {
+    match rouse(core, effects, subscription) {
+        Ok(woke) => woke,
+        Err(fault) => {
+            report::note_fault(core, &fault);
+            false
+        }
+    }
+}
+
+/// What news make of a subscription.
+enum Heard {
+    /// Nothing.
+    Nothing,
+    /// A link that it did not know.
+    Linked,
+    /// A wake.
+    Woken,
+    /// It is not for that stream.
+    NotWanted,
+    /// It has no room for it.
+    NoRoom,
+}
+
+/// What telling one came to.
+enum Told {
+    /// What was appended for that, if anything.
+    More(Option<News>),
+    /// It has no room for the link, which was removed.
+    NoRoom,
+}

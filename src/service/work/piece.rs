@@ -1,0 +1,79 @@
+//! One piece of background work, picked by chance.
+
+use super::left::Left;
+use super::registry;
+use super::{collect, join, left};
+use crate::keys::todo::Entry;
+use crate::limits::SHARDS;
+use crate::service::core::Core;
+use crate::service::effects::Effects;
+use crate::service::env::Env;
+use crate::service::fault::Fault;
+use crate::service::records::todo;
+use crate::service::subscription;
+
+/// Entries of a shard that are looked at, if there is nothing to do for the first ones.
+const ENTRIES: usize = 4;
+
+/// One piece of work: an entry of the first to-do shard that has something to do, or else a
+/// look at a leaf of the name registry and at a subscription. `round` picks where to begin, and
+/// what to look at. Says whether there was something to do.
+pub(in crate::service) fn work<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    round: u64,
+) -> Result<bool, Fault> {
+    let shards = u64::from(SHARDS);
+    let shard = |round: u64| {
+        let shard = round.checked_rem(shards);
+        shard.and_then(|shard| u8::try_from(shard).ok())
+    };
+    let mut left = Left::default();
+    for next in 0..shards {
+        let shard = shard(round.wrapping_add(next)).unwrap_or_default();
+        let worked = work_entries(core, effects, shard, &mut left);
+        if left::leave(core, &mut left, worked)? {
+            return Ok(true);
+        }
+    }
+    if core.config.registry {
+        let shard = shard(round).unwrap_or_default();
+        let worked = registry::work_names(core, effects, shard, round / shards, &mut left);
+        if left::leave(core, &mut left, worked)? {
+            return Ok(true);
+        }
+    }
+    subscription::walk_subscriptions(core, effects, round)
+}
+
+/// One step of one entry of a to-do shard.
+pub(in crate::service) fn work_todo<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    shard: u8,
+) -> Result<bool, Fault> {
+    work_entries(core, effects, shard, &mut Left::default())
+}
+
+fn work_entries<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    shard: u8,
+    left: &mut Left,
+) -> Result<bool, Fault> {
+    let entries = todo::entries(core, shard)?;
+    // Workers that come at the same time take different entries.
+    let any = core.any_of(entries.len());
+    let (before, from) = entries.split_at_checked(any).unwrap_or_default();
+    for entry in from.iter().chain(before).take(ENTRIES) {
+        let worked = match entry {
+            Entry::Collect { .. } => collect::collect(core, shard, entry),
+            Entry::Join { .. } => join::work_join(core, shard, entry),
+            Entry::Wake { .. } => subscription::work_wake(core, effects, shard, entry),
+        };
+        if left::leave(core, left, worked)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
