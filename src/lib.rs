@@ -61,7 +61,7 @@
 //!    new head names, and swaps the head. What to do after a swap that was not confirmed is there
 //!    too; it is the heart of the promise.
 //! 3. `stream/append.rs` says whether the append is accepted and what it makes of the head;
-//!    `stream/segment.rs` cuts what is too large for the head into chunks.
+//!    `stream/settle.rs` cuts what is too large for the head into chunks.
 //! 4. `keys/head.rs` turns the head into bytes.
 //! 5. `service/subscription/spread.rs` takes the news to the subscriptions that are linked to the
 //!    stream, and `service/sending.rs` makes the answer.

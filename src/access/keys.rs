@@ -1,7 +1,6 @@
 //! Keys that tokens are signed with, of two kinds.
 
-use super::malformed;
-use crate::limits::{Config, MAX_KEYS, MIN_HS256_BYTES, Malformed};
+use crate::limits::{MAX_KEYS, MIN_HS256_BYTES};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, VerifyingKey};
@@ -14,33 +13,6 @@ const EXPECTED_SECRET: &str = "at least 32 bytes";
 const EXPECTED_KEY: &str = "32 bytes of a public Ed25519 key in base64url without padding";
 const EXPECTED_SET: &str = "a JSON Web Key Set of at most 32 keys, with a key for HS256 or Ed25519 \
      in it, every kid once for each, no private key, and secrets of at least 32 bytes";
-
-/// Says whether `text` is a secret for HS256, or empty.
-///
-/// # Errors
-///
-/// What was expected.
-pub fn check_hs256_secret(text: &str) -> Result<(), &'static str> {
-    secret(text).map(drop)
-}
-
-/// Says whether `text` is a public key of Ed25519, or empty.
-///
-/// # Errors
-///
-/// What was expected.
-pub fn check_eddsa_key(text: &str) -> Result<(), &'static str> {
-    public(text).map(drop)
-}
-
-/// Says whether `text` is a set of keys, or empty.
-///
-/// # Errors
-///
-/// What was expected.
-pub fn check_jwks(text: &str) -> Result<(), &'static str> {
-    set(text).map(drop)
-}
 
 /// What a token may be signed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,17 +75,24 @@ struct Key {
 pub(super) struct Keys(Vec<Key>);
 
 impl Keys {
-    pub(super) fn of(config: &Config) -> Result<Self, Malformed> {
+    /// Reads the variables of keys: a secret for HS256, a public key of Ed25519, a JSON Web Key Set;
+    /// each may be empty.
+    ///
+    /// # Errors
+    ///
+    /// The name of the first variable that is not valid, and what was expected.
+    pub(super) fn of(
+        hs256_secret: &str,
+        eddsa_key: &str,
+        jwks: &str,
+    ) -> Result<Self, (&'static str, &'static str)> {
         let single = |verifier| Key {
             kid: None,
             verifier,
         };
-        let secret = secret(config.auth_hs256_secret.expose())
-            .map_err(|expected| malformed("auth_hs256_secret", expected))?;
-        let public = public(&config.auth_eddsa_key)
-            .map_err(|expected| malformed("auth_eddsa_key", expected))?;
-        let mut keys =
-            set(config.auth_jwks.expose()).map_err(|expected| malformed("auth_jwks", expected))?;
+        let secret = secret(hs256_secret).map_err(|expected| ("auth_hs256_secret", expected))?;
+        let public = public(eddsa_key).map_err(|expected| ("auth_eddsa_key", expected))?;
+        let mut keys = set(jwks).map_err(|expected| ("auth_jwks", expected))?;
         keys.extend(secret.map(single));
         keys.extend(public.map(single));
         Ok(Self(keys))
@@ -260,9 +239,12 @@ pub(super) mod tests {
          cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
     pub(in super::super) fn keys_of(variables: &[(&str, &str)]) -> Keys {
-        let given = |name: &str| variables.iter().find(|(known, _)| *known == name);
-        let config = Config::from_lookup(|name| given(name).map(|(_, value)| (*value).to_owned()));
-        Keys::of(&config.unwrap()).unwrap()
+        let given = |name: &str| {
+            let row = variables.iter().find(|(known, _)| *known == name);
+            row.map_or("", |(_, value)| value)
+        };
+        let (secret, key) = (given("auth_hs256_secret"), given("auth_eddsa_key"));
+        Keys::of(secret, key, given("auth_jwks")).unwrap()
     }
 
     #[test]
@@ -303,20 +285,20 @@ pub(super) mod tests {
 
     #[test]
     fn weak_and_malformed_keys_are_refused() {
-        assert_eq!(check_eddsa_key(""), Ok(()));
-        assert_eq!(check_eddsa_key(ED25519_X), Ok(()));
+        assert!(public("").is_ok());
+        assert!(public(ED25519_X).is_ok());
         let zeros = URL_SAFE_NO_PAD.encode([0; 32]);
         let mut one = [0; 32];
         one[0] = 1;
         let one = URL_SAFE_NO_PAD.encode(one);
         for wrong in ["x", &zeros, &one, &format!("{ED25519_X}="), &ED25519_X[1..]] {
-            assert_eq!(check_eddsa_key(wrong), Err(EXPECTED_KEY), "{wrong}");
+            assert_eq!(public(wrong).err(), Some(EXPECTED_KEY), "{wrong}");
         }
-        assert_eq!(check_hs256_secret(""), Ok(()));
-        assert_eq!(check_hs256_secret(&"s".repeat(32)), Ok(()));
-        assert_eq!(check_hs256_secret(&"s".repeat(31)), Err(EXPECTED_SECRET));
-        assert_eq!(check_jwks(""), Ok(()));
-        assert_eq!(check_jwks("{}"), Err(EXPECTED_SET));
+        assert!(secret("").is_ok());
+        assert!(secret(&"s".repeat(32)).is_ok());
+        assert_eq!(secret(&"s".repeat(31)).err(), Some(EXPECTED_SECRET));
+        assert!(set("").is_ok());
+        assert_eq!(set("{}").err(), Some(EXPECTED_SET));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! them, and leave repeated names in a token to chance.
 
 mod bearer;
+mod caller;
 mod claims;
 mod json;
 mod jws;
@@ -14,10 +15,9 @@ mod refusal;
 mod rights;
 mod tokens;
 
-pub use keys::{check_eddsa_key, check_hs256_secret, check_jwks};
+pub use caller::Caller;
 pub use refusal::{InvalidToken, Refusal};
 pub use rights::{Rights, Scope};
-pub use tokens::check_tokens;
 
 use crate::limits::{Config, Malformed};
 use keys::Keys;
@@ -29,26 +29,6 @@ pub const OFF: &str = "access control is off";
 /// What that means.
 pub const OFF_MEANS: &str = "whoever reaches this server may read and write; set auth_tokens or a \
                              key (auth_...) to change that";
-
-/// Whoever sent a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// What they may do.
-    pub rights: Rights,
-    /// When that ends by itself, in milliseconds since 1970.
-    pub until_ms: Option<u64>,
-}
-
-impl Caller {
-    /// Anyone, where anyone may do everything.
-    #[must_use]
-    pub const fn anyone() -> Self {
-        Self {
-            rights: Rights::all(),
-            until_ms: None,
-        }
-    }
-}
 
 /// Tokens and keys, ready for use.
 #[derive(Debug, Default)]
@@ -68,7 +48,12 @@ impl Access {
         let access = Self {
             tokens: Tokens::parse(config.auth_tokens.expose())
                 .map_err(|expected| malformed("auth_tokens", expected))?,
-            keys: Keys::of(config)?,
+            keys: Keys::of(
+                config.auth_hs256_secret.expose(),
+                &config.auth_eddsa_key,
+                config.auth_jwks.expose(),
+            )
+            .map_err(|(name, expected)| malformed(name, expected))?,
             audience: config.auth_audience.clone(),
         };
         if !access.audience.is_empty() && access.keys.is_empty() {

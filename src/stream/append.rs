@@ -8,7 +8,7 @@
 //! changed nothing.
 
 use super::producer::{NoRoom, Standing, place, standing};
-use super::segment::settle;
+use super::settle::settle;
 use super::{
     Closed, ContentType, Head, Producer, ProducerId, ProducerMark, ProducerState, Settled,
 };

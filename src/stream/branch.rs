@@ -2,7 +2,7 @@
 
 use super::append::Payload;
 use super::fork::spans_within;
-use super::segment::seal;
+use super::settle::seal;
 use super::{
     Asked, Birth, Block, Closed, Create, Expiry, Forks, Head, Incarnation, Lineage, Link, Position,
     Ring, Run, Segment, Settled, Span, Tombstone,

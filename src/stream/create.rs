@@ -1,7 +1,7 @@
 //! Creation (section 5.1).
 
 use super::append::Payload;
-use super::segment::settle;
+use super::settle::settle;
 use super::{Closed, ContentType, Expiry, Forks, Head, Incarnation, Ring, Settled, Tombstone};
 
 /// What the creator of a stream asks for.

@@ -1,7 +1,5 @@
 //! When a stream ends by itself (section 4, "TTL/Expiry").
 
-use super::Head;
-
 /// What a stream's creator asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
@@ -24,7 +22,7 @@ const GRANULARITY_MS: (u64, u64) = (200, 60_000);
 
 /// The step in which a sliding window of `secs` is moved: so many milliseconds after a touch the
 /// next one is written, and so much longer than its window a stream lives.
-fn granularity_ms(secs: u64) -> u64 {
+pub(super) fn granularity_ms(secs: u64) -> u64 {
     let (least, most) = GRANULARITY_MS;
     secs.saturating_mul(100).clamp(least, most)
 }
@@ -42,46 +40,6 @@ impl Expiry {
             ),
             Self::At { ms } => Some(ms),
         }
-    }
-}
-
-impl Head {
-    /// The moment this stream expires unless it is touched, in milliseconds since 1970.
-    #[must_use]
-    pub fn expires_ms(&self) -> Option<u64> {
-        self.expiry.ends_ms(self.touched_ms)
-    }
-
-    /// Whether it has expired by `now_ms`.
-    #[must_use]
-    pub fn is_expired(&self, now_ms: u64) -> bool {
-        self.expires_ms().is_some_and(|end| end <= now_ms)
-    }
-
-    /// Whether a read at `now_ms` should write a touch, because its window is sliding and the last
-    /// touch is a step old.
-    #[must_use]
-    pub fn needs_touch(&self, now_ms: u64) -> bool {
-        match self.expiry {
-            Expiry::Ttl { secs } => now_ms >= self.touched_ms.saturating_add(granularity_ms(secs)),
-            Expiry::Never | Expiry::At { .. } => false,
-        }
-    }
-
-    /// How long a reader may wait before it must look again: until the stream expires, or until
-    /// its own waiting has to move the window, in milliseconds from `now_ms`.
-    #[must_use]
-    pub fn max_wait_ms(&self, now_ms: u64) -> Option<u64> {
-        let end = match self.expiry {
-            Expiry::Never => return None,
-            // A window shorter than a step (0 seconds) can't be moved, only end.
-            Expiry::Ttl { secs } => {
-                let window = secs.saturating_mul(1000).max(granularity_ms(secs));
-                self.touched_ms.saturating_add(window)
-            }
-            Expiry::At { ms } => ms,
-        };
-        Some(end.saturating_sub(now_ms).max(1))
     }
 }
 

@@ -14,9 +14,9 @@
 //!
 //! So a pending fork that its source has no step of was given up: nobody can have counted it.
 
-use crate::limits::{BLOCK_SEGMENTS, FORK_STEPS};
+use crate::limits::FORK_STEPS;
 
-use super::{Head, Incarnation, Position};
+use super::{Incarnation, Position};
 
 /// One life of a stream, as the record of another names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -221,46 +221,6 @@ pub struct Asked {
     pub offset: Option<Position>,
     /// Bytes or messages after it.
     pub sub: u64,
-}
-
-impl Head {
-    /// Whether it is a fork that is not there yet.
-    #[must_use]
-    pub fn is_pending(&self) -> bool {
-        self.lineage.as_ref().is_some_and(|lineage| lineage.pending)
-    }
-
-    /// Whose chunk the recent segment `number` is.
-    #[must_use]
-    pub fn owner(&self, number: u64) -> Incarnation {
-        let lineage = self.lineage.as_ref();
-        let other = lineage.and_then(|lineage| owner(&lineage.owners, number));
-        other.unwrap_or(self.incarnation)
-    }
-
-    /// Whose index block `number` is.
-    #[must_use]
-    pub fn block_owner(&self, number: u64) -> Incarnation {
-        let Some(lineage) = self
-            .lineage
-            .as_ref()
-            .filter(|lineage| number < lineage.own_block)
-        else {
-            return self.incarnation;
-        };
-        let mut runs = lineage.runs.iter().rev();
-        let run = runs.find(|run| run.first_block <= number);
-        run.map_or(self.incarnation, |run| run.owner)
-    }
-
-    /// The first index block that is its own.
-    #[must_use]
-    pub fn own_block(&self) -> u64 {
-        let first = self.first / BLOCK_SEGMENTS;
-        self.lineage
-            .as_ref()
-            .map_or(first, |lineage| lineage.own_block)
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! The head record of a stream: all that must change together.
 
+use super::expiry::granularity_ms;
+use super::fork::owner;
 use super::{
-    ContentType, Expiry, Forks, Incarnation, Lineage, Position, ProducerMark, ProducerState, Ring,
-    Segment, Subscriber,
+    ContentType, Expiry, Forks, Incarnation, LifeMark, Lineage, Position, ProducerMark,
+    ProducerState, Ring, Segment, Subscriber, TooManySubscribers,
 };
+use crate::limits::{BLOCK_SEGMENTS, SUBSCRIBERS};
 
 /// A live stream. One append rewrites this record and, beyond the inline budget, adds chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +113,143 @@ impl Head {
     #[must_use]
     pub fn now_ms(&self, clock_ms: u64) -> u64 {
         self.touched_ms.max(clock_ms)
+    }
+
+    /// The moment this stream expires unless it is touched, in milliseconds since 1970.
+    #[must_use]
+    pub fn expires_ms(&self) -> Option<u64> {
+        self.expiry.ends_ms(self.touched_ms)
+    }
+
+    /// Whether it has expired by `now_ms`.
+    #[must_use]
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        self.expires_ms().is_some_and(|end| end <= now_ms)
+    }
+
+    /// Whether a read at `now_ms` should write a touch, because its window is sliding and the last
+    /// touch is a step old.
+    #[must_use]
+    pub fn needs_touch(&self, now_ms: u64) -> bool {
+        match self.expiry {
+            Expiry::Ttl { secs } => now_ms >= self.touched_ms.saturating_add(granularity_ms(secs)),
+            Expiry::Never | Expiry::At { .. } => false,
+        }
+    }
+
+    /// How long a reader may wait before it must look again: until the stream expires, or until
+    /// its own waiting has to move the window, in milliseconds from `now_ms`.
+    #[must_use]
+    pub fn max_wait_ms(&self, now_ms: u64) -> Option<u64> {
+        let end = match self.expiry {
+            Expiry::Never => return None,
+            // A window shorter than a step (0 seconds) can't be moved, only end.
+            Expiry::Ttl { secs } => {
+                let window = secs.saturating_mul(1000).max(granularity_ms(secs));
+                self.touched_ms.saturating_add(window)
+            }
+            Expiry::At { ms } => ms,
+        };
+        Some(end.saturating_sub(now_ms).max(1))
+    }
+
+    /// Whether it is a fork that is not there yet.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.lineage.as_ref().is_some_and(|lineage| lineage.pending)
+    }
+
+    /// Whose chunk the recent segment `number` is.
+    #[must_use]
+    pub fn owner(&self, number: u64) -> Incarnation {
+        let lineage = self.lineage.as_ref();
+        let other = lineage.and_then(|lineage| owner(&lineage.owners, number));
+        other.unwrap_or(self.incarnation)
+    }
+
+    /// Whose index block `number` is.
+    #[must_use]
+    pub fn block_owner(&self, number: u64) -> Incarnation {
+        let Some(lineage) = self
+            .lineage
+            .as_ref()
+            .filter(|lineage| number < lineage.own_block)
+        else {
+            return self.incarnation;
+        };
+        let mut runs = lineage.runs.iter().rev();
+        let run = runs.find(|run| run.first_block <= number);
+        run.map_or(self.incarnation, |run| run.owner)
+    }
+
+    /// The first index block that is its own.
+    #[must_use]
+    pub fn own_block(&self) -> u64 {
+        let first = self.first / BLOCK_SEGMENTS;
+        self.lineage
+            .as_ref()
+            .map_or(first, |lineage| lineage.own_block)
+    }
+
+    /// Links a subscription, in the place of an earlier one of the same id. Says whether that
+    /// changed anything: an existing link keeps its first cursor.
+    ///
+    /// # Errors
+    ///
+    /// When the stream has as many subscriptions as it may; nothing was changed.
+    pub fn attach(&mut self, subscriber: Subscriber) -> Result<bool, TooManySubscribers> {
+        let full = self.subscribers.len() >= SUBSCRIBERS;
+        let same = |other: &&mut Subscriber| other.subscription == subscriber.subscription;
+        match self.subscribers.iter_mut().find(same) {
+            Some(known) if known.life == subscriber.life => Ok(false),
+            Some(former) => {
+                *former = subscriber;
+                Ok(true)
+            }
+            None if full => Err(TooManySubscribers),
+            None => {
+                self.subscribers.push(subscriber);
+                Ok(true)
+            }
+        }
+    }
+
+    /// The link of one life of a subscription.
+    #[must_use]
+    pub fn subscriber(&self, subscription: &[u8; 20], life: u64) -> Option<&Subscriber> {
+        self.subscribers
+            .iter()
+            .find(|other| other.subscription == *subscription && other.life == life)
+    }
+
+    /// Removes the link of one life of a subscription. Says whether it was there.
+    pub fn detach(&mut self, subscription: &[u8; 20], life: u64) -> bool {
+        let before = self.subscribers.len();
+        self.subscribers
+            .retain(|other| other.subscription != *subscription || other.life != life);
+        self.subscribers.len() != before
+    }
+
+    /// The cursor before everything that was appended to this stream itself: what a fork shares
+    /// with its source is not news.
+    #[must_use]
+    pub fn beginning(&self) -> Position {
+        match &self.lineage {
+            Some(lineage) => lineage.point,
+            None => Position::ZERO,
+        }
+    }
+
+    /// Where a cursor stands in this life of the name: one of an earlier life is at the beginning.
+    /// `life` is the one that the cursor is of, where that is known. A fork has the positions of its
+    /// source, so they alone don't tell.
+    #[must_use]
+    pub fn cursor(&self, acked: Position, life: Option<LifeMark>) -> Position {
+        let is_another = life.is_some_and(|life| life != self.incarnation.mark());
+        match is_another || acked < Position::new(self.first, 0) {
+            true => self.beginning(),
+            false => acked,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod producer;
 mod read;
 mod ring;
 mod segment;
+mod settle;
 mod subscriber;
 
 pub use append::{Append, AppendError, AppendLimits, Appended, Batch, InvalidMessages, Payload};
@@ -31,5 +32,6 @@ pub(crate) use position::{hex, push_hex};
 pub use producer::{Producer, ProducerId, ProducerMark, ProducerState, producer_id};
 pub use read::{OffsetGone, Origin, locate};
 pub use ring::Ring;
-pub use segment::{Block, Chunk, Segment, Settled};
+pub use segment::{Block, Chunk, Segment};
+pub use settle::Settled;
 pub use subscriber::{Subscriber, TooManySubscribers};

@@ -1,6 +1,6 @@
 //! Who is to be woken by a stream: links from its head to subscriptions (section 6).
 
-use super::{Head, LifeMark, Position};
+use super::Position;
 use crate::limits::SUBSCRIBERS;
 
 /// A subscription that is linked to a stream.
@@ -19,69 +19,6 @@ pub struct Subscriber {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("The stream is linked to {SUBSCRIBERS} subscriptions already")]
 pub struct TooManySubscribers;
-
-impl Head {
-    /// Links a subscription, in the place of an earlier one of the same id. Says whether that
-    /// changed anything: an existing link keeps its first cursor.
-    ///
-    /// # Errors
-    ///
-    /// When the stream has as many subscriptions as it may; nothing was changed.
-    pub fn attach(&mut self, subscriber: Subscriber) -> Result<bool, TooManySubscribers> {
-        let full = self.subscribers.len() >= SUBSCRIBERS;
-        let same = |other: &&mut Subscriber| other.subscription == subscriber.subscription;
-        match self.subscribers.iter_mut().find(same) {
-            Some(known) if known.life == subscriber.life => Ok(false),
-            Some(former) => {
-                *former = subscriber;
-                Ok(true)
-            }
-            None if full => Err(TooManySubscribers),
-            None => {
-                self.subscribers.push(subscriber);
-                Ok(true)
-            }
-        }
-    }
-
-    /// The link of one life of a subscription.
-    #[must_use]
-    pub fn subscriber(&self, subscription: &[u8; 20], life: u64) -> Option<&Subscriber> {
-        self.subscribers
-            .iter()
-            .find(|other| other.subscription == *subscription && other.life == life)
-    }
-
-    /// Removes the link of one life of a subscription. Says whether it was there.
-    pub fn detach(&mut self, subscription: &[u8; 20], life: u64) -> bool {
-        let before = self.subscribers.len();
-        self.subscribers
-            .retain(|other| other.subscription != *subscription || other.life != life);
-        self.subscribers.len() != before
-    }
-
-    /// The cursor before everything that was appended to this stream itself: what a fork shares
-    /// with its source is not news.
-    #[must_use]
-    pub fn beginning(&self) -> Position {
-        match &self.lineage {
-            Some(lineage) => lineage.point,
-            None => Position::ZERO,
-        }
-    }
-
-    /// Where a cursor stands in this life of the name: one of an earlier life is at the beginning.
-    /// `life` is the one that the cursor is of, where that is known. A fork has the positions of its
-    /// source, so they alone don't tell.
-    #[must_use]
-    pub fn cursor(&self, acked: Position, life: Option<LifeMark>) -> Position {
-        let is_another = life.is_some_and(|life| life != self.incarnation.mark());
-        match is_another || acked < Position::new(self.first, 0) {
-            true => self.beginning(),
-            false => acked,
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

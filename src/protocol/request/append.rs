@@ -2,8 +2,8 @@
 
 use super::super::headers;
 use super::super::problem::{Code, Problem};
-use super::Append;
 use super::fields::{self, Fields};
+use super::operation::Append;
 use crate::limits::MAX_PRODUCER_NUMBER;
 use crate::stream::{ContentType, Producer};
 

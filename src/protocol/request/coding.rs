@@ -3,7 +3,7 @@
 
 use super::super::headers;
 use super::super::problem::{Code, Problem};
-use super::RawRequest;
+use super::raw::{RawRequest, trim};
 
 /// The only coding there is (RFC 9110, section 8.4).
 const IDENTITY: &str = "identity";
@@ -14,7 +14,7 @@ pub(super) fn check(raw: &RawRequest<'_>) -> Result<(), Problem> {
     let mut codings = raw
         .field_values(headers::CONTENT_ENCODING)
         .flat_map(|line| line.split(|byte| *byte == b','))
-        .map(super::fields::trim)
+        .map(trim)
         .filter(|coding| !coding.is_empty());
     match raw.body.is_empty() || codings.all(is_identity) {
         true => Ok(()),

@@ -1,11 +1,6 @@
 //! The control calls under `{base_path}/__ds/` (sections 6 and 7): which call a path means.
 
-use super::super::name::StreamName;
-use super::super::problem::Problem;
-use super::fields::Fields;
-use super::target::invalid_name;
-use super::{RawRequest, only};
-use crate::limits::{Config, MAX_ID_BYTES};
+use crate::limits::MAX_ID_BYTES;
 
 /// What a control call is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,53 +94,4 @@ pub(super) fn route(path: &str) -> Option<ControlRoute> {
         Some("release") => ControlRoute::Work(id, WorkCall::Release),
         Some(other) => ControlRoute::Stream(id, other.strip_prefix("streams/")?.to_owned()),
     })
-}
-
-/// The call that a request of this route is.
-pub(super) fn parse(
-    raw: &RawRequest<'_>,
-    route: ControlRoute,
-    config: &Config,
-) -> Result<Control, Problem> {
-    let fields = Fields::new(raw);
-    let token = || -> Result<_, Problem> { Ok(fields.bearer()?.map(<[u8]>::to_vec)) };
-    let (id, action) = match route {
-        ControlRoute::Keys => {
-            only(raw.method, &["GET", "HEAD"])?;
-            return Ok(Control::Keys);
-        }
-        ControlRoute::RotateKeys => {
-            only(raw.method, &["POST"])?;
-            return Ok(Control::RotateKeys { token: token()? });
-        }
-        ControlRoute::Subscription(id) => {
-            only(raw.method, &["GET", "HEAD", "PUT", "DELETE"])?;
-            let action = match raw.method {
-                "PUT" => SubscriptionAction::Create,
-                "DELETE" => SubscriptionAction::Delete,
-                _ => SubscriptionAction::Read,
-            };
-            (id, action)
-        }
-        ControlRoute::Streams(id) => {
-            only(raw.method, &["POST"])?;
-            (id, SubscriptionAction::AddStreams)
-        }
-        ControlRoute::Stream(id, name) => {
-            only(raw.method, &["DELETE"])?;
-            let name = StreamName::from_decoded(name, config).map_err(invalid_name)?;
-            let name = name.as_str().to_owned();
-            (id, SubscriptionAction::RemoveStream(name))
-        }
-        ControlRoute::Claim(id) => {
-            only(raw.method, &["POST"])?;
-            (id, SubscriptionAction::Claim)
-        }
-        ControlRoute::Work(id, call) => {
-            only(raw.method, &["POST"])?;
-            let token = token()?;
-            (id, SubscriptionAction::Work { call, token })
-        }
-    };
-    Ok(Control::Subscription { id, action })
 }

@@ -5,7 +5,7 @@ use super::super::offset::Offset;
 use super::super::problem::{Code, Problem};
 use super::super::{headers, time};
 use super::fields::{self, Fields};
-use super::{Create, Fork};
+use super::operation::{Create, Fork};
 use crate::limits::Config;
 use crate::stream::{Asked, Expiry, Position};
 

@@ -2,7 +2,7 @@
 
 use super::super::headers;
 use super::super::problem::{Code, Problem};
-use super::RawRequest;
+use super::raw::{RawRequest, trim};
 use crate::limits::MAX_FIELD_BYTES;
 use crate::stream::ContentType;
 
@@ -98,15 +98,6 @@ impl<'a> Fields<'a> {
             .map(|(_, rest)| trim(rest));
         Ok(token.filter(|token| !token.is_empty()))
     }
-}
-
-/// A value without the white space that may stand around it.
-pub(super) fn trim(value: &[u8]) -> &[u8] {
-    let mut value = value;
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }
 
 /// Refuses values that a head record has no room for.

@@ -4,7 +4,7 @@ use super::super::offset::Offset;
 use super::super::problem::{Code, Problem};
 use super::super::{cursor, headers, percent};
 use super::fields::{self, Fields};
-use super::{Mode, Read};
+use super::operation::{Mode, Read};
 use std::borrow::Cow;
 
 pub(super) fn parse(fields: &Fields<'_>, query: &str) -> Result<Read, Problem> {

@@ -1,9 +1,9 @@
 //! The arrows of a crate.
 
-use crate::modules::{Item_, Modules, imports, is_test};
+use crate::modules::{Modules, Resolved, imports, is_test};
 use crate::shared::{Defined, Shared, defined};
 use proc_macro2::{TokenStream, TokenTree};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use syn::visit::{self, Visit};
 use syn::{Expr, Item, Visibility};
 
@@ -44,6 +44,8 @@ pub(crate) fn find(modules: &Modules, foreign: &[&str]) -> Found {
             foreign,
             module: id,
             own: None,
+            depth: 0,
+            local: HashMap::new(),
             arrows: &mut arrows,
             named: &mut named,
         };
@@ -51,6 +53,7 @@ pub(crate) fn find(modules: &Modules, foreign: &[&str]) -> Found {
             if matches!(item, Item::Mod(_)) {
                 continue;
             }
+            finder.local.clear();
             finder.visit_item(item);
         }
     }
@@ -65,6 +68,10 @@ struct Finder<'a> {
     module: usize,
     /// The type whose methods are visited.
     own: Option<Defined>,
+    /// Functions around the place that is visited.
+    depth: usize,
+    /// Names that a `use` in the body of a function gives, within the item that is visited.
+    local: HashMap<String, Vec<String>>,
     arrows: &'a mut BTreeMap<(usize, usize), Reason>,
     named: &'a mut BTreeSet<(usize, Vec<String>)>,
 }
@@ -78,11 +85,18 @@ impl Finder<'_> {
 
     fn path(&mut self, path: &[String]) {
         let file = self.modules.all[self.module].file;
+        let full = match path.split_first() {
+            Some((first, rest)) if self.local.contains_key(first) => {
+                [&self.local[first], rest].concat()
+            }
+            _ => path.to_vec(),
+        };
+        let path = &full;
         if let Some(path) = self.modules.foreign(self.module, path, self.foreign) {
             self.named.insert((file, path));
             return;
         }
-        let Some(Item_::Item { module, name, rest }) = self.modules.resolve(self.module, path)
+        let Some(Resolved::Item { module, name, rest }) = self.modules.resolve(self.module, path)
         else {
             return;
         };
@@ -153,6 +167,11 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         }
         for import in imports(&item.tree) {
             self.path(&import.path);
+            if let Some(name) = import.name
+                && self.depth > 0
+            {
+                self.local.insert(name, import.path);
+            }
         }
     }
 
@@ -208,6 +227,12 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
         self.tokens(item.tokens.clone());
         visit::visit_macro(self, item);
+    }
+
+    fn visit_block(&mut self, block: &'ast syn::Block) {
+        self.depth += 1;
+        visit::visit_block(self, block);
+        self.depth -= 1;
     }
 
     fn visit_visibility(&mut self, _: &'ast Visibility) {}

@@ -8,6 +8,7 @@
 mod arrows;
 mod circles;
 mod crates;
+pub mod floors;
 mod modules;
 mod shared;
 

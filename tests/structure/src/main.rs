@@ -1,10 +1,42 @@
-//! Prints the figures of the structure.
+//! Prints the figures of the structure: files, arrows, circles, public names, lines.
+//!
+//! `--arrows` lists the arrows, `--unused` the public names that no other crate names.
 
-use std::path::Path;
-use structure::{Reason, Tree, circles};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use structure::{Reason, Tree, circles, largest};
+
+/// Every Rust file below `directory`, but for build directories.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut left = vec![directory.to_path_buf()];
+    while let Some(next) = left.pop() {
+        for entry in std::fs::read_dir(&next).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let name = entry.file_name();
+            if path.is_dir() && name != "target" && name != "node_modules" && name != ".git" {
+                left.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+fn words(files: &[PathBuf]) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    for file in files {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let split = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.extend(split.map(str::to_owned));
+    }
+    words
+}
 
 fn main() -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let asked = |flag: &str| std::env::args().any(|arg| arg == flag);
     for (name, directory, foreign) in [
         ("core", "src", &[][..]),
         ("host", "host/src", &["durable_streams_edge"][..]),
@@ -12,35 +44,52 @@ fn main() -> Result<(), String> {
         let tree = Tree::read(&root.join(directory), foreign)?;
         let all = circles(&tree.arrows);
         let named = circles(tree.arrows.iter().filter(|a| a.reason == Reason::Named));
-        let hidden = tree
-            .arrows
-            .iter()
-            .filter(|a| a.reason == Reason::Called)
-            .count();
+        let hidden = tree.arrows.iter().filter(|a| a.reason == Reason::Called);
+        let own = root.join(directory);
+        let mut others = files(&root);
+        others.retain(|file| !file.starts_with(&own) || file.ends_with("host/src/main.rs"));
+        let words = words(&others);
+        let unused: Vec<_> = tree
+            .public
+            .keys()
+            .filter(|path| path.last().is_some_and(|last| !words.contains(last)))
+            .collect();
         println!(
-            "{name}: {} files, {} arrows, {hidden} of them without a name, public {}",
+            "{name}: {} files, {} arrows, {} of them by a method only, {} public names, {} of them \
+             named by no other crate",
             tree.files.len(),
             tree.arrows.len(),
-            tree.public.len()
+            hidden.count(),
+            tree.public.len(),
+            unused.len(),
         );
-        println!("  circles of imports: {}", named.len());
-        for circle in &named {
-            println!("    {} {}", circle.len(), circle.join(" "));
-        }
-        println!("  circles: {}", all.len());
+        println!(
+            "  circles: {} by names, {} in all; largest {}",
+            named.len(),
+            all.len(),
+            largest(&all)
+        );
         for circle in &all {
-            println!("    {} {}", circle.len(), circle.join(" "));
+            println!("    {}", circle.join(" "));
         }
-        if std::env::args().any(|arg| arg == "--arrows") {
+        if asked("--arrows") {
             for arrow in &tree.arrows {
                 println!("  {} -> {} {:?}", arrow.from, arrow.to, arrow.reason);
             }
         }
-        if std::env::args().any(|arg| arg == "--foreign") {
-            for (file, path) in &tree.foreign {
-                println!("  {file}: {}", path.join("::"));
+        if asked("--unused") {
+            for path in unused {
+                println!("  {}", path.join("::"));
             }
         }
+    }
+    println!("lines of Rust:");
+    for area in ["src", "host/src", "host/benches", "host/xtask", "tests"] {
+        let files = files(&root.join(area));
+        let lines = files
+            .iter()
+            .map(|file| std::fs::read_to_string(file).map_or(0, |text| text.lines().count()));
+        println!("  {area}: {}", lines.sum::<usize>());
     }
     Ok(())
 }

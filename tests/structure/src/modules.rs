@@ -221,11 +221,11 @@ impl Modules {
 
     /// The module and name that a path leads to, as seen from `module`; the parts that are left are
     /// members of the item.
-    pub(crate) fn resolve(&self, module: usize, path: &[String]) -> Option<Item_> {
+    pub(crate) fn resolve(&self, module: usize, path: &[String]) -> Option<Resolved> {
         self.resolve_to(module, path, 0)
     }
 
-    fn resolve_to(&self, from: usize, path: &[String], depth: usize) -> Option<Item_> {
+    fn resolve_to(&self, from: usize, path: &[String], depth: usize) -> Option<Resolved> {
         if depth > 20 {
             return None;
         }
@@ -234,25 +234,17 @@ impl Modules {
         let mut first = true;
         while let Some((name, after)) = rest.split_first() {
             match name.as_str() {
-                "crate" if first => {
-                    at = 0;
-                    while let Some(parent) = self.all[from].parent.filter(|_| at == 0) {
-                        at = self.root(parent);
-                        if at == 0 {
-                            break;
-                        }
-                    }
-                }
+                "crate" if first => at = self.root(from),
                 "self" if first => {}
                 "super" => at = self.all[at].parent?,
                 name => {
-                    return self.member(at, name, after, depth, first);
+                    return self.member(at, name, after, depth);
                 }
             }
             first = false;
             rest = after;
         }
-        Some(Item_::Module(at))
+        Some(Resolved::Module(at))
     }
 
     fn root(&self, mut at: usize) -> usize {
@@ -262,24 +254,17 @@ impl Modules {
         at
     }
 
-    fn member(
-        &self,
-        at: usize,
-        name: &str,
-        after: &[String],
-        depth: usize,
-        _first: bool,
-    ) -> Option<Item_> {
+    fn member(&self, at: usize, name: &str, after: &[String], depth: usize) -> Option<Resolved> {
         let module = &self.all[at];
         if let Some(named) = module.names.get(name) {
             // A name may stand for a module, a value and a type at once: the one that leads on.
             for named in named {
                 let found = match named {
                     Named::Module(child) => match after.is_empty() {
-                        true => Some(Item_::Module(*child)),
+                        true => Some(Resolved::Module(*child)),
                         false => self.resolve_in(*child, after, depth),
                     },
-                    Named::Here => Some(Item_::Item {
+                    Named::Here => Some(Resolved::Item {
                         module: at,
                         name: name.to_owned(),
                         rest: after.to_vec(),
@@ -311,11 +296,11 @@ impl Modules {
         None
     }
 
-    fn resolve_in(&self, at: usize, path: &[String], depth: usize) -> Option<Item_> {
+    fn resolve_in(&self, at: usize, path: &[String], depth: usize) -> Option<Resolved> {
         let (name, after) = path.split_first()?;
         match name.as_str() {
             "self" => self.resolve_in(at, after, depth),
-            name => self.member(at, name, after, depth, false),
+            name => self.member(at, name, after, depth),
         }
     }
 
@@ -345,11 +330,21 @@ impl Modules {
         None
     }
 
-    /// Items that another crate could name at the place where they are defined.
+    /// Items that another crate could name, by the module and the name under which it finds them.
     pub(crate) fn public(&self) -> BTreeMap<Vec<String>, usize> {
         let mut out = BTreeMap::new();
-        for module in self.all.iter().filter(|module| module.public) {
+        for (id, module) in self.all.iter().enumerate() {
+            if !module.public {
+                continue;
+            }
             for item in &module.items {
+                if let Item::Use(reexport) = item
+                    && matches!(reexport.vis, Visibility::Public(_))
+                {
+                    for import in imports(&reexport.tree) {
+                        self.note_reexport(id, &import, &mut out);
+                    }
+                }
                 if let Some((name, Visibility::Public(_))) = name_of(item) {
                     let mut path = module.path.clone();
                     path.push(name);
@@ -359,11 +354,31 @@ impl Modules {
         }
         out
     }
+
+    fn note_reexport(&self, id: usize, import: &Import, out: &mut BTreeMap<Vec<String>, usize>) {
+        let here = &self.all[id].path;
+        let mut add = |name: String, module: usize| {
+            let mut path = here.clone();
+            path.push(name);
+            out.insert(path, self.all[module].file);
+        };
+        match (self.resolve(id, &import.path), &import.name) {
+            (Some(Resolved::Item { module, .. }), Some(name)) => add(name.clone(), module),
+            (Some(Resolved::Module(module)), None) => {
+                for item in &self.all[module].items {
+                    if let Some((name, Visibility::Public(_))) = name_of(item) {
+                        add(name, module);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Where a path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Item_ {
+pub(crate) enum Resolved {
     Module(usize),
     Item {
         module: usize,

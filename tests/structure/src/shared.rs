@@ -1,6 +1,6 @@
 //! Shared types: those whose inherent methods are in more than one file.
 
-use crate::modules::{Item_, Modules};
+use crate::modules::{Modules, Resolved};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use syn::visit::{self, Visit};
 use syn::{FnArg, ImplItem, Item, Pat, ReturnType, Type};
@@ -39,8 +39,8 @@ pub(crate) fn defined(modules: &Modules, module: usize, ty: &Type) -> Option<Def
                 .map(|segment| segment.ident.to_string())
                 .collect();
             match modules.resolve(module, &names)? {
-                Item_::Item { module, name, .. } => Some((module, name)),
-                Item_::Module(_) => None,
+                Resolved::Item { module, name, .. } => Some((module, name)),
+                Resolved::Module(_) => None,
             }
         }
         _ => None,

@@ -8,6 +8,9 @@ mod routes;
 mod sizes;
 
 use super::*;
+use crate::protocol::headers;
+use crate::protocol::offset::Offset;
+use crate::stream::{Expiry, Producer};
 
 const STREAM: &str = "/v1/stream/s";
 

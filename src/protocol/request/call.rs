@@ -1,0 +1,59 @@
+//! A control call, from its route and its request.
+
+use super::super::name::StreamName;
+use super::super::problem::Problem;
+use super::control::{Control, ControlRoute, SubscriptionAction};
+use super::fields::Fields;
+use super::method::only;
+use super::raw::RawRequest;
+use super::target::invalid_name;
+use crate::limits::Config;
+
+/// The call that a request of this route is.
+pub(super) fn parse(
+    raw: &RawRequest<'_>,
+    route: ControlRoute,
+    config: &Config,
+) -> Result<Control, Problem> {
+    let fields = Fields::new(raw);
+    let token = || -> Result<_, Problem> { Ok(fields.bearer()?.map(<[u8]>::to_vec)) };
+    let (id, action) = match route {
+        ControlRoute::Keys => {
+            only(raw.method, &["GET", "HEAD"])?;
+            return Ok(Control::Keys);
+        }
+        ControlRoute::RotateKeys => {
+            only(raw.method, &["POST"])?;
+            return Ok(Control::RotateKeys { token: token()? });
+        }
+        ControlRoute::Subscription(id) => {
+            only(raw.method, &["GET", "HEAD", "PUT", "DELETE"])?;
+            let action = match raw.method {
+                "PUT" => SubscriptionAction::Create,
+                "DELETE" => SubscriptionAction::Delete,
+                _ => SubscriptionAction::Read,
+            };
+            (id, action)
+        }
+        ControlRoute::Streams(id) => {
+            only(raw.method, &["POST"])?;
+            (id, SubscriptionAction::AddStreams)
+        }
+        ControlRoute::Stream(id, name) => {
+            only(raw.method, &["DELETE"])?;
+            let name = StreamName::from_decoded(name, config).map_err(invalid_name)?;
+            let name = name.as_str().to_owned();
+            (id, SubscriptionAction::RemoveStream(name))
+        }
+        ControlRoute::Claim(id) => {
+            only(raw.method, &["POST"])?;
+            (id, SubscriptionAction::Claim)
+        }
+        ControlRoute::Work(id, call) => {
+            only(raw.method, &["POST"])?;
+            let token = token()?;
+            (id, SubscriptionAction::Work { call, token })
+        }
+    };
+    Ok(Control::Subscription { id, action })
+}

@@ -1,0 +1,167 @@
+//! How a stream's bytes are cut into chunks, and chunks into index blocks.
+
+use super::fork::spans_within;
+use super::{Block, Chunk, Head, Position, Segment};
+use crate::limits::{BLOCK_SEGMENTS, MAX_CHUNK_BYTES};
+
+/// A head with what must be stored before it is swapped in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// The head.
+    pub head: Head,
+    /// Chunks that it names for the first time.
+    pub chunks: Vec<Chunk>,
+    /// Index blocks whose segments it no longer names.
+    pub blocks: Vec<Block>,
+    /// Lengths of the segments that `inline` became, from the open one on; the last may be inline.
+    cuts: Vec<u64>,
+    /// Number of the segment that was open.
+    open: u64,
+    /// The tail before, for position 0.
+    before: Position,
+}
+
+impl Settled {
+    /// The position `bytes` bytes after the beginning of the segment that was open.
+    #[must_use]
+    pub fn position(&self, bytes: u64) -> Position {
+        let mut left = bytes;
+        if left == 0 {
+            return self.before;
+        }
+        for (segment, length) in (self.open..).zip(&self.cuts) {
+            if left <= *length {
+                return Position::new(segment, left);
+            }
+            left = left.saturating_sub(*length);
+        }
+        self.head.tail()
+    }
+}
+
+/// Takes the index blocks that are complete out of `head`.
+fn take_blocks(head: &mut Head) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    loop {
+        let number = head.recent_first / BLOCK_SEGMENTS;
+        let end = number.saturating_add(1).saturating_mul(BLOCK_SEGMENTS);
+        if head.open_segment() < end {
+            return blocks;
+        }
+        let count = usize::try_from(end.saturating_sub(head.recent_first)).unwrap_or(usize::MAX);
+        let segments = head.recent.drain(..count.min(head.recent.len())).collect();
+        let spans = head.lineage.as_mut().map(|lineage| &mut lineage.owners);
+        let owners = spans.map_or_else(Vec::new, |spans| {
+            let owners = spans_within(spans, head.recent_first, end);
+            spans.retain(|span| span.end > end);
+            owners
+        });
+        blocks.push(Block {
+            number,
+            first: head.recent_first,
+            segments,
+            owners,
+        });
+        head.recent_first = end;
+    }
+}
+
+/// Brings `head`, whose `inline` holds `new_bytes` bytes at its end that no stored head had, into
+/// the form that is stored. Above `budget` bytes the whole of `inline` is sealed into chunks, cut
+/// at the last of `ends` (positions in `inline` where messages end; `None`: anywhere) that fits.
+pub(super) fn settle(
+    mut head: Head,
+    ends: Option<&[usize]>,
+    grew: bool,
+    budget: usize,
+    next_id: impl FnMut() -> u64,
+) -> Settled {
+    let blocks = match grew {
+        true => take_blocks(&mut head),
+        false => Vec::new(),
+    };
+    seal(head, blocks, ends, grew, budget, next_id)
+}
+
+/// The same, where index blocks were taken out already.
+pub(super) fn seal(
+    head: Head,
+    blocks: Vec<Block>,
+    ends: Option<&[usize]>,
+    grew: bool,
+    budget: usize,
+    mut next_id: impl FnMut() -> u64,
+) -> Settled {
+    let open = head.open_segment();
+    let last = head.recent.last().copied();
+    let last = last.or_else(|| blocks.last()?.segments.last().copied());
+    let before = match last {
+        Some(last) => Position::new(open.saturating_sub(1), u64::from(last.length)),
+        None => Position::ZERO,
+    };
+    let mut settled = Settled {
+        cuts: vec![head.inline.len() as u64],
+        chunks: Vec::new(),
+        blocks,
+        open,
+        before,
+        head,
+    };
+    if !grew || settled.head.inline.len() <= budget {
+        return settled;
+    }
+    settled.cuts.clear();
+    let mut rest: &[u8] = &std::mem::take(&mut settled.head.inline);
+    let mut offset = 0_usize;
+    while !rest.is_empty() {
+        let (length, ends_message) = cut(rest, offset, ends);
+        let (bytes, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        let id = next_id();
+        settled.head.recent.push(Segment {
+            id,
+            length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            ends_message,
+        });
+        settled.cuts.push(bytes.len() as u64);
+        settled.chunks.push(Chunk {
+            id,
+            bytes: bytes.to_vec(),
+        });
+        offset = offset.saturating_add(length);
+        rest = after;
+    }
+    settled
+}
+
+/// The longest cut, not beyond `most`, that goes neither through a character nor between CR and LF, if
+/// it is text: a page ends where a segment does, and clients decode each page by itself.
+fn cut_text(bytes: &[u8], most: usize) -> usize {
+    let splits = |cut: &usize| {
+        let before = cut.checked_sub(1).and_then(|last| bytes.get(last));
+        match (before, bytes.get(*cut)) {
+            (Some(b'\r'), Some(b'\n')) => true,
+            (_, Some(next)) => next & 0xc0 == 0x80,
+            (_, None) => false,
+        }
+    };
+    let cuts = most.saturating_sub(3)..=most;
+    // What goes on for longer is no text.
+    cuts.rev().find(|cut| !splits(cut)).unwrap_or(most)
+}
+
+/// How many of the bytes that are left, the first of them at `offset`, the next segment takes, and
+/// whether that is the end of a message.
+fn cut(rest: &[u8], offset: usize, ends: Option<&[usize]>) -> (usize, bool) {
+    if rest.len() <= MAX_CHUNK_BYTES {
+        return (rest.len(), true);
+    }
+    let Some(ends) = ends else {
+        return (cut_text(rest, MAX_CHUNK_BYTES), true);
+    };
+    let most = offset.saturating_add(MAX_CHUNK_BYTES);
+    let fit = ends.partition_point(|end| *end <= most);
+    match fit.checked_sub(1).and_then(|last| ends.get(last)) {
+        Some(end) if *end > offset => (end.saturating_sub(offset), true),
+        _ => (MAX_CHUNK_BYTES, false),
+    }
+}

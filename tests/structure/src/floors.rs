@@ -1,0 +1,115 @@
+//! The floors: which files may name which.
+
+use crate::Tree;
+
+/// Floors from the lowest to the highest; on each, the files on it, or directories with a slash at
+/// the end. The longest entry that a path begins with counts.
+pub type Floors = &'static [&'static [&'static str]];
+
+/// The floors of the core crate.
+pub const CORE: Floors = &[
+    &["limits/", "seam.rs"],
+    &["access/", "stream/", "settings.rs"],
+    &["subscription/"],
+    &["keys/", "protocol/"],
+    // The service: the world, then plain types.
+    &["service/env.rs", "service/exchange.rs"],
+    &[
+        "service/fault.rs",
+        "service/effects.rs",
+        "service/transient.rs",
+    ],
+    &["service/core.rs", "service/progress.rs", "service/reply.rs"],
+    &["service/attempt.rs", "service/token.rs"],
+    // Answers, rights, and the log.
+    &["service/log.rs", "service/problems.rs"],
+    &[
+        "service/report.rs",
+        "service/sending.rs",
+        "service/access.rs",
+    ],
+    // Records.
+    &["service/heads.rs", "service/segments.rs"],
+    &["service/records/"],
+    &["service/ending.rs"],
+    // Operations.
+    &[
+        "service/append.rs",
+        "service/create/",
+        "service/delete.rs",
+        "service/fork/",
+        "service/read/",
+    ],
+    &["service/subscription/"],
+    // What follows from them, and the facade.
+    &["service/work/"],
+    &[
+        "service/admission.rs",
+        "service/calls.rs",
+        "service/tick.rs",
+        "service/together.rs",
+    ],
+    &["service/dispatch.rs"],
+    &["service/mod.rs"],
+    &["guest/"],
+    &["lib.rs"],
+];
+
+/// Modules of the core crate that the host may name at run time: its words, its limits, its access
+/// control, and the judgement of a webhook's URL. Streams are the component's alone.
+pub const HOST_MAY_NAME: &[&str] = &["access", "limits", "protocol", "seam", "subscription::url"];
+
+/// Directories of the host whose tools work offline, on the records of a store: they may name every
+/// module of the core crate.
+pub const OFFLINE: &[&str] = &["check/"];
+
+/// The floor of a file; none if no entry is for it.
+#[must_use]
+pub fn floor(floors: Floors, file: &str) -> Option<usize> {
+    let fits = |entry: &&str| *entry == file || (entry.ends_with('/') && file.starts_with(*entry));
+    let found = floors.iter().enumerate().flat_map(|(floor, entries)| {
+        let entries = entries.iter().filter(|entry| fits(entry));
+        entries.map(move |entry| (entry.len(), floor))
+    });
+    found.max().map(|(_, floor)| floor)
+}
+
+/// Files without a floor, and arrows to a higher floor, one line each.
+#[must_use]
+pub fn breaches(tree: &Tree, floors: Floors) -> Vec<String> {
+    let unplaced = tree
+        .files
+        .iter()
+        .filter(|file| floor(floors, file).is_none());
+    let mut lines: Vec<String> = unplaced
+        .map(|file| format!("{file} has no floor: add it to tests/structure/src/floors.rs"))
+        .collect();
+    for arrow in &tree.arrows {
+        if let (Some(from), Some(to)) = (floor(floors, &arrow.from), floor(floors, &arrow.to))
+            && to > from
+        {
+            lines.push(format!(
+                "{} names {}, which is above it",
+                arrow.from, arrow.to
+            ));
+        }
+    }
+    lines
+}
+
+/// Names of the core crate that the host may not use where it uses them, one line each.
+#[must_use]
+pub fn trespasses(host: &Tree) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (file, path) in &host.foreign {
+        let path = path.get(1..).unwrap_or_default().join("::");
+        let allowed = HOST_MAY_NAME
+            .iter()
+            .any(|module| path == *module || path.starts_with(&format!("{module}::")));
+        let offline = OFFLINE.iter().any(|directory| file.starts_with(directory));
+        if !allowed && !offline {
+            lines.push(format!("{file} names {path} of the core crate"));
+        }
+    }
+    lines
+}
