@@ -10,10 +10,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The variable with settings that may be shown.
-pub const SETTINGS: &str = "settings";
+pub(crate) const SETTINGS: &str = "settings";
 
 /// The variable with settings that are never shown, such as `auth_tokens`.
-pub const SECRETS: &str = "secrets";
+pub(crate) const SECRETS: &str = "secrets";
 
 /// Values by the name of their variable.
 pub type Variables = BTreeMap<String, String>;
@@ -23,7 +23,7 @@ pub type Variables = BTreeMap<String, String>;
 /// # Errors
 ///
 /// The object that is malformed, or names a variable that there is not.
-pub fn unpack(mut given: Variables) -> Result<Variables, Malformed> {
+pub(crate) fn unpack(mut given: Variables) -> Result<Variables, Malformed> {
     for object in [SETTINGS, SECRETS] {
         let Some(text) = given.remove(object) else {
             continue;

@@ -6,13 +6,13 @@ use std::ops::RangeInclusive;
 pub const MAX_VALUE_BYTES: usize = 256 * 1024;
 
 /// Largest chunk, the bytes of one segment.
-pub const MAX_CHUNK_BYTES: usize = MAX_VALUE_BYTES;
+pub(crate) const MAX_CHUNK_BYTES: usize = MAX_VALUE_BYTES;
 
 /// Segments in one index block, and those a head keeps before it writes one.
 pub const BLOCK_SEGMENTS: u64 = 64;
 
 /// Commits a head remembers, to tell whether an attempt was applied.
-pub const RING_COMMITS: usize = 64;
+pub(crate) const RING_COMMITS: usize = 64;
 
 /// Bytes of request bodies that one instance buffers at a time; past it, 503.
 pub const BODY_BUDGET: usize = 32 * 1024 * 1024;
@@ -22,134 +22,134 @@ pub const BODY_BUDGET: usize = 32 * 1024 * 1024;
 pub const CLIENT_STALL_MS: u64 = 30_000;
 
 /// Longest `Stream-Seq`, content type and producer id. All are kept in the head record.
-pub const MAX_FIELD_BYTES: usize = 256;
+pub(crate) const MAX_FIELD_BYTES: usize = 256;
 
 /// Largest producer epoch and sequence number, for clients in JavaScript (section 5.2.1).
-pub const MAX_PRODUCER_NUMBER: u64 = (1 << 53) - 1;
+pub(crate) const MAX_PRODUCER_NUMBER: u64 = (1 << 53) - 1;
 
 /// Longest request target; longer ones are 414. A name of 1,024 bytes takes 3,072 when escaped.
-pub const MAX_TARGET_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_TARGET_BYTES: usize = 8 * 1024;
 
 /// Bytes of a response one step hands over.
-pub const STEP_BYTES: usize = MAX_CHUNK_BYTES;
+pub(crate) const STEP_BYTES: usize = MAX_CHUNK_BYTES;
 
 /// To-do shards, and shards of the name registry.
 pub const SHARDS: u8 = 16;
 
 /// Largest leaf of the name registry.
-pub const LEAF_BYTES: usize = 8 * 1024;
+pub(crate) const LEAF_BYTES: usize = 8 * 1024;
 
 /// Segments in one page, if a message ends there; however small they are, so that no read does
 /// unbounded work.
-pub const PAGE_SEGMENTS: usize = 256;
+pub(crate) const PAGE_SEGMENTS: usize = 256;
 
 /// Chunks that one step reads; also the segments in one SSE event.
-pub const STEP_SEGMENTS: usize = 64;
+pub(crate) const STEP_SEGMENTS: usize = 64;
 
 /// Store operations that one piece of background work does, but for the heads that a wake reads.
-pub const WORK_OPERATIONS: usize = 32;
+pub(crate) const WORK_OPERATIONS: usize = 32;
 
 /// Sources on the way from a fork to a stream that is none; each may add a run to the fork's head.
-pub const FORK_DEPTH: u64 = 256;
+pub(crate) const FORK_DEPTH: u64 = 256;
 
 /// Forks of one stream that come or go at a time; their steps are in its head.
-pub const FORK_STEPS: usize = 16;
+pub(crate) const FORK_STEPS: usize = 16;
 
 /// Age after which a fork that was begun, and of which there is no head, is given up.
-pub const FORK_PATIENCE_MS: u64 = 60_000;
+pub(crate) const FORK_PATIENCE_MS: u64 = 60_000;
 
 /// Subscriptions that one stream is linked to; they are in its head.
-pub const SUBSCRIBERS: usize = 64;
+pub(crate) const SUBSCRIBERS: usize = 64;
 
 /// Streams that one subscription is linked to, and acks of one call: a step may read the heads of all
 /// of them. With names and cursors it stays one small value.
-pub const SUBSCRIPTION_LINKS: usize = 4096;
+pub(crate) const SUBSCRIPTION_LINKS: usize = 4096;
 
 /// Bytes of the names that a subscription was given one by one, together.
-pub const SUBSCRIPTION_NAMES_BYTES: usize = 48 * 1024;
+pub(crate) const SUBSCRIPTION_NAMES_BYTES: usize = 48 * 1024;
 
 /// Bytes of the list of all subscriptions, which every creation of a stream reads.
-pub const SUBSCRIPTIONS_BYTES: usize = 192 * 1024;
+pub(crate) const SUBSCRIPTIONS_BYTES: usize = 192 * 1024;
 
 /// Longest id of a subscription, and longest name of a worker.
-pub const MAX_ID_BYTES: usize = 256;
+pub(crate) const MAX_ID_BYTES: usize = 256;
 
 /// Longest description of a subscription.
-pub const MAX_DESCRIPTION_BYTES: usize = 1024;
+pub(crate) const MAX_DESCRIPTION_BYTES: usize = 1024;
 
 /// Longest pattern.
-pub const MAX_PATTERN_BYTES: usize = 1024;
+pub(crate) const MAX_PATTERN_BYTES: usize = 1024;
 
 /// Most segments of a pattern.
-pub const MAX_PATTERN_SEGMENTS: usize = 64;
+pub(crate) const MAX_PATTERN_SEGMENTS: usize = 64;
 
 /// Longest URL of a webhook.
-pub const MAX_WEBHOOK_URL_BYTES: usize = 2048;
+pub(crate) const MAX_WEBHOOK_URL_BYTES: usize = 2048;
 
 /// Largest body of a control call; more acks than fit, or than [`SUBSCRIPTION_LINKS`], go into several
 /// calls.
-pub const MAX_CONTROL_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_CONTROL_BYTES: usize = 1024 * 1024;
 
 /// How long a worker may be silent, milliseconds: the range and the default (section 6.2).
-pub const LEASE_MS: RangeInclusive<u64> = 1_000..=600_000;
+pub(crate) const LEASE_MS: RangeInclusive<u64> = 1_000..=600_000;
 
 /// See [`LEASE_MS`].
-pub const LEASE_DEFAULT_MS: u64 = 30_000;
+pub(crate) const LEASE_DEFAULT_MS: u64 = 30_000;
 
 /// Pause after a webhook failed for the first time, and the longest one (section 7.1).
-pub const RETRY_LEAST_MS: u64 = 1_000;
+pub(crate) const RETRY_LEAST_MS: u64 = 1_000;
 
 /// See [`RETRY_LEAST_MS`].
-pub const RETRY_MOST_MS: u64 = 60_000;
+pub(crate) const RETRY_MOST_MS: u64 = 60_000;
 
 /// Age at which a wake is looked at, whether its event is in the wake stream.
-pub const ANNOUNCE_PATIENCE_MS: u64 = 1_000;
+pub(crate) const ANNOUNCE_PATIENCE_MS: u64 = 1_000;
 
 /// How long a callback or claim token is good for. A lease may be extended for as long; the wake
 /// that it belongs to ends it much earlier.
-pub const WAKE_TOKEN_MS: u64 = 24 * 60 * 60 * 1000;
+pub(crate) const WAKE_TOKEN_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Subscriptions woken in one step, by the append and by the wake events that follow from it.
 pub const WAKES: usize = 64;
 
 /// Heads of linked streams that one piece of work compares with their subscription.
-pub const WALK_LINKS: usize = 32;
+pub(crate) const WALK_LINKS: usize = 32;
 
 /// Streams, and leaves of the name registry, that one step looks at for a new subscription or for
 /// new names in one.
-pub const BACKFILL_STREAMS: usize = 64;
+pub(crate) const BACKFILL_STREAMS: usize = 64;
 
 /// Largest answer of a webhook that is read.
 pub const WEBHOOK_ANSWER_BYTES: usize = 64 * 1024;
 
 /// How long a webhook may take to answer, milliseconds.
-pub const WEBHOOK_TIMEOUT_MS: u64 = 15_000;
+pub(crate) const WEBHOOK_TIMEOUT_MS: u64 = 15_000;
 
 /// How long a replaced signing key is still published: receivers refuse signatures that are older
 /// than some minutes, and caches keep the set for five.
-pub const REPLAY_WINDOW_MS: u64 = 60 * 60 * 1000;
+pub(crate) const REPLAY_WINDOW_MS: u64 = 60 * 60 * 1000;
 
 /// Signing keys that are kept, the one in use among them.
-pub const SIGNING_KEYS: usize = 8;
+pub(crate) const SIGNING_KEYS: usize = 8;
 
 /// How long a creator that finds another's unconfirmed record waits before it takes over. It is
 /// the sum of the waits its attempt reports, so no clock decides.
 pub const CREATION_PATIENCE_MS: u64 = 10_000;
 
 /// Longest bearer token that is looked at.
-pub const MAX_BEARER_BYTES: usize = 8 * 1024;
+pub(crate) const MAX_BEARER_BYTES: usize = 8 * 1024;
 
 /// Bearer tokens in `auth_tokens`; each is compared with what comes.
-pub const MAX_TOKENS: usize = 256;
+pub(crate) const MAX_TOKENS: usize = 256;
 
 /// Shortest of them: 96 bits if it is base64url.
-pub const MIN_TOKEN_BYTES: usize = 16;
+pub(crate) const MIN_TOKEN_BYTES: usize = 16;
 
 /// Keys in `auth_jwks`.
-pub const MAX_KEYS: usize = 32;
+pub(crate) const MAX_KEYS: usize = 32;
 
 /// Shortest secret of HS256, the size of its hash (RFC 7518, section 3.2).
-pub const MIN_HS256_BYTES: usize = 32;
+pub(crate) const MIN_HS256_BYTES: usize = 32;
 
 /// How far the clock of whoever issues tokens may be from ours.
-pub const CLOCK_SKEW_MS: u64 = 10_000;
+pub(crate) const CLOCK_SKEW_MS: u64 = 10_000;

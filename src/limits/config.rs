@@ -4,7 +4,7 @@ use super::caps::SIGNING_KEYS;
 use super::variable::{Kind, Malformed, Secret, Variable, parse_number};
 
 /// Severities of log lines, the most severe first.
-pub const LOG_LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
+pub(crate) const LOG_LEVELS: [&str; 4] = ["error", "warn", "info", "debug"];
 
 /// Whether a line of `level` is written where `log_level` is `least`.
 #[must_use]
@@ -204,7 +204,7 @@ fn is_audience(value: &str) -> Result<(), &'static str> {
 
 /// The seeds in a list with commas; nothing if one of them is none.
 #[must_use]
-pub fn signing_seeds(value: &str) -> Option<Vec<[u8; 32]>> {
+pub(crate) fn signing_seeds(value: &str) -> Option<Vec<[u8; 32]>> {
     use base64::Engine as _;
     let seed = |text: &str| {
         let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(text.trim());

@@ -9,5 +9,6 @@ mod config;
 mod variable;
 
 pub use caps::*;
-pub use config::{Config, LOG_LEVELS, VARIABLES, is_logged, signing_seeds};
+pub(crate) use config::signing_seeds;
+pub use config::{Config, VARIABLES, is_logged};
 pub use variable::{Kind, Malformed, Secret, Variable};

@@ -31,7 +31,7 @@ pub fn tag(
 /// Whether an `If-None-Match` field has `tag`, by weak comparison. A field that is no list of
 /// entity tags has none.
 #[must_use]
-pub fn none_match(field: &[u8], tag: &str) -> bool {
+pub(crate) fn none_match(field: &[u8], tag: &str) -> bool {
     let mut rest = field.trim_ascii();
     if rest == b"*" {
         return true;

@@ -1,59 +1,59 @@
 //! Every header field name the server reads or writes, in lower case, and the lists for CORS.
 
 /// Sliding lifetime in seconds (section 5.1).
-pub const STREAM_TTL: &str = "stream-ttl";
+pub(crate) const STREAM_TTL: &str = "stream-ttl";
 /// Moment a stream ends, RFC 3339 (section 5.1).
-pub const STREAM_EXPIRES_AT: &str = "stream-expires-at";
+pub(crate) const STREAM_EXPIRES_AT: &str = "stream-expires-at";
 /// `true` where a stream is or shall be closed (section 4.1).
 pub const STREAM_CLOSED: &str = "stream-closed";
 /// Writer's own sequence, compared byte by byte (section 5.2).
-pub const STREAM_SEQ: &str = "stream-seq";
+pub(crate) const STREAM_SEQ: &str = "stream-seq";
 /// Offset to go on from (section 5.6).
-pub const STREAM_NEXT_OFFSET: &str = "stream-next-offset";
+pub(crate) const STREAM_NEXT_OFFSET: &str = "stream-next-offset";
 /// `true` where an answer reaches the tail; absent otherwise (section 5.6).
-pub const STREAM_UP_TO_DATE: &str = "stream-up-to-date";
+pub(crate) const STREAM_UP_TO_DATE: &str = "stream-up-to-date";
 /// Cursor to echo in the next live read (section 10.1).
 pub const STREAM_CURSOR: &str = "stream-cursor";
 /// `base64` where SSE data events are encoded (section 5.8).
-pub const STREAM_SSE_DATA_ENCODING: &str = "stream-sse-data-encoding";
+pub(crate) const STREAM_SSE_DATA_ENCODING: &str = "stream-sse-data-encoding";
 /// Source of a fork (section 4.2).
-pub const STREAM_FORKED_FROM: &str = "stream-forked-from";
+pub(crate) const STREAM_FORKED_FROM: &str = "stream-forked-from";
 /// Where a fork leaves its source (section 4.2).
-pub const STREAM_FORK_OFFSET: &str = "stream-fork-offset";
+pub(crate) const STREAM_FORK_OFFSET: &str = "stream-fork-offset";
 /// Bytes or messages after the fork offset (section 4.2).
-pub const STREAM_FORK_SUB_OFFSET: &str = "stream-fork-sub-offset";
+pub(crate) const STREAM_FORK_SUB_OFFSET: &str = "stream-fork-sub-offset";
 
 /// Name of an idempotent producer (section 5.2.1).
-pub const PRODUCER_ID: &str = "producer-id";
+pub(crate) const PRODUCER_ID: &str = "producer-id";
 /// Session of an idempotent producer (section 5.2.1).
-pub const PRODUCER_EPOCH: &str = "producer-epoch";
+pub(crate) const PRODUCER_EPOCH: &str = "producer-epoch";
 /// Number of an append in its session (section 5.2.1).
-pub const PRODUCER_SEQ: &str = "producer-seq";
+pub(crate) const PRODUCER_SEQ: &str = "producer-seq";
 /// On a gap, the number that was expected (section 5.2.1).
-pub const PRODUCER_EXPECTED_SEQ: &str = "producer-expected-seq";
+pub(crate) const PRODUCER_EXPECTED_SEQ: &str = "producer-expected-seq";
 /// On a gap, the number that came (section 5.2.1).
-pub const PRODUCER_RECEIVED_SEQ: &str = "producer-received-seq";
+pub(crate) const PRODUCER_RECEIVED_SEQ: &str = "producer-received-seq";
 
 /// Codings that a body may have, with a 415.
-pub const ACCEPT_ENCODING: &str = "accept-encoding";
+pub(crate) const ACCEPT_ENCODING: &str = "accept-encoding";
 /// Methods of a resource, with a 405.
-pub const ALLOW: &str = "allow";
+pub(crate) const ALLOW: &str = "allow";
 /// Credentials.
 pub const AUTHORIZATION: &str = "authorization";
 /// What caches may do.
 pub const CACHE_CONTROL: &str = "cache-control";
 /// How the body is encoded.
-pub const CONTENT_ENCODING: &str = "content-encoding";
+pub(crate) const CONTENT_ENCODING: &str = "content-encoding";
 /// Length of the body.
 pub const CONTENT_LENGTH: &str = "content-length";
 /// Media type of the body.
 pub const CONTENT_TYPE: &str = "content-type";
 /// Which sites may embed the answer.
-pub const CROSS_ORIGIN_RESOURCE_POLICY: &str = "cross-origin-resource-policy";
+pub(crate) const CROSS_ORIGIN_RESOURCE_POLICY: &str = "cross-origin-resource-policy";
 /// Validator of an answer.
-pub const ETAG: &str = "etag";
+pub(crate) const ETAG: &str = "etag";
 /// Validators the client has.
-pub const IF_NONE_MATCH: &str = "if-none-match";
+pub(crate) const IF_NONE_MATCH: &str = "if-none-match";
 /// Address of what was created.
 pub const LOCATION: &str = "location";
 /// Site a browser calls from.
@@ -63,25 +63,25 @@ pub const RETRY_AFTER: &str = "retry-after";
 /// Request fields that chose the answer.
 pub const VARY: &str = "vary";
 /// Signature of what a webhook gets (section 7.1).
-pub const WEBHOOK_SIGNATURE: &str = "webhook-signature";
+pub(crate) const WEBHOOK_SIGNATURE: &str = "webhook-signature";
 /// How to authenticate.
-pub const WWW_AUTHENTICATE: &str = "www-authenticate";
+pub(crate) const WWW_AUTHENTICATE: &str = "www-authenticate";
 /// Forbids guessing of media types.
-pub const X_CONTENT_TYPE_OPTIONS: &str = "x-content-type-options";
+pub(crate) const X_CONTENT_TYPE_OPTIONS: &str = "x-content-type-options";
 
 /// Who may read the answer in a browser.
-pub const ACCESS_CONTROL_ALLOW_ORIGIN: &str = "access-control-allow-origin";
+pub(crate) const ACCESS_CONTROL_ALLOW_ORIGIN: &str = "access-control-allow-origin";
 /// Methods a browser may use.
-pub const ACCESS_CONTROL_ALLOW_METHODS: &str = "access-control-allow-methods";
+pub(crate) const ACCESS_CONTROL_ALLOW_METHODS: &str = "access-control-allow-methods";
 /// Request fields a browser may send.
-pub const ACCESS_CONTROL_ALLOW_HEADERS: &str = "access-control-allow-headers";
+pub(crate) const ACCESS_CONTROL_ALLOW_HEADERS: &str = "access-control-allow-headers";
 /// Response fields a browser's script may read.
-pub const ACCESS_CONTROL_EXPOSE_HEADERS: &str = "access-control-expose-headers";
+pub(crate) const ACCESS_CONTROL_EXPOSE_HEADERS: &str = "access-control-expose-headers";
 /// Seconds a preflight's answer holds.
-pub const ACCESS_CONTROL_MAX_AGE: &str = "access-control-max-age";
+pub(crate) const ACCESS_CONTROL_MAX_AGE: &str = "access-control-max-age";
 
 /// Request fields that scripts may send. `*` would not cover `authorization`.
-pub const CORS_ALLOWED: &[&str] = &[
+pub(crate) const CORS_ALLOWED: &[&str] = &[
     AUTHORIZATION,
     CONTENT_TYPE,
     IF_NONE_MATCH,
@@ -98,7 +98,7 @@ pub const CORS_ALLOWED: &[&str] = &[
 ];
 
 /// Response fields that scripts may read, beyond those that browsers always show.
-pub const CORS_EXPOSED: &[&str] = &[
+pub(crate) const CORS_EXPOSED: &[&str] = &[
     ETAG,
     LOCATION,
     PRODUCER_EPOCH,

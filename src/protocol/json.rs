@@ -4,7 +4,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// What a read gives where there are no messages.
-pub const EMPTY_PAGE: &[u8] = b"[]";
+pub(crate) const EMPTY_PAGE: &[u8] = b"[]";
 
 /// Message ends closer together than this are thinned, which bounds their number by the body.
 const SPACING: usize = 1024;

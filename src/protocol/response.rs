@@ -16,7 +16,7 @@ const METHODS: &str = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 const ANY: &str = "*";
 
 /// Not for shared caches, as a value of `cache_visibility` and of `Cache-Control`.
-pub const PRIVATE: &str = "private";
+pub(crate) const PRIVATE: &str = "private";
 
 static EXPOSED: LazyLock<String> = LazyLock::new(|| headers::CORS_EXPOSED.join(", "));
 
@@ -28,7 +28,7 @@ const FRESH_SECS: u64 = 60;
 const STALE_SECS: u64 = 300;
 
 /// Media type of problem documents.
-pub const PROBLEM_JSON: &str = "application/problem+json";
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// The head of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,7 +196,7 @@ pub enum Cache {
 
 /// The value of `Cache-Control` (section 10.1). No page is kept longer than its stream lives.
 #[must_use]
-pub fn cache_control(config: &Config, class: Cache) -> Cow<'static, str> {
+pub(crate) fn cache_control(config: &Config, class: Cache) -> Cow<'static, str> {
     match class {
         Cache::Page { lives_ms } => {
             let remaining = lives_ms.map_or(u64::MAX, |ms| ms / 1000);

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 pub const MEDIA_TYPE: &str = "text/event-stream";
 
 /// A comment, which clients skip; writing it is how a reader that left is noticed.
-pub const HEARTBEAT: &[u8] = b":\n\n";
+pub(crate) const HEARTBEAT: &[u8] = b":\n\n";
 
 const BREAK: &[u8] = b"\ndata:";
 

@@ -1,7 +1,8 @@
 use super::*;
 use crate::limits::{BLOCK_SEGMENTS, MAX_CHUNK_BYTES};
 use crate::stream::head::tests::head;
-use crate::stream::{Block, Chunk, Position, Segment, producer_id};
+use crate::stream::producer::producer_id;
+use crate::stream::{Block, Chunk, Position, Segment};
 use proptest::prelude::*;
 
 const LIMITS: AppendLimits = AppendLimits {

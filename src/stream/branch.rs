@@ -202,7 +202,7 @@ fn close(spans: &mut Vec<Span>, first: u64, end: u64, owner: Incarnation) {
 /// The head of a new fork, pending, and what it needs stored first: `branch` with what its
 /// creator gave it.
 #[must_use]
-pub fn begin_fork(
+pub(crate) fn begin_fork(
     branch: Head,
     create: &Create,
     payload: Payload,
@@ -250,7 +250,7 @@ pub fn begin_fork(
 /// Whether a creation that asks for a fork of `source` at `asked`, which is `point` if it was
 /// looked up, asks for the fork that `head` is.
 #[must_use]
-pub fn is_fork_of(head: &Head, source: &[u8; 20], asked: Asked) -> bool {
+pub(crate) fn is_fork_of(head: &Head, source: &[u8; 20], asked: Asked) -> bool {
     head.lineage.as_ref().is_some_and(|lineage| {
         let resolved = asked.sub == 0 && asked.offset == Some(lineage.point);
         lineage.source.hash == *source && (lineage.asked == asked || resolved)
@@ -259,7 +259,7 @@ pub fn is_fork_of(head: &Head, source: &[u8; 20], asked: Asked) -> bool {
 
 /// What a fork's creator gets who gives no expiry: that of the source.
 #[must_use]
-pub const fn inherited_expiry(asked: Expiry, source: Expiry) -> Expiry {
+pub(crate) const fn inherited_expiry(asked: Expiry, source: Expiry) -> Expiry {
     match asked {
         Expiry::Never => source,
         asked => asked,

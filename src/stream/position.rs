@@ -36,7 +36,7 @@ impl Position {
 pub struct Incarnation(pub [u8; 16]);
 
 /// The first half of an [`Incarnation`], which tells the lives of one name apart.
-pub type LifeMark = [u8; 8];
+pub(crate) type LifeMark = [u8; 8];
 
 impl Incarnation {
     /// Its first half.

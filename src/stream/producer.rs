@@ -14,11 +14,11 @@ pub struct Producer {
 }
 
 /// A producer's name as heads keep it: the first 128 bits of its SHA-256.
-pub type ProducerId = [u8; 16];
+pub(crate) type ProducerId = [u8; 16];
 
 /// The kept form of a producer's name.
 #[must_use]
-pub fn producer_id(name: &str) -> ProducerId {
+pub(crate) fn producer_id(name: &str) -> ProducerId {
     let digest = Sha256::digest(name.as_bytes());
     let mut id = [0; 16];
     for (to, from) in id.iter_mut().zip(digest) {

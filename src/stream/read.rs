@@ -15,14 +15,14 @@ pub enum Origin {
 /// The offset belongs to an earlier life of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("The offset is of a deleted stream of this name")]
-pub struct OffsetGone;
+pub(crate) struct OffsetGone;
 
 /// Finds the place `asked` for; `None` is the start.
 ///
 /// # Errors
 ///
 /// When the place is of an earlier life of the name.
-pub fn locate(head: &Head, asked: Option<Position>) -> Result<Origin, OffsetGone> {
+pub(crate) fn locate(head: &Head, asked: Option<Position>) -> Result<Origin, OffsetGone> {
     let start = Position::new(head.first, 0);
     let tail = head.tail();
     let from = match asked {

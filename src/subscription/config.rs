@@ -55,7 +55,7 @@ impl Config {
 
 /// The hash of all that was asked for; `streams` sorted and without repetition.
 #[must_use]
-pub fn config_hash(config: &Config, streams: &[String]) -> [u8; 32] {
+pub(crate) fn config_hash(config: &Config, streams: &[String]) -> [u8; 32] {
     let mut hash = Sha256::new();
     // Each text after its length, so that no two configurations are written alike.
     let mut text = |text: &str| {

@@ -20,7 +20,8 @@ mod wake;
 
 pub use ack::{AckError, Acked};
 pub use claim::ClaimError;
-pub use config::{Config, Delivery, config_hash};
+pub(crate) use config::config_hash;
+pub use config::{Config, Delivery};
 pub use glob::{Glob, GlobError};
 pub use links::{Kind, Link, Links, TooManyLinks};
 pub use record::{Fence, Fenced, Phase, Subscription};

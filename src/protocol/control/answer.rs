@@ -10,7 +10,7 @@ pub fn wake_id(wake: u64) -> String {
 
 /// A subscription (section 6.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SubscriptionDocument {
+pub(crate) struct SubscriptionDocument {
     /// As its creator named it.
     pub id: String,
     /// The same.
@@ -39,7 +39,7 @@ pub struct SubscriptionDocument {
 
 /// A linked stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct StreamDocument {
+pub(crate) struct StreamDocument {
     /// Its name.
     pub path: String,
     /// `glob` or `explicit`.
@@ -56,7 +56,7 @@ pub struct StreamDocument {
 
 /// Where wakes are sent, and how they are signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WebhookDocument {
+pub(crate) struct WebhookDocument {
     /// The URL.
     pub url: String,
     /// How.
@@ -66,7 +66,7 @@ pub struct WebhookDocument {
 
 /// How wakes are signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SigningDocument {
+pub(crate) struct SigningDocument {
     /// `ed25519`.
     pub alg: &'static str,
     /// The key that is in use now.
@@ -77,7 +77,7 @@ pub struct SigningDocument {
 
 /// What a worker that claims gets (section 7.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ClaimDocument {
+pub(crate) struct ClaimDocument {
     /// The wake.
     pub wake_id: String,
     /// Its generation.
@@ -92,7 +92,7 @@ pub struct ClaimDocument {
 
 /// What a webhook gets (section 7.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WakeDocument<'a> {
+pub(crate) struct WakeDocument<'a> {
     /// Of which subscription.
     pub subscription_id: &'a str,
     /// The wake.
@@ -109,7 +109,7 @@ pub struct WakeDocument<'a> {
 
 /// What a wake stream gets (section 7.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct WakeEvent<'a> {
+pub(crate) struct WakeEvent<'a> {
     /// `wake`.
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -125,7 +125,7 @@ pub struct WakeEvent<'a> {
 
 /// What a worker that acks gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct AckDocument {
+pub(crate) struct AckDocument {
     /// Always.
     pub ok: bool,
     /// Whether another wake follows at once.
@@ -134,14 +134,14 @@ pub struct AckDocument {
 
 /// A JSON Web Key Set (section 6.5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeysDocument {
+pub(crate) struct KeysDocument {
     /// The key in use first.
     pub keys: Vec<KeyDocument>,
 }
 
 /// A public key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeyDocument {
+pub(crate) struct KeyDocument {
     /// `OKP`.
     pub kty: &'static str,
     /// `Ed25519`.

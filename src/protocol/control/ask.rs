@@ -26,28 +26,28 @@ pub struct Ask {
 
 /// Streams to be added (section 6.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamsAsk {
+pub(crate) struct StreamsAsk {
     /// Sorted, each once.
     pub streams: Vec<String>,
 }
 
 /// A claim (section 7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimAsk {
+pub(crate) struct ClaimAsk {
     /// The worker's name.
     pub worker: String,
 }
 
 /// The wake that a worker's call is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WakeRef {
+pub(crate) struct WakeRef {
     /// What it says; nothing if the wake's id can't be one of ours.
     pub fence: Option<Fence>,
 }
 
 /// A callback or an ack (section 7.1, 7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AckAsk {
+pub(crate) struct AckAsk {
     /// The wake it is about.
     pub fencing: WakeRef,
     /// Streams, and everything up to where was processed.
@@ -58,7 +58,7 @@ pub struct AckAsk {
 
 /// What a webhook answered (section 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-pub struct WebhookAnswer {
+pub(crate) struct WebhookAnswer {
     /// Whether the wake is over.
     #[serde(default, deserialize_with = "or_null")]
     pub done: bool,
@@ -71,7 +71,7 @@ fn or_null<'a, D: Deserializer<'a>>(value: D) -> Result<bool, D::Error> {
 impl WebhookAnswer {
     /// Reads an answer; what is no such object says nothing.
     #[must_use]
-    pub fn parse(body: &[u8]) -> Self {
+    pub(crate) fn parse(body: &[u8]) -> Self {
         serde_json::from_slice(body).map_or_else(|_| Self::default(), |Object(answer)| answer)
     }
 }
@@ -215,7 +215,7 @@ impl StreamsAsk {
     /// # Errors
     ///
     /// Why not, as the `__ds` answer says it.
-    pub fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
+    pub(crate) fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
         #[derive(Deserialize)]
         struct Raw {
             streams: Vec<String>,
@@ -232,7 +232,7 @@ impl ClaimAsk {
     /// # Errors
     ///
     /// Why not, as the `__ds` answer says it.
-    pub fn parse(raw: &RawRequest<'_>) -> Result<Self, Refused> {
+    pub(crate) fn parse(raw: &RawRequest<'_>) -> Result<Self, Refused> {
         #[derive(Deserialize)]
         struct Raw {
             worker: String,
@@ -274,7 +274,7 @@ impl WakeRef {
     /// # Errors
     ///
     /// Why not, as the `__ds` answer says it.
-    pub fn parse(raw: &RawRequest<'_>) -> Result<Self, Refused> {
+    pub(crate) fn parse(raw: &RawRequest<'_>) -> Result<Self, Refused> {
         json::<RawFence>(raw).map(Self::from)
     }
 }
@@ -285,7 +285,7 @@ impl AckAsk {
     /// # Errors
     ///
     /// Why not, as the `__ds` answer says it.
-    pub fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
+    pub(crate) fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
         #[derive(Deserialize)]
         struct Raw {
             #[serde(flatten)]

@@ -5,9 +5,11 @@ mod ask;
 mod object;
 mod refused;
 
-pub use answer::{
+pub use answer::wake_id;
+pub(crate) use answer::{
     AckDocument, ClaimDocument, KeyDocument, KeysDocument, SigningDocument, StreamDocument,
-    SubscriptionDocument, WakeDocument, WakeEvent, WebhookDocument, wake_id,
+    SubscriptionDocument, WakeDocument, WakeEvent, WebhookDocument,
 };
-pub use ask::{AckAsk, Ask, ClaimAsk, StreamsAsk, WakeRef, WebhookAnswer};
+pub use ask::Ask;
+pub(crate) use ask::{AckAsk, ClaimAsk, StreamsAsk, WakeRef, WebhookAnswer};
 pub use refused::{Refused, RefusedCode};
