@@ -10,10 +10,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The variable with settings that may be shown.
-pub(crate) const SETTINGS: &str = "settings";
+pub const SETTINGS: &str = "settings";
 
 /// The variable with settings that are never shown, such as `auth_tokens`.
-pub(crate) const SECRETS: &str = "secrets";
+pub const SECRETS: &str = "secrets";
 
 /// Values by the name of their variable.
 pub type Variables = BTreeMap<String, String>;

@@ -49,7 +49,7 @@ const FORMAT: u8 = 1;
 
 /// The marker's values where creation is guarded by gates, and where the store's own swap does it:
 /// a database is used in one way only.
-pub(crate) const MARKERS: [&[u8]; 2] = [b"1 gates", b"1 swap"];
+pub const MARKERS: [&[u8]; 2] = [b"1 gates", b"1 swap"];
 
 /// The bytes are not a record of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -22,7 +22,7 @@ pub(super) struct Tier {
 }
 
 /// Every tier, the quick ones first.
-pub(super) static TIERS: [Tier; 10] = [
+pub(super) static TIERS: [Tier; 11] = [
     Tier {
         name: "fmt",
         what: "the sources are formatted",
@@ -32,6 +32,11 @@ pub(super) static TIERS: [Tier; 10] = [
         name: "clippy",
         what: "no lint is broken",
         run: clippy,
+    },
+    Tier {
+        name: "structure",
+        what: "the arrows between files, the licences of dependencies, the documentation",
+        run: structure,
     },
     Tier {
         name: "component",
@@ -130,6 +135,21 @@ fn clippy(_: &Options) -> Outcome {
             outcome.gate(Err(failure));
         }
     }
+    outcome
+}
+
+fn structure(options: &Options) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.counted(cargo_test(
+        "arrows between files, and licences",
+        options,
+        &["--test", "rules", "--test", "licences"],
+        &[],
+    ));
+    let mut documentation = host::cargo("doc");
+    documentation.args(["--workspace", "--no-deps"]);
+    documentation.env("RUSTDOCFLAGS", "-D warnings");
+    outcome.gate(run::run("cargo doc, without warnings", &mut documentation));
     outcome
 }
 
