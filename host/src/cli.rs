@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::rate::Rates;
+use crate::net::Rates;
 use crate::store::file::Durability;
 use crate::store::open::{Injection, OpenError, StoreKind, open};
 use crate::variables::{self, VariableError};

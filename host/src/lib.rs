@@ -11,34 +11,18 @@
 //! it, through `wasi:http/handler` ([`Via::WasiHttp`]) or `wasi:http/incoming-handler`
 //! ([`Via::WasiHttpP2`]).
 
-mod accept;
-pub mod alarm;
-mod background;
 pub mod budget;
 pub mod check;
 pub mod cli;
-pub mod collect;
 pub mod drive;
 pub mod engine;
 pub mod error;
 pub mod exchange;
-#[cfg(test)]
-mod fake;
-pub mod guest;
-#[cfg(test)]
-mod held;
-mod named;
-mod opening;
+mod net;
 pub mod outbound;
-mod pace;
 pub mod proxy;
-pub mod rate;
-mod server;
-mod stall;
 pub mod store;
 pub mod telemetry;
-mod turns;
-mod unread;
 pub mod variables;
 mod vital;
 pub mod wasi;
@@ -46,19 +30,17 @@ pub mod worker;
 
 pub use engine::ComponentSource;
 pub use error::StartError;
+pub use net::Rates;
 
-use crate::accept::Door;
-use crate::drive::{Driver, OwnAnswers};
+use crate::drive::{Driver, OwnAnswers, background};
 use crate::engine::{ComponentError, Runtime};
 use crate::exchange::Steps;
-use crate::guest::Instance;
+use crate::net::{Door, Gate, Handler};
 use crate::outbound::Outbound;
 use crate::proxy::{Proxy, Reuse};
-use crate::rate::Rates;
-use crate::server::{Gate, Handler};
 use crate::store::Store;
 use crate::wasi::Variables;
-use crate::worker::Factory;
+use crate::worker::{Factory, Instance};
 use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::Config;
 use std::net::SocketAddr;
@@ -207,8 +189,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         // Not before it is sure to serve: why it does not start is told in one line.
         telemetry::warn(access::OFF, access::OFF_MEANS);
     }
-    let door = Door::new(listener, accept::places());
-    let server = server::run(door, handler, gate, stopped, GRACE);
+    let door = Door::new(listener, net::places());
+    let server = net::run(door, handler, gate, stopped, GRACE);
     let server = tokio::spawn(vital::task("the task that takes connections", server));
     Ok(Running {
         address,

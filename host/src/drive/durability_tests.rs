@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::exchange::Outcome;
-use crate::fake::{Script, request};
-use crate::held::HeldStore;
 use crate::store::Lost;
+use crate::store::held::HeldStore;
+use crate::worker::fake::{Script, request};
 use bytes::Bytes;
 use durable_streams_edge::limits::Config;
 use futures::FutureExt;

@@ -2,6 +2,7 @@
 //!
 //! It contains no protocol; `src/wit/exchange.wit` says what it owes the component.
 
+pub(crate) mod background;
 mod body;
 mod delivery;
 mod groups;
@@ -14,10 +15,10 @@ mod topic;
 pub use body::{BodyError, Drain, ResponseBody};
 pub use problem::{Applied, Asker, OwnAnswers, too_many, too_slow};
 
-use crate::alarm::Alarm;
 use crate::exchange::{Answer, Held, Next, Request, StepError};
 use crate::outbound::Outbound;
 use crate::store::Store;
+use crate::worker::Alarm;
 use crate::worker::{Answered, Factory, Worker};
 use delivery::Delivery;
 use groups::Topics;

@@ -1,6 +1,6 @@
 use super::*;
-use crate::fake::{Script, request};
 use crate::store::MemoryStore;
+use crate::worker::fake::{Script, request};
 use bytes::Bytes;
 use durable_streams_edge::limits::Config;
 use http::{Method, StatusCode};

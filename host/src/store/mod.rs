@@ -30,6 +30,8 @@ pub mod contract;
 mod counter;
 mod faults;
 pub mod file;
+#[cfg(test)]
+pub(crate) mod held;
 mod latency;
 pub mod log;
 mod memory;

@@ -210,7 +210,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::held::HeldStore;
+    use crate::store::held::HeldStore;
     use futures::FutureExt;
 
     const fn number(number: u64) -> ChangeNumber {

@@ -223,7 +223,7 @@ fn not_resident() -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::held::HeldStore;
+    use crate::store::held::HeldStore;
 
     /// An append was durable, and what its step wrote next, into the record of a subscription, found
     /// no room: its client was told that nothing was applied, and to try again.

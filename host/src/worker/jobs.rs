@@ -115,7 +115,7 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fake::request;
+    use crate::worker::fake::request;
     use tokio::sync::oneshot;
 
     fn start(jobs: &mut Jobs, method: Method, path: &str, body: &str) {

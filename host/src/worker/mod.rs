@@ -11,10 +11,16 @@
 //! would have to wait for the disk before it wrote anything is done again after the wait, which
 //! happens elsewhere.
 
+mod alarm;
+#[cfg(test)]
+pub(crate) mod fake;
+mod guest;
 mod jobs;
 mod unsettled;
 
-use crate::alarm::Alarm;
+pub use alarm::Alarm;
+pub use guest::Instance;
+
 use crate::budget::Budget;
 use crate::exchange::{
     Answer, Attempt, Cause, Delivery, Next, Outcome as Delivered, Request, Retry, StepError, Steps,

@@ -1,7 +1,7 @@
 use super::jobs::{BATCH_BYTES, BATCH_REQUESTS};
 use super::*;
-use crate::fake::{Script, request};
 use crate::store::MemoryStore;
+use crate::worker::fake::{Script, request};
 use bytes::Bytes;
 use futures::FutureExt;
 use http::{Method, StatusCode};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::server;
+use crate::net::server;
 use futures::channel::mpsc;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};

@@ -4,7 +4,7 @@
 //! this client sees. It connects to the very address that it judged, so that a name which resolves
 //! to another one a moment later gains nothing.
 
-use crate::turns::Turns;
+use super::turns::Turns;
 use bytes::Bytes;
 use durable_streams_edge::limits::WEBHOOK_ANSWER_BYTES;
 use durable_streams_edge::subscription::url::{self, Target, UrlError};
@@ -227,7 +227,7 @@ mod tests {
     /// the name `worker.example`; `stranger.pem` made nothing.
     macro_rules! pem {
         ($name:literal) => {
-            include_bytes!(concat!("../../tests/fixtures/tls/", $name))
+            include_bytes!(concat!("../../../tests/fixtures/tls/", $name))
         };
     }
 

@@ -7,13 +7,13 @@
 //! instance, `/again` asks to be started again, `/panic` panics, and `/block` blocks until the gate
 //! opens. A `POST` below `/tell` has the URL in [`Script::hook`] told.
 
+use super::Factory;
 use crate::exchange::{
     Answer, Attempt, Cause, Cursor, Delivery, Head, Held, Next, Outcome, Request, Retry, StepError,
     Steps, Token, Wait, Worked,
 };
 use crate::store::{Store, StoreError, SwapError};
 use crate::wasi::{Keys, Met};
-use crate::worker::Factory;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::collections::HashMap;

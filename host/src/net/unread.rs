@@ -1,7 +1,7 @@
 //! HTTP/2 streams whose client takes nothing.
 //!
 //! An HTTP/2 client says of each stream how much of it may be sent. While it says nothing no write
-//! waits, so [`Stall`](crate::stall::Stall) sees nothing, but what was made for the client is kept.
+//! waits, so [`Stall`](super::stall::Stall) sees nothing, but what was made for the client is kept.
 //! So each stream counts what it was given and has not sent ([`Unread`]), and the task of one that
 //! sends none of it for a minute is dropped, which resets the stream. A stream that was given
 //! nothing, such as a live read of a silent stream, may wait for as long as it likes.

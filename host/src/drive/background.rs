@@ -1,6 +1,6 @@
 //! What is done when nobody asks: the component's to-do entries.
 
-use crate::drive::Driver;
+use super::Driver;
 use crate::proxy::Proxy;
 use crate::wasi::Variables;
 use durable_streams_edge::protocol::name::RESERVED;

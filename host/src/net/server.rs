@@ -1,18 +1,18 @@
 //! Connections: HTTP/1.1 and HTTP/2 on one port, and their orderly end.
 
-use crate::accept::{Accepted, Door};
-use crate::collect::{Collected, Incomplete, collect, turn_away};
+use super::accept::{Accepted, Door};
+use super::collect::{Collected, Incomplete, collect, turn_away};
+use super::named::{check_framing, check_host};
+use super::opening::Opening;
+use super::pace::Paced;
+use super::rate::{Limits, Rates};
+use super::stall::{STALL, Stall};
+use super::unread::{Outgoing, Streams};
 use crate::drive::{Aborted, Driver, OwnAnswers, ResponseBody, too_many};
 use crate::exchange::Request;
-use crate::named::{check_framing, check_host};
-use crate::opening::Opening;
-use crate::pace::Paced;
 use crate::proxy::Proxy;
-use crate::rate::{Limits, Rates};
-use crate::stall::{STALL, Stall};
 use crate::store::Store;
 use crate::telemetry;
-use crate::unread::{Outgoing, Streams};
 use durable_streams_edge::protocol::paths::READY;
 use durable_streams_edge::protocol::problem::Problem;
 use hyper::body::Incoming;

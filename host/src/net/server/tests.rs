@@ -1,7 +1,7 @@
 use super::*;
-use crate::fake::Script;
 use crate::outbound::Outbound;
 use crate::store::MemoryStore;
+use crate::worker::fake::Script;
 use durable_streams_edge::limits::Config;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

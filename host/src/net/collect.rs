@@ -1,8 +1,8 @@
 //! Request bodies, collected before an exchange begins.
 
+use super::pace::{PaceError, Paced};
 use crate::budget::Reservation;
 use crate::exchange::BodyState;
-use crate::pace::{PaceError, Paced};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::EXPECT;
@@ -17,7 +17,7 @@ const DISCARD: Duration = Duration::from_secs(5);
 
 /// Why there is no body.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Incomplete {
+pub(crate) enum Incomplete {
     /// The client left before its request was complete.
     #[error("the request body was cut off")]
     CutOff,
@@ -28,13 +28,13 @@ pub enum Incomplete {
 
 /// A body as an exchange wants it.
 #[derive(Debug)]
-pub struct Collected {
+pub(crate) struct Collected {
     /// The bytes; empty unless complete.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// How it ended.
-    pub state: BodyState,
+    pub(crate) state: BodyState,
     /// The room it takes.
-    pub room: Option<Reservation>,
+    pub(crate) room: Option<Reservation>,
 }
 
 /// Reads a body of at most `max` bytes, in room that is taken as the bytes arrive.
@@ -146,7 +146,7 @@ where
 mod tests {
     use super::*;
     use crate::budget::Budget;
-    use crate::pace::tests::{Begun, short_room};
+    use crate::net::pace::tests::{Begun, short_room};
     use http::header::HeaderValue;
     use http_body::{Frame, SizeHint};
     use std::convert::Infallible;

@@ -4,7 +4,7 @@
 use crate::budget::{Budget, Reservation};
 use crate::drive::{Applied, Asker, Drain, OwnAnswers, ResponseBody, too_slow};
 use crate::engine::{Runtime, stop_when_stuck};
-use crate::pace::{PaceError, Paced};
+use crate::net::pace::{PaceError, Paced};
 use crate::store::{Outlet, Store};
 use crate::telemetry;
 use crate::wasi::{InstanceState, Variables};
@@ -319,7 +319,7 @@ impl WorkerState for Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::tests::{Begun, short_room};
+    use crate::net::pace::tests::{Begun, short_room};
     use futures::FutureExt;
     use http_body_util::Full;
 

@@ -1,0 +1,15 @@
+//! Connections and the requests on them: what is accepted, for how long, and how bodies are read.
+
+mod accept;
+mod collect;
+mod named;
+mod opening;
+pub(crate) mod pace;
+mod rate;
+mod server;
+mod stall;
+mod unread;
+
+pub(crate) use accept::{Door, places};
+pub use rate::Rates;
+pub(crate) use server::{Gate, Handler, run};

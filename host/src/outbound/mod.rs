@@ -1,0 +1,6 @@
+//! Requests that this host sends.
+
+mod client;
+mod turns;
+
+pub use client::{Outbound, OutboundError};
