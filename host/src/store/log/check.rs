@@ -1,13 +1,12 @@
 //! Looking for damage.
 
-use super::Files;
 use super::directory::Directory;
 use super::error::OpenError;
-use super::files::LogFile;
+use super::files::{Files, LogFile};
 use super::format::{SEGMENT_HEADER, SegmentHeader, SegmentNumber, StoreId};
 use super::record::is_rebuilt;
-use super::recover::read_segment_header;
 use super::scan::{Content, Depth, Piece, Scanned, Scanner};
+use super::segments::read_segment_header;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -16,7 +16,7 @@
 //! its record is over these, too, and that of its value over the runs alone, so that all but the
 //! runs is known to be as it was written without reading them.
 
-use super::MAX_VALUE_BYTES;
+use super::api::MAX_VALUE_BYTES;
 use crate::store::ChangeNumber;
 use std::hash::{BuildHasher, RandomState};
 

@@ -95,6 +95,8 @@
 //! [output commit](super::file) depends on them.
 //!
 
+mod api;
+mod append;
 mod bases;
 mod batch;
 mod check;
@@ -109,106 +111,20 @@ mod files;
 mod format;
 mod index;
 mod patch;
+mod read;
 mod record;
 mod recover;
 mod scan;
 mod segments;
+mod state;
 #[cfg(test)]
 mod tests;
-mod writer;
 
+pub use api::{
+    Change, Cut, Durability, Found, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Options,
+    Recovered, Stats, Wait,
+};
 pub use check::{Damage, Report, check};
 pub use engine::Log;
 pub use error::{CommitError, CompactError, OpenError, ReadError};
 pub use files::{Files, LogFile, SystemFiles};
-pub use recover::{Cut, Recovered};
-
-use crate::store::ChangeNumber;
-use bytes::Bytes;
-
-/// The longest key.
-pub const MAX_KEY_BYTES: usize = 1024;
-/// The longest value: what the component writes is far below, and one value is one read.
-pub const MAX_VALUE_BYTES: usize = 16 << 20;
-/// The longest batch: keys, values, and a header for each. Offsets in a segment have 32 bits.
-pub const MAX_BATCH_BYTES: u64 = 256 << 20;
-
-/// One change of a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The key that changes.
-    pub key: Box<str>,
-    /// Its new value, or none where it is deleted.
-    pub value: Option<Bytes>,
-    /// The number of this change: above that of every earlier change of the key.
-    pub sequence: ChangeNumber,
-}
-
-/// When a commit returns.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// When the disk has it: it survives a power failure.
-    #[default]
-    Sync,
-    /// When the operating system has it: it survives the end of this process only.
-    Os,
-}
-
-/// How a log is kept.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// When a commit returns.
-    pub durability: Durability,
-    /// Where a segment ends at the latest; one batch may pass it. Those of a small store are
-    /// smaller.
-    pub segment_bytes: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            durability: Durability::Sync,
-            segment_bytes: 64 << 20,
-        }
-    }
-}
-
-/// Whether a read may wait for the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// Until the value is here.
-    ForDisk,
-    /// No: what is not in memory is [`Found::NotResident`]. Where the system can't say what is in
-    /// memory, it waits all the same.
-    Never,
-}
-
-/// What a read found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// There is no such key.
-    Absent,
-    /// The key is there; its value would have to come from the disk.
-    NotResident,
-    /// The key and its value.
-    Value {
-        /// The value.
-        value: Bytes,
-        /// The number of the change that wrote it.
-        sequence: ChangeNumber,
-    },
-}
-
-/// How much there is of what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Keys that have a value.
-    pub keys: u64,
-    /// Bytes of their records: keys, values, and a header each. Where a value is a patch,
-    /// of that and of its base.
-    pub live_bytes: u64,
-    /// Bytes of all segments.
-    pub disk_bytes: u64,
-    /// Segments, each of which is an open file.
-    pub segments: u64,
-}

@@ -1,16 +1,15 @@
 //! Opening a log.
 
-use super::Options;
+use super::api::{Cut, Options, Recovered};
 use super::directory::Directory;
-use super::engine::Log;
 use super::enter::{Entered, enter};
 use super::error::OpenError;
-use super::files::{Files, LogFile};
+use super::files::Files;
 use super::format::{SEGMENT_HEADER, SegmentHeader, SegmentNumber};
 use super::index::Index;
 use super::scan::{Depth, Piece, Scanned, Scanner};
-use super::segments::{Segment, Segments};
-use super::writer::Writer;
+use super::segments::{Segment, Segments, read_segment_header, segment_bytes};
+use super::state::{State, Writer};
 use crate::store::ChangeNumber;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,66 +19,37 @@ use std::sync::{Arc, Mutex};
 /// Offsets in a segment have 32 bits, and a batch may pass its end.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 
-/// What opening a log found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recovered {
-    /// Keys that have a value.
-    pub keys: u64,
-    /// Segments that were read.
-    pub segments: u64,
-    /// What a crash had left unfinished; at most one, unless the log was kept with
-    /// [`Durability::Os`](super::Durability::Os).
-    pub cuts: Vec<Cut>,
-}
-
-/// An unfinished write that was cut off.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cut {
-    /// The segment.
-    pub file: PathBuf,
-    /// Where it ends now.
-    pub offset: u64,
-    /// What was there up to the old end of the file.
-    pub bytes: u64,
-}
-
-impl Log {
-    /// Opens the log in a directory, or begins one where there is nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`OpenError`], whose text is one line that says what to do.
-    pub fn open(
-        dir: &Path,
-        files: Arc<dyn Files>,
-        mut options: Options,
-    ) -> Result<(Self, Recovered), OpenError> {
-        options.segment_bytes = options.segment_bytes.min(MAX_SEGMENT_BYTES);
-        let directory = Directory::open(dir, files)?;
-        let mut opening = Opening {
-            directory,
-            index: Index::new(),
-            segments: Segments::default(),
-            segment_bytes: options.segment_bytes,
-            highest: ChangeNumber::default(),
-            found: Recovered::default(),
-        };
-        let writer = opening.run()?;
-        // Not before it is known to be whole; and before anything is written that older versions
-        // can't read.
-        opening.directory.upgrade()?;
-        let log = Self {
-            directory: opening.directory,
-            options,
-            index: opening.index,
-            segments: opening.segments,
-            writer: Mutex::new(writer),
-            compaction: Mutex::default(),
-            highest: AtomicU64::new(opening.highest.get()),
-            refuses: AtomicBool::new(false),
-        };
-        Ok((log, opening.found))
-    }
+/// Opens the log in a directory, or begins one; see [`Log::open`](super::Log::open).
+pub(super) fn open(
+    dir: &Path,
+    files: Arc<dyn Files>,
+    mut options: Options,
+) -> Result<(State, Recovered), OpenError> {
+    options.segment_bytes = options.segment_bytes.min(MAX_SEGMENT_BYTES);
+    let directory = Directory::open(dir, files)?;
+    let mut opening = Opening {
+        directory,
+        index: Index::new(),
+        segments: Segments::default(),
+        segment_bytes: options.segment_bytes,
+        highest: ChangeNumber::default(),
+        found: Recovered::default(),
+    };
+    let writer = opening.run()?;
+    // Not before it is known to be whole; and before anything is written that older versions
+    // can't read.
+    opening.directory.upgrade()?;
+    let state = State {
+        directory: opening.directory,
+        options,
+        index: opening.index,
+        segments: opening.segments,
+        writer: Mutex::new(writer),
+        compaction: Mutex::default(),
+        highest: AtomicU64::new(opening.highest.get()),
+        refuses: AtomicBool::new(false),
+    };
+    Ok((state, opening.found))
 }
 
 /// A log that is being opened.
@@ -124,7 +94,7 @@ impl Opening {
         self.found.segments = headed.len() as u64;
         match headed.pop() {
             Some(newest) => {
-                let size = self.directory.segment_bytes(self.segments.live());
+                let size = segment_bytes(&self.directory, self.segments.live());
                 let mut writer = Writer::at_end_of(newest.segment, tail, self.segment_bytes, size);
                 if self.found.cuts.is_empty() {
                     writer.filled = newest.len.max(tail);
@@ -146,7 +116,7 @@ impl Opening {
         let segment = Arc::new(segment);
         self.segments.insert(Arc::clone(&segment));
         let tail = SEGMENT_HEADER as u64;
-        let size = self.directory.segment_bytes(0);
+        let size = segment_bytes(&self.directory, 0);
         Ok(Writer::at_end_of(segment, tail, self.segment_bytes, size))
     }
 
@@ -264,13 +234,6 @@ impl Opening {
             offset,
         }
     }
-}
-
-/// The bytes where the header of a segment is, as far as they are there.
-pub(super) fn read_segment_header(file: &dyn LogFile, len: u64) -> io::Result<Vec<u8>> {
-    let mut header = vec![0; len.min(SEGMENT_HEADER as u64) as usize];
-    file.read_at(&mut header, 0)?;
-    Ok(header)
 }
 
 fn io_at(path: &Path) -> impl Fn(io::Error) -> OpenError {

@@ -1,6 +1,7 @@
 //! The segments that are there, and how much of each is needed.
 
 use super::directory::Directory;
+use super::error::ReadError;
 use super::files::{LogFile, write_all_at};
 use super::format::{Range, SEGMENT_HEADER, SegmentHeader, SegmentNumber};
 use std::collections::BTreeMap;
@@ -8,6 +9,14 @@ use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+/// A segment takes at most this part of what is live, or of the room there is, but not less than
+/// this many bytes: the room that a store needs is then in proportion to what it holds, or nobody
+/// misses it. Each new segment costs several syncs: with 4 MiB segments, 64 busy streams of 16 KiB
+/// begin one every 20 ms, and one append in a hundred waits for that.
+const SEGMENT_PART: u64 = 4;
+const ROOM_PART: u64 = 64;
+const SMALL_SEGMENT: u64 = 4 << 20;
 
 /// One segment. Who holds it can read on when it was removed.
 pub(super) struct Segment {
@@ -54,6 +63,14 @@ impl Segment {
                 let _ = directory.files.remove(&path);
                 Err(error)
             }
+        }
+    }
+
+    /// The error of a record that is not as it was written.
+    pub(super) fn damaged(&self, offset: u64) -> ReadError {
+        ReadError::Damaged {
+            file: self.path.clone(),
+            offset,
         }
     }
 
@@ -143,4 +160,17 @@ impl Segments {
             .map(|(_, bytes)| *bytes)
             .sum()
     }
+}
+
+/// Bytes that a segment is to take in a store of so many live bytes.
+pub(super) fn segment_bytes(directory: &Directory, live: u64) -> u64 {
+    let room = directory.files.room(&directory.path) / ROOM_PART;
+    SMALL_SEGMENT.max(live / SEGMENT_PART).max(room)
+}
+
+/// The bytes where the header of a segment is, as far as they are there.
+pub(super) fn read_segment_header(file: &dyn LogFile, len: u64) -> io::Result<Vec<u8>> {
+    let mut header = vec![0; len.min(SEGMENT_HEADER as u64) as usize];
+    file.read_at(&mut header, 0)?;
+    Ok(header)
 }

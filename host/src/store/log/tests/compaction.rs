@@ -203,8 +203,8 @@ fn tombstones_go_in_the_end_also_where_segments_in_their_range_stay() {
         }
     }
     let tombstones = || -> u64 {
-        let segments = log.segments.all();
-        let needed = |segment: &_| log.segments.needed_tombstones(segment);
+        let segments = log.state.segments.all();
+        let needed = |segment: &_| log.state.segments.needed_tombstones(segment);
         segments.iter().map(|segment| needed(segment)).sum()
     };
     let live = log.stats().live_bytes;

@@ -85,7 +85,7 @@ fn appended(value: &[u8], number: u64, more: usize) -> Vec<u8> {
 /// Keys whose value is written as a patch.
 fn patched_keys(log: &Log) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
-    log.index.for_each(|key, place| {
+    log.state.index.for_each(|key, place| {
         if place.patch.is_some() {
             keys.insert(key.to_owned());
         }
@@ -101,10 +101,10 @@ fn patches(log: &Log) -> usize {
 /// Every segment counts what the index knows of it.
 fn expect_exact_live_bytes(log: &Log) {
     let mut live = BTreeMap::<_, u64>::new();
-    log.index.for_each(|key, place| {
+    log.state.index.for_each(|key, place| {
         *live.entry(place.segment).or_default() += place.freed_by(None, key);
     });
-    for segment in log.segments.all() {
+    for segment in log.state.segments.all() {
         let expected = live.remove(&segment.number).unwrap_or_default();
         assert_eq!(segment.live(), expected, "segment {}", segment.number);
     }

@@ -1,0 +1,84 @@
+//! Reading a key.
+
+use super::api::{Found, Wait};
+use super::error::ReadError;
+use super::format::record_length;
+use super::index::Place;
+use super::record::{Verified, rebuild, verify};
+use super::segments::Segment;
+use super::state::State;
+use bytes::Bytes;
+use std::io;
+
+/// Reads a key; see [`Log::get`](super::Log::get).
+pub(super) fn get(state: &State, key: &str, wait: Wait) -> Result<Found, ReadError> {
+    let mut gone = None;
+    loop {
+        let Some(place) = state.index.get(key) else {
+            return Ok(Found::Absent);
+        };
+        if let Some(segment) = state.segments.get(place.segment) {
+            return read(state, &segment, place, key, wait);
+        }
+        // Removed in between: the record was moved before, so the index says where to now.
+        if gone.replace(place) == Some(place) {
+            return Err(ReadError::Damaged {
+                file: state.directory.segment_path(place.segment),
+                offset: place.offset.into(),
+            });
+        }
+    }
+}
+
+/// Reads what is at a place of the index.
+pub(super) fn read(
+    state: &State,
+    segment: &Segment,
+    place: Place,
+    key: &str,
+    wait: Wait,
+) -> Result<Found, ReadError> {
+    let id = state.directory.id;
+    let Some(record) = read_record(segment, place.offset, place.record_length(key), wait)? else {
+        return Ok(Found::NotResident);
+    };
+    let value = match (verify(&record, key, id), place.patch) {
+        (Some(Verified::Value(value)), None) => Some(value),
+        (Some(Verified::Patch(head, runs)), Some(patch)) if head.base == patch.base => {
+            let length = record_length(key.len(), patch.base_length.into());
+            let Some(base) = read_record(segment, patch.base, length, wait)? else {
+                return Ok(Found::NotResident);
+            };
+            let base = verify(&base, key, id).and_then(Verified::value);
+            base.and_then(|base| rebuild(head, &runs, &base, id))
+        }
+        _ => None,
+    };
+    let value = value.ok_or_else(|| segment.damaged(place.offset.into()))?;
+    Ok(Found::Value {
+        value,
+        sequence: place.sequence,
+    })
+}
+/// The bytes of a record; none where it would have to wait for them and may not.
+fn read_record(
+    segment: &Segment,
+    offset: u32,
+    length: u64,
+    wait: Wait,
+) -> Result<Option<Bytes>, ReadError> {
+    let offset = u64::from(offset);
+    let mut buffer = vec![0; length as usize];
+    let read = match wait {
+        Wait::ForDisk => segment.file.read_at(&mut buffer, offset).map(|()| true),
+        Wait::Never => segment.file.read_resident_at(&mut buffer, offset),
+    };
+    match read {
+        Ok(read) => Ok(read.then(|| Bytes::from(buffer))),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(segment.damaged(offset)),
+        Err(source) => Err(ReadError::Io {
+            file: segment.path.clone(),
+            source,
+        }),
+    }
+}
