@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::net::Rates;
-use crate::store::file::Durability;
+use crate::store::log::Durability;
 use crate::store::open::{Injection, OpenError, StoreKind, open};
 use crate::variables::{self, VariableError};
 use crate::{ComponentSource, Options, Via};

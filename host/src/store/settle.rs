@@ -1,10 +1,10 @@
 //! What becomes of changes that are not durable yet.
 
-use super::{ChangeNumber, Store};
+use super::change::ChangeNumber;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 
@@ -64,39 +64,6 @@ impl Future for Settle {
                 // A store that is gone confirms nothing.
                 Poll::Ready(outcome.unwrap_or(Err(Lost::NotConfirmed)))
             }
-        }
-    }
-}
-
-/// What leaves a request whose instance can't be asked what it met: it waits for everything.
-pub struct Outlet {
-    store: Arc<dyn Store>,
-    losses: u64,
-}
-
-impl Outlet {
-    /// For a request that begins now.
-    #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        let losses = store.losses();
-        Self { store, losses }
-    }
-
-    /// Whatever the instance knows by now settles.
-    pub fn settle(&self) -> Settle {
-        self.store.settle(self.store.latest_change())
-    }
-
-    /// Whether something may leave for which [`settle`](Self::settle) came to this. What was lost
-    /// since the request began may be known to its instance.
-    ///
-    /// # Errors
-    ///
-    /// [`Lost::NotConfirmed`], whatever was lost: it may have been another request's change.
-    pub fn check(&self, settled: Result<(), Lost>) -> Result<(), Lost> {
-        match settled.is_ok() && self.store.losses() == self.losses {
-            true => Ok(()),
-            false => Err(Lost::NotConfirmed),
         }
     }
 }
@@ -210,7 +177,6 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::held::HeldStore;
     use futures::FutureExt;
 
     const fn number(number: u64) -> ChangeNumber {
@@ -255,18 +221,6 @@ mod tests {
             settling.lose(number(change), Lost::NoSpace);
         }
         assert_eq!(settling.inner().lost.len(), 1);
-    }
-
-    /// A durable append was answered 507, with nothing applied, since another's change found no
-    /// room.
-    #[test]
-    fn of_a_request_that_waits_for_everything_no_loss_says_that_nothing_was_done() {
-        let store = Arc::new(HeldStore::default());
-        let outlet = Outlet::new(Arc::clone(&store) as Arc<dyn Store>);
-        assert_eq!(outlet.check(Ok(())), Ok(()));
-        for lost in [Lost::NoSpace, Lost::NotWritten] {
-            assert_eq!(outlet.check(Err(lost)), Err(Lost::NotConfirmed));
-        }
     }
 
     #[test]

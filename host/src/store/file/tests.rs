@@ -1,9 +1,12 @@
-use super::*;
+use super::FileStore;
+use crate::store::log::Options;
 use crate::store::log::faults::{Fault, FaultyFiles, Operation};
-use crate::store::{Lost, contract};
+use crate::store::{ChangeNumber, Lost, Seen, Store, StoreError, SwapError, contract};
+use bytes::Bytes;
 use futures::executor::block_on;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 fn directory() -> PathBuf {
     PathBuf::from("/store")

@@ -1,7 +1,7 @@
 //! The threads of the store: one that writes, one that gives room back.
 
-use super::Shared;
 use super::queue::Batch;
+use super::shared::Shared;
 use crate::store::Lost;
 use crate::store::log::{CommitError, CompactError};
 use crate::telemetry;

@@ -1,0 +1,193 @@
+//! The store of a directory.
+
+use super::full::FullDisk;
+use super::overlay::Overlay;
+use super::queue::Queue;
+use super::shared::Shared;
+use super::writer;
+use crate::store::log::{Durability, Files, Log, OpenError, Options, Recovered, Wait};
+use crate::store::{
+    ChangeNumber, Seen, Settle, Settling, Store, StoreError, SwapError, Watch, Watchers, counter,
+};
+use crate::vital;
+use bytes::Bytes;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// Keys and values in a directory.
+pub struct FileStore {
+    /// For whoever starts the server.
+    description: String,
+    pub(super) shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl FileStore {
+    /// Opens a directory, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], whose text is one line that says what to do.
+    pub fn open(
+        directory: &Path,
+        files: Arc<dyn Files>,
+        options: Options,
+    ) -> Result<(Self, Recovered), OpenError> {
+        let (log, recovered) = Log::open(directory, files, options)?;
+        let settled = log.highest_sequence();
+        let shared = Arc::new(Shared {
+            log,
+            overlay: Overlay::default(),
+            queue: Queue::new(settled),
+            settling: Settling::new(settled),
+            watchers: Watchers::default(),
+            opened: Instant::now(),
+            full: FullDisk::default(),
+        });
+        let thread = |name: &str, run: fn(&Shared)| {
+            let (shared, what) = (Arc::clone(&shared), format!("the thread {name}"));
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || vital::thread(&what, || run(&shared)))
+                .map_err(|source| OpenError::Io {
+                    path: directory.to_owned(),
+                    source,
+                })
+        };
+        let threads = vec![
+            thread("store-writer", writer::write)?,
+            thread("store-compact", writer::compact)?,
+        ];
+        let acknowledged = match options.durability {
+            Durability::Sync => "synced to the disk",
+            Durability::Os => "handed to the operating system, which a power failure may lose",
+        };
+        let store = Self {
+            description: format!(
+                "{}: what is acknowledged is {acknowledged}",
+                directory.display()
+            ),
+            shared,
+            threads,
+        };
+        Ok((store, recovered))
+    }
+}
+
+impl Drop for FileStore {
+    /// What was queued is written before this returns.
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        for thread in self.threads.drain(..) {
+            // It told what went wrong before it ended.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Store for FileStore {
+    fn kind(&self) -> &'static str {
+        "file"
+    }
+
+    fn describe(&self) -> String {
+        self.description.clone()
+    }
+
+    fn get(&self, key: &str) -> Result<Seen, StoreError> {
+        let seen = self.shared.see(key, Wait::ForDisk)?;
+        seen.ok_or_else(|| StoreError::Unavailable("the value did not come".to_owned()))
+    }
+
+    fn get_now(&self, key: &str) -> Result<Option<Seen>, StoreError> {
+        self.shared.see(key, Wait::Never)
+    }
+
+    fn exists(&self, key: &str) -> Result<(bool, ChangeNumber), StoreError> {
+        let shard = self.shared.overlay.shard(key);
+        let exists = match shard.seen(key) {
+            Some(seen) => seen.value.is_some(),
+            None => self.shared.log.lookup(key).is_some(),
+        };
+        Ok((exists, self.shared.last_change(&shard, key)))
+    }
+
+    fn set(&self, key: &str, value: Bytes) -> Result<ChangeNumber, StoreError> {
+        self.shared.change(key, Some(value), |_| Ok(()))
+    }
+
+    fn delete(&self, key: &str) -> Result<ChangeNumber, StoreError> {
+        match self.exists(key)? {
+            (true, _) => self.shared.change(key, None, |_| Ok(())),
+            (false, changed) => Ok(changed),
+        }
+    }
+
+    fn write_since(
+        &self,
+        losses: u64,
+        key: &str,
+        value: Option<Bytes>,
+    ) -> Result<ChangeNumber, StoreError> {
+        let no_more = || match self.losses() == losses {
+            true => Ok(()),
+            false => Err(StoreError::lost()),
+        };
+        if value.is_none()
+            && let (false, changed) = self.exists(key)?
+        {
+            // Nothing to remove, and nothing is: whoever writes the key from now on may know of a
+            // loss that the caller does not.
+            return no_more().map(|()| changed);
+        }
+        // Asked while the key's shard is locked, as every shard is during a loss.
+        self.shared.change(key, value, |_| no_more())
+    }
+
+    fn increment(&self, key: &str, delta: i64) -> Result<(i64, ChangeNumber), StoreError> {
+        loop {
+            let seen = self.get(key)?;
+            let (sum, value) = counter::add(seen.value.as_ref(), delta)?;
+            match self.swap(key, &seen, value) {
+                Ok(changed) => return Ok((sum, changed)),
+                Err(SwapError::Conflict) => {}
+                Err(SwapError::Store(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn swap(&self, key: &str, seen: &Seen, value: Bytes) -> Result<ChangeNumber, SwapError> {
+        self.shared
+            .change(key, Some(value), |last| match last == seen.changed {
+                true => Ok(()),
+                false => Err(SwapError::Conflict),
+            })
+    }
+
+    fn latest_change(&self) -> ChangeNumber {
+        self.shared.queue.latest()
+    }
+
+    fn last_change(&self, key: &str) -> ChangeNumber {
+        self.shared
+            .last_change(&self.shared.overlay.shard(key), key)
+    }
+
+    fn watch(&self, key: &str) -> Watch {
+        self.shared.watchers.watch(key)
+    }
+
+    fn settle(&self, change: ChangeNumber) -> Settle {
+        self.shared.settling.settle(change)
+    }
+
+    fn refuses_writes(&self) -> bool {
+        self.shared.log.refuses_writes()
+    }
+
+    fn losses(&self) -> u64 {
+        self.shared.settling.losses()
+    }
+}
