@@ -1,7 +1,7 @@
 //! Whether each stream counts the forks that there are: one too few and their bytes would go with
 //! it, one too many and it would never go.
 
-use super::Report;
+use super::report::Report;
 use durable_streams_edge::keys::NameHash;
 use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::stream::{ForkStep, Forks, Link};

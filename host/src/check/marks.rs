@@ -1,6 +1,8 @@
 //! Which chunks and index blocks something leads to.
 
-use super::{CheckError, Report, Space, value};
+use super::error::CheckError;
+use super::report::Report;
+use super::space::{Space, value};
 use crate::store::log::Log;
 use durable_streams_edge::keys::{Keys, index};
 use durable_streams_edge::limits::BLOCK_SEGMENTS;

@@ -1,10 +1,14 @@
-use super::*;
-use durable_streams_edge::keys::{NameHash, debt::Debt, index};
+use super::{Counts, Report, check};
+use crate::store::ChangeNumber;
+use crate::store::log::{Change, Log, Options, SystemFiles};
+use durable_streams_edge::keys::head::Record;
+use durable_streams_edge::keys::{Keys, NameHash, debt, debt::Debt, index};
 use durable_streams_edge::stream::{
-    Asked, Birth, Block, ContentType, Expiry, Forks, Head, Link, Owed, Position, Ring, Segment,
-    Tombstone, branch,
+    Asked, Birth, Block, ContentType, Expiry, Forks, Head, Incarnation, Link, Owed, Position, Ring,
+    Segment, Tombstone, branch,
 };
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
 
 const LIFE: Incarnation = Incarnation([7; 16]);
 

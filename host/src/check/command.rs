@@ -1,0 +1,59 @@
+//! The check itself, and its repair.
+
+use super::error::CheckError;
+use super::report::Report;
+use super::space::spaces;
+use super::walk::walk;
+use crate::store::ChangeNumber;
+use crate::store::log::{self, Change, Log, OpenError, Options, SystemFiles};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Changes in one write of a repair.
+const BATCH: usize = 1000;
+
+/// Checks the store in a directory that no server has open. With `fix`, what nothing leads to is
+/// removed.
+///
+/// # Errors
+///
+/// When it can't be opened or read. What is damaged or missing is in the report.
+pub fn check(directory: &Path, fix: bool) -> Result<Report, CheckError> {
+    let files = Arc::new(SystemFiles);
+    let mut report = Report::new(log::check(directory, Arc::clone(&files) as _)?);
+    let log = match Log::open(directory, files, Options::default()) {
+        Ok((log, _)) => log,
+        // The damage is in the report.
+        Err(OpenError::Damaged { .. }) => return Ok(report),
+        Err(error) => return Err(error.into()),
+    };
+    let mut left_over = Vec::new();
+    for (namespace, space) in spaces(&log, &mut report) {
+        walk(&log, &namespace, &space, &mut report, &mut left_over)?;
+    }
+    if fix && report.is_whole() {
+        remove(&log, left_over)?;
+        report.removed = true;
+    }
+    Ok(report)
+}
+
+fn remove(log: &Log, keys: Vec<String>) -> Result<(), CheckError> {
+    let mut sequence = log.highest_sequence().get();
+    for some in keys.chunks(BATCH) {
+        let changes: Vec<Change> = some
+            .iter()
+            .map(|key| {
+                sequence = sequence.saturating_add(1);
+                Change {
+                    key: key.as_str().into(),
+                    value: None,
+                    sequence: ChangeNumber::new(sequence),
+                }
+            })
+            .collect();
+        log.commit(&changes)?;
+    }
+    while log.compact()? {}
+    Ok(())
+}
