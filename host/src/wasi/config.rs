@@ -1,7 +1,7 @@
 //! `wasi:config/store`: the variables.
 
-use super::InstanceState;
 use super::bindings::wasi::config::store::{Error, Host};
+use super::state::InstanceState;
 
 impl Host for InstanceState {
     fn get(&mut self, key: String) -> Result<Option<String>, Error> {

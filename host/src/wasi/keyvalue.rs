@@ -2,9 +2,10 @@
 //!
 //! A guest that asks for too much gets an error, never a trap.
 
-use super::InstanceState;
 use super::bindings::wasi::keyvalue::{atomics, store};
-use crate::store::{Seen, StoreError, SwapError};
+use super::handles::{Bucket, Cas};
+use super::state::InstanceState;
+use crate::store::{StoreError, SwapError};
 use atomics::CasError;
 use bytes::Bytes;
 use durable_streams_edge::seam::{FULL, REFUSED};
@@ -17,18 +18,6 @@ const LABEL: &str = "default";
 const MAX_KEY_BYTES: usize = 1024;
 /// Largest value, as on the platforms the component is made for.
 const MAX_VALUE_BYTES: usize = 1_000_000;
-/// Buckets and swaps an instance may have open.
-const MAX_HANDLES: usize = 256;
-
-/// An open bucket.
-pub struct Bucket(());
-
-/// A swap that is being prepared.
-pub struct Cas {
-    key: String,
-    seen: Option<Seen>,
-}
-
 fn other(text: &str) -> Error {
     Error::Other(text.to_owned())
 }
@@ -58,28 +47,15 @@ fn check_value(value: &[u8]) -> Result<(), Error> {
     }
 }
 
-impl InstanceState {
-    fn open_handle<T: Send + 'static>(&mut self, handle: T) -> Result<Resource<T>, Error> {
-        if self.handles >= MAX_HANDLES {
-            return Err(other("too many open handles"));
-        }
-        let resource = self.table.push(handle);
-        let resource = resource.map_err(|_| other("too many open handles"))?;
-        self.handles = self.handles.saturating_add(1);
-        Ok(resource)
-    }
-
-    fn close_handle<T: Send + 'static>(&mut self, handle: Resource<T>) -> wasmtime::Result<T> {
-        let handle = self.table.delete(handle)?;
-        self.handles = self.handles.saturating_sub(1);
-        Ok(handle)
-    }
+/// A handle, where there is room for one more.
+fn opened<T>(handle: Option<Resource<T>>) -> Result<Resource<T>, Error> {
+    handle.ok_or_else(|| other("too many open handles"))
 }
 
 impl store::Host for InstanceState {
     fn open(&mut self, identifier: String) -> Result<Resource<Bucket>, Error> {
         match identifier == LABEL || self.keys.ignores_labels() {
-            true => self.open_handle(Bucket(())),
+            true => opened(self.open_handle(Bucket)),
             false => Err(Error::NoSuchStore),
         }
     }
@@ -124,7 +100,7 @@ impl store::HostBucket for InstanceState {
 impl atomics::HostCas for InstanceState {
     fn new(&mut self, _: Resource<Bucket>, key: String) -> Result<Resource<Cas>, Error> {
         check_key(&key)?;
-        self.open_handle(Cas { key, seen: None })
+        opened(self.open_handle(Cas { key, seen: None }))
     }
 
     fn current(&mut self, cas: Resource<Cas>) -> Result<Option<Vec<u8>>, Error> {
@@ -155,7 +131,7 @@ impl atomics::Host for InstanceState {
             Ok(()) => Ok(()),
             Err(SwapError::Store(error)) => Err(CasError::StoreError(error.into())),
             Err(SwapError::Conflict) => {
-                let fresh = self.open_handle(Cas { key, seen: None });
+                let fresh = opened(self.open_handle(Cas { key, seen: None }));
                 Err(fresh.map_or_else(CasError::StoreError, CasError::CasFailed))
             }
         }
@@ -164,6 +140,7 @@ impl atomics::Host for InstanceState {
 
 #[cfg(test)]
 mod tests {
+    use super::super::handles::MAX_HANDLES;
     use super::*;
     use crate::store::{MemoryStore, SpinRedis, Store};
     use crate::wasi::Variables;

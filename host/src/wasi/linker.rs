@@ -1,0 +1,18 @@
+//! The linker of an instance.
+
+use super::bindings::Imports;
+use super::state::InstanceState;
+use wasmtime::component::{HasSelf, Linker};
+
+/// Links everything an instance may import.
+///
+/// # Errors
+///
+/// Only where two of the linked packages define one name.
+pub fn add_to_linker(linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi::p3::add_to_linker(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(linker)?;
+    Imports::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+}

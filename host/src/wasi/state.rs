@@ -1,0 +1,108 @@
+//! The host's side of one instance.
+
+use super::handles::MAX_HANDLES;
+use super::keys::Keys;
+use super::send::Sending;
+use crate::outbound::Outbound;
+use crate::store::Store;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// Linear memory one instance may have.
+pub const MAX_MEMORY_BYTES: usize = 128 * 1024 * 1024;
+
+/// The values of all variables, by name.
+pub type Variables = BTreeMap<String, String>;
+
+/// The host's side of one instance.
+pub struct InstanceState {
+    pub(super) table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: Sending,
+    pub(super) keys: Keys,
+    pub(super) variables: Arc<Variables>,
+    /// Buckets and swaps that are open.
+    pub(super) handles: usize,
+    /// The memory limit, for Wasmtime to ask.
+    pub limits: StoreLimits,
+}
+
+impl InstanceState {
+    /// The state of an instance that has done nothing yet. Its standard error is the host's; it has
+    /// no arguments, environment, files or sockets.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        variables: Arc<Variables>,
+        outbound: Option<Arc<Outbound>>,
+    ) -> Self {
+        Self {
+            table: ResourceTable::new(),
+            wasi: WasiCtx::builder().inherit_stderr().build(),
+            http: WasiHttpCtx::new(),
+            hooks: Sending::new(Arc::clone(&store), outbound),
+            keys: Keys::new(store),
+            variables,
+            handles: 0,
+            limits: StoreLimitsBuilder::new()
+                .memory_size(MAX_MEMORY_BYTES)
+                .build(),
+        }
+    }
+
+    /// Opens a handle; none, where too many are open.
+    pub(super) fn open_handle<T: Send + 'static>(&mut self, handle: T) -> Option<Resource<T>> {
+        if self.handles >= MAX_HANDLES {
+            return None;
+        }
+        let resource = self.table.push(handle).ok()?;
+        self.handles = self.handles.saturating_add(1);
+        Some(resource)
+    }
+
+    /// Closes a handle and gives back what it stood for.
+    pub(super) fn close_handle<T: Send + 'static>(
+        &mut self,
+        handle: Resource<T>,
+    ) -> wasmtime::Result<T> {
+        let handle = self.table.delete(handle)?;
+        self.handles = self.handles.saturating_sub(1);
+        Ok(handle)
+    }
+
+    /// The store, as this instance sees it.
+    #[must_use]
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The same, for who begins and ends its steps.
+    pub const fn keys_mut(&mut self) -> &mut Keys {
+        &mut self.keys
+    }
+}
+
+impl WasiView for InstanceState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for InstanceState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.keys.note_call();
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.hooks,
+        }
+    }
+}
