@@ -11,16 +11,17 @@
 //! it, through `wasi:http/handler` ([`Via::WasiHttp`]) or `wasi:http/incoming-handler`
 //! ([`Via::WasiHttpP2`]).
 
+mod answers;
 pub mod budget;
 pub mod check;
 pub mod cli;
-pub mod drive;
+mod drive;
 pub mod engine;
 pub mod error;
 pub mod exchange;
 mod net;
 pub mod outbound;
-pub mod proxy;
+mod proxy;
 pub mod store;
 pub mod telemetry;
 pub mod variables;
@@ -32,7 +33,9 @@ pub use engine::ComponentSource;
 pub use error::StartError;
 pub use net::Rates;
 
-use crate::drive::{Driver, OwnAnswers, background};
+use crate::answers::OwnAnswers;
+use crate::budget::Budget;
+use crate::drive::Driver;
 use crate::engine::{ComponentError, Runtime};
 use crate::exchange::Steps;
 use crate::net::{Door, Gate, Handler};
@@ -42,7 +45,7 @@ use crate::store::Store;
 use crate::wasi::Variables;
 use crate::worker::{Factory, Instance};
 use durable_streams_edge::access::{self, Access};
-use durable_streams_edge::limits::Config;
+use durable_streams_edge::limits::{BODY_BUDGET, Config};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,7 +165,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             let factories = std::iter::repeat_with(factory).take(options.instances.max(1));
             let driver = Driver::new(&store, factories.collect(), &outbound, &own);
             driver.warm_up()?;
-            let work = background::work(Arc::clone(&driver));
+            let work = drive::work(Arc::clone(&driver));
             let background = tokio::spawn(vital::task(BACKGROUND, work));
             (Handler::Exchange(driver, max_append_bytes), background)
         }
@@ -179,9 +182,10 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
                 Arc::clone(&own),
             )
             .map_err(|error| ComponentError::Engine(engine::one_line(&error)))?;
-            let tick = background::tick(Arc::clone(&proxy), variables);
+            let tick = proxy::tick(Arc::clone(&proxy), variables);
             let background = tokio::spawn(vital::task(BACKGROUND, tick));
-            (Handler::WasiHttp(proxy), background)
+            let bodies = Arc::new(Budget::new(BODY_BUDGET));
+            (Handler::WasiHttp(proxy, bodies), background)
         }
     };
     let (stop, stopped) = watch::channel(false);

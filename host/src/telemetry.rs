@@ -1,6 +1,5 @@
 //! The host's own log: one JSON object a line on standard error, like the component's.
 
-use crate::exchange::StepError;
 use durable_streams_edge::limits::is_logged;
 use serde_json::json;
 use std::io::Write;
@@ -19,8 +18,8 @@ pub(crate) fn set_level(least: &str) {
 }
 
 /// An instance was stopped and is replaced.
-pub fn instance_broke(error: &StepError) {
-    line("error", "instance replaced", &error.to_string());
+pub fn instance_broke(why: &str) {
+    line("error", "instance replaced", why);
 }
 
 /// Changes could not be kept; whoever waited for them is told so. Said once, until a write works

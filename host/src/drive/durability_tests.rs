@@ -1,15 +1,18 @@
 //! What leaves the host, and when.
 
-use super::*;
+use super::driver::Driver;
+use crate::answers::{OwnAnswers, ResponseBody};
 use crate::exchange::Outcome;
-use crate::store::Lost;
+use crate::outbound::Outbound;
 use crate::store::held::HeldStore;
+use crate::store::{Lost, Store};
 use crate::worker::fake::{Script, request};
 use bytes::Bytes;
 use durable_streams_edge::limits::Config;
 use futures::FutureExt;
-use http::{Method, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
+use std::sync::Arc;
 
 struct Setup {
     script: Arc<Script>,

@@ -4,9 +4,12 @@ use super::delivery::Delivery;
 use super::groups::{Joined, Topics, after};
 use super::reader::{Reader, Taken, Then};
 use super::topic::Topic;
+use crate::answers::BodyError;
 use crate::exchange::{Cause, Head, Next, StepError, Token};
 use crate::worker::{Answered, Pending, Worker};
 use bytes::Bytes;
+use http_body::{Body, Frame};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
@@ -63,7 +66,7 @@ impl Live {
 
     /// What is to be sent next. Bytes that are there come before another step, so that a client
     /// that takes nothing costs nothing.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+    pub(super) fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         loop {
             match self.reader.take(context.waker()) {
                 Taken::Head(head) => return Poll::Ready(Event::Head(head)),
@@ -85,7 +88,7 @@ impl Live {
             let Some(asked) = &mut self.asked else {
                 return Poll::Pending;
             };
-            let outcome = ready!(std::pin::Pin::new(&mut asked.pending).poll(context));
+            let outcome = ready!(Pin::new(&mut asked.pending).poll(context));
             let lost = |_| StepError::Broken("the step was dropped".to_owned());
             match (outcome.map_err(lost).flatten(), self.asked.take()) {
                 (Ok(answered), asked) => self.accept(answered, asked.map(|asked| asked.cause)),
@@ -128,5 +131,22 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         Topic::leave(&self.reader);
+    }
+}
+
+impl Body for Live {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match ready!(self.poll_event(context)) {
+            Event::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Event::End => Poll::Ready(None),
+            Event::Head(_) | Event::Reset => Poll::Ready(Some(Err(BodyError::Reset))),
+            Event::Failed(error) => Poll::Ready(Some(Err(BodyError::Instance(error.to_string())))),
+        }
     }
 }

@@ -1,10 +1,13 @@
-use super::*;
-use crate::store::MemoryStore;
+use super::driver::Driver;
+use crate::answers::{OwnAnswers, ResponseBody};
+use crate::outbound::Outbound;
+use crate::store::{MemoryStore, Store};
 use crate::worker::fake::{Script, request};
 use bytes::Bytes;
 use durable_streams_edge::limits::Config;
-use http::{Method, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 struct Setup {
@@ -197,7 +200,7 @@ async fn a_slow_reader_is_ended_after_its_last_complete_event() {
     let setup = setup();
     let slow = setup.get("/a?follow").await;
     let mut quick = setup.get("/a?follow").await;
-    let event = "x".repeat(reader::MAX_UNSENT / 4);
+    let event = "x".repeat(super::reader::MAX_UNSENT / 4);
     for _ in 0..8 {
         setup.append("/a", &event).await;
         assert_eq!(next(&mut quick).await.as_deref(), Some(event.as_bytes()));

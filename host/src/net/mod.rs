@@ -1,10 +1,11 @@
 //! Connections and the requests on them: what is accepted, for how long, and how bodies are read.
 
 mod accept;
+mod behind;
 mod collect;
 mod named;
 mod opening;
-pub(crate) mod pace;
+mod pace;
 mod rate;
 mod server;
 mod stall;

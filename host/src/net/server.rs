@@ -1,6 +1,7 @@
 //! Connections: HTTP/1.1 and HTTP/2 on one port, and their orderly end.
 
 use super::accept::{Accepted, Door};
+use super::behind::watched;
 use super::collect::{Collected, Incomplete, collect, turn_away};
 use super::named::{check_framing, check_host};
 use super::opening::Opening;
@@ -8,7 +9,9 @@ use super::pace::Paced;
 use super::rate::{Limits, Rates};
 use super::stall::{STALL, Stall};
 use super::unread::{Outgoing, Streams};
-use crate::drive::{Aborted, Driver, OwnAnswers, ResponseBody, too_many};
+use crate::answers::{OwnAnswers, ResponseBody, health, too_many};
+use crate::budget::Budget;
+use crate::drive::{Aborted, Driver};
 use crate::exchange::Request;
 use crate::proxy::Proxy;
 use crate::store::Store;
@@ -44,8 +47,9 @@ const HEAD_FIELDS: usize = 256;
 pub(crate) enum Handler {
     /// Our own driver, on bodies of at most so many bytes.
     Exchange(Arc<Driver>, usize),
-    /// Instances on demand.
-    WasiHttp(Arc<Proxy>),
+    /// Instances on demand, and the room for the bodies under way. An instance decides what it has
+    /// room for; the budget tells whether slow clients are in the way.
+    WasiHttp(Arc<Proxy>, Arc<Budget>),
 }
 
 /// Why there is no response.
@@ -84,7 +88,7 @@ impl Gate {
     ) -> Option<Response<ResponseBody>> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
         match self.judge(peer, request) {
-            Ok(()) => self.own.health(method, uri, headers),
+            Ok(()) => health(&self.own, method, uri, headers),
             Err(problem) => {
                 let asker = self.own.asker(method, uri, headers);
                 Some(self.own.problem(&problem, &asker))
@@ -116,7 +120,13 @@ impl Handler {
     ) -> Result<Response<ResponseBody>, NoResponse> {
         let (driver, max) = match self {
             Self::Exchange(driver, max) => (driver, *max),
-            Self::WasiHttp(proxy) => return Ok(proxy.handle(request).await),
+            Self::WasiHttp(proxy, bodies) => {
+                let (parts, body) = request.into_parts();
+                let paced = Paced::new(body, Arc::clone(bodies));
+                let (body, fell_behind) = watched(paced, bodies.reserve());
+                let request = hyper::Request::from_parts(parts, body);
+                return Ok(proxy.handle(request, fell_behind).await);
+            }
         };
         let (parts, body) = request.into_parts();
         let budget = &driver.worker(parts.uri.path()).bodies;
@@ -139,7 +149,7 @@ impl Handler {
     fn drain(&self) {
         match self {
             Self::Exchange(driver, _) => driver.drain(),
-            Self::WasiHttp(proxy) => proxy.drain(),
+            Self::WasiHttp(proxy, _) => proxy.drain(),
         }
     }
 }

@@ -1,5 +1,10 @@
 //! Requests through an interface of `wasi:http`, as Spin serves them.
 
+mod body;
 mod handler;
+mod instances;
+mod tick;
 
-pub use handler::{Proxy, Reuse};
+pub(crate) use handler::Proxy;
+pub(crate) use instances::Reuse;
+pub(crate) use tick::tick;

@@ -334,7 +334,7 @@ impl Worker {
         let result = step(slot.steps.as_mut());
         let met = slot.steps.end();
         if let Err(error) = &result {
-            telemetry::instance_broke(error);
+            telemetry::instance_broke(&error.to_string());
             *place = None;
         }
         (result, met)

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// What the client may conclude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Applied {
+pub(crate) enum Applied {
     /// Nothing was done; the request may be repeated as it is.
     Nothing,
     /// Nothing was done, since there is no room for it.
@@ -30,7 +30,7 @@ pub enum Applied {
 impl Applied {
     /// What is known of a request whose instance broke while it handled it.
     #[must_use]
-    pub fn of_broken(method: &Method) -> Self {
+    pub(crate) fn of_broken(method: &Method) -> Self {
         if method.is_safe() {
             Self::Nothing
         } else {
@@ -40,7 +40,7 @@ impl Applied {
 
     /// What is known of a request whose changes, or those it had read, were lost.
     #[must_use]
-    pub fn of_lost(method: &Method, lost: Lost) -> Self {
+    pub(crate) fn of_lost(method: &Method, lost: Lost) -> Self {
         match lost {
             _ if method.is_safe() => Self::Nothing,
             Lost::NoSpace => Self::NoRoom,
@@ -51,7 +51,7 @@ impl Applied {
 
     /// What is known of a request whose step has no answer.
     #[must_use]
-    pub fn of_failed(method: &Method, error: &StepError) -> Self {
+    pub(crate) fn of_failed(method: &Method, error: &StepError) -> Self {
         match error {
             StepError::Broken(_) => Self::of_broken(method),
             StepError::NoInstance(_) => Self::Nothing,
@@ -70,7 +70,7 @@ impl Applied {
 
 /// The problem of a request that is one too many, and may be sent again after `wait`.
 #[must_use]
-pub fn too_many(wait: Duration) -> Problem {
+pub(crate) fn too_many(wait: Duration) -> Problem {
     let detail =
         "This token or address sent too many requests. Nothing was applied; try again later.";
     // In whole seconds, of which none would be an invitation.
@@ -80,14 +80,14 @@ pub fn too_many(wait: Duration) -> Problem {
 
 /// The problem of a request whose body came too slowly.
 #[must_use]
-pub fn too_slow() -> Problem {
+pub(crate) fn too_slow() -> Problem {
     let detail = "The request body came too slowly. Nothing was applied; try again.";
     Problem::new(Code::RequestTimeout, detail)
 }
 
 /// What an answer of the host's own takes from a request that is given away.
 #[derive(Debug)]
-pub struct Asker {
+pub(crate) struct Asker {
     /// The method.
     pub method: Method,
     uri: Uri,
@@ -96,7 +96,7 @@ pub struct Asker {
 
 /// What the host answers by itself.
 #[derive(Debug)]
-pub struct OwnAnswers {
+pub(crate) struct OwnAnswers {
     config: Config,
     access_control: bool,
     /// The fields that every answer has, where they are the same for all requests.
@@ -106,7 +106,7 @@ pub struct OwnAnswers {
 impl OwnAnswers {
     /// Answers for these variables, and for whether access control is on.
     #[must_use]
-    pub fn new(config: Config, access_control: bool) -> Arc<Self> {
+    pub(crate) fn new(config: Config, access_control: bool) -> Arc<Self> {
         let common = response::common_to_all(&config, access_control);
         Arc::new(Self {
             config,
@@ -117,7 +117,7 @@ impl OwnAnswers {
 
     /// Whom an answer would be for.
     #[must_use]
-    pub fn asker(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Asker {
+    pub(crate) fn asker(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Asker {
         let origins = match self.common {
             Some(_) => Vec::new(),
             None => headers.get_all(ORIGIN).iter().cloned().collect(),
@@ -131,13 +131,13 @@ impl OwnAnswers {
 
     /// The answer that says what the client may do next.
     #[must_use]
-    pub fn unavailable(&self, applied: Applied, asker: &Asker) -> Response<ResponseBody> {
+    pub(crate) fn unavailable(&self, applied: Applied, asker: &Asker) -> Response<ResponseBody> {
         self.problem(&applied.problem(), asker)
     }
 
     /// The answer with this problem.
     #[must_use]
-    pub fn problem(&self, problem: &Problem, asker: &Asker) -> Response<ResponseBody> {
+    pub(crate) fn problem(&self, problem: &Problem, asker: &Asker) -> Response<ResponseBody> {
         let document = problem.body(Some(asker.uri.path()));
         self.whole(Head::problem(problem), document, asker)
     }

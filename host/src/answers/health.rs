@@ -11,23 +11,21 @@ use durable_streams_edge::protocol::response::Head;
 use http::header::HeaderMap;
 use http::{Method, Response, Uri};
 
-impl OwnAnswers {
-    /// The answer, if this is what is asked. To other methods the component says that they are none.
-    pub(crate) fn health(
-        &self,
-        method: &Method,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Option<Response<ResponseBody>> {
-        let asked = HEALTH.contains(&uri.path()) && matches!(*method, Method::GET | Method::HEAD);
-        asked.then(|| {
-            let head = Head::new(200)
-                .with(headers::CACHE_CONTROL, "no-store")
-                .with(headers::CONTENT_TYPE, "text/plain");
-            let asker = self.asker(method, uri, headers);
-            self.whole(head, b"ok".to_vec(), &asker)
-        })
-    }
+/// The answer, if this is what is asked. To other methods the component says that they are none.
+pub(crate) fn health(
+    own: &OwnAnswers,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Option<Response<ResponseBody>> {
+    let asked = HEALTH.contains(&uri.path()) && matches!(*method, Method::GET | Method::HEAD);
+    asked.then(|| {
+        let head = Head::new(200)
+            .with(headers::CACHE_CONTROL, "no-store")
+            .with(headers::CONTENT_TYPE, "text/plain");
+        let asker = own.asker(method, uri, headers);
+        own.whole(head, b"ok".to_vec(), &asker)
+    })
 }
 
 #[cfg(test)]
@@ -141,7 +139,7 @@ mod tests {
     fn of_host(own: &OwnAnswers, method: Method, target: &'static str) -> Option<Told> {
         let origin = (ORIGIN, HeaderValue::from_static(ORIGIN_OF_ASKER));
         let headers = HeaderMap::from_iter([origin]);
-        let response = own.health(&method, &Uri::from_static(target), &headers)?;
+        let response = health(own, &method, &Uri::from_static(target), &headers)?;
         let (parts, body) = response.into_parts();
         let body = body.collect().now_or_never().expect("it is all there");
         let body = body.expect("no reset").to_bytes().to_vec();

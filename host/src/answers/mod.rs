@@ -1,0 +1,9 @@
+//! Responses, and the few of them that the host gives by itself.
+
+mod body;
+mod health;
+mod problem;
+
+pub(crate) use body::{BodyError, ResponseBody};
+pub(crate) use health::health;
+pub(crate) use problem::{Applied, Asker, OwnAnswers, too_many, too_slow};

@@ -1,0 +1,179 @@
+//! The driver: which instance serves a request, and how its response begins.
+
+use super::delivery::Delivery;
+use super::groups::Topics;
+use super::live::{Event, Live};
+use crate::answers::{Applied, OwnAnswers, ResponseBody, too_slow};
+use crate::exchange::{Answer, Held, Next, Request, StepError};
+use crate::outbound::Outbound;
+use crate::store::Store;
+use crate::worker::{Alarm, Answered, Factory, Worker};
+use http::Response;
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The connection is to be reset: there is no response.
+#[derive(Debug, thiserror::Error)]
+#[error("the exchange was reset")]
+pub(crate) struct Aborted;
+
+struct Lane {
+    worker: Arc<Worker>,
+    topics: Arc<Topics>,
+}
+
+/// Drives exchanges on a fixed number of instances.
+pub(crate) struct Driver {
+    lanes: Vec<Lane>,
+    hasher: RandomState,
+    draining: watch::Sender<bool>,
+    own: Arc<OwnAnswers>,
+    alarm: Arc<Alarm>,
+}
+
+impl Driver {
+    /// A driver with one worker for each factory.
+    #[must_use]
+    pub(crate) fn new(
+        store: &Arc<dyn Store>,
+        factories: Vec<Factory>,
+        outbound: &Arc<Outbound>,
+        own: &Arc<OwnAnswers>,
+    ) -> Arc<Self> {
+        let alarm = Arc::new(Alarm::default());
+        let draining = watch::Sender::new(false);
+        let lane = |factory| {
+            let (outbound, alarm) = (Arc::clone(outbound), Arc::clone(&alarm));
+            let worker = Worker::new(Arc::clone(store), factory, outbound, alarm);
+            let topics = Topics::new(Arc::clone(&worker), draining.subscribe());
+            Lane { worker, topics }
+        };
+        Arc::new(Self {
+            lanes: factories.into_iter().map(lane).collect(),
+            hasher: RandomState::new(),
+            draining,
+            own: Arc::clone(own),
+            alarm,
+        })
+    }
+
+    /// Starts all instances.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for one of them.
+    pub(crate) fn warm_up(&self) -> Result<(), StepError> {
+        self.lanes.iter().try_for_each(|lane| lane.worker.warm_up())
+    }
+
+    /// The worker that serves a raw path.
+    #[must_use]
+    pub(crate) fn worker(&self, path: &str) -> &Arc<Worker> {
+        &self.lane(path).worker
+    }
+
+    /// Keys that somebody waits for.
+    #[cfg(test)]
+    pub(super) fn waited_keys(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.topics.len()).sum()
+    }
+
+    fn lane(&self, path: &str) -> &Lane {
+        let hash = self.hasher.hash_one(path) as usize;
+        &self.lanes[hash % self.lanes.len()]
+    }
+
+    /// Ends what waits for more, and whatever begins to wait from now on.
+    pub(crate) fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    /// Waits until something is due, but no longer than `most`.
+    pub(crate) async fn wait_until_due(&self, most: Duration) {
+        self.alarm.wait(most).await;
+    }
+
+    /// Does a piece of background work, on an instance that has nothing else to do if there is one;
+    /// says whether there may be more.
+    pub(crate) async fn work(&self, round: u64) -> bool {
+        let mut workers = self.lanes.iter().map(|lane| &lane.worker);
+        let idle = workers.clone().find(|worker| !worker.is_busy());
+        match idle.or_else(|| workers.next()) {
+            Some(worker) => worker.work(round).await,
+            None => false,
+        }
+    }
+
+    /// The answer to a request whose body can't be waited for.
+    #[must_use]
+    pub(crate) fn too_slow(&self, request: &Parts) -> Response<ResponseBody> {
+        let asker = self
+            .own
+            .asker(&request.method, &request.uri, &request.headers);
+        self.own.problem(&too_slow(), &asker)
+    }
+
+    /// Serves a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`] when bytes can't be had that the client was to get.
+    pub(crate) async fn handle(&self, request: Request) -> Result<Response<ResponseBody>, Aborted> {
+        let lane = self.lane(request.path());
+        let parts = &request.parts;
+        let asker = self.own.asker(&parts.method, &parts.uri, &parts.headers);
+        let failed = |error: &StepError| {
+            let applied = Applied::of_failed(&asker.method, error);
+            self.own.unavailable(applied, &asker)
+        };
+        let answered = match lane.worker.start(request).await {
+            Ok(Ok(answered)) => answered,
+            Ok(Err(error)) => return Ok(failed(&error)),
+            Err(_) => {
+                return Ok(failed(&StepError::Broken(
+                    "the step was dropped".to_owned(),
+                )));
+            }
+        };
+        if answered.answer.next == Next::Done && answered.answer.head.is_some() {
+            return whole(answered.answer);
+        }
+        let mut live = self.live(lane, answered);
+        match std::future::poll_fn(|context| live.poll_event(context)).await {
+            Event::Head(head) => {
+                let mut response = Response::new(ResponseBody::streamed(live));
+                *response.status_mut() = head.status;
+                *response.headers_mut() = head.headers;
+                Ok(response)
+            }
+            Event::Failed(error) => Ok(failed(&error)),
+            Event::Bytes(_) | Event::End | Event::Reset => Err(Aborted),
+        }
+    }
+
+    fn live(&self, lane: &Lane, answered: Answered) -> Box<Live> {
+        let worker = Arc::clone(&lane.worker);
+        Box::new(Live::new(worker, Arc::clone(&lane.topics), answered))
+    }
+}
+
+/// The response of an exchange that is over with its first answer.
+fn whole(mut answer: Answer) -> Result<Response<ResponseBody>, Aborted> {
+    let mut delivery = Delivery::new(&mut answer);
+    let held = Held::default();
+    let head = delivery.take_head(&held).ok_or(Aborted)?;
+    let bytes = delivery.bytes(&held);
+    // What the component does not announce stays unannounced: an event stream, however short.
+    let body = match head.headers.contains_key(CONTENT_LENGTH) {
+        true => ResponseBody::whole(bytes),
+        false => ResponseBody::unannounced(bytes),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    Ok(response)
+}

@@ -1,0 +1,76 @@
+//! Bodies that are passed on unread, watched for clients that fall behind.
+
+use super::pace::{PaceError, Paced};
+use crate::budget::Reservation;
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::sync::oneshot;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// A body that fails when it comes too slowly, and what returns if it does. An instance reads the
+/// body before it does anything.
+pub(super) fn watched<B>(
+    body: Paced<B>,
+    mut room: Reservation,
+) -> (WasiBody, impl Future<Output = ()> + Send + use<B>)
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    Error: From<B::Error>,
+{
+    let (tell, told) = oneshot::channel();
+    let mut tell = Some(tell);
+    let body = body.map_frame(move |frame| {
+        // What there is no room for is still passed on, and leaves less than half all the more.
+        let _ = room.grow(frame.data_ref().map_or(0, Bytes::len));
+        frame
+    });
+    let body = body.map_err(move |error| match error {
+        PaceError::Body(error) => error.into(),
+        PaceError::TooSlow => {
+            // It may have been answered without its body.
+            let _ = tell.take().map(|tell| tell.send(()));
+            Error::ConnectionReadTimeout
+        }
+    });
+    let fell_behind = async move {
+        if told.await.is_err() {
+            std::future::pending().await
+        }
+    };
+    (body.boxed_unsync(), fell_behind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+    use crate::net::pace::tests::{Begun, short_room};
+    use futures::FutureExt;
+    use http_body_util::Full;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// A few such uploads kept all the room of an instance for as long as they liked.
+    #[tokio::test]
+    async fn a_body_that_is_given_up_is_told_before_the_instance_can_answer() {
+        let begun = Begun(Bytes::from_static(b"begun"));
+        let room = short_room(10);
+        let paced = Paced::with(begun, Arc::clone(&room), Duration::ZERO);
+        let (body, fell_behind) = watched(paced, room.reserve());
+        let mut fell_behind = Box::pin(fell_behind);
+        assert_eq!((&mut fell_behind).now_or_never(), None);
+        let outcome = body.collect().await;
+        assert!(matches!(outcome, Err(Error::ConnectionReadTimeout)));
+        assert_eq!(fell_behind.now_or_never(), Some(()));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_comes_is_passed_on_and_nothing_told() {
+        let whole = Full::new(Bytes::from_static(b"whole"));
+        let room = Arc::new(Budget::new(10));
+        let (body, fell_behind) = watched(Paced::new(whole, Arc::clone(&room)), room.reserve());
+        assert_eq!(body.collect().await.expect("it comes").to_bytes(), "whole");
+        assert_eq!(fell_behind.now_or_never(), None);
+    }
+}

@@ -1,0 +1,88 @@
+//! Response bodies that an instance writes.
+
+use crate::answers::BodyError;
+use crate::store::{Outlet, Settle};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use wasmtime_wasi_http::WasiBody;
+
+/// Is done when the server ends.
+pub(super) type Drain = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What an instance writes by itself, each piece held back until it may leave.
+pub(super) struct InstanceBody {
+    body: WasiBody,
+    outlet: Outlet,
+    drain: Option<Drain>,
+    held: Option<(Piece, Settle)>,
+}
+
+/// A frame, the end, or why there is none.
+type Piece = Option<Result<Frame<Bytes>, BodyError>>;
+
+impl InstanceBody {
+    /// With `drain` the body also ends when the server does and the instance has nothing to write.
+    pub(super) const fn new(body: WasiBody, outlet: Outlet, drain: Option<Drain>) -> Self {
+        Self {
+            body,
+            outlet,
+            drain,
+            held: None,
+        }
+    }
+
+    fn poll_settled(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        if self.held.is_none() {
+            let piece = ready!(self.poll_piece(context));
+            self.held = Some((piece, self.outlet.settle()));
+        }
+        let Some((_, settle)) = &mut self.held else {
+            return Poll::Ready(None);
+        };
+        let settled = ready!(Pin::new(settle).poll(context));
+        let piece = self.held.take().and_then(|(piece, _)| piece);
+        Poll::Ready(match self.outlet.check(settled) {
+            Ok(()) => piece,
+            Err(lost) => Some(Err(BodyError::Lost(lost))),
+        })
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
+        let frame = match (
+            Pin::new(&mut self.body).poll_frame(context),
+            &mut self.drain,
+        ) {
+            (Poll::Ready(frame), _) => frame,
+            (Poll::Pending, None) => return Poll::Pending,
+            (Poll::Pending, Some(drain)) => {
+                ready!(drain.as_mut().poll(context));
+                None
+            }
+        };
+        let error = |error| BodyError::Instance(format!("{error:?}"));
+        Poll::Ready(frame.map(|frame| frame.map_err(error)))
+    }
+}
+
+impl Body for InstanceBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Piece> {
+        self.poll_settled(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.held.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.held {
+            None => self.body.size_hint(),
+            // The frame that is held back is not part of the instance's own count.
+            Some(_) => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Instances behind Wasmtime's own `ProxyHandler`, with the limits that Spin has.
+
+use crate::engine::{Runtime, stop_when_stuck};
+use crate::store::{Outlet, Store};
+use crate::telemetry;
+use crate::wasi::{InstanceState, Variables};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::time::{Sleep, sleep_until};
+use wasmtime::component::GuestTaskId;
+use wasmtime::{StoreContextMut, format_err};
+use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::handler::{
+    HandlerState, Instance, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
+};
+
+/// Requests an instance has not answered yet, at most.
+const CONCURRENT: usize = 16;
+/// Requests an instance takes in its life.
+const TOTAL: usize = 128;
+/// How long an idle instance is kept.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How many requests an instance takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    /// Several at a time, and some in its life: `wasi:http/handler`.
+    AsSpin,
+    /// One: `wasi:http/incoming-handler`.
+    Never,
+}
+
+/// Makes the instances.
+pub(super) struct OnDemand {
+    pub(super) runtime: Runtime,
+    pub(super) pre: ProxyPre<InstanceState>,
+    pub(super) reuse: Reuse,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) variables: Arc<Variables>,
+}
+
+impl HandlerState for OnDemand {
+    type StoreData = InstanceState;
+    type WorkerExpiration = IdleFor;
+    type WorkerState = Limits;
+
+    async fn instantiate(&self) -> wasmtime::Result<Instance<InstanceState, IdleFor, Limits>> {
+        let outlet = Outlet::new(Arc::clone(&self.store));
+        let (store, variables) = (Arc::clone(&self.store), Arc::clone(&self.variables));
+        let mut store = self.runtime.new_store(store, variables);
+        stop_when_stuck(&mut store, true);
+        let proxy = self.pre.instantiate_async(&mut store).await?;
+        Ok(Instance {
+            store,
+            proxy,
+            view: |state| state.http(),
+            expiration: IdleFor(None),
+            state: Limits {
+                outlet,
+                reuse: self.reuse,
+            },
+        })
+    }
+}
+
+/// Ends an instance that was idle for [`IDLE`].
+pub(super) struct IdleFor(Option<Pin<Box<Sleep>>>);
+
+impl WorkerExpiration for IdleFor {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        status: WorkerStatus,
+        since: Instant,
+    ) -> Poll<()> {
+        match status {
+            WorkerStatus::Requests | WorkerStatus::PostReturn => {
+                self.0 = None;
+                Poll::Pending
+            }
+            WorkerStatus::Idle => {
+                let until = since.checked_add(IDLE).unwrap_or(since);
+                let sleep = || Box::pin(sleep_until(until.into()));
+                let sleep = self.0.get_or_insert_with(sleep);
+                if sleep.deadline() != until.into() {
+                    sleep.as_mut().reset(until.into());
+                }
+                sleep.as_mut().poll(context)
+            }
+        }
+    }
+}
+
+pub(super) struct Limits {
+    /// Since the instance began.
+    outlet: Outlet,
+    reuse: Reuse,
+}
+
+impl WorkerState for Limits {
+    type StoreData = InstanceState;
+    type RequestData = ();
+
+    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        match (concurrent, total) {
+            (_, 1..) if self.reuse == Reuse::Never => ShouldAccept::Never,
+            // It may know of what was lost, and the store refuses it.
+            _ if self.outlet.check(Ok(())).is_err() => ShouldAccept::Never,
+            (_, TOTAL..) => ShouldAccept::Never,
+            (CONCURRENT.., _) => ShouldAccept::No,
+            _ => ShouldAccept::Yes,
+        }
+    }
+
+    fn on_request_start(
+        &self,
+        _: StoreContextMut<'_, InstanceState>,
+        (): (),
+        _: GuestTaskId,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
+        // Reads may wait for as long as the component lets them.
+        Box::pin(std::future::pending())
+    }
+
+    fn drop(&self, _: wasmtime::Store<InstanceState>, result: wasmtime::Result<()>) {
+        if let Err(error) = result {
+            telemetry::warn("instance ended", &format!("{:#}", format_err!(error)));
+        }
+    }
+}
