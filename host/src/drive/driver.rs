@@ -1,10 +1,9 @@
 //! The driver: which instance serves a request, and how its response begins.
 
-use super::delivery::Delivery;
 use super::groups::Topics;
 use super::live::{Event, Live};
 use crate::answers::{Applied, OwnAnswers, ResponseBody, too_slow};
-use crate::exchange::{Answer, Held, Next, Request, StepError};
+use crate::exchange::{Held, Message, Next, Request, StepError};
 use crate::outbound::Outbound;
 use crate::store::Store;
 use crate::worker::{Alarm, Answered, Factory, Worker};
@@ -139,8 +138,8 @@ impl Driver {
                 )));
             }
         };
-        if answered.answer.next == Next::Done && answered.answer.head.is_some() {
-            return whole(answered.answer);
+        if answered.answer.next == Next::Done && answered.answer.message.head.is_some() {
+            return whole(answered.answer.message);
         }
         let mut live = self.live(lane, answered);
         match std::future::poll_fn(|context| live.poll_event(context)).await {
@@ -162,11 +161,10 @@ impl Driver {
 }
 
 /// The response of an exchange that is over with its first answer.
-fn whole(mut answer: Answer) -> Result<Response<ResponseBody>, Aborted> {
-    let mut delivery = Delivery::new(&mut answer);
+fn whole(mut message: Message) -> Result<Response<ResponseBody>, Aborted> {
     let held = Held::default();
-    let head = delivery.take_head(&held).ok_or(Aborted)?;
-    let bytes = delivery.bytes(&held);
+    let head = message.take_head(&held).ok_or(Aborted)?;
+    let bytes = message.bytes_for(&held);
     // What the component does not announce stays unannounced: an event stream, however short.
     let body = match head.headers.contains_key(CONTENT_LENGTH) {
         true => ResponseBody::whole(bytes),

@@ -9,7 +9,6 @@
 //! for it); or the change came later, and fires the watch that was registered before the
 //! comparison. With the end of the server it is the same.
 
-use super::delivery::Delivery;
 use super::reader::{Reader, Then};
 use super::topic::{Due, Topic};
 use crate::exchange::{Cause, Next, StepError, Token, Wait};
@@ -120,9 +119,10 @@ impl Topics {
                 return;
             }
         };
-        let mut delivery = Delivery::new(&mut answer);
         let then = after(&answer.next);
-        readers.retain(|reader| !reader.has_left() && reader.deliver(&mut delivery, then.clone()));
+        readers.retain(|reader| {
+            !reader.has_left() && reader.deliver(&mut answer.message, then.clone())
+        });
         if let Next::Change(wait) = answer.next
             && !readers.is_empty()
         {

@@ -1,6 +1,5 @@
 //! A response that goes on: what the client's connection does with its mailbox.
 
-use super::delivery::Delivery;
 use super::groups::{Joined, Topics, after};
 use super::reader::{Reader, Taken, Then};
 use super::topic::Topic;
@@ -111,8 +110,8 @@ impl Live {
 
     fn accept(&self, answered: Answered, cause: Option<Cause>) {
         let Answered { mut answer, noted } = answered;
-        let mut delivery = Delivery::new(&mut answer);
-        self.reader.deliver(&mut delivery, after(&answer.next));
+        self.reader
+            .deliver(&mut answer.message, after(&answer.next));
         let Next::Change(wait) = answer.next else {
             return;
         };

@@ -3,7 +3,6 @@
 //! It contains no protocol; `src/wit/exchange.wit` says what it owes the component.
 
 mod background;
-mod delivery;
 mod driver;
 #[cfg(test)]
 mod durability_tests;

@@ -1,8 +1,7 @@
 //! The mailbox of one client that reads on.
 
-use super::delivery::Delivery;
 use super::topic::Place;
-use crate::exchange::{Cause, Head, Held, StepError, Token};
+use crate::exchange::{Cause, Head, Held, Message, StepError, Token};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -102,9 +101,9 @@ impl Reader {
 
     /// Puts an answer into the mailbox. Says whether the reader goes on as `then` says: not if it
     /// has too much to take already, and is ended after that instead.
-    pub(super) fn deliver(&self, delivery: &mut Delivery, then: Then) -> bool {
-        let head = delivery.head(&self.held);
-        let bytes = delivery.bytes(&self.held);
+    pub(super) fn deliver(&self, message: &mut Message, then: Then) -> bool {
+        let head = message.head_for(&self.held);
+        let bytes = message.bytes_for(&self.held);
         let mut mailbox = self.mailbox();
         let slow = mailbox.unsent > MAX_UNSENT && !bytes.is_empty();
         if slow {

@@ -9,8 +9,8 @@
 
 use super::Factory;
 use crate::exchange::{
-    Answer, Attempt, Cause, Cursor, Delivery, Head, Held, Next, Outcome, Request, Retry, StepError,
-    Steps, Token, Wait, Worked,
+    Answer, Attempt, Cause, Cursor, Delivery, Head, Held, Message, Next, Outcome, Request, Retry,
+    StepError, Steps, Token, Wait, Worked,
 };
 use crate::store::{Store, StoreError, SwapError};
 use crate::wasi::{Keys, Met};
@@ -93,13 +93,17 @@ struct Fake {
 
 fn answer(body: Bytes, next: Next) -> Answer {
     Answer {
-        head: None,
-        body,
-        cursor: Cursor::None,
+        message: Message::new(None, body, Cursor::None),
         next,
         held: None,
         effects: Vec::new(),
     }
+}
+
+/// The same with a head.
+fn headed(head: Option<Head>, mut answer: Answer) -> Answer {
+    answer.message.head = head;
+    answer
 }
 
 fn head(status: StatusCode) -> Option<Head> {
@@ -149,9 +153,8 @@ impl Fake {
             max_age: *self.script.max_age.lock().expect("no test panicked"),
         });
         let begun = |answer| Answer {
-            head: head(StatusCode::OK),
             held: held.clone(),
-            ..answer
+            ..headed(head(StatusCode::OK), answer)
         };
         Ok(match kind {
             "follow" => begun(answer(text.clone(), self.wait("follow", path, text.len()))),
@@ -161,20 +164,15 @@ impl Fake {
                 ..answer(Bytes::new(), self.wait("poll", path, text.len()))
             },
             "reset" => answer(Bytes::new(), Next::Reset),
-            "events" => Answer {
-                head: head(StatusCode::OK),
-                ..answer(text, Next::Done)
-            },
-            _ => Answer {
-                head: Some(Head {
+            "events" => headed(head(StatusCode::OK), answer(text, Next::Done)),
+            _ => {
+                let length = HeaderValue::from(text.len());
+                let head = Head {
                     status: StatusCode::OK,
-                    headers: HeaderMap::from_iter([(
-                        http::header::CONTENT_LENGTH,
-                        HeaderValue::from(text.len()),
-                    )]),
-                }),
-                ..answer(text, Next::Done)
-            },
+                    headers: HeaderMap::from_iter([(http::header::CONTENT_LENGTH, length)]),
+                };
+                headed(Some(head), answer(text, Next::Done))
+            }
         })
     }
 
@@ -213,10 +211,7 @@ impl Fake {
 }
 
 fn status(status: StatusCode) -> Answer {
-    Answer {
-        head: head(status),
-        ..answer(Bytes::new(), Next::Done)
-    }
+    headed(head(status), answer(Bytes::new(), Next::Done))
 }
 
 impl Steps for Fake {
@@ -258,11 +253,9 @@ impl Steps for Fake {
                 }),
                 _ => Next::Done,
             };
-            let answers = (0..requests.len()).map(|index| Answer {
-                head: (index % 2 == 1)
-                    .then(|| head(StatusCode::CONFLICT))
-                    .flatten(),
-                ..answer(Bytes::new(), next(index))
+            let answers = (0..requests.len()).map(|index| {
+                let head = (index % 2 == 1).then(|| head(StatusCode::CONFLICT));
+                headed(head.flatten(), answer(Bytes::new(), next(index)))
             });
             return Ok(answers.collect());
         }
@@ -310,10 +303,7 @@ impl Steps for Fake {
                 };
                 match nothing {
                     true => answer(new, self.wait("poll", path, position)),
-                    false => Answer {
-                        head: head(status),
-                        ..answer(new, Next::Done)
-                    },
+                    false => headed(head(status), answer(new, Next::Done)),
                 }
             }
             (_, Cause::Timeout) => answer(

@@ -8,8 +8,8 @@
 
 use crate::engine::{Runtime, one_line, stop_when_stuck};
 use crate::exchange::{
-    Answer, Attempt, BodyState, Cause, Cursor, Delivery, Head, Held, Next, Outcome, Request, Retry,
-    StepError, Steps, Token, Wait, Worked, pack_head, unpack_fields,
+    Answer, Attempt, BodyState, Cause, Cursor, Delivery, Head, Held, Message, Next, Outcome,
+    Request, Retry, StepError, Steps, Token, Wait, Worked, pack_head, unpack_fields,
 };
 use crate::store::Store;
 use crate::wasi::{InstanceState, Met, Variables};
@@ -143,18 +143,18 @@ fn lower<'a>(request: &'a Request, head: &'a [u8]) -> wit::Request<'a> {
 }
 
 fn lift(answer: wit::Answer) -> Answer {
+    let head = answer.head.map(|head| Head {
+        // A component that makes up a status no one knows has failed to answer.
+        status: StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        headers: unpack_fields(head.headers),
+    });
+    let cursor = match answer.cursor {
+        wit::Cursor::None => Cursor::None,
+        wit::Cursor::Header(value) => Cursor::Header(value),
+        wit::Cursor::Event((value, after)) => Cursor::Event(value, Bytes::from(after)),
+    };
     Answer {
-        head: answer.head.map(|head| Head {
-            // A component that makes up a status no one knows has failed to answer.
-            status: StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            headers: unpack_fields(head.headers),
-        }),
-        body: Bytes::from(answer.body),
-        cursor: match answer.cursor {
-            wit::Cursor::None => Cursor::None,
-            wit::Cursor::Header(value) => Cursor::Header(value),
-            wit::Cursor::Event((value, after)) => Cursor::Event(value, Bytes::from(after)),
-        },
+        message: Message::new(head, Bytes::from(answer.body), cursor),
         next: match answer.next {
             wit::Next::Done => Next::Done,
             wit::Next::Ready(token) => Next::Ready(Token(Bytes::from(token))),

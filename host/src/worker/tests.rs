@@ -32,7 +32,7 @@ fn text(store: &Arc<dyn Store>, key: &str) -> Bytes {
 
 fn status(outcome: Result<Outcome, oneshot::error::RecvError>) -> StatusCode {
     let answered = outcome.expect("not dropped").expect("an answer");
-    answered.answer.head.expect("a head").status
+    answered.answer.message.head.expect("a head").status
 }
 
 /// Brings requests while the instance is busy, and lets it go on after that. The instance blocks a

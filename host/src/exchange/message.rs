@@ -1,44 +1,80 @@
-//! One answer, as each of the readers that share it gets it.
+//! The part of an answer that is sent, as each of the readers that share it gets it.
 
-use crate::exchange::{Answer, Cursor, Head, Held};
 use bytes::{BufMut, Bytes, BytesMut};
 use durable_streams_edge::protocol::cursor::above;
 use durable_streams_edge::protocol::headers;
-use http::header::{HeaderName, HeaderValue};
+use http::StatusCode;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use std::time::Duration;
 
 /// Where a cursor goes that does not belong into the body.
 const STREAM_CURSOR: HeaderName = HeaderName::from_static(headers::STREAM_CURSOR);
 /// Digits of the largest cursor.
 const CURSOR_DIGITS: usize = 20;
 
-/// What is sent for one answer. Made once for all readers whose cursors agree.
-#[derive(Debug)]
-pub(super) struct Delivery {
-    head: Option<Head>,
-    body: Bytes,
-    cursor: Cursor,
+/// Status and header fields of a response.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The status.
+    pub status: StatusCode,
+    /// The fields.
+    pub headers: HeaderMap,
+}
+
+/// The one cursor of an answer, which each reader gets above its own floor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// There is none.
+    None,
+    /// To be added to the head.
+    Header(u64),
+    /// To be written after the body, and these bytes after it.
+    Event(u64, Bytes),
+}
+
+/// What the driver keeps for a read that goes on.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    /// To be added to whatever head a later answer brings.
+    pub headers: HeaderMap,
+    /// Cursors given to this reader are above it.
+    pub cursor_floor: Option<u64>,
+    /// The age at which the exchange is ended.
+    pub max_age: Option<Duration>,
+}
+
+/// The part of an answer that is sent. Its bytes are made once for all readers whose cursors agree.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Begins the response.
+    pub head: Option<Head>,
+    /// To be sent now.
+    pub body: Bytes,
+    /// Belongs to the head or follows the body.
+    pub cursor: Cursor,
     /// The bytes for the cursor that was asked for last.
     made: Option<(u64, Bytes)>,
 }
 
-impl Delivery {
-    /// The part of an answer that is sent.
-    pub(super) fn new(answer: &mut Answer) -> Self {
+impl Message {
+    /// A message that was sent to no reader yet.
+    #[must_use]
+    pub const fn new(head: Option<Head>, body: Bytes, cursor: Cursor) -> Self {
         Self {
-            head: answer.head.take(),
-            body: std::mem::take(&mut answer.body),
-            cursor: std::mem::replace(&mut answer.cursor, Cursor::None),
+            head,
+            body,
+            cursor,
             made: None,
         }
     }
 
     /// The head for a reader, if this answer begins its response.
-    pub(super) fn head(&self, held: &Held) -> Option<Head> {
+    pub(crate) fn head_for(&self, held: &Held) -> Option<Head> {
         self.head.clone().map(|head| self.finish(head, held))
     }
 
     /// The same for the only reader there is.
-    pub(super) fn take_head(&mut self, held: &Held) -> Option<Head> {
+    pub(crate) fn take_head(&mut self, held: &Held) -> Option<Head> {
         self.head.take().map(|head| self.finish(head, held))
     }
 
@@ -54,7 +90,7 @@ impl Delivery {
     }
 
     /// The bytes for a reader.
-    pub(super) fn bytes(&mut self, held: &Held) -> Bytes {
+    pub(crate) fn bytes_for(&mut self, held: &Held) -> Bytes {
         let Cursor::Event(value, after) = &self.cursor else {
             return self.body.clone();
         };
@@ -78,21 +114,14 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::Next;
-    use http::{HeaderMap, StatusCode};
+    use http::StatusCode;
 
-    fn delivery(cursor: Cursor) -> Delivery {
-        Delivery::new(&mut Answer {
-            head: Some(Head {
-                status: StatusCode::OK,
-                headers: HeaderMap::new(),
-            }),
-            body: Bytes::from_static(b"<"),
-            cursor,
-            next: Next::Done,
-            held: None,
-            effects: Vec::new(),
-        })
+    fn message(cursor: Cursor) -> Message {
+        let head = Head {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+        };
+        Message::new(Some(head), Bytes::from_static(b"<"), cursor)
     }
 
     fn held(floor: Option<u64>) -> Held {
@@ -104,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_cursor_is_above_the_floor_of_each_reader() {
-        let mut event = delivery(Cursor::Event(10, Bytes::from_static(b">")));
+        let mut event = message(Cursor::Event(10, Bytes::from_static(b">")));
         let cases = [
             (None, "<10>"),
             (Some(3), "<10>"),
@@ -113,8 +142,8 @@ mod tests {
             (Some(u64::MAX), "<9007199254740991>"),
         ];
         for (floor, expected) in cases {
-            assert_eq!(event.bytes(&held(floor)), expected, "{floor:?}");
-            let header = delivery(Cursor::Header(10)).head(&held(floor));
+            assert_eq!(event.bytes_for(&held(floor)), expected, "{floor:?}");
+            let header = message(Cursor::Header(10)).head_for(&held(floor));
             let header = header.expect("there is a head").headers;
             let expected = expected.trim_matches(['<', '>']);
             assert_eq!(header.get("stream-cursor").expect("a cursor"), expected);
@@ -123,9 +152,9 @@ mod tests {
 
     #[test]
     fn readers_with_one_cursor_share_one_encoding() {
-        let mut event = delivery(Cursor::Event(10, Bytes::from_static(b">")));
-        let first = event.bytes(&held(None));
-        let second = event.bytes(&held(Some(3)));
+        let mut event = message(Cursor::Event(10, Bytes::from_static(b">")));
+        let first = event.bytes_for(&held(None));
+        let second = event.bytes_for(&held(Some(3)));
         assert_eq!(first.as_ptr(), second.as_ptr());
     }
 
@@ -134,7 +163,9 @@ mod tests {
         let mut held = held(None);
         held.headers
             .insert("vary", HeaderValue::from_static("origin"));
-        let head = delivery(Cursor::None).head(&held).expect("there is a head");
+        let head = message(Cursor::None)
+            .head_for(&held)
+            .expect("there is a head");
         assert_eq!(head.headers.get("vary").expect("held"), "origin");
     }
 }

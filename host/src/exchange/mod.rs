@@ -1,0 +1,21 @@
+//! The exchange of `src/wit/exchange.wit` in the host's own types.
+//!
+//! [`Steps`] is what the driver calls; a component instance implements it, and so do the fakes of
+//! the driver's tests.
+
+mod answer;
+mod effects;
+mod fields;
+mod message;
+mod request;
+mod steps;
+mod token;
+
+pub use answer::{Answer, Next, Retry, Wait};
+pub use effects::{Delivery, Outcome, Worked};
+pub(crate) use fields::unpack_fields;
+pub use message::{Cursor, Head, Held, Message};
+pub(crate) use request::pack_head;
+pub use request::{BodyState, Request};
+pub use steps::{Cause, StepError, Steps};
+pub use token::{Attempt, Token};

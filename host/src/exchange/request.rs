@@ -1,0 +1,112 @@
+//! A request whose body was collected, and its head as an instance reads it.
+
+use crate::budget::Reservation;
+use bytes::{BufMut, Bytes};
+use http::header::HOST;
+use http::request;
+
+/// Bytes that most packed heads of requests fit into.
+const PACKED_BYTES: usize = 1024;
+/// How the body that is handed over came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyState {
+    /// It is the whole body.
+    Complete,
+    /// It passed `max_append_bytes`.
+    TooLarge,
+    /// There is no room to buffer it now.
+    NoRoom,
+}
+
+/// A request whose body was collected.
+#[derive(Debug)]
+pub struct Request {
+    /// Method, target and header fields as they came.
+    pub parts: request::Parts,
+    /// The body; empty unless the state is [`BodyState::Complete`].
+    pub body: Bytes,
+    /// How it ended.
+    pub body_state: BodyState,
+    /// The room the body takes, given back with the request.
+    pub room: Option<Reservation>,
+}
+
+impl Request {
+    /// The raw path, which decides on the instance and on who is started together.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
+    /// The raw path and query, as received.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        match self.parts.uri.path_and_query() {
+            Some(target) => target.as_str(),
+            None => self.path(),
+        }
+    }
+
+    /// `:authority`, or the `Host` field.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        match self.parts.uri.authority() {
+            Some(authority) => Some(authority.as_str()),
+            None => self.parts.headers.get(HOST)?.to_str().ok(),
+        }
+    }
+}
+
+/// The head of a request, packed as `src/wit/exchange.wit` says.
+pub(crate) fn pack_head(request: &Request) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(PACKED_BYTES);
+    let mut pack = |text: &[u8]| {
+        // A head is far smaller than this can say: it was read into a bounded buffer.
+        packed.put_u32_le(text.len() as u32);
+        packed.put_slice(text);
+    };
+    pack(request.parts.method.as_str().as_bytes());
+    pack(b"http");
+    pack(request.authority().unwrap_or_default().as_bytes());
+    pack(request.target().as_bytes());
+    for (name, value) in &request.parts.headers {
+        pack(name.as_str().as_bytes());
+        pack(value.as_bytes());
+    }
+    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(texts: &[&[u8]]) -> Vec<u8> {
+        let mut packed = Vec::new();
+        for text in texts {
+            packed.put_u32_le(text.len() as u32);
+            packed.put_slice(text);
+        }
+        packed
+    }
+
+    #[test]
+    fn a_packed_head_is_the_request_line_and_the_fields() {
+        let request = http::Request::post("/v1/stream/s?x").header("host", "a.example");
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        let request = Request {
+            parts,
+            body: Bytes::new(),
+            body_state: BodyState::Complete,
+            room: None,
+        };
+        let texts: [&[u8]; 6] = [
+            b"POST",
+            b"http",
+            b"a.example",
+            b"/v1/stream/s?x",
+            b"host",
+            b"a.example",
+        ];
+        assert_eq!(pack_head(&request), packed(&texts));
+    }
+}
