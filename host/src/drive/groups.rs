@@ -9,8 +9,8 @@
 //! for it); or the change came later, and fires the watch that was registered before the
 //! comparison. With the end of the server it is the same.
 
-use super::reader::{Reader, Then};
-use super::topic::{Due, Topic};
+use super::reader::Then;
+use super::topic::{Due, Topic, Waiter};
 use crate::exchange::{Cause, Next, StepError, Token, Wait};
 use crate::store::ChangeNumber;
 use crate::telemetry;
@@ -64,7 +64,7 @@ impl Topics {
     /// Lets a reader wait, whose last step began when `noted` was the latest change.
     pub(super) fn join(
         self: &Arc<Self>,
-        reader: &Arc<Reader>,
+        waiter: &Arc<Waiter>,
         wait: Wait,
         noted: ChangeNumber,
     ) -> Joined {
@@ -75,12 +75,12 @@ impl Topics {
         if self.worker.store().last_change(&wait.key) > noted {
             return Joined::Due(Cause::Changed);
         }
-        self.insert(vec![Arc::clone(reader)], wait, noted);
+        self.insert(vec![Arc::clone(waiter)], wait, noted);
         Joined::Waits
     }
 
     /// Puts readers into the group of their token; the topic's task looks after them from now on.
-    fn insert(self: &Arc<Self>, readers: Vec<Arc<Reader>>, wait: Wait, noted: ChangeNumber) {
+    fn insert(self: &Arc<Self>, waiters: Vec<Arc<Waiter>>, wait: Wait, noted: ChangeNumber) {
         let Wait {
             token,
             key,
@@ -100,7 +100,7 @@ impl Topics {
                 topic
             }
         };
-        topic.insert(readers, token, noted, over);
+        topic.insert(waiters, token, noted, over);
     }
 
     /// Resumes readers together and delivers the answer to each.
@@ -108,29 +108,32 @@ impl Topics {
         let Due {
             token,
             cause,
-            mut readers,
+            mut waiters,
         } = due;
         let outcome = resume(&self.worker, &token, cause).await;
         let Answered { mut answer, noted } = match outcome {
             Ok(answered) => answered,
             Err(error) => {
-                let failed = |reader: &Arc<Reader>| reader.set(Then::Failed(error.clone()));
-                readers.iter().for_each(failed);
+                let failed = |waiter: &Arc<Waiter>| waiter.reader.set(Then::Failed(error.clone()));
+                waiters.iter().for_each(failed);
                 return;
             }
         };
         let then = after(&answer.next);
-        readers.retain(|reader| {
+        waiters.retain(|waiter| {
+            let reader = &waiter.reader;
             !reader.has_left() && reader.deliver(&mut answer.message, then.clone())
         });
         if let Next::Change(wait) = answer.next
-            && !readers.is_empty()
+            && !waiters.is_empty()
         {
             if cause == Cause::Draining {
                 // It was told to end, and has nothing more to say.
-                readers.iter().for_each(|reader| reader.set(Then::End));
+                waiters
+                    .iter()
+                    .for_each(|waiter| waiter.reader.set(Then::End));
             } else {
-                self.insert(readers, wait, noted);
+                self.insert(waiters, wait, noted);
             }
         }
     }

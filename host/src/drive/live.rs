@@ -2,7 +2,7 @@
 
 use super::groups::{Joined, Topics, after};
 use super::reader::{Reader, Taken, Then};
-use super::topic::Topic;
+use super::topic::Waiter;
 use crate::answers::BodyError;
 use crate::exchange::{Cause, Head, Next, StepError, Token};
 use crate::worker::{Answered, Pending, Worker};
@@ -42,7 +42,7 @@ struct Asked {
 pub(super) struct Live {
     worker: Arc<Worker>,
     topics: Arc<Topics>,
-    reader: Arc<Reader>,
+    waiter: Arc<Waiter>,
     asked: Option<Asked>,
 }
 
@@ -53,7 +53,7 @@ impl Live {
         let live = Self {
             worker,
             topics,
-            reader: Arc::new(Reader::new(
+            waiter: Waiter::new(Reader::new(
                 held.unwrap_or_default(),
                 Instant::now().into_std(),
             )),
@@ -67,7 +67,7 @@ impl Live {
     /// that takes nothing costs nothing.
     pub(super) fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         loop {
-            match self.reader.take(context.waker()) {
+            match self.waiter.reader.take(context.waker()) {
                 Taken::Head(head) => return Poll::Ready(Event::Head(head)),
                 Taken::Bytes(bytes) => return Poll::Ready(Event::Bytes(bytes)),
                 Taken::End => return Poll::Ready(Event::End),
@@ -75,7 +75,7 @@ impl Live {
                 Taken::Failed(error) => return Poll::Ready(Event::Failed(error)),
                 Taken::Then(token, cause) => {
                     // One that always has more to take never waits, and ends all the same.
-                    let expired = self.reader.is_expired(Instant::now().into_std());
+                    let expired = self.waiter.reader.is_expired(Instant::now().into_std());
                     let cause = match cause {
                         Cause::Ready | Cause::Changed if expired => Cause::Expired,
                         other => other,
@@ -110,26 +110,27 @@ impl Live {
 
     fn accept(&self, answered: Answered, cause: Option<Cause>) {
         let Answered { mut answer, noted } = answered;
-        self.reader
+        self.waiter
+            .reader
             .deliver(&mut answer.message, after(&answer.next));
         let Next::Change(wait) = answer.next else {
             return;
         };
         if cause == Some(Cause::Draining) {
-            self.reader.set(Then::End);
+            self.waiter.reader.set(Then::End);
             return;
         }
         let token = wait.token.clone();
-        match self.topics.join(&self.reader, wait, noted) {
+        match self.topics.join(&self.waiter, wait, noted) {
             Joined::Waits => {}
-            Joined::Due(cause) => self.reader.set(Then::Resume(token, cause)),
+            Joined::Due(cause) => self.waiter.reader.set(Then::Resume(token, cause)),
         }
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        Topic::leave(&self.reader);
+        self.waiter.leave();
     }
 }
 

@@ -1,6 +1,5 @@
 //! The mailbox of one client that reads on.
 
-use super::topic::Place;
 use crate::exchange::{Cause, Head, Held, Message, StepError, Token};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -56,8 +55,6 @@ pub(super) struct Reader {
     mailbox: Mutex<Mailbox>,
     /// The client left; no group may take this reader in any more.
     gone: AtomicBool,
-    /// Where the reader waits. Locked after the topic's own lock, never before it.
-    pub(super) place: Mutex<Option<Place>>,
     held: Held,
     /// When its exchange has lasted as long as it may (`Held::max_age`).
     pub(super) expires: Option<Instant>,
@@ -75,7 +72,6 @@ impl Reader {
                 waker: None,
             }),
             gone: AtomicBool::new(false),
-            place: Mutex::new(None),
             held,
             expires,
         }

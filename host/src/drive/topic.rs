@@ -8,9 +8,39 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+/// A reader, and where it waits.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) reader: Reader,
+    /// Locked after the topic's own lock, never before it.
+    place: Mutex<Option<Place>>,
+}
+
+impl Waiter {
+    pub(super) fn new(reader: Reader) -> Arc<Self> {
+        Arc::new(Self {
+            reader,
+            place: Mutex::new(None),
+        })
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Place>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the reader out of the group where it waits. No group takes it in again.
+    pub(super) fn leave(self: &Arc<Self>) {
+        self.reader.leave();
+        let place = self.place().clone();
+        if let Some(place) = place {
+            place.topic.remove(self);
+        }
+    }
+}
+
 /// Where a reader waits.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+struct Place {
     topic: Arc<Topic>,
     token: Token,
     index: usize,
@@ -18,7 +48,7 @@ pub(super) struct Place {
 
 #[derive(Debug)]
 struct Member {
-    reader: Arc<Reader>,
+    waiter: Arc<Waiter>,
     /// When the wait is over, or the reader's time.
     due: Instant,
 }
@@ -56,11 +86,7 @@ pub(super) struct Topic {
 pub(super) struct Due {
     pub(super) token: Token,
     pub(super) cause: Cause,
-    pub(super) readers: Vec<Arc<Reader>>,
-}
-
-fn lock_place(reader: &Reader) -> MutexGuard<'_, Option<Place>> {
-    reader.place.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) waiters: Vec<Arc<Waiter>>,
 }
 
 impl Topic {
@@ -80,27 +106,18 @@ impl Topic {
     /// latest change, and their wait is over at `over`.
     pub(super) fn insert(
         self: &Arc<Self>,
-        readers: Vec<Arc<Reader>>,
+        waiters: Vec<Arc<Waiter>>,
         token: Token,
         noted: ChangeNumber,
         over: Instant,
     ) {
         let mut groups = self.groups();
-        let early = groups.insert(self, readers, token, noted, over);
+        let early = groups.insert(self, waiters, token, noted, over);
         // What the task saw before these came in wakes it no more.
         let missed = noted < groups.compared || groups.drained;
         if missed || groups.armed.is_some_and(|armed| early < armed) {
             drop(groups);
             self.bell.notify_one();
-        }
-    }
-
-    /// Takes a reader out of wherever it waits; it is never taken in again.
-    pub(super) fn leave(reader: &Arc<Reader>) {
-        reader.leave();
-        let place = lock_place(reader).clone();
-        if let Some(place) = place {
-            place.topic.remove(reader);
         }
     }
 
@@ -127,9 +144,9 @@ impl Topic {
         self.bell.notified().await;
     }
 
-    fn remove(&self, reader: &Arc<Reader>) {
+    fn remove(&self, waiter: &Arc<Waiter>) {
         let mut groups = self.groups();
-        let Some(place) = lock_place(reader).take() else {
+        let Some(place) = waiter.place().take() else {
             return;
         };
         let Some(group) = groups.by_token.get_mut(&place.token) else {
@@ -137,12 +154,12 @@ impl Topic {
         };
         // While its group is being served the reader is in none, and its place is an old one.
         let found = group.members.get(place.index);
-        if !found.is_some_and(|member| Arc::ptr_eq(&member.reader, reader)) {
+        if !found.is_some_and(|member| Arc::ptr_eq(&member.waiter, waiter)) {
             return;
         }
         group.members.swap_remove(place.index);
         if let Some(moved) = group.members.get(place.index)
-            && let Some(moved) = lock_place(&moved.reader).as_mut()
+            && let Some(moved) = moved.waiter.place().as_mut()
         {
             moved.index = place.index;
         }
@@ -161,7 +178,7 @@ impl Groups {
     fn insert(
         &mut self,
         topic: &Arc<Topic>,
-        readers: Vec<Arc<Reader>>,
+        waiters: Vec<Arc<Waiter>>,
         token: Token,
         noted: ChangeNumber,
         over: Instant,
@@ -169,14 +186,14 @@ impl Groups {
         let group = self.by_token.entry(token.clone()).or_insert_with(|| Group {
             since: noted,
             earliest: over,
-            members: Vec::with_capacity(readers.len()),
+            members: Vec::with_capacity(waiters.len()),
         });
         group.since = group.since.min(noted);
         let mut early = over;
-        for reader in readers {
-            let mut place = lock_place(&reader);
+        for waiter in waiters {
+            let mut place = waiter.place();
             // Asked under this lock: who leaves later finds the place.
-            if reader.has_left() {
+            if waiter.reader.has_left() {
                 continue;
             }
             *place = Some(Place {
@@ -185,12 +202,12 @@ impl Groups {
                 index: group.members.len(),
             });
             drop(place);
-            let due = match reader.expires {
+            let due = match waiter.reader.expires {
                 Some(expires) => over.min(expires.into()),
                 None => over,
             };
             early = early.min(due);
-            group.members.push(Member { reader, due });
+            group.members.push(Member { waiter, due });
         }
         group.earliest = group.earliest.min(early);
         if group.members.is_empty() {
@@ -212,10 +229,10 @@ impl Groups {
             };
             if let Some(cause) = cause {
                 let members = std::mem::take(&mut group.members);
-                let readers = members.into_iter().map(|member| member.reader);
+                let waiters = members.into_iter().map(|member| member.waiter);
                 // A busy stream must not keep those whose time is over.
-                let (expired, rest) = readers.partition(|reader| {
-                    cause == Cause::Changed && reader.is_expired(now.into_std())
+                let (expired, rest) = waiters.partition(|waiter| {
+                    cause == Cause::Changed && waiter.reader.is_expired(now.into_std())
                 });
                 push(&mut due, token, Cause::Expired, expired);
                 push(&mut due, token, cause, rest);
@@ -229,12 +246,12 @@ impl Groups {
 }
 
 /// Adds readers that are due, if there are any.
-fn push(due: &mut Vec<Due>, token: &Token, cause: Cause, readers: Vec<Arc<Reader>>) {
-    if !readers.is_empty() {
+fn push(due: &mut Vec<Due>, token: &Token, cause: Cause, waiters: Vec<Arc<Waiter>>) {
+    if !waiters.is_empty() {
         due.push(Due {
             token: token.clone(),
             cause,
-            readers,
+            waiters,
         });
     }
 }
@@ -244,12 +261,12 @@ impl Group {
     fn take_late(&mut self, token: &Token, now: Instant, due: &mut Vec<Due>) {
         let late = self.members.extract_if(.., |member| member.due <= now);
         let (expired, timeout): (Vec<_>, Vec<_>) = late
-            .map(|member| member.reader)
-            .partition(|reader| reader.is_expired(now.into_std()));
+            .map(|member| member.waiter)
+            .partition(|waiter| waiter.reader.is_expired(now.into_std()));
         push(due, token, Cause::Expired, expired);
         push(due, token, Cause::Timeout, timeout);
         for (index, member) in self.members.iter().enumerate() {
-            if let Some(place) = lock_place(&member.reader).as_mut() {
+            if let Some(place) = member.waiter.place().as_mut() {
                 place.index = index;
             }
         }
@@ -268,10 +285,10 @@ mod tests {
 
     fn waiting(topic: &Arc<Topic>, noted: u64) {
         let now = Instant::now();
-        let reader = Arc::new(Reader::new(Held::default(), now.into_std()));
+        let waiter = Waiter::new(Reader::new(Held::default(), now.into_std()));
         let token = Token(Bytes::from_static(b"the same"));
         let over = now + Duration::from_secs(30);
-        topic.insert(vec![reader], token, ChangeNumber::new(noted), over);
+        topic.insert(vec![waiter], token, ChangeNumber::new(noted), over);
     }
 
     /// Between the look of a reader that joins and its place in the group, the key could change and
@@ -313,7 +330,7 @@ mod tests {
                 max_age,
                 ..Held::default()
             };
-            Arc::new(Reader::new(held, now.into_std()))
+            Waiter::new(Reader::new(held, now.into_std()))
         };
         let readers = [reader(Some(5)), reader(None), reader(Some(10))];
         let topic = Arc::new(Topic::new("key".into()));
@@ -323,10 +340,10 @@ mod tests {
         let due = topic.take_due(ChangeNumber::new(2), now + Duration::from_secs(5), false);
         let told: Vec<_> = due
             .iter()
-            .map(|due| (due.cause, due.readers.len()))
+            .map(|due| (due.cause, due.waiters.len()))
             .collect();
         assert_eq!(told, [(Cause::Expired, 1), (Cause::Changed, 2)]);
-        assert!(Arc::ptr_eq(&due[0].readers[0], &readers[0]));
+        assert!(Arc::ptr_eq(&due[0].waiters[0], &readers[0]));
         assert!(topic.arm().is_none(), "nobody waits any more");
     }
 }
