@@ -2,15 +2,17 @@
 
 use super::groups::Topics;
 use super::live::{Event, Live};
+use super::webhooks::posting;
 use crate::answers::{Applied, OwnAnswers, ResponseBody, too_slow};
-use crate::exchange::{Held, Message, Next, Request, StepError};
+use crate::budget::Budget;
+use crate::exchange::{Held, Message, Next, PathHash, PathHasher, Request, StepError};
 use crate::outbound::Outbound;
 use crate::store::Store;
 use crate::worker::{Alarm, Answered, Factory, Worker};
+use durable_streams_edge::limits::BODY_BUDGET;
 use http::Response;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,12 +25,14 @@ pub(crate) struct Aborted;
 struct Lane {
     worker: Arc<Worker>,
     topics: Arc<Topics>,
+    /// Room for the bodies that wait for this instance.
+    bodies: Arc<Budget>,
 }
 
 /// Drives exchanges on a fixed number of instances.
 pub(crate) struct Driver {
     lanes: Vec<Lane>,
-    hasher: RandomState,
+    hasher: PathHasher,
     draining: watch::Sender<bool>,
     own: Arc<OwnAnswers>,
     alarm: Arc<Alarm>,
@@ -46,14 +50,18 @@ impl Driver {
         let alarm = Arc::new(Alarm::default());
         let draining = watch::Sender::new(false);
         let lane = |factory| {
-            let (outbound, alarm) = (Arc::clone(outbound), Arc::clone(&alarm));
-            let worker = Worker::new(Arc::clone(store), factory, outbound, alarm);
+            let (deliver, alarm) = (posting(outbound), Arc::clone(&alarm));
+            let worker = Worker::new(Arc::clone(store), factory, deliver, alarm);
             let topics = Topics::new(Arc::clone(&worker), draining.subscribe());
-            Lane { worker, topics }
+            Lane {
+                worker,
+                topics,
+                bodies: Arc::new(Budget::new(BODY_BUDGET)),
+            }
         };
         Arc::new(Self {
             lanes: factories.into_iter().map(lane).collect(),
-            hasher: RandomState::new(),
+            hasher: PathHasher::default(),
             draining,
             own: Arc::clone(own),
             alarm,
@@ -69,10 +77,16 @@ impl Driver {
         self.lanes.iter().try_for_each(|lane| lane.worker.warm_up())
     }
 
-    /// The worker that serves a raw path.
+    /// The hash of a raw path. It decides which instance serves the path.
     #[must_use]
-    pub(crate) fn worker(&self, path: &str) -> &Arc<Worker> {
-        &self.lane(path).worker
+    pub(crate) fn hash(&self, path: &str) -> PathHash {
+        self.hasher.hash(path)
+    }
+
+    /// Room for the bodies of requests to this path.
+    #[must_use]
+    pub(crate) fn bodies(&self, path: PathHash) -> &Arc<Budget> {
+        &self.lane(path).bodies
     }
 
     /// Keys that somebody waits for.
@@ -81,9 +95,8 @@ impl Driver {
         self.lanes.iter().map(|lane| lane.topics.len()).sum()
     }
 
-    fn lane(&self, path: &str) -> &Lane {
-        let hash = self.hasher.hash_one(path) as usize;
-        &self.lanes[hash % self.lanes.len()]
+    fn lane(&self, path: PathHash) -> &Lane {
+        &self.lanes[path.index(self.lanes.len())]
     }
 
     /// Ends what waits for more, and whatever begins to wait from now on.
@@ -122,7 +135,7 @@ impl Driver {
     ///
     /// [`Aborted`] when bytes can't be had that the client was to get.
     pub(crate) async fn handle(&self, request: Request) -> Result<Response<ResponseBody>, Aborted> {
-        let lane = self.lane(request.path());
+        let lane = self.lane(request.path_hash);
         let parts = &request.parts;
         let asker = self.own.asker(&parts.method, &parts.uri, &parts.headers);
         let failed = |error: &StepError| {

@@ -12,6 +12,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod webhooks;
 
 pub(crate) use background::work;
 pub(crate) use driver::{Aborted, Driver};

@@ -4,6 +4,7 @@ use crate::budget::Reservation;
 use bytes::{BufMut, Bytes};
 use http::header::HOST;
 use http::request;
+use std::hash::{BuildHasher, RandomState};
 
 /// Bytes that most packed heads of requests fit into.
 const PACKED_BYTES: usize = 1024;
@@ -18,11 +19,36 @@ pub enum BodyState {
     NoRoom,
 }
 
+/// The hash of a raw path, made once for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PathHash(u64);
+
+impl PathHash {
+    /// The place of the path among so many. There must be one at least.
+    pub(crate) const fn index(self, places: usize) -> usize {
+        self.0 as usize % places
+    }
+}
+
+/// Hashes paths under a key of its own, so that no client can choose which paths meet.
+#[derive(Debug, Default)]
+pub(crate) struct PathHasher(RandomState);
+
+impl PathHasher {
+    /// The hash of a raw path.
+    pub(crate) fn hash(&self, path: &str) -> PathHash {
+        PathHash(self.0.hash_one(path))
+    }
+}
+
 /// A request whose body was collected.
 #[derive(Debug)]
 pub struct Request {
     /// Method, target and header fields as they came.
     pub parts: request::Parts,
+    /// The hash of the raw path, which decides on the instance and on the requests that are started
+    /// together.
+    pub path_hash: PathHash,
     /// The body; empty unless the state is [`BodyState::Complete`].
     pub body: Bytes,
     /// How it ended.
@@ -32,7 +58,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// The raw path, which decides on the instance and on who is started together.
+    /// The raw path.
     #[must_use]
     pub fn path(&self) -> &str {
         self.parts.uri.path()
@@ -94,6 +120,7 @@ mod tests {
         let request = http::Request::post("/v1/stream/s?x").header("host", "a.example");
         let (parts, ()) = request.body(()).expect("a request").into_parts();
         let request = Request {
+            path_hash: PathHasher::default().hash(parts.uri.path()),
             parts,
             body: Bytes::new(),
             body_state: BodyState::Complete,

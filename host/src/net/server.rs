@@ -129,8 +129,8 @@ impl Handler {
             }
         };
         let (parts, body) = request.into_parts();
-        let budget = &driver.worker(parts.uri.path()).bodies;
-        let body = Paced::new(body, Arc::clone(budget));
+        let path_hash = driver.hash(parts.uri.path());
+        let body = Paced::new(body, Arc::clone(driver.bodies(path_hash)));
         let collected = match collect(body, &parts.headers, max).await {
             Err(Incomplete::TooSlow) => return Ok(driver.too_slow(&parts)),
             collected => collected?,
@@ -138,6 +138,7 @@ impl Handler {
         let Collected { body, state, room } = collected;
         let request = Request {
             parts,
+            path_hash,
             body,
             body_state: state,
             room,

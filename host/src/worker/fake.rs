@@ -9,15 +9,15 @@
 
 use super::Factory;
 use crate::exchange::{
-    Answer, Attempt, Cause, Cursor, Delivery, Head, Held, Message, Next, Outcome, Request, Retry,
-    StepError, Steps, Token, Wait, Worked,
+    Answer, Attempt, Cause, Cursor, Delivery, Head, Held, Message, Next, Outcome, PathHasher,
+    Request, Retry, StepError, Steps, Token, Wait, Worked,
 };
 use crate::store::{Store, StoreError, SwapError};
 use crate::wasi::{Keys, Met};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::collections::HashMap;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::Duration;
 
 /// What was asked of all instances, and how they behave.
@@ -75,10 +75,13 @@ impl Script {
     }
 }
 
+static HASHER: LazyLock<PathHasher> = LazyLock::new(PathHasher::default);
+
 pub(crate) fn request(method: Method, target: &str, body: &str) -> Request {
     let request = http::Request::builder().method(method).uri(target).body(());
     let (parts, ()) = request.expect("a request").into_parts();
     Request {
+        path_hash: HASHER.hash(parts.uri.path()),
         parts,
         body: Bytes::from(body.to_owned()),
         body_state: crate::exchange::BodyState::Complete,

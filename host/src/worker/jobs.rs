@@ -4,15 +4,21 @@
 //! them came in. To look for them when the batch is taken took a look at every job that waits: with
 //! thousands of streams written to at once, more than the steps themselves.
 
-use super::{Call, Job, Started};
+use super::calls::{Call, Started};
+use crate::exchange::PathHash;
 use http::Method;
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
 
 /// Requests handed to one call of `start`.
 pub(super) const BATCH_REQUESTS: usize = 64;
 /// Bytes of their bodies, together.
 pub(super) const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+enum Job {
+    Start(Batch),
+    /// A call, and how often it was done before.
+    Call(Call, u8),
+}
 
 /// The calls that wait, in their order.
 #[derive(Default)]
@@ -22,8 +28,7 @@ pub(super) struct Jobs {
     taken: u64,
     /// By the hash of a path, the number of the last batch that began for it. Where two paths have
     /// one hash, the older batch gets no more.
-    last: HashMap<u64, u64>,
-    hasher: RandomState,
+    last: HashMap<PathHash, u64>,
 }
 
 /// Requests that are started together.
@@ -31,7 +36,7 @@ pub(super) struct Batch {
     requests: Vec<Started>,
     bytes: usize,
     /// Of the path, if more may join.
-    hash: Option<u64>,
+    hash: Option<PathHash>,
 }
 
 impl Batch {
@@ -64,7 +69,7 @@ impl Jobs {
     /// Adds a request, if possible to those that wait with it.
     pub(super) fn push_start(&mut self, one: Started) {
         let may_share = one.request.parts.method == Method::POST;
-        let hash = may_share.then(|| self.hasher.hash_one(one.request.path()));
+        let hash = may_share.then_some(one.request.path_hash);
         if let Some(hash) = hash {
             if let Some(batch) = self.last_batch(hash)
                 && batch.has_room_for(&one)
@@ -81,7 +86,7 @@ impl Jobs {
         }));
     }
 
-    fn last_batch(&mut self, hash: u64) -> Option<&mut Batch> {
+    fn last_batch(&mut self, hash: PathHash) -> Option<&mut Batch> {
         let number = self.last.get(&hash)?;
         let place = usize::try_from(number.wrapping_sub(self.taken)).ok()?;
         match self.waiting.get_mut(place)? {

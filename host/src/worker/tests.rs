@@ -1,10 +1,14 @@
+use super::calls::StepResult;
 use super::jobs::{BATCH_BYTES, BATCH_REQUESTS};
-use super::*;
-use crate::store::MemoryStore;
+use super::{Deliver, Worker};
+use crate::exchange::{Outcome, StepError};
+use crate::store::{MemoryStore, Store};
 use crate::worker::fake::{Script, request};
 use bytes::Bytes;
 use futures::FutureExt;
 use http::{Method, StatusCode};
+use std::sync::{Arc, Mutex};
+use tokio::sync::oneshot;
 
 struct Setup {
     script: Arc<Script>,
@@ -15,9 +19,12 @@ struct Setup {
 fn setup() -> Setup {
     let script = Arc::new(Script::default());
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let outbound = Outbound::new(true);
-    let alarm = Arc::default();
-    let worker = Worker::new(Arc::clone(&store), script.factory(&store), outbound, alarm);
+    let worker = Worker::new(
+        Arc::clone(&store),
+        script.factory(&store),
+        Box::new(|_, _| {}),
+        Arc::default(),
+    );
     Setup {
         script,
         store,
@@ -30,7 +37,7 @@ fn text(store: &Arc<dyn Store>, key: &str) -> Bytes {
     seen.value.unwrap_or_default()
 }
 
-fn status(outcome: Result<Outcome, oneshot::error::RecvError>) -> StatusCode {
+fn status(outcome: Result<StepResult, oneshot::error::RecvError>) -> StatusCode {
     let answered = outcome.expect("not dropped").expect("an answer");
     answered.answer.message.head.expect("a head").status
 }
@@ -209,4 +216,27 @@ async fn many_tasks_at_once_get_each_an_answer_and_no_append_is_lost() {
     }
     let lengths = ["/0", "/1", "/2", "/3"].map(|key| text(&setup.store, key).len());
     assert_eq!(lengths, [1600; 4]);
+}
+
+#[tokio::test]
+async fn a_delivery_is_handed_up_and_its_result_is_told_to_the_instance() {
+    let script = Arc::new(Script::default());
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let handed = Arc::new(Mutex::new(Vec::new()));
+    let deliver: Deliver = {
+        let handed = Arc::clone(&handed);
+        Box::new(move |worker, delivery| {
+            handed.lock().expect("no panic").push(delivery.body);
+            worker.delivered(delivery.token, Outcome::Failed);
+        })
+    };
+    let factory = script.factory(&store);
+    let worker = Worker::new(store, factory, deliver, Arc::default());
+    let told = worker.start(request(Method::POST, "/tell/a", "told"));
+    assert_eq!(status(told.await), StatusCode::NO_CONTENT);
+    while script.log().outcomes.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*handed.lock().expect("no panic"), ["told"]);
+    assert_eq!(script.log().outcomes, [Outcome::Failed]);
 }

@@ -1,0 +1,85 @@
+//! The instance of a worker, and its replacement.
+
+use crate::exchange::{StepError, Steps};
+use crate::store::Store;
+use crate::telemetry;
+use crate::wasi::Met;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Makes the instances of a worker.
+pub type Factory = Box<dyn Fn() -> Result<Box<dyn Steps>, StepError> + Send + Sync>;
+
+/// An instance that began after so many losses of the store; it knows nothing of what was lost.
+struct Begun {
+    losses: u64,
+    steps: Box<dyn Steps>,
+}
+
+/// The place of an instance. Locked for as long as a step takes.
+pub(super) struct Slot {
+    store: Arc<dyn Store>,
+    factory: Factory,
+    instance: Mutex<Option<Begun>>,
+}
+
+impl Slot {
+    /// A place whose instance is started with the first step.
+    pub(super) fn new(store: Arc<dyn Store>, factory: Factory) -> Self {
+        Self {
+            store,
+            factory,
+            instance: Mutex::new(None),
+        }
+    }
+
+    /// Starts an instance, if there is none.
+    pub(super) fn warm_up(&self) -> Result<(), StepError> {
+        let mut instance = self.instance();
+        if instance.is_none() {
+            *instance = Some(self.begin()?);
+        }
+        Ok(())
+    }
+
+    fn instance(&self) -> MutexGuard<'_, Option<Begun>> {
+        self.instance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) -> Result<Begun, StepError> {
+        // First the number, so that what is lost meanwhile is not missed.
+        let losses = self.store.losses();
+        let steps = (self.factory)()?;
+        Ok(Begun { losses, steps })
+    }
+
+    /// Runs one step, on a new instance if there is none; one that broke, or that may know of what
+    /// was lost, is not used again.
+    pub(super) fn step<T>(
+        &self,
+        hurried: bool,
+        step: impl FnOnce(&mut dyn Steps) -> Result<T, StepError>,
+    ) -> (Result<T, StepError>, Met) {
+        let mut place = self.instance();
+        if place
+            .as_ref()
+            .is_some_and(|begun| begun.losses != self.store.losses())
+        {
+            *place = None;
+        }
+        let begun = match &mut *place {
+            Some(begun) => begun,
+            None => match self.begin() {
+                Ok(begun) => place.insert(begun),
+                Err(error) => return (Err(error), Met::default()),
+            },
+        };
+        begun.steps.begin(hurried);
+        let result = step(begun.steps.as_mut());
+        let met = begun.steps.end();
+        if let Err(error) = &result {
+            telemetry::instance_broke(&error.to_string());
+            *place = None;
+        }
+        (result, met)
+    }
+}
