@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A number of bytes that requests share.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     whole: usize,
     left: AtomicUsize,
 }
 
 /// Bytes that are taken until this is dropped.
 #[derive(Debug)]
-pub struct Reservation {
+pub(crate) struct Reservation {
     budget: Arc<Budget>,
     bytes: usize,
 }
@@ -20,7 +20,7 @@ pub struct Reservation {
 impl Budget {
     /// A budget of so many bytes.
     #[must_use]
-    pub const fn new(bytes: usize) -> Self {
+    pub(crate) const fn new(bytes: usize) -> Self {
         Self {
             whole: bytes,
             left: AtomicUsize::new(bytes),
@@ -29,13 +29,13 @@ impl Budget {
 
     /// Whether less than half of it is left, so that who keeps some is in others' way.
     #[must_use]
-    pub fn is_short(&self) -> bool {
+    pub(crate) fn is_short(&self) -> bool {
         self.left.load(Ordering::Acquire) < self.whole / 2
     }
 
     /// Takes nothing yet.
     #[must_use]
-    pub fn reserve(self: &Arc<Self>) -> Reservation {
+    pub(crate) fn reserve(self: &Arc<Self>) -> Reservation {
         Reservation {
             budget: Arc::clone(self),
             bytes: 0,
@@ -46,7 +46,7 @@ impl Budget {
 impl Reservation {
     /// Takes more, if there is as much.
     #[must_use]
-    pub fn grow(&mut self, bytes: usize) -> bool {
+    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let take = |left: usize| left.checked_sub(bytes);
         let left = &self.budget.left;
         let taken = left.fetch_update(Ordering::AcqRel, Ordering::Acquire, take);

@@ -1,10 +1,11 @@
 //! The command line.
 
+use crate::engine::ComponentSource;
 use crate::net::Rates;
+use crate::serve::{Options, Via};
 use crate::store::log::Durability;
 use crate::store::open::{Injection, OpenError, StoreKind, open};
 use crate::variables::{self, VariableError};
-use crate::{ComponentSource, Options, Via};
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};

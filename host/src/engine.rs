@@ -161,7 +161,7 @@ impl Runtime {
     /// # Errors
     ///
     /// [`ComponentError::OtherBuild`] if not.
-    pub fn check_export(&self, wanted: &'static str) -> Result<(), ComponentError> {
+    pub(crate) fn check_export(&self, wanted: &'static str) -> Result<(), ComponentError> {
         let kind = self.pre.component().component_type();
         let exports: Vec<&str> = kind.exports(&self.engine).map(|(name, _)| name).collect();
         match exports.iter().any(|name| name.starts_with(wanted)) {
@@ -176,20 +176,20 @@ impl Runtime {
 
     /// The same, whose instances may send requests themselves.
     #[must_use]
-    pub fn sending(mut self, outbound: Arc<Outbound>) -> Self {
+    pub(crate) fn sending(mut self, outbound: Arc<Outbound>) -> Self {
         self.outbound = Some(outbound);
         self
     }
 
     /// The component, linked and ready to be instantiated.
     #[must_use]
-    pub const fn pre(&self) -> &InstancePre<InstanceState> {
+    pub(crate) const fn pre(&self) -> &InstancePre<InstanceState> {
         &self.pre
     }
 
     /// What an instance begins with; see [`stop_when_stuck`].
     #[must_use]
-    pub fn new_store(
+    pub(crate) fn new_store(
         &self,
         store: Arc<dyn Store>,
         variables: Arc<Variables>,
@@ -203,7 +203,7 @@ impl Runtime {
 
 /// Stops an instance that runs for about 5 seconds without calling the host; the time that a store
 /// takes to answer is not its own. With `yields`, others have their turn at each tick.
-pub fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>, yields: bool) {
+pub(crate) fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>, yields: bool) {
     let mut calls = 0;
     let mut ticks = 0;
     store.set_epoch_deadline(1);

@@ -1,223 +1,56 @@
 //! The native host: a Durable Streams server around the component.
 //!
 //! ```text
-//!  connections (server) -> body (collect) -> driver (drive) -> queue and instance (worker, guest)
-//!                                              |  ^                          |
-//!                                     readers in groups                wasi, store
+//!  connections (net) -> driver (drive) -> queue and instance (worker)
+//!        |                |      ^                   |
+//!        |          webhooks   readers in groups   wasi -> store
+//!        +----------> proxy -> instances on demand ----^
 //! ```
 //!
 //! The host moves bytes, waits and keeps keys and values; what a stream is, only the component
 //! knows. It is called through `durable-streams:edge/exchange` ([`Via::Exchange`]) or, as Spin does
 //! it, through `wasi:http/handler` ([`Via::WasiHttp`]) or `wasi:http/incoming-handler`
 //! ([`Via::WasiHttpP2`]).
+//!
+//! # Rooms
+//!
+//! A file imports files of its own room and of the rooms below it. No two files import each other.
+//!
+//! ```text
+//!  main, cli                 arguments, signals, exit codes
+//!  serve                     starting and ending a server; error: why it does not start
+//!  net                       connections, rates, bodies of requests
+//!  drive        proxy        exchanges on pinned instances | instances on demand
+//!  worker                    an instance and its queue
+//!  answers                   response bodies, and the host's own answers
+//!  exchange                  the types of the exchange
+//!  engine                    Wasmtime and the component
+//!  wasi         variables    what an instance imports
+//!  outbound                  the client for webhooks
+//!  store        check        keys and values | the check of a store on disk
+//!  budget, vital, telemetry  room for bodies, tasks that must not panic, the log
+//! ```
 
 mod answers;
-pub mod budget;
+mod budget;
 pub mod check;
 pub mod cli;
 mod drive;
 pub mod engine;
-pub mod error;
-pub mod exchange;
+mod error;
+mod exchange;
 mod net;
-pub mod outbound;
+mod outbound;
 mod proxy;
+mod serve;
 pub mod store;
-pub mod telemetry;
+mod telemetry;
 pub mod variables;
 mod vital;
-pub mod wasi;
-pub mod worker;
+mod wasi;
+mod worker;
 
 pub use engine::ComponentSource;
 pub use error::StartError;
 pub use net::Rates;
-
-use crate::answers::OwnAnswers;
-use crate::budget::Budget;
-use crate::drive::Driver;
-use crate::engine::{ComponentError, Runtime};
-use crate::exchange::Steps;
-use crate::net::{Door, Gate, Handler};
-use crate::outbound::Outbound;
-use crate::proxy::{Proxy, Reuse};
-use crate::store::Store;
-use crate::wasi::Variables;
-use crate::worker::{Factory, Instance};
-use durable_streams_edge::access::{self, Access};
-use durable_streams_edge::limits::{BODY_BUDGET, Config};
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
-/// How long a server that is told to end waits for what is under way.
-pub const GRACE: Duration = Duration::from_secs(30);
-
-/// The task that looks after streams when nobody asks.
-const BACKGROUND: &str = "the task of background work";
-
-/// How the component is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Via {
-    /// Pinned instances, a synchronous step at a time.
-    Exchange,
-    /// Instances on demand, as under Spin 4.1.
-    WasiHttp,
-    /// An instance for each request, as under Spin 3.
-    WasiHttpP2,
-}
-
-impl Via {
-    /// The interface that a component has to export to be called so, without its version's end.
-    #[must_use]
-    pub const fn export(self) -> &'static str {
-        match self {
-            Self::Exchange => "durable-streams:edge/exchange@0.1",
-            Self::WasiHttp => "wasi:http/handler@0.3",
-            Self::WasiHttpP2 => "wasi:http/incoming-handler@0.2",
-        }
-    }
-}
-
-/// What to serve, and where.
-pub struct Options {
-    /// The address; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// What keeps the streams.
-    pub store: Arc<dyn Store>,
-    /// How the component is called.
-    pub via: Via,
-    /// The component.
-    pub component: ComponentSource,
-    /// Pinned instances, at least one; used by [`Via::Exchange`] only.
-    pub instances: usize,
-    /// Every variable's value.
-    pub variables: Variables,
-    /// How many requests are taken.
-    pub rates: Rates,
-}
-
-/// A server that listens. Dropping it stops it from accepting and lets idle connections go; what is
-/// under way goes on for as long as the runtime does.
-pub struct Running {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    server: JoinHandle<()>,
-    background: JoinHandle<()>,
-}
-
-impl Running {
-    /// Where it listens.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Ends it: no new connections, live reads end, what is under way finishes within [`GRACE`].
-    pub async fn shutdown(mut self) {
-        self.background.abort();
-        self.stop.send_replace(true);
-        // It can only have been aborted, which is an end too.
-        let _ = (&mut self.server).await;
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.background.abort();
-        self.server.abort();
-    }
-}
-
-/// Starts a server on the current Tokio runtime. Returns once it listens and has a component.
-///
-/// # Errors
-///
-/// [`StartError`], whose text is one line.
-pub async fn serve(options: Options) -> Result<Running, StartError> {
-    let mut variables = options.variables;
-    let config = Config::from_lookup(|name| variables.get(name).cloned())?;
-    let access_control = Access::new(&config)?.is_on();
-    if access_control {
-        own_tick(&mut variables)?;
-    }
-    let variables = Arc::new(variables);
-    let listen = |source| StartError::Listen {
-        address: options.listen,
-        source,
-    };
-    let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
-    let runtime = Runtime::load(&options.component)?;
-    runtime.check_export(options.via.export())?;
-    telemetry::set_level(&config.log_level);
-    let store = options.store;
-    let outbound = Outbound::new(config.webhook_allow_localhost);
-    let max_append_bytes = config.max_append_bytes;
-    let own = OwnAnswers::new(config, access_control);
-    let gate = Gate::new(options.rates, Arc::clone(&own), Arc::clone(&store));
-    let (handler, background) = match options.via {
-        Via::Exchange => {
-            let factory = || factory(&runtime, &store, &variables);
-            let factories = std::iter::repeat_with(factory).take(options.instances.max(1));
-            let driver = Driver::new(&store, factories.collect(), &outbound, &own);
-            driver.warm_up()?;
-            let work = drive::work(Arc::clone(&driver));
-            let background = tokio::spawn(vital::task(BACKGROUND, work));
-            (Handler::Exchange(driver, max_append_bytes), background)
-        }
-        Via::WasiHttp | Via::WasiHttpP2 => {
-            let reuse = match options.via {
-                Via::WasiHttpP2 => Reuse::Never,
-                Via::Exchange | Via::WasiHttp => Reuse::AsSpin,
-            };
-            let proxy = Proxy::new(
-                runtime.sending(outbound),
-                reuse,
-                store,
-                Arc::clone(&variables),
-                Arc::clone(&own),
-            )
-            .map_err(|error| ComponentError::Engine(engine::one_line(&error)))?;
-            let tick = proxy::tick(Arc::clone(&proxy), variables);
-            let background = tokio::spawn(vital::task(BACKGROUND, tick));
-            let bodies = Arc::new(Budget::new(BODY_BUDGET));
-            (Handler::WasiHttp(proxy, bodies), background)
-        }
-    };
-    let (stop, stopped) = watch::channel(false);
-    if !access_control {
-        // Not before it is sure to serve: why it does not start is told in one line.
-        telemetry::warn(access::OFF, access::OFF_MEANS);
-    }
-    let door = Door::new(listener, net::places());
-    let server = net::run(door, handler, gate, stopped, GRACE);
-    let server = tokio::spawn(vital::task("the task that takes connections", server));
-    Ok(Running {
-        address,
-        stop,
-        server,
-        background,
-    })
-}
-
-/// Sees to it that the host's own ticks are let in: with a token of their own, unless there is one.
-fn own_tick(variables: &mut Variables) -> Result<(), StartError> {
-    let token = variables.entry("tick_token".to_owned()).or_default();
-    if token.is_empty() {
-        let draw = || getrandom::u64().map_err(|error| StartError::Random(error.to_string()));
-        *token = format!("{:016x}{:016x}", draw()?, draw()?);
-    }
-    Ok(())
-}
-
-fn factory(runtime: &Runtime, store: &Arc<dyn Store>, variables: &Arc<Variables>) -> Factory {
-    let (runtime, store, variables) = (runtime.clone(), Arc::clone(store), Arc::clone(variables));
-    Box::new(move || {
-        let instance = Instance::start(&runtime, Arc::clone(&store), Arc::clone(&variables))?;
-        Ok(Box::new(instance) as Box<dyn Steps>)
-    })
-}
+pub use serve::{Options, Running, Via, serve};

@@ -18,34 +18,34 @@ pub(crate) fn set_level(least: &str) {
 }
 
 /// An instance was stopped and is replaced.
-pub fn instance_broke(why: &str) {
+pub(crate) fn instance_broke(why: &str) {
     line("error", "instance replaced", why);
 }
 
 /// Changes could not be kept; whoever waited for them is told so. Said once, until a write works
 /// again.
-pub fn changes_lost(why: &str) {
+pub(crate) fn changes_lost(why: &str) {
     line("error", "writes lost", why);
 }
 
 /// A write worked after so many that did not.
-pub fn changes_kept_again(failed: u64) {
+pub(crate) fn changes_kept_again(failed: u64) {
     let detail = format!("after {failed} writes that failed");
     line("info", "writes work again", &detail);
 }
 
 /// The process ends, since this part of it panicked; the panic was told before.
-pub fn died(what: &str) {
+pub(crate) fn died(what: &str) {
     line("error", "process ended after a panic", what);
 }
 
 /// Something is not as it should be, but service goes on.
-pub fn warn(event: &str, detail: &str) {
+pub(crate) fn warn(event: &str, detail: &str) {
     line("warn", event, detail);
 }
 
 /// What was warned of is over.
-pub fn back(what: &str) {
+pub(crate) fn back(what: &str) {
     line("info", "recovered", what);
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// A wait for a change of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wait {
+pub(crate) struct Wait {
     /// What to go on with.
     pub token: Token,
     /// The store's key.
@@ -18,7 +18,7 @@ pub struct Wait {
 
 /// A commit that is to be tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retry {
+pub(crate) struct Retry {
     /// After this long.
     pub wait: Duration,
     /// With this.
@@ -27,7 +27,7 @@ pub struct Retry {
 
 /// How the exchange goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// It is over.
     Done,
     /// As soon as the client took what was sent.
@@ -42,7 +42,7 @@ pub enum Next {
 
 /// What one step says.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// To be sent now.
     pub message: Message,
     /// How it goes on.

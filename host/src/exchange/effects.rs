@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// A request to a webhook.
 #[derive(Debug, Clone)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     /// Where to.
     pub url: String,
     /// Header fields beyond those that every request has.
@@ -22,7 +22,7 @@ pub struct Delivery {
 
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It was answered: the status, and the beginning of the body.
     Answered(u16, Bytes),
     /// It was not sent, or not answered in time.
@@ -31,7 +31,7 @@ pub enum Outcome {
 
 /// What a step did that no exchange asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Worked {
+pub(crate) struct Worked {
     /// Whether there was something to do.
     pub worked: bool,
     /// Requests to be sent.

@@ -14,7 +14,7 @@ const CURSOR_DIGITS: usize = 20;
 
 /// Status and header fields of a response.
 #[derive(Debug, Clone)]
-pub struct Head {
+pub(crate) struct Head {
     /// The status.
     pub status: StatusCode,
     /// The fields.
@@ -23,7 +23,7 @@ pub struct Head {
 
 /// The one cursor of an answer, which each reader gets above its own floor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cursor {
+pub(crate) enum Cursor {
     /// There is none.
     None,
     /// To be added to the head.
@@ -34,7 +34,7 @@ pub enum Cursor {
 
 /// What the driver keeps for a read that goes on.
 #[derive(Debug, Clone, Default)]
-pub struct Held {
+pub(crate) struct Held {
     /// To be added to whatever head a later answer brings.
     pub headers: HeaderMap,
     /// Cursors given to this reader are above it.
@@ -45,7 +45,7 @@ pub struct Held {
 
 /// The part of an answer that is sent. Its bytes are made once for all readers whose cursors agree.
 #[derive(Debug, Clone)]
-pub struct Message {
+pub(crate) struct Message {
     /// Begins the response.
     pub head: Option<Head>,
     /// To be sent now.
@@ -59,7 +59,7 @@ pub struct Message {
 impl Message {
     /// A message that was sent to no reader yet.
     #[must_use]
-    pub const fn new(head: Option<Head>, body: Bytes, cursor: Cursor) -> Self {
+    pub(crate) const fn new(head: Option<Head>, body: Bytes, cursor: Cursor) -> Self {
         Self {
             head,
             body,

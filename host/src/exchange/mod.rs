@@ -11,11 +11,11 @@ mod request;
 mod steps;
 mod token;
 
-pub use answer::{Answer, Next, Retry, Wait};
-pub use effects::{Delivery, Outcome, Worked};
+pub(crate) use answer::{Answer, Next, Retry, Wait};
+pub(crate) use effects::{Delivery, Outcome, Worked};
 pub(crate) use fields::unpack_fields;
-pub use message::{Cursor, Head, Held, Message};
-pub use request::{BodyState, PathHash, Request};
+pub(crate) use message::{Cursor, Head, Held, Message};
+pub(crate) use request::{BodyState, PathHash, Request};
 pub(crate) use request::{PathHasher, pack_head};
-pub use steps::{Cause, StepError, Steps};
-pub use token::{Attempt, Token};
+pub(crate) use steps::{Cause, StepError, Steps};
+pub(crate) use token::{Attempt, Token};

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 const PACKED_BYTES: usize = 1024;
 /// How the body that is handed over came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyState {
+pub(crate) enum BodyState {
     /// It is the whole body.
     Complete,
     /// It passed `max_append_bytes`.
@@ -21,7 +21,7 @@ pub enum BodyState {
 
 /// The hash of a raw path, made once for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PathHash(u64);
+pub(crate) struct PathHash(u64);
 
 impl PathHash {
     /// The place of the path among so many. There must be one at least.
@@ -43,7 +43,7 @@ impl PathHasher {
 
 /// A request whose body was collected.
 #[derive(Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// Method, target and header fields as they came.
     pub parts: request::Parts,
     /// The hash of the raw path, which decides on the instance and on the requests that are started
@@ -54,19 +54,20 @@ pub struct Request {
     /// How it ended.
     pub body_state: BodyState,
     /// The room the body takes, given back with the request.
+    #[expect(dead_code, reason = "it is held until the request is dropped")]
     pub room: Option<Reservation>,
 }
 
 impl Request {
     /// The raw path.
     #[must_use]
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.parts.uri.path()
     }
 
     /// The raw path and query, as received.
     #[must_use]
-    pub fn target(&self) -> &str {
+    pub(crate) fn target(&self) -> &str {
         match self.parts.uri.path_and_query() {
             Some(target) => target.as_str(),
             None => self.path(),
@@ -75,7 +76,7 @@ impl Request {
 
     /// `:authority`, or the `Host` field.
     #[must_use]
-    pub fn authority(&self) -> Option<&str> {
+    pub(crate) fn authority(&self) -> Option<&str> {
         match self.parts.uri.authority() {
             Some(authority) => Some(authority.as_str()),
             None => self.parts.headers.get(HOST)?.to_str().ok(),

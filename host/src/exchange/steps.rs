@@ -9,7 +9,7 @@ use crate::wasi::Met;
 
 /// Why an exchange is resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// The client took what was sent.
     Ready,
     /// The key changed.
@@ -39,11 +39,7 @@ pub enum StepError {
 
 /// The exported steps of one instance. Each call blocks until its step is done, which is the work
 /// of microseconds; an instance that runs away is stopped and [`StepError::Broken`].
-#[expect(
-    clippy::missing_errors_doc,
-    reason = "what all of them fail with is `StepError`'s to say"
-)]
-pub trait Steps: Send {
+pub(crate) trait Steps: Send {
     /// Begins a step; see [`Keys::begin`](crate::wasi::Keys::begin).
     fn begin(&mut self, _hurried: bool) {}
 

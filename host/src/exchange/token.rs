@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 /// What is kept between two steps of one exchange; the component's alone to read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Token(pub Bytes);
+pub(crate) struct Token(pub Bytes);
 
 /// What all attempts of one commit share; the component's alone to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt(pub Bytes);
+pub(crate) struct Attempt(pub Bytes);

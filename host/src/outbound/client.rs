@@ -29,7 +29,7 @@ const AGENT: &str = concat!("durable-streams/", env!("CARGO_PKG_VERSION"));
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum OutboundError {
+pub(crate) enum OutboundError {
     /// The URL is none that a webhook may have.
     #[error("the URL is refused: {0}")]
     Url(#[from] UrlError),
@@ -51,7 +51,7 @@ pub enum OutboundError {
 }
 
 /// The client.
-pub struct Outbound {
+pub(crate) struct Outbound {
     allow_localhost: bool,
     tls: TlsConnector,
     turns: Turns,
@@ -59,7 +59,7 @@ pub struct Outbound {
 
 /// A whole answer; of its body, the frames before `limits::WEBHOOK_ANSWER_BYTES` is passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answered {
+pub(crate) struct Answered {
     /// The status.
     pub status: StatusCode,
     /// The beginning of the body.
@@ -70,7 +70,7 @@ impl Outbound {
     /// A client that knows the usual certificate authorities. `allow_localhost` is the variable
     /// `webhook_allow_localhost`.
     #[must_use]
-    pub fn new(allow_localhost: bool) -> Arc<Self> {
+    pub(crate) fn new(allow_localhost: bool) -> Arc<Self> {
         let roots = webpki_roots::TLS_SERVER_ROOTS;
         Self::trusting(roots.iter().cloned().collect(), allow_localhost)
     }
@@ -95,7 +95,7 @@ impl Outbound {
     /// # Errors
     ///
     /// [`OutboundError`], also if all of it took longer than `most`, the wait for a turn included.
-    pub async fn post(
+    pub(crate) async fn post(
         &self,
         url: &str,
         headers: &HeaderMap,
@@ -128,7 +128,7 @@ impl Outbound {
     /// # Errors
     ///
     /// [`OutboundError`].
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         url: &str,

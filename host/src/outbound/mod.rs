@@ -3,4 +3,4 @@
 mod client;
 mod turns;
 
-pub use client::{Outbound, OutboundError};
+pub(crate) use client::{Outbound, OutboundError};

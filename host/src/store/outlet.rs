@@ -5,7 +5,7 @@ use super::settle::{Lost, Settle};
 use std::sync::Arc;
 
 /// What leaves a request whose instance can't be asked what it met: it waits for everything.
-pub struct Outlet {
+pub(crate) struct Outlet {
     store: Arc<dyn Store>,
     losses: u64,
 }
@@ -13,13 +13,13 @@ pub struct Outlet {
 impl Outlet {
     /// For a request that begins now.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let losses = store.losses();
         Self { store, losses }
     }
 
     /// Whatever the instance knows by now settles.
-    pub fn settle(&self) -> Settle {
+    pub(crate) fn settle(&self) -> Settle {
         self.store.settle(self.store.latest_change())
     }
 
@@ -29,7 +29,7 @@ impl Outlet {
     /// # Errors
     ///
     /// [`Lost::NotConfirmed`], whatever was lost: it may have been another request's change.
-    pub fn check(&self, settled: Result<(), Lost>) -> Result<(), Lost> {
+    pub(crate) fn check(&self, settled: Result<(), Lost>) -> Result<(), Lost> {
         match settled.is_ok() && self.store.losses() == self.losses {
             true => Ok(()),
             false => Err(Lost::NotConfirmed),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// What the calls of one step came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Met {
+pub(crate) struct Met {
     /// The highest number of a change that was read or written: nothing that the step says may
     /// leave the host before that has settled.
     pub change: ChangeNumber,
@@ -28,7 +28,7 @@ impl Met {
     /// # Errors
     ///
     /// [`Lost::NotConfirmed`] where a part of the step may have been done, else why none was.
-    pub fn judge(&self, store: &dyn Store, settled: Result<(), Lost>) -> Result<(), Lost> {
+    pub(crate) fn judge(&self, store: &dyn Store, settled: Result<(), Lost>) -> Result<(), Lost> {
         // A loss settles all that was before it.
         let is_kept = |change| !matches!(store.settle(change).known(), Some(Err(_)));
         match settled {
@@ -40,7 +40,7 @@ impl Met {
 }
 
 /// A store between an instance and its host.
-pub struct Keys {
+pub(crate) struct Keys {
     store: Arc<dyn Store>,
     /// The store's losses when the instance began, which may hold what was lost later.
     losses: u64,
@@ -64,7 +64,7 @@ impl Keys {
 
     /// Calls, steps and dealings with requests so far: who makes them is getting somewhere.
     #[must_use]
-    pub const fn calls(&self) -> u64 {
+    pub(crate) const fn calls(&self) -> u64 {
         self.calls
     }
 
@@ -75,7 +75,7 @@ impl Keys {
 
     /// Begins a step. In a hurried one, values that are not in memory are [missed](Met::missed)
     /// rather than waited for until something was written.
-    pub fn begin(&mut self, hurried: bool) {
+    pub(crate) fn begin(&mut self, hurried: bool) {
         self.met = Met::default();
         self.hurried = hurried;
         self.note_call();
@@ -87,7 +87,7 @@ impl Keys {
     }
 
     /// What the step came to.
-    pub fn end(&mut self) -> Met {
+    pub(crate) fn end(&mut self) -> Met {
         self.met.lost = self.is_stale();
         std::mem::take(&mut self.met)
     }

@@ -9,6 +9,8 @@ mod linker;
 mod send;
 mod state;
 
-pub use keys::{Keys, Met};
-pub use linker::add_to_linker;
-pub use state::{InstanceState, MAX_MEMORY_BYTES, Variables};
+#[cfg(test)]
+pub(crate) use keys::Keys;
+pub(crate) use keys::Met;
+pub(crate) use linker::add_to_linker;
+pub(crate) use state::{InstanceState, MAX_MEMORY_BYTES, Variables};

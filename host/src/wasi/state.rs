@@ -13,13 +13,13 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Linear memory one instance may have.
-pub const MAX_MEMORY_BYTES: usize = 128 * 1024 * 1024;
+pub(crate) const MAX_MEMORY_BYTES: usize = 128 * 1024 * 1024;
 
 /// The values of all variables, by name.
-pub type Variables = BTreeMap<String, String>;
+pub(crate) type Variables = BTreeMap<String, String>;
 
 /// The host's side of one instance.
-pub struct InstanceState {
+pub(crate) struct InstanceState {
     pub(super) table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -36,7 +36,7 @@ impl InstanceState {
     /// The state of an instance that has done nothing yet. Its standard error is the host's; it has
     /// no arguments, environment, files or sockets.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         store: Arc<dyn Store>,
         variables: Arc<Variables>,
         outbound: Option<Arc<Outbound>>,
@@ -77,12 +77,12 @@ impl InstanceState {
 
     /// The store, as this instance sees it.
     #[must_use]
-    pub const fn keys(&self) -> &Keys {
+    pub(crate) const fn keys(&self) -> &Keys {
         &self.keys
     }
 
     /// The same, for who begins and ends its steps.
-    pub const fn keys_mut(&mut self) -> &mut Keys {
+    pub(crate) const fn keys_mut(&mut self) -> &mut Keys {
         &mut self.keys
     }
 }

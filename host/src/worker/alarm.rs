@@ -7,14 +7,14 @@ use tokio::time::{Instant, sleep_until};
 
 /// The earliest time that somebody named.
 #[derive(Debug, Default)]
-pub struct Alarm {
+pub(crate) struct Alarm {
     at: Mutex<Option<Instant>>,
     earlier: Notify,
 }
 
 impl Alarm {
     /// Names a time, milliseconds since 1970.
-    pub fn set(&self, due_ms: Option<u64>) {
+    pub(crate) fn set(&self, due_ms: Option<u64>) {
         let Some(due_ms) = due_ms else { return };
         let due = UNIX_EPOCH.checked_add(Duration::from_millis(due_ms));
         let left = due.and_then(|due| due.duration_since(SystemTime::now()).ok());
@@ -29,7 +29,7 @@ impl Alarm {
     }
 
     /// Waits until then, but no longer than `most`, and forgets it.
-    pub async fn wait(&self, most: Duration) {
+    pub(crate) async fn wait(&self, most: Duration) {
         let now = Instant::now();
         let end = now.checked_add(most).unwrap_or(now);
         loop {

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 /// The answer of a step, with the number of the latest change before the step began.
 #[derive(Debug)]
-pub struct Answered {
+pub(crate) struct Answered {
     /// What the instance said.
     pub answer: Answer,
     /// Waits that the answer asks for are for changes after this one.
@@ -17,7 +17,7 @@ pub struct Answered {
 pub(crate) type StepResult = Result<Answered, StepError>;
 
 /// Where the answer of a step will be.
-pub type Pending = oneshot::Receiver<StepResult>;
+pub(crate) type Pending = oneshot::Receiver<StepResult>;
 
 /// A request whose exchange begins.
 pub(super) struct Started {

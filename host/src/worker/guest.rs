@@ -36,7 +36,7 @@ mod bindings {
 const MAX_BLOCKED: Duration = Duration::from_secs(5);
 
 /// An instance that is called through `durable-streams:edge/exchange`.
-pub struct Instance {
+pub(crate) struct Instance {
     store: wasmtime::Store<InstanceState>,
     lane: bindings::Lane,
 }
@@ -48,7 +48,7 @@ impl Instance {
     ///
     /// [`StepError::NoInstance`] when there is no room for one, or the component does not export
     /// the exchange.
-    pub fn start(
+    pub(crate) fn start(
         runtime: &Runtime,
         store: Arc<dyn Store>,
         variables: Arc<Variables>,

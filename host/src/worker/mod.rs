@@ -23,8 +23,8 @@ mod slot;
 mod tests;
 mod unsettled;
 
-pub use alarm::Alarm;
-pub use calls::{Answered, Pending};
-pub use guest::Instance;
-pub use queue::{Deliver, Worker};
-pub use slot::Factory;
+pub(crate) use alarm::Alarm;
+pub(crate) use calls::{Answered, Pending};
+pub(crate) use guest::Instance;
+pub(crate) use queue::{Deliver, Worker};
+pub(crate) use slot::Factory;

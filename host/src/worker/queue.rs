@@ -27,10 +27,10 @@ struct Queue {
 }
 
 /// Takes a delivery that a step asks for. Its result comes back through [`Worker::delivered`].
-pub type Deliver = Box<dyn Fn(&Arc<Worker>, Delivery) + Send + Sync>;
+pub(crate) type Deliver = Box<dyn Fn(&Arc<Worker>, Delivery) + Send + Sync>;
 
 /// An instance and its queue.
-pub struct Worker {
+pub(crate) struct Worker {
     store: Arc<dyn Store>,
     queue: Mutex<Queue>,
     slot: Slot,
@@ -43,7 +43,7 @@ impl Worker {
     /// A worker whose instance is started with the first step. Its deliveries go to `deliver`, and
     /// the time when something is due to `alarm`.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         store: Arc<dyn Store>,
         factory: Factory,
         deliver: Deliver,
@@ -61,7 +61,7 @@ impl Worker {
 
     /// The store that the instance sees.
     #[must_use]
-    pub fn store(&self) -> &Arc<dyn Store> {
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
@@ -70,38 +70,38 @@ impl Worker {
     /// # Errors
     ///
     /// [`StepError::NoInstance`], with the reason.
-    pub fn warm_up(&self) -> Result<(), StepError> {
+    pub(crate) fn warm_up(&self) -> Result<(), StepError> {
         self.slot.warm_up()
     }
 
     /// Begins an exchange. Dropping the receiver does not stop a write that was queued.
-    pub fn start(self: &Arc<Self>, request: Request) -> Pending {
+    pub(crate) fn start(self: &Arc<Self>, request: Request) -> Pending {
         let (reply, pending) = oneshot::channel();
         self.push(|jobs| jobs.push_start(Started::new(request, reply)));
         pending
     }
 
     /// Goes on with an exchange.
-    pub fn resume(self: &Arc<Self>, token: Token, cause: Cause) -> Pending {
+    pub(crate) fn resume(self: &Arc<Self>, token: Token, cause: Cause) -> Pending {
         let (reply, pending) = oneshot::channel();
         self.push_call(Call::Resume(token, cause, reply), 0);
         pending
     }
 
     /// Tells the instance the result of a delivery.
-    pub fn delivered(self: &Arc<Self>, token: Token, outcome: Outcome) {
+    pub(crate) fn delivered(self: &Arc<Self>, token: Token, outcome: Outcome) {
         self.push_call(Call::Delivered(token, outcome), 0);
     }
 
     /// Whether there are steps to run.
     #[must_use]
-    pub fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.queue().running
     }
 
     /// Does a piece of background work, after the steps that wait by now; says whether there may be
     /// more.
-    pub async fn work(self: &Arc<Self>, round: u64) -> bool {
+    pub(crate) async fn work(self: &Arc<Self>, round: u64) -> bool {
         let (reply, pending) = oneshot::channel();
         self.push_call(Call::Work(round, reply), 0);
         pending.await.unwrap_or(false)

@@ -7,7 +7,7 @@ use crate::wasi::Met;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Makes the instances of a worker.
-pub type Factory = Box<dyn Fn() -> Result<Box<dyn Steps>, StepError> + Send + Sync>;
+pub(crate) type Factory = Box<dyn Fn() -> Result<Box<dyn Steps>, StepError> + Send + Sync>;
 
 /// An instance that began after so many losses of the store; it knows nothing of what was lost.
 struct Begun {

@@ -37,4 +37,4 @@ mod store;
 mod tests;
 mod writer;
 
-pub use store::FileStore;
+pub(crate) use store::FileStore;

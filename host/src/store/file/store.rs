@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// Keys and values in a directory.
-pub struct FileStore {
+pub(crate) struct FileStore {
     /// For whoever starts the server.
     description: String,
     pub(super) shared: Arc<Shared>,
@@ -30,7 +30,7 @@ impl FileStore {
     /// # Errors
     ///
     /// [`OpenError`], whose text is one line that says what to do.
-    pub fn open(
+    pub(crate) fn open(
         directory: &Path,
         files: Arc<dyn Files>,
         options: Options,

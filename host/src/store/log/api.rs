@@ -5,15 +5,15 @@ use bytes::Bytes;
 use std::path::PathBuf;
 
 /// The longest key.
-pub const MAX_KEY_BYTES: usize = 1024;
+pub(crate) const MAX_KEY_BYTES: usize = 1024;
 /// The longest value: what the component writes is far below, and one value is one read.
-pub const MAX_VALUE_BYTES: usize = 16 << 20;
+pub(crate) const MAX_VALUE_BYTES: usize = 16 << 20;
 /// The longest batch: keys, values, and a header for each. Offsets in a segment have 32 bits.
-pub const MAX_BATCH_BYTES: u64 = 256 << 20;
+pub(crate) const MAX_BATCH_BYTES: u64 = 256 << 20;
 
 /// One change of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     /// The key that changes.
     pub key: Box<str>,
     /// Its new value, or none where it is deleted.
@@ -34,7 +34,7 @@ pub enum Durability {
 
 /// How a log is kept.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub(crate) struct Options {
     /// When a commit returns.
     pub durability: Durability,
     /// Where a segment ends at the latest; one batch may pass it. Those of a small store are
@@ -53,7 +53,7 @@ impl Default for Options {
 
 /// Whether a read may wait for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
+pub(crate) enum Wait {
     /// Until the value is here.
     ForDisk,
     /// No: what is not in memory is [`Found::NotResident`]. Where the system can't say what is in
@@ -63,7 +63,7 @@ pub enum Wait {
 
 /// What a read found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// There is no such key.
     Absent,
     /// The key is there; its value would have to come from the disk.
@@ -79,7 +79,7 @@ pub enum Found {
 
 /// What opening a log found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recovered {
+pub(crate) struct Recovered {
     /// Keys that have a value.
     pub keys: u64,
     /// Segments that were read.
@@ -91,25 +91,11 @@ pub struct Recovered {
 
 /// An unfinished write that was cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cut {
+pub(crate) struct Cut {
     /// The segment.
     pub file: PathBuf,
     /// Where it ends now.
     pub offset: u64,
     /// What was there up to the old end of the file.
     pub bytes: u64,
-}
-
-/// How much there is of what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Keys that have a value.
-    pub keys: u64,
-    /// Bytes of their records: keys, values, and a header each. Where a value is a patch,
-    /// of that and of its base.
-    pub live_bytes: u64,
-    /// Bytes of all segments.
-    pub disk_bytes: u64,
-    /// Segments, each of which is an open file.
-    pub segments: u64,
 }

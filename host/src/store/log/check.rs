@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// What was found in all segments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// Segments that were read.
     pub segments: u64,
     /// Records in them, also those that newer ones outweigh.
@@ -27,7 +27,7 @@ pub struct Report {
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
+pub(crate) struct Damage {
     /// The segment.
     pub file: PathBuf,
     /// Where in it the record, the batch or the header begins.
@@ -44,7 +44,7 @@ pub struct Damage {
 /// # Errors
 ///
 /// When the directory is no store, is open elsewhere or can't be read. Damage is in the report.
-pub fn check(dir: &Path, files: Arc<dyn Files>) -> Result<Report, OpenError> {
+pub(crate) fn check(dir: &Path, files: Arc<dyn Files>) -> Result<Report, OpenError> {
     let directory = Directory::open_existing(dir, files)?;
     let io = |path: &Path, source| OpenError::Io {
         path: path.to_owned(),

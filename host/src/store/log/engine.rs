@@ -1,8 +1,7 @@
 //! The log as its users see it.
 
-use super::api::{Change, Found, Options, Recovered, Stats, Wait};
+use super::api::{Change, Found, Options, Recovered, Wait};
 use super::append;
-use super::check::{Report, check_segment};
 use super::compact;
 use super::error::{CommitError, CompactError, OpenError, ReadError};
 use super::files::Files;
@@ -14,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// An open log. Reads run on any thread and never wait for a commit's disk; commits take turns.
-pub struct Log {
+pub(crate) struct Log {
     pub(super) state: State,
 }
 
@@ -24,7 +23,7 @@ impl Log {
     /// # Errors
     ///
     /// [`OpenError`], whose text is one line that says what to do.
-    pub fn open(
+    pub(crate) fn open(
         dir: &Path,
         files: Arc<dyn Files>,
         options: Options,
@@ -38,7 +37,7 @@ impl Log {
     /// # Errors
     ///
     /// When the file system fails, or the record is damaged.
-    pub fn get(&self, key: &str, wait: Wait) -> Result<Found, ReadError> {
+    pub(crate) fn get(&self, key: &str, wait: Wait) -> Result<Found, ReadError> {
         read::get(&self.state, key, wait)
     }
 
@@ -48,7 +47,7 @@ impl Log {
     /// # Errors
     ///
     /// Nothing of the batch is visible; [`CommitError`] says whether a later one may work.
-    pub fn commit(&self, batch: &[Change]) -> Result<(), CommitError> {
+    pub(crate) fn commit(&self, batch: &[Change]) -> Result<(), CommitError> {
         append::commit(&self.state, batch)
     }
 
@@ -58,77 +57,40 @@ impl Log {
     /// # Errors
     ///
     /// The step was not done; the data is as it was.
-    pub fn compact(&self) -> Result<bool, CompactError> {
+    pub(crate) fn compact(&self) -> Result<bool, CompactError> {
         compact::compact(&self.state)
     }
 
     /// The highest number that was ever committed.
     #[must_use]
-    pub fn highest_sequence(&self) -> ChangeNumber {
+    pub(crate) fn highest_sequence(&self) -> ChangeNumber {
         self.state.highest_sequence()
     }
 
     /// Bytes that there is room for on the disk; 0 where that can't be told.
     #[must_use]
-    pub fn room(&self) -> u64 {
+    pub(crate) fn room(&self) -> u64 {
         self.state.room()
     }
 
     /// Whether every commit is refused until the log is opened again, since one could not be
     /// made durable.
     #[must_use]
-    pub fn refuses_writes(&self) -> bool {
+    pub(crate) fn refuses_writes(&self) -> bool {
         self.state.refuses_writes()
     }
 
     /// The number of the change that wrote this key's value, if it has one. Reads no disk.
     #[must_use]
-    pub fn lookup(&self, key: &str) -> Option<ChangeNumber> {
+    pub(crate) fn lookup(&self, key: &str) -> Option<ChangeNumber> {
         self.state.index.get(key).map(|place| place.sequence)
-    }
-
-    /// How much there is of what.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        let segments = self.state.segments.all();
-        Stats {
-            keys: self.state.index.len(),
-            live_bytes: self.state.segments.live(),
-            disk_bytes: segments.iter().map(|segment| segment.bytes()).sum(),
-            segments: segments.len() as u64,
-        }
     }
 
     /// Shows every key, the number of the change that wrote its value, and the value's length.
     /// Commits wait meanwhile, so the visitor must be quick and must not use the log.
-    pub fn for_each_key(&self, mut visit: impl FnMut(&str, ChangeNumber, u32)) {
+    pub(crate) fn for_each_key(&self, mut visit: impl FnMut(&str, ChangeNumber, u32)) {
         self.state
             .index
             .for_each(|key, place| visit(key, place.sequence, place.value_length));
-    }
-
-    /// Reads every record, needed or not, and tells what is not as it was written.
-    ///
-    /// # Errors
-    ///
-    /// When the file system fails.
-    pub fn verify(&self) -> Result<Report, ReadError> {
-        let mut report = Report::default();
-        for segment in self.state.segments.all() {
-            let len = segment.bytes();
-            check_segment(
-                &*segment.file,
-                self.state.directory.id,
-                segment.number,
-                &segment.path,
-                len,
-                &mut report,
-            )
-            .map_err(|source| ReadError::Io {
-                file: segment.path.clone(),
-                source,
-            })?;
-        }
-        Ok(report)
     }
 }

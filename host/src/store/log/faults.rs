@@ -15,7 +15,7 @@ const SECTOR: usize = 512;
 
 /// What can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// Creating a file.
     Create,
     /// Writing.
@@ -36,7 +36,7 @@ pub enum Operation {
 
 /// How it fails.
 #[derive(Debug, Clone, Copy)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// With this error, before anything is done.
     Error(ErrorKind),
     /// A write does this many bytes, and the rest of it fails with the error.
@@ -45,7 +45,7 @@ pub enum Fault {
 
 /// The file system; a clone is the same one.
 #[derive(Clone, Default)]
-pub struct FaultyFiles {
+pub(crate) struct FaultyFiles {
     disk: Arc<Mutex<Disk>>,
 }
 
@@ -126,17 +126,17 @@ impl Content {
 }
 
 /// A sequence that looks random and is the same for the same seed (splitmix64).
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// The sequence of a seed.
     #[must_use]
-    pub const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// The next number.
-    pub const fn number(&mut self) -> u64 {
+    pub(crate) const fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -145,7 +145,7 @@ impl Random {
     }
 
     /// One of the numbers below a limit.
-    pub const fn below(&mut self, limit: usize) -> usize {
+    pub(crate) const fn below(&mut self, limit: usize) -> usize {
         (self.number() % limit as u64) as usize
     }
 }
@@ -197,31 +197,31 @@ impl FaultyFiles {
     }
 
     /// Lets an operation fail: the first of its kind from now on, the second, ...
-    pub fn fail(&self, operation: Operation, nth: u64, fault: Fault) {
+    pub(crate) fn fail(&self, operation: Operation, nth: u64, fault: Fault) {
         self.disk().planned.push((operation, nth, fault));
     }
 
     /// Forgets what was planned to fail.
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         let mut disk = self.disk();
         disk.planned.clear();
         disk.room = None;
     }
 
     /// Leaves room for so many bytes more.
-    pub fn leave_room(&self, bytes: u64) {
+    pub(crate) fn leave_room(&self, bytes: u64) {
         let mut disk = self.disk();
         disk.room = Some(disk.used() + bytes);
     }
 
     /// Lets so many changing operations happen, of which the last may do only a part, and then
     /// none.
-    pub fn crash_after(&self, operations: u64) {
+    pub(crate) fn crash_after(&self, operations: u64) {
         self.disk().until_crash = Some(operations);
     }
 
     /// Lets something happen just before the nth read from now on.
-    pub fn before_read(&self, nth: u64, action: impl FnOnce() + Send + 'static) {
+    pub(crate) fn before_read(&self, nth: u64, action: impl FnOnce() + Send + 'static) {
         self.disk().interleaved = Some((nth, Box::new(action)));
     }
 
@@ -240,18 +240,18 @@ impl FaultyFiles {
 
     /// Changing operations so far.
     #[must_use]
-    pub fn changes(&self) -> u64 {
+    pub(crate) fn changes(&self) -> u64 {
         self.disk().changes
     }
 
     /// Says of every value that it is not in memory.
-    pub fn evict(&self) {
+    pub(crate) fn evict(&self) {
         self.disk().not_resident = true;
     }
 
     /// What a disk may hold when the power fails now. The seed chooses.
     #[must_use]
-    pub fn crash(&self, seed: u64) -> Self {
+    pub(crate) fn crash(&self, seed: u64) -> Self {
         let disk = self.disk();
         let random = &mut Random::new(seed);
         let files = disk.files.iter().map(|file| Content {
@@ -287,7 +287,7 @@ impl FaultyFiles {
 
     /// What is left when the process is killed now: all that it did.
     #[must_use]
-    pub fn kill(&self) -> Self {
+    pub(crate) fn kill(&self) -> Self {
         let disk = self.disk();
         Self {
             disk: Arc::new(Mutex::new(Disk {
@@ -303,7 +303,7 @@ impl FaultyFiles {
 
     /// The bytes of a file.
     #[must_use]
-    pub fn contents(&self, path: &Path) -> Vec<u8> {
+    pub(crate) fn contents(&self, path: &Path) -> Vec<u8> {
         let disk = self.disk();
         let file = disk.names.get(path);
         file.map(|file| disk.files[*file].live().clone())
@@ -311,7 +311,7 @@ impl FaultyFiles {
     }
 
     /// Puts a file on the disk, durably.
-    pub fn put(&self, path: &Path, contents: Vec<u8>) {
+    pub(crate) fn put(&self, path: &Path, contents: Vec<u8>) {
         let mut disk = self.disk();
         let file = disk.files.len();
         disk.files.push(Content {

@@ -11,11 +11,7 @@ use std::sync::Arc;
 const MAX_SLICES: usize = 1024;
 
 /// What a log needs of a file system. Names are durable only after [`sync_dir`](Self::sync_dir).
-#[expect(
-    clippy::missing_errors_doc,
-    reason = "all of them fail as the system does"
-)]
-pub trait Files: Send + Sync {
+pub(crate) trait Files: Send + Sync {
     /// Creates a directory and those above it, durably, where they are missing.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// The names in a directory.
@@ -37,11 +33,7 @@ pub trait Files: Send + Sync {
 }
 
 /// An open file.
-#[expect(
-    clippy::missing_errors_doc,
-    reason = "all of them fail as the system does"
-)]
-pub trait LogFile: Send + Sync {
+pub(crate) trait LogFile: Send + Sync {
     /// Its length.
     fn length(&self) -> io::Result<u64>;
     /// Writes a beginning of the slices and says how much that was.
@@ -80,7 +72,7 @@ pub(super) fn write_all_at(
 
 /// The file system of this machine.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemFiles;
+pub(crate) struct SystemFiles;
 
 impl Files for SystemFiles {
     fn room(&self, dir: &Path) -> u64 {

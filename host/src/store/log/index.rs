@@ -318,7 +318,7 @@ mod tests {
             sequence: ChangeNumber::new(u64::MAX - 1),
             segment: u32::MAX - 2,
             offset: u32::MAX - 3,
-            value_length: super::super::MAX_VALUE_BYTES as u32,
+            value_length: super::super::api::MAX_VALUE_BYTES as u32,
             first: u32::MAX - 5,
             patch: None,
         };

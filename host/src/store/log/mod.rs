@@ -106,7 +106,7 @@ mod engine;
 mod enter;
 mod error;
 #[cfg(test)]
-pub mod faults;
+pub(crate) mod faults;
 mod files;
 mod format;
 mod index;
@@ -120,11 +120,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use api::{
-    Change, Cut, Durability, Found, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Options,
-    Recovered, Stats, Wait,
-};
-pub use check::{Damage, Report, check};
-pub use engine::Log;
-pub use error::{CommitError, CompactError, OpenError, ReadError};
-pub use files::{Files, LogFile, SystemFiles};
+pub(crate) use api::{Change, Durability, Found, Options, Recovered, Wait};
+pub(crate) use check::{Report, check};
+pub(crate) use engine::Log;
+pub(crate) use error::{CommitError, CompactError, OpenError, ReadError};
+pub(crate) use files::{Files, SystemFiles};

@@ -1,4 +1,4 @@
-use super::super::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use super::super::api::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use super::*;
 
 #[test]

@@ -10,8 +10,9 @@ mod patches;
 mod real;
 mod upgrade;
 
+use super::check::{Report, check_segment};
 use super::faults::{FaultyFiles, Random};
-use super::{Change, CommitError, Found, Log, OpenError, Options, Recovered, Wait};
+use super::{Change, CommitError, Found, Log, OpenError, Options, ReadError, Recovered, Wait};
 use crate::store::ChangeNumber;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,54 @@ use std::sync::Arc;
 
 const DIR: &str = "/store";
 const FORMAT: &str = "/store/FORMAT";
+
+/// How much there is of what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Stats {
+    /// Keys that have a value.
+    keys: u64,
+    /// Bytes of their records: keys, values, and a header each. Where a value is a patch,
+    /// of that and of its base.
+    live_bytes: u64,
+    /// Bytes of all segments.
+    disk_bytes: u64,
+    /// Segments, each of which is an open file.
+    segments: u64,
+}
+
+impl Log {
+    /// How much there is of what.
+    fn stats(&self) -> Stats {
+        let segments = self.state.segments.all();
+        Stats {
+            keys: self.state.index.len(),
+            live_bytes: self.state.segments.live(),
+            disk_bytes: segments.iter().map(|segment| segment.bytes()).sum(),
+            segments: segments.len() as u64,
+        }
+    }
+
+    /// Reads every record, needed or not, and tells what is not as it was written.
+    fn verify(&self) -> Result<Report, ReadError> {
+        let mut report = Report::default();
+        for segment in self.state.segments.all() {
+            let len = segment.bytes();
+            check_segment(
+                &*segment.file,
+                self.state.directory.id,
+                segment.number,
+                &segment.path,
+                len,
+                &mut report,
+            )
+            .map_err(|source| ReadError::Io {
+                file: segment.path.clone(),
+                source,
+            })?;
+        }
+        Ok(report)
+    }
+}
 
 /// So small that a few batches fill one.
 fn small_segments() -> Options {
