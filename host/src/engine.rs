@@ -1,5 +1,9 @@
 //! Wasmtime: its configuration, the component, and the clock that stops runaway instances.
 
+mod error;
+
+pub use error::ComponentError;
+
 use crate::outbound::Outbound;
 use crate::store::Store;
 use crate::wasi::{self, InstanceState, MAX_MEMORY_BYTES, Variables};
@@ -19,44 +23,6 @@ const MAX_STACKS: u32 = 2048;
 const TICK: Duration = Duration::from_millis(250);
 /// Ticks after which an instance that did not call the host is stopped: 5 seconds, at most one less.
 const STUCK_TICKS: u64 = 20;
-
-/// Why there is no component to run.
-#[derive(Debug, thiserror::Error)]
-pub enum ComponentError {
-    /// The file can't be read or written.
-    #[error("component {path}: {source}")]
-    File {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is neither a component nor one that this version compiled.
-    #[error("component {path}: {reason}")]
-    Invalid {
-        /// The file.
-        path: String,
-        /// Why, in one line.
-        reason: String,
-    },
-    /// It is the build for another way of calling it.
-    #[error(
-        "component {path} exports {exports}, not the {wanted} that this --via needs: give the build \
-         for WASI 0.2 (durable_streams_edge.wasm) to wasi-http-p2, and the build for WASI 0.3 \
-         (durable_streams_edge_p3.wasm) to exchange and wasi-http"
-    )]
-    OtherBuild {
-        /// The file.
-        path: String,
-        /// The interfaces that it exports.
-        exports: String,
-        /// The beginning of the one that is needed.
-        wanted: &'static str,
-    },
-    /// Wasmtime can't be set up on this machine.
-    #[error("Wasmtime: {0}")]
-    Engine(String),
-}
 
 /// Where the component comes from.
 #[derive(Clone)]
@@ -156,21 +122,47 @@ impl Runtime {
         })
     }
 
-    /// Says whether the component exports an interface whose name and version begin so.
+    /// Checks that the component exports an interface in a version that this host can call: the same
+    /// one or, as Wasmtime looks exports up, another patch of it.
     ///
     /// # Errors
     ///
-    /// [`ComponentError::OtherBuild`] if not.
+    /// [`ComponentError::OtherVersion`] or [`ComponentError::OtherBuild`] if not.
     pub(crate) fn check_export(&self, wanted: &'static str) -> Result<(), ComponentError> {
-        let kind = self.pre.component().component_type();
+        let component = self.pre.component();
+        if component.get_export_index(None, wanted).is_some() {
+            return Ok(());
+        }
+        let kind = component.component_type();
         let exports: Vec<&str> = kind.exports(&self.engine).map(|(name, _)| name).collect();
-        match exports.iter().any(|name| name.starts_with(wanted)) {
-            true => Ok(()),
-            false => Err(ComponentError::OtherBuild {
-                path: self.path.to_string(),
+        let name = |interface: &'_ str| interface.split('@').next().map(str::to_owned);
+        let mut versions = exports.clone();
+        versions.retain(|export| name(export) == name(wanted));
+        let path = self.path.to_string();
+        Err(match versions.is_empty() {
+            true => ComponentError::OtherBuild {
+                path,
                 exports: exports.join(" and "),
                 wanted,
-            }),
+            },
+            false => ComponentError::OtherVersion {
+                path,
+                exports: versions.join(" and "),
+                wanted,
+            },
+        })
+    }
+
+    /// The error of an interface that is there, but not as this host calls it.
+    pub(crate) fn other_shape(
+        &self,
+        wanted: &'static str,
+        error: &wasmtime::Error,
+    ) -> ComponentError {
+        ComponentError::OtherShape {
+            path: self.path.to_string(),
+            wanted,
+            reason: one_line(error),
         }
     }
 
@@ -275,69 +267,4 @@ fn start_clock(engine: &Engine) -> Result<(), ComponentError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::MemoryStore;
-    use wasmtime::{Caller, Func, Instance, Module, Trap};
-    use wasmtime_wasi_http::WasiHttpView;
-
-    /// Runs a loop of `turns`, each of which calls `host`.
-    fn run(
-        turns: i32,
-        host: impl Fn(&Engine, &mut InstanceState) + Send + Sync + 'static,
-    ) -> Result<(), Trap> {
-        let text = r#"(module
-            (import "" "host" (func $host))
-            (func (export "run") (param $left i32)
-                (loop $turn
-                    (call $host)
-                    (local.set $left (i32.sub (local.get $left) (i32.const 1)))
-                    (br_if $turn (local.get $left)))))"#;
-        let engine = Engine::new(&config()).unwrap();
-        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
-        let state = InstanceState::new(Arc::new(MemoryStore::new()), Arc::default(), None);
-        let mut store = wasmtime::Store::new(&engine, state);
-        stop_when_stuck(&mut store, false);
-        let host = Func::wrap(&mut store, move |mut caller: Caller<'_, InstanceState>| {
-            let engine = caller.engine().clone();
-            host(&engine, caller.data_mut());
-        });
-        let instance = Instance::new(&mut store, &module, &[host.into()]).unwrap();
-        let run = instance
-            .get_typed_func::<i32, ()>(&mut store, "run")
-            .unwrap();
-        run.call(&mut store, turns)
-            .map_err(|error| error.downcast().unwrap())
-    }
-
-    fn pass(ticks: u64, engine: &Engine) {
-        (0..ticks).for_each(|_| engine.increment_epoch());
-    }
-
-    /// A store that took 5 seconds to answer ended the step as broken, and what it wrote as unknown.
-    #[test]
-    fn the_time_that_a_store_takes_is_not_the_instances() {
-        let slow = |engine: &Engine, state: &mut InstanceState| {
-            let _ = state.keys_mut().get("key");
-            pass(10 * STUCK_TICKS, engine);
-        };
-        assert_eq!(run(3, slow), Ok(()));
-    }
-
-    /// Twenty probes of `/health` in a row ask no store, and looked like an instance that is stuck.
-    #[test]
-    fn requests_that_need_no_store_count_as_well() {
-        let answers = |engine: &Engine, state: &mut InstanceState| {
-            let _ = state.http();
-            pass(1, engine);
-        };
-        assert_eq!(run(2 * STUCK_TICKS as i32, answers), Ok(()));
-    }
-
-    #[test]
-    fn an_instance_that_calls_nothing_is_stopped() {
-        let spins = |engine: &Engine, _: &mut InstanceState| pass(1, engine);
-        assert_eq!(run(STUCK_TICKS as i32 - 2, spins), Ok(()));
-        assert_eq!(run(STUCK_TICKS as i32 + 2, spins), Err(Trap::Interrupt));
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use crate::answers::OwnAnswers;
 use crate::budget::Budget;
 use crate::drive::{self, Driver};
-use crate::engine::{ComponentError, ComponentSource, Runtime, one_line};
+use crate::engine::{ComponentSource, Runtime};
 use crate::error::StartError;
 use crate::exchange::Steps;
 use crate::net::{self, Door, Gate, Handler, Rates};
@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::telemetry;
 use crate::vital;
 use crate::wasi::Variables;
-use crate::worker::{Factory, Instance};
+use crate::worker::{Factory, Guest};
 use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::{BODY_BUDGET, Config};
 use std::net::SocketAddr;
@@ -38,18 +38,6 @@ pub enum Via {
     WasiHttp,
     /// An instance for each request, as under Spin 3.
     WasiHttpP2,
-}
-
-impl Via {
-    /// The interface that a component has to export to be called so, without its version's end.
-    #[must_use]
-    pub const fn export(self) -> &'static str {
-        match self {
-            Self::Exchange => "durable-streams:edge/exchange@0.1",
-            Self::WasiHttp => "wasi:http/handler@0.3",
-            Self::WasiHttpP2 => "wasi:http/incoming-handler@0.2",
-        }
-    }
 }
 
 /// What to serve, and where.
@@ -122,7 +110,6 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     let runtime = Runtime::load(&options.component)?;
-    runtime.check_export(options.via.export())?;
     telemetry::set_level(&config.log_level);
     let store = options.store;
     let outbound = Outbound::new(config.webhook_allow_localhost);
@@ -131,7 +118,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let gate = Gate::new(options.rates, Arc::clone(&own), Arc::clone(&store));
     let (handler, background) = match options.via {
         Via::Exchange => {
-            let factory = || factory(&runtime, &store, &variables);
+            let guest = Arc::new(Guest::new(runtime)?);
+            let factory = || factory(&guest, &store, &variables);
             let factories = std::iter::repeat_with(factory).take(options.instances.max(1));
             let driver = Driver::new(&store, factories.collect(), &outbound, &own);
             driver.warm_up()?;
@@ -150,8 +138,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
                 store,
                 Arc::clone(&variables),
                 Arc::clone(&own),
-            )
-            .map_err(|error| ComponentError::Engine(one_line(&error)))?;
+            )?;
             let tick = proxy::tick(Arc::clone(&proxy), variables);
             let background = tokio::spawn(vital::task(BACKGROUND, tick));
             let bodies = Arc::new(Budget::new(BODY_BUDGET));
@@ -184,10 +171,10 @@ fn own_tick(variables: &mut Variables) -> Result<(), StartError> {
     Ok(())
 }
 
-fn factory(runtime: &Runtime, store: &Arc<dyn Store>, variables: &Arc<Variables>) -> Factory {
-    let (runtime, store, variables) = (runtime.clone(), Arc::clone(store), Arc::clone(variables));
+fn factory(guest: &Arc<Guest>, store: &Arc<dyn Store>, variables: &Arc<Variables>) -> Factory {
+    let (guest, store, variables) = (Arc::clone(guest), Arc::clone(store), Arc::clone(variables));
     Box::new(move || {
-        let instance = Instance::start(&runtime, Arc::clone(&store), Arc::clone(&variables))?;
+        let instance = guest.start(Arc::clone(&store), Arc::clone(&variables))?;
         Ok(Box::new(instance) as Box<dyn Steps>)
     })
 }

@@ -3,7 +3,7 @@
 use super::body::{Drain, InstanceBody};
 use super::instances::{OnDemand, Reuse};
 use crate::answers::{Applied, Asker, OwnAnswers, ResponseBody, too_slow};
-use crate::engine::Runtime;
+use crate::engine::{ComponentError, Runtime};
 use crate::store::{Outlet, Store};
 use crate::telemetry;
 use crate::wasi::Variables;
@@ -33,19 +33,22 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// When the component does not export the interface.
+    /// When the component is another build or has another version.
     pub(crate) fn new(
         runtime: Runtime,
         reuse: Reuse,
         store: Arc<dyn Store>,
         variables: Arc<Variables>,
         own: Arc<OwnAnswers>,
-    ) -> wasmtime::Result<Arc<Self>> {
+    ) -> Result<Arc<Self>, ComponentError> {
+        let wanted = reuse.interface();
+        runtime.check_export(wanted)?;
         let pre = runtime.pre().clone();
         let pre = match reuse {
-            Reuse::AsSpin => ProxyPre::P3(ServicePre::new(pre)?),
-            Reuse::Never => ProxyPre::P2(p2::bindings::ProxyPre::new(pre)?),
+            Reuse::AsSpin => ServicePre::new(pre).map(ProxyPre::P3),
+            Reuse::Never => p2::bindings::ProxyPre::new(pre).map(ProxyPre::P2),
         };
+        let pre = pre.map_err(|error| runtime.other_shape(wanted, &error))?;
         let handler = ProxyHandler::new(OnDemand {
             runtime,
             pre,

@@ -32,6 +32,16 @@ pub(crate) enum Reuse {
     Never,
 }
 
+impl Reuse {
+    /// The interface that the component is called through.
+    pub(super) const fn interface(self) -> &'static str {
+        match self {
+            Self::AsSpin => "wasi:http/handler@0.3.0",
+            Self::Never => "wasi:http/incoming-handler@0.2.0",
+        }
+    }
+}
+
 /// Makes the instances.
 pub(super) struct OnDemand {
     pub(super) runtime: Runtime,

@@ -6,7 +6,7 @@
 //! task. It never stays pending, since the host's functions block rather than wait: over Redis, and
 //! where a value is not in memory and has to be.
 
-use crate::engine::{Runtime, one_line, stop_when_stuck};
+use crate::engine::{ComponentError, Runtime, one_line, stop_when_stuck};
 use crate::exchange::{
     Answer, Attempt, BodyState, Cause, Cursor, Delivery, Head, Held, Message, Next, Outcome,
     Request, Retry, StepError, Steps, Token, Wait, Worked, pack_head, unpack_fields,
@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use wasmtime::component::InstancePre;
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -35,36 +36,61 @@ mod bindings {
 /// How long the host's own functions may keep a step from going on.
 const MAX_BLOCKED: Duration = Duration::from_secs(5);
 
-/// An instance that is called through `durable-streams:edge/exchange`.
-pub(crate) struct Instance {
-    store: wasmtime::Store<InstanceState>,
-    lane: bindings::Lane,
+/// The interface, in the version that the bindings are made from.
+const EXCHANGE: &str = "durable-streams:edge/exchange@0.1.0";
+
+/// A component whose instances are called through [`EXCHANGE`].
+pub(crate) struct Guest {
+    runtime: Runtime,
+    pre: InstancePre<InstanceState>,
 }
 
-impl Instance {
+impl Guest {
+    /// A component that exports every function of the interface.
+    ///
+    /// # Errors
+    ///
+    /// When the component is another build or has another version.
+    pub(crate) fn new(runtime: Runtime) -> Result<Self, ComponentError> {
+        runtime.check_export(EXCHANGE)?;
+        let pre = runtime.pre().clone();
+        bindings::LanePre::new(pre.clone())
+            .map_err(|error| runtime.other_shape(EXCHANGE, &error))?;
+        Ok(Self { runtime, pre })
+    }
+
     /// Starts an instance.
     ///
     /// # Errors
     ///
-    /// [`StepError::NoInstance`] when there is no room for one, or the component does not export
-    /// the exchange.
+    /// [`StepError::NoInstance`] when there is no room for one, or its functions have other types.
     pub(crate) fn start(
-        runtime: &Runtime,
+        &self,
         store: Arc<dyn Store>,
         variables: Arc<Variables>,
-    ) -> Result<Self, StepError> {
-        let mut store = runtime.new_store(store, variables);
+    ) -> Result<Instance, StepError> {
+        let mut store = self.runtime.new_store(store, variables);
         stop_when_stuck(&mut store, false);
-        let lane = guarded(async {
-            let pre = bindings::LanePre::new(runtime.pre().clone())?;
-            pre.instantiate_async(&mut store).await
-        });
-        match lane {
-            Ok(lane) => Ok(Self { store, lane }),
-            Err(StepError::Broken(reason)) => Err(StepError::NoInstance(reason)),
-            Err(error) => Err(error),
-        }
+        let instance = guarded(self.pre.instantiate_async(&mut store)).map_err(no_instance)?;
+        let lane = bindings::Lane::new(&mut store, &instance)
+            .map_err(|error| self.runtime.other_shape(EXCHANGE, &error))
+            .map_err(|error| StepError::NoInstance(error.to_string()))?;
+        Ok(Instance { store, lane })
     }
+}
+
+/// The error of an instance that broke before its first step.
+fn no_instance(error: StepError) -> StepError {
+    match error {
+        StepError::Broken(reason) => StepError::NoInstance(reason),
+        error => error,
+    }
+}
+
+/// An instance that is called through [`EXCHANGE`].
+pub(crate) struct Instance {
+    store: wasmtime::Store<InstanceState>,
+    lane: bindings::Lane,
 }
 
 impl Steps for Instance {
@@ -233,5 +259,61 @@ struct Unpark(Thread);
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ComponentSource;
+    use crate::store::MemoryStore;
+
+    /// A component whose export of the interface has these members.
+    fn component(members: &str) -> Runtime {
+        let text = format!(
+            r#"(component
+                (core module $code (func (export "nothing")))
+                (core instance $code (instantiate $code))
+                (func $nothing (canon lift (core func $code "nothing")))
+                (instance $exchange {members})
+                (export "{EXCHANGE}" (instance $exchange)))"#
+        );
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("component.wasm");
+        std::fs::write(&file, wat::parse_str(text).expect("a component")).expect("written");
+        Runtime::load(&ComponentSource::File(file)).expect("it imports nothing")
+    }
+
+    #[test]
+    fn the_version_that_is_asked_for_is_the_version_of_the_interface() {
+        let wit = include_str!("../../../src/wit/exchange.wit");
+        let package = wit.lines().next().expect("a package");
+        let (_, version) = EXCHANGE.split_once('@').expect("a version");
+        assert_eq!(package, format!("package durable-streams:edge@{version};"));
+    }
+
+    #[test]
+    fn a_component_that_lacks_a_function_is_refused() {
+        let refused = Guest::new(component("")).err().expect("it is refused");
+        let text = refused.to_string();
+        assert!(
+            matches!(refused, ComponentError::OtherShape { .. }),
+            "{text}"
+        );
+        assert!(text.contains("from one release"), "{text}");
+        assert!(!text.contains('\n'), "{text}");
+    }
+
+    #[test]
+    fn a_component_whose_functions_have_other_types_is_refused() {
+        let functions = ["start", "resume", "delivered", "work"];
+        let members = functions.map(|name| format!(r#"(export "{name}" (func $nothing))"#));
+        let guest = Guest::new(component(&members.concat())).expect("all functions are there");
+        let started = guest.start(Arc::new(MemoryStore::new()), Arc::default());
+        let Err(StepError::NoInstance(text)) = started.map(|_| ()) else {
+            panic!("it was started");
+        };
+        assert!(text.contains("from one release"), "{text}");
+        assert!(!text.contains('\n'), "{text}");
     }
 }

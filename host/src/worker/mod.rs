@@ -25,6 +25,6 @@ mod unsettled;
 
 pub(crate) use alarm::Alarm;
 pub(crate) use calls::{Answered, Pending};
-pub(crate) use guest::Instance;
+pub(crate) use guest::Guest;
 pub(crate) use queue::{Deliver, Worker};
 pub(crate) use slot::Factory;

@@ -1,0 +1,65 @@
+//! Why there is no component to run.
+
+/// Why there is no component to run.
+#[derive(Debug, thiserror::Error)]
+pub enum ComponentError {
+    /// The file can't be read or written.
+    #[error("component {path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is neither a component nor one that this version compiled.
+    #[error("component {path}: {reason}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// Why, in one line.
+        reason: String,
+    },
+    /// It is the build for another way of calling it.
+    #[error(
+        "component {path} exports {exports}, not the {wanted} that this --via needs: give the build \
+         for WASI 0.2 (durable_streams_edge.wasm) to wasi-http-p2, and the build for WASI 0.3 \
+         (durable_streams_edge_p3.wasm) to exchange and wasi-http"
+    )]
+    OtherBuild {
+        /// The file.
+        path: String,
+        /// The interfaces that it exports.
+        exports: String,
+        /// The interface that is needed.
+        wanted: &'static str,
+    },
+    /// It exports the interface in a version that this host can't call.
+    #[error(
+        "component {path} exports {exports}, but this host calls {wanted}: take the component and \
+         the host from one release"
+    )]
+    OtherVersion {
+        /// The file.
+        path: String,
+        /// The versions of the interface that it exports.
+        exports: String,
+        /// The interface in the version that this host calls.
+        wanted: &'static str,
+    },
+    /// It exports the interface without something that this host calls.
+    #[error(
+        "component {path} exports {wanted}, but not as this host calls it: take the component and \
+         the host from one release ({reason})"
+    )]
+    OtherShape {
+        /// The file.
+        path: String,
+        /// The interface.
+        wanted: &'static str,
+        /// What does not fit, in one line.
+        reason: String,
+    },
+    /// Wasmtime can't be set up on this machine.
+    #[error("Wasmtime: {0}")]
+    Engine(String),
+}
