@@ -1,0 +1,69 @@
+use super::*;
+use crate::exchange::Held;
+use bytes::Bytes;
+use futures::FutureExt;
+use std::time::Duration;
+
+fn waiting(topic: &Arc<Topic>, noted: u64) {
+    let now = Instant::now();
+    let waiter = Waiter::new(Reader::new(Held::default(), now.into_std()));
+    let token = Token(Bytes::from_static(b"the same"));
+    let over = now + Duration::from_secs(30);
+    topic.insert(vec![waiter], token, ChangeNumber::new(noted), over);
+}
+
+/// Between the look of a reader that joins and its place in the group, the key could change and
+/// the task see to it: nobody told the reader, until the next change or the end of its wait.
+#[test]
+fn who_comes_in_after_the_change_it_waits_for_was_compared_is_looked_at() {
+    let topic = Arc::new(Topic::new("key".into()));
+    waiting(&topic, 5);
+    let due = topic.take_due(ChangeNumber::new(5), Instant::now(), false);
+    assert!(due.is_empty(), "it knows of that change");
+    assert!(topic.arm().is_some());
+    waiting(&topic, 5);
+    let rung = topic.ring().now_or_never();
+    assert_eq!(rung, None, "it too");
+    waiting(&topic, 4);
+    let rung = topic.ring().now_or_never();
+    assert_eq!(rung, Some(()));
+    let due = topic.take_due(ChangeNumber::new(5), Instant::now(), false);
+    assert_eq!(due.len(), 1);
+}
+
+/// The same when the server ended in between: it waited for the reader.
+#[test]
+fn who_comes_in_after_all_were_ended_is_looked_at() {
+    let topic = Arc::new(Topic::new("key".into()));
+    topic.take_due(ChangeNumber::new(5), Instant::now(), true);
+    waiting(&topic, 5);
+    assert_eq!(topic.ring().now_or_never(), Some(()));
+}
+
+/// Whoever followed a stream that changed all the time was never ended: there was always
+/// something new to tell, and only those with nothing new were asked for their age.
+#[test]
+fn a_change_ends_those_whose_time_is_over_and_no_others() {
+    let now = Instant::now();
+    let reader = |max_age: Option<u64>| {
+        let max_age = max_age.map(Duration::from_secs);
+        let held = Held {
+            max_age,
+            ..Held::default()
+        };
+        Waiter::new(Reader::new(held, now.into_std()))
+    };
+    let readers = [reader(Some(5)), reader(None), reader(Some(10))];
+    let topic = Arc::new(Topic::new("key".into()));
+    let token = Token(Bytes::from_static(b"the same"));
+    let over = now + Duration::from_secs(30);
+    topic.insert(readers.to_vec(), token, ChangeNumber::new(1), over);
+    let due = topic.take_due(ChangeNumber::new(2), now + Duration::from_secs(5), false);
+    let told: Vec<_> = due
+        .iter()
+        .map(|due| (due.cause, due.waiters.len()))
+        .collect();
+    assert_eq!(told, [(Cause::Expired, 1), (Cause::Changed, 2)]);
+    assert!(Arc::ptr_eq(&due[0].waiters[0], &readers[0]));
+    assert!(topic.arm().is_none(), "nobody waits any more");
+}
