@@ -5,7 +5,7 @@ use super::effects::{Outcome, Worked};
 use super::request::Request;
 use super::token::{Attempt, Token};
 use crate::store::Lost;
-use crate::wasi::Met;
+use crate::wasi::Footprint;
 
 /// Why an exchange is resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub(crate) trait Steps: Send {
     fn begin(&mut self, _hurried: bool) {}
 
     /// What the step met in the store.
-    fn end(&mut self) -> Met {
-        Met::default()
+    fn end(&mut self) -> Footprint {
+        Footprint::default()
     }
 
     /// Begins the exchanges of one request, or of several `POST`s to one raw path; one answer each.

@@ -1,6 +1,6 @@
 //! Requests that this host sends.
 
 mod client;
-mod turns;
+mod permits;
 
 pub(crate) use client::{Outbound, OutboundError};

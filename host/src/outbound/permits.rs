@@ -1,5 +1,5 @@
-//! How many requests to webhooks are under way at a time. Those to one receiver are fewer than all, so
-//! that one that is slow does not keep those to the others waiting.
+//! Limits on the requests to webhooks that are under way at a time. One receiver gets fewer permits
+//! than there are, so a slow receiver does not keep requests to the others waiting.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,34 +10,34 @@ const ALL: usize = 64;
 /// Of these, requests to one host and port.
 const TO_ONE: usize = 16;
 
-/// Gives turns.
+/// Gives out permits.
 #[derive(Debug)]
-pub(crate) struct Turns {
+pub(crate) struct Permits {
     all: Semaphore,
-    /// Of the receivers that have a turn or wait for one.
+    /// The receivers that have a permit or wait for one.
     receivers: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
 }
 
-/// A turn, until it is dropped.
+/// A permit, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
+pub(crate) struct Permit<'a> {
     _of_all: Option<SemaphorePermit<'a>>,
     // Before the receiver, which is forgotten with the last that uses it.
     _of_receiver: Option<OwnedSemaphorePermit>,
     _receiver: Receiver<'a>,
 }
 
-/// A receiver that somebody uses.
+/// A receiver with a request that has a permit or waits for one.
 #[derive(Debug)]
 struct Receiver<'a> {
-    turns: &'a Turns,
+    all: &'a Permits,
     authority: Box<str>,
     permits: Arc<Semaphore>,
 }
 
 impl Drop for Receiver<'_> {
     fn drop(&mut self) {
-        let mut receivers = self.turns.receivers();
+        let mut receivers = self.all.receivers();
         // The map's and this one. More are made only with the map locked.
         if Arc::strong_count(&self.permits) <= 2 {
             receivers.remove(&self.authority);
@@ -45,7 +45,7 @@ impl Drop for Receiver<'_> {
     }
 }
 
-impl Turns {
+impl Permits {
     pub(crate) fn new() -> Self {
         Self {
             all: Semaphore::new(ALL),
@@ -68,19 +68,19 @@ impl Turns {
         let permits = Arc::clone(permits);
         drop(receivers);
         Receiver {
-            turns: self,
+            all: self,
             authority,
             permits,
         }
     }
 
-    /// Waits for a turn. Who waits for the receiver's keeps nobody else from having one.
-    pub(crate) async fn take(&self, authority: &str) -> Turn<'_> {
+    /// Waits for a permit. A request that waits for its receiver holds no other permit meanwhile.
+    pub(crate) async fn take(&self, authority: &str) -> Permit<'_> {
         let receiver = self.receiver(authority);
         // Nobody closes them.
         let of_receiver = Arc::clone(&receiver.permits).acquire_owned().await.ok();
         let of_all = self.all.acquire().await.ok();
-        Turn {
+        Permit {
             _of_all: of_all,
             _of_receiver: of_receiver,
             _receiver: receiver,
@@ -93,40 +93,40 @@ mod tests {
     use super::*;
     use futures::FutureExt;
 
-    fn now<'a>(turns: &'a Turns, authority: &str) -> Option<Turn<'a>> {
-        turns.take(authority).now_or_never()
+    fn now<'a>(permits: &'a Permits, authority: &str) -> Option<Permit<'a>> {
+        permits.take(authority).now_or_never()
     }
 
     #[test]
-    fn a_slow_receiver_leaves_turns_to_the_others() {
-        let turns = Turns::new();
+    fn a_slow_receiver_leaves_permits_to_the_others() {
+        let permits = Permits::new();
         let mut slow: Vec<_> = (0..ALL)
-            .map_while(|_| now(&turns, "slow.example"))
+            .map_while(|_| now(&permits, "slow.example"))
             .collect();
         assert_eq!(slow.len(), TO_ONE);
-        assert!(now(&turns, "SLOW.example").is_none());
-        assert!(now(&turns, "other.example").is_some());
+        assert!(now(&permits, "SLOW.example").is_none());
+        assert!(now(&permits, "other.example").is_some());
         slow.pop();
-        assert!(now(&turns, "slow.example").is_some());
+        assert!(now(&permits, "slow.example").is_some());
     }
 
     #[test]
-    fn all_receivers_together_have_no_more_than_all_turns() {
-        let turns = Turns::new();
-        let taken = (0..).map_while(|host: usize| now(&turns, &format!("{host}.example")));
+    fn all_receivers_together_have_no_more_than_all_permits() {
+        let permits = Permits::new();
+        let taken = (0..).map_while(|host: usize| now(&permits, &format!("{host}.example")));
         assert_eq!(taken.collect::<Vec<_>>().len(), ALL);
     }
 
     #[test]
     fn receivers_that_nobody_uses_are_forgotten() {
-        let turns = Turns::new();
+        let permits = Permits::new();
         let taken: Vec<_> = (0..TO_ONE)
-            .filter_map(|_| now(&turns, "a.example"))
+            .filter_map(|_| now(&permits, "a.example"))
             .collect();
         // Gives up waiting.
-        assert!(now(&turns, "a.example").is_none());
-        assert_eq!(turns.receivers().len(), 1);
+        assert!(now(&permits, "a.example").is_none());
+        assert_eq!(permits.receivers().len(), 1);
         drop(taken);
-        assert_eq!(turns.receivers().len(), 0);
+        assert_eq!(permits.receivers().len(), 0);
     }
 }

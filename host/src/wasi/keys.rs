@@ -1,50 +1,17 @@
 //! The store as one instance sees it: what it met there, and what it may not do.
 
-use crate::store::{ChangeNumber, Lost, Seen, Store, StoreError, SwapError};
+use super::footprint::Footprint;
+use crate::store::{ChangeNumber, Seen, Store, StoreError, SwapError};
 use bytes::Bytes;
 use durable_streams_edge::seam::NOT_RESIDENT;
 use std::sync::Arc;
-
-/// What the calls of one step came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Met {
-    /// The highest number of a change that was read or written: nothing that the step says may
-    /// leave the host before that has settled.
-    pub change: ChangeNumber,
-    /// The lowest number of a swap of the step: if that one is durable, the step did something,
-    /// whatever became of the rest.
-    pub swapped: Option<ChangeNumber>,
-    /// Keys that are to be loaded. If there are any, the step changed nothing, and is to be done
-    /// again instead of what it says.
-    pub missed: Vec<Box<str>>,
-    /// Changes were lost since the instance began. Whatever the number says, the step may have been
-    /// built on them: it may have met one of these and then a later one that is durable.
-    pub lost: bool,
-}
-
-impl Met {
-    /// What is known of the step, where this became of the changes up to [`change`](Self::change).
-    ///
-    /// # Errors
-    ///
-    /// [`Lost::NotConfirmed`] where a part of the step may have been done, else why none was.
-    pub(crate) fn judge(&self, store: &dyn Store, settled: Result<(), Lost>) -> Result<(), Lost> {
-        // A loss settles all that was before it.
-        let is_kept = |change| !matches!(store.settle(change).known(), Some(Err(_)));
-        match settled {
-            Ok(()) if self.lost => Err(Lost::NotConfirmed),
-            Err(_) if self.swapped.is_some_and(is_kept) => Err(Lost::NotConfirmed),
-            settled => settled,
-        }
-    }
-}
 
 /// A store between an instance and its host.
 pub(crate) struct Keys {
     store: Arc<dyn Store>,
     /// The store's losses when the instance began, which may hold what was lost later.
     losses: u64,
-    met: Met,
+    footprint: Footprint,
     /// Values that are not in memory are not waited for.
     hurried: bool,
     /// Calls so far.
@@ -56,7 +23,7 @@ impl Keys {
         Self {
             losses: store.losses(),
             store,
-            met: Met::default(),
+            footprint: Footprint::default(),
             hurried: false,
             calls: 0,
         }
@@ -73,10 +40,10 @@ impl Keys {
         self.store.ignores_labels()
     }
 
-    /// Begins a step. In a hurried one, values that are not in memory are [missed](Met::missed)
+    /// Begins a step. In a hurried one, values that are not in memory are [missed](Footprint::missed)
     /// rather than waited for until something was written.
     pub(crate) fn begin(&mut self, hurried: bool) {
-        self.met = Met::default();
+        self.footprint = Footprint::default();
         self.hurried = hurried;
         self.note_call();
     }
@@ -86,10 +53,10 @@ impl Keys {
         self.calls = self.calls.wrapping_add(1);
     }
 
-    /// What the step came to.
-    pub(crate) fn end(&mut self) -> Met {
-        self.met.lost = self.is_stale();
-        std::mem::take(&mut self.met)
+    /// The footprint of the step.
+    pub(crate) fn end(&mut self) -> Footprint {
+        self.footprint.lost = self.is_stale();
+        std::mem::take(&mut self.footprint)
     }
 
     fn is_stale(&self) -> bool {
@@ -106,7 +73,7 @@ impl Keys {
 
     fn check_write(&mut self) -> Result<(), StoreError> {
         self.check()?;
-        if !self.met.missed.is_empty() {
+        if !self.footprint.missed.is_empty() {
             return Err(not_resident());
         }
         self.hurried = false;
@@ -116,7 +83,7 @@ impl Keys {
     /// Numbers from after a loss would hide what became of those before it.
     fn meet(&mut self, change: ChangeNumber) {
         if !self.is_stale() {
-            self.met.change = self.met.change.max(change);
+            self.footprint.change = self.footprint.change.max(change);
         }
     }
 
@@ -124,7 +91,7 @@ impl Keys {
     fn meet_write(&mut self, written: Result<ChangeNumber, StoreError>) -> Result<(), StoreError> {
         match written {
             // This instance had seen no loss, so the write came before any that it could hide.
-            Ok(change) => self.met.change = self.met.change.max(change),
+            Ok(change) => self.footprint.change = self.footprint.change.max(change),
             Err(_) => self.meet(self.store.latest_change()),
         }
         written.map(|_| ())
@@ -151,7 +118,7 @@ impl Keys {
             true => match self.store.get_now(key)? {
                 Some(seen) => seen,
                 None => {
-                    self.met.missed.push(key.into());
+                    self.footprint.missed.push(key.into());
                     return Err(not_resident());
                 }
             },
@@ -208,7 +175,7 @@ impl Keys {
             }
             Err(SwapError::Store(error)) => Err(error),
             Ok(change) => {
-                self.met.swapped.get_or_insert(change);
+                self.footprint.swapped.get_or_insert(change);
                 Ok(change)
             }
         };
@@ -223,6 +190,7 @@ fn not_resident() -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Lost;
     use crate::store::held::HeldStore;
 
     /// An append was durable, and what its step wrote next, into the record of a subscription, found
@@ -238,9 +206,12 @@ mod tests {
             store.latest_change()
         };
         let (head, subscription) = (swap("head"), swap("subscription"));
-        let met = keys.end();
-        assert_eq!((met.swapped, met.change), (Some(head), subscription));
-        let judge = |lost| met.judge(&*store, Err(lost));
+        let footprint = keys.end();
+        assert_eq!(
+            (footprint.swapped, footprint.change),
+            (Some(head), subscription)
+        );
+        let judge = |lost| footprint.judge(&*store, Err(lost));
         store.confirm_to(head);
         store.lose("subscription", "old", Lost::NoSpace);
         assert_eq!(judge(Lost::NoSpace), Err(Lost::NotConfirmed));
@@ -253,9 +224,9 @@ mod tests {
         let seen = keys.get("head").expect("memory answers");
         let swapped = keys.swap("head", Some(&seen), Bytes::from_static(b"new"));
         swapped.expect("nobody else writes");
-        let met = keys.end();
+        let footprint = keys.end();
         store.lose("head", "old", Lost::NoSpace);
-        let judged = met.judge(&*store, Err(Lost::NoSpace));
+        let judged = footprint.judge(&*store, Err(Lost::NoSpace));
         assert_eq!(judged, Err(Lost::NoSpace));
     }
 
@@ -274,8 +245,11 @@ mod tests {
         store.lose("head", "durable", Lost::NoSpace);
         let swapped = keys.swap("head", Some(&seen), Bytes::from_static(b"mine"));
         assert!(swapped.is_err(), "it may know of what was lost");
-        let met = keys.end();
-        assert_eq!((met.change, met.lost), (lost, true));
-        assert_eq!(store.settle(met.change).known(), Some(Err(Lost::NoSpace)));
+        let footprint = keys.end();
+        assert_eq!((footprint.change, footprint.lost), (lost, true));
+        assert_eq!(
+            store.settle(footprint.change).known(),
+            Some(Err(Lost::NoSpace))
+        );
     }
 }

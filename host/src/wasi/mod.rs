@@ -2,6 +2,7 @@
 
 mod bindings;
 mod config;
+mod footprint;
 mod handles;
 mod keys;
 mod keyvalue;
@@ -9,8 +10,8 @@ mod linker;
 mod send;
 mod state;
 
+pub(crate) use footprint::Footprint;
 #[cfg(test)]
 pub(crate) use keys::Keys;
-pub(crate) use keys::Met;
 pub(crate) use linker::add_to_linker;
 pub(crate) use state::{InstanceState, MAX_MEMORY_BYTES, Variables};

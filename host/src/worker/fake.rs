@@ -13,7 +13,7 @@ use crate::exchange::{
     Request, Retry, StepError, Steps, Token, Wait, Worked,
 };
 use crate::store::{Store, StoreError, SwapError};
-use crate::wasi::{Keys, Met};
+use crate::wasi::{Footprint, Keys};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::collections::HashMap;
@@ -222,7 +222,7 @@ impl Steps for Fake {
         self.keys.begin(hurried);
     }
 
-    fn end(&mut self) -> Met {
+    fn end(&mut self) -> Footprint {
         self.keys.end()
     }
 

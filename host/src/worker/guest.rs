@@ -12,7 +12,7 @@ use crate::exchange::{
     Request, Retry, StepError, Steps, Token, Wait, Worked, pack_head, unpack_fields,
 };
 use crate::store::Store;
-use crate::wasi::{InstanceState, Met, Variables};
+use crate::wasi::{Footprint, InstanceState, Variables};
 use bindings::exports::durable_streams::edge::exchange as wit;
 use bytes::Bytes;
 use http::StatusCode;
@@ -98,7 +98,7 @@ impl Steps for Instance {
         self.store.data_mut().keys_mut().begin(hurried);
     }
 
-    fn end(&mut self) -> Met {
+    fn end(&mut self) -> Footprint {
         self.store.data_mut().keys_mut().end()
     }
 

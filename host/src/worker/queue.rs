@@ -10,7 +10,7 @@ use crate::exchange::{
 };
 use crate::store::{ChangeNumber, Lost, Store};
 use crate::vital;
-use crate::wasi::Met;
+use crate::wasi::Footprint;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -158,18 +158,20 @@ impl Worker {
                 let step = self
                     .slot
                     .step(hurried, |steps| steps.start(&requests, attempt.as_ref()));
-                let (result, met) = step;
-                if !met.missed.is_empty() {
-                    return self.load(met.missed, Call::Start(started, attempt), again);
+                let (result, footprint) = step;
+                if !footprint.missed.is_empty() {
+                    return self.load(footprint.missed, Call::Start(started, attempt), again);
                 }
-                self.settled(met, move |worker, settled| match settled.and(result) {
-                    Ok(mut answers) => {
-                        for answer in &mut answers {
-                            worker.hand_up(std::mem::take(&mut answer.effects));
+                self.settled(footprint, move |worker, settled| {
+                    match settled.and(result) {
+                        Ok(mut answers) => {
+                            for answer in &mut answers {
+                                worker.hand_up(std::mem::take(&mut answer.effects));
+                            }
+                            worker.hand_out(started, answers, noted);
                         }
-                        worker.hand_out(started, answers, noted);
+                        Err(error) => worker.failed(started, attempt, error),
                     }
-                    Err(error) => worker.failed(started, attempt, error),
                 });
             }
             Call::Resume(token, cause, reply) => {
@@ -177,11 +179,12 @@ impl Worker {
                 if reply.is_closed() {
                     return;
                 }
-                let (result, met) = self.slot.step(hurried, |steps| steps.resume(&token, cause));
-                if !met.missed.is_empty() {
-                    return self.load(met.missed, Call::Resume(token, cause, reply), again);
+                let (result, footprint) =
+                    self.slot.step(hurried, |steps| steps.resume(&token, cause));
+                if !footprint.missed.is_empty() {
+                    return self.load(footprint.missed, Call::Resume(token, cause, reply), again);
                 }
-                self.settled(met, move |worker, settled| {
+                self.settled(footprint, move |worker, settled| {
                     let answered = |mut answer: Answer| {
                         worker.hand_up(std::mem::take(&mut answer.effects));
                         Answered { answer, noted }
@@ -190,11 +193,11 @@ impl Worker {
                 });
             }
             Call::Work(round, reply) => {
-                let (result, met) = self.slot.step(hurried, |steps| steps.work(round));
-                if !met.missed.is_empty() {
-                    return self.load(met.missed, Call::Work(round, reply), again);
+                let (result, footprint) = self.slot.step(hurried, |steps| steps.work(round));
+                if !footprint.missed.is_empty() {
+                    return self.load(footprint.missed, Call::Work(round, reply), again);
                 }
-                self.settled(met, move |worker, settled| {
+                self.settled(footprint, move |worker, settled| {
                     // What is due, and what failed, is told by later pieces of work too.
                     let worked = settled.and(result).unwrap_or_default();
                     let _ = reply.send(worked.worked);
@@ -202,13 +205,13 @@ impl Worker {
                 });
             }
             Call::Delivered(token, outcome) => {
-                let (result, met) = self
+                let (result, footprint) = self
                     .slot
                     .step(hurried, |steps| steps.delivered(&token, &outcome));
-                if !met.missed.is_empty() {
-                    return self.load(met.missed, Call::Delivered(token, outcome), again);
+                if !footprint.missed.is_empty() {
+                    return self.load(footprint.missed, Call::Delivered(token, outcome), again);
                 }
-                self.settled(met, move |worker, settled| {
+                self.settled(footprint, move |worker, settled| {
                     worker.worked(settled.and(result).unwrap_or_default());
                 });
             }
@@ -218,12 +221,12 @@ impl Worker {
     /// Goes on when what a step met has settled: at once, if it has.
     fn settled(
         self: &Arc<Self>,
-        met: Met,
+        footprint: Footprint,
         then: impl FnOnce(&Arc<Self>, Result<(), StepError>) + Send + 'static,
     ) {
-        let (worker, settle) = (Arc::clone(self), self.store.settle(met.change));
+        let (worker, settle) = (Arc::clone(self), self.store.settle(footprint.change));
         let then = move |outcome: Result<(), Lost>| {
-            let judged = met.judge(&*worker.store, outcome);
+            let judged = footprint.judge(&*worker.store, outcome);
             then(&worker, judged.map_err(StepError::Lost));
         };
         self.unsettled.when(settle, then);

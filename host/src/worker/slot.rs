@@ -3,7 +3,7 @@
 use crate::exchange::{StepError, Steps};
 use crate::store::Store;
 use crate::telemetry;
-use crate::wasi::Met;
+use crate::wasi::Footprint;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Makes the instances of a worker.
@@ -58,7 +58,7 @@ impl Slot {
         &self,
         hurried: bool,
         step: impl FnOnce(&mut dyn Steps) -> Result<T, StepError>,
-    ) -> (Result<T, StepError>, Met) {
+    ) -> (Result<T, StepError>, Footprint) {
         let mut place = self.instance();
         if place
             .as_ref()
@@ -70,16 +70,16 @@ impl Slot {
             Some(begun) => begun,
             None => match self.begin() {
                 Ok(begun) => place.insert(begun),
-                Err(error) => return (Err(error), Met::default()),
+                Err(error) => return (Err(error), Footprint::default()),
             },
         };
         begun.steps.begin(hurried);
         let result = step(begun.steps.as_mut());
-        let met = begun.steps.end();
+        let footprint = begun.steps.end();
         if let Err(error) = &result {
             telemetry::instance_broke(&error.to_string());
             *place = None;
         }
-        (result, met)
+        (result, footprint)
     }
 }
