@@ -27,7 +27,7 @@ impl Budget {
         }
     }
 
-    /// Whether less than half of it is left, so that who keeps some is in others' way.
+    /// Whether less than half of it is left, so that slow requests are in the way of others.
     #[must_use]
     pub(crate) fn is_short(&self) -> bool {
         self.left.load(Ordering::Acquire) < self.whole / 2

@@ -21,7 +21,7 @@ const MAX_INSTANCES: u16 = 64;
 pub enum Command {
     /// To serve until a signal.
     Serve(Box<Serve>),
-    /// To check a store that nobody has open.
+    /// To check a store that no server has open.
     Check {
         /// Where it is.
         directory: PathBuf,

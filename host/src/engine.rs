@@ -247,7 +247,7 @@ fn deserialize(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> 
     unsafe { Component::deserialize(engine, compiled) }
 }
 
-/// Moves the epoch on until nobody uses the engine any more.
+/// Moves the epoch on until the engine is dropped.
 fn start_clock(engine: &Engine) -> Result<(), ComponentError> {
     let engine = engine.weak();
     let clock = move || {

@@ -87,7 +87,7 @@ fn run() -> Result<(), Failure> {
             report.is_whole().then_some(()).ok_or(Failure::NotWhole)
         }
         Command::Serve(flags) => {
-            // Names and values that are no text are none of ours.
+            // Names and values that are not text are not for this program.
             let environment = std::env::vars_os().filter_map(|(name, value)| {
                 Some((name.into_string().ok()?, value.into_string().ok()?))
             });
@@ -109,7 +109,7 @@ fn run() -> Result<(), Failure> {
 }
 
 /// How long the process waits at its end for threads that block: for a name to be resolved, for a
-/// disk. What they do is of no use to anybody any more.
+/// disk. Their results are not needed any more.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
 /// Dropping a runtime waits for such threads, however long they take, and no signal ends that.
@@ -119,8 +119,8 @@ fn run_to_end<T>(runtime: Runtime, task: impl Future<Output = T>) -> T {
     done
 }
 
-/// A write past the limit of a file's size. Unless somebody listens to it, it ends the process, and
-/// the store could not say that it is full.
+/// The signal of a write past the limit of a file's size. Unless the process listens to it, the
+/// signal ends it, and the store could not report that it is full.
 const FILE_TOO_LARGE: i32 = 25;
 
 async fn until_signal(options: Options) -> Result<(), Failure> {
@@ -133,7 +133,7 @@ async fn until_signal(options: Options) -> Result<(), Failure> {
     let store = Arc::clone(&options.store);
     let running = serve(options).await?;
     let mut out = std::io::stdout();
-    // Nobody has to read this.
+    // The output may be closed.
     let _ = match store.is_volatile() {
         true => writeln!(
             out,

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 /// How long a server that is told to end waits for what is under way.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// The task that looks after streams when nobody asks.
+/// The task of background work.
 const BACKGROUND: &str = "the task of background work";
 
 /// How the component is called.
@@ -44,7 +44,7 @@ pub enum Via {
 pub struct Options {
     /// The address; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// What keeps the streams.
+    /// Where the streams are kept.
     pub store: Arc<dyn Store>,
     /// How the component is called.
     pub via: Via,

@@ -22,8 +22,8 @@ pub(crate) fn instance_broke(why: &str) {
     line("error", "instance replaced", why);
 }
 
-/// Changes could not be kept; whoever waited for them is told so. Said once, until a write works
-/// again.
+/// Changes could not be kept; the requests that waited for them get an error. Said once, until a
+/// write works again.
 pub(crate) fn changes_lost(why: &str) {
     line("error", "writes lost", why);
 }
@@ -44,7 +44,7 @@ pub(crate) fn warn(event: &str, detail: &str) {
     line("warn", event, detail);
 }
 
-/// What was warned of is over.
+/// The cause of a warning is over.
 pub(crate) fn back(what: &str) {
     line("info", "recovered", what);
 }

@@ -1,8 +1,7 @@
-//! Tasks and threads that nothing goes on without.
+//! Tasks and threads that the server can't go on without.
 //!
-//! If one of them panics the process ends: whoever waits for it would wait for ever, and what it was
-//! at is half done in memory. The store's log is whole at any moment, and whoever supervises the
-//! process starts it again.
+//! If one of them panics the process ends: its waiters would wait for ever, and its work is half done
+//! in memory. The store's log is whole at any moment, and a supervisor starts the process again.
 
 use crate::telemetry;
 use futures::FutureExt;
@@ -10,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A task that may end, but not by a panic.
 pub(crate) async fn task(what: &'static str, task: impl Future<Output = ()>) {
-    // What it leaves behind is never looked at.
+    // The state that it leaves behind is not used again.
     if AssertUnwindSafe(task).catch_unwind().await.is_err() {
         end(what);
     }

@@ -1,7 +1,7 @@
-//! The answer to who asks whether the process is alive, which waits for nobody: a step of an instance
-//! may hang with the store below it, and whoever asks then restarts one host after the other.
+//! The answer to a probe of the process. It waits for no instance: a step may hang with the store
+//! below it, and a supervisor that gets no answer restarts one host after the other.
 //!
-//! It is what the component answers, byte for byte.
+//! It is the component's answer, byte for byte.
 
 use super::body::ResponseBody;
 use super::problem::OwnAnswers;
@@ -11,7 +11,7 @@ use durable_streams_edge::protocol::response::Head;
 use http::header::HeaderMap;
 use http::{Method, Response, Uri};
 
-/// The answer, if this is what is asked. To other methods the component says that they are none.
+/// The answer, if the request is such a probe. The component answers other methods.
 pub(crate) fn health(
     own: &OwnAnswers,
     method: &Method,

@@ -1,5 +1,5 @@
-//! The few answers the host gives by itself, because no instance could. What they say is the
-//! component's: its problems, and the fields that all of its answers have.
+//! The few answers that the host gives by itself, because no instance could. They use the
+//! component's problems, and the fields that all of its answers have.
 
 use super::body::ResponseBody;
 use crate::exchange::{StepError, unpack_fields};
@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the client may conclude.
+/// What the client may conclude from an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Applied {
     /// Nothing was done; the request may be repeated as it is.
@@ -85,7 +85,7 @@ pub(crate) fn too_slow() -> Problem {
     Problem::new(Code::RequestTimeout, detail)
 }
 
-/// What an answer of the host's own takes from a request that is given away.
+/// The parts of a request that an answer of the host needs, kept when the request is given away.
 #[derive(Debug)]
 pub(crate) struct Asker {
     /// The method.
@@ -94,7 +94,7 @@ pub(crate) struct Asker {
     origins: Vec<HeaderValue>,
 }
 
-/// What the host answers by itself.
+/// Answers of the host by itself.
 #[derive(Debug)]
 pub(crate) struct OwnAnswers {
     config: Config,
@@ -115,7 +115,7 @@ impl OwnAnswers {
         })
     }
 
-    /// Whom an answer would be for.
+    /// The parts of a request that an answer needs.
     #[must_use]
     pub(crate) fn asker(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Asker {
         let origins = match self.common {

@@ -89,7 +89,7 @@ impl Driver {
         &self.lane(path).bodies
     }
 
-    /// Keys that somebody waits for.
+    /// Number of keys that readers wait for.
     #[cfg(test)]
     pub(super) fn waited_keys(&self) -> usize {
         self.lanes.iter().map(|lane| lane.topics.len()).sum()
@@ -99,7 +99,7 @@ impl Driver {
         &self.lanes[path.index(self.lanes.len())]
     }
 
-    /// Ends what waits for more, and whatever begins to wait from now on.
+    /// Ends every read that waits for more, now and from now on.
     pub(crate) fn drain(&self) {
         self.draining.send_replace(true);
     }

@@ -1,7 +1,7 @@
-//! Who waits for the change of which key, in groups that are served together.
+//! Readers that wait for changes of keys, in groups that are served together.
 //!
 //! Readers that wait with one token need one step and one encoding, however many they are. All
-//! groups of one key make a topic, which has a task for as long as anybody waits there.
+//! groups of one key make a topic, which has a task for as long as a reader waits there.
 //!
 //! No wake-up is lost: a reader brings the change number that was noted before its last step. Of
 //! every change after that one, either the topic's task has still to compare the numbers when the
@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep_until};
 /// Timeouts within this time of each other are served together; each is late by this at most.
 const TOGETHER: Duration = Duration::from_millis(5);
 
-/// What joining came to.
+/// Result of joining.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Joined {
     /// The reader waits.
@@ -55,7 +55,7 @@ impl Topics {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keys that somebody waits for.
+    /// Number of keys that readers wait for.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.by_key().len()
@@ -139,7 +139,7 @@ impl Topics {
     }
 }
 
-/// What the mailbox is told to do after an answer.
+/// What the mailbox does after an answer.
 pub(super) fn after(next: &Next) -> Then {
     match next {
         Next::Done => Then::End,
@@ -177,7 +177,7 @@ fn far(now: Instant) -> Instant {
     now.checked_add(year).unwrap_or(now)
 }
 
-/// Serves whoever is due at a topic, until nobody waits there any more.
+/// Serves the readers that are due at a topic, until none waits there any more.
 async fn look_after(topics: Arc<Topics>, topic: Arc<Topic>) {
     let store = Arc::clone(topics.worker.store());
     let mut draining = topics.draining.clone();

@@ -22,7 +22,7 @@ pub(super) enum Then {
     End,
     /// The end of the connection.
     Reset,
-    /// A step of the group had no answer, twice: said to who has no head yet, else a reset.
+    /// A step of the group failed twice. A reader without a head gets the error, any other a reset.
     Failed(StepError),
 }
 

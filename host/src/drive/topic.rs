@@ -69,11 +69,11 @@ struct Groups {
     armed: Option<Instant>,
     /// The last change that the task compared the numbers of its readers with.
     compared: ChangeNumber,
-    /// The task ended everyone who waited, since the server ends.
+    /// The task ended all waiting readers, since the server ends.
     drained: bool,
 }
 
-/// A key and who waits for it.
+/// A key and the readers that wait for it.
 #[derive(Debug)]
 pub(super) struct Topic {
     pub(super) key: Box<str>,
@@ -121,20 +121,20 @@ impl Topic {
         }
     }
 
-    /// Takes out everyone who is to be resumed now, where `changed` is the key's last change.
+    /// Takes out every reader to be resumed now, where `changed` is the key's last change.
     pub(super) fn take_due(&self, changed: ChangeNumber, now: Instant, drain: bool) -> Vec<Due> {
         self.groups().take_due(changed, now, drain)
     }
 
-    /// Says until when nobody is due by time alone, and has [`ring`](Self::ring) return when that
-    /// changes. Nothing if nobody waits here.
+    /// Returns the time until which no reader is due by time alone, and has [`ring`](Self::ring)
+    /// return when that changes. None if no reader waits here.
     pub(super) fn arm(&self) -> Option<Instant> {
         let mut groups = self.groups();
         groups.armed = groups.by_token.values().map(|group| group.earliest).min();
         groups.armed
     }
 
-    /// The opposite of [`arm`](Self::arm), for a task that looks at everyone anyway.
+    /// The opposite of [`arm`](Self::arm), for a task that looks at every reader anyway.
     pub(super) fn disarm(&self) {
         self.groups().armed = None;
     }
@@ -192,7 +192,7 @@ impl Groups {
         let mut early = over;
         for waiter in waiters {
             let mut place = waiter.place();
-            // Asked under this lock: who leaves later finds the place.
+            // Asked under this lock: a reader that leaves later finds its place.
             if waiter.reader.has_left() {
                 continue;
             }
@@ -216,7 +216,7 @@ impl Groups {
         early
     }
 
-    /// Takes out everyone who is to be resumed now.
+    /// Takes out every reader to be resumed now.
     fn take_due(&mut self, changed: ChangeNumber, now: Instant, drain: bool) -> Vec<Due> {
         self.compared = changed;
         self.drained = drain;

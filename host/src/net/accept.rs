@@ -1,5 +1,5 @@
-//! Connections are taken only while there are descriptors for them: what runs out of them otherwise
-//! is the store, in the middle of a write.
+//! Connections are accepted only while there are descriptors for them. Otherwise the store would
+//! run out of descriptors in the middle of a write.
 
 use crate::telemetry;
 use rlimit::{Resource, getrlimit};
@@ -100,7 +100,7 @@ impl Door {
         }
         match Arc::clone(&self.places).acquire_owned().await {
             Ok(place) => place,
-            // Nobody closes a semaphore here.
+            // This semaphore is never closed.
             Err(_) => std::future::pending().await,
         }
     }

@@ -249,7 +249,7 @@ mod tests {
         let paced = Paced::with(body, short_room(1000), Duration::ZERO);
         let outcome = collect(paced, &HeaderMap::new(), 1000).await;
         assert_eq!(outcome.err(), Some(Incomplete::TooSlow));
-        // Whoever reads has begun to.
+        // The task that reads has begun.
         tokio::task::yield_now().await;
         more.send(()).expect("somebody reads");
         assert_eq!(ended.await, Ok(()));

@@ -1,7 +1,7 @@
-//! Whom a request says it is for, and how its body is framed: what only a host can judge, since an
-//! instance is told neither the version of HTTP nor what its host understood of the framing.
+//! Checks of a request's host and of its body's framing. Only the host can make them: an instance
+//! learns neither the version of HTTP nor how the framing was understood.
 //!
-//! What a host's name may look like is the component's rule.
+//! The component has the rule for the syntax of a host's name.
 
 use durable_streams_edge::protocol::problem::{Code, Problem};
 use durable_streams_edge::protocol::request::check_authority;
@@ -9,8 +9,8 @@ use http::header::{HOST, HeaderMap, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
 use http::{Uri, Version};
 
-/// Refuses a request that does not say once, and well, whom it is for (RFC 9112, section 3.2; RFC
-/// 9113, section 8.3.1). Only before HTTP/1.1 it need not say it at all.
+/// Refuses a request that does not name one valid host (RFC 9112, section 3.2; RFC 9113, section
+/// 8.3.1). Before HTTP/1.1 a request may name none.
 pub(crate) fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let mut hosts = headers.get_all(HOST).iter();
     let (host, more) = (hosts.next(), hosts.next());

@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// What an HTTP/2 client says first. What begins otherwise is HTTP/1.
+/// The first bytes of an HTTP/2 client. Any others begin HTTP/1.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A connection that fails when it is not known after some time which HTTP the client speaks. Only
-/// then do the clocks of the two begin: who says nothing would hold the connection for ever.
+/// A connection that fails when its client has not shown after some time which HTTP it speaks. The
+/// timeouts of HTTP/1 and HTTP/2 begin only then, so a silent client would hold the connection for
+/// ever.
 #[derive(Debug)]
 pub(crate) struct Opening<T> {
     inner: T,

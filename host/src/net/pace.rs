@@ -16,7 +16,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// How often a client that fell behind is looked at again.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Why a body has no end.
+/// Error of a body that does not end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PaceError<E> {
     /// It fell behind.
@@ -58,10 +58,10 @@ impl Credit {
 }
 
 /// A body that fails when its client pauses for half a minute, and while room is short also when it
-/// falls that far behind a slow link. To bound a pause would not do: who sends a byte now and then
-/// would keep the room that the body takes, and a few of them all there is. To ask for a rate always
-/// would not do either: a model that thinks aloud sends some tokens a second for minutes. The clock
-/// runs only while somebody waits for the client.
+/// falls that far behind a slow link. A bound on pauses is not enough: a client that sends a byte
+/// now and then would keep the room of its body, and a few such clients all the room there is. A
+/// rate that is always required is too much: a model that streams its tokens sends a few a second
+/// for minutes. The clock runs only while the body is being read.
 #[derive(Debug)]
 pub(crate) struct Paced<B> {
     body: B,
@@ -234,7 +234,7 @@ pub(crate) mod tests {
         Arc::new(Budget::new(10))
     }
 
-    /// Room of which somebody has more than half.
+    /// Room of which more than half is taken.
     pub(crate) fn short_room(bytes: usize) -> Arc<Budget> {
         let budget = Arc::new(Budget::new(bytes));
         let mut taken = budget.reserve();

@@ -2,7 +2,7 @@
 //!
 //! Each has a bucket of as many requests as it gets a second, filled evenly: what is kept of it is
 //! when it would be full again (the generic cell rate algorithm). Buckets are in a table of fixed
-//! size, under a keyed hash of whom they are for: nobody who makes up tokens makes it grow.
+//! size, under a keyed hash of the token or address: made-up tokens do not make it grow.
 
 use durable_streams_edge::protocol::paths::HEALTH;
 use http::header::{AUTHORIZATION, HeaderName};
@@ -98,7 +98,7 @@ fn address(text: &str) -> Option<IpAddr> {
 fn network(address: IpAddr) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(address) => u64::from(address.to_bits()),
-        // Whoever has one address of a /64 has all of them. None begins with 32 zero bits.
+        // A client with one address of a /64 has all of them. None begins with 32 zero bits.
         IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
     }
 }

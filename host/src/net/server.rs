@@ -42,7 +42,7 @@ const HEAD_BYTES: usize = 128 * 1024;
 /// Fields of a head that are read at all.
 const HEAD_FIELDS: usize = 256;
 
-/// Who answers requests.
+/// The side that answers requests.
 #[derive(Clone)]
 pub(crate) enum Handler {
     /// Our own driver, on bodies of at most so many bytes.
@@ -61,7 +61,7 @@ enum NoResponse {
     Incomplete(#[from] Incomplete),
 }
 
-/// What a request passes before anybody looks at it.
+/// The checks of a request before the handler sees it.
 pub(crate) struct Gate {
     limits: Option<Limits>,
     own: Arc<OwnAnswers>,
@@ -80,7 +80,7 @@ impl Gate {
         })
     }
 
-    /// The answer to a request that does not pass, or that nobody has to look at.
+    /// The answer to a request that is refused, or that the host answers by itself.
     fn answer<B>(
         &self,
         peer: IpAddr,
@@ -241,7 +241,7 @@ fn connect(
     });
 }
 
-/// Reads what is left of a request that was answered without its body. In HTTP/2 nobody has to: its
+/// Reads the rest of a request that was answered without its body. HTTP/2 needs no such read: its
 /// stream ends, and the connection goes on.
 fn discard(request: hyper::Request<Incoming>) {
     let (parts, body) = request.into_parts();

@@ -10,8 +10,8 @@ use tokio::time::{Sleep, sleep};
 /// How long a client may take nothing of what is sent to it.
 pub(crate) const STALL: Duration = Duration::from_secs(60);
 
-/// A connection that fails when nothing could be written for a minute: whoever reads that slowly
-/// would hold its buffers for ever. The clock runs only while a write waits.
+/// A connection that fails when nothing could be written for a minute: so slow a reader would hold
+/// its buffers for ever. The clock runs only while a write waits.
 #[derive(Debug)]
 pub(crate) struct Stall<T> {
     inner: T,

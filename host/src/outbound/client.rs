@@ -1,8 +1,8 @@
 //! Requests to webhooks: only to the public internet, and never where a redirect points.
 //!
-//! What a URL may be is the component's rule (`subscription::url`); what its name resolves to only
-//! this client sees. It connects to the very address that it judged, so that a name which resolves
-//! to another one a moment later gains nothing.
+//! The component has the rules for a URL (`subscription::url`), but only this client sees the
+//! addresses of its name. It connects to the very address that it judged, so a name that resolves
+//! to another address a moment later gains nothing.
 
 use super::permits::Permits;
 use bytes::Bytes;
@@ -24,10 +24,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-/// Who is asking, in `User-Agent`.
+/// The value of `User-Agent`.
 const AGENT: &str = concat!("durable-streams/", env!("CARGO_PKG_VERSION"));
 
-/// Why there is no answer.
+/// Error of a request without an answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutboundError {
     /// The URL is none that a webhook may have.
@@ -42,7 +42,7 @@ pub(crate) enum OutboundError {
     /// No HTTP.
     #[error("{0}")]
     Http(#[from] hyper::Error),
-    /// A header field that is none.
+    /// A header field whose value is not valid.
     #[error("{0}")]
     Request(#[from] http::Error),
     /// It took too long.

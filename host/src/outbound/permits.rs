@@ -77,7 +77,7 @@ impl Permits {
     /// Waits for a permit. A request that waits for its receiver holds no other permit meanwhile.
     pub(crate) async fn take(&self, authority: &str) -> Permit<'_> {
         let receiver = self.receiver(authority);
-        // Nobody closes them.
+        // They are never closed.
         let of_receiver = Arc::clone(&receiver.permits).acquire_owned().await.ok();
         let of_all = self.all.acquire().await.ok();
         Permit {

@@ -1,4 +1,4 @@
-//! The store as one instance sees it: what it met there, and what it may not do.
+//! The store as one instance sees it: the footprint of its steps, and the limits of its writes.
 
 use super::footprint::Footprint;
 use crate::store::{ChangeNumber, Seen, Store, StoreError, SwapError};
@@ -29,7 +29,7 @@ impl Keys {
         }
     }
 
-    /// Calls, steps and dealings with requests so far: who makes them is getting somewhere.
+    /// Calls, steps and dealings with requests so far: an instance that makes them is not stuck.
     #[must_use]
     pub(crate) const fn calls(&self) -> u64 {
         self.calls

@@ -81,7 +81,7 @@ impl InstanceState {
         &self.keys
     }
 
-    /// The same, for who begins and ends its steps.
+    /// The same, to begin and end steps.
     pub(crate) const fn keys_mut(&mut self) -> &mut Keys {
         &mut self.keys
     }

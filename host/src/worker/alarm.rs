@@ -1,11 +1,11 @@
-//! When something is due without anybody asking.
+//! The time when background work is due.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// The earliest time that somebody named.
+/// The earliest time that was set.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     at: Mutex<Option<Instant>>,

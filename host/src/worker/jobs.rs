@@ -1,4 +1,4 @@
-//! What waits for an instance, and what of it is started together.
+//! Calls that wait for an instance, and requests that are started together.
 //!
 //! `POST`s for one path are put together when they come, in a batch that waits where the first of
 //! them came in. To look for them when the batch is taken took a look at every job that waits: with
@@ -53,7 +53,7 @@ impl Batch {
         self.requests.push(one);
     }
 
-    /// A read whose client left would be answered to nobody.
+    /// A read whose client left needs no answer.
     fn is_moot(&self) -> bool {
         let moot = |one: &Started| one.reply.is_closed() && one.request.parts.method.is_safe();
         self.requests.iter().all(moot)

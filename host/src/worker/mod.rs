@@ -1,15 +1,15 @@
 //! Pinned instances and the queues before them.
 //!
-//! A worker is one instance and the steps that wait for it. Who brings a step only queues it; a task
+//! A worker is one instance and the steps that wait for it. Callers only queue a step; a task
 //! that lives as long as there are steps runs them, and lets every connection that has something to
 //! say go first. So steps run in bursts, and what can be started together is. The bursts are what
 //! makes a step cheap: the code of a connection and that of a step do not fit into a core's caches
 //! together, and running them by turns for each request took half as much CPU again (measured with
 //! 32 connections: 73 us an append, 45 us in bursts).
 //!
-//! What a step says is handed out when everything that it met in the store has settled. A step that
-//! would have to wait for the disk before it wrote anything is done again after the wait, which
-//! happens elsewhere.
+//! Answers of a step are handed out when its footprint in the store has settled. A step that would
+//! have to wait for the disk before it wrote anything is repeated after the wait, which happens
+//! elsewhere.
 
 mod alarm;
 mod calls;

@@ -22,7 +22,7 @@ const HURRIED: u8 = 8;
 #[derive(Default)]
 struct Queue {
     jobs: Jobs,
-    /// Somebody runs the jobs, and will look here again before stopping.
+    /// A task runs the jobs, and will look here again before it ends.
     running: bool,
 }
 
@@ -129,10 +129,10 @@ impl Worker {
 
     /// Runs jobs until there are none.
     async fn run(self: Arc<Self>) {
-        // What a step has to say may be for a task that only this thread can run.
+        // A step's answer may be for a task that only this thread can run.
         let burst = if self.store.blocks() { 1 } else { BURST };
         loop {
-            // Behind everyone who is ready now.
+            // Behind all tasks that are ready now.
             tokio::task::yield_now().await;
             for _ in 0..burst {
                 let call = {
@@ -175,7 +175,7 @@ impl Worker {
                 });
             }
             Call::Resume(token, cause, reply) => {
-                // Nobody is left to read on.
+                // The client left.
                 if reply.is_closed() {
                     return;
                 }
@@ -218,7 +218,7 @@ impl Worker {
         }
     }
 
-    /// Goes on when what a step met has settled: at once, if it has.
+    /// Goes on when the changes in a footprint have settled: at once, if they have.
     fn settled(
         self: &Arc<Self>,
         footprint: Footprint,
@@ -248,14 +248,14 @@ impl Worker {
         let worker = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             for key in missed {
-                // What can't be read will be told to the step that asks for it.
+                // The step that needs it gets the error.
                 let _ = worker.store.get(&key);
             }
             worker.push_call(call, again.saturating_add(1));
         });
     }
 
-    /// A step has no answers: who started it is told why, or it is done once more.
+    /// A step has no answers: its requests get the error, or the step is repeated once.
     fn failed(
         self: &Arc<Self>,
         mut started: Vec<Started>,
@@ -272,7 +272,7 @@ impl Worker {
             None => error,
         };
         for one in started {
-            // Nobody waits for the answer of a client that left.
+            // A client that left waits for no answer.
             let _ = one.reply.send(Err(error.clone()));
         }
     }
