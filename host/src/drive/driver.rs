@@ -1,7 +1,7 @@
 //! The driver: which instance serves a request, and how its response begins.
 
-use super::groups::Topics;
 use super::live::{Event, Live};
+use super::topics::Topics;
 use super::webhooks::posting;
 use crate::answers::{Applied, OwnAnswers, ResponseBody, too_slow};
 use crate::budget::Budget;

@@ -1,8 +1,8 @@
 //! A response that goes on: what the client's connection does with its mailbox.
 
-use super::groups::{Joined, Topics, after};
 use super::reader::{Reader, Taken, Then};
 use super::topic::Waiter;
+use super::topics::{Joined, Topics, after};
 use crate::answers::BodyError;
 use crate::exchange::{Cause, Head, Next, StepError, Token};
 use crate::worker::{Answered, Pending, Worker};

@@ -6,12 +6,12 @@ mod background;
 mod driver;
 #[cfg(test)]
 mod durability_tests;
-mod groups;
 mod live;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod topics;
 mod webhooks;
 
 pub(crate) use background::work;

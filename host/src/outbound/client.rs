@@ -59,7 +59,7 @@ pub(crate) struct Outbound {
 
 /// A whole answer; of its body, the frames before `limits::WEBHOOK_ANSWER_BYTES` is passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answered {
+pub(crate) struct Reply {
     /// The status.
     pub status: StatusCode,
     /// The beginning of the body.
@@ -101,7 +101,7 @@ impl Outbound {
         headers: &HeaderMap,
         body: Bytes,
         most: Duration,
-    ) -> Result<Answered, OutboundError> {
+    ) -> Result<Reply, OutboundError> {
         let exchange = async {
             let target = url::judge(url, self.allow_localhost)?;
             let _permit = self.permits.take(target.authority).await;
@@ -116,7 +116,7 @@ impl Outbound {
                 }
             }
             let body = Bytes::from(body);
-            Ok(Answered { status, body })
+            Ok(Reply { status, body })
         };
         timeout(most, exchange)
             .await

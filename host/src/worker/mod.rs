@@ -16,6 +16,7 @@ mod calls;
 #[cfg(test)]
 pub(crate) mod fake;
 mod guest;
+mod inline;
 mod jobs;
 mod queue;
 mod slot;
