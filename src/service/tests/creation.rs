@@ -360,7 +360,7 @@ fn a_creator_that_finds_its_stream_is_told_the_tail_of_its_own_body() {
 fn a_creator_that_vanished_is_given_up_also_where_the_store_is_slow() {
     for registry in ["true", "false"] {
         for life in 0.. {
-            let world = World::new(Quirk::SpinRedis, life);
+            let world = World::new(Quirk::SpinRedis, 1000 + life);
             world.variable("registry", registry);
             world.variable("commit_deadline_ms", "300");
             let doomed = Service::new(world.instance().crashing_after(life));

@@ -1,28 +1,30 @@
-//! A world in memory: one store that several instances share, with the quirks of real ones, a
-//! virtual clock, seeded randomness, faults and crashes.
+//! A world in memory: one store that several instances share, a virtual clock, seeded randomness,
+//! faults and crashes.
 //!
-//! The store holds the service to what `service::env` counts on while it serves it: whoever breaks
-//! a rule of it fails the test, whatever the test was about.
+//! The store, its quirks and its faults are those of `kv_model`. This file serves `Env` with them,
+//! and checks the records that are swapped.
 
 use super::schedule::Baton;
 use crate::keys::{Envelope, State};
 use crate::limits::MAX_VALUE_BYTES;
 use crate::service::env::{Env, StoreError, SwapError};
 use crate::settings::Variables;
-use std::collections::{BTreeMap, BTreeSet};
+use bytes::Bytes;
+use kv_model::{Call, Fault, Held, LateWrites, Model, Quirks, Random, Rates, Seen};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// How the store's swap behaves.
+/// A kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quirk {
-    /// It does what it should; creation needs no gates.
+    /// A true compare-and-swap; creation needs no gates.
     Guarded,
-    /// It does what it should; creation uses gates all the same.
+    /// A true compare-and-swap; creation uses gates all the same.
     Plain,
-    /// A swap of a key that was absent overwrites whatever is there (Spin on SQLite).
+    /// See [`Quirks::SPIN_SQLITE`].
     SpinSqlite,
-    /// Every swap is said to have failed, the applied ones too (Spin on Redis).
+    /// See [`Quirks::SPIN_REDIS`].
     SpinRedis,
 }
 
@@ -33,6 +35,14 @@ impl Quirk {
         Self::SpinSqlite,
         Self::SpinRedis,
     ];
+
+    const fn quirks(self) -> Quirks {
+        match self {
+            Self::Guarded | Self::Plain => Quirks::BY_VALUE,
+            Self::SpinSqlite => Quirks::SPIN_SQLITE,
+            Self::SpinRedis => Quirks::SPIN_REDIS,
+        }
+    }
 }
 
 /// An operation on the store.
@@ -48,52 +58,69 @@ pub(super) enum Op {
     Swap,
 }
 
-/// What may go wrong with an operation, in thousandths of all operations.
+impl Op {
+    const fn call(self) -> Call {
+        match self {
+            Self::Set | Self::Increment => Call::Write,
+            Self::Swap => Call::Swap,
+            // No test lets a deletion find no room.
+            Self::Get | Self::Exists | Self::Delete | Self::Cas | Self::Current => Call::Read,
+        }
+    }
+}
+
+/// Number of operations of 1000 that each fault strikes; see [`Fault`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Faults {
-    /// An error, and nothing was done.
     pub(super) before: u64,
-    /// An error, though it was done.
     pub(super) after: u64,
-    /// A swap that is answered with an error and arrives at the store later.
+    /// Of swaps alone: what arrives late of other writes is for the offline check to remove.
     pub(super) late: u64,
-    /// No room for a write, and nothing was done.
     pub(super) full: u64,
-    /// No writes are taken, and nothing was done.
     pub(super) refused: u64,
+}
+
+impl Faults {
+    fn draw(self, call: Call, random: &mut Random) -> Option<Fault> {
+        let rates = Rates {
+            before: self.before,
+            after: self.after,
+            late: if call == Call::Swap { self.late } else { 0 },
+            full: self.full,
+            refused: self.refused,
+            ..Rates::default()
+        };
+        rates.draw(call, random)
+    }
 }
 
 /// The shared part of a world.
 pub(super) struct World {
-    quirk: Quirk,
     state: Mutex<Shared>,
-    /// Nothing for one that can't be told.
+    /// None for a variable that can't be told.
     variables: Mutex<BTreeMap<String, Option<String>>>,
 }
 
 struct Shared {
-    values: BTreeMap<String, (Vec<u8>, u64)>,
-    counters: BTreeMap<String, i64>,
-    /// Keys that were swapped, and keys that were set: never the same.
-    swapped: BTreeSet<String>,
-    set: BTreeSet<String>,
-    writes: u64,
-    late: Vec<LateSwap>,
+    model: Model,
+    late: LateWrites<LateSwap>,
     faults: Faults,
-    random: u64,
+    random: Random,
     clock_us: u64,
     /// Time that each operation takes.
     op_us: u64,
     log: Vec<String>,
 }
 
+#[derive(Clone)]
 struct LateSwap {
     key: String,
     seen: Option<Seen>,
-    value: Vec<u8>,
+    value: Bytes,
 }
 
-type Seen = Option<(Vec<u8>, u64)>;
+/// Most operations that overtake a late swap.
+const OVERTAKING: u64 = 32;
 
 /// 2026-01-01T00:00:00Z in milliseconds.
 pub(super) const NEW_YEAR_MS: u64 = 1_767_225_600_000;
@@ -101,16 +128,11 @@ pub(super) const NEW_YEAR_MS: u64 = 1_767_225_600_000;
 impl World {
     pub(super) fn new(quirk: Quirk, seed: u64) -> Arc<Self> {
         let world = Self {
-            quirk,
             state: Mutex::new(Shared {
-                values: BTreeMap::new(),
-                counters: BTreeMap::new(),
-                swapped: BTreeSet::new(),
-                set: BTreeSet::new(),
-                writes: 0,
-                late: Vec::new(),
+                model: Model::new(quirk.quirks(), MAX_VALUE_BYTES),
+                late: LateWrites::new(OVERTAKING),
                 faults: Faults::default(),
-                random: seed.wrapping_mul(0x9e37_79b9).wrapping_add(1),
+                random: Random::new(seed.wrapping_mul(0x9e37_79b9).wrapping_add(1)),
                 clock_us: NEW_YEAR_MS * 1000,
                 op_us: 0,
                 log: Vec::new(),
@@ -173,37 +195,34 @@ impl World {
     }
 
     pub(super) fn random(&self) -> u64 {
-        self.state().draw()
+        self.state().random.next()
     }
 
     /// The keys there are.
     pub(super) fn keys(&self) -> Vec<String> {
         let state = self.state();
-        state
-            .values
-            .keys()
-            .chain(state.counters.keys())
-            .cloned()
-            .collect()
+        let entries = state.model.entries();
+        entries.map(|(key, _)| key.to_owned()).collect()
     }
 
     /// The value of a key, past all faults.
     pub(super) fn peek(&self, key: &str) -> Option<Vec<u8>> {
-        self.state().values.get(key).map(|value| value.0.clone())
+        let state = self.state();
+        state.model.entries().find_map(|entry| match entry {
+            (same, Held::Value(value)) if same == key => Some(value.to_vec()),
+            _ => None,
+        })
     }
 
-    /// Changes a key behind everybody's back.
+    /// Changes a key past all rules; no value deletes it.
     pub(super) fn poke(&self, key: &str, value: Option<&[u8]>) {
-        let mut state = self.state();
-        match value {
-            Some(value) => state.put(key, value.to_vec()),
-            None => drop(state.values.remove(key)),
-        }
+        let value = value.map(|value| value.to_vec().into());
+        self.state().model.force(key, value);
     }
 
     /// A number that grows with every change of any key.
     pub(super) fn writes(&self) -> u64 {
-        self.state().writes
+        self.state().model.latest()
     }
 
     pub(super) fn log_lines(&self) -> Vec<String> {
@@ -224,68 +243,35 @@ impl World {
 
     /// The value of a gate.
     pub(super) fn count(&self, gate: &str) -> i64 {
-        self.state().counters.get(gate).copied().unwrap_or_default()
+        self.state().model.count(gate)
     }
 
     /// Lets all swaps under way arrive.
     pub(super) fn land_late(&self) {
         let mut state = self.state();
-        while let Some(late) = state.late.pop() {
-            state.swap(self.quirk, &late.key, late.seen, late.value);
+        for late in state.late.land() {
+            state.swap(late);
         }
     }
 }
 
 impl Shared {
-    /// The next number of a splitmix64 generator.
-    fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.random;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    fn put(&mut self, key: &str, value: Vec<u8>) {
-        assert!(value.len() <= MAX_VALUE_BYTES, "{key}: {}", value.len());
-        self.writes += 1;
-        let stamp = self.writes;
-        self.values.insert(key.to_owned(), (value, stamp));
-    }
-
-    /// Does a swap if its condition holds.
-    fn swap(&mut self, quirk: Quirk, key: &str, seen: Option<Seen>, value: Vec<u8>) -> bool {
-        let seen = seen.expect("current is called before every swap");
-        let now = self.values.get(key);
-        let holds = match (&seen, quirk) {
-            (None, Quirk::SpinSqlite) => {
-                assert!(now.is_none(), "a late creation overwrote the record {key}");
-                true
-            }
-            // WATCH notices every write, also one that leaves the value as it was.
-            (_, Quirk::SpinRedis) => now.map(|now| now.1) == seen.as_ref().map(|seen| seen.1),
-            _ => now.map(|now| &now.0) == seen.as_ref().map(|seen| &seen.0),
-        };
-        if !holds {
-            return false;
-        }
-        let version = |bytes: &[u8]| Envelope::decode(bytes).unwrap().version;
-        if let Some((before, _)) = &seen {
-            assert!(version(before) < version(&value), "{key} went backward");
-            let was = Envelope::decode(before).unwrap().state;
-            let is = Envelope::decode(&value).unwrap().state;
+    /// Does a swap if its condition holds, and checks the records: versions rise, and a state that
+    /// is final stays.
+    fn swap(&mut self, swap: LateSwap) -> bool {
+        let LateSwap { key, seen, value } = swap;
+        let before = seen.as_ref().filter(|seen| self.model.applies(&key, seen));
+        if let Some(before) = before.and_then(|seen| seen.value.as_deref()) {
+            let open = |bytes| Envelope::decode(bytes).unwrap();
+            let (before, after) = (open(before), open(&value));
+            assert!(before.version < after.version, "{key} went backward");
+            let (was, is) = (before.state, after.state);
             assert!(
                 was == State::Unconfirmed || (was, is) == (State::Confirmed, State::Confirmed),
                 "{key} went from {was:?} to {is:?}"
             );
         }
-        self.put(key, value);
-        true
-    }
-
-    fn check_key(key: &str) {
-        let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        assert!(key.len() <= 200 && key.bytes().all(good), "{key}");
+        self.model.swap(&key, seen.as_ref(), value).is_some()
     }
 }
 
@@ -351,6 +337,17 @@ impl Instance {
         key: &str,
         act: impl FnOnce(&mut Shared) -> T,
     ) -> Result<T, StoreError> {
+        self.operate_or_late(op, key, act, |_| unreachable!("only swaps are late"))
+    }
+
+    /// Does an operation, or `late` if it is to arrive later.
+    fn operate_or_late<T>(
+        &self,
+        op: Op,
+        key: &str,
+        act: impl FnOnce(&mut Shared) -> T,
+        late: impl FnOnce(&mut Shared),
+    ) -> Result<T, StoreError> {
         if let Some((baton, place)) = &self.baton {
             baton.pass(*place);
         }
@@ -359,7 +356,6 @@ impl Instance {
             hook(self.ops(), op, key);
             *self.hook.lock().unwrap() = Some(hook);
         }
-        Shared::check_key(key);
         let gone = || StoreError::Unavailable("injected".to_owned());
         let dies = |death: &Arc<AtomicBool>| death.load(Ordering::Relaxed);
         if self.death.as_ref().is_some_and(dies) {
@@ -374,34 +370,25 @@ impl Instance {
         }
         let mut state = self.world.state();
         state.clock_us += state.op_us;
-        if !state.late.is_empty() && state.draw().is_multiple_of(4) {
-            let late = state.late.swap_remove(0);
-            state.swap(self.world.quirk, &late.key, late.seen, late.value);
+        for late in state.late.pass() {
+            state.swap(late);
         }
-        let luck = state.draw() % 1000;
-        let Faults {
-            before,
-            after,
-            full,
-            refused,
-            ..
-        } = state.faults;
-        if luck < before {
-            return Err(gone());
-        }
-        let writes = matches!(op, Op::Set | Op::Increment | Op::Swap);
-        let other = luck.checked_sub(before + after).filter(|_| writes);
-        match other {
-            Some(luck) if luck < full => return Err(StoreError::Full("injected".to_owned())),
-            Some(luck) if luck < full + refused => {
-                return Err(StoreError::Refused("injected".to_owned()));
+        let Shared { faults, random, .. } = &mut *state;
+        let injected = || "injected".to_owned();
+        match faults.draw(op.call(), random) {
+            Some(Fault::Full) => Err(StoreError::Full(injected())),
+            Some(Fault::Refused) => Err(StoreError::Refused(injected())),
+            Some(Fault::Late) => {
+                late(&mut state);
+                Err(gone())
             }
-            _ => {}
-        }
-        let done = act(&mut state);
-        match luck < before + after {
-            true => Err(gone()),
-            false => Ok(done),
+            Some(fault) => {
+                if fault.applies() {
+                    act(&mut state);
+                }
+                Err(gone())
+            }
+            None => Ok(act(&mut state)),
         }
     }
 }
@@ -417,40 +404,29 @@ impl Env for Instance {
     type Cas = Handle;
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.operate(Op::Get, key, |state| {
-            assert!(!state.counters.contains_key(key), "{key} is a gate");
-            state.values.get(key).map(|value| value.0.clone())
-        })
+        let seen = self.operate(Op::Get, key, |state| state.model.see(key))?;
+        Ok(seen.value.map(Vec::from))
     }
 
     fn exists(&self, key: &str) -> Result<bool, StoreError> {
-        self.operate(Op::Exists, key, |state| {
-            state.values.contains_key(key) || state.counters.contains_key(key)
-        })
+        self.operate(Op::Exists, key, |state| state.model.exists(key))
     }
 
     fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         self.operate(Op::Set, key, |state| {
-            assert!(!state.swapped.contains(key), "{key} is swapped and set");
-            state.set.insert(key.to_owned());
-            state.put(key, value.to_vec());
+            state.model.set(key, value.to_vec());
         })
     }
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.operate(Op::Delete, key, |state| {
-            assert!(!state.swapped.contains(key), "{key} is swapped and deleted");
-            state.writes += 1;
-            drop(state.values.remove(key));
+            state.model.delete(key);
         })
     }
 
     fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
         self.operate(Op::Increment, key, |state| {
-            assert!(!state.values.contains_key(key), "{key} is no gate");
-            let counter = state.counters.entry(key.to_owned()).or_insert(0);
-            *counter += delta;
-            *counter
+            state.model.increment(key, delta).0
         })
     }
 
@@ -462,36 +438,34 @@ impl Env for Instance {
     }
 
     fn current(&self, cas: &Handle) -> Result<Option<Vec<u8>>, StoreError> {
-        self.operate(Op::Current, &cas.key, |state| {
-            let value = state.values.get(&cas.key).cloned();
-            *cas.seen.lock().unwrap() = Some(value.clone());
-            value.map(|value| value.0)
-        })
+        let seen = self.operate(Op::Current, &cas.key, |state| state.model.see(&cas.key))?;
+        let value = seen.value.clone().map(Vec::from);
+        *cas.seen.lock().unwrap() = Some(seen);
+        Ok(value)
     }
 
     fn swap(&self, cas: Handle, value: &[u8]) -> Result<(), SwapError<Handle>> {
-        let quirk = self.world.quirk;
         let Handle { key, seen } = cas;
-        let seen = seen.into_inner().unwrap();
-        let applied = self.operate(Op::Swap, &key, |state| {
-            assert!(!state.set.contains(&key), "{key} is set and swapped");
-            state.swapped.insert(key.clone());
-            if state.draw() % 1000 < state.faults.late {
-                let (key, value) = (key.clone(), value.to_vec());
-                state.late.push(LateSwap { key, seen, value });
-                return None;
-            }
-            Some(state.swap(quirk, &key, seen, value.to_vec()))
-        });
-        let error = || StoreError::Unavailable("injected".to_owned());
-        match applied.map_err(SwapError::Store)? {
-            None => Err(SwapError::Store(error())),
-            Some(true) if quirk != Quirk::SpinRedis => Ok(()),
-            Some(_) => Err(SwapError::Failed(Handle {
-                key,
-                seen: Mutex::new(None),
-            })),
-        }
+        let again = Handle {
+            key: key.clone(),
+            seen: Mutex::new(None),
+        };
+        let swap = LateSwap {
+            seen: seen.into_inner().unwrap(),
+            key: key.clone(),
+            value: Bytes::copy_from_slice(value),
+        };
+        let applied = self.operate_or_late(
+            Op::Swap,
+            &key,
+            |state| state.swap(swap.clone()),
+            |state| state.late.push(swap.clone(), &mut state.random),
+        );
+        let applied = applied.map_err(SwapError::Store)?;
+        let quirks = self.world.state().model.quirks();
+        let outcome = if applied { Ok(()) } else { Err(()) };
+        let answer = quirks.answer(outcome, || ());
+        answer.map_err(|()| SwapError::Failed(again))
     }
 
     fn now_ms(&self) -> u64 {
