@@ -2,15 +2,14 @@
 //! store takes time, in which anything else may happen, and may fail.
 
 use crate::faults::Fault;
+use crate::forge::{forge, is_tombstone};
 use crate::planted::Planted;
-use crate::sim::{Outage, Sim};
-use crate::store::{Kind, Seen, Store};
+use crate::sim::Sim;
+use crate::store::Store;
 use crate::tasks::{Cx, spawn};
-use durable_streams_edge::keys::Envelope;
-use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::service::env::{Env, StoreError, SwapError};
 use durable_streams_edge::settings::Variables;
-use durable_streams_edge::stream::ForkStep;
+use kv_model::{Call, Fault as StoreFault, Seen};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -26,8 +25,23 @@ enum Op {
     Count,
 }
 
+impl Op {
+    const fn call(self) -> Call {
+        match self {
+            Self::Read => Call::Read,
+            Self::Write | Self::Count => Call::Write,
+            Self::Swap => Call::Swap,
+        }
+    }
+}
+
 /// How long an instance stands still, around `CREATION_PATIENCE_MS`.
 const FREEZE_US: (u64, u64) = (5_000_000, 15_000_000);
+
+/// Rates while the store is out, and while swaps conflict without a reason, as any store may let
+/// them.
+const LATE_IN_OUTAGES: u64 = 300;
+const CONFLICTS_IN_STORMS: u64 = 700;
 
 /// An instance, in one of its lives.
 pub(crate) struct Instance<'c> {
@@ -49,6 +63,40 @@ pub(crate) struct Handle {
 
 fn unavailable(why: &str) -> StoreError {
     StoreError::Unavailable(why.to_owned())
+}
+
+/// Why an operation did not do what it was asked.
+enum Failure {
+    Store(StoreError),
+    /// The swap is said to have failed.
+    Conflict,
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Store(error) => error,
+            Failure::Conflict => unreachable!("only swaps conflict"),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<StoreFault> for Failure {
+    fn from(fault: StoreFault) -> Self {
+        let why = format!("injected: {}", fault.name());
+        Self::Store(match fault {
+            StoreFault::Full => StoreError::Full(why),
+            StoreFault::Refused => StoreError::Refused(why),
+            StoreFault::Conflict | StoreFault::Denied => return Self::Conflict,
+            _ => StoreError::Unavailable(why),
+        })
+    }
 }
 
 impl<'c> Instance<'c> {
@@ -77,7 +125,7 @@ impl<'c> Instance<'c> {
 
     /// Begins a step. The host has a new instance for it after a loss.
     pub(crate) fn begin(&self) {
-        self.losses.set(self.sim().store.borrow().losses());
+        self.losses.set(self.sim().store.borrow().model().losses());
         self.met.set(0);
     }
 
@@ -95,7 +143,7 @@ impl<'c> Instance<'c> {
         if self.is_dead() {
             return Err(unavailable("the instance crashed"));
         }
-        if self.sim().store.borrow().losses() != self.losses.get() {
+        if self.sim().store.borrow().model().losses() != self.losses.get() {
             return Err(unavailable("changes were lost"));
         }
         Ok(())
@@ -108,7 +156,7 @@ impl<'c> Instance<'c> {
         op: Op,
         act: impl FnOnce(&mut Store) -> (T, u64),
         late: impl FnOnce() -> Option<Late>,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T, Failure> {
         self.refused()?;
         let sim = self.sim();
         let rates = sim.rates.get();
@@ -129,112 +177,69 @@ impl<'c> Instance<'c> {
         sim.operations.set(sim.operations.get() + 1);
         if sim.strikes(Fault::CrashBefore, rates.crash) {
             sim.crash(self.node);
-            return Err(unavailable("the instance crashed"));
-        }
-        if sim.strikes(Fault::ErrorBefore, rates.before) {
-            return Err(unavailable("injected, before"));
-        }
-        if op != Op::Read && sim.strikes(Fault::Full, rates.full) {
-            return Err(StoreError::Full("injected".to_owned()));
+            return Err(unavailable("the instance crashed").into());
         }
         let (outage, over_us) = sim.outage.get();
         let left_us = over_us.saturating_sub(self.cx.now_us());
-        let may_be_late = if left_us > 0 { 300 } else { rates.late };
-        if op != Op::Read
-            && sim.chance(may_be_late)
-            && let Some(late) = late()
-        {
-            sim.injected.borrow_mut().add(Fault::Late);
-            let after_us = left_us + sim.range((1, 2_000_000));
-            let losses = self.losses.get();
-            spawn(sim, after_us, move |cx| {
-                // A store that loses changes takes none that was begun before.
-                if cx.sim.store.borrow().losses() == losses {
-                    cx.sim.act(late);
-                }
-            });
-            return Err(unavailable("injected, late"));
+        let mut rates_now = rates.store;
+        if left_us > 0 {
+            rates_now.late = LATE_IN_OUTAGES;
         }
-        match outage {
-            _ if left_us == 0 => {}
-            Outage::All => return Err(unavailable("injected, an outage")),
-            Outage::Writes | Outage::Room if op == Op::Read => {}
-            Outage::Writes => return Err(unavailable("injected, an outage")),
-            Outage::Room => return Err(StoreError::Full("injected, an outage".to_owned())),
+        if sim.storm.get() {
+            rates_now.conflict = CONFLICTS_IN_STORMS;
+        }
+        let fault = rates_now.draw(op.call(), &mut sim.random.borrow_mut());
+        let fault = match fault {
+            Some(StoreFault::Late) => match late() {
+                None => None,
+                Some(late) => {
+                    sim.injected.borrow_mut().add_of_store(StoreFault::Late);
+                    self.send_late(late, left_us);
+                    return Err(StoreFault::Late.into());
+                }
+            },
+            fault => fault,
+        };
+        // What an outage stops has no faults of its own.
+        let stopped = outage.fault(op.call()).filter(|_| left_us > 0);
+        if let Some(fault) = stopped {
+            return Err(fault.into());
+        }
+        if let Some(fault) = fault {
+            sim.injected.borrow_mut().add_of_store(fault);
+            if !fault.applies() {
+                return Err(fault.into());
+            }
         }
         let (done, change) = sim.act(act);
         self.meet(change);
         if sim.strikes(Fault::CrashAfter, rates.crash) {
             sim.crash(self.node);
-            return Err(unavailable("the instance crashed"));
+            return Err(unavailable("the instance crashed").into());
         }
-        if sim.strikes(Fault::ErrorAfter, rates.after) {
-            return Err(unavailable("injected, after"));
+        match fault {
+            Some(fault) => Err(fault.into()),
+            None => Ok(done),
         }
-        Ok(done)
     }
 
-    /// A storm lets most swaps fail; without a reason, but any store may do so.
-    fn storms(&self) -> bool {
-        self.sim().storm.get() && self.sim().strikes(Fault::Conflict, 700)
+    /// Lets a write arrive after the outage, if there is one.
+    fn send_late(&self, late: Late, left_us: u64) {
+        let sim = self.sim();
+        let after_us = left_us + sim.range((1, 2_000_000));
+        let losses = self.losses.get();
+        spawn(sim, after_us, move |cx| {
+            // A store that loses changes takes none that was begun before.
+            if cx.sim.store.borrow().model().losses() == losses {
+                cx.sim.act(late);
+            }
+        });
     }
 }
 
 /// What can't be late, because nothing was asked for.
 fn never() -> Option<Late> {
     None
-}
-
-/// Whether a head's bytes say that its stream was deleted.
-fn is_tombstone(bytes: &[u8]) -> bool {
-    let Ok(envelope) = Envelope::decode(bytes) else {
-        return false;
-    };
-    let record = Record::decode(&envelope.body, envelope.version);
-    matches!(record, Ok(Record::Tombstone(_)))
-}
-
-/// A head as a planted bug would write it, if it does.
-fn forge(sim: &Sim, seen: Option<&Seen>, value: &[u8]) -> Option<Vec<u8>> {
-    use Planted::{ForkCountedTwice, ForkGivenUp, ForkNotCounted, ForkStaysCounted};
-    let planted = sim.planted?;
-    if !matches!(
-        planted,
-        ForkNotCounted | ForkCountedTwice | ForkStaysCounted | ForkGivenUp
-    ) {
-        return None;
-    }
-    let live = |bytes: &[u8]| {
-        let envelope = Envelope::decode(bytes).ok()?;
-        match Record::decode(&envelope.body, envelope.version).ok()? {
-            Record::Live(head) => Some((envelope, head)),
-            Record::Tombstone(_) => None,
-        }
-    };
-    let (envelope, mut head) = live(value)?;
-    let before = seen.and_then(|seen| live(seen.value.as_deref()?));
-    let counted = before.map_or(0, |(_, before)| before.forks.count);
-    let forks = &mut head.forks;
-    match planted {
-        ForkNotCounted if forks.count > counted => forks.count = counted,
-        ForkCountedTwice if forks.count > counted => forks.count += 1,
-        ForkStaysCounted if forks.count < counted => forks.count = counted,
-        ForkGivenUp => {
-            forks.steps.retain(|(_, step)| *step != ForkStep::Joining);
-            if let Some(lineage) = &mut head.lineage {
-                lineage.pending = false;
-            }
-        }
-        _ => return None,
-    }
-    let body = Record::Live(head).encode();
-    Some(
-        Envelope {
-            body: body.into(),
-            ..envelope
-        }
-        .encode(),
-    )
 }
 
 impl Env for Instance<'_> {
@@ -249,8 +254,8 @@ impl Env for Instance<'_> {
             return Ok(value);
         }
         let look = |store: &mut Store| {
-            let seen = store.see(key);
-            (seen.value, seen.changed)
+            let seen = store.model().see(key);
+            (seen.value.map(Vec::from), seen.changed)
         };
         let value = self.operate(Op::Read, look, never)?;
         if self.sim().planted == Some(Planted::ReadFromMemory) {
@@ -261,8 +266,11 @@ impl Env for Instance<'_> {
     }
 
     fn exists(&self, key: &str) -> Result<bool, StoreError> {
-        let look = |store: &mut Store| (store.exists(key), store.last_change(key));
-        self.operate(Op::Read, look, never)
+        let look = |store: &mut Store| {
+            let model = store.model();
+            (model.exists(key), model.last_change(key))
+        };
+        Ok(self.operate(Op::Read, look, never)?)
     }
 
     fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
@@ -280,11 +288,8 @@ impl Env for Instance<'_> {
             let set = move |store: &mut Store| store.set_late(&key, value);
             Some(Box::new(set) as Late)
         };
-        self.operate(
-            Op::Write,
-            |store| ((), store.set(key, value.to_vec())),
-            late,
-        )
+        let set = |store: &mut Store| ((), store.set(key, value.to_vec()));
+        Ok(self.operate(Op::Write, set, late)?)
     }
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {
@@ -295,14 +300,14 @@ impl Env for Instance<'_> {
             };
             Some(Box::new(delete) as Late)
         };
-        self.operate(Op::Write, |store| ((), store.delete(key)), late)
+        Ok(self.operate(Op::Write, |store| ((), store.delete(key)), late)?)
     }
 
     fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
         if delta > 0 && !key.ends_with(".0") {
             self.sim().reach("creations taken over");
         }
-        self.operate(Op::Count, |store| store.increment(key, delta), never)
+        Ok(self.operate(Op::Count, |store| store.increment(key, delta), never)?)
     }
 
     fn cas(&self, key: &str) -> Result<Handle, StoreError> {
@@ -316,13 +321,13 @@ impl Env for Instance<'_> {
         let seen = self.operate(
             Op::Read,
             |store| {
-                let seen = store.see(&cas.key);
+                let seen = store.model().see(&cas.key);
                 let changed = seen.changed;
                 (seen, changed)
             },
             never,
         )?;
-        let value = seen.value.clone();
+        let value = seen.value.clone().map(Vec::from);
         *cas.seen.borrow_mut() = Some(seen);
         Ok(value)
     }
@@ -345,7 +350,6 @@ impl Env for Instance<'_> {
         };
         let value = forged.as_deref().unwrap_or(value);
         let overwrites = head && sim.plants(Planted::SwapOverwrites, 500);
-        let storms = self.storms();
         let late = || {
             let (key, seen, value) = (key.clone(), seen.clone(), value.to_vec());
             let swap = move |store: &mut Store| {
@@ -356,26 +360,31 @@ impl Env for Instance<'_> {
         let applied = self.operate(
             Op::Swap,
             |store| {
-                let change = match (storms, overwrites) {
-                    (true, _) => None,
-                    (false, true) => Some(store.overwrite(&key, value.to_vec())),
-                    (false, false) => store.swap(&key, seen.as_ref(), value.to_vec()),
+                let change = match overwrites {
+                    true => Some(store.force(&key, Some(value.to_vec()))),
+                    false => store.swap(&key, seen.as_ref(), value.to_vec()),
                 };
-                let met = change.unwrap_or_else(|| store.last_change(&key));
+                let met = change.unwrap_or_else(|| store.model().last_change(&key));
                 (change.is_some(), met)
             },
             late,
         );
         if head && is_tombstone(value) && sim.plants(Planted::TombstoneForgotten, 500) {
-            sim.act(|store| store.forget(&key));
+            sim.act(|store| store.force(&key, None));
         }
-        match applied.map_err(SwapError::Store)? {
-            true if sim.plan.kind != Kind::SpinRedis => Ok(()),
-            _ => Err(SwapError::Failed(Handle {
-                key,
-                seen: RefCell::new(None),
-            })),
-        }
+        let again = Handle {
+            key,
+            seen: RefCell::new(None),
+        };
+        let applied = match applied {
+            Ok(applied) => applied,
+            Err(Failure::Store(error)) => return Err(SwapError::Store(error)),
+            Err(Failure::Conflict) => return Err(SwapError::Failed(again)),
+        };
+        let outcome = if applied { Ok(()) } else { Err(()) };
+        let quirks = self.sim().store.borrow().model().quirks();
+        let answer = quirks.answer(outcome, || ());
+        answer.map_err(|()| SwapError::Failed(again))
     }
 
     fn now_ms(&self) -> u64 {

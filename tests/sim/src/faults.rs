@@ -1,12 +1,12 @@
 //! What may go wrong, how often, and how often it did.
 
-use crate::random::Random;
+use kv_model::{Fault as StoreFault, Random, Rates as StoreRates};
 use std::fmt;
 use std::ops::AddAssign;
 
 macro_rules! faults {
     ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
-        /// A kind of fault.
+        /// A fault of the world around the store; [`StoreFault`] has those of its operations.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Fault {
             $($(#[doc = $doc])+ $name),+
@@ -21,18 +21,8 @@ macro_rules! faults {
 }
 
 faults! {
-    /// An operation fails, and nothing was done.
-    ErrorBefore,
-    /// An operation fails, though it was done.
-    ErrorAfter,
-    /// A write fails, and arrives at the store later.
-    Late,
-    /// A swap is said to conflict, and was not done.
-    Conflict,
     /// The store refuses everything, or all writes, for a while; some arrive when that is over.
     Outage,
-    /// The store has no room.
-    Full,
     /// An operation takes long.
     Slow,
     /// An instance stands still for longer than creators have patience.
@@ -59,31 +49,46 @@ faults! {
 
 /// Counts of faults that were injected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Injected([u64; KINDS]);
+pub struct Injected {
+    store: [u64; StoreFault::ALL.len()],
+    world: [u64; KINDS],
+}
 
 impl Injected {
     pub(crate) const fn add(&mut self, fault: Fault) {
-        self.0[fault as usize] += 1;
+        self.world[fault as usize] += 1;
+    }
+
+    pub(crate) const fn add_of_store(&mut self, fault: StoreFault) {
+        self.store[fault as usize] += 1;
+    }
+
+    /// Each kind with its count.
+    fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let store = StoreFault::ALL.iter().map(|fault| fault.name());
+        let world = Fault::NAMES.iter().copied();
+        let names = store.zip(self.store).chain(world.zip(self.world));
+        names.filter(|(name, count)| *count > 0 || Fault::NAMES.contains(name))
     }
 
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.counts().map(|(_, count)| count).sum()
     }
 }
 
 impl AddAssign for Injected {
     fn add_assign(&mut self, other: Self) {
-        for (sum, one) in self.0.iter_mut().zip(other.0) {
-            *sum += one;
-        }
+        let store = self.store.iter_mut().zip(other.store);
+        let world = self.world.iter_mut().zip(other.world);
+        store.chain(world).for_each(|(sum, one)| *sum += one);
     }
 }
 
 impl fmt::Display for Injected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, count) in Fault::NAMES.iter().zip(self.0) {
+        for (name, count) in self.counts() {
             writeln!(f, "  {name:<14} {count:>9}")?;
         }
         Ok(())
@@ -93,10 +98,7 @@ impl fmt::Display for Injected {
 /// Chances in thousandths of all operations, or as it is said.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rates {
-    pub(crate) before: u64,
-    pub(crate) after: u64,
-    pub(crate) late: u64,
-    pub(crate) full: u64,
+    pub(crate) store: StoreRates,
     pub(crate) slow: u64,
     pub(crate) freeze: u64,
     pub(crate) crash: u64,
@@ -128,10 +130,10 @@ impl Rates {
             false if random.chance(450) => random.range(most / 4, most),
             false => 0,
         };
-        rates.before = some(40);
-        rates.after = some(40);
-        rates.late = some(60);
-        rates.full = some(20);
+        rates.store.before = some(40);
+        rates.store.after = some(40);
+        rates.store.late = some(60);
+        rates.store.full = some(20);
         rates.slow = some(20);
         rates.freeze = some(80);
         rates.crash = some(8);

@@ -1,8 +1,8 @@
 //! What a seed makes of a run before it begins.
 
 use crate::faults::Rates;
-use crate::random::Random;
 use crate::store::Kind;
+use kv_model::Random;
 
 /// One stream name and what is put there.
 #[derive(Debug, Clone)]

@@ -4,10 +4,10 @@ use crate::faults::{Fault, Injected, Rates};
 use crate::history::{Event, History, Terms};
 use crate::plan::{Plan, Topic};
 use crate::planted::Planted;
-use crate::random::Random;
 use crate::store::Store;
 use crate::tasks::{Cx, Tasks, spawn};
 use crate::wakes::Wakes;
+use kv_model::{Outage, Random};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -25,18 +25,6 @@ pub(crate) struct Node {
     pub(crate) draining: bool,
     /// How far its clock is off, in milliseconds.
     pub(crate) skew_ms: i64,
-}
-
-/// What a store refuses for a while.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Outage {
-    /// Everything: it can't be reached.
-    #[default]
-    All,
-    /// Writes, some of which arrive when it is over.
-    Writes,
-    /// Writes, for want of room.
-    Room,
 }
 
 /// Values as instances saw them last.
@@ -180,7 +168,7 @@ impl Sim {
             let mut store = self.store.borrow_mut();
             let done = act(&mut store);
             let woken = std::mem::take(&mut store.woken);
-            (done, woken, store.has_newer())
+            (done, woken, store.model().has_newer())
         };
         if newer && !self.syncing.replace(true) {
             let after_us = self.range((1, self.plan.sync_us * 2));

@@ -1,76 +1,44 @@
-//! The store that all instances of a run share: values, counters, changes, the quirks of real
-//! stores, and what is not durable yet.
-//!
-//! It holds the service to what `service::env` counts on while it serves it: whoever breaks a rule
-//! of it ends the run, whatever the run was about.
+//! The store that all instances of a run share: the model with the quirks of the run, and what only
+//! a simulation asks of it: watchers, checks of the records, and what deleted streams left.
 
 use crate::tasks::TaskId;
 use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::keys::{Envelope, Key, Keys, State, debt, parse, registry, todo};
 use durable_streams_edge::limits::MAX_VALUE_BYTES;
+use kv_model::{Held, Model, Quirks, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How the store behaves.
+/// A kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A true compare-and-swap, also of absent keys; durable at once.
     Guarded,
-    /// The same, but durable only later: what is not can be lost, all of it at once.
+    /// The same, but durable only later: the host's file store.
     Files,
     /// A true compare-and-swap, but creation uses gates all the same.
     Plain,
-    /// A swap of a key that was absent overwrites whatever is there (Spin on SQLite).
+    /// See [`Quirks::SPIN_SQLITE`].
     SpinSqlite,
-    /// Every swap is said to have failed, the applied ones too (Spin on Redis).
+    /// See [`Quirks::SPIN_REDIS`].
     SpinRedis,
 }
 
-/// What a key holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Held {
-    Value(Vec<u8>),
-    Counter(i64),
-}
-
-#[derive(Debug, Clone)]
-struct Entry {
-    /// Nothing, if the key was deleted.
-    held: Option<Held>,
-    /// Number of its last change.
-    changed: u64,
-}
-
-/// A key as it was seen.
-#[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    pub(crate) value: Option<Vec<u8>>,
-    pub(crate) changed: u64,
-}
-
-/// What became of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Settled {
-    Durable,
-    NotYet,
-    Lost,
+impl Kind {
+    const fn quirks(self) -> Quirks {
+        match self {
+            Self::Guarded | Self::Plain => Quirks::BY_VALUE,
+            Self::Files => Quirks::NONE,
+            Self::SpinSqlite => Quirks::SPIN_SQLITE,
+            Self::SpinRedis => Quirks::SPIN_REDIS,
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct Store {
-    pub(crate) kind: Kind,
-    /// Whether a breach of the envelope ends the run.
-    pub(crate) strict: bool,
-    entries: BTreeMap<String, Entry>,
-    /// Keys that were swapped, and keys that were set: never the same.
-    swapped: BTreeSet<String>,
-    set: BTreeSet<String>,
-    latest: u64,
-    /// Every key counts as changed by this one: the last loss.
-    floor: u64,
-    /// What is not durable: the number of the change, and what was there before.
-    newer: Vec<(u64, String, Option<Entry>)>,
-    /// Changes that are gone: numbers above the first and up to the second.
-    lost: Vec<(u64, u64)>,
+    model: Model,
+    /// Whether a wrong successor of a record ends the run.
+    strict: bool,
     /// Chunks and index blocks that tombstones named as theirs to remove, and the number of the
     /// change by which they did.
     owed: BTreeMap<String, u64>,
@@ -82,17 +50,17 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) const fn new(kind: Kind, strict: bool) -> Self {
+    pub(crate) fn new(kind: Kind, strict: bool) -> Self {
+        let mut model = Model::new(kind.quirks(), MAX_VALUE_BYTES);
+        if kind == Kind::Files {
+            model = model.durable_later();
+        }
+        if !strict {
+            model = model.lenient();
+        }
         Self {
-            kind,
+            model,
             strict,
-            entries: BTreeMap::new(),
-            swapped: BTreeSet::new(),
-            set: BTreeSet::new(),
-            latest: 0,
-            floor: 0,
-            newer: Vec::new(),
-            lost: Vec::new(),
             owed: BTreeMap::new(),
             late: BTreeSet::new(),
             watchers: BTreeMap::new(),
@@ -100,124 +68,55 @@ impl Store {
         }
     }
 
-    /// How often changes were lost.
-    pub(crate) const fn losses(&self) -> usize {
-        self.lost.len()
+    /// The model, for what changes nothing.
+    pub(crate) const fn model(&self) -> &Model {
+        &self.model
     }
 
-    pub(crate) const fn latest(&self) -> u64 {
-        self.latest
-    }
-
-    /// The number of the last change of `key`, or a higher one.
-    pub(crate) fn last_change(&self, key: &str) -> u64 {
-        let changed = self.entries.get(key).map_or(0, |entry| entry.changed);
-        changed.max(self.floor)
-    }
-
-    pub(crate) fn settled(&self, change: u64) -> Settled {
-        let lost = |(above, to): &(u64, u64)| (above + 1..=*to).contains(&change);
-        if self.lost.iter().any(lost) {
-            return Settled::Lost;
-        }
-        match self.newer.first() {
-            Some((first, ..)) if *first <= change => Settled::NotYet,
-            _ => Settled::Durable,
-        }
-    }
-
-    /// Makes everything durable that was changed so far.
     pub(crate) fn sync(&mut self) {
-        self.newer.clear();
-    }
-
-    pub(crate) const fn has_newer(&self) -> bool {
-        !self.newer.is_empty()
+        self.model.sync();
     }
 
     /// Loses everything that is not durable. Every key counts as changed.
     pub(crate) fn lose(&mut self) {
-        let Some((first, ..)) = self.newer.first() else {
+        let Some(first) = self.model.lose() else {
             return;
         };
-        let first = *first;
-        self.lost.push((first - 1, self.latest));
         self.owed.retain(|_, change| *change < first);
-        while let Some((_, key, before)) = self.newer.pop() {
-            match before {
-                Some(entry) => drop(self.entries.insert(key, entry)),
-                None => drop(self.entries.remove(&key)),
-            }
-        }
-        self.latest += 1;
-        self.floor = self.latest;
         for (_, tasks) in std::mem::take(&mut self.watchers) {
             self.woken.extend(tasks);
         }
     }
 
-    fn put(&mut self, key: &str, held: Option<Held>) -> u64 {
-        self.latest += 1;
-        let changed = self.latest;
-        let before = self.entries.insert(key.to_owned(), Entry { held, changed });
-        if self.kind == Kind::Files {
-            self.newer.push((changed, key.to_owned(), before));
-        }
+    /// Wakes the watchers of a key that changed.
+    fn wake(&mut self, key: &str) {
         if let Some(tasks) = self.watchers.remove(key) {
             self.woken.extend(tasks);
         }
-        changed
-    }
-
-    fn held(&self, key: &str) -> Option<&Held> {
-        self.entries.get(key).and_then(|entry| entry.held.as_ref())
-    }
-
-    pub(crate) fn see(&self, key: &str) -> Seen {
-        let value = match self.held(key) {
-            None => None,
-            Some(Held::Value(value)) => Some(value.clone()),
-            Some(Held::Counter(_)) => panic!("envelope: {key} is a gate"),
-        };
-        let changed = self.last_change(key);
-        Seen { value, changed }
-    }
-
-    pub(crate) fn exists(&self, key: &str) -> bool {
-        self.held(key).is_some()
     }
 
     pub(crate) fn set(&mut self, key: &str, value: Vec<u8>) -> u64 {
-        let swapped = self.swapped.contains(key);
-        assert!(!swapped, "envelope: {key} is swapped and set");
-        check_size(key, &value);
-        if !self.set.contains(key) {
-            self.set.insert(key.to_owned());
-        }
-        self.put(key, Some(Held::Value(value)))
+        let change = self.model.set(key, value);
+        self.wake(key);
+        change
     }
 
     pub(crate) fn delete(&mut self, key: &str) -> u64 {
-        let swapped = self.swapped.contains(key);
-        assert!(!swapped, "envelope: {key} is swapped and deleted");
-        match self.exists(key) {
-            true => self.put(key, None),
-            false => self.last_change(key),
+        if self.model.exists(key) {
+            self.wake(key);
         }
+        self.model.delete(key)
     }
 
-    /// Removes a key as no platform does; for planted bugs.
-    pub(crate) fn forget(&mut self, key: &str) {
-        self.put(key, None);
+    /// Changes a key as no platform does; for planted bugs. No value removes it.
+    pub(crate) fn force(&mut self, key: &str, value: Option<Vec<u8>>) -> u64 {
+        self.wake(key);
+        self.model.force(key, value.map(Into::into))
     }
 
     pub(crate) fn increment(&mut self, key: &str, delta: i64) -> (i64, u64) {
-        let sum = match self.held(key) {
-            None => delta,
-            Some(Held::Counter(count)) => count + delta,
-            Some(Held::Value(_)) => panic!("envelope: {key} is no gate"),
-        };
-        (sum, self.put(key, Some(Held::Counter(sum))))
+        self.wake(key);
+        self.model.increment(key, delta)
     }
 
     /// What arrives long after its writer was told that it failed may stay: for the offline check.
@@ -229,11 +128,9 @@ impl Store {
     /// What should not be there once every stream is deleted and all work is done. Chunks that no
     /// head ever named are for the offline check.
     pub(crate) fn left_over(&self) -> Vec<String> {
-        let values = self.entries.iter().filter_map(|(key, entry)| {
-            let Some(Held::Value(value)) = &entry.held else {
-                return None;
-            };
-            Some((key, value))
+        let values = self.model.entries().filter_map(|entry| match entry {
+            (key, Held::Value(value)) => Some((key, value)),
+            (_, Held::Counter(_)) => None,
         });
         values
             .filter(|(key, _)| !self.late.contains(*key))
@@ -287,7 +184,7 @@ impl Store {
                 let chunks = debt.owed.chunks.iter().map(|id| keys.chunk(life, *id));
                 let blocks = debt.owed.first_block..debt.owed.end_block;
                 let mut owed = chunks.chain(blocks.map(|block| keys.block(life, block)));
-                owed.find(|owed| self.exists(owed))
+                owed.find(|owed| self.model.exists(owed))
                     .map(|owed| format!("it owes {owed}"))
             }
             _ => None,
@@ -296,11 +193,11 @@ impl Store {
 
     /// What is there in the end, a line for each key.
     pub(crate) fn describe(&self) -> Vec<String> {
-        let lines = self.entries.iter().map(|(key, entry)| match &entry.held {
+        let lines = self.model.history().map(|(key, held)| match held {
             None => format!("{key} is gone"),
             Some(Held::Counter(count)) => format!("{key} counts {count}"),
             Some(Held::Value(value)) => match Envelope::decode(value) {
-                Ok(record) if self.swapped.contains(key) => {
+                Ok(record) if self.model.is_swapped(key) => {
                     let Envelope { state, version, .. } = record;
                     format!("{key} is {state:?}, version {version}")
                 }
@@ -312,48 +209,19 @@ impl Store {
 
     /// Does a swap if its condition holds.
     pub(crate) fn swap(&mut self, key: &str, seen: Option<&Seen>, value: Vec<u8>) -> Option<u64> {
-        let seen = seen.expect("envelope: a swap without current");
-        check_size(key, &value);
-        assert!(
-            !self.set.contains(key),
-            "envelope: {key} is set and swapped"
-        );
-        if !self.swapped.contains(key) {
-            self.swapped.insert(key.to_owned());
-        }
-        let holds = match (&seen.value, self.kind) {
-            (None, Kind::SpinSqlite) => {
-                let free = !self.exists(key) || !self.strict;
-                assert!(free, "envelope: a late creation overwrote {key}");
-                true
-            }
-            // They notice every write, also one that leaves the value as it was.
-            (_, Kind::SpinRedis | Kind::Files) => self.last_change(key) == seen.changed,
-            (was, _) => match (was, self.held(key)) {
-                (None, None) => true,
-                (Some(was), Some(Held::Value(is))) => was == is,
-                _ => false,
-            },
-        };
-        if !holds {
-            return None;
-        }
-        if self.strict {
+        if self.strict
+            && let Some(seen) = seen.filter(|seen| self.model.applies(key, seen))
+        {
             check_successor(key, seen.value.as_deref(), &value);
         }
-        let owed = if key.starts_with("s.") {
-            owed(&value)
-        } else {
-            Vec::new()
+        let owed = match key.starts_with("s.") {
+            true => owed(&value),
+            false => Vec::new(),
         };
-        let change = self.put(key, Some(Held::Value(value)));
+        let change = self.model.swap(key, seen, value)?;
+        self.wake(key);
         self.owed.extend(owed.into_iter().map(|key| (key, change)));
         Some(change)
-    }
-
-    /// Swaps whatever is there; for planted bugs.
-    pub(crate) fn overwrite(&mut self, key: &str, value: Vec<u8>) -> u64 {
-        self.put(key, Some(Held::Value(value)))
     }
 }
 
@@ -375,13 +243,6 @@ fn owed(head: &[u8]) -> Vec<String> {
     chunks.chain(blocks).collect()
 }
 
-fn check_size(key: &str, value: &[u8]) {
-    let most = MAX_VALUE_BYTES;
-    assert!(value.len() <= most, "envelope: {key} is too large");
-    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    assert!(key.len() <= 200 && key.bytes().all(good), "envelope: {key}");
-}
-
 /// Versions rise, and what is confirmed or void stays so.
 fn check_successor(key: &str, before: Option<&[u8]>, after: &[u8]) {
     let Some(before) = before else { return };
@@ -393,28 +254,4 @@ fn check_successor(key: &str, before: Option<&[u8]>, after: &[u8]) {
         was == State::Unconfirmed || (was, is) == (State::Confirmed, State::Confirmed),
         "envelope: {key} went from {was:?} to {is:?}"
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_durable_goes_all_at_once() {
-        let mut store = Store::new(Kind::Files, true);
-        store.set("a", vec![1]);
-        store.sync();
-        let lost = store.set("a", vec![2]);
-        store.set("b", vec![3]);
-        assert_eq!(store.settled(lost), Settled::NotYet);
-        store.lose();
-        assert_eq!(store.settled(lost), Settled::Lost);
-        assert_eq!(store.see("a").value, Some(vec![1]));
-        assert_eq!(store.see("b").value, None);
-        assert_eq!(store.settled(store.last_change("a")), Settled::Durable);
-        let next = store.set("a", vec![4]);
-        assert_eq!(store.settled(next), Settled::NotYet);
-        store.sync();
-        assert_eq!(store.settled(next), Settled::Durable);
-    }
 }

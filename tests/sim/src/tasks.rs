@@ -1,10 +1,10 @@
 //! Tasks in virtual time: coroutines of which one runs at a time, and who is next is decided by
 //! the times they wait for and, among equals, by the seed.
 
-use crate::random::Random;
 use crate::sim::Sim;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
+use kv_model::Random;
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

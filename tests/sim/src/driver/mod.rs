@@ -10,11 +10,11 @@ use crate::env::Instance;
 use crate::faults::Fault;
 use crate::planted::Planted;
 use crate::sim::Sim;
-use crate::store::Settled;
 use crate::tasks::{Cx, spawn};
 use durable_streams_edge::protocol::request::{BodyState, RawRequest};
 use durable_streams_edge::service::Service;
 use durable_streams_edge::service::exchange::Next;
+use kv_model::Settled;
 use reader::Reader;
 use std::rc::Rc;
 
@@ -100,7 +100,7 @@ enum Broken {
 /// Runs a step, and waits until what it met is durable. With the number of the latest change from
 /// before it.
 fn step<T>(cx: &Cx<'_>, server: &Server<'_>, step: impl FnOnce() -> T) -> Result<(T, u64), Broken> {
-    let latest = || cx.sim.store.borrow().latest();
+    let latest = || cx.sim.store.borrow().model().latest();
     let mut noted = latest();
     server.env().begin();
     let done = step();
@@ -108,7 +108,7 @@ fn step<T>(cx: &Cx<'_>, server: &Server<'_>, step: impl FnOnce() -> T) -> Result
         if server.env().is_dead() {
             return Err(Broken::Dead);
         }
-        let settled = cx.sim.store.borrow().settled(server.env().met());
+        let settled = cx.sim.store.borrow().model().settled(server.env().met());
         match settled {
             Settled::NotYet if cx.sim.plants(Planted::AnswersTooEarly, 1000) => break,
             Settled::Durable => break,

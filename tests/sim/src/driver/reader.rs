@@ -143,7 +143,7 @@ impl<'c> Reader<'c> {
             let polls = sim.plan.poll_ms > 0;
             let changed = match polls {
                 true => looked,
-                false => sim.store.borrow().last_change(key) > noted,
+                false => sim.store.borrow().model().last_change(key) > noted,
             };
             if changed {
                 sim.reach("waits ended by a change");
