@@ -1,11 +1,13 @@
 //! A store, a clock and random bits that never fail, for one instance after another.
 
+use durable_streams_edge::limits::MAX_VALUE_BYTES;
 use durable_streams_edge::protocol::packed::Fields;
 use durable_streams_edge::protocol::request::{BodyState, RawRequest};
 use durable_streams_edge::service::Service;
 use durable_streams_edge::service::env::{Env, StoreError, SwapError};
 use durable_streams_edge::service::exchange::{Answer, Cause, Cursor, Next};
 use durable_streams_edge::settings::Variables;
+use kv_model::{Model, Quirks, Random, Seen};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -16,19 +18,19 @@ const NEW_YEAR_MS: u64 = 1_767_225_600_000;
 /// What all instances share.
 #[derive(Debug)]
 pub(crate) struct World {
-    values: RefCell<BTreeMap<String, Vec<u8>>>,
+    model: RefCell<Model>,
     variables: RefCell<BTreeMap<String, String>>,
     now_ms: Cell<u64>,
-    random: Cell<u64>,
+    random: RefCell<Random>,
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Rc<Self> {
         let world = Self {
-            values: RefCell::default(),
+            model: RefCell::new(Model::new(Quirks::BY_VALUE, MAX_VALUE_BYTES)),
             variables: RefCell::default(),
             now_ms: Cell::new(NEW_YEAR_MS),
-            random: Cell::new(seed),
+            random: RefCell::new(Random::new(seed)),
         };
         world.variable("kv_guarded_create", "true");
         world.variable("log_level", "error");
@@ -49,7 +51,8 @@ impl World {
     }
 
     pub(crate) fn keys(&self) -> Vec<String> {
-        self.values.borrow().keys().cloned().collect()
+        let model = self.model.borrow();
+        model.entries().map(|(key, _)| key.to_owned()).collect()
     }
 }
 
@@ -177,28 +180,27 @@ pub(crate) struct Instance(pub(crate) Rc<World>);
 #[derive(Debug)]
 pub(crate) struct Handle {
     key: String,
-    seen: RefCell<Option<Vec<u8>>>,
+    seen: RefCell<Option<Seen>>,
 }
 
 impl Env for Instance {
     type Cas = Handle;
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.values.borrow().get(key).cloned())
+        Ok(self.0.model.borrow().see(key).value.map(Vec::from))
     }
 
     fn exists(&self, key: &str) -> Result<bool, StoreError> {
-        Ok(self.0.values.borrow().contains_key(key))
+        Ok(self.0.model.borrow().exists(key))
     }
 
     fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        let mut values = self.0.values.borrow_mut();
-        values.insert(key.to_owned(), value.to_vec());
+        self.0.model.borrow_mut().set(key, value.to_vec());
         Ok(())
     }
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.0.values.borrow_mut().remove(key);
+        self.0.model.borrow_mut().delete(key);
         Ok(())
     }
 
@@ -214,19 +216,19 @@ impl Env for Instance {
     }
 
     fn current(&self, cas: &Handle) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.get(&cas.key)?;
-        cas.seen.borrow_mut().clone_from(&value);
+        let seen = self.0.model.borrow().see(&cas.key);
+        let value = seen.value.clone().map(Vec::from);
+        *cas.seen.borrow_mut() = Some(seen);
         Ok(value)
     }
 
     fn swap(&self, cas: Handle, value: &[u8]) -> Result<(), SwapError<Handle>> {
-        let mut values = self.0.values.borrow_mut();
-        if values.get(&cas.key) != cas.seen.borrow().as_ref() {
-            drop(values);
-            return Err(SwapError::Failed(cas));
+        let seen = cas.seen.take();
+        let mut model = self.0.model.borrow_mut();
+        match model.swap(&cas.key, seen.as_ref(), value.to_vec()) {
+            Some(_) => Ok(()),
+            None => Err(SwapError::Failed(cas)),
         }
-        values.insert(cas.key, value.to_vec());
-        Ok(())
     }
 
     fn now_ms(&self) -> u64 {
@@ -234,10 +236,7 @@ impl Env for Instance {
     }
 
     fn random(&self) -> u64 {
-        let state = self.0.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.0.random.set(state);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed ^ (mixed >> 27)
+        self.0.random.borrow_mut().next()
     }
 
     fn variables(&self) -> Result<Variables, String> {
