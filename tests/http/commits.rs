@@ -4,9 +4,7 @@
 
 use crate::common::fleet::{Fleet, rounds};
 use crate::common::{Response, Stream, concurrently, full, server};
-use durable_streams_host::store::{
-    FaultyStore, LatencyStore, MemoryStore, SpinRedis, SpinSqlite, Store,
-};
+use durable_streams_host::store::{FaultyStore, LatencyStore, MemoryStore, SpinStore, Store};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::AddAssign;
@@ -50,7 +48,7 @@ fn over_spin_sqlite_one_of_8_creators_is_told_201_and_its_body_is_kept() {
     if is_run_elsewhere() {
         return;
     }
-    let sqlite: Arc<dyn Store> = Arc::new(SpinSqlite::new(memory()));
+    let sqlite: Arc<dyn Store> = Arc::new(SpinStore::sqlite(memory()));
     // Those that enter their name into the registry first meet there, and come to the record itself
     // one after another.
     let fleet = |latency, registry| {
@@ -260,7 +258,7 @@ fn over_spin_redis_of_64_appends_each_is_there_as_often_as_it_was_told() {
     if is_run_elsewhere() {
         return;
     }
-    let redis: Arc<dyn Store> = Arc::new(SpinRedis::new(memory()));
+    let redis: Arc<dyn Store> = Arc::new(SpinStore::redis(memory()));
     let store = slow(&redis, LATENCY);
     let sum = compete(rounds(10, 200), &store, &redis, &|| {}, &[SMALL_TAIL]);
     assert_eq!(sum.full, 0);
@@ -278,8 +276,8 @@ fn with_faults_of_64_appends_each_is_there_as_often_as_it_was_told() {
     let stores: [fn() -> Arc<dyn Store>; 4] = [
         memory,
         memory,
-        || Arc::new(SpinSqlite::new(memory())),
-        || Arc::new(SpinRedis::new(memory())),
+        || Arc::new(SpinStore::sqlite(memory())),
+        || Arc::new(SpinStore::redis(memory())),
     ];
     let mut all = Tally::default();
     for (seed, new) in (1..).zip(stores) {

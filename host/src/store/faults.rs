@@ -1,19 +1,32 @@
 //! A store that fails now and then: `--inject faults:SEED`.
 
-mod luck;
-
 use super::{ChangeNumber, Seen, Store, StoreError, SwapError, pass_on};
 use bytes::Bytes;
-use luck::{Call, Fault, INJECTED, Luck, Rates};
+use kv_model::{Call, Fault, LateWrites, Random, Rates};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// A small append is two operations, so most succeed and a few in a hundred need another try.
+const INJECTED: Rates = Rates {
+    before: 10,
+    after: 10,
+    time_out_before: 2,
+    time_out_after: 2,
+    late: 10,
+    full: 2,
+    refused: 0,
+    conflict: 10,
+    denied: 10,
+};
+
+/// Most operations that overtake a late write.
+const OVERTAKING: u64 = 32;
 
 /// How long an operation takes that times out.
 const TIME_OUT: Duration = Duration::from_millis(5);
 
-/// Does what network stores do to another store: errors before and after the effect, effects that
-/// come after the error, conflicts for no reason and conflicts of what was applied, time-outs, and
-/// no room. What it does follows from the seed and the order of the operations.
+/// Fails now and then as network stores do: see [`Fault`]. Which operations fail follows from the
+/// seed and the order of the operations.
 ///
 /// A value that is read is always the latest, and a swap that arrives late is as conditional as
 /// ever: nothing here breaks what a store promises.
@@ -24,14 +37,13 @@ pub struct FaultyStore {
 }
 
 struct State {
-    luck: Luck,
-    late: Vec<Late>,
+    random: Random,
+    rates: Rates,
+    late: LateWrites<Late>,
 }
 
 /// A write that was answered with an error and is still under way.
 struct Late {
-    /// Lands this many operations from now.
-    after: u64,
     key: Box<str>,
     write: Write,
 }
@@ -61,6 +73,22 @@ fn unavailable(why: &str) -> StoreError {
     StoreError::Unavailable(format!("injected: {why}"))
 }
 
+/// The error of an operation that this fault struck; one that timed out comes after a while.
+fn failure(fault: Fault) -> StoreError {
+    match fault {
+        Fault::Before => unavailable("not sent"),
+        Fault::After => unavailable("no answer"),
+        Fault::TimeOutBefore | Fault::TimeOutAfter => {
+            std::thread::sleep(TIME_OUT);
+            unavailable("timed out")
+        }
+        Fault::Late => unavailable("no answer yet"),
+        Fault::Full => StoreError::Full("injected".to_owned()),
+        Fault::Refused => StoreError::Refused("injected".to_owned()),
+        Fault::Conflict | Fault::Denied => unavailable("no reason"),
+    }
+}
+
 impl FaultyStore {
     /// Keeps everything in `below`, if not always when it is told to.
     #[must_use]
@@ -69,9 +97,11 @@ impl FaultyStore {
     }
 
     const fn with_rates(below: Arc<dyn Store>, seed: u64, rates: Rates) -> Self {
-        let luck = Luck::new(seed, rates);
-        let late = Vec::new();
-        let state = Mutex::new(State { luck, late });
+        let state = Mutex::new(State {
+            random: Random::new(seed),
+            rates,
+            late: LateWrites::new(OVERTAKING),
+        });
         Self { below, seed, state }
     }
 
@@ -81,30 +111,24 @@ impl FaultyStore {
 
     /// Lets every write that is under way arrive.
     pub fn land(&self) {
-        let late = std::mem::take(&mut self.state().late);
+        let late = self.state().late.land();
         late.into_iter().for_each(|late| late.land(&*self.below));
     }
 
     /// Begins an operation: what is due arrives before it.
-    fn draw(&self, call: Call) -> Fault {
+    fn draw(&self, call: Call) -> Option<Fault> {
         let mut state = self.state();
-        for late in &mut state.late {
-            late.after = late.after.saturating_sub(1);
-        }
         // The lock is held, or another operation could come between what arrives at once.
-        let due = state.late.extract_if(.., |late| late.after == 0);
-        due.for_each(|late| late.land(&*self.below));
-        state.luck.draw(call)
+        let due = state.late.pass();
+        due.into_iter().for_each(|late| late.land(&*self.below));
+        let State { random, rates, .. } = &mut *state;
+        rates.draw(call, random)
     }
 
     fn reading<T>(&self, act: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         match self.draw(Call::Read) {
-            Fault::Before => Err(unavailable("not asked")),
-            Fault::TimeOut { .. } => {
-                std::thread::sleep(TIME_OUT);
-                Err(unavailable("timed out"))
-            }
-            _ => act(),
+            None => act(),
+            Some(fault) => Err(failure(fault)),
         }
     }
 
@@ -115,27 +139,21 @@ impl FaultyStore {
         act: impl FnOnce() -> Result<T, E>,
         conflict: impl FnOnce() -> E,
     ) -> Result<T, E> {
-        let lost = |why| Err(E::from(unavailable(why)));
-        match self.draw(call) {
-            Fault::None => act(),
-            Fault::Before => lost("not sent"),
-            Fault::After => act().and_then(|_| lost("no answer")),
-            Fault::Late { after } => {
-                let (key, write) = late();
-                self.state().late.push(Late { after, key, write });
-                lost("no answer yet")
-            }
-            Fault::TimeOut { applied } => {
-                std::thread::sleep(TIME_OUT);
-                match applied {
-                    true => act().and_then(|_| lost("timed out")),
-                    false => lost("timed out"),
-                }
-            }
-            Fault::Full => Err(E::from(StoreError::Full("injected".to_owned()))),
-            Fault::Conflict { applied: false } => Err(conflict()),
-            Fault::Conflict { applied: true } => act().and_then(|_| Err(conflict())),
+        let Some(fault) = self.draw(call) else {
+            return act();
+        };
+        if fault == Fault::Late {
+            let (key, write) = late();
+            let State { random, late, .. } = &mut *self.state();
+            late.push(Late { key, write }, random);
         }
+        if fault.applies() {
+            act()?;
+        }
+        Err(match fault {
+            Fault::Conflict | Fault::Denied => conflict(),
+            fault => E::from(failure(fault)),
+        })
     }
 
     fn plain<T>(

@@ -85,7 +85,7 @@ impl Store for LatencyStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{MemoryStore, SpinRedis, contract};
+    use crate::store::{MemoryStore, SpinStore, contract};
     use std::time::Instant;
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_it_wraps_shows_through() {
-        let below = Arc::new(SpinRedis::new(Arc::new(MemoryStore::new())));
+        let below = Arc::new(SpinStore::redis(Arc::new(MemoryStore::new())));
         let store = LatencyStore::new(below, Duration::from_millis(3));
         assert!(store.ignores_labels());
         assert!(store.is_volatile());

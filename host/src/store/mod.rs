@@ -42,9 +42,7 @@ pub mod open;
 mod outlet;
 pub mod redis;
 mod settle;
-mod spin_dynamodb;
-mod spin_redis;
-mod spin_sqlite;
+mod spin;
 mod watch;
 
 pub use backend::Store;
@@ -57,9 +55,7 @@ pub use memory::MemoryStore;
 pub(crate) use outlet::Outlet;
 pub use redis::RedisStore;
 pub use settle::{Lost, Settle, Settling};
-pub use spin_dynamodb::SpinDynamodb;
-pub use spin_redis::SpinRedis;
-pub use spin_sqlite::SpinSqlite;
+pub use spin::SpinStore;
 pub use watch::{Watch, Watchers};
 
 use backend::pass_on;

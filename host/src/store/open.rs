@@ -2,10 +2,7 @@
 
 use super::log::{self, Durability, Options, SystemFiles};
 use super::redis::{self, RedisUrl};
-use super::{
-    FaultyStore, FileStore, LatencyStore, MemoryStore, RedisStore, SpinDynamodb, SpinRedis,
-    SpinSqlite, Store,
-};
+use super::{FaultyStore, FileStore, LatencyStore, MemoryStore, RedisStore, SpinStore, Store};
 use crate::telemetry;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -119,10 +116,10 @@ pub fn open(
     let memory = || Arc::new(MemoryStore::new());
     let mut store: Arc<dyn Store> = match kind {
         StoreKind::Memory => memory(),
-        StoreKind::SpinSqlite => Arc::new(SpinSqlite::new(memory())),
-        StoreKind::SpinRedis => Arc::new(SpinRedis::new(memory())),
+        StoreKind::SpinSqlite => Arc::new(SpinStore::sqlite(memory())),
+        StoreKind::SpinRedis => Arc::new(SpinStore::redis(memory())),
         StoreKind::SpinDynamodb { consistent_read } => {
-            Arc::new(SpinDynamodb::new(memory(), *consistent_read))
+            Arc::new(SpinStore::dynamodb(memory(), *consistent_read))
         }
         StoreKind::File(directory) => {
             let options = Options {

@@ -142,7 +142,7 @@ impl atomics::Host for InstanceState {
 mod tests {
     use super::super::handles::MAX_HANDLES;
     use super::*;
-    use crate::store::{MemoryStore, SpinRedis, Store};
+    use crate::store::{MemoryStore, SpinStore, Store};
     use crate::wasi::Variables;
     use atomics::{Host as _, HostCas as _};
     use std::sync::Arc;
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn over_spin_redis_every_label_opens_the_same_bucket() {
-        let mut state = instance_over(Arc::new(SpinRedis::new(Arc::new(MemoryStore::new()))));
+        let mut state = instance_over(Arc::new(SpinStore::redis(Arc::new(MemoryStore::new()))));
         let mut open = |label: &str| state.open(label.to_owned()).expect("any label will do");
         let (one, other) = (open("default"), open("other"));
         let written = state.set(one, "k".to_owned(), b"value".to_vec());
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn over_spin_redis_the_handle_of_a_failed_swap_reads_what_was_applied() {
-        let mut state = instance_over(Arc::new(SpinRedis::new(Arc::new(MemoryStore::new()))));
+        let mut state = instance_over(Arc::new(SpinStore::redis(Arc::new(MemoryStore::new()))));
         let bucket = bucket(&mut state);
         let swap = cas(&mut state, &bucket, "k");
         let borrowed = Resource::new_borrow(swap.rep());

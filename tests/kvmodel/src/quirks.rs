@@ -50,6 +50,8 @@ pub struct Quirks {
     /// Number of operations for which a plain read may still return a replaced value. Spin on
     /// DynamoDB unless `consistent_read` is set. A swap and its own read never lag.
     pub lag: u64,
+    /// Whether every label opens the same bucket. Spin on Redis and on DynamoDB.
+    pub one_bucket: bool,
 }
 
 impl Quirks {
@@ -60,6 +62,7 @@ impl Quirks {
         answer: Answer::True,
         counters: Counters::LittleEndian,
         lag: 0,
+        one_bucket: false,
     };
 
     /// A compare-and-swap of values, also of absent keys.
@@ -79,6 +82,7 @@ impl Quirks {
     pub const SPIN_REDIS: Self = Self {
         answer: Answer::Failed,
         counters: Counters::Decimal,
+        one_bucket: true,
         ..Self::NONE
     };
 
@@ -86,6 +90,7 @@ impl Quirks {
     pub const SPIN_DYNAMODB: Self = Self {
         answer: Answer::ErrorsAsFailed,
         counters: Counters::Decimal,
+        one_bucket: true,
         ..Self::NONE
     };
 
@@ -96,6 +101,13 @@ impl Quirks {
             lag: operations,
             ..self
         }
+    }
+
+    /// Whether a creator that succeeds with its swap of an absent key is the only one, and learns
+    /// of its success.
+    #[must_use]
+    pub const fn guards_creation(&self) -> bool {
+        !self.absent_swap_overwrites && !matches!(self.answer, Answer::Failed)
     }
 
     /// Whether a swap of a key that was `seen` is applied to a key that is like `now`.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::{MemoryStore, SpinSqlite, contract};
+use crate::store::{MemoryStore, SpinStore, contract};
 use futures::FutureExt;
 use std::collections::BTreeSet;
 
@@ -161,7 +161,7 @@ fn a_late_swap_is_not_applied_once_the_key_has_changed() {
 
 #[test]
 fn what_it_wraps_shows_through() {
-    let below = SpinSqlite::new(Arc::new(MemoryStore::new()));
+    let below = SpinStore::sqlite(Arc::new(MemoryStore::new()));
     let store = FaultyStore::new(Arc::new(below), 7);
     assert!(!store.ignores_labels());
     assert!(store.is_volatile());
