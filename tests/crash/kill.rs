@@ -1,7 +1,7 @@
 //! `kill -9` while clients append and read.
 
+use crate::HOST;
 use crate::client::Client;
-use crate::host::host;
 use crate::load::{Reader, Writer, lines, path};
 use crate::server::Server;
 use std::path::Path;
@@ -84,7 +84,7 @@ fn every_acknowledged_append_survives_kill_9_in_order_and_once() {
 
 /// What `durable-streams check` says of a store that is whole.
 fn check_store(directory: &Path, flags: &[&str]) -> String {
-    let mut command = host();
+    let mut command = HOST.command();
     let output = command.arg("check").arg(directory).args(flags).output();
     let output = output.expect("the host is there");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -11,5 +11,7 @@ mod server;
 mod size;
 mod wakes;
 
-#[path = "../support/host.rs"]
-mod host;
+use test_support::Host;
+
+/// The program under test.
+const HOST: Host = Host::at(env!("CARGO_BIN_EXE_durable-streams"));

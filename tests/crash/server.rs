@@ -1,6 +1,6 @@
 //! The host with a file store, as a child process that may be killed.
 
-use crate::host::{component, host};
+use crate::HOST;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(crate) struct Server {
 impl Server {
     /// Serves what is in a directory, on a free port.
     pub(crate) fn start(directory: &Path, flags: &[&str]) -> Self {
-        Self::start_as(host(), directory, flags)
+        Self::start_as(HOST.command(), directory, flags)
     }
 
     /// The same by a command that runs the host.
@@ -28,7 +28,7 @@ impl Server {
         command.arg(format!("file:{}", directory.display()));
         command
             .arg("--component")
-            .arg(component("exchange"))
+            .arg(HOST.component("exchange"))
             .args(flags);
         command.stdout(Stdio::piped());
         let mut child = command.spawn().expect("the host is there");

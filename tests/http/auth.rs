@@ -470,7 +470,7 @@ fn a_server_without_access_control_says_so() {
 
 #[test]
 fn a_malformed_secret_stops_the_start_and_is_not_printed() {
-    let mut command = crate::common::host::host();
+    let mut command = crate::common::HOST.command();
     command.args(["serve", "--store", "memory", "--listen", "127.0.0.1:0"]);
     command.args(["--variable", "auth_hs256_secret=hush-hush"]);
     let ended = command.output().expect("it runs");

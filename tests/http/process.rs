@@ -1,13 +1,13 @@
 //! The host as a program: how it starts, what it says when it can't, and how it ends.
 
-use crate::common::{ServerUnderTest, host, server};
+use crate::common::{HOST, ServerUnderTest, server};
 use std::process::Command;
 
 /// Runs the host with these arguments, which must not serve. Returns its exit code and errors.
 /// Run in a directory of its own, since the host keeps its streams below it by default.
 fn refused(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut command: Command = host::host();
+    let mut command: Command = HOST.command();
     command.args(args).envs(environment.iter().copied());
     command.current_dir(directory.path());
     let out = command.output().expect("the host can be started");
@@ -19,7 +19,7 @@ fn refused(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String)
 }
 
 fn serving(more: &[&str]) -> Vec<String> {
-    let component = host::component("exchange");
+    let component = HOST.component("exchange");
     let component = component.to_string_lossy();
     let mut args = vec![
         "serve",
@@ -132,7 +132,7 @@ fn the_build_for_another_way_is_refused_by_its_exports() {
         ("wasi-http-p2", "wasi-http", "wasi:http/handler@0.3"),
     ];
     for (build, via, wanted) in cases {
-        let component = host::component(build);
+        let component = HOST.component(build);
         let component = component.to_string_lossy();
         let (code, errors) = refused(
             &[
@@ -160,7 +160,7 @@ fn the_build_for_another_way_is_refused_by_its_exports() {
 fn a_port_in_use_is_refused() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = taken.local_addr().expect("it has an address").to_string();
-    let component = host::component("exchange");
+    let component = HOST.component("exchange");
     let component = component.to_string_lossy();
     let (_, errors) = refused(
         &[

@@ -1,11 +1,11 @@
 //! What clients are told while Redis is away, hangs or is full, and what is there afterwards.
 
 use crate::commits::{Told, told};
-use crate::common::redis::RedisServer;
 use crate::common::server::new_redis;
 use crate::common::{Response, ServerUnderTest, Stream, eventually};
 use crate::redis::{follow, is_run_elsewhere, through};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use test_support::RedisServer;
 
 const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 const WRITERS: usize = 8;

@@ -1,6 +1,7 @@
 //! The commands of this repository: `cargo xtask help` lists them.
 //!
-//! This is the first thing that compiles on a fresh machine, so it depends on nothing but std.
+//! This is the first thing that compiles on a fresh machine, so it depends on nothing but std and
+//! the tests' support crate, which does the same.
 
 mod bench;
 mod cargo;
@@ -11,9 +12,6 @@ mod fuzz;
 mod host;
 mod node;
 mod paths;
-#[path = "../../../tests/http/common/redis.rs"]
-#[expect(dead_code, reason = "the tests of the store use the rest")]
-mod redis;
 mod run;
 mod serve;
 mod server;

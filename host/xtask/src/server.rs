@@ -3,11 +3,11 @@
 use crate::failure::Failure;
 use crate::host;
 use crate::paths;
-use crate::redis::{self, RedisServer};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use test_support::{RedisServer, redis_program};
 
 /// The ways in which the host calls the component.
 pub(crate) const VIAS: [&str; 3] = ["exchange", "wasi-http", "wasi-http-p2"];
@@ -140,7 +140,7 @@ impl Server {
 }
 
 fn start_redis() -> Result<RedisServer, Failure> {
-    let program = redis::program().map_err(Failure::new)?;
+    let program = redis_program().map_err(Failure::new)?;
     let server = RedisServer::start(&program, &paths::target().join("tmp"), &[])?;
     println!("    started {program}: {}", server.url());
     Ok(server)

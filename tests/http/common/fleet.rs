@@ -1,7 +1,7 @@
 //! Several hosts over one store, as platforms run several instances of one component. They are in
 //! this process, so that the store can be the same and the tests can look behind it.
 
-use super::host::component;
+use super::HOST;
 use super::server::via;
 use super::{Stream, full};
 use clap::ValueEnum;
@@ -25,7 +25,8 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 
 /// Of all fleets: a pool for each host took more memory mappings than a process may have.
 static COMPONENT: LazyLock<Component> = LazyLock::new(|| {
-    Component::load(&ComponentSource::File(component(&via()))).expect("the component is loaded")
+    Component::load(&ComponentSource::File(HOST.component(&via())))
+        .expect("the component is loaded")
 });
 
 /// Hosts that run. Dropping them stops them.

@@ -5,14 +5,10 @@ pub(crate) mod client;
 pub(crate) mod fleet;
 pub(crate) mod random;
 pub(crate) mod receiver;
-pub(crate) mod redis;
 pub(crate) mod response;
 pub(crate) mod server;
 pub(crate) mod sse;
 pub(crate) mod stream;
-
-#[path = "../../support/host.rs"]
-pub(crate) mod host;
 
 pub(crate) use client::{Connection, Request};
 pub(crate) use random::Random;
@@ -21,6 +17,10 @@ pub(crate) use server::{ServerUnderTest, shared};
 pub(crate) use stream::Stream;
 
 use std::time::{Duration, Instant};
+use test_support::Host;
+
+/// The program under test.
+pub(crate) const HOST: Host = Host::at(env!("CARGO_BIN_EXE_durable-streams"));
 
 /// Longest time anything here waits for the server before the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

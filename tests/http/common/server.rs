@@ -5,9 +5,7 @@
 //! `DS_TEST_STORE` what is passed to `--store`: `memory` when absent, `file` for a directory of the
 //! server's own, and `redis` for a namespace of its own in a Redis that is started for the purpose.
 
-use super::host::{component, host};
-use super::redis::{self, RedisServer};
-use super::{PATIENCE, Request, Stream};
+use super::{HOST, PATIENCE, Request, Stream};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use tempfile::TempDir;
+use test_support::{RedisServer, redis_program};
 
 /// Variables that a server named by `DS_TEST_URL` has: tests that ask for no others run against it.
 const VARIABLES_AT_URL: [(&str, &str); 2] = [
@@ -101,7 +100,7 @@ pub(crate) fn shared() -> &'static ServerUnderTest {
 
 /// A Redis with these settings.
 pub(crate) fn new_redis(settings: &[&str]) -> RedisServer {
-    let program = redis::program().unwrap_or_else(|why| panic!("DS_TEST_STORE=redis: {why}"));
+    let program = redis_program().unwrap_or_else(|why| panic!("DS_TEST_STORE=redis: {why}"));
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     RedisServer::start(&program, directory, settings).expect("redis starts")
 }
@@ -128,10 +127,10 @@ fn serve(variables: &[(&str, &str)]) -> (Command, Option<TempDir>) {
 }
 
 fn serve_from(store: &str, variables: &[(&str, &str)]) -> Command {
-    let mut command = host();
+    let mut command = HOST.command();
     command.args(["serve", "--listen", "127.0.0.1:0"]);
     command.args(["--store", store, "--via", &via()]);
-    command.arg("--component").arg(component(&via()));
+    command.arg("--component").arg(HOST.component(&via()));
     for (name, value) in variables {
         command.args(["--variable", &format!("{name}={value}")]);
     }

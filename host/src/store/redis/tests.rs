@@ -4,13 +4,10 @@ use ::redis::Connection;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use test_support::{RedisServer, redis_program};
 
 mod failover;
 mod outage;
-#[path = "../../../../tests/http/common/redis.rs"]
-mod server;
-
-use server::RedisServer;
 
 /// Longest time that anything here waits before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The Redis of all tests that do nothing to it, or why there is none.
 static SHARED: LazyLock<Result<RedisServer, String>> = LazyLock::new(|| {
     let start = |program: &str| RedisServer::start(program, &std::env::temp_dir(), &[]);
-    server::program().map(|program| start(&program).expect("redis starts"))
+    redis_program().map(|program| start(&program).expect("redis starts"))
 });
 
 fn skip<T>(why: &str) -> Option<T> {
@@ -34,7 +31,7 @@ fn shared() -> Option<&'static RedisServer> {
 /// A Redis with these settings, for tests that do something to it.
 fn own(settings: &[&str]) -> Option<RedisServer> {
     let start = |program| RedisServer::start(program, &std::env::temp_dir(), settings);
-    match server::program() {
+    match redis_program() {
         Ok(program) => Some(start(&program).expect("redis starts")),
         Err(why) => skip(&why),
     }

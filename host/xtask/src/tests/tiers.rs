@@ -7,7 +7,6 @@ use crate::failure::Failure;
 use crate::host;
 use crate::node::Scripts;
 use crate::paths;
-use crate::redis;
 use crate::run::{self, Step};
 use crate::server::{self, MEMORY, Pair, REDIS, Server, VIAS};
 use crate::toolchain::{self, TARGET, Toolchain};
@@ -287,7 +286,7 @@ fn http(options: &Options) -> Outcome {
 /// What to run over, without what is not installed: that is told and counted.
 fn pairs(options: &Options, outcome: &mut Outcome) -> Vec<Pair> {
     let mut pairs = server::pairs(options.full);
-    if let Err(why) = redis::program() {
+    if let Err(why) = test_support::redis_program() {
         let all = pairs.len();
         pairs.retain(|(store, _)| *store != REDIS);
         println!("    skipped: --store redis, since {why}");

@@ -24,7 +24,8 @@ const GUARD: &str = r#"
 const TRIES: usize = 10;
 
 /// A running Redis in a directory of its own. Dropping it ends it.
-pub(crate) struct RedisServer {
+#[derive(Debug)]
+pub struct RedisServer {
     program: String,
     settings: Vec<String>,
     directory: PathBuf,
@@ -33,8 +34,12 @@ pub(crate) struct RedisServer {
     pid: u32,
 }
 
-/// The program to start, or why there is none: a reason to print.
-pub(crate) fn program() -> std::result::Result<String, String> {
+/// The program to start.
+///
+/// # Errors
+///
+/// There is none: a reason to print.
+pub fn program() -> std::result::Result<String, String> {
     let wanted = std::env::var("DS_TEST_REDIS").unwrap_or_default();
     let candidates = match &*wanted {
         "" => vec!["redis-server", "valkey-server"],
@@ -59,7 +64,11 @@ fn free_port() -> Result<u16> {
 
 impl RedisServer {
     /// Starts a Redis with these settings in a new directory below `parent`.
-    pub(crate) fn start(program: &str, parent: &Path, settings: &[&str]) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub fn start(program: &str, parent: &Path, settings: &[&str]) -> Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = parent.join(format!("redis-{}-{count}", std::process::id()));
@@ -84,7 +93,8 @@ impl RedisServer {
     }
 
     /// Where it is, as `redis://127.0.0.1:PORT/0`.
-    pub(crate) fn url(&self) -> String {
+    #[must_use]
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
@@ -137,19 +147,31 @@ impl RedisServer {
     }
 
     /// Kills it; what it has in its directory stays.
-    pub(crate) fn kill(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The file that keeps its directory can't be written.
+    pub fn kill(&mut self) -> Result<()> {
         std::fs::write(self.directory.join("keep"), "")?;
         self.end();
         Ok(())
     }
 
     /// Starts it again on the same port, after it was killed.
-    pub(crate) fn start_again(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub fn start_again(&mut self) -> Result<()> {
         self.run()
     }
 
     /// Sends it a signal by its name, such as STOP.
-    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// There is no such signal, or it has ended.
+    pub fn signal(&self, name: &str) -> Result<()> {
         let mut kill = Command::new("kill");
         let status = kill
             .args([format!("-{name}"), self.pid.to_string()])

@@ -1,0 +1,10 @@
+//! Programs that tests start: the host with its component, and a Redis.
+//!
+//! The HTTP tests, the crash tests, the unit tests of the Redis store and xtask's suites share
+//! them. xtask compiles before everything else, so this crate needs nothing but std.
+
+mod host;
+mod redis;
+
+pub use host::Host;
+pub use redis::{RedisServer, program as redis_program};
