@@ -1,7 +1,8 @@
 //! What the host keeps its keys and values in.
 //!
 //! A store knows keys, values, swaps and changes, and nothing of streams. Every backend and every
-//! wrapper runs the public suite in [`contract`].
+//! wrapper runs the public suite in `contract`; the feature of that name exports it for stores
+//! outside this crate.
 //!
 //! # Atomicity and visibility
 //!
@@ -27,7 +28,7 @@
 
 mod backend;
 mod change;
-#[cfg(test)]
+#[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod counter;
 mod error;

@@ -104,7 +104,8 @@ fn fmt(_: &Options) -> Outcome {
 fn clippy(_: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     let mut native = host::cargo("clippy");
-    native.args(["--workspace", "--all-targets", "--", "-D", "warnings"]);
+    native.args(["--workspace", "--all-targets", "--features", CONTRACT]);
+    native.args(["--", "-D", "warnings"]);
     if !outcome.gate(run::run("cargo clippy, native", &mut native)) {
         return outcome;
     }
@@ -152,6 +153,9 @@ fn structure(options: &Options) -> Outcome {
     outcome
 }
 
+/// The feature that exports the suite for stores outside the host's crate.
+const CONTRACT: &str = "durable-streams-host/contract";
+
 fn component(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     let _ = outcome.gate(component::build())
@@ -189,6 +193,15 @@ fn unit(options: &Options) -> Outcome {
         &["--lib", "--bins"],
         &[("DS_TEST_FULL", flag(options.full))],
     ));
+    // The feature compiles the host once more.
+    if options.full {
+        outcome.counted(cargo_test(
+            "the contract of stores, from outside the host's crate",
+            options,
+            &["--features", CONTRACT, "--test", "contract"],
+            &[],
+        ));
+    }
     outcome
 }
 
