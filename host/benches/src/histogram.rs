@@ -1,69 +1,46 @@
-//! Latencies, counted in buckets that are less than one percent wide.
+//! Latencies by their frequency, in buckets that are a thousandth wide.
 
 use std::time::Duration;
 
-/// Buckets for each doubling: the first that is wider than its value over this is never made.
-const STEPS: u64 = 128;
-const STEP_BITS: u32 = STEPS.ilog2();
+/// Significant decimal digits of a recorded latency.
+const DIGITS: u8 = 3;
 
-/// How often each latency was seen.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Histogram {
-    buckets: Vec<u64>,
-    count: u64,
-    sum: u128,
-    max: u64,
+/// How often each latency was seen, in nanoseconds.
+#[derive(Debug, Clone)]
+pub(crate) struct Histogram(hdrhistogram::Histogram<u64>);
+
+impl Default for Histogram {
+    fn default() -> Self {
+        let counts = hdrhistogram::Histogram::new(DIGITS);
+        Self(counts.expect("so many digits are supported"))
+    }
 }
 
 impl Histogram {
     pub(crate) fn record(&mut self, latency: Duration) {
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        let bucket = bucket_of(nanos);
-        if bucket >= self.buckets.len() {
-            self.buckets.resize(bucket + 1, 0);
-        }
-        if let Some(seen) = self.buckets.get_mut(bucket) {
-            *seen += 1;
-        }
-        self.count += 1;
-        self.sum += u128::from(nanos);
-        self.max = self.max.max(nanos);
+        let recorded = self.0.record(nanos);
+        recorded.expect("it grows with its values");
     }
 
-    /// Adds what another one recorded.
+    /// Adds the records of another one.
     pub(crate) fn add(&mut self, other: &Self) {
-        if other.buckets.len() > self.buckets.len() {
-            self.buckets.resize(other.buckets.len(), 0);
-        }
-        for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
-            *mine += theirs;
-        }
-        self.count += other.count;
-        self.sum += other.sum;
-        self.max = self.max.max(other.max);
+        self.0 += &other.0;
     }
 
     /// The latency that `share` (0 to 1) of those recorded did not exceed, in microseconds; zero if
     /// there is none.
     pub(crate) fn quantile_us(&self, share: f64) -> f64 {
-        let wanted = (share * self.count as f64).ceil().max(1.0) as u64;
-        let mut seen = 0;
-        for (bucket, count) in self.buckets.iter().enumerate() {
-            seen += count;
-            if seen >= wanted {
-                return us(highest_of(bucket).min(self.max));
-            }
-        }
-        us(self.max)
+        us(self.0.value_at_quantile(share))
     }
 
     /// The mean in microseconds; zero if there is none.
     pub(crate) fn mean_us(&self) -> f64 {
-        self.sum as f64 / 1_000.0 / self.count.max(1) as f64
+        self.0.mean() / 1_000.0
     }
 
     pub(crate) fn max_us(&self) -> f64 {
-        us(self.max)
+        us(self.0.max())
     }
 }
 
@@ -71,44 +48,29 @@ fn us(nanos: u64) -> f64 {
     nanos as f64 / 1_000.0
 }
 
-/// Values below `2 * STEPS` have a bucket each; above, every doubling has `STEPS`.
-fn bucket_of(value: u64) -> usize {
-    let shift = (value | STEPS).ilog2() - STEP_BITS;
-    (u64::from(shift) * STEPS + (value >> shift)) as usize
-}
-
-/// The largest value of a bucket.
-fn highest_of(bucket: usize) -> u64 {
-    let bucket = bucket as u64;
-    let shift = (bucket / STEPS).saturating_sub(1);
-    let lowest = bucket - shift * STEPS;
-    (((u128::from(lowest) + 1) << shift) - 1).min(u128::from(u64::MAX)) as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_holds_its_values_and_is_narrow() {
-        for value in (0..5_000).chain((12..64).map(|bits| (1_u64 << bits) - 1)) {
-            let highest = highest_of(bucket_of(value));
-            assert!(highest >= value);
-            assert!(highest - value <= value / STEPS, "{value} to {highest}");
-            assert_eq!(bucket_of(highest), bucket_of(value));
-        }
-    }
-
-    #[test]
-    fn quantiles_are_those_of_the_values() {
+    fn quantiles_are_those_of_the_values_in_microseconds() {
         let mut histogram = Histogram::default();
         for us in 1..=1_000 {
             histogram.record(Duration::from_micros(us));
         }
-        let near = |share: f64, us: f64| (histogram.quantile_us(share) / us - 1.0).abs() < 0.01;
-        assert!(near(0.5, 500.0) && near(0.99, 990.0));
-        assert_eq!(histogram.quantile_us(1.0), 1_000.0);
-        assert_eq!(Histogram::default().quantile_us(0.5), 0.0);
+        let near = |is: f64, us: f64| (is / us - 1.0).abs() < 0.001;
+        assert!(near(histogram.quantile_us(0.5), 500.0));
+        assert!(near(histogram.quantile_us(0.99), 990.0));
+        assert!(near(histogram.mean_us(), 500.5) && near(histogram.max_us(), 1_000.0));
+    }
+
+    #[test]
+    fn the_figures_of_an_empty_one_are_zero() {
+        let empty = Histogram::default();
+        assert_eq!(
+            [empty.quantile_us(0.5), empty.mean_us(), empty.max_us()],
+            [0.0; 3]
+        );
     }
 
     #[test]
@@ -124,5 +86,14 @@ mod tests {
             assert_eq!(sum.quantile_us(share), all.quantile_us(share));
         }
         assert_eq!(sum.mean_us(), all.mean_us());
+    }
+
+    #[test]
+    fn no_latency_is_too_long() {
+        let mut histogram = Histogram::default();
+        for latency in [Duration::from_secs(3600), Duration::MAX] {
+            histogram.record(latency);
+        }
+        assert!(histogram.quantile_us(0.5) >= 3.6e9 && histogram.max_us() > 1e15);
     }
 }
