@@ -1,10 +1,12 @@
 //! A Redis that does not answer: it is not asked by everybody, or each would wait for the time-out,
 //! and with it what waits behind it.
 
-use super::pool::PATIENCE;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// How long Redis may take to accept a connection, and to answer a command: an instance and its
+/// thread wait for that long.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// How long nobody asks after a time-out. Then one does, and the others wait for what becomes of it.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The longest that one call takes: a connection, and a script that Redis is to learn first.

@@ -1,8 +1,8 @@
 //! Messages of what other hosts changed; while there are none, Redis is asked instead.
 
-use super::Shared;
+use super::absence::PATIENCE;
 use super::error::one_line;
-use super::pool::PATIENCE;
+use super::shared::Shared;
 use crate::store::StoreError;
 use crate::telemetry;
 use redis::{Connection, PubSub, RedisError, Value, cmd};

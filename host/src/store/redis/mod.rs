@@ -28,6 +28,7 @@ mod feed;
 mod pool;
 mod promise;
 mod script;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -42,102 +43,16 @@ use feed::Feed;
 use pool::Pool;
 use redis::{RedisError, cmd};
 use script::Scripts;
+use shared::{DIGITS, Names, Shared, malformed, number};
 use std::sync::Arc;
 
 /// What `<ns>:format` says.
 const FORMAT: &str = "durable-streams 1";
-/// Shards of absent keys. All hosts must agree on it.
-const SHARDS: u32 = 64;
-/// Bytes of a number.
-const DIGITS: usize = 16;
-
 /// Keys and values in Redis.
 pub struct RedisStore {
     description: String,
     shared: Arc<Shared>,
     _feed: Feed,
-}
-
-struct Shared {
-    pool: Pool,
-    scripts: Scripts,
-    names: Names,
-    changes: Changes,
-}
-
-/// What things are called in Redis.
-struct Names {
-    namespace: String,
-    changes: String,
-    /// Channels belong to no database, so its number is in the name.
-    channel: String,
-}
-
-impl Names {
-    fn key(&self, key: &str) -> String {
-        format!("{}:k:{key}", self.namespace)
-    }
-
-    fn gone(&self, key: &str) -> String {
-        let shard = crc32c::crc32c(key.as_bytes()) % SHARDS;
-        format!("{}:gone:{shard}", self.namespace)
-    }
-}
-
-fn malformed(what: &str) -> StoreError {
-    StoreError::Other(format!("{what} is nothing that this store wrote"))
-}
-
-fn number(text: &[u8]) -> Result<u64, StoreError> {
-    let text = std::str::from_utf8(text).ok();
-    let number = text.and_then(|text| text.parse().ok());
-    number.ok_or_else(|| malformed("a number of a change"))
-}
-
-impl Shared {
-    /// Learns which number is the latest. Whoever waits looks again if it did not know that one.
-    fn catch_up(&self) -> Result<(), StoreError> {
-        let known = self.changes.latest().get().to_string();
-        let latest: Vec<u8> = self.pool.run(
-            &self.scripts.latest,
-            &[&self.names.changes],
-            &[known.as_bytes()],
-        )?;
-        self.changes.count_all(number(&latest)?);
-        Ok(())
-    }
-
-    /// Takes in a message: a number, and the key that changed.
-    fn heard(&self, message: &[u8]) -> Result<(), StoreError> {
-        let (changed, key) = message.split_at_checked(DIGITS).unwrap_or_default();
-        let key = key
-            .strip_prefix(b" ")
-            .and_then(|key| std::str::from_utf8(key).ok());
-        let key = key.ok_or_else(|| malformed("a message"))?;
-        self.changes.note(key, number(changed)?);
-        Ok(())
-    }
-
-    /// Runs a script that may change a key.
-    fn run<T: redis::FromRedisValue>(
-        &self,
-        script: &script::Script,
-        key: &str,
-        arguments: &[&[u8]],
-    ) -> Result<T, StoreError> {
-        let (full, gone) = (self.names.key(key), self.names.gone(key));
-        let keys = [&*full, &self.names.changes, &gone];
-        let mut all: Vec<&[u8]> = vec![self.names.channel.as_bytes(), key.as_bytes()];
-        all.extend(arguments);
-        self.pool.run(script, &keys, &all)
-    }
-
-    /// This host's own changes are known here when the call returns.
-    fn wrote(&self, key: &str, changed: &[u8]) -> Result<ChangeNumber, StoreError> {
-        let changed = number(changed)?;
-        self.changes.note(key, changed);
-        Ok(ChangeNumber::new(changed))
-    }
 }
 
 impl RedisStore {

@@ -1,6 +1,11 @@
 //! Connections, each used by one call at a time.
+//!
+//! A pool crate was tried and not taken. The blocking one, `r2d2`, connects on threads of its own and
+//! lets a call wait for its time-out where Redis refuses the connection: 2 s instead of 0.1 ms. Its
+//! error does not tell a refusal from a time-out, which [`Absence`] has to know, and it has no way
+//! to drop idle connections when one broke. `bb8` and `deadpool` need an async runtime.
 
-use super::absence::Absence;
+use super::absence::{Absence, PATIENCE};
 use super::error::{CallError, does_not_serve, is_broken, store_error};
 use super::script::Script;
 use crate::store::StoreError;
@@ -9,9 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long Redis may take to accept a connection, and to answer a command: an instance and its
-/// thread wait for that long.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// Connections that are kept when nobody uses them. There are never more than threads that call.
 const IDLE: usize = 64;
 /// Age at which an unused connection is not trusted any more: who is in between may forget it.

@@ -332,6 +332,6 @@ fn values_are_kept_as_documented() {
     assert_eq!(raw("changes"), expected(format!("{:016}", counted.get())));
     assert_eq!(raw("format"), expected(FORMAT.to_owned()));
     let deleted = store.delete("k").expect("it deletes");
-    let gone = format!("gone:{}", crc32c::crc32c(b"k") % SHARDS);
+    let gone = format!("gone:{}", crc32c::crc32c(b"k") % shared::SHARDS);
     assert_eq!(raw(&gone), expected(format!("{:016}", deleted.get())));
 }

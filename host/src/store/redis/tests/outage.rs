@@ -64,7 +64,7 @@ fn a_redis_that_hangs_is_unavailable_until_it_goes_on() {
     let written = store.set("k", text("two"));
     assert!(is_unavailable(&written), "{written:?}");
     assert!(
-        begun.elapsed() < 3 * pool::PATIENCE,
+        begun.elapsed() < 3 * absence::PATIENCE,
         "{:?}",
         begun.elapsed()
     );

@@ -1,0 +1,95 @@
+//! What the calls of a store and its feed have in common.
+
+use super::changes::Changes;
+use super::pool::Pool;
+use super::script::{Script, Scripts};
+use crate::store::{ChangeNumber, StoreError};
+use redis::FromRedisValue;
+
+/// Shards of absent keys. All hosts must agree on it.
+pub(super) const SHARDS: u32 = 64;
+/// Bytes of a number.
+pub(super) const DIGITS: usize = 16;
+
+/// What the calls and the [feed](super::feed) of one store share.
+pub(super) struct Shared {
+    pub(super) pool: Pool,
+    pub(super) scripts: Scripts,
+    pub(super) names: Names,
+    pub(super) changes: Changes,
+}
+
+/// What things are called in Redis.
+pub(super) struct Names {
+    pub(super) namespace: String,
+    pub(super) changes: String,
+    /// Channels belong to no database, so its number is in the name.
+    pub(super) channel: String,
+}
+
+impl Names {
+    pub(super) fn key(&self, key: &str) -> String {
+        format!("{}:k:{key}", self.namespace)
+    }
+
+    pub(super) fn gone(&self, key: &str) -> String {
+        let shard = crc32c::crc32c(key.as_bytes()) % SHARDS;
+        format!("{}:gone:{shard}", self.namespace)
+    }
+}
+
+pub(super) fn malformed(what: &str) -> StoreError {
+    StoreError::Other(format!("{what} is nothing that this store wrote"))
+}
+
+pub(super) fn number(text: &[u8]) -> Result<u64, StoreError> {
+    let text = std::str::from_utf8(text).ok();
+    let number = text.and_then(|text| text.parse().ok());
+    number.ok_or_else(|| malformed("a number of a change"))
+}
+
+impl Shared {
+    /// Learns which number is the latest. Whoever waits looks again if it did not know that one.
+    pub(super) fn catch_up(&self) -> Result<(), StoreError> {
+        let known = self.changes.latest().get().to_string();
+        let latest: Vec<u8> = self.pool.run(
+            &self.scripts.latest,
+            &[&self.names.changes],
+            &[known.as_bytes()],
+        )?;
+        self.changes.count_all(number(&latest)?);
+        Ok(())
+    }
+
+    /// Takes in a message: a number, and the key that changed.
+    pub(super) fn heard(&self, message: &[u8]) -> Result<(), StoreError> {
+        let (changed, key) = message.split_at_checked(DIGITS).unwrap_or_default();
+        let key = key
+            .strip_prefix(b" ")
+            .and_then(|key| std::str::from_utf8(key).ok());
+        let key = key.ok_or_else(|| malformed("a message"))?;
+        self.changes.note(key, number(changed)?);
+        Ok(())
+    }
+
+    /// Runs a script that may change a key.
+    pub(super) fn run<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        key: &str,
+        arguments: &[&[u8]],
+    ) -> Result<T, StoreError> {
+        let (full, gone) = (self.names.key(key), self.names.gone(key));
+        let keys = [&*full, &self.names.changes, &gone];
+        let mut all: Vec<&[u8]> = vec![self.names.channel.as_bytes(), key.as_bytes()];
+        all.extend(arguments);
+        self.pool.run(script, &keys, &all)
+    }
+
+    /// This host's own changes are known here when the call returns.
+    pub(super) fn wrote(&self, key: &str, changed: &[u8]) -> Result<ChangeNumber, StoreError> {
+        let changed = number(changed)?;
+        self.changes.note(key, changed);
+        Ok(ChangeNumber::new(changed))
+    }
+}
