@@ -20,6 +20,7 @@ mod env;
 mod faults;
 mod forge;
 mod history;
+mod instance;
 mod plan;
 mod planted;
 mod run;

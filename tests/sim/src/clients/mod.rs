@@ -13,8 +13,8 @@ pub(crate) use judge::{clear, judge};
 pub(crate) use worker::drain;
 
 use crate::driver::{Connection, Request, send};
-use crate::env::Instance;
 use crate::history::{Ask, Body, Call, Ends, Event, Told};
+use crate::instance::Instance;
 use crate::plan::Topic;
 use crate::planted::Planted;
 use crate::sim::Sim;

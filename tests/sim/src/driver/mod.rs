@@ -6,8 +6,8 @@ mod reader;
 
 pub(crate) use connection::{Connection, Part, Request};
 
-use crate::env::Instance;
 use crate::faults::Fault;
+use crate::instance::Instance;
 use crate::planted::Planted;
 use crate::sim::Sim;
 use crate::tasks::{Cx, spawn};

@@ -1,0 +1,232 @@
+//! One instance of the service, and what may happen to its operations on the store.
+
+use crate::faults::Fault;
+use crate::sim::Sim;
+use crate::store::Store;
+use crate::tasks::{Cx, spawn};
+use durable_streams_edge::service::env::StoreError;
+use kv_model::{Call, Fault as StoreFault};
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// What arrives at the store later.
+pub(crate) type Late = Box<dyn FnOnce(&mut Store)>;
+
+/// An operation on the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    Read,
+    Write,
+    Swap,
+    Count,
+}
+
+impl Op {
+    const fn call(self) -> Call {
+        match self {
+            Self::Read => Call::Read,
+            Self::Write | Self::Count => Call::Write,
+            Self::Swap => Call::Swap,
+        }
+    }
+}
+
+/// How long an instance stands still, around `CREATION_PATIENCE_MS`.
+const FREEZE_US: (u64, u64) = (5_000_000, 15_000_000);
+
+/// Rates while the store is out, and while swaps conflict without a reason, as any store may let
+/// them.
+const LATE_IN_OUTAGES: u64 = 300;
+const CONFLICTS_IN_STORMS: u64 = 700;
+
+/// An instance, in one of its lives.
+pub(crate) struct Instance<'c> {
+    cx: &'c Cx<'c>,
+    node: usize,
+    life: u64,
+    /// Losses of the store when the step began; what was lost later it may know of.
+    losses: Cell<usize>,
+    /// The highest change that was read or written in this step.
+    met: Cell<u64>,
+}
+
+fn unavailable(why: &str) -> StoreError {
+    StoreError::Unavailable(why.to_owned())
+}
+
+/// Why an operation did not do what it was asked.
+pub(crate) enum Failure {
+    Store(StoreError),
+    /// The swap is said to have failed.
+    Conflict,
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Store(error) => error,
+            Failure::Conflict => unreachable!("only swaps conflict"),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<StoreFault> for Failure {
+    fn from(fault: StoreFault) -> Self {
+        let why = format!("injected: {}", fault.name());
+        Self::Store(match fault {
+            StoreFault::Full => StoreError::Full(why),
+            StoreFault::Refused => StoreError::Refused(why),
+            StoreFault::Conflict | StoreFault::Denied => return Self::Conflict,
+            _ => StoreError::Unavailable(why),
+        })
+    }
+}
+
+impl<'c> Instance<'c> {
+    pub(crate) fn new(cx: &'c Cx<'c>, node: usize) -> Self {
+        Self {
+            cx,
+            node,
+            life: cx.sim.nodes.borrow()[node].life,
+            losses: Cell::new(0),
+            met: Cell::new(0),
+        }
+    }
+
+    pub(crate) const fn sim(&self) -> &Rc<Sim> {
+        &self.cx.sim
+    }
+
+    pub(crate) const fn node(&self) -> usize {
+        self.node
+    }
+
+    /// Whether it crashed.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.sim().nodes.borrow()[self.node].life != self.life
+    }
+
+    /// Begins a step. The host has a new instance for it after a loss.
+    pub(crate) fn begin(&self) {
+        self.losses.set(self.sim().store.borrow().model().losses());
+        self.met.set(0);
+    }
+
+    /// The highest change that the step met.
+    pub(crate) const fn met(&self) -> u64 {
+        self.met.get()
+    }
+
+    fn meet(&self, change: u64) {
+        self.met.set(self.met.get().max(change));
+    }
+
+    /// Whether nothing that this instance does reaches the store any more.
+    fn refused(&self) -> Result<(), StoreError> {
+        if self.is_dead() {
+            return Err(unavailable("the instance crashed"));
+        }
+        if self.sim().store.borrow().model().losses() != self.losses.get() {
+            return Err(unavailable("changes were lost"));
+        }
+        Ok(())
+    }
+
+    /// Does an operation, with all that may happen to it. `late` is what arrives of it if it is
+    /// said to have failed.
+    pub(crate) fn operate<T>(
+        &self,
+        op: Op,
+        act: impl FnOnce(&mut Store) -> (T, u64),
+        late: impl FnOnce() -> Option<Late>,
+    ) -> Result<T, Failure> {
+        self.refused()?;
+        let sim = self.sim();
+        let rates = sim.rates.get();
+        self.cx.sleep_us(sim.range(sim.plan.op_us));
+        if sim.strikes(Fault::Slow, rates.slow) {
+            self.cx.sleep_us(sim.range((1, sim.plan.slow_us)));
+        }
+        // Only creation counts, and it goes wrong around its counters if anywhere.
+        let freeze = match op {
+            Op::Count => rates.freeze,
+            Op::Swap => rates.freeze / 4,
+            Op::Read | Op::Write => rates.freeze / 10,
+        };
+        if sim.strikes(Fault::Freeze, freeze) {
+            self.cx.sleep_us(sim.range(FREEZE_US));
+        }
+        self.refused()?;
+        sim.operations.set(sim.operations.get() + 1);
+        if sim.strikes(Fault::CrashBefore, rates.crash) {
+            sim.crash(self.node);
+            return Err(unavailable("the instance crashed").into());
+        }
+        let (outage, over_us) = sim.outage.get();
+        let left_us = over_us.saturating_sub(self.cx.now_us());
+        let mut rates_now = rates.store;
+        if left_us > 0 {
+            rates_now.late = LATE_IN_OUTAGES;
+        }
+        if sim.storm.get() {
+            rates_now.conflict = CONFLICTS_IN_STORMS;
+        }
+        let fault = rates_now.draw(op.call(), &mut sim.random.borrow_mut());
+        let fault = match fault {
+            Some(StoreFault::Late) => match late() {
+                None => None,
+                Some(late) => {
+                    sim.injected.borrow_mut().add_of_store(StoreFault::Late);
+                    self.send_late(late, left_us);
+                    return Err(StoreFault::Late.into());
+                }
+            },
+            fault => fault,
+        };
+        // What an outage stops has no faults of its own.
+        let stopped = outage.fault(op.call()).filter(|_| left_us > 0);
+        if let Some(fault) = stopped {
+            return Err(fault.into());
+        }
+        if let Some(fault) = fault {
+            sim.injected.borrow_mut().add_of_store(fault);
+            if !fault.applies() {
+                return Err(fault.into());
+            }
+        }
+        let (done, change) = sim.act(act);
+        self.meet(change);
+        if sim.strikes(Fault::CrashAfter, rates.crash) {
+            sim.crash(self.node);
+            return Err(unavailable("the instance crashed").into());
+        }
+        match fault {
+            Some(fault) => Err(fault.into()),
+            None => Ok(done),
+        }
+    }
+
+    /// Lets a write arrive after the outage, if there is one.
+    fn send_late(&self, late: Late, left_us: u64) {
+        let sim = self.sim();
+        let after_us = left_us + sim.range((1, 2_000_000));
+        let losses = self.losses.get();
+        spawn(sim, after_us, move |cx| {
+            // A store that loses changes takes none that was begun before.
+            if cx.sim.store.borrow().model().losses() == losses {
+                cx.sim.act(late);
+            }
+        });
+    }
+}
+
+/// What can't be late, because nothing was asked for.
+pub(crate) fn never() -> Option<Late> {
+    None
+}
