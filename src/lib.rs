@@ -35,6 +35,13 @@
 //! neither of them; a subscription keeps the rights ([`access`]) of its creator, and positions in
 //! streams.
 //!
+//! # What the host may name
+//!
+//! The native host runs the component, and does not know what a stream is. At run time it names
+//! [`limits`], [`access`], [`protocol`], [`seam`] and [`subscription::url`] only: words, limits, access
+//! control and the judgement of a webhook's URL. Its tools that work offline on the records of a store
+//! (`host/src/check`) may name [`keys`] and [`stream`] too. `tests/structure` checks it.
+//!
 //! # The floors of the service
 //!
 //! A file names files of its own floor or of a lower one, and no circle of files exists.

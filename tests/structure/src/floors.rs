@@ -55,6 +55,26 @@ pub const CORE: Floors = &[
     &["lib.rs"],
 ];
 
+/// The rooms of the host.
+pub const HOST: Floors = &[
+    &["budget.rs", "telemetry.rs", "vital.rs"],
+    &["store/"],
+    &["check/"],
+    &["outbound/"],
+    &["wasi/", "variables.rs"],
+    &["engine.rs", "engine/"],
+    &["exchange/"],
+    &["answers/"],
+    &["worker/"],
+    &["drive/", "proxy/"],
+    &["net/"],
+    &["error.rs"],
+    &["serve.rs"],
+    &["lib.rs"],
+    &["cli.rs"],
+    &["main.rs"],
+];
+
 /// Modules of the core crate that the host may name at run time: its words, its limits, its access
 /// control, and the judgement of a webhook's URL. Streams are the component's alone.
 pub const HOST_MAY_NAME: &[&str] = &["access", "limits", "protocol", "seam", "subscription::url"];

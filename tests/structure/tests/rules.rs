@@ -1,7 +1,7 @@
 //! The arrows between source files point one way.
 
 use std::path::Path;
-use structure::floors::{CORE, Floors, breaches, trespasses};
+use structure::floors::{CORE, Floors, HOST, breaches, trespasses};
 use structure::{Source, Tree, circles};
 
 fn tree(directory: &str, foreign: &[&str]) -> Tree {
@@ -22,13 +22,17 @@ fn assert_none(found: &[String]) {
 }
 
 #[test]
-fn no_file_of_the_core_names_a_higher_floor() {
+fn no_file_names_a_higher_floor() {
     assert_none(&breaches(&tree("src", &[]), CORE));
+    assert_none(&breaches(&tree("host/src", &[]), HOST));
 }
 
 #[test]
-fn no_circle_of_files_exists_in_the_core() {
-    assert_eq!(circles(&tree("src", &[]).arrows), Vec::<Vec<&str>>::new());
+fn no_circle_of_files_exists() {
+    for directory in ["src", "host/src"] {
+        let tree = tree(directory, &[]);
+        assert_eq!(circles(&tree.arrows), Vec::<Vec<&str>>::new());
+    }
 }
 
 #[test]
