@@ -122,7 +122,7 @@ pub struct Serve {
     /// Take the last address in X-Forwarded-For for the client's; only behind a proxy that adds it
     #[arg(long)]
     trust_forwarded_for: bool,
-    /// A variable of the component; may be repeated. DS_<NAME> in the environment does the same
+    /// A variable of the component; may be repeated. DS_{NAME} in the environment does the same
     #[arg(long = "variable", value_name = "NAME=VALUE")]
     variables: Vec<String>,
 }

@@ -9,7 +9,7 @@
 //!                           checker
 //! ```
 //!
-//! A run draws a [`plan`], lets clients loose on instances of the service while faults happen,
+//! A run draws a plan, lets clients loose on instances of the service while faults happen,
 //! lets the world come to rest, reads what is there, and hands the history of all that to the
 //! checker, which knows nothing else.
 

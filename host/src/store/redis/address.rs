@@ -9,7 +9,7 @@ use std::str::FromStr;
 const NAMESPACE: &str = "ds";
 const MAX_NAMESPACE_BYTES: usize = 64;
 
-/// An address as it was given. It is judged when it is [read](Self::read), since an error of the
+/// An address as it was given. It is judged when it is read, since an error of the
 /// command line would repeat it, and there may be a password in it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl(String);

@@ -10,7 +10,7 @@
 //! | `<ns>:format` | what all this is |
 //!
 //! Every write is one script: it compares, takes the next number, tells the number and the key to
-//! the hosts that have subscribed ([`feed`]), and writes. What Redis refuses of it leaves the key as
+//! the hosts that have subscribed (`feed`), and writes. What Redis refuses of it leaves the key as
 //! it was; the messages are sent when the script is over. A number is the version of its key, so a
 //! swap sends 16 bytes to compare; of an absent key, the shard's last deletion is. Numbers follow
 //! the clock of Redis: should it come back without its last changes, no number is given twice.
@@ -18,7 +18,7 @@
 //! # Durability
 //!
 //! A change is as durable as Redis makes it before it answers, so nothing has to settle here. How
-//! durable that is, is read when the store is opened ([`promise`]).
+//! durable that is, is read when the store is opened (`promise`).
 
 mod absence;
 mod address;
