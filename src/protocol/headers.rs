@@ -77,6 +77,12 @@ pub(crate) const ACCESS_CONTROL_ALLOW_METHODS: &str = "access-control-allow-meth
 pub(crate) const ACCESS_CONTROL_ALLOW_HEADERS: &str = "access-control-allow-headers";
 /// Response fields a browser's script may read.
 pub(crate) const ACCESS_CONTROL_EXPOSE_HEADERS: &str = "access-control-expose-headers";
+/// Request fields that a browser's script wants to send.
+pub(crate) const ACCESS_CONTROL_REQUEST_HEADERS: &str = "access-control-request-headers";
+/// Limits what a browser does with the body.
+pub(crate) const CONTENT_SECURITY_POLICY: &str = "content-security-policy";
+/// Tells nginx not to hold a body back.
+pub(crate) const X_ACCEL_BUFFERING: &str = "x-accel-buffering";
 /// Seconds a preflight's answer holds.
 pub(crate) const ACCESS_CONTROL_MAX_AGE: &str = "access-control-max-age";
 

@@ -117,6 +117,13 @@ impl Ends {
         bytes.len()
     }
 
+    /// Reads on to the end of `bytes`.
+    pub fn read_on(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.read(*byte);
+        }
+    }
+
     /// Whether what was read ends with a whole message.
     #[must_use]
     pub const fn at_end(&self) -> bool {

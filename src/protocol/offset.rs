@@ -70,6 +70,17 @@ pub fn format(position: Position) -> String {
     text
 }
 
+/// The same with a last digit of 1 to 8 that changes each minute: the same place at a URL that no cache
+/// holds.
+#[must_use]
+pub(crate) fn format_fresh(position: Position, now_ms: u64) -> String {
+    let mut text = format(position);
+    let digit = now_ms / 60_000 % 8;
+    text.pop();
+    text.push(char::from(b'1'.saturating_add(digit as u8)));
+    text
+}
+
 /// The same, behind `text`.
 pub(super) fn push(text: &mut String, position: Position) {
     // By hand: most answers have several, and the formatter takes longer than all their headers.
@@ -108,6 +119,19 @@ mod tests {
         assert_eq!(format(Position::ZERO), zeros);
         let last = "9999999999999999_9999999999999990";
         assert_eq!(format(Position::new(u64::MAX, u64::MAX)), last);
+    }
+
+    #[test]
+    fn a_fresh_offset_is_the_same_place_and_changes_each_minute() {
+        let place = Position::new(4, 7);
+        let fresh = |minute: u64| format_fresh(place, minute * 60_000 + 59_999);
+        assert_eq!(fresh(0), "0000000000000004_0000000000000071");
+        assert_eq!(fresh(7), "0000000000000004_0000000000000078");
+        assert_eq!(fresh(8), fresh(0));
+        for minute in 0..8 {
+            assert_eq!(Offset::parse(&fresh(minute)), Ok(Offset::At(place)));
+            assert_ne!(fresh(minute), fresh(minute + 1));
+        }
     }
 
     /// The Yjs server does that, and a byte of each document it had compacted was lost.

@@ -27,6 +27,10 @@ const PREFLIGHT_SECS: &str = "86400";
 const FRESH_SECS: u64 = 60;
 const STALE_SECS: u64 = 300;
 
+/// Value of `Content-Security-Policy` on the content of a stream: a browser that opens it as a page
+/// gives it an origin of its own, and runs no script in it.
+pub(crate) const SANDBOX: &str = "sandbox";
+
 /// Media type of problem documents.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -170,14 +174,34 @@ pub fn preflight(config: &Config, raw: &RawRequest<'_>) -> Head {
     vary(&mut head.headers, config, false);
     if cors(&mut head.headers, config, raw.field_values(headers::ORIGIN)) {
         head.push(headers::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        head.push(
-            headers::ACCESS_CONTROL_ALLOW_HEADERS,
-            headers::CORS_ALLOWED.join(", "),
-        );
+        head.push(headers::ACCESS_CONTROL_ALLOW_HEADERS, allowed_fields(raw));
+        head.push(headers::VARY, headers::ACCESS_CONTROL_REQUEST_HEADERS);
         head.push(headers::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECS);
     }
     security(&mut head.headers);
     head
+}
+
+/// Request fields that a script may send: those of the protocol, and those that it asked for. Proxies,
+/// tracing and error reporting add fields of their own; a field that the server does not know changes
+/// nothing.
+fn allowed_fields(raw: &RawRequest<'_>) -> String {
+    let mut allowed: Vec<&str> = headers::CORS_ALLOWED.to_vec();
+    let lines = raw.field_values(headers::ACCESS_CONTROL_REQUEST_HEADERS);
+    for name in lines.flat_map(|line| line.split(|byte| *byte == b',')) {
+        let name = std::str::from_utf8(name.trim_ascii()).unwrap_or_default();
+        let known = allowed.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if !known && is_field_name(name) {
+            allowed.push(name);
+        }
+    }
+    allowed.join(", ")
+}
+
+/// Whether `name` is a token (RFC 9110, section 5.6.2).
+fn is_field_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token)
 }
 
 /// What caches may do with an answer.
@@ -363,6 +387,31 @@ mod tests {
         ] {
             assert!(allowed.split(", ").any(|allowed| allowed == name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_preflight_allows_the_fields_that_were_asked_for() {
+        let mut asked_for = from_origin(Some("https://x.example"));
+        let line = "traceparent, X-Request-ID,,if-none-match , sentry-trace";
+        asked_for.push("Access-Control-Request-Headers", line);
+        asked_for.push(
+            "Access-Control-Request-Headers",
+            "baggage, no name, \"q\", x\u{e9}",
+        );
+        let head = preflight(&config(&[]), &asked(&asked_for));
+        let allowed = head.get("access-control-allow-headers").unwrap();
+        let allowed = String::from_utf8(allowed.to_vec()).unwrap();
+        let expected = format!(
+            "{}, traceparent, X-Request-ID, sentry-trace, baggage",
+            headers::CORS_ALLOWED.join(", ")
+        );
+        assert_eq!(allowed, expected);
+        let varies = |(name, value): (&[u8], &[u8])| {
+            name == b"vary" && value == b"access-control-request-headers"
+        };
+        assert!(head.headers.iter().any(varies));
+        let elsewhere = preflight(&config(SOME), &asked(&asked_for));
+        assert!(elsewhere.get("access-control-allow-headers").is_none());
         assert!(head.get("access-control-max-age").is_some());
         assert_eq!(head.get("x-content-type-options"), Some(&b"nosniff"[..]));
     }

@@ -3,9 +3,9 @@
 use super::env::StoreError;
 use super::fault::Fault;
 use crate::access::{Refusal, Scope};
-use crate::protocol::headers;
 use crate::protocol::problem::{Code, Problem};
-use crate::stream::{AppendError, ContentType, ForkError, InvalidMessages, OffsetGone};
+use crate::protocol::{headers, offset};
+use crate::stream::{AppendError, ContentType, ForkError, Head, InvalidMessages, OffsetGone};
 
 /// An append was refused. `tail` is the offset of the tail, which a closed stream tells.
 pub(super) fn append(error: &AppendError, tail: &str) -> Problem {
@@ -124,9 +124,13 @@ pub(super) fn already_exists() -> Problem {
     )
 }
 
-/// The offset belongs to an earlier life of the name.
-pub(super) fn offset_gone(error: OffsetGone) -> Problem {
-    Problem::new(Code::OffsetGone, format!("{error}. Read from -1."))
+/// The offset belongs to an earlier life of the name. The answer names the start of the present life,
+/// in a form that changes each minute: a browser that follows it does not get the old life's page from
+/// its cache, as it would with -1.
+pub(super) fn offset_gone(error: OffsetGone, head: &Head, now_ms: u64) -> Problem {
+    let start = offset::format_fresh(head.start(), now_ms);
+    let detail = format!("{error}. Read from {start}, the start of the present stream.");
+    Problem::new(Code::OffsetGone, detail).with_field(headers::STREAM_NEXT_OFFSET, start)
 }
 
 /// The offset lies in no segment.

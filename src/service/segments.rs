@@ -4,7 +4,8 @@ use super::core::Core;
 use super::env::Env;
 use super::fault::Fault;
 use crate::keys::index;
-use crate::limits::{BLOCK_SEGMENTS, STEP_SEGMENTS};
+use crate::limits::{BLOCK_SEGMENTS, STEP_BYTES, STEP_SEGMENTS};
+use crate::protocol::json;
 use crate::stream::{Block, Head, Incarnation, Position, Segment, owner};
 
 /// A run of bytes of a stream, from one end of a message to another.
@@ -153,6 +154,45 @@ impl<'a, E: Env> Segments<'a, E> {
         }
         page.reached_tail = true;
         Ok(Some(page))
+    }
+
+    /// Whether a JSON message ends at `place`, which is not beyond the tail. The ends of segments are
+    /// known; else the messages are read from the start of the segment in which the first one begins.
+    pub(super) fn is_message_end(&mut self, place: Position) -> Result<bool, Fault> {
+        let place = match place.byte {
+            0 if place.segment <= self.head.first => return Ok(true),
+            0 => {
+                let before = place.segment.saturating_sub(1);
+                let length = self.measure(before)?.map_or(0, |(length, _)| length);
+                Position::new(before, length)
+            }
+            _ => place,
+        };
+        let Some((length, ends_message)) = self.measure(place.segment)? else {
+            return Ok(false);
+        };
+        if place.byte >= length {
+            return Ok(place.byte == length && ends_message);
+        }
+        let mut number = place.segment;
+        while let Some(before) = number
+            .checked_sub(1)
+            .filter(|before| *before >= self.head.first)
+            && self.measure(before)?.is_some_and(|(_, ends)| !ends)
+        {
+            number = before;
+        }
+        let mut ends = json::Ends::default();
+        let mut at = Position::new(number, 0);
+        while at < place {
+            let part = self.read(at, place, STEP_BYTES)?;
+            let Some(next) = part.position(part.bytes.len()).filter(|next| *next > at) else {
+                return Ok(false);
+            };
+            ends.read_on(&part.bytes);
+            at = next;
+        }
+        Ok(ends.at_end())
     }
 
     /// The place `count` bytes after `from`; `None` if there are fewer.

@@ -1,8 +1,8 @@
 //! Appends and closes (sections 5.2 and 5.3), one or several in one commit.
 //!
 //! Each is checked in this order, and the first that applies is the answer: a fenced epoch (403); a
-//! closed stream (204 for the very append that closed it and for another close without a body,
-//! else 409); a duplicate of its producer (204); content type (409); JSON (400); an epoch that does
+//! closed stream (204 for the very append that closed it, and for a close without a body and without
+//! producer fields, else 409); a duplicate of its producer (204); content type (409); JSON (400); an epoch that does
 //! not begin with 0 (400), a gap (409); `Stream-Seq` (409); room for the producer (429), and in the
 //! stream (413). So a retry of what was done is told so whatever else it has, and what was refused
 //! changed nothing.
@@ -275,7 +275,8 @@ impl Batch {
         }
         if let Some(closed) = self.head.closed {
             let same = mark.is_some() && closed.by == mark;
-            let close_only = append.close && append.payload.is_none();
+            // With producer fields it is another append of that producer, which came too late.
+            let close_only = append.close && append.payload.is_none() && mark.is_none();
             if !same && !close_only {
                 return Err(AppendError::Closed { tail: self.tail() });
             }

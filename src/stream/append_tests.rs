@@ -152,6 +152,42 @@ fn checks_come_in_the_order_of_the_design() {
 }
 
 #[test]
+fn a_closed_stream_takes_a_close_without_producer_or_the_very_append_that_closed_it() {
+    let close = |producer: Option<(&str, u64, u64)>| Append {
+        payload: None,
+        content_type: None,
+        seq: None,
+        producer: producer.map(|(id, epoch, seq)| Producer {
+            id: id.to_owned(),
+            epoch,
+            seq,
+        }),
+        close: true,
+    };
+    let closed_by = |closer: &Append| {
+        let mut batch = Batch::new(head());
+        batch.append(closer, &LIMITS, 1).unwrap();
+        batch.settle(1, 0, ids()).head
+    };
+    let again = |stream: &Head, append: &Append| {
+        let mut batch = Batch::new(stream.clone());
+        let result = batch.append(append, &LIMITS, 2);
+        assert!(!batch.changed(), "{append:?}");
+        result.map(|appended| appended.producer)
+    };
+    let late = Err(AppendError::Closed { tail: 0 });
+    for closer in [close(None), close(Some(("a", 1, 0)))] {
+        let stream = closed_by(&closer);
+        assert_eq!(again(&stream, &close(None)), Ok(None));
+        let own = closer.producer.as_ref().map(|own| (own.epoch, own.seq));
+        assert_eq!(again(&stream, &closer), Ok(own));
+        for other in [("b", 0, 0), ("a", 1, 1), ("a", 2, 0)] {
+            assert_eq!(again(&stream, &close(Some(other))), late, "{other:?}");
+        }
+    }
+}
+
+#[test]
 fn a_refused_append_leaves_those_around_it_in_one_batch() {
     let stream = head();
     let mut batch = Batch::new(stream.clone());

@@ -82,6 +82,12 @@ impl Head {
         self.recent_first.saturating_add(self.recent.len() as u64)
     }
 
+    /// The place before the first byte of this life.
+    #[must_use]
+    pub fn start(&self) -> Position {
+        Position::new(self.first, 0)
+    }
+
     /// Where the next byte goes: the position of the last byte's end, all zeros when empty.
     #[must_use]
     pub fn tail(&self) -> Position {

@@ -61,7 +61,7 @@ fn canonical<E: Env>(
         0 => place.segment.saturating_sub(1),
         _ => place.segment,
     };
-    let Some((length, ends_message)) = segments.measure(number)? else {
+    let Some((length, _)) = segments.measure(number)? else {
         return Ok(None);
     };
     let byte = if place.byte == 0 { length } else { place.byte };
@@ -69,21 +69,8 @@ fn canonical<E: Env>(
     if byte > length {
         return Ok(None);
     }
-    if !head.content_type.is_json() || (byte == length && ends_message) {
-        return Ok(Some(found));
-    }
-    // Parts of a message larger than a segment can't be read from their begin.
-    let whole = match number.checked_sub(1).filter(|before| *before >= head.first) {
-        Some(before) => segments.measure(before)?.is_none_or(|(_, ends)| ends),
-        None => true,
-    };
-    let from = Position::new(number, if whole { 0 } else { byte.saturating_sub(1) });
-    let mut ends = json::Ends::default();
-    let most = usize::try_from(length).unwrap_or(usize::MAX);
-    let part = segments.read(from, found, most)?;
-    let mut all = u64::MAX;
-    ends.skip(&part.bytes, &mut all);
-    Ok(ends.at_end().then_some(found))
+    let whole = !head.content_type.is_json() || segments.is_message_end(found)?;
+    Ok(whole.then_some(found))
 }
 
 /// The place `count` bytes or messages after `anchor`, within the page that a read from there

@@ -5,7 +5,7 @@ use super::found::Found;
 use crate::limits::{PAGE_SEGMENTS, STEP_BYTES};
 use crate::protocol::packed::Fields;
 use crate::protocol::request::{Mode, Read};
-use crate::protocol::response::{Cache, Head as ResponseHead, cache_control};
+use crate::protocol::response::{Cache, Head as ResponseHead, SANDBOX, cache_control};
 use crate::protocol::{cursor, etag, headers, json, offset};
 use crate::service::core::Core;
 use crate::service::env::Env;
@@ -145,6 +145,8 @@ fn page_head<E: Env>(
     let mut response = ResponseHead::new(status);
     if status != 304 {
         response.push(headers::CONTENT_TYPE, head.content_type.as_str());
+        // Opened as a page, the content of a stream must not script its origin.
+        response.push(headers::CONTENT_SECURITY_POLICY, SANDBOX);
         response.push(headers::CONTENT_LENGTH, length.to_string());
     }
     let mut response = response

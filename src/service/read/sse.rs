@@ -6,7 +6,7 @@ use crate::limits::{STEP_BYTES, STEP_SEGMENTS};
 use crate::protocol::headers;
 use crate::protocol::packed::Fields;
 use crate::protocol::request::Read;
-use crate::protocol::response::{Cache, Head as ResponseHead, cache_control};
+use crate::protocol::response::{Cache, Head as ResponseHead, SANDBOX, cache_control};
 use crate::protocol::sse::{self, Encoding};
 use crate::protocol::{cursor, offset};
 use crate::service::core::Core;
@@ -197,6 +197,9 @@ pub(super) fn follow<E: Env>(
     let encoding = Encoding::of(&found.head.content_type);
     let mut response = ResponseHead::new(200)
         .with(headers::CONTENT_TYPE, sse::MEDIA_TYPE)
+        .with(headers::CONTENT_SECURITY_POLICY, SANDBOX)
+        // nginx and others hold answers back until a buffer is full.
+        .with(headers::X_ACCEL_BUFFERING, "no")
         .with(
             headers::CACHE_CONTROL,
             cache_control(&core.config, Cache::Sse).as_bytes(),

@@ -1,5 +1,6 @@
 //! The begin of a read, and its next step.
 
+use super::found::Found;
 use super::sse;
 use super::{found, page};
 use crate::keys::{NameHash, Slot};
@@ -12,8 +13,9 @@ use crate::service::exchange::{Answer, Cause};
 use crate::service::fault::Refusal;
 use crate::service::problems;
 use crate::service::reply::Reply;
+use crate::service::segments::Segments;
 use crate::service::token::{Token, TokenMode};
-use crate::stream::{Expiry, Head, Origin, Position, locate};
+use crate::stream::{Expiry, Origin, Position, locate};
 
 /// `HEAD` (section 5.5). Does not count as a read.
 pub(in crate::service) fn metadata<E: Env>(
@@ -42,26 +44,39 @@ pub(in crate::service) fn get<E: Env>(
     common: &Fields,
 ) -> Result<Answer, Refusal> {
     let found = found::stream_read(core, name, slot)?;
-    let from = origin(core, &found.head, read.offset)?;
+    let from = origin(core, &found, read.offset)?;
     match read.mode {
         Mode::CatchUp | Mode::LongPoll => page::page(core, &found, from, read, common),
         Mode::Sse => sse::follow(core, &found, from, read, common),
     }
 }
 
+/// The place where a read begins. In a JSON stream it has to be between two messages: from inside one,
+/// the page would be no JSON, or other messages than those that were written.
 fn origin<E: Env>(
-    _core: &Core<E>,
-    head: &Head,
+    core: &Core<E>,
+    found: &Found<'_>,
     asked: offset::Offset,
 ) -> Result<Position, Refusal> {
+    let head = &found.head;
     let asked = match asked {
         offset::Offset::Now => return Ok(head.tail()),
         offset::Offset::Start => None,
         offset::Offset::At(position) => Some(position),
     };
     match locate(head, asked) {
-        Ok(Origin::Inside(position) | Origin::Ahead(position)) => Ok(position),
-        Err(gone) => Err(Refusal::Problem(problems::offset_gone(gone))),
+        Ok(Origin::Inside(position)) => {
+            let known = !head.content_type.is_json() || position == head.tail();
+            if known || Segments::new(core, head).is_message_end(position)? {
+                return Ok(position);
+            }
+            let asked = offset::format(position);
+            Err(Refusal::Problem(problems::no_such_place(&asked)))
+        }
+        Ok(Origin::Ahead(position)) => Ok(position),
+        Err(gone) => Err(Refusal::Problem(problems::offset_gone(
+            gone, head, found.now,
+        ))),
     }
 }
 

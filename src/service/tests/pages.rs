@@ -316,3 +316,96 @@ proptest! {
         prop_assert_eq!(all, expected);
     }
 }
+
+/// Messages with everything in them that looks like the end of one.
+fn nasty() -> Vec<serde_json::Value> {
+    use serde_json::json;
+    vec![
+        json!({"a": 1, "b": [1, 2, [3, 4]], "c": {"d": "x,y"}}),
+        json!("a string, with \"quotes\", back\\slashes\\, and ]}, ends,"),
+        json!(",\",\\\",\\\\,"),
+        json!([[], [1], {}, {"": ","}, "[,"]),
+        json!(12),
+        json!({"text": "},{", "deep": [[[[["]"]]]], ","]}),
+    ]
+}
+
+/// A reader that jumped into a message got `200` and what was left of it.
+#[test]
+fn an_offset_is_good_exactly_where_a_message_ends() {
+    for inline in ["0", "40", "16384"] {
+        let (_, server) = world(&[("inline_tail_bytes", inline)]);
+        create(&server, JSON);
+        let messages = nasty();
+        let whole: Vec<usize> = messages
+            .iter()
+            .map(|message| message.to_string().len() + 1)
+            .collect();
+        for pair in messages.chunks(2) {
+            append(&server, JSON, serde_json::to_vec(pair).unwrap());
+        }
+        // Positions by segment: their lengths are found by asking one byte at a time.
+        let mut sent = 0;
+        let mut good = 0;
+        for segment in 0..4_u64 {
+            for byte in 0..=whole.iter().sum::<usize>() {
+                let offset = format!("{segment:016}_{byte:015}0");
+                let page = read(&server, &offset);
+                if page.status != 200 {
+                    assert_eq!((page.status, &*page.code()), (400, "INVALID_OFFSET"));
+                    continue;
+                }
+                let left: Vec<serde_json::Value> = serde_json::from_slice(&page.body).unwrap();
+                assert!(messages.ends_with(&left), "{offset}: {left:?}");
+                sent = sent.max(left.len());
+                good += usize::from(!left.is_empty());
+            }
+        }
+        assert_eq!(sent, messages.len());
+        // Each start of a message, and once more where a segment begins.
+        assert!(good >= messages.len(), "{inline}: {good}");
+    }
+}
+
+#[test]
+fn an_offset_inside_a_message_of_several_chunks_is_refused_and_its_end_is_not() {
+    let (_, server) = world(&[]);
+    create(&server, JSON);
+    let large = format!("\"{}\"", "a,\\\",".repeat(120_000));
+    let after = append(&server, JSON, "[1,2]");
+    let body = format!("[{large},[\"b,c\",3],4]");
+    let tail = append(&server, JSON, body);
+    let page = read(&server, &after);
+    assert_eq!(page.status, 200, "{page:?}");
+    let mut seen = Vec::new();
+    for segment in 0..8_u64 {
+        for byte in (0..262_145_u64).step_by(32_768).chain(262_140..262_146) {
+            let offset = format!("{segment:016}_{byte:015}0");
+            if offset > tail {
+                continue;
+            }
+            let page = read(&server, &offset);
+            if page.status == 200 {
+                seen.push(offset);
+            } else {
+                assert_eq!((page.status, &*page.code()), (400, "INVALID_OFFSET"));
+            }
+        }
+    }
+    // The start, and the ends of the first two messages, each by two names.
+    assert!(seen.len() <= 4, "{seen:?}");
+    assert_eq!(read(&server, &tail).text(), "[]");
+    // The message behind the large one begins in the middle of the last chunk.
+    let (segment, byte) = tail.split_once('_').unwrap();
+    let end: u64 = byte.parse::<u64>().unwrap() / 10;
+    let ends = |before: &str| end - before.len() as u64;
+    for (rest, status) in [
+        ("4,", 200),
+        ("[\"b,c\",3],4,", 200),
+        ("c\",3],4,", 400),
+        ("3],4,", 400),
+    ] {
+        let offset = format!("{segment}_{:015}0", ends(rest));
+        assert_eq!(read(&server, &offset).status, status, "{rest}");
+    }
+}
