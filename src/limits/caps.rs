@@ -109,6 +109,10 @@ pub(crate) const ANNOUNCE_PATIENCE_MS: u64 = 1_000;
 /// that it belongs to ends it much earlier.
 pub(crate) const WAKE_TOKEN_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// How much longer than other producers a wake stream remembers a subscription whose event was
+/// appended: longer than it takes to note that it was, so that no event is there twice.
+pub(crate) const WAKE_KEEP_MS: u64 = 60 * 60 * 1000;
+
 /// Subscriptions woken in one step, by the append and by the wake events that follow from it.
 pub const WAKES: usize = 64;
 

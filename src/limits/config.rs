@@ -112,8 +112,9 @@ variables! {
     max_name_segments: usize = "8", Kind::Number(1..=64), size;
     /// Producers a stream remembers; all of them are in its head record.
     max_producers: usize = "256", Kind::Number(1..=256), size;
-    /// Idle time after which a producer may be forgotten to make room for another.
-    producer_idle_secs: u64 = "3600", Kind::Number(1..=31_536_000), number;
+    /// Idle time after which a producer may be forgotten to make room for another: longer than clients
+    /// retry. A retry that comes later may append twice.
+    producer_idle_secs: u64 = "300", Kind::Number(1..=31_536_000), number;
     /// Largest header section, names and values together.
     max_header_bytes: usize = "16384", Kind::Number(1024..=65_536), size;
     /// How long a write goes on trying to commit.

@@ -93,5 +93,6 @@ pub(super) fn framed(raw: &RawRequest<'_>, append: request::Append) -> Append {
         seq,
         producer,
         close,
+        keep_ms: 0,
     }
 }

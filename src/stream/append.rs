@@ -63,6 +63,9 @@ pub struct Append {
     pub producer: Option<Producer>,
     /// Whether to close the stream.
     pub close: bool,
+    /// How much longer than others its producer is remembered, in milliseconds, at most
+    /// `limits::WAKE_KEEP_MS`.
+    pub keep_ms: u64,
 }
 
 /// The limits an append is held to.
@@ -216,7 +219,7 @@ impl Batch {
         let slot = slot.transpose()?;
         let total = self.grown(payload, limits)?;
         if let (Some(slot), Some(last)) = (slot, mark) {
-            self.note_producer(slot, last, now_ms);
+            self.note_producer(slot, last, now_ms.saturating_add(append.keep_ms));
         }
         self.add(payload, total);
         self.head.touched_ms = now_ms;
@@ -336,11 +339,8 @@ impl Batch {
         }
     }
 
-    fn note_producer(&mut self, slot: usize, last: ProducerMark, now_ms: u64) {
-        let state = ProducerState {
-            last,
-            used_ms: now_ms,
-        };
+    fn note_producer(&mut self, slot: usize, last: ProducerMark, used_ms: u64) {
+        let state = ProducerState { last, used_ms };
         match self.head.producers.get_mut(slot) {
             Some(place) => *place = state,
             None => self.head.producers.push(state),

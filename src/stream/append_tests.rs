@@ -37,6 +37,7 @@ fn append(head: &Head, payload: Payload) -> Append {
         seq: None,
         producer: None,
         close: false,
+        keep_ms: 0,
     }
 }
 
@@ -163,6 +164,7 @@ fn a_closed_stream_takes_a_close_without_producer_or_the_very_append_that_closed
             seq,
         }),
         close: true,
+        keep_ms: 0,
     };
     let closed_by = |closer: &Append| {
         let mut batch = Batch::new(head());
@@ -185,6 +187,67 @@ fn a_closed_stream_takes_a_close_without_producer_or_the_very_append_that_closed
             assert_eq!(again(&stream, &close(Some(other))), late, "{other:?}");
         }
     }
+}
+
+#[test]
+fn a_producer_that_is_kept_longer_is_not_forgotten_before_the_others() {
+    let limits = AppendLimits {
+        producers: 2,
+        ..LIMITS
+    };
+    let mut stream = head();
+    let mut send = |id: &str, keep_ms, now_ms| {
+        let mut one = append(&stream, bytes("x"));
+        one.producer = Some(Producer {
+            id: id.to_owned(),
+            epoch: 0,
+            seq: 0,
+        });
+        one.keep_ms = keep_ms;
+        let mut batch = Batch::new(stream.clone());
+        let sent = batch.append(&one, &limits, now_ms);
+        if batch.changed() {
+            stream = batch.settle(1, 100, ids()).head;
+        }
+        sent.map(|appended| appended.fresh)
+    };
+    assert_eq!(send("kept", 10_000, 1), Ok(true));
+    assert_eq!(send("a", 0, 2), Ok(true));
+    // Its idle time is over, and so is that of the other, which goes.
+    for (now_ms, id) in [(1_100, "b"), (2_200, "c"), (3_300, "d")] {
+        assert_eq!(send(id, 0, now_ms), Ok(true), "{id}");
+        assert_eq!(send("kept", 10_000, now_ms), Ok(false), "{id}");
+    }
+}
+
+/// A clock that was a day ahead would have kept the table full for that day.
+#[test]
+fn a_producer_of_a_clock_that_was_ahead_is_forgotten_all_the_same() {
+    let limits = AppendLimits {
+        producers: 1,
+        ..LIMITS
+    };
+    let mut stream = head();
+    stream.producers = vec![ProducerState {
+        last: ProducerMark {
+            id: producer_id("early"),
+            epoch: 0,
+            seq: 0,
+        },
+        used_ms: 86_400_000,
+    }];
+    let mut one = append(&stream, bytes("x"));
+    one.producer = Some(Producer {
+        id: "new".to_owned(),
+        epoch: 0,
+        seq: 0,
+    });
+    let refused = Batch::new(stream.clone()).append(&one, &limits, 1);
+    let most = crate::limits::WAKE_KEEP_MS + LIMITS.producer_idle_ms + 1;
+    assert_eq!(
+        refused,
+        Err(AppendError::TooManyProducers { wait_ms: most })
+    );
 }
 
 #[test]

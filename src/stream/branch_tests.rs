@@ -89,6 +89,7 @@ impl Stored {
             seq: None,
             producer: None,
             close: false,
+            keep_ms: 0,
         };
         batch.append(&append, &LIMITS, 1).unwrap();
         let settled = batch.settle(1, budget, || {

@@ -1,5 +1,6 @@
 //! Idempotent producers (section 5.2.1).
 
+use crate::limits::WAKE_KEEP_MS;
 use sha2::{Digest, Sha256};
 
 /// What a producer says of itself with an append.
@@ -55,7 +56,7 @@ impl Producer {
 pub struct ProducerState {
     /// Its last accepted append.
     pub last: ProducerMark,
-    /// When that was, milliseconds since 1970.
+    /// When that was, milliseconds since 1970; later by the time for which it is kept longer.
     pub used_ms: u64,
 }
 
@@ -125,7 +126,9 @@ pub(super) fn place(
     let Some((place, oldest)) = oldest else {
         return Err(NoRoom { wait_ms: idle_ms });
     };
-    let due_ms = oldest.used_ms.saturating_add(idle_ms).saturating_add(1);
+    // A clock that was ahead for a while must not fill the table for as long.
+    let used_ms = oldest.used_ms.min(now_ms.saturating_add(WAKE_KEEP_MS));
+    let due_ms = used_ms.saturating_add(idle_ms).saturating_add(1);
     match due_ms.saturating_sub(now_ms) {
         0 => Ok(place),
         wait_ms => Err(NoRoom { wait_ms }),

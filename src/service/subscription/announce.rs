@@ -5,7 +5,7 @@ use super::sent::Sent;
 use super::streams::Linked;
 use super::{records, signing, streams, token};
 use crate::keys::NameHash;
-use crate::limits::WEBHOOK_TIMEOUT_MS;
+use crate::limits::{WAKE_KEEP_MS, WEBHOOK_TIMEOUT_MS};
 use crate::protocol::control::{WakeDocument, WakeEvent, wake_id};
 use crate::protocol::name::RESERVED;
 use crate::protocol::packed::Fields;
@@ -141,6 +141,7 @@ fn write_event<E: Env>(
             seq: None,
             producer: Some(producer),
             close: false,
+            keep_ms: WAKE_KEEP_MS,
         },
         instance: "",
     };

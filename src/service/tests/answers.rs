@@ -221,6 +221,29 @@ fn an_existing_name_is_told_before_a_limit() {
     assert_eq!(call(&server, other).status, 409);
 }
 
+/// Each page load of a Yjs document is a producer. The 257th within an hour could not write, and its
+/// user was not told.
+#[test]
+fn a_document_takes_the_edits_of_600_page_loads_an_hour() {
+    let world = World::new(Quirk::Plain, 1);
+    let server = serve(&world);
+    call(&server, text("PUT", ""));
+    let mut expected = String::new();
+    for load in 0..600 {
+        for seq in 0..2 {
+            let edit = format!("<{load}.{seq}>");
+            let append = text("POST", &edit).producer(&format!("load-{load}"), 1, seq);
+            let response = call(&server, append.clone());
+            assert_eq!(response.status, 200, "{edit}: {response:?}");
+            // The answer was lost, and the client tries again.
+            assert_eq!(call(&server, append).status, 204, "{edit}");
+            expected.push_str(&edit);
+        }
+        world.advance(6_000);
+    }
+    assert_eq!(read_all(&server, "s"), expected.as_bytes());
+}
+
 #[test]
 fn a_full_table_of_producers_is_a_429_until_one_was_idle_long_enough() {
     let world = World::new(Quirk::Plain, 1);
