@@ -155,5 +155,6 @@ pub(crate) const MAX_KEYS: usize = 32;
 /// Shortest secret of HS256, the size of its hash (RFC 7518, section 3.2).
 pub(crate) const MIN_HS256_BYTES: usize = 32;
 
-/// How far the clock of whoever issues tokens may be from ours.
+/// How far two clocks may differ: that of an issuer of tokens and ours, and those of two instances. A
+/// stored time that is further ahead was written by a clock that has been put right since.
 pub(crate) const CLOCK_SKEW_MS: u64 = 10_000;

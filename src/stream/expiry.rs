@@ -53,10 +53,32 @@ mod tests {
         let mut head = head();
         head.expiry = Expiry::Ttl { secs: 10 };
         head.touched_ms = 5_000;
-        assert_eq!(head.expires_ms(), Some(16_000));
+        assert_eq!(head.expires_ms(5_000), Some(16_000));
         assert!(!head.is_expired(15_999) && head.is_expired(16_000));
         assert!(!head.needs_touch(5_999) && head.needs_touch(6_000));
         assert_eq!(head.max_wait_ms(6_000), Some(9_000));
+    }
+
+    /// A day's jump of the clock, put right, kept a stream of two seconds alive for that day.
+    #[test]
+    fn a_window_that_a_clock_ahead_began_ends_its_length_from_now() {
+        let mut head = head();
+        head.expiry = Expiry::Ttl { secs: 2 };
+        let day = 86_400_000;
+        head.touched_ms = 1_000 + day;
+        assert_eq!(head.now_ms(1_000), 1_000);
+        assert_eq!(head.expires_ms(1_000), Some(1_000 + 2_200));
+        assert_eq!(head.max_wait_ms(1_000), Some(2_000));
+        assert!(head.needs_touch(1_000) && !head.is_expired(1_000));
+        // Clocks of two instances may differ a little.
+        head.touched_ms = 9_000;
+        assert_eq!(head.now_ms(1_000), 9_000);
+        assert_eq!(head.expires_ms(1_000), Some(9_000 + 2_200));
+        assert!(!head.needs_touch(1_000));
+        // A moment is one, however far ahead.
+        head.expiry = Expiry::At { ms: day };
+        head.touched_ms = 1_000 + day;
+        assert_eq!(head.expires_ms(1_000), Some(day));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
     ContentType, Expiry, Forks, Incarnation, LifeMark, Lineage, Position, ProducerMark,
     ProducerState, Ring, Segment, Subscriber, TooManySubscribers,
 };
-use crate::limits::{BLOCK_SEGMENTS, SUBSCRIBERS};
+use crate::limits::{BLOCK_SEGMENTS, CLOCK_SKEW_MS, SUBSCRIBERS};
 
 /// A live stream. One append rewrites this record and, beyond the inline budget, adds chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,30 +115,46 @@ impl Head {
         }
     }
 
-    /// The time of a step at `clock_ms`: never before the last commit.
+    /// The time of a step at `clock_ms`: never before the last commit, unless that was made by a clock
+    /// that was ahead.
     #[must_use]
     pub fn now_ms(&self, clock_ms: u64) -> u64 {
-        self.touched_ms.max(clock_ms)
+        self.touched_at(clock_ms).max(clock_ms)
+    }
+
+    /// Whether it was last touched by a clock that was further ahead than clocks may differ.
+    #[must_use]
+    pub fn is_ahead(&self, clock_ms: u64) -> bool {
+        self.touched_ms > clock_ms.saturating_add(CLOCK_SKEW_MS)
+    }
+
+    /// The time of the last touch; that of this step, if a clock that was ahead wrote it.
+    fn touched_at(&self, clock_ms: u64) -> u64 {
+        match self.is_ahead(clock_ms) {
+            true => clock_ms,
+            false => self.touched_ms,
+        }
     }
 
     /// The moment this stream expires unless it is touched, in milliseconds since 1970.
     #[must_use]
-    pub fn expires_ms(&self) -> Option<u64> {
-        self.expiry.ends_ms(self.touched_ms)
+    pub fn expires_ms(&self, now_ms: u64) -> Option<u64> {
+        self.expiry.ends_ms(self.touched_at(now_ms))
     }
 
     /// Whether it has expired by `now_ms`.
     #[must_use]
     pub fn is_expired(&self, now_ms: u64) -> bool {
-        self.expires_ms().is_some_and(|end| end <= now_ms)
+        self.expires_ms(now_ms).is_some_and(|end| end <= now_ms)
     }
 
     /// Whether a read at `now_ms` should write a touch, because its window is sliding and the last
-    /// touch is a step old.
+    /// touch is a step old, or of a clock that was ahead.
     #[must_use]
     pub fn needs_touch(&self, now_ms: u64) -> bool {
+        let due = |secs| now_ms >= self.touched_ms.saturating_add(granularity_ms(secs));
         match self.expiry {
-            Expiry::Ttl { secs } => now_ms >= self.touched_ms.saturating_add(granularity_ms(secs)),
+            Expiry::Ttl { secs } => due(secs) || self.is_ahead(now_ms),
             Expiry::Never | Expiry::At { .. } => false,
         }
     }
@@ -152,7 +168,7 @@ impl Head {
             // A window shorter than a step (0 seconds) can't be moved, only end.
             Expiry::Ttl { secs } => {
                 let window = secs.saturating_mul(1000).max(granularity_ms(secs));
-                self.touched_ms.saturating_add(window)
+                self.touched_at(now_ms).saturating_add(window)
             }
             Expiry::At { ms } => ms,
         };

@@ -32,6 +32,7 @@ impl Subscription {
         now_ms: u64,
         is_pending: bool,
     ) -> Result<(), ClaimError> {
+        self.clamp(now_ms);
         self.expire(now_ms);
         if let Phase::Held { worker, .. } = &self.phase {
             return Err(ClaimError::AlreadyClaimed {

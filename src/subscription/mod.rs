@@ -10,6 +10,7 @@
 
 mod ack;
 mod claim;
+mod clock;
 mod config;
 mod glob;
 mod links;

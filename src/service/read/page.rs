@@ -139,7 +139,9 @@ fn page_head<E: Env>(
         // Without a tag it is what follows `now`, which is never the same.
         (0, _) | (_, None) => Cache::None,
         _ => Cache::Page {
-            lives_ms: head.expires_ms().map(|end| end.saturating_sub(found.now)),
+            lives_ms: head
+                .expires_ms(found.now)
+                .map(|end| end.saturating_sub(found.now)),
         },
     };
     let mut response = ResponseHead::new(status);

@@ -86,7 +86,7 @@ pub(super) fn look_after<E: Env>(
 ) -> Result<Done, Fault> {
     let now_ms = core.env.now_ms();
     match subscription.due_ms() {
-        Some(due_ms) if due_ms <= now_ms => {}
+        Some(due_ms) if due_ms <= now_ms || subscription.is_ahead(now_ms) => {}
         due_ms => {
             effects.expect(due_ms);
             return Ok(Done::NOTHING);
@@ -101,8 +101,9 @@ pub(super) fn look_after<E: Env>(
         subscription.life,
         &mut commit,
         |subscription| {
+            let clamped = subscription.clamp(now_ms);
             again = subscription.try_again(now_ms);
-            Ok(match again || subscription.expire(now_ms) {
+            Ok(match again || subscription.expire(now_ms) || clamped {
                 true => Change::Write,
                 false => Change::Keep,
             })

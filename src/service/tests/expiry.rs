@@ -137,3 +137,29 @@ fn a_clock_that_goes_back_moves_no_window_back() {
     other.advance(100);
     assert_eq!(call(&behind, ask("HEAD", "s")).status, 404);
 }
+
+/// A clock that was a day ahead, and was put right, kept what it had written for that day.
+#[test]
+fn a_stream_that_a_clock_ahead_touched_ends_its_length_after_the_clock_was_put_right() {
+    let (world, server) = stream("10");
+    let late = |method: &str| ask(method, "late").content_type("text/plain");
+    world.by_a_clock_off(86_400_000, || {
+        let create = late("PUT").header("stream-ttl", "2");
+        assert_eq!(call(&server, create).status, 201);
+        assert_eq!(call(&server, late("POST").body("x")).status, 204);
+    });
+    super::deletion::work_all(&server);
+    assert_eq!(call(&server, late("HEAD")).status, 200);
+    world.advance(2_300);
+    assert_eq!(call(&server, late("HEAD")).status, 404);
+    // One that is read by the right clock slides on by that clock.
+    world.by_a_clock_off(86_400_000, || {
+        let create = late("PUT").header("stream-ttl", "2");
+        assert_eq!(call(&server, create).status, 201);
+    });
+    assert_eq!(call(&server, late("GET")).status, 200);
+    world.advance(1_000);
+    assert_eq!(call(&server, late("GET")).status, 200);
+    world.advance(2_300);
+    assert_eq!(call(&server, late("GET")).status, 404);
+}

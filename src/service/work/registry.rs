@@ -5,6 +5,7 @@ use super::left::Left;
 use crate::keys::head::Record;
 use crate::keys::{NameHash, Slot};
 use crate::keys::{registry, subscriptions};
+use crate::limits::CLOCK_SKEW_MS;
 use crate::service::core::Core;
 use crate::service::effects::Effects;
 use crate::service::env::Env;
@@ -14,6 +15,7 @@ use crate::service::records::todo;
 use crate::service::records::{names, update};
 use crate::service::subscription;
 use crate::service::{ending, heads};
+use crate::stream::{Expiry, Head};
 
 /// Names looked at in one call.
 const NAMES: usize = 3;
@@ -67,7 +69,7 @@ fn look_at<E: Env>(
     let slot = core.keys.head(&hash);
     if let Some((cas, record)) = heads::find_record(core, &slot)? {
         match record {
-            Record::Live(head) if head.incarnation == entry.incarnation => {
+            Record::Live(mut head) if head.incarnation == entry.incarnation => {
                 let now = head.now_ms(now);
                 let pending = head.lineage.as_ref().filter(|lineage| lineage.pending);
                 if let Some(lineage) = pending {
@@ -82,9 +84,13 @@ fn look_at<E: Env>(
                 }
                 if head.is_expired(now) && !head.forks.deleted {
                     ending::end_life(core, &hash, cas, &head, now, &mut shared)?;
-                } else if entry.due_ms.is_some_and(|due| due <= now) {
+                } else if head.is_ahead(now) && matches!(head.expiry, Expiry::Ttl { .. }) {
+                    // Its window ends its length from now, whoever looks.
+                    head.touched_ms = now;
+                    heads::put(core, cas, head)?;
+                } else if entry.due_ms.is_some_and(|due| is_wrong(due, &head, now)) {
                     // What only its forks keep alive has ended already.
-                    let due = head.expires_ms().filter(|_| !head.forks.deleted);
+                    let due = head.expires_ms(now).filter(|_| !head.forks.deleted);
                     names::edit_leaf(core, leaf, &mut shared, |entries| {
                         for other in entries.iter_mut() {
                             if other.incarnation == entry.incarnation {
@@ -121,4 +127,10 @@ fn look_at<E: Env>(
         })?;
     }
     Ok(left_over)
+}
+
+/// Whether the time in a registry entry has come, or was written by a clock that was ahead.
+fn is_wrong(due_ms: u64, head: &Head, now_ms: u64) -> bool {
+    let ends_ms = head.expires_ms(now_ms).unwrap_or(u64::MAX);
+    due_ms <= now_ms || due_ms > ends_ms.saturating_add(CLOCK_SKEW_MS)
 }

@@ -1,0 +1,81 @@
+//! Times that were written by a clock that was ahead.
+
+use super::{Phase, Subscription};
+use crate::limits::{CLOCK_SKEW_MS, RETRY_MOST_MS};
+
+impl Phase {
+    /// Brings a time that is further ahead than its own duration allows back to that duration from
+    /// now. Says whether there was one.
+    fn clamp(&mut self, now_ms: u64, lease_ttl_ms: u64) -> bool {
+        let back = |time_ms: &mut u64, most_ms: u64| {
+            let latest = now_ms.saturating_add(most_ms);
+            let is_ahead = *time_ms > latest.saturating_add(CLOCK_SKEW_MS);
+            if is_ahead {
+                *time_ms = latest;
+            }
+            is_ahead
+        };
+        match self {
+            Self::Idle => false,
+            Self::Waking {
+                lease_ms,
+                attempt_ms,
+                ..
+            } => {
+                let lease = lease_ms
+                    .as_mut()
+                    .is_some_and(|time| back(time, lease_ttl_ms));
+                // A pause may be a fifth longer.
+                let most = RETRY_MOST_MS.saturating_add(RETRY_MOST_MS / 5);
+                let attempt = attempt_ms.as_mut().is_some_and(|time| back(time, most));
+                lease || attempt
+            }
+            Self::Held { lease_ms, .. } => back(lease_ms, lease_ttl_ms),
+        }
+    }
+}
+
+impl Subscription {
+    /// Brings the end of a lease, or the time of the next try, that a clock ahead wrote back to its
+    /// own duration from now. Says whether that changed anything.
+    pub fn clamp(&mut self, now_ms: u64) -> bool {
+        self.phase.clamp(now_ms, self.config.lease_ttl_ms)
+    }
+
+    /// Whether [`Self::clamp`] would change anything.
+    #[must_use]
+    pub fn is_ahead(&self, now_ms: u64) -> bool {
+        self.phase.clone().clamp(now_ms, self.config.lease_ttl_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::subscription::record::tests::subscription;
+
+    const DAY: u64 = 86_400_000;
+
+    /// A day's jump of the clock, put right, kept a claim of 30 seconds for that day.
+    #[test]
+    fn a_lease_of_a_clock_that_was_ahead_ends_its_length_from_now() {
+        let mut one = subscription(false);
+        one.wake(5, DAY);
+        one.claim("a", 5, DAY, true).unwrap();
+        assert!(one.is_ahead(1_000) && one.clamp(1_000));
+        assert_eq!(one.due_ms(), Some(31_000));
+        assert!(!one.is_ahead(1_000) && !one.clamp(1_000));
+        // Clocks of two instances may differ a little.
+        one.claim("b", 6, 40_000, true).unwrap();
+        assert!(!one.is_ahead(31_000));
+    }
+
+    #[test]
+    fn a_try_of_a_clock_that_was_ahead_comes_within_the_longest_pause() {
+        let mut one = subscription(true);
+        one.wake(5, DAY);
+        let fence = one.fence().unwrap();
+        one.failed(fence, DAY, 0).unwrap();
+        assert!(one.clamp(1_000));
+        assert_eq!(one.due_ms(), Some(1_000 + 72_000));
+    }
+}
