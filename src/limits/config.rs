@@ -82,9 +82,10 @@ fn flag(value: &str) -> bool {
 const MIB: u64 = 1024 * 1024;
 
 variables! {
-    /// Path under which streams live, without a slash at its end; every client and the official
-    /// suite take this one.
-    base_path: String = "/v1/stream", Kind::Text(is_base_path), str::to_owned;
+    /// Path under which streams live, without a slash at its end; `/` is the whole server, and then
+    /// `health`, `healthz` and `readyz` are no names of streams. Every client and the official suite take
+    /// the default.
+    base_path: String = "/v1/stream", Kind::Text(is_base_path), base_path;
     /// Scheme and authority that `Location` begins with; while empty, those of the request.
     public_url: String = "", Kind::Text(is_public_url), str::to_owned;
     /// How long a long-poll waits: less than clients and platforms that give up after 30 s.
@@ -163,6 +164,11 @@ const fn by_access(_: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// The base path as it stands before the slash of a name: nothing for the whole server.
+fn base_path(value: &str) -> String {
+    value.strip_suffix('/').unwrap_or(value).to_owned()
+}
+
 fn is_base_path(value: &str) -> Result<(), &'static str> {
     let good = |segment: &str| {
         !matches!(segment, "" | "." | "..")
@@ -171,8 +177,9 @@ fn is_base_path(value: &str) -> Result<(), &'static str> {
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
     };
     match value.strip_prefix('/') {
+        Some("") => Ok(()),
         Some(rest) if value.len() <= 256 && rest.split('/').all(good) => Ok(()),
-        _ => Err("a path such as /v1/stream, of letters, digits and - . _ ~"),
+        _ => Err("/ or a path such as /v1/stream, of letters, digits and - . _ ~"),
     }
 }
 

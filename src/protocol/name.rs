@@ -1,5 +1,6 @@
 //! Names of streams: the part of the path after `{base_path}/`.
 
+use super::paths::PROBES;
 use super::percent;
 use crate::limits::Config;
 
@@ -48,6 +49,9 @@ pub enum NameError {
     /// A character below U+0020, or U+007F.
     #[error("it has a control character")]
     ControlCharacter,
+    /// It is the path of a probe, as `base_path` is `/`.
+    #[error("it is reserved for a probe")]
+    Probe,
     /// The first segment is [`RESERVED`].
     #[error("its first segment is {RESERVED}, which is reserved")]
     Reserved,
@@ -89,6 +93,10 @@ impl StreamName {
         }
         if first_segment(&name) == RESERVED {
             return Err(NameError::Reserved);
+        }
+        let is_probe = |path: &&str| path.strip_prefix('/') == Some(name.as_str());
+        if config.base_path.is_empty() && PROBES.iter().any(is_probe) {
+            return Err(NameError::Probe);
         }
         Ok(Self(name))
     }

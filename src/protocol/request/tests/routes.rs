@@ -124,3 +124,37 @@ fn the_base_path_is_a_variable() {
     assert_eq!(problem.code, Code::RouteNotFound);
     assert!(problem.detail.contains("/x/<name>"));
 }
+
+#[test]
+fn the_whole_server_can_be_streams_but_for_its_probes() {
+    let given = |name: &str| (name == "base_path").then(|| "/".to_owned());
+    let config = Config::from_lookup(given).unwrap();
+    let ask = |method, target| parse(&request(method, target, &[], ""), &config);
+    for target in ["/a", "/v1/stream/s", "/health/a", "/healthy", "/a/readyz"] {
+        let Ok(Operation::Stream { name, .. }) = ask("HEAD", target) else {
+            panic!("{target} is no stream");
+        };
+        assert_eq!(format!("/{}", name.as_str()), target);
+    }
+    assert_eq!(ask("GET", "/health"), Ok(Operation::Health));
+    assert_eq!(ask("GET", "/readyz"), Ok(Operation::Ready));
+    assert!(matches!(
+        ask("POST", "/__ds/tick"),
+        Ok(Operation::Tick { .. })
+    ));
+    for (target, code) in [
+        ("/", Code::InvalidStreamName),
+        ("/%68ealth", Code::InvalidStreamName),
+        ("/ready%7A", Code::InvalidStreamName),
+        ("/__ds", Code::RouteNotFound),
+        ("", Code::RouteNotFound),
+    ] {
+        let refused = ask("PUT", target).unwrap_err();
+        assert_eq!(refused.code, code, "{target}");
+    }
+    let fork = pack(&[("stream-forked-from", "/healthz")]);
+    let refused = parse(&request("PUT", "/f", &fork, ""), &config).unwrap_err();
+    assert_eq!(refused.code, Code::BadRequest);
+    let fork = pack(&[("stream-forked-from", "/v1/stream/s")]);
+    assert!(parse(&request("PUT", "/f", &fork, ""), &config).is_ok());
+}
