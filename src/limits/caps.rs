@@ -24,6 +24,9 @@ pub const CLIENT_STALL_MS: u64 = 30_000;
 /// Longest `Stream-Seq`, content type and producer id. All are kept in the head record.
 pub(crate) const MAX_FIELD_BYTES: usize = 256;
 
+/// Levels of arrays and objects in a JSON body. Parsers in common use fail beyond 128.
+pub(crate) const MAX_JSON_DEPTH: u64 = 128;
+
 /// Largest producer epoch and sequence number, for clients in JavaScript (section 5.2.1).
 pub(crate) const MAX_PRODUCER_NUMBER: u64 = (1 << 53) - 1;
 

@@ -1,5 +1,6 @@
 //! JSON mode (section 9.1): bodies cut into messages without building values.
 
+use crate::limits::MAX_JSON_DEPTH;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -32,19 +33,38 @@ pub struct InvalidJson {
 /// Validates `body` as one JSON value, flattens exactly one level of array, and frames the
 /// messages. `[]` gives none.
 ///
-/// Takes any depth in constant stack: the library skips values without recursion.
+/// Works in constant stack: the library skips values without recursion.
 ///
 /// # Errors
 ///
-/// When the body is not exactly one JSON value (section 9.1.4).
+/// When the body is not exactly one JSON value (section 9.1.4), or deeper than
+/// [`MAX_JSON_DEPTH`]: the parsers of many readers fail on such a message, and with it on its page.
 pub fn frame(body: &[u8]) -> Result<Messages, InvalidJson> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
+    if is_too_deep(body) {
+        let reason = format!("nested deeper than {MAX_JSON_DEPTH} levels");
+        return Err(InvalidJson { reason });
+    }
     let mut framing = Framing::default();
     framing.messages.bytes.reserve(body.len().saturating_add(1));
     read(text, &mut framing).map_err(|error| InvalidJson {
         reason: error.to_string(),
     })?;
     Ok(framing.finish())
+}
+
+/// Whether arrays and objects in `body` are nested deeper than [`MAX_JSON_DEPTH`].
+fn is_too_deep(body: &[u8]) -> bool {
+    // Most bodies have not even as many brackets, and to count them takes no time.
+    let opens = body.iter().filter(|byte| matches!(byte, b'[' | b'{'));
+    if opens.count() as u64 <= MAX_JSON_DEPTH {
+        return false;
+    }
+    let mut ends = Ends::default();
+    body.iter().any(|byte| {
+        ends.read(*byte);
+        ends.depth > MAX_JSON_DEPTH
+    })
 }
 
 /// Counts lines and columns as the library does: from 1, in bytes, up to and with the bad one.
