@@ -14,6 +14,10 @@ pub const BLOCK_SEGMENTS: u64 = 64;
 /// Commits a head remembers, to tell whether an attempt was applied.
 pub(crate) const RING_COMMITS: usize = 64;
 
+/// Commits that the head of a stream with contention remembers: with 64 writers, as many may pass while
+/// one swap waits in the queue of its store, and twice as many before its writer looks again.
+pub(crate) const RING_MOST_COMMITS: usize = 512;
+
 /// Bytes of request bodies that one instance buffers at a time; past it, 503.
 pub const BODY_BUDGET: usize = 32 * 1024 * 1024;
 

@@ -3,7 +3,7 @@
 //! # Why none is lost or done twice
 //!
 //! Each attempt draws a commit id, which the swap puts into the head's *ring* beside the version
-//! that it makes; the ring has the last 64. A swap that is confirmed is done. After any other the
+//! that it makes; the ring has the last 64, and more where writers collide. A swap that is confirmed is done. After any other the
 //! head is read again with a new handle, and the very bytes that the next swap will be conditioned
 //! on decide ([`Fate`]):
 //!
@@ -31,7 +31,9 @@ use crate::keys::Slot;
 use crate::keys::head::Record;
 use crate::protocol::problem::Problem;
 use crate::protocol::{headers, offset};
-use crate::stream::{Append, AppendError, AppendLimits, Appended, Batch, Head, Presence, Settled};
+use crate::stream::{
+    Append, AppendError, AppendLimits, Appended, Batch, CommitId, Head, Presence, Settled,
+};
 
 /// An append with what its answer needs of the request.
 pub(super) struct Call<'a> {
@@ -158,7 +160,11 @@ impl<E: Env> Writer<'_, E> {
             if sent == SWAPS {
                 break;
             }
-            let (bytes, news) = match self.prepare(*head)? {
+            // Where instances share nothing, a lock that is not fair lets many commits pass by without
+            // one of them meeting another.
+            let guarded = self.core.config.kv_guarded_create;
+            let contended = sent > 0 || self.attempt.tries > 0 || !guarded;
+            let (bytes, news) = match self.prepare(*head, contended)? {
                 Prepared::Replies(replies) => return Ok(Outcome::Replies(replies, None)),
                 Prepared::Swap(bytes, news) => (bytes, news),
             };
@@ -197,7 +203,7 @@ impl<E: Env> Writer<'_, E> {
     }
 
     /// Applies the appends to `head` and stores what the new head names.
-    fn prepare(&mut self, head: Head) -> Result<Prepared, Fault> {
+    fn prepare(&mut self, head: Head, contended: bool) -> Result<Prepared, Fault> {
         let config = &self.core.config;
         let resend = self.attempt.pending.take();
         let now = match &resend {
@@ -231,12 +237,12 @@ impl<E: Env> Writer<'_, E> {
                 self.replies(&settled, &results).collect(),
             ));
         }
-        let (id, budget) = match &resend {
-            Some(pending) => (pending.id, pending.budget),
-            None => (self.core.env.random(), config.inline_tail_bytes),
+        let (id, budget, contended) = match &resend {
+            Some(pending) => (pending.id, pending.budget, pending.contended),
+            None => (self.core.env.random(), config.inline_tail_bytes, contended),
         };
         let mut known = resend.iter().flat_map(|pending| pending.chunks.clone());
-        let settled = batch.settle(id, budget, || {
+        let settled = batch.settle(CommitId { id, contended }, budget, || {
             known.next().unwrap_or_else(|| self.core.env.random())
         });
         let replies = self.replies(&settled, &results).collect();
@@ -251,6 +257,7 @@ impl<E: Env> Writer<'_, E> {
             chunks,
             replies,
             resent,
+            contended,
         };
         let stored = match resend {
             // They were there before the first swap was sent.

@@ -45,6 +45,8 @@ pub(super) struct Pending {
     pub(super) replies: Vec<Reply>,
     /// Whether it was sent more than once.
     pub(super) resent: bool,
+    /// Whether other commits had passed when it was built.
+    pub(super) contended: bool,
 }
 
 /// A creation.

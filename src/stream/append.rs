@@ -168,6 +168,26 @@ struct Sender {
     standing: Standing,
 }
 
+/// A commit of appends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitId {
+    /// Random.
+    pub id: u64,
+    /// Whether other commits passed while it was tried.
+    pub contended: bool,
+}
+
+impl CommitId {
+    /// The commit `id` of a stream without contention.
+    #[must_use]
+    pub const fn of(id: u64) -> Self {
+        Self {
+            id,
+            contended: false,
+        }
+    }
+}
+
 /// Appends on their way into one commit.
 #[derive(Debug, Clone)]
 pub struct Batch {
@@ -383,12 +403,18 @@ impl Batch {
             .map_err(|error| AppendError::Messages(error.clone()))
     }
 
-    /// Ends the batch as commit `id`: the head to swap in and what it needs stored first. `budget`
+    /// Ends the batch as this commit: the head to swap in and what it needs stored first. `budget`
     /// is that of the inline tail; `next_id` draws chunk ids.
     #[must_use]
-    pub fn settle(mut self, id: u64, budget: usize, next_id: impl FnMut() -> u64) -> Settled {
+    pub fn settle(
+        mut self,
+        commit: CommitId,
+        budget: usize,
+        next_id: impl FnMut() -> u64,
+    ) -> Settled {
         self.head.version = self.head.version.saturating_add(1);
-        self.head.ring.push(id, self.head.version);
+        let version = self.head.version;
+        self.head.ring.push(commit.id, version, commit.contended);
         let ends = self
             .head
             .content_type

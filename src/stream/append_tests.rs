@@ -169,7 +169,7 @@ fn a_closed_stream_takes_a_close_without_producer_or_the_very_append_that_closed
     let closed_by = |closer: &Append| {
         let mut batch = Batch::new(head());
         batch.append(closer, &LIMITS, 1).unwrap();
-        batch.settle(1, 0, ids()).head
+        batch.settle(CommitId::of(1), 0, ids()).head
     };
     let again = |stream: &Head, append: &Append| {
         let mut batch = Batch::new(stream.clone());
@@ -207,7 +207,7 @@ fn a_producer_that_is_kept_longer_is_not_forgotten_before_the_others() {
         let mut batch = Batch::new(stream.clone());
         let sent = batch.append(&one, &limits, now_ms);
         if batch.changed() {
-            stream = batch.settle(1, 100, ids()).head;
+            stream = batch.settle(CommitId::of(1), 100, ids()).head;
         }
         sent.map(|appended| appended.fresh)
     };
@@ -268,7 +268,7 @@ fn a_refused_append_leaves_those_around_it_in_one_batch() {
         })
         .collect();
     assert_eq!(tails, [Some(1), Some(3), None, Some(6)]);
-    let settled = batch.settle(77, 100, ids());
+    let settled = batch.settle(CommitId::of(77), 100, ids());
     assert_eq!(settled.head.inline, b"abbccc");
     assert_eq!(settled.head.version, stream.version + 1);
     assert!(settled.head.ring.contains(77));
@@ -290,7 +290,7 @@ fn a_retry_in_the_batch_of_its_original_is_a_duplicate() {
     let second = batch.append(&append, &LIMITS, 1).unwrap();
     assert_eq!((first.fresh, second.fresh), (true, false));
     assert_eq!(first.tail, second.tail);
-    assert_eq!(batch.settle(1, 100, ids()).head.inline, b"x");
+    assert_eq!(batch.settle(CommitId::of(1), 100, ids()).head.inline, b"x");
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn a_close_alone_seals_nothing_and_ends_the_batch_for_others() {
     assert!(batch.append(&close, &LIMITS, 1).unwrap().closed);
     let late = batch.append(&append(&stream, bytes("x")), &LIMITS, 1);
     assert_eq!(late, Err(AppendError::Closed { tail: 4 }));
-    let settled = batch.settle(1, 0, ids());
+    let settled = batch.settle(CommitId::of(1), 0, ids());
     assert!(settled.chunks.is_empty());
     assert_eq!(settled.position(4), Position::new(0, 4));
     assert_eq!(settled.head.closed, Some(Closed { by: None }));
@@ -329,7 +329,7 @@ fn a_block_holds_only_segments_that_the_batch_began_with() {
         let mut batch = Batch::new(stream.clone());
         let large = Payload::Bytes(vec![0; MAX_CHUNK_BYTES * 70]);
         batch.append(&append(&stream, large), &LIMITS, 1).unwrap();
-        let settled = batch.settle(1, 0, ids());
+        let settled = batch.settle(CommitId::of(1), 0, ids());
         let groups = open / BLOCK_SEGMENTS - first / BLOCK_SEGMENTS;
         assert_eq!(settled.blocks.len() as u64, groups, "{first} {sealed}");
         for block in &settled.blocks {
@@ -355,7 +355,7 @@ fn a_long_text_is_cut_between_characters_and_not_between_cr_and_lf() {
             batch
                 .append(&append(&stream, bytes(&text)), &LIMITS, 1)
                 .unwrap();
-            let settled = batch.settle(1, 0, ids());
+            let settled = batch.settle(CommitId::of(1), 0, ids());
             let parts: Vec<&str> = settled
                 .chunks
                 .iter()
@@ -372,7 +372,7 @@ fn a_long_text_is_cut_between_characters_and_not_between_cr_and_lf() {
     let mut batch = Batch::new(stream.clone());
     let octets = Payload::Bytes(vec![0x80; MAX_CHUNK_BYTES * 2]);
     batch.append(&append(&stream, octets), &LIMITS, 1).unwrap();
-    assert_eq!(batch.settle(1, 0, ids()).chunks.len(), 2);
+    assert_eq!(batch.settle(CommitId::of(1), 0, ids()).chunks.len(), 2);
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn a_message_larger_than_a_chunk_begins_a_segment_of_its_own() {
     let mut batch = Batch::new(stream.clone());
     let payload = messages(&[10, MAX_CHUNK_BYTES + 5, 3]);
     batch.append(&append(&stream, payload), &LIMITS, 1).unwrap();
-    let settled = batch.settle(1, 100, ids());
+    let settled = batch.settle(CommitId::of(1), 100, ids());
     let cuts: Vec<(u32, bool)> = settled
         .head
         .recent
@@ -440,7 +440,7 @@ proptest! {
                 .drain(..)
                 .map(|append| batch.append(&append, &LIMITS, 1).unwrap().tail)
                 .collect();
-            let settled = batch.settle(n as u64, budget, &mut next);
+            let settled = batch.settle(CommitId::of(n as u64), budget, &mut next);
             for tail in tails {
                 let position = settled.position(tail);
                 prop_assert!(position > before, "{position:?} after {before:?}");
@@ -486,7 +486,7 @@ proptest! {
                 for text in group {
                     batch.append(&append(&stream, bytes(text)), &LIMITS, 1).unwrap();
                 }
-                let settled = batch.settle(7, budget, &mut next);
+                let settled = batch.settle(CommitId::of(7), budget, &mut next);
                 kept.store(&settled);
                 stream = settled.head;
             }
@@ -511,7 +511,7 @@ proptest! {
             for text in &texts {
                 batch.append(&append(&stream, bytes(text)), &LIMITS, 1).unwrap();
             }
-            batch.settle(id, budget, ids())
+            batch.settle(CommitId::of(id), budget, ids())
         };
         prop_assert_eq!(run(), run());
     }

@@ -92,7 +92,7 @@ impl Stored {
             keep_ms: 0,
         };
         batch.append(&append, &LIMITS, 1).unwrap();
-        let settled = batch.settle(1, budget, || {
+        let settled = batch.settle(crate::stream::CommitId::of(1), budget, || {
             self.next += 1;
             self.next
         });

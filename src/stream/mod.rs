@@ -19,7 +19,9 @@ mod segment;
 mod settle;
 mod subscriber;
 
-pub use append::{Append, AppendError, AppendLimits, Appended, Batch, InvalidMessages, Payload};
+pub use append::{
+    Append, AppendError, AppendLimits, Appended, Batch, CommitId, InvalidMessages, Payload,
+};
 pub use branch::{ForkError, branch};
 pub(crate) use branch::{begin_fork, inherited_expiry, is_fork_of};
 pub use content_type::{ContentType, NotAContentType};

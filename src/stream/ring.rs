@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::limits::RING_COMMITS;
+use crate::limits::{RING_COMMITS, RING_MOST_COMMITS};
 
 /// The last commits of one incarnation: their random ids and the versions they made, ascending.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -11,21 +11,26 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// The ring with these commits, oldest first; the oldest beyond its size are dropped.
+    /// The ring with these commits, oldest first; the oldest beyond its largest size are dropped.
     #[must_use]
     pub fn of(mut commits: Vec<(u64, u64)>) -> Self {
-        commits.drain(..commits.len().saturating_sub(RING_COMMITS));
+        commits.drain(..commits.len().saturating_sub(RING_MOST_COMMITS));
         Self {
             commits: VecDeque::from(commits),
         }
     }
 
-    /// Adds the commit `id` that made `version`.
-    pub fn push(&mut self, id: u64, version: u64) {
-        if self.commits.len() >= RING_COMMITS {
-            self.commits.pop_front();
-        }
+    /// Adds the commit `id` that made `version`. `contended` says that other commits passed while this
+    /// one was tried: on such a stream many may pass while a swap waits in the queue of its store, so
+    /// the ring grows. Without contention it shrinks again, by one with each commit.
+    pub fn push(&mut self, id: u64, version: u64, contended: bool) {
         self.commits.push_back((id, version));
+        let kept = match contended {
+            true => RING_MOST_COMMITS,
+            false => RING_COMMITS.max(self.commits.len().saturating_sub(2)),
+        };
+        let over = self.commits.len().saturating_sub(kept);
+        self.commits.drain(..over);
     }
 
     /// Whether commit `id` is one of them.
@@ -65,9 +70,31 @@ mod tests {
 
     #[test]
     fn a_full_ring_reaches_back_to_the_version_under_its_oldest_commit() {
-        let ring = Ring::of((0..100).map(|n| (n, n + 1)).collect());
+        let mut ring = Ring::default();
+        for n in 0..100 {
+            ring.push(n, n + 1, false);
+        }
         assert_eq!(ring.iter().len(), RING_COMMITS);
         assert!(!ring.contains(35) && ring.contains(36));
         assert!(ring.reaches(36, 0) && !ring.reaches(35, 0));
+    }
+
+    #[test]
+    fn a_ring_grows_under_contention_and_shrinks_by_one_a_commit_without() {
+        let mut ring = Ring::default();
+        for n in 0..2_000 {
+            ring.push(n, n + 1, true);
+            assert!(ring.reaches(n.saturating_sub(500), 0), "{n}");
+        }
+        assert_eq!(ring.iter().len(), RING_MOST_COMMITS);
+        for n in 2_000..2_100 {
+            ring.push(n, n + 1, false);
+        }
+        assert_eq!(ring.iter().len(), RING_MOST_COMMITS - 100);
+        assert!(ring.reaches(1_700, 0) && !ring.reaches(1_500, 0));
+        for n in 2_100..4_000 {
+            ring.push(n, n + 1, false);
+        }
+        assert_eq!(ring.iter().len(), RING_COMMITS);
     }
 }

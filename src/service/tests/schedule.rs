@@ -21,6 +21,10 @@ struct Turns {
     asleep: Vec<(u64, usize)>,
     /// How many have not come yet.
     missing: usize,
+    /// Whether one that has just used the store is likely to use it again before the others.
+    is_unfair: bool,
+    /// The last one that had it.
+    last: Option<usize>,
 }
 
 impl Baton {
@@ -30,10 +34,30 @@ impl Baton {
         count: usize,
         act: impl Fn(Arc<Self>, usize) -> T + Sync,
     ) -> Vec<T> {
+        Self::run_by(world, count, false, act)
+    }
+
+    /// The same where they wait for one lock that is not fair, as for Spin's connection to SQLite: one
+    /// that releases it often has it again before those that wait.
+    pub(super) fn run_unfairly<T: Send>(
+        world: &Arc<World>,
+        count: usize,
+        act: impl Fn(Arc<Self>, usize) -> T + Sync,
+    ) -> Vec<T> {
+        Self::run_by(world, count, true, act)
+    }
+
+    fn run_by<T: Send>(
+        world: &Arc<World>,
+        count: usize,
+        is_unfair: bool,
+        act: impl Fn(Arc<Self>, usize) -> T + Sync,
+    ) -> Vec<T> {
         let baton = Arc::new(Self {
             world: world.clone(),
             turns: Mutex::new(Turns {
                 missing: count,
+                is_unfair,
                 ..Turns::default()
             }),
             wakers: (0..count).map(|_| Condvar::new()).collect(),
@@ -103,10 +127,26 @@ impl Baton {
         turns.current = match turns.ready.len() {
             0 => None,
             ready => {
+                let last = turns
+                    .ready
+                    .iter()
+                    .position(|place| Some(*place) == turns.last);
+                if let (true, Some(last)) = (turns.is_unfair, last)
+                    && self.world.random() % 8 < 3
+                {
+                    turns.current = Some(turns.ready.swap_remove(last));
+                    self.wake(turns);
+                    return;
+                }
                 let drawn = self.world.random() % ready as u64;
                 Some(turns.ready.swap_remove(usize::try_from(drawn).unwrap()))
             }
         };
+        self.wake(turns);
+    }
+
+    fn wake(&self, turns: &mut Turns) {
+        turns.last = turns.current;
         if let Some(current) = turns.current {
             self.wakers[current].notify_one();
         }
