@@ -5,8 +5,8 @@ use super::env::{Env, SwapError};
 use super::fault::Fault;
 use super::heads;
 use super::progress::SharedCreation;
-use super::records::todo;
 use super::records::update::Updated;
+use super::records::{names, todo};
 use crate::keys::debt::{self, Debt};
 use crate::keys::head::Record;
 use crate::keys::todo::Entry;
@@ -40,9 +40,36 @@ fn hide<E: Env>(core: &Core<E>, cas: E::Cas, head: &Head) -> Result<Ended, Fault
     }
 }
 
-/// Ends the life of `head`, which `cas` was read from: notes the work it leaves, then swaps in
-/// the tombstone. An error means that the swap was not sent, or refused.
+/// Ends the life of `head`, which `cas` was read from, and takes its name out of the registry. An
+/// error means that the swap of the tombstone was not sent, or refused.
 pub(super) fn end_life<E: Env>(
+    core: &Core<E>,
+    hash: &NameHash,
+    cas: E::Cas,
+    head: &Head,
+    now_ms: u64,
+    shared: &mut SharedCreation,
+) -> Result<Ended, Fault> {
+    let ended = end_named(core, hash, cas, head, now_ms, shared)?;
+    if let (Ended::Done, Some(leaf), false) = (&ended, head.leaf, leaves_work(head)) {
+        // A name that stays is found by the walk through the registry.
+        let _ = names::remove(core, hash, leaf, head.incarnation, shared);
+    }
+    Ok(ended)
+}
+
+/// Whether the end of `head` leaves work of several steps: chunks to delete, or a source to tell. Such
+/// work has a to-do entry, which takes the name out of the registry too. The end of a small stream
+/// leaves the name only.
+pub(super) fn leaves_work(head: &Head) -> bool {
+    let tombstone = tombstone(head);
+    tombstone.owes.is_some() || tombstone.source.is_some()
+}
+
+/// Ends the life of `head`, which `cas` was read from: notes the work it leaves, then swaps in
+/// the tombstone. The name stays in the registry. An error means that the swap was not sent, or
+/// refused.
+pub(super) fn end_named<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
     cas: E::Cas,
@@ -53,24 +80,22 @@ pub(super) fn end_life<E: Env>(
     if head.forks.need_it() {
         return hide(core, cas, head);
     }
-    let tombstone = tombstone(head);
-    let (source, leaf) = (tombstone.source, head.leaf);
-    if tombstone.owes.is_some() || leaf.is_some() || source.is_some() {
-        let incarnation = head.incarnation;
+    if leaves_work(head) {
         let entry = Entry::Collect {
             hash: *hash,
-            incarnation,
-            leaf,
-            source,
+            incarnation: head.incarnation,
+            leaf: head.leaf,
+            source: tombstone(head).source,
             since_ms: now_ms,
         };
         if let Updated::Wait(ms) = todo::add(core, hash.shard(), &entry, shared)? {
             return Ok(Ended::Wait(ms));
         }
     }
-    let record = Record::Tombstone(tombstone);
-    let bytes = record.seal();
-    match core.env.swap(cas, &bytes) {
+    match core
+        .env
+        .swap(cas, &Record::Tombstone(tombstone(head)).seal())
+    {
         Ok(()) => Ok(Ended::Done),
         Err(SwapError::Store(error)) if error.refuses() => Err(error.into()),
         Err(SwapError::Failed(_) | SwapError::Store(_)) => Ok(Ended::Look),

@@ -109,6 +109,11 @@ impl Driver {
         self.alarm.wait(most).await;
     }
 
+    /// Whether an instance has nothing to do.
+    pub(crate) fn has_idle_instance(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.worker.is_busy())
+    }
+
     /// Does a piece of background work, on an instance that has nothing else to do if there is one;
     /// says whether there may be more.
     pub(crate) async fn work(&self, round: u64) -> bool {

@@ -88,7 +88,6 @@ fn a_store_that_was_used_in_the_other_way_creates_nothing_and_serves_what_is_the
             ask("PUT", "new").content_type("text/plain"),
             ask("GET", "new"),
             ask("POST", "new").content_type("text/plain").body("x"),
-            ask("DELETE", "s"),
             ask("GET", "").at("/readyz"),
             ask("POST", "__ds/tick"),
         ] {

@@ -332,8 +332,9 @@ fn one_piece_of_work_is_bounded() {
         println!("{quirk:?}: one piece of work takes at most {most} operations");
         // A store that never confirms a swap has each of them read again.
         let again = if quirk == Quirk::SpinRedis { 8 } else { 0 };
-        // To find it, each shard is read, with the gate behind it where it is not there.
-        let search = 2 * u64::from(crate::limits::SHARDS);
+        // To find it, each shard of both kinds is read, with the gate behind it where it is not there,
+        // and a leaf of each shard of names.
+        let search = 5 * u64::from(crate::limits::SHARDS);
         assert!(most <= crate::limits::WORK_OPERATIONS as u64 + search + again);
     }
 }

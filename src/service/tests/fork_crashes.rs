@@ -8,7 +8,7 @@ use super::schedule::Baton;
 use super::world::{Faults, Quirk, World};
 use crate::keys::head::Record;
 use crate::keys::{Envelope, NameHash, State};
-use crate::limits::WORK_OPERATIONS;
+use crate::limits::{SHARDS, WORK_OPERATIONS};
 use crate::service::Service;
 use crate::stream::{ForkStep, Forks, Link};
 use std::collections::BTreeMap;
@@ -168,6 +168,8 @@ fn a_crash_at_any_operation_is_finished_or_undone_by_later_work() {
         // A store that never confirms a swap has each of them read again, and records that are
         // used for the first time are created in several steps.
         let again = if quirk == Quirk::Guarded { 0 } else { 16 };
+        // To find it, shards of both kinds are read.
+        let search = 3 * u64::from(SHARDS);
         for scene in SCENES {
             let mut leaked = 0;
             for life in 0.. {
@@ -175,7 +177,7 @@ fn a_crash_at_any_operation_is_finished_or_undone_by_later_work() {
                 let world = World::new(quirk, life);
                 drop(set_up(&world, scene));
                 let doomed = Service::new(world.instance().crashing_after(life));
-                act(&doomed, scene, WORK_OPERATIONS as u64 + again);
+                act(&doomed, scene, WORK_OPERATIONS as u64 + search + again);
                 let crashed = doomed.env().is_dead();
                 let server = serve(&world);
                 recover(&server);

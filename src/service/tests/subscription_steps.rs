@@ -15,7 +15,7 @@ use std::sync::Arc;
 const OPS: u64 = 12;
 
 /// Those of a step besides: the keys, the record, the list, a leaf of each shard.
-const BESIDES: u64 = 32 + 2 * SHARDS as u64;
+const BESIDES: u64 = 32 + 4 * SHARDS as u64;
 
 /// Most store operations of a step.
 const MOST: u64 = BACKFILL_STREAMS as u64 * OPS + BESIDES;

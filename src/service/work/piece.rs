@@ -15,8 +15,8 @@ use crate::service::subscription;
 /// Entries of a shard that are looked at, if there is nothing to do for the first ones.
 const ENTRIES: usize = 4;
 
-/// One piece of work: an entry of the first to-do shard that has something to do, or else a
-/// look at a leaf of the name registry and at a subscription. `round` picks where to begin, and
+/// One piece of work: an entry of the first to-do shard that has something to do, or else the due
+/// names in a leaf of the name registry, or a look at a subscription. `round` picks where to begin, and
 /// what to look at. Says whether there was something to do.
 pub(in crate::service) fn work<E: Env>(
     core: &Core<E>,
@@ -37,10 +37,13 @@ pub(in crate::service) fn work<E: Env>(
         }
     }
     if core.config.registry {
-        let shard = shard(round).unwrap_or_default();
-        let worked = registry::work_names(core, effects, shard, round / shards, &mut left);
-        if left::leave(core, &mut left, worked)? {
-            return Ok(true);
+        for next in 0..shards {
+            let shard = shard(round.wrapping_add(next)).unwrap_or_default();
+            let (turn, first) = (round / shards, next == 0);
+            let worked = registry::work_names(core, effects, shard, turn, first, &mut left);
+            if left::leave(core, &mut left, worked)? {
+                return Ok(true);
+            }
         }
     }
     subscription::walk_subscriptions(core, effects, round)

@@ -8,6 +8,7 @@ use crate::keys::{registry, subscriptions};
 use crate::limits::CLOCK_SKEW_MS;
 use crate::service::core::Core;
 use crate::service::effects::Effects;
+use crate::service::ending::Ended;
 use crate::service::env::Env;
 use crate::service::fault::Fault;
 use crate::service::fork;
@@ -17,116 +18,169 @@ use crate::service::subscription;
 use crate::service::{ending, heads};
 use crate::stream::{Expiry, Head};
 
-/// Names looked at in one call.
-const NAMES: usize = 3;
+/// Due names looked at in one call.
+const NAMES: usize = 8;
 
-/// Looks at some names of a leaf: ends lives that expired, removes names that were left over.
+/// What the look at a name found.
+enum Looked {
+    /// Nothing to do, or nothing that can be done now.
+    Nothing,
+    /// There was something to do for the stream, and it was done.
+    Worked,
+    /// The life of the name is over, and leaves nothing else: the name can go.
+    Gone,
+}
+
+/// Looks at the due names of a leaf and ends lives that expired; with `others`, also at one of the
+/// other names: lives that were left over, links to subscriptions that are missing.
 pub(super) fn work_names<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
     shard: u8,
     turn: u64,
+    others: bool,
     left: &mut Left,
 ) -> Result<bool, Fault> {
     let Some((slot, leaf)) = names::leaf_in_turn(core, shard, turn)? else {
         return Ok(false);
     };
-    let listed = match leaf.entries.is_empty() {
-        true => Vec::new(),
-        false => subscription::subscriptions(core)?,
-    };
     let now = core.env.now_ms();
-    let (mut due, others): (Vec<_>, Vec<_>) = leaf
+    let (mut due, rest): (Vec<_>, Vec<_>) = leaf
         .entries
         .iter()
         .partition(|entry| entry.due_ms.is_some_and(|due| due <= now));
-    // Those that can't be ended now do not stand before the others for ever.
-    let first = core.any_of(due.len());
-    due.rotate_left(first);
-    let mut worked = false;
-    for entry in due.into_iter().take(NAMES) {
-        let looked = look_at(core, effects, &slot, entry, &listed);
-        worked |= left::leave(core, left, looked)?;
+    effects.expect(rest.iter().filter_map(|entry| entry.due_ms).min());
+    // The longest overdue first. Lives that can't be ended now must not stand before the others for
+    // ever, so the place to begin is drawn.
+    due.sort_by_key(|entry| entry.due_ms);
+    let first = core.any_of(due.len().div_ceil(NAMES)).saturating_mul(NAMES);
+    let mut picked: Vec<&registry::Entry> = due.into_iter().skip(first).take(NAMES).collect();
+    let listed = match others && !rest.is_empty() {
+        true => subscription::subscriptions(core)?,
+        false => Vec::new(),
+    };
+    if others {
+        picked.extend(rest.get(core.any_of(rest.len())));
     }
-    if let Some(entry) = others.get(core.any_of(others.len())) {
-        look_at(core, effects, &slot, entry, &listed)?;
+    let mut worked = false;
+    let mut gone = Vec::new();
+    for entry in picked {
+        match look_at(core, effects, &slot, entry, &listed) {
+            Ok(Looked::Nothing) => {}
+            Ok(Looked::Worked) => worked = true,
+            Ok(Looked::Gone) => gone.push(entry.incarnation),
+            Err(fault) => {
+                left::leave(core, left, Err(fault))?;
+            }
+        }
+    }
+    if !gone.is_empty() {
+        worked = true;
+        let mut shared = update::drawn_patience(core);
+        names::edit_leaf(core, &slot, &mut shared, |entries| {
+            entries.retain(|other| !gone.contains(&other.incarnation));
+        })?;
     }
     Ok(worked)
 }
 
 /// Compares one name of a leaf with its head, and the head with the subscriptions there are.
-/// Says whether something of the name was to be ended or set right.
 fn look_at<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
     leaf: &Slot,
     entry: &registry::Entry,
     listed: &[subscriptions::Entry],
-) -> Result<bool, Fault> {
+) -> Result<Looked, Fault> {
     let mut shared = update::drawn_patience(core);
     let hash = NameHash::of(&entry.name);
     let now = core.env.now_ms();
-    let slot = core.keys.head(&hash);
-    if let Some((cas, record)) = heads::find_record(core, &slot)? {
-        match record {
-            Record::Live(mut head) if head.incarnation == entry.incarnation => {
-                let now = head.now_ms(now);
-                let pending = head.lineage.as_ref().filter(|lineage| lineage.pending);
-                if let Some(lineage) = pending {
-                    // Normally its work is noted; else its creator was far too slow.
-                    let left_over = entry.since_ms.saturating_add(todo::LEFT_OVER_MS) < now;
-                    if left_over {
-                        drop(cas);
-                        let fork = heads::link(&hash, head.incarnation);
-                        fork::advance(core, fork, lineage.source, &mut shared)?;
-                    }
-                    return Ok(left_over);
-                }
-                if head.is_expired(now) && !head.forks.deleted {
-                    ending::end_life(core, &hash, cas, &head, now, &mut shared)?;
-                } else if head.is_ahead(now) && matches!(head.expiry, Expiry::Ttl { .. }) {
-                    // Its window ends its length from now, whoever looks.
-                    head.touched_ms = now;
-                    heads::put(core, cas, head)?;
-                } else if entry.due_ms.is_some_and(|due| is_wrong(due, &head, now)) {
-                    // What only its forks keep alive has ended already.
-                    let due = head.expires_ms(now).filter(|_| !head.forks.deleted);
-                    names::edit_leaf(core, leaf, &mut shared, |entries| {
-                        for other in entries.iter_mut() {
-                            if other.incarnation == entry.incarnation {
-                                other.due_ms = due;
-                            }
-                        }
-                    })?;
-                } else {
-                    drop(cas);
-                    subscription::greet_again(core, effects, listed, &hash, &head)?;
-                    return Ok(false);
-                }
-                return Ok(true);
-            }
-            Record::Tombstone(tombstone) if tombstone.incarnation == entry.incarnation => {
-                // Normally its work is noted; else somebody was stopped right here.
-                if let Some(source) = tombstone.source {
-                    let this = heads::link(&hash, tombstone.incarnation);
-                    fork::release(core, this, source, &mut shared)?;
-                    return Ok(true);
-                }
-                if let Some(owed) = &tombstone.owes {
-                    ending::move_debt(core, &hash, tombstone.incarnation, owed, &mut shared)?;
-                    return Ok(true);
-                }
-            }
-            Record::Live(_) | Record::Tombstone(_) => {}
-        }
-    }
+    // Normally a creation enters the name and then writes the head; else it was stopped in between.
     let left_over = entry.since_ms.saturating_add(todo::LEFT_OVER_MS) < now;
-    if left_over {
-        names::edit_leaf(core, leaf, &mut shared, |entries| {
-            entries.retain(|other| other.incarnation != entry.incarnation);
-        })?;
+    let absent = match left_over {
+        true => Looked::Gone,
+        false => Looked::Nothing,
+    };
+    let Some((cas, record)) = heads::find_record(core, &core.keys.head(&hash))? else {
+        return Ok(absent);
+    };
+    match record {
+        Record::Live(head) if head.incarnation == entry.incarnation => {
+            let now = head.now_ms(now);
+            look_at_head(core, effects, leaf, entry, listed, (cas, head), now)
+        }
+        Record::Tombstone(tombstone) if tombstone.incarnation == entry.incarnation => {
+            // Normally its work is noted; else a deletion was stopped right here.
+            if let Some(source) = tombstone.source {
+                let this = heads::link(&hash, tombstone.incarnation);
+                fork::release(core, this, source, &mut shared)?;
+                return Ok(Looked::Worked);
+            }
+            if let Some(owed) = &tombstone.owes {
+                ending::move_debt(core, &hash, tombstone.incarnation, owed, &mut shared)?;
+                return Ok(Looked::Worked);
+            }
+            Ok(Looked::Gone)
+        }
+        Record::Live(_) | Record::Tombstone(_) => Ok(absent),
     }
-    Ok(left_over)
+}
+
+/// The same for a name whose life goes on.
+fn look_at_head<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    leaf: &Slot,
+    entry: &registry::Entry,
+    listed: &[subscriptions::Entry],
+    (cas, mut head): (E::Cas, Box<Head>),
+    now: u64,
+) -> Result<Looked, Fault> {
+    let mut shared = update::drawn_patience(core);
+    let hash = NameHash::of(&entry.name);
+    let pending = head.lineage.as_ref().filter(|lineage| lineage.pending);
+    if let Some(lineage) = pending {
+        // Normally its work is noted; else its creator was far too slow.
+        let left_over = entry.since_ms.saturating_add(todo::LEFT_OVER_MS) < now;
+        if !left_over {
+            return Ok(Looked::Nothing);
+        }
+        drop(cas);
+        let fork = heads::link(&hash, head.incarnation);
+        fork::advance(core, fork, lineage.source, &mut shared)?;
+        return Ok(Looked::Worked);
+    }
+    if head.is_expired(now) && !head.forks.deleted {
+        let noted = ending::leaves_work(&head);
+        return Ok(
+            match ending::end_named(core, &hash, cas, &head, now, &mut shared)? {
+                Ended::Done if !noted => Looked::Gone,
+                Ended::Done | Ended::Hidden | Ended::Look => Looked::Worked,
+                Ended::Wait(_) => Looked::Nothing,
+            },
+        );
+    }
+    if head.is_ahead(now) && matches!(head.expiry, Expiry::Ttl { .. }) {
+        // Its window ends its length from now, whenever it is looked at again.
+        head.touched_ms = now;
+        heads::put(core, cas, head)?;
+        return Ok(Looked::Worked);
+    }
+    if entry.due_ms.is_some_and(|due| is_wrong(due, &head, now)) {
+        // What only its forks keep alive has ended already.
+        let due = head.expires_ms(now).filter(|_| !head.forks.deleted);
+        names::edit_leaf(core, leaf, &mut shared, |entries| {
+            for other in entries.iter_mut() {
+                if other.incarnation == entry.incarnation {
+                    other.due_ms = due;
+                }
+            }
+        })?;
+        return Ok(Looked::Worked);
+    }
+    drop(cas);
+    subscription::greet_again(core, effects, listed, &hash, &head)?;
+    Ok(Looked::Nothing)
 }
 
 /// Whether the time in a registry entry has come, or was written by a clock that was ahead.
