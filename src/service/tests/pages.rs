@@ -317,6 +317,44 @@ proptest! {
     }
 }
 
+/// A stream of `text/html` with a script in it ran that script with the rights of its origin.
+#[test]
+fn the_content_of_a_stream_is_sandboxed_and_its_metadata_are_not() {
+    let (_, server) = world(&[]);
+    create(&server, "text/html");
+    append(&server, "text/html", "<script>steal()</script>");
+    for (method, expected) in [("GET", "sandbox"), ("HEAD", "")] {
+        let response = call(&server, ask(method, "s"));
+        assert_eq!(response.status, 200);
+        assert_eq!(
+            response.get("content-security-policy"),
+            expected,
+            "{method}"
+        );
+    }
+}
+
+/// A browser that followed the advice to read from -1 got the page of the old life from its cache.
+#[test]
+fn an_offset_of_an_earlier_life_is_answered_with_a_url_that_no_cache_holds() {
+    let (world, server) = world(&[]);
+    create(&server, TEXT);
+    let old = append(&server, TEXT, "old");
+    assert_eq!(call(&server, ask("DELETE", "s")).status, 204);
+    create(&server, TEXT);
+    append(&server, TEXT, "new");
+    let gone = || read(&server, &old);
+    let first = gone();
+    assert_eq!((first.status, &*first.code()), (410, "OFFSET_GONE"));
+    let next = first.offset().to_owned();
+    assert!(first.text().contains(&next), "{}", first.text());
+    assert_eq!(read(&server, &next).text(), "new");
+    world.advance(60_000);
+    let later = gone();
+    assert_ne!(later.offset(), next);
+    assert_eq!(read(&server, later.offset()).text(), "new");
+}
+
 /// Messages with everything in them that looks like the end of one.
 fn nasty() -> Vec<serde_json::Value> {
     use serde_json::json;

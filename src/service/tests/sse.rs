@@ -86,6 +86,9 @@ fn a_follower_gets_pairs_of_events_and_at_first_the_place_where_it_is() {
     assert_eq!(response.status, 200);
     assert_eq!(response.get("content-type"), "text/event-stream");
     assert_eq!(response.get("cache-control"), "no-cache");
+    // nginx, with its defaults, held events back until the end.
+    assert_eq!(response.get("x-accel-buffering"), "no");
+    assert_eq!(response.get("content-security-policy"), "sandbox");
     assert_eq!(response.get("content-length"), "");
     assert_eq!(response.get("stream-sse-data-encoding"), "");
     assert_eq!(waiting.max_wait_ms, 15_000);
