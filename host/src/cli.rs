@@ -6,6 +6,7 @@ use crate::serve::{Options, Via};
 use crate::store::log::Durability;
 use crate::store::open::{Injection, OpenError, StoreKind, open};
 use crate::variables::{self, VariableError};
+use crate::telemetry;
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -227,6 +228,10 @@ impl Serve {
             true => most,
             false => std::thread::available_parallelism().map_or(1, usize::from),
         };
+        for name in variables::strangers(environment.iter().map(|(name, _)| name.as_str())) {
+            let detail = format!("{name} is no variable of this server; it is ignored");
+            telemetry::warn("unknown variable in the environment", &detail);
+        }
         Ok(Options {
             listen: self.listen,
             via: self.via,

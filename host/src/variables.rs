@@ -1,5 +1,7 @@
 //! The variables of the component, from flags and the environment.
 
+mod near;
+
 use crate::wasi::Variables;
 use durable_streams_edge::limits::{Malformed, VARIABLES, Variable};
 
@@ -7,6 +9,8 @@ use durable_streams_edge::limits::{Malformed, VARIABLES, Variable};
 const PREFIX: &str = "DS_";
 /// Names with that prefix that are not for the host but for its build and its tests.
 const FOREIGN: [&str; 3] = ["DS_EMBED_", "DS_WASM_", "DS_TEST_"];
+/// Variables with that prefix that are for clients of a server.
+const OF_CLIENTS: [&str; 2] = ["DS_URL", "DS_TOKEN"];
 
 /// Why the variables can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +22,14 @@ pub enum VariableError {
         name: String,
         /// All there are.
         known: String,
+    },
+    /// It is probably a misspelt one.
+    #[error("unknown variable {name:?} in the environment; {close} has a similar name")]
+    Misspelt {
+        /// As it was given.
+        name: String,
+        /// The variable that was probably meant, as it is called in the environment.
+        close: String,
     },
     /// It has no value.
     #[error("--variable {0:?} has no value, expected name=value")]
@@ -35,7 +47,8 @@ pub enum VariableError {
 ///
 /// # Errors
 ///
-/// The first variable that is unknown or malformed.
+/// The first variable that is unknown or malformed. Of the environment, an unknown one is an error
+/// only if it is close to one of ours: it may be meant for another program. See [`strangers`].
 pub fn resolve(
     flags: &[String],
     environment: impl IntoIterator<Item = (String, String)>,
@@ -45,13 +58,12 @@ pub fn resolve(
     let mut variables: Variables = VARIABLES.iter().map(default).collect();
     variables.insert("kv_guarded_create".to_owned(), guards_creation.to_string());
     for (given, value) in environment {
-        let foreign = FOREIGN.iter().any(|prefix| given.starts_with(prefix));
-        if let Some(name) = given.strip_prefix(PREFIX)
-            && !foreign
-            && !is_service_link(name)
-        {
-            put(&mut variables, &name.to_ascii_lowercase(), value)
-                .map_err(|error| error.named(&given))?;
+        let Some(name) = ours(&given) else { continue };
+        if is_known(&name) {
+            put(&mut variables, &name, value)?;
+        } else if let Some(close) = near::closest(&name, names()) {
+            let close = format!("{PREFIX}{}", close.to_ascii_uppercase());
+            return Err(VariableError::Misspelt { name: given, close });
         }
     }
     for flag in flags {
@@ -63,17 +75,27 @@ pub fn resolve(
     Ok(variables)
 }
 
-impl VariableError {
-    /// The same of a variable that was called `given`.
-    fn named(self, given: &str) -> Self {
-        match self {
-            Self::Unknown { known, .. } => Self::Unknown {
-                name: given.to_owned(),
-                known,
-            },
-            other => other,
-        }
-    }
+/// Names in the environment that look like variables of the component but are none. They are
+/// ignored, and worth a warning.
+pub fn strangers<'a>(environment: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let unknown = |given: &&str| ours(given).is_some_and(|name| !is_known(&name));
+    environment.into_iter().filter(unknown).collect()
+}
+
+/// The variable that a name in the environment is for, if it is for any of this program.
+fn ours(given: &str) -> Option<String> {
+    let name = given.strip_prefix(PREFIX)?;
+    let foreign = FOREIGN.iter().any(|prefix| given.starts_with(prefix));
+    let skipped = foreign || OF_CLIENTS.contains(&given) || is_service_link(name);
+    (!skipped).then(|| name.to_ascii_lowercase())
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    VARIABLES.iter().map(|row| row.name)
+}
+
+fn is_known(name: &str) -> bool {
+    names().any(|known| known == name)
 }
 
 /// Whether Kubernetes gives such variables to every container beside a service called `ds`, or
@@ -92,11 +114,7 @@ fn is_service_link(name: &str) -> bool {
 fn put(variables: &mut Variables, name: &str, value: String) -> Result<(), VariableError> {
     let unknown = || VariableError::Unknown {
         name: name.to_owned(),
-        known: VARIABLES
-            .iter()
-            .map(|row| row.name)
-            .collect::<Vec<_>>()
-            .join(", "),
+        known: names().collect::<Vec<_>>().join(", "),
     };
     let row = VARIABLES.iter().find(|row| row.name == name);
     row.ok_or_else(unknown)?.check(&value)?;
@@ -144,6 +162,38 @@ mod tests {
         }
         let error = resolve(&[], &[("DS_PAGE_BYTE", "1")]).expect_err("refused");
         assert!(error.contains("\"DS_PAGE_BYTE\""), "{error}");
+        assert!(error.contains("DS_PAGE_BYTES"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+
+    /// Beside another program with variables of that prefix the server did not start.
+    #[test]
+    fn an_unknown_variable_of_the_environment_is_ignored_unless_it_is_close_to_one() {
+        let environment = [("DS_COLOUR", "x"), ("DS_PORT_NAME", "x"), ("DS_", "x")];
+        assert_eq!(resolve(&[], &environment), resolve(&[], &[]));
+        let names = environment.map(|(name, _)| name);
+        assert_eq!(strangers(names), names);
+        for close in [
+            "DS_PAGEBYTES",
+            "DS_PAGE_BYTSE",
+            "DS_REGISTRYS",
+            "DS_LOGLEVEL",
+        ] {
+            assert!(resolve(&[], &[(close, "1")]).is_err(), "{close}");
+        }
+        assert!(
+            resolve(&["colour=x"], &[]).is_err(),
+            "not on the command line"
+        );
+    }
+
+    /// A shell that is set up for the client could not start the server.
+    #[test]
+    fn variables_of_clients_are_ignored_without_a_word() {
+        let environment = [("DS_URL", "http://a.example"), ("DS_TOKEN", "secret")];
+        assert_eq!(resolve(&[], &environment), resolve(&[], &[]));
+        assert!(strangers(environment.map(|(name, _)| name)).is_empty());
+        assert!(strangers(["DS_PAGE_BYTES", "PATH", "DS_TEST_X"]).is_empty());
     }
 
     /// Beside a service called `ds` the server did not start.
@@ -164,7 +214,7 @@ mod tests {
         for row in VARIABLES {
             assert!(!is_service_link(&row.name.to_ascii_uppercase()));
         }
-        assert!(resolve(&[], &[("DS_PORT_NAME", "x")]).is_err());
+        assert!(!is_service_link("PORT_NAME"));
     }
 
     #[test]

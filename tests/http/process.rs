@@ -85,6 +85,8 @@ fn an_unknown_or_malformed_variable_is_refused_by_name() {
     refused_with_one_line(&["--variable", "registry=maybe"], &[], &["registry"]);
     refused_with_one_line(&["--variable", "base_path=stream"], &[], &["base_path"]);
     refused_with_one_line(&[], &[("DS_PAGE_BYTES", "many")], &["page_bytes"]);
+    let close = ["DS_PAGE_BYTE\"", "DS_PAGE_BYTES"];
+    refused_with_one_line(&[], &[("DS_PAGE_BYTE", "1")], &close);
 }
 
 #[test]
@@ -253,4 +255,21 @@ fn the_server_uses_no_huge_pages() {
         .find_map(|line| line.strip_prefix("THP_enabled:"));
     // Kernels before 5.0 do not say.
     assert!(enabled.is_none_or(|enabled| enabled.trim() == "0"));
+}
+
+#[test]
+fn an_unknown_variable_of_the_environment_is_a_warning_and_those_of_clients_are_ignored() {
+    let environment = [
+        ("DS_COLOUR", "blue"),
+        ("DS_URL", "x"),
+        ("DS_TOKEN", "secret"),
+    ];
+    let server = ServerUnderTest::start_with_environment(&[], &environment);
+    server.request("GET", "/health").send().expect(200);
+    let log = server.log().join("\n");
+    assert!(log.contains("DS_COLOUR"), "{log}");
+    assert!(
+        !log.contains("DS_URL") && !log.contains("DS_TOKEN"),
+        "{log}"
+    );
 }
