@@ -220,6 +220,8 @@ fn a_server_that_is_told_to_end_ends_its_readers_cleanly_and_exits_with_0() {
             answer.problem(503, "UNAVAILABLE");
         }
         assert_eq!(server.wait().code(), Some(0));
+        let log = server.log().join("\n");
+        assert!(!log.contains("panicked"), "{log}");
     }
 }
 

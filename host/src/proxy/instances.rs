@@ -103,6 +103,16 @@ impl WorkerExpiration for IdleFor {
     }
 }
 
+/// Error with which Wasmtime ends an instance whose task is gone before its end. Either the task
+/// panicked, or the runtime dropped it because the process ends.
+const TASK_GONE: &str = "worker panicked";
+
+/// Whether an instance ended only because its task was dropped. A task that panics is dropped while
+/// its thread unwinds.
+fn was_dropped(error: &wasmtime::Error, panicking: bool) -> bool {
+    !panicking && error.to_string() == TASK_GONE
+}
+
 pub(super) struct Limits {
     /// Since the instance began.
     outlet: Outlet,
@@ -135,8 +145,28 @@ impl WorkerState for Limits {
     }
 
     fn drop(&self, _: wasmtime::Store<InstanceState>, result: wasmtime::Result<()>) {
-        if let Err(error) = result {
+        if let Err(error) = result
+            && !was_dropped(&error, std::thread::panicking())
+        {
             telemetry::warn("instance ended", &format!("{:#}", format_err!(error)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each instance of a host that stopped was said to have panicked.
+    #[test]
+    fn an_instance_that_ends_with_its_host_is_no_panic() {
+        for (error, panicking, expected) in [
+            (TASK_GONE, false, true),
+            (TASK_GONE, true, false),
+            ("guest timed out", false, false),
+        ] {
+            let dropped = was_dropped(&format_err!("{error}"), panicking);
+            assert_eq!(dropped, expected, "{error} {panicking}");
         }
     }
 }
