@@ -114,6 +114,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let store = options.store;
     let outbound = Outbound::new(config.webhook_allow_localhost);
     let max_append_bytes = config.max_append_bytes;
+    let base_path = config.base_path.clone();
     let own = OwnAnswers::new(config, access_control);
     let gate = Gate::new(options.rates, Arc::clone(&own), Arc::clone(&store));
     let (handler, background) = match options.via {
@@ -139,7 +140,9 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
                 Arc::clone(&variables),
                 Arc::clone(&own),
             )?;
-            let tick = proxy::tick(Arc::clone(&proxy), variables);
+            // What the component has, since it is the same variable.
+            let token = variables.get("tick_token").cloned().unwrap_or_default();
+            let tick = proxy::tick(Arc::clone(&proxy), base_path, token);
             let background = tokio::spawn(vital::task(BACKGROUND, tick));
             let bodies = Arc::new(Budget::new(BODY_BUDGET));
             (Handler::WasiHttp(proxy, bodies), background)

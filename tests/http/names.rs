@@ -237,6 +237,29 @@ fn streams_live_under_the_base_path() {
 }
 
 #[test]
+fn the_base_path_may_be_the_whole_server() {
+    let Some(server) = ServerUnderTest::start(&[("base_path", "/")]) else {
+        return;
+    };
+    let stream = Stream {
+        path: "/a/b".to_owned(),
+        ..server.name("text/plain")
+    };
+    let answer = stream.create();
+    let location = format!("http://{}/a/b", server.address);
+    assert_eq!(answer.header("location"), Some(location.as_str()));
+    stream.append("data");
+    stream.read("-1").with_body("data");
+    for probe in ["/health", "/healthz", "/readyz"] {
+        server.request("GET", probe).send().expect(200);
+        let refused = server.request("PUT", probe).body("").send();
+        assert!((400..500).contains(&refused.status), "{refused:?}");
+    }
+    let tick = server.request("POST", "/__ds/tick").body("");
+    tick.send().expect_success();
+}
+
+#[test]
 fn the_reserved_name_is_reserved_however_it_is_written() {
     let server = shared();
     for path in ["__ds/x", "%5F_ds/x", "__%64s/x", "__ds%2Fx"] {

@@ -1,7 +1,6 @@
 //! Background work through `wasi:http`.
 
 use super::handler::Proxy;
-use crate::wasi::Variables;
 use durable_streams_edge::protocol::name::RESERVED;
 use durable_streams_edge::protocol::paths::TICK;
 use http::header::AUTHORIZATION;
@@ -17,11 +16,9 @@ const IDLE: Duration = Duration::from_secs(2);
 
 /// Has the component look after its streams for as long as this is polled. A request over HTTP is the
 /// only way in where instances come on demand.
-pub(crate) async fn tick(proxy: Arc<Proxy>, variables: Arc<Variables>) {
-    let variable = |name| variables.get(name).map(String::as_str).unwrap_or_default();
-    let base = variable("base_path");
-    let target = format!("http://localhost{base}/{RESERVED}/{TICK}");
-    let token = format!("Bearer {}", variable("tick_token"));
+pub(crate) async fn tick(proxy: Arc<Proxy>, base_path: String, token: String) {
+    let target = target(&base_path);
+    let token = format!("Bearer {token}");
     let mut pause = BUSY;
     loop {
         tokio::time::sleep(pause).await;
@@ -41,6 +38,11 @@ pub(crate) async fn tick(proxy: Arc<Proxy>, variables: Arc<Variables>) {
     }
 }
 
+/// The URL of a tick below a path without a slash at its end.
+fn target(base_path: &str) -> String {
+    format!("http://localhost{base_path}/{RESERVED}/{TICK}")
+}
+
 /// The pause after a tick, by what it answered.
 fn after(answer: &[u8]) -> Duration {
     #[derive(serde::Deserialize)]
@@ -57,5 +59,24 @@ fn after(answer: &[u8]) -> Duration {
             left.map_or(IDLE, |left| left.clamp(BUSY, IDLE))
         }
         Err(_) => IDLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use durable_streams_edge::limits::Config;
+
+    /// Below `/` the tick went to a path with two slashes, which is none of ours.
+    #[test]
+    fn a_tick_goes_to_a_path_of_the_component() {
+        for (given, expected) in [
+            ("/", "http://localhost/__ds/tick"),
+            ("/a/b", "http://localhost/a/b/__ds/tick"),
+        ] {
+            let lookup = |name: &str| (name == "base_path").then(|| given.to_owned());
+            let config = Config::from_lookup(lookup).expect("a good path");
+            assert_eq!(target(&config.base_path), expected);
+        }
     }
 }
