@@ -110,6 +110,9 @@ impl Live {
 
     fn accept(&self, answered: Answered, cause: Option<Cause>) {
         let Answered { mut answer, noted } = answered;
+        if cause != Some(Cause::Changed) || !answer.message.is_silent() {
+            self.waiter.reader.end_wait();
+        }
         self.waiter
             .reader
             .deliver(&mut answer.message, after(&answer.next));

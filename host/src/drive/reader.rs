@@ -58,6 +58,8 @@ pub(super) struct Reader {
     held: Held,
     /// When its exchange has lasted as long as it may (`Held::max_age`).
     pub(super) expires: Option<Instant>,
+    /// When the wait ends that goes on through changes that bring nothing.
+    wait_ends: Mutex<Option<Instant>>,
 }
 
 impl Reader {
@@ -74,7 +76,27 @@ impl Reader {
             gone: AtomicBool::new(false),
             held,
             expires,
+            wait_ends: Mutex::new(None),
         }
+    }
+
+    fn wait_ends(&self) -> MutexGuard<'_, Option<Instant>> {
+        let wait_ends = self.wait_ends.lock();
+        wait_ends.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a wait until `over`, or goes on with the one that ends earlier. Says when it ends.
+    pub(super) fn wait_until(&self, over: Instant) -> Instant {
+        let mut wait_ends = self.wait_ends();
+        let ends = wait_ends.map_or(over, |ends| ends.min(over));
+        *wait_ends = Some(ends);
+        ends
+    }
+
+    /// Ends the wait: the next one begins anew. A change that brings nothing, such as a touch of a
+    /// stream with a TTL, ends none, or a reader would never get its heartbeat.
+    pub(super) fn end_wait(&self) {
+        *self.wait_ends() = None;
     }
 
     fn mailbox(&self) -> MutexGuard<'_, Mailbox> {

@@ -202,10 +202,12 @@ impl Groups {
                 index: group.members.len(),
             });
             drop(place);
+            let over = waiter.reader.wait_until(over.into_std());
             let due = match waiter.reader.expires {
-                Some(expires) => over.min(expires.into()),
+                Some(expires) => over.min(expires),
                 None => over,
             };
+            let due = Instant::from_std(due);
             early = early.min(due);
             group.members.push(Member { waiter, due });
         }

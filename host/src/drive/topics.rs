@@ -120,8 +120,12 @@ impl Topics {
             }
         };
         let then = after(&answer.next);
+        let ends_wait = cause != Cause::Changed || !answer.message.is_silent();
         waiters.retain(|waiter| {
             let reader = &waiter.reader;
+            if ends_wait {
+                reader.end_wait();
+            }
             !reader.has_left() && reader.deliver(&mut answer.message, then.clone())
         });
         if let Next::Change(wait) = answer.next

@@ -68,6 +68,12 @@ impl Message {
         }
     }
 
+    /// Whether a reader gets nothing.
+    #[must_use]
+    pub(crate) fn is_silent(&self) -> bool {
+        self.head.is_none() && self.body.is_empty() && !matches!(self.cursor, Cursor::Event(..))
+    }
+
     /// The head for a reader, if this answer begins its response.
     pub(crate) fn head_for(&self, held: &Held) -> Option<Head> {
         self.head.clone().map(|head| self.finish(head, held))

@@ -67,3 +67,30 @@ fn a_change_ends_those_whose_time_is_over_and_no_others() {
     assert!(Arc::ptr_eq(&due[0].waiters[0], &readers[0]));
     assert!(topic.arm().is_none(), "nobody waits any more");
 }
+
+/// Readers of a stream with a TTL, which every read touches, never got a heartbeat.
+#[test]
+fn a_change_that_brings_nothing_does_not_put_off_the_end_of_a_wait() {
+    let now = Instant::now();
+    let secs = Duration::from_secs;
+    let reader = Waiter::new(Reader::new(Held::default(), now.into_std()));
+    let topic = Arc::new(Topic::new("key".into()));
+    let token = Token(Bytes::from_static(b"the same"));
+    let wait = |begun: u64, noted: u64| {
+        let (waiters, over) = (vec![Arc::clone(&reader)], now + secs(begun) + secs(30));
+        topic.insert(waiters, token.clone(), ChangeNumber::new(noted), over);
+    };
+    let due = |changed: u64, at: u64| {
+        let due = topic.take_due(ChangeNumber::new(changed), now + secs(at), false);
+        due.first().map(|due| due.cause)
+    };
+    wait(0, 1);
+    assert_eq!(due(2, 20), Some(Cause::Changed));
+    wait(20, 2);
+    assert_eq!(due(2, 29), None);
+    assert_eq!(due(2, 30), Some(Cause::Timeout));
+    reader.reader.end_wait();
+    wait(30, 2);
+    assert_eq!(due(2, 59), None);
+    assert_eq!(due(2, 60), Some(Cause::Timeout));
+}
