@@ -3,6 +3,7 @@
 mod accept;
 mod behind;
 mod collect;
+mod date;
 mod named;
 mod opening;
 mod pace;

@@ -3,6 +3,7 @@
 use super::accept::{Accepted, Door};
 use super::behind::watched;
 use super::collect::{Collected, Incomplete, collect, turn_away};
+use super::date::date;
 use super::named::{check_framing, check_host};
 use super::opening::Opening;
 use super::pace::Paced;
@@ -18,6 +19,7 @@ use crate::store::Store;
 use crate::telemetry;
 use durable_streams_edge::protocol::paths::READY;
 use durable_streams_edge::protocol::problem::Problem;
+use http::header::DATE;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Response, Version};
@@ -221,13 +223,14 @@ fn connect(
         let answer = gate.answer(peer.ip(), &request);
         let handler = handler.clone();
         async move {
-            let response = match answer {
+            let mut response = match answer {
                 Some(response) => {
                     discard(request);
                     response
                 }
                 None => handler.handle(request).await?,
             };
+            response.headers_mut().insert(DATE, date());
             Ok::<_, NoResponse>(response.map(Outgoing::new))
         }
     });
