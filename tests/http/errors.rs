@@ -254,3 +254,18 @@ fn http_1_0_is_answered() {
     connection.write(get.as_bytes()).expect("it is sent");
     connection.finish().expect(200).with_body("data");
 }
+
+/// Through `wasi:http` the connection was reset while the client still sent, and the answer lost.
+#[test]
+fn a_body_that_is_too_large_is_413_for_a_client_that_sends_all_of_it_first() {
+    let stream = shared().stream("text/plain");
+    let large = vec![b'x'; 11_000_000];
+    for _ in 0..5 {
+        stream
+            .request("POST")
+            .header("content-type", "text/plain")
+            .body(&large)
+            .send()
+            .expect(413);
+    }
+}

@@ -133,7 +133,7 @@ where
 
 /// Reads on for a moment, while the client is answered. With the first read it was given whatever
 /// permission it had asked for.
-fn discard<B>(mut body: B)
+pub(super) fn discard<B>(mut body: B)
 where
     B: Body<Data: Send, Error: Send> + Send + Unpin + 'static,
 {
@@ -143,7 +143,7 @@ where
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::budget::Budget;
     use crate::net::pace::tests::{Begun, short_room};
@@ -184,6 +184,22 @@ mod tests {
                 false => SizeHint::default(),
             }
         }
+    }
+
+    /// A body of as many bytes, and when it was read to its end.
+    pub(in crate::net) fn told(
+        bytes: usize,
+    ) -> (
+        impl Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+        oneshot::Receiver<()>,
+    ) {
+        let (end, ended) = oneshot::channel();
+        let body = Told {
+            bytes,
+            announced: false,
+            end: Some(end),
+        };
+        (body, ended)
     }
 
     /// A body that comes once it is let come.

@@ -8,6 +8,7 @@ mod named;
 mod opening;
 mod pace;
 mod rate;
+mod rest;
 mod server;
 mod stall;
 mod unread;

@@ -8,6 +8,7 @@ use super::named::{check_framing, check_host};
 use super::opening::Opening;
 use super::pace::Paced;
 use super::rate::{Limits, Rates};
+use super::rest::Rest;
 use super::stall::{STALL, Stall};
 use super::unread::{Outgoing, Streams};
 use crate::answers::{OwnAnswers, ResponseBody, health, too_many};
@@ -124,6 +125,7 @@ impl Handler {
             Self::Exchange(driver, max) => (driver, *max),
             Self::WasiHttp(proxy, bodies) => {
                 let (parts, body) = request.into_parts();
+                let body = Rest::new(body, &parts.headers);
                 let paced = Paced::new(body, Arc::clone(bodies));
                 let (body, fell_behind) = watched(paced, bodies.reserve());
                 let request = hyper::Request::from_parts(parts, body);
