@@ -269,3 +269,35 @@ fn a_body_that_is_too_large_is_413_for_a_client_that_sends_all_of_it_first() {
             .expect(413);
     }
 }
+
+/// A proxy in front may have gone by the other of the two.
+#[test]
+fn a_body_with_two_lengths_is_400_in_any_order_and_in_later_requests() {
+    let Some(server) = ServerUnderTest::start_native(&[], "the framing of bodies") else {
+        return;
+    };
+    let stream = server.stream("text/plain");
+    let length = "content-length: 5";
+    let coding = "transfer-encoding: chunked";
+    for fields in [[length, coding], [coding, length]] {
+        for kept in [false, true] {
+            let mut connection = Connection::to(server.address);
+            let fields = fields.join("\r\n");
+            let head = format!(
+                "POST {} HTTP/1.1\r\nhost: a\r\ncontent-type: text/plain\r\n",
+                stream.path
+            );
+            if kept {
+                let first = format!("{head}{coding}\r\n\r\n1\r\nx\r\n0\r\n\r\n");
+                connection.write(first.as_bytes()).expect("it is taken");
+                connection.expects_body("POST");
+                assert_eq!(connection.read_head().status, 204);
+                connection.read_body();
+            }
+            let both = format!("{head}{fields}\r\n\r\n1\r\nx\r\n0\r\n\r\n");
+            connection.write(both.as_bytes()).expect("it is taken");
+            connection.expects_body("POST");
+            assert_eq!(connection.read_head().status, 400, "{fields}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ mod accept;
 mod behind;
 mod collect;
 mod date;
+mod framing;
 mod named;
 mod opening;
 mod pace;

@@ -56,6 +56,13 @@ fn bad(detail: &str) -> Result<(), Problem> {
     Err(Problem::new(Code::BadRequest, detail))
 }
 
+/// The problem of a body with two lengths: a proxy in front may have gone by the other one (RFC 9112,
+/// section 6.3).
+pub(super) fn two_lengths() -> Problem {
+    let detail = "Transfer-Encoding and Content-Length were sent together. Send one of them.";
+    Problem::new(Code::BadRequest, detail)
+}
+
 /// Refuses a body that is encoded for its transfer in any way but in chunks, which alone are undone
 /// (RFC 9112, section 6.1). One that does not even end in chunks has no length: hyper's 400.
 pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Problem> {

@@ -1,5 +1,6 @@
 //! Connections whose client does not begin.
 
+use super::framing::Framing;
 use std::io::{ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,13 +11,14 @@ use tokio::time::{Sleep, sleep};
 /// The first bytes of an HTTP/2 client. Any others begin HTTP/1.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A connection that fails when its client has not shown after some time which HTTP it speaks. The
+/// A connection whose requests are looked at, and that fails when its client has not shown after some time which HTTP it speaks. The
 /// timeouts of HTTP/1 and HTTP/2 begin only then, so a silent client would hold the connection for
 /// ever.
 #[derive(Debug)]
 pub(crate) struct Opening<T> {
     inner: T,
     begins: Option<Begins>,
+    framing: Framing,
 }
 
 #[derive(Debug)]
@@ -37,11 +39,12 @@ impl Begins {
 
 impl<T> Opening<T> {
     /// A connection that has this long to begin.
-    pub(crate) fn new(inner: T, patience: Duration) -> Self {
+    pub(super) fn new(inner: T, patience: Duration, framing: Framing) -> Self {
         let until = Box::pin(sleep(patience));
         Self {
             inner,
             begins: Some(Begins { seen: 0, until }),
+            framing,
         }
     }
 }
@@ -54,15 +57,18 @@ impl<T: AsyncRead + Unpin> AsyncRead for Opening<T> {
     ) -> Poll<Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
-        let Some(begins) = &mut self.begins else {
+        let this = &mut *self;
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        this.framing.read(came);
+        let Some(begins) = &mut this.begins else {
             return read;
         };
         if read.is_pending() {
             let over = begins.until.as_mut().poll(context);
             return over.map(|()| Err(ErrorKind::TimedOut.into()));
         }
-        if !begins.goes_on(buffer.filled().get(before..).unwrap_or_default()) {
-            self.begins = None;
+        if !begins.goes_on(came) {
+            this.begins = None;
         }
         read
     }
@@ -101,13 +107,14 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Opening<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     /// A connection without any patience, whose client said something and is there.
     async fn after(said: &[u8]) -> Result<(Opening<DuplexStream>, DuplexStream)> {
         let (mut client, server) = duplex(1024);
         client.write_all(said).await?;
-        let mut server = Opening::new(server, Duration::ZERO);
+        let mut server = Opening::new(server, Duration::ZERO, Framing::new(Arc::default()));
         server.read_exact(&mut vec![0; said.len()]).await?;
         Ok((server, client))
     }

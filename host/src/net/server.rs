@@ -4,7 +4,8 @@ use super::accept::{Accepted, Door};
 use super::behind::watched;
 use super::collect::{Collected, Incomplete, collect, turn_away};
 use super::date::date;
-use super::named::{check_framing, check_host};
+use super::framing::{Doubtful, Framing};
+use super::named::{check_framing, check_host, two_lengths};
 use super::opening::Opening;
 use super::pace::Paced;
 use super::rate::{Limits, Rates};
@@ -20,7 +21,7 @@ use crate::store::Store;
 use crate::telemetry;
 use durable_streams_edge::protocol::paths::READY;
 use durable_streams_edge::protocol::problem::Problem;
-use http::header::DATE;
+use http::header::{CONNECTION, DATE, HeaderValue};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Response, Version};
@@ -83,13 +84,22 @@ impl Gate {
         })
     }
 
-    /// The answer to a request that is refused, or that the host answers by itself.
+    /// The answer to a request that is refused, or that the host answers by itself. With `doubtful`
+    /// its body has two lengths, and its connection can't go on.
     fn answer<B>(
         &self,
         peer: IpAddr,
         request: &hyper::Request<B>,
+        doubtful: bool,
     ) -> Option<Response<ResponseBody>> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        if doubtful {
+            let asker = self.own.asker(method, uri, headers);
+            let mut response = self.own.problem(&two_lengths(), &asker);
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+            return Some(response);
+        }
         match self.judge(peer, request) {
             Ok(()) => health(&self.own, method, uri, headers),
             Err(problem) => {
@@ -221,8 +231,12 @@ fn connect(
     } = accepted;
     // A connection without it works too, only later.
     let _ = stream.set_nodelay(true);
+    let doubtful = Arc::new(Doubtful::default());
+    let framing = Framing::new(Arc::clone(&doubtful));
     let service = service_fn(move |request| {
-        let answer = gate.answer(peer.ip(), &request);
+        // Over HTTP/2 a body has one length.
+        let doubtful = request.version() != Version::HTTP_2 && doubtful.next();
+        let answer = gate.answer(peer.ip(), &request, doubtful);
         let handler = handler.clone();
         async move {
             let mut response = match answer {
@@ -236,7 +250,7 @@ fn connect(
             Ok::<_, NoResponse>(response.map(Outgoing::new))
         }
     });
-    let stream = TokioIo::new(Opening::new(stream, HEAD_TIMEOUT));
+    let stream = TokioIo::new(Opening::new(stream, HEAD_TIMEOUT, framing));
     let connection = builder.serve_connection(Stall::new(stream), service);
     let connection = graceful.watch(connection.into_owned());
     tokio::spawn(async move {

@@ -134,3 +134,25 @@ async fn a_connection_has_its_place_until_it_ends() {
     drop(first);
     assert_eq!(third.status().await, Some(200));
 }
+
+/// hyper drops one of the two fields, and a proxy in front may have gone by the other.
+#[tokio::test]
+async fn a_request_with_two_lengths_is_refused_and_its_connection_ends() {
+    const LENGTH: &str = "content-length: 5";
+    const CODING: &str = "transfer-encoding: chunked";
+    let served = serve(10).await;
+    for before in [0, 1, 3] {
+        for (first, second) in [(LENGTH, CODING), (CODING, LENGTH)] {
+            let mut client = Client::connect(&served).await;
+            let chunked = format!("GET /health HTTP/1.1\r\nhost: a\r\n{CODING}\r\n\r\n0\r\n\r\n");
+            client.say(&chunked.repeat(before)).await;
+            let both = format!("POST /a HTTP/1.1\r\nhost: a\r\n{first}\r\n{second}\r\n\r\n");
+            client.say(&format!("{both}0\r\n\r\n{HEALTH}")).await;
+            for _ in 0..before {
+                assert_eq!(client.status().await, Some(200));
+            }
+            assert_eq!(client.status().await, Some(400), "{before} {first}");
+            assert_eq!(client.status().await, None, "{before} {first}");
+        }
+    }
+}
