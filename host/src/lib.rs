@@ -29,6 +29,7 @@
 //!  outbound                  the client for webhooks
 //!  store        check        keys and values | the check of a store on disk
 //!  budget, vital, telemetry  room for bodies, tasks that must not panic, the log
+//!  limits                    the table of them
 //! ```
 
 mod answers;
@@ -39,6 +40,7 @@ mod drive;
 pub mod engine;
 mod error;
 mod exchange;
+mod limits;
 mod net;
 mod outbound;
 mod proxy;

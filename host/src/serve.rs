@@ -1,7 +1,7 @@
 //! Starting and ending a server.
 
 use crate::answers::OwnAnswers;
-use crate::budget::Budget;
+use crate::budget::{Budget, Unsent};
 use crate::drive::{self, Driver};
 use crate::engine::{ComponentSource, Runtime};
 use crate::error::StartError;
@@ -114,6 +114,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let store = options.store;
     let outbound = Outbound::new(config.webhook_allow_localhost);
     let max_append_bytes = config.max_append_bytes;
+    let page_bytes = usize::try_from(config.page_bytes).unwrap_or(usize::MAX);
+    let unsent = Unsent::new(page_bytes, options.rates.trust_forwarded_for);
     let base_path = config.base_path.clone();
     let own = OwnAnswers::new(config, access_control);
     let gate = Gate::new(options.rates, Arc::clone(&own), Arc::clone(&store));
@@ -122,7 +124,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             let guest = Arc::new(Guest::new(runtime)?);
             let factory = || factory(&guest, &store, &variables);
             let factories = std::iter::repeat_with(factory).take(options.instances.max(1));
-            let driver = Driver::new(&store, factories.collect(), &outbound, &own);
+            let factories = factories.collect();
+            let driver = Driver::new(&store, factories, &outbound, &own, unsent.pool());
             driver.warm_up()?;
             let work = drive::work(Arc::clone(&driver));
             let background = tokio::spawn(vital::task(BACKGROUND, work));
@@ -154,7 +157,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         telemetry::warn(access::OFF, access::OFF_MEANS);
     }
     let door = Door::new(listener, net::places());
-    let server = net::run(door, handler, gate, stopped, GRACE);
+    let server = net::run(door, handler, gate, unsent, stopped, GRACE);
     let server = tokio::spawn(vital::task("the task that takes connections", server));
     Ok(Running {
         address,

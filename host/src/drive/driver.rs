@@ -1,10 +1,10 @@
 //! The driver: which instance serves a request, and how its response begins.
 
-use super::live::{Event, Live};
+use super::live::{Event, Grant, Live};
 use super::topics::Topics;
 use super::webhooks::posting;
 use crate::answers::{Applied, OwnAnswers, ResponseBody, too_slow};
-use crate::budget::Budget;
+use crate::budget::{Budget, Pool, Room};
 use crate::exchange::{Held, Message, Next, PathHash, PathHasher, Request, StepError};
 use crate::outbound::Outbound;
 use crate::store::Store;
@@ -17,10 +17,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The connection is to be reset: there is no response.
-#[derive(Debug, thiserror::Error)]
-#[error("the exchange was reset")]
-pub(crate) struct Aborted;
+/// Why there is no response.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unanswered {
+    /// The connection is to be reset.
+    #[error("the exchange was reset")]
+    Aborted,
+    /// The answer takes so many bytes, and there is no room for them. Ask again once there is.
+    #[error("there is no room for {0} bytes")]
+    NoRoom(usize),
+}
 
 struct Lane {
     worker: Arc<Worker>,
@@ -46,13 +52,14 @@ impl Driver {
         factories: Vec<Factory>,
         outbound: &Arc<Outbound>,
         own: &Arc<OwnAnswers>,
+        pool: &Arc<Pool>,
     ) -> Arc<Self> {
         let alarm = Arc::new(Alarm::default());
         let draining = watch::Sender::new(false);
         let lane = |factory| {
             let (deliver, alarm) = (posting(outbound), Arc::clone(&alarm));
             let worker = Worker::new(Arc::clone(store), factory, deliver, alarm);
-            let topics = Topics::new(Arc::clone(&worker), draining.subscribe());
+            let topics = Topics::new(Arc::clone(&worker), draining.subscribe(), Arc::clone(pool));
             Lane {
                 worker,
                 topics,
@@ -134,12 +141,17 @@ impl Driver {
         self.own.problem(&too_slow(), &asker)
     }
 
-    /// Serves a request.
+    /// Serves a request. With a grant, the bytes of the response keep its room.
     ///
     /// # Errors
     ///
-    /// [`Aborted`] when bytes can't be had that the client was to get.
-    pub(crate) async fn handle(&self, request: Request) -> Result<Response<ResponseBody>, Aborted> {
+    /// [`Unanswered::Aborted`] when bytes can't be had that the client was to get, and
+    /// [`Unanswered::NoRoom`] when the grant's room is too small for a read.
+    pub(crate) async fn handle(
+        &self,
+        request: Request,
+        mut grant: Option<Grant>,
+    ) -> Result<Response<ResponseBody>, Unanswered> {
         let lane = self.lane(request.path_hash);
         let parts = &request.parts;
         let asker = self.own.asker(&parts.method, &parts.uri, &parts.headers);
@@ -156,10 +168,14 @@ impl Driver {
                 )));
             }
         };
-        if answered.answer.next == Next::Done && answered.answer.message.head.is_some() {
-            return whole(answered.answer.message);
+        let size = answered.answer.message.size();
+        if grant.as_mut().is_some_and(|grant| !grant.room.keep(size)) {
+            return Err(Unanswered::NoRoom(size));
         }
-        let mut live = self.live(lane, answered);
+        if answered.answer.next == Next::Done && answered.answer.message.head.is_some() {
+            return whole(answered.answer.message, grant.map(|grant| grant.room));
+        }
+        let mut live = self.live(lane, answered, grant);
         match std::future::poll_fn(|context| live.poll_event(context)).await {
             Event::Head(head) => {
                 let mut response = Response::new(ResponseBody::streamed(live));
@@ -168,21 +184,25 @@ impl Driver {
                 Ok(response)
             }
             Event::Failed(error) => Ok(failed(&error)),
-            Event::Bytes(_) | Event::End | Event::Reset => Err(Aborted),
+            Event::Bytes(_) | Event::End | Event::Reset => Err(Unanswered::Aborted),
         }
     }
 
-    fn live(&self, lane: &Lane, answered: Answered) -> Box<Live> {
-        let worker = Arc::clone(&lane.worker);
-        Box::new(Live::new(worker, Arc::clone(&lane.topics), answered))
+    fn live(&self, lane: &Lane, answered: Answered, grant: Option<Grant>) -> Box<Live> {
+        let (worker, topics) = (Arc::clone(&lane.worker), Arc::clone(&lane.topics));
+        Box::new(Live::new(worker, topics, answered, grant))
     }
 }
 
 /// The response of an exchange that is over with its first answer.
-fn whole(mut message: Message) -> Result<Response<ResponseBody>, Aborted> {
+fn whole(mut message: Message, room: Option<Room>) -> Result<Response<ResponseBody>, Unanswered> {
     let held = Held::default();
-    let head = message.take_head(&held).ok_or(Aborted)?;
+    let head = message.take_head(&held).ok_or(Unanswered::Aborted)?;
     let bytes = message.bytes_for(&held);
+    let bytes = match room {
+        Some(room) => room.charge(bytes),
+        None => bytes,
+    };
     // What the component does not announce stays unannounced: an event stream, however short.
     let body = match head.headers.contains_key(CONTENT_LENGTH) {
         true => ResponseBody::whole(bytes),

@@ -2,6 +2,7 @@
 
 use super::driver::Driver;
 use crate::answers::{OwnAnswers, ResponseBody};
+use crate::budget::Pool;
 use crate::exchange::Outcome;
 use crate::outbound::Outbound;
 use crate::store::held::HeldStore;
@@ -26,7 +27,13 @@ fn setup() -> Setup {
     let seen: Arc<dyn Store> = Arc::clone(&store) as _;
     let outbound = Outbound::new(true);
     let own = OwnAnswers::new(Config::default(), false);
-    let driver = Driver::new(&seen, vec![script.factory(&seen)], &outbound, &own);
+    let driver = Driver::new(
+        &seen,
+        vec![script.factory(&seen)],
+        &outbound,
+        &own,
+        &Pool::new(1 << 20),
+    );
     Setup {
         script,
         store,
@@ -42,7 +49,7 @@ impl Setup {
         let request = request(method, target, body);
         let driver = Arc::clone(&self.driver);
         let answering =
-            tokio::spawn(async move { driver.handle(request).await.expect("a response") });
+            tokio::spawn(async move { driver.handle(request, None).await.expect("a response") });
         while self.script.log().starts.len() < starts {
             tokio::task::yield_now().await;
         }

@@ -4,6 +4,7 @@ use super::reader::{Reader, Taken, Then};
 use super::topic::Waiter;
 use super::topics::{Joined, Topics, after};
 use crate::answers::BodyError;
+use crate::budget::{Line, Room};
 use crate::exchange::{Cause, Head, Next, StepError, Token};
 use crate::worker::{Answered, Pending, Worker};
 use bytes::Bytes;
@@ -37,6 +38,21 @@ struct Asked {
     again: bool,
 }
 
+/// The connection that a response is for, and the room for its first answer.
+pub(crate) struct Grant {
+    /// The connection.
+    pub(crate) line: Arc<Line>,
+    /// The room.
+    pub(crate) room: Room,
+}
+
+/// A step that waits for room for its answer.
+struct Turn {
+    token: Token,
+    cause: Cause,
+    room: Pin<Box<dyn Future<Output = Option<Room>> + Send>>,
+}
+
 /// An exchange that was begun and is not over. Dropped when the client leaves, which takes it out
 /// of its group at once.
 pub(super) struct Live {
@@ -44,13 +60,24 @@ pub(super) struct Live {
     topics: Arc<Topics>,
     waiter: Arc<Waiter>,
     asked: Option<Asked>,
+    /// Where the bytes of its own steps count.
+    line: Option<Arc<Line>>,
+    turn: Option<Turn>,
+    /// For the answer to the step that was asked for.
+    room: Option<Room>,
 }
 
 impl Live {
     /// Goes on after the answer of a start.
-    pub(super) fn new(worker: Arc<Worker>, topics: Arc<Topics>, mut answered: Answered) -> Self {
+    pub(super) fn new(
+        worker: Arc<Worker>,
+        topics: Arc<Topics>,
+        mut answered: Answered,
+        grant: Option<Grant>,
+    ) -> Self {
         let held = answered.answer.held.take();
-        let live = Self {
+        let (line, room) = grant.map(|grant| (grant.line, grant.room)).unzip();
+        let mut live = Self {
             worker,
             topics,
             waiter: Waiter::new(Reader::new(
@@ -58,6 +85,9 @@ impl Live {
                 Instant::now().into_std(),
             )),
             asked: None,
+            line,
+            turn: None,
+            room,
         };
         live.accept(answered, None);
         live
@@ -80,9 +110,20 @@ impl Live {
                         Cause::Ready | Cause::Changed if expired => Cause::Expired,
                         other => other,
                     };
-                    self.ask(token, cause, false);
+                    self.wait_for_room(token, cause);
                 }
                 Taken::Nothing => {}
+            }
+            if let Some(turn) = &mut self.turn {
+                let room = ready!(turn.room.as_mut().poll(context));
+                match (room, self.turn.take()) {
+                    (Some(room), Some(Turn { token, cause, .. })) => {
+                        self.room = Some(room);
+                        self.ask(token, cause, false);
+                    }
+                    // The client comes again, and others have their turn until then.
+                    _ => return Poll::Ready(Event::End),
+                }
             }
             let Some(asked) = &mut self.asked else {
                 return Poll::Pending;
@@ -98,6 +139,21 @@ impl Live {
         }
     }
 
+    /// Asks for a step of this reader alone, once there is room for its answer.
+    fn wait_for_room(&mut self, token: Token, cause: Cause) {
+        match &self.line {
+            Some(line) if matches!(cause, Cause::Ready | Cause::Changed) => {
+                let room = Room::reserve(Arc::clone(line), line.page());
+                self.turn = Some(Turn {
+                    token,
+                    cause,
+                    room: Box::pin(room),
+                });
+            }
+            _ => self.ask(token, cause, false),
+        }
+    }
+
     fn ask(&mut self, token: Token, cause: Cause, again: bool) {
         let pending = self.worker.resume(token.clone(), cause);
         self.asked = Some(Asked {
@@ -108,14 +164,20 @@ impl Live {
         });
     }
 
-    fn accept(&self, answered: Answered, cause: Option<Cause>) {
+    fn accept(&mut self, answered: Answered, cause: Option<Cause>) {
         let Answered { mut answer, noted } = answered;
         if cause != Some(Cause::Changed) || !answer.message.is_silent() {
             self.waiter.reader.end_wait();
         }
+        let room = self.room.take();
+        let charge = |bytes| match room {
+            Some(room) => room.charge(bytes),
+            None => bytes,
+        };
+        let then = after(&answer.next);
         self.waiter
             .reader
-            .deliver(&mut answer.message, after(&answer.next));
+            .deliver(&mut answer.message, then, charge);
         let Next::Change(wait) = answer.next else {
             return;
         };

@@ -15,4 +15,5 @@ mod topics;
 mod webhooks;
 
 pub(crate) use background::work;
-pub(crate) use driver::{Aborted, Driver};
+pub(crate) use driver::{Driver, Unanswered};
+pub(crate) use live::Grant;

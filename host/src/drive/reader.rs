@@ -118,10 +118,16 @@ impl Reader {
     }
 
     /// Puts an answer into the mailbox. Says whether the reader goes on as `then` says: not if it
-    /// has too much to take already, and is ended after that instead.
-    pub(super) fn deliver(&self, message: &mut Message, then: Then) -> bool {
+    /// has too much to take already, and is ended after that instead. `charge` gives the bytes their
+    /// room.
+    pub(super) fn deliver(
+        &self,
+        message: &mut Message,
+        then: Then,
+        charge: impl FnOnce(Bytes) -> Bytes,
+    ) -> bool {
         let head = message.head_for(&self.held);
-        let bytes = message.bytes_for(&self.held);
+        let bytes = charge(message.bytes_for(&self.held));
         let mut mailbox = self.mailbox();
         let slow = mailbox.unsent > MAX_UNSENT && !bytes.is_empty();
         if slow {

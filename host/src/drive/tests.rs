@@ -1,5 +1,6 @@
 use super::driver::Driver;
 use crate::answers::{OwnAnswers, ResponseBody};
+use crate::budget::Pool;
 use crate::outbound::Outbound;
 use crate::store::{MemoryStore, Store};
 use crate::worker::fake::{Script, request};
@@ -21,14 +22,14 @@ fn setup() -> Setup {
     let factories = (0..2).map(|_| script.factory(&store)).collect();
     let outbound = Outbound::new(false);
     let own = OwnAnswers::new(Config::default(), false);
-    let driver = Driver::new(&store, factories, &outbound, &own);
+    let driver = Driver::new(&store, factories, &outbound, &own, &Pool::new(1 << 20));
     Setup { script, driver }
 }
 
 impl Setup {
     async fn send(&self, method: Method, target: &str, body: &str) -> Response<ResponseBody> {
         let request = request(method, target, body);
-        self.driver.handle(request).await.expect("a response")
+        self.driver.handle(request, None).await.expect("a response")
     }
 
     async fn get(&self, target: &str) -> Response<ResponseBody> {
@@ -120,7 +121,9 @@ async fn readers_that_left_are_forgotten_at_once() {
 #[tokio::test]
 async fn a_long_poll_that_is_given_up_is_forgotten() {
     let setup = setup();
-    let poll = setup.driver.handle(request(Method::GET, "/a?poll", ""));
+    let poll = setup
+        .driver
+        .handle(request(Method::GET, "/a?poll", ""), None);
     let left = tokio::time::timeout(Duration::from_millis(1), poll).await;
     assert!(left.is_err(), "there was nothing to answer");
     setup.quiet().await;
@@ -282,7 +285,9 @@ async fn a_follower_whose_step_fails_is_reset() {
 #[tokio::test]
 async fn a_reset_before_the_head_is_no_response() {
     let setup = setup();
-    let aborted = setup.driver.handle(request(Method::GET, "/a?reset", ""));
+    let aborted = setup
+        .driver
+        .handle(request(Method::GET, "/a?reset", ""), None);
     assert!(aborted.await.is_err());
 }
 

@@ -11,6 +11,7 @@
 
 use super::reader::Then;
 use super::topic::{Due, Topic, Waiter};
+use crate::budget::Pool;
 use crate::exchange::{Cause, Next, StepError, Token, Wait};
 use crate::store::ChangeNumber;
 use crate::telemetry;
@@ -40,11 +41,18 @@ pub(super) struct Topics {
     worker: Arc<Worker>,
     by_key: Mutex<HashMap<Box<str>, Arc<Topic>>>,
     draining: watch::Receiver<bool>,
+    /// Room for what groups get.
+    pool: Arc<Pool>,
 }
 
 impl Topics {
-    pub(super) fn new(worker: Arc<Worker>, draining: watch::Receiver<bool>) -> Arc<Self> {
+    pub(super) fn new(
+        worker: Arc<Worker>,
+        draining: watch::Receiver<bool>,
+        pool: Arc<Pool>,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            pool,
             worker,
             by_key: Mutex::default(),
             draining,
@@ -120,13 +128,15 @@ impl Topics {
             }
         };
         let then = after(&answer.next);
+        answer.message.share(&self.pool);
         let ends_wait = cause != Cause::Changed || !answer.message.is_silent();
         waiters.retain(|waiter| {
             let reader = &waiter.reader;
             if ends_wait {
                 reader.end_wait();
             }
-            !reader.has_left() && reader.deliver(&mut answer.message, then.clone())
+            !reader.has_left()
+                && reader.deliver(&mut answer.message, then.clone(), std::convert::identity)
         });
         if let Next::Change(wait) = answer.next
             && !waiters.is_empty()

@@ -1,10 +1,12 @@
 //! The part of an answer that is sent, as each of the readers that share it gets it.
 
+use crate::budget::Pool;
 use bytes::{BufMut, Bytes, BytesMut};
 use durable_streams_edge::protocol::cursor::above;
 use durable_streams_edge::protocol::headers;
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a cursor goes that does not belong into the body.
@@ -54,6 +56,8 @@ pub(crate) struct Message {
     pub cursor: Cursor,
     /// The bytes for the cursor that was asked for last.
     made: Option<(u64, Bytes)>,
+    /// Where bytes count that several readers share.
+    pool: Option<Arc<Pool>>,
 }
 
 impl Message {
@@ -65,6 +69,19 @@ impl Message {
             body,
             cursor,
             made: None,
+            pool: None,
+        }
+    }
+
+    /// Bytes that a reader gets, at most.
+    #[must_use]
+    pub(crate) fn size(&self) -> usize {
+        match &self.cursor {
+            Cursor::None | Cursor::Header(_) => self.body.len(),
+            Cursor::Event(_, after) => {
+                let whole = self.body.len().saturating_add(after.len());
+                whole.saturating_add(CURSOR_DIGITS)
+            }
         }
     }
 
@@ -72,6 +89,16 @@ impl Message {
     #[must_use]
     pub(crate) fn is_silent(&self) -> bool {
         self.head.is_none() && self.body.is_empty() && !matches!(self.cursor, Cursor::Event(..))
+    }
+
+    /// Has the bytes count once for all readers that get them.
+    pub(crate) fn share(&mut self, pool: &Arc<Pool>) {
+        match &self.cursor {
+            Cursor::None | Cursor::Header(_) => {
+                self.body = pool.share(std::mem::take(&mut self.body));
+            }
+            Cursor::Event(..) => self.pool = Some(Arc::clone(pool)),
+        }
     }
 
     /// The head for a reader, if this answer begins its response.
@@ -106,12 +133,15 @@ impl Message {
         {
             return bytes.clone();
         }
-        let room = self.body.len().saturating_add(after.len());
-        let mut bytes = BytesMut::with_capacity(room.saturating_add(CURSOR_DIGITS));
+        let mut bytes = BytesMut::with_capacity(self.size());
         bytes.put_slice(&self.body);
         bytes.put_slice(value.to_string().as_bytes());
         bytes.put_slice(after);
         let bytes = bytes.freeze();
+        let bytes = match &self.pool {
+            Some(pool) => pool.share(bytes),
+            None => bytes,
+        };
         self.made = Some((value, bytes.clone()));
         bytes
     }

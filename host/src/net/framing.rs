@@ -6,11 +6,12 @@
 //! reads them. The framing is followed as hyper does it; where hyper ends the connection, it does
 //! not matter what is found after that.
 
+use crate::limits::HEAD_BYTES;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of a line that are kept when it comes in parts; hyper takes no longer one.
-const LINE: usize = 128 * 1024;
+const LINE: usize = HEAD_BYTES;
 /// Bytes that are kept for the next line.
 const KEPT: usize = 256;
 /// The first line of an HTTP/2 client.

@@ -95,7 +95,7 @@ fn address(text: &str) -> Option<IpAddr> {
 }
 
 /// What counts as one sender.
-fn network(address: IpAddr) -> u64 {
+pub(super) fn network(address: IpAddr) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(address) => u64::from(address.to_bits()),
         // A client with one address of a /64 has all of them. None begins with 32 zero bits.

@@ -1,35 +1,66 @@
 //! Connections whose client takes nothing.
 
+use super::owed::Owed;
+use crate::budget::Line;
+use crate::limits::STALL;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a client may take nothing of what is sent to it.
-pub(crate) const STALL: Duration = Duration::from_secs(60);
-
-/// A connection that fails when nothing could be written for a minute: so slow a reader would hold
-/// its buffers for ever. The clock runs only while a write waits.
+/// A connection that fails when its client falls a minute behind the least rate: so slow a reader
+/// would hold its buffers for ever. The clock runs only while a write waits.
 #[derive(Debug)]
 pub(crate) struct Stall<T> {
     inner: T,
-    since: Option<Pin<Box<Sleep>>>,
+    line: Arc<Line>,
+    left: Duration,
+    waits: Option<Waits>,
+}
+
+#[derive(Debug)]
+struct Waits {
+    owed: Owed,
+    over: Pin<Box<Sleep>>,
 }
 
 impl<T> Stall<T> {
-    pub(crate) const fn new(inner: T) -> Self {
-        Self { inner, since: None }
+    pub(crate) const fn new(inner: T, line: Arc<Line>) -> Self {
+        Self {
+            inner,
+            line,
+            left: STALL,
+            waits: None,
+        }
     }
 
-    fn judge<R>(&mut self, context: &mut Context<'_>, written: Poll<Result<R>>) -> Poll<Result<R>> {
+    fn judge(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<Result<usize>>,
+    ) -> Poll<Result<usize>> {
         if written.is_ready() {
-            self.since = None;
+            let bytes = match &written {
+                Poll::Ready(Ok(bytes)) => *bytes,
+                _ => 0,
+            };
+            self.line.send(bytes);
+            if let Some(Waits { mut owed, .. }) = self.waits.take() {
+                let now = Instant::now();
+                owed.took(bytes, now, STALL);
+                self.left = owed.left(now);
+            }
             return written;
         }
-        let since = self.since.get_or_insert_with(|| Box::pin(sleep(STALL)));
-        match since.as_mut().poll(context) {
+        let left = self.left;
+        let waits = self.waits.get_or_insert_with(|| Waits {
+            owed: Owed::new(left, Instant::now()),
+            over: Box::pin(sleep(left)),
+        });
+        match waits.over.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(Error::from(ErrorKind::TimedOut))),
             Poll::Pending => Poll::Pending,
         }

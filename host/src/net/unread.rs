@@ -3,9 +3,10 @@
 //! An HTTP/2 client says of each stream how much of it may be sent. While it says nothing no write
 //! waits, so [`Stall`](super::stall::Stall) sees nothing, but what was made for the client is kept.
 //! So each stream counts what it was given and has not sent ([`Unread`]), and the task of one that
-//! sends none of it for a minute is dropped, which resets the stream. A stream that was given
+//! falls a minute behind the least rate is dropped, which resets the stream. A stream that was given
 //! nothing, such as a live read of a silent stream, may wait for as long as it likes.
 
+use super::owed::Owed;
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
@@ -32,17 +33,20 @@ struct Unread(Mutex<State>);
 #[derive(Debug)]
 struct State {
     bytes: usize,
-    /// When it last sent some of them, or was given the first.
-    moved: Instant,
+    /// The time that the client has left for them.
+    owed: Owed,
+    /// The most that it ever has.
+    patience: Duration,
     /// Waits until nearly all of them are sent.
     waker: Option<Waker>,
 }
 
 impl Unread {
-    fn new() -> Arc<Self> {
+    fn new(patience: Duration) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             bytes: 0,
-            moved: Instant::now(),
+            owed: Owed::new(patience, Instant::now()),
+            patience,
             waker: None,
         })))
     }
@@ -54,7 +58,7 @@ impl Unread {
     fn give(&self, bytes: usize, now: Instant) {
         let mut state = self.state();
         if state.bytes == 0 {
-            state.moved = now;
+            state.owed = Owed::new(state.patience, now);
         }
         state.bytes = state.bytes.saturating_add(bytes);
     }
@@ -63,7 +67,8 @@ impl Unread {
     fn take(&self, bytes: usize, now: Instant) {
         let mut state = self.state();
         state.bytes = state.bytes.saturating_sub(bytes);
-        state.moved = now;
+        let patience = state.patience;
+        state.owed.took(bytes, now, patience);
         let waker = match state.bytes {
             ..=LEFT => state.waker.take(),
             _ => None,
@@ -88,19 +93,18 @@ impl Unread {
     }
 
     /// When it will have stalled if nothing moves; never, if there is nothing to send.
-    fn stalls_at(&self, patience: Duration) -> Option<Instant> {
+    fn stalls_at(&self) -> Option<Instant> {
         let state = self.state();
-        let stalls = state.moved.checked_add(patience);
-        stalls.filter(|_| state.bytes > 0)
+        state.owed.ends().filter(|_| state.bytes > 0)
     }
 
-    /// Returns when for so long nothing was sent of what there was to send. To be polled whenever
+    /// Returns when the client has no time left for what there was to send. To be polled whenever
     /// the stream's task was: that is when it is given something.
-    async fn stalled(&self, patience: Duration) {
+    async fn stalled(&self) {
         let mut timer: Option<Pin<Box<Sleep>>> = None;
         std::future::poll_fn(|context| {
             loop {
-                let Some(stalls) = self.stalls_at(patience) else {
+                let Some(stalls) = self.stalls_at() else {
                     return Poll::Pending;
                 };
                 // One that was set for an earlier time goes on: most streams are over before.
@@ -127,12 +131,12 @@ where
     fn execute(&self, stream: F) {
         let Self(patience) = *self;
         tokio::spawn(async move {
-            let unread = Unread::new();
+            let unread = Unread::new(patience);
             let stream = UNREAD.scope(Arc::clone(&unread), stream);
             tokio::select! {
                 biased;
                 () = stream => {}
-                () = unread.stalled(patience) => {}
+                () = unread.stalled() => {}
             }
         });
     }
@@ -149,7 +153,7 @@ pub(crate) struct Outgoing<B> {
 
 impl<B> Outgoing<B> {
     /// To be called on the task of the stream, if there is one.
-    pub(crate) fn new(body: B) -> Self {
+    pub(super) fn new(body: B) -> Self {
         Self {
             body,
             end: None,

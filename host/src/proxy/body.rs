@@ -1,6 +1,7 @@
 //! Response bodies that an instance writes.
 
 use crate::answers::BodyError;
+use crate::budget::Room;
 use crate::store::{Outlet, Settle};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -17,6 +18,8 @@ pub(super) struct InstanceBody {
     outlet: Outlet,
     drain: Option<Drain>,
     held: Option<(Piece, Settle)>,
+    /// For the bytes that the instance has and the client has not.
+    room: Option<Room>,
 }
 
 /// A frame, the end, or why there is none.
@@ -24,8 +27,14 @@ type Piece = Option<Result<Frame<Bytes>, BodyError>>;
 
 impl InstanceBody {
     /// With `drain` the body also ends when the server does and the instance has nothing to write.
-    pub(super) const fn new(body: WasiBody, outlet: Outlet, drain: Option<Drain>) -> Self {
+    pub(super) const fn new(
+        body: WasiBody,
+        outlet: Outlet,
+        drain: Option<Drain>,
+        room: Option<Room>,
+    ) -> Self {
         Self {
+            room,
             body,
             outlet,
             drain,
@@ -57,6 +66,8 @@ impl InstanceBody {
             (Poll::Ready(frame), _) => frame,
             (Poll::Pending, None) => return Poll::Pending,
             (Poll::Pending, Some(drain)) => {
+                // The client took everything, and the instance has nothing more to write.
+                self.room = None;
                 ready!(drain.as_mut().poll(context));
                 None
             }

@@ -3,20 +3,39 @@
 use super::body::{Drain, InstanceBody};
 use super::instances::{OnDemand, Reuse};
 use crate::answers::{Applied, Asker, OwnAnswers, ResponseBody, too_slow};
+use crate::budget::Room;
 use crate::engine::{ComponentError, Runtime};
 use crate::store::{Outlet, Store};
 use crate::telemetry;
 use crate::wasi::Variables;
 use durable_streams_edge::protocol::sse;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler, ProxyPre};
 use wasmtime_wasi_http::p2;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
+
+/// After this time a live read without an answer waits for a change. Other answers that take as long
+/// keep their room.
+const WAITS: Duration = Duration::from_millis(250);
+
+/// The response takes so many bytes, and there is no room for them.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NoRoom(pub(crate) usize);
+
+/// The begin of a response.
+enum Answered {
+    /// The host's own.
+    Own(Response<ResponseBody>),
+    /// An instance's, and how its body is passed on.
+    Instance(Response<WasiBody>, Outlet, Option<Drain>),
+}
 
 /// Serves requests through an interface of `wasi:http`.
 pub(crate) struct Proxy {
@@ -68,21 +87,50 @@ impl Proxy {
         }))
     }
 
-    /// Serves a request, its body unread. `fell_behind` returns if the body comes too slowly.
+    /// Serves a request, its body unread. `fell_behind` returns if the body comes too slowly. The
+    /// bytes of the response keep their part of the room, which is given back while a live read
+    /// waits.
+    ///
+    /// # Errors
+    ///
+    /// [`NoRoom`] when the response needs more room.
     pub(crate) async fn handle(
         &self,
         request: Request<WasiBody>,
         fell_behind: impl Future<Output = ()>,
-    ) -> Response<ResponseBody> {
+        mut room: Option<Room>,
+    ) -> Result<Response<ResponseBody>, NoRoom> {
         let asker = self
             .own
             .asker(request.method(), request.uri(), request.headers());
-        tokio::select! {
+        let is_live = request.uri().query().is_some_and(asks_for_live);
+        let mut answer = Box::pin(self.answer(request, &asker));
+        let answered = tokio::select! {
             // First: the instance is told too, and can only say that the body was cut off.
             biased;
-            () = fell_behind => self.own.problem(&too_slow(), &asker),
-            response = self.answer(request, &asker) => response,
-        }
+            () = fell_behind => return Ok(self.own.problem(&too_slow(), &asker)),
+            answered = &mut answer => Some(answered),
+            () = sleep(WAITS), if is_live && room.is_some() => None,
+        };
+        let answered = match answered {
+            Some(answered) => answered,
+            None => {
+                room = None;
+                answer.await
+            }
+        };
+        Ok(match answered {
+            Answered::Own(response) => response,
+            Answered::Instance(response, outlet, drain) => {
+                let length = length(&response);
+                if let (Some(room), Some(length)) = (&mut room, length)
+                    && !room.keep(length)
+                {
+                    return Err(NoRoom(length));
+                }
+                streamed(response, outlet, drain, room)
+            }
+        })
     }
 
     /// Serves a request of the host's own; its path is all that counts.
@@ -90,19 +138,22 @@ impl Proxy {
         let asker = self
             .own
             .asker(request.method(), request.uri(), request.headers());
-        self.answer(request, &asker).await
+        match self.answer(request, &asker).await {
+            Answered::Own(response) => response,
+            Answered::Instance(response, outlet, drain) => streamed(response, outlet, drain, None),
+        }
     }
 
-    async fn answer(&self, request: Request<WasiBody>, asker: &Asker) -> Response<ResponseBody> {
+    async fn answer(&self, request: Request<WasiBody>, asker: &Asker) -> Answered {
         let method = request.method().clone();
         let outlet = Outlet::new(Arc::clone(&self.store));
         let answered = tokio::select! {
             answered = self.handler.handle((), absolute(request, self.unnamed.clone())) => answered,
             () = self.drained(), if method.is_safe() => {
-                return self.own.unavailable(Applied::Nothing, asker);
+                return Answered::Own(self.own.unavailable(Applied::Nothing, asker));
             }
         };
-        let refuse = |applied| self.own.unavailable(applied, asker);
+        let refuse = |applied| Answered::Own(self.own.unavailable(applied, asker));
         match answered {
             Ok(response) => {
                 if let Err(lost) = outlet.check(outlet.settle().await) {
@@ -112,9 +163,7 @@ impl Proxy {
                 // It goes on until it is ended.
                 let endless = kind.is_some_and(|kind| kind == sse::MEDIA_TYPE);
                 let drain = endless.then(|| Box::pin(self.drained()) as Drain);
-                response.map(|body| {
-                    ResponseBody::streamed(Box::new(InstanceBody::new(body, outlet, drain)))
-                })
+                Answered::Instance(response, outlet, drain)
             }
             Err(error) => {
                 telemetry::warn("request not answered", &format!("{error:#}"));
@@ -139,6 +188,27 @@ impl Proxy {
             let _ = draining.wait_for(|draining| *draining).await;
         }
     }
+}
+
+/// Whether this query may be a live read's.
+fn asks_for_live(query: &str) -> bool {
+    query.split('&').any(|pair| pair.starts_with("live="))
+}
+
+/// The length that a response announces.
+fn length(response: &Response<WasiBody>) -> Option<usize> {
+    let length = response.headers().get(CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+fn streamed(
+    response: Response<WasiBody>,
+    outlet: Outlet,
+    drain: Option<Drain>,
+    room: Option<Room>,
+) -> Response<ResponseBody> {
+    response
+        .map(|body| ResponseBody::streamed(Box::new(InstanceBody::new(body, outlet, drain, room))))
 }
 
 /// Gives a request the scheme and the authority that a guest is to see. One that names no host has

@@ -5,6 +5,6 @@ mod handler;
 mod instances;
 mod tick;
 
-pub(crate) use handler::Proxy;
+pub(crate) use handler::{NoRoom, Proxy};
 pub(crate) use instances::Reuse;
 pub(crate) use tick::tick;

@@ -1,8 +1,15 @@
 use super::*;
+use crate::answers::OwnAnswers;
+use crate::drive::Driver;
+use crate::limits::{UNSENT, UNSENT_OF_CONNECTION, UNSENT_OF_EXCHANGE};
+use crate::net::Rates;
 use crate::outbound::Outbound;
-use crate::store::MemoryStore;
+use crate::store::{MemoryStore, Store};
 use crate::worker::fake::Script;
+use bytes::Bytes;
 use durable_streams_edge::limits::Config;
+use http_body_util::Empty;
+use hyper_util::rt::TokioExecutor;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,6 +25,7 @@ struct Served {
     address: SocketAddr,
     places: Arc<Semaphore>,
     script: Arc<Script>,
+    unsent: Arc<Unsent>,
     _stop: watch::Sender<bool>,
 }
 
@@ -26,7 +34,9 @@ async fn serve(places: usize) -> Served {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let own = OwnAnswers::new(Config::default(), false);
     let factories = vec![script.factory(&store)];
-    let driver = Driver::new(&store, factories, &Outbound::new(false), &own);
+    let unsent = Unsent::new(1 << 20, false);
+    let outbound = Outbound::new(false);
+    let driver = Driver::new(&store, factories, &outbound, &own, unsent.pool());
     let gate = Gate::new(Rates::default(), own, store);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("its address");
@@ -34,11 +44,19 @@ async fn serve(places: usize) -> Served {
     let door = Door::new(listener, Arc::clone(&places));
     let (stop, stopped) = watch::channel(false);
     let handler = Handler::Exchange(driver, 1 << 20);
-    tokio::spawn(run(door, handler, gate, stopped, Duration::ZERO));
+    tokio::spawn(run(
+        door,
+        handler,
+        gate,
+        Arc::clone(&unsent),
+        stopped,
+        Duration::ZERO,
+    ));
     Served {
         address,
         places,
         script,
+        unsent,
         _stop: stop,
     }
 }
@@ -155,4 +173,49 @@ async fn a_request_with_two_lengths_is_refused_and_its_connection_ends() {
             assert_eq!(client.status().await, None, "{before} {first}");
         }
     }
+}
+
+/// 172 kB of requests on connections that open no window made the server hold 1.5 GB, and small
+/// answers of such a connection must not wait for its large ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_that_takes_nothing_makes_the_server_hold_its_share_and_no_more() {
+    let served = serve(10).await;
+    let mut writer = Client::connect(&served).await;
+    for (path, bytes) in [("/large", 1_000_000), ("/small", 10)] {
+        let body = "x".repeat(bytes);
+        let head = format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: {bytes}\r\n\r\n");
+        writer.say(&(head + &body)).await;
+        assert_eq!(writer.status().await, Some(204));
+    }
+    let stream = TcpStream::connect(served.address)
+        .await
+        .expect("it listens");
+    let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    builder.initial_stream_window_size(0);
+    let handshake = builder
+        .handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
+        .await;
+    let (mut requests, connection) = handshake.expect("a connection");
+    tokio::spawn(connection);
+    let mut get = |path: &str| {
+        let request = hyper::Request::get(format!("http://a{path}")).body(Empty::new());
+        requests.send_request(request.expect("a request"))
+    };
+    let mut unread: Vec<_> = (0..100).map(|_| tokio::spawn(get("/large"))).collect();
+    let pool = served.unsent.pool();
+    let held = || UNSENT - pool.left();
+    while held() < UNSENT_OF_CONNECTION - (1 << 20) {
+        tokio::task::yield_now().await;
+    }
+    let small = timeout(PATIENCE, get("/small"))
+        .await
+        .expect("it does not wait");
+    assert_eq!(small.expect("an answer").status(), 200);
+    // Their share, and the piece of the one that finds out how large its answer is.
+    assert!(
+        held() <= UNSENT_OF_CONNECTION + UNSENT_OF_EXCHANGE,
+        "{}",
+        held()
+    );
+    unread.drain(..).for_each(|task| task.abort());
 }

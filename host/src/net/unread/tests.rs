@@ -153,25 +153,29 @@ async fn a_client_that_takes_little_at_a_time_gets_everything() {
     }
 }
 
-/// The clock begins with the first byte and again with each that is sent; without any it does
-/// not run.
+/// The clock begins with the first byte, and each that is sent puts it back a little; without any
+/// it does not run.
 #[test]
-fn a_stream_stalls_so_long_after_it_last_sent_something() {
+fn a_stream_stalls_when_it_is_a_minute_behind_the_least_rate() {
     let (begun, secs) = (Instant::now(), Duration::from_secs);
     let stalls = |unread: &Unread| {
-        let stalls = unread.stalls_at(secs(60));
+        let stalls = unread.stalls_at();
         stalls.map(|stalls| stalls.duration_since(begun).as_secs())
     };
-    let unread = Unread::new();
+    let unread = Unread::new(secs(60));
     assert_eq!(stalls(&unread), None);
-    unread.give(10, begun + secs(100));
+    unread.give(100_000, begun + secs(100));
     assert_eq!(stalls(&unread), Some(160));
     unread.give(10, begun + secs(110));
     assert_eq!(stalls(&unread), Some(160), "more to send is no progress");
     unread.take(1, begun + secs(120));
-    assert_eq!(stalls(&unread), Some(180));
-    unread.take(19, begun + secs(130));
+    assert_eq!(stalls(&unread), Some(160), "nor is a byte");
+    unread.take(10 << 10, begun + secs(130));
+    assert_eq!(stalls(&unread), Some(170));
+    unread.take(100_000, begun + secs(131));
     assert_eq!(stalls(&unread), None);
+    unread.give(1, begun + secs(200));
+    assert_eq!(stalls(&unread), Some(260), "all was taken before");
 }
 
 #[tokio::test]

@@ -1,0 +1,77 @@
+//! One connection's share of the room for responses.
+
+use super::pool::Pool;
+use crate::limits::{UNSENT_OF_CONNECTION, UNSENT_OF_EXCHANGE};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use tokio::sync::{Notify, Semaphore};
+
+/// A connection, as far as its responses take room.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(super) process: Arc<Pool>,
+    /// What all connections of its address share.
+    pub(super) address: Arc<Pool>,
+    pub(super) share: Arc<Pool>,
+    /// For the one exchange that may find out, without a share, how large its answer is.
+    pub(super) probe: Arc<Semaphore>,
+    /// Bytes that a read takes room for before it knows how large its answer is.
+    page: usize,
+    /// Bytes that its responses have room for.
+    held: AtomicUsize,
+    /// Bytes that the client took.
+    sent: AtomicU64,
+    cut: Notify,
+}
+
+impl Line {
+    pub(super) fn new(process: Arc<Pool>, address: Arc<Pool>, page: usize) -> Arc<Self> {
+        Arc::new(Self {
+            process,
+            address,
+            share: Pool::new(UNSENT_OF_CONNECTION),
+            probe: Arc::new(Semaphore::new(1)),
+            page: page.max(UNSENT_OF_EXCHANGE),
+            held: AtomicUsize::new(0),
+            sent: AtomicU64::new(0),
+            cut: Notify::new(),
+        })
+    }
+
+    /// Bytes that a read takes room for before it knows how large its answer is.
+    pub(crate) const fn page(&self) -> usize {
+        self.page
+    }
+
+    pub(super) fn hold(&self, bytes: usize) {
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn release(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that its responses have room for.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Counts bytes that the client took.
+    pub(crate) fn send(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Tells the connection to end now.
+    pub(super) fn cut(&self) {
+        self.cut.notify_one();
+    }
+
+    /// Returns when the connection has to end, since others need its room.
+    pub(crate) async fn is_cut(&self) {
+        self.cut.notified().await;
+    }
+}

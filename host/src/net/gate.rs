@@ -1,0 +1,79 @@
+//! The checks of a request before it is served.
+
+use super::named::{check_framing, check_host, two_lengths};
+use super::rate::{Limits, Rates};
+use crate::answers::{OwnAnswers, ResponseBody, health, too_many};
+use crate::store::Store;
+use durable_streams_edge::protocol::paths::READY;
+use durable_streams_edge::protocol::problem::Problem;
+use http::header::{CONNECTION, HeaderValue};
+use hyper::Response;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The checks of a request before the handler sees it.
+pub(crate) struct Gate {
+    limits: Option<Limits>,
+    own: Arc<OwnAnswers>,
+    store: Arc<dyn Store>,
+    begun: Instant,
+}
+
+impl Gate {
+    /// A gate that lets so many requests pass, if they are requests at all.
+    pub(crate) fn new(rates: Rates, own: Arc<OwnAnswers>, store: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            limits: Limits::new(rates),
+            own,
+            store,
+            begun: Instant::now(),
+        })
+    }
+
+    /// The host's own answers.
+    pub(super) fn own(&self) -> &OwnAnswers {
+        &self.own
+    }
+
+    /// The answer to a request that is refused, or that the host answers by itself. With `doubtful`
+    /// its body has two lengths, and its connection can't go on.
+    pub(super) fn answer<B>(
+        &self,
+        peer: IpAddr,
+        request: &hyper::Request<B>,
+        doubtful: bool,
+    ) -> Option<Response<ResponseBody>> {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        if doubtful {
+            let asker = self.own.asker(method, uri, headers);
+            let mut response = self.own.problem(&two_lengths(), &asker);
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+            return Some(response);
+        }
+        match self.judge(peer, request) {
+            Ok(()) => health(&self.own, method, uri, headers),
+            Err(problem) => {
+                let asker = self.own.asker(method, uri, headers);
+                Some(self.own.problem(&problem, &asker))
+            }
+        }
+    }
+
+    fn judge<B>(&self, peer: IpAddr, request: &hyper::Request<B>) -> Result<(), Problem> {
+        let (uri, headers) = (request.uri(), request.headers());
+        if let Some(limits) = &self.limits {
+            let (method, path) = (request.method(), uri.path());
+            let admitted = limits.admit(peer, method, path, headers, self.begun.elapsed());
+            admitted.map_err(too_many)?;
+        }
+        check_host(request.version(), uri, headers)?;
+        check_framing(headers)?;
+        // An instance only reads there, which goes on.
+        match uri.path() == READY && self.store.refuses_writes() {
+            true => Err(Problem::unavailable()),
+            false => Ok(()),
+        }
+    }
+}
