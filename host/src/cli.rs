@@ -1,18 +1,20 @@
 //! The command line.
 
 use crate::engine::ComponentSource;
+use crate::limits::IDLE_SECS;
 use crate::net::Rates;
 use crate::serve::{Options, Via};
 use crate::store::log::Durability;
 use crate::store::open::{Injection, OpenError, StoreKind, open};
-use crate::variables::{self, VariableError};
 use crate::telemetry;
+use crate::variables::{self, VariableError};
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Most instances of the component.
 const MAX_INSTANCES: u16 = 64;
@@ -123,6 +125,14 @@ pub struct Serve {
     /// Take the last address in X-Forwarded-For for the client's; only behind a proxy that adds it
     #[arg(long)]
     trust_forwarded_for: bool,
+    /// Connections of one address (of IPv6, one /64 network), at most; if not given, half of all that
+    /// the limit of open files allows, and any number with --trust-forwarded-for
+    #[arg(long, value_name = "N")]
+    connections_per_address: Option<NonZeroUsize>,
+    /// Seconds that a connection may have no request
+    #[arg(long, value_name = "SECS", default_value_t = IDLE_SECS)]
+    #[arg(value_parser = clap::value_parser!(u16).range(5..=3600))]
+    idle_timeout: u16,
     /// A variable of the component; may be repeated. DS_{NAME} in the environment does the same
     #[arg(long = "variable", value_name = "NAME=VALUE")]
     variables: Vec<String>,
@@ -218,6 +228,10 @@ impl Serve {
         let variables = |guards| variables::resolve(&self.variables, environment.clone(), guards);
         // Judged before anything is made on the disk.
         variables(true)?;
+        for name in variables::strangers(environment.iter().map(|(name, _)| name.as_str())) {
+            let detail = format!("{name} is no variable of this server; it is ignored");
+            telemetry::warn("unknown variable in the environment", &detail);
+        }
         let component = match self.component {
             Some(path) => ComponentSource::File(path),
             None => embedded.serving(self.via).ok_or(UsageError::NoComponent)?,
@@ -228,10 +242,6 @@ impl Serve {
             true => most,
             false => std::thread::available_parallelism().map_or(1, usize::from),
         };
-        for name in variables::strangers(environment.iter().map(|(name, _)| name.as_str())) {
-            let detail = format!("{name} is no variable of this server; it is ignored");
-            telemetry::warn("unknown variable in the environment", &detail);
-        }
         Ok(Options {
             listen: self.listen,
             via: self.via,
@@ -246,6 +256,8 @@ impl Serve {
                 per_address: self.rate_limit_per_address,
                 trust_forwarded_for: self.trust_forwarded_for,
             },
+            connections_per_address: self.connections_per_address,
+            idle_timeout: Duration::from_secs(u64::from(self.idle_timeout)),
             store,
         })
     }

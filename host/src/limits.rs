@@ -41,8 +41,18 @@ pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often an HTTP/2 client is asked whether it is there, and how long it may take to answer.
 pub(crate) const PING: Duration = Duration::from_secs(30);
 
-/// The part of the room for responses that one address gets.
+/// Places for connections that are kept for `/health` and `/readyz`.
+pub(crate) const PROBE_PLACES: usize = 4;
+/// How long a connection in such a place may be idle.
+pub(crate) const PROBE_IDLE: Duration = Duration::from_secs(5);
+/// The part of all places, as a fraction of it, that is left when idle connections begin to be closed.
+pub(crate) const PLACES_LEFT: usize = 10;
+/// The part of all places, and of the room for responses, that one address gets.
 pub(crate) const ADDRESS_PART: usize = 2;
+/// How long a connection may be without a request, in seconds: longer than common balancers keep
+/// theirs.
+pub(crate) const IDLE_SECS: u16 = 620;
+
 /// A default, in its unit.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +97,7 @@ const fn row(what: &'static str, default: Value, reason: &'static str) -> Limit 
 }
 
 #[cfg(test)]
-const TABLE: [Limit; 14] = [
+const TABLE: [Limit; 18] = [
     row(
         "Unsent bytes of responses, in the process",
         Value::Bytes(UNSENT),
@@ -154,9 +164,29 @@ const TABLE: [Limit; 14] = [
         "As long again without an answer ends the connection",
     ),
     row(
+        "Idle time of a connection (`--idle-timeout`)",
+        Value::Time(Duration::from_secs(IDLE_SECS as u64)),
+        "Above the 600 s that common balancers keep theirs",
+    ),
+    row(
         "Unsent bytes of responses, of one address",
         Value::Part(ADDRESS_PART),
         "Others find room at once. With `--trust-forwarded-for` all of it is the proxy's",
+    ),
+    row(
+        "Places of one address (`--connections-per-address`)",
+        Value::Part(ADDRESS_PART),
+        "One source can't take everything",
+    ),
+    row(
+        "Places that are left when the oldest idle connections are closed",
+        Value::Part(PLACES_LEFT),
+        "New clients find a place",
+    ),
+    row(
+        "Places that are kept for `/health` and `/readyz`",
+        Value::Count(PROBE_PLACES as u64),
+        "A supervisor that gets no answer restarts a server that only is busy",
     ),
 ];
 

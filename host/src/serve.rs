@@ -6,7 +6,8 @@ use crate::drive::{self, Driver};
 use crate::engine::{ComponentSource, Runtime};
 use crate::error::StartError;
 use crate::exchange::Steps;
-use crate::net::{self, Door, Gate, Handler, Rates};
+use crate::limits::ADDRESS_PART;
+use crate::net::{self, Crowd, Door, Gate, Handler, Places, Rates, Server};
 use crate::outbound::Outbound;
 use crate::proxy::{self, Proxy, Reuse};
 use crate::store::Store;
@@ -17,6 +18,7 @@ use crate::worker::{Factory, Guest};
 use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::{BODY_BUDGET, Config};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -56,6 +58,11 @@ pub struct Options {
     pub variables: Variables,
     /// How many requests are taken.
     pub rates: Rates,
+    /// Connections of one address, at most; if none, half of all there may be, or any number where
+    /// `X-Forwarded-For` is trusted: they are the proxy's.
+    pub connections_per_address: Option<NonZeroUsize>,
+    /// How long a connection may have no request.
+    pub idle_timeout: Duration,
 }
 
 /// A server that listens. Dropping it stops it from accepting and lets idle connections go; what is
@@ -156,8 +163,16 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         // Not before it is sure to serve: why it does not start is told in one line.
         telemetry::warn(access::OFF, access::OFF_MEANS);
     }
-    let door = Door::new(listener, net::places());
-    let server = net::run(door, handler, gate, unsent, stopped, GRACE);
+    let places = Places::by_limit();
+    let per_address = options.connections_per_address.map(NonZeroUsize::get);
+    let default = (!options.rates.trust_forwarded_for).then_some(places.most() / ADDRESS_PART);
+    let server = Server {
+        handler,
+        gate,
+        unsent,
+        crowd: Crowd::new(per_address.or(default), options.idle_timeout),
+    };
+    let server = net::run(Door::new(listener, places), server, stopped, GRACE);
     let server = tokio::spawn(vital::task("the task that takes connections", server));
     Ok(Running {
         address,

@@ -22,6 +22,9 @@ fn a_bad_argument_is_told_in_one_line() {
         ("ds serve --instances 0", "0"),
         ("ds serve --rate-limit-per-token 0", "0"),
         ("ds serve --rate-limit-per-address many", "many"),
+        ("ds serve --connections-per-address 0", "0"),
+        ("ds serve --idle-timeout 4", "4"),
+        ("ds serve --idle-timeout 3601", "3601"),
         ("ds serve --component x --store tape", "tape"),
         ("ds serve --component x --store file:/", "not empty"),
         ("ds serve --component x --store tape", "spin-sqlite"),
@@ -63,6 +66,8 @@ fn the_defaults_are_as_documented() {
     assert_eq!(options.via, Via::Exchange);
     assert_eq!(options.variables["kv_guarded_create"], "true");
     assert_eq!(options.rates, Rates::default());
+    assert_eq!(options.connections_per_address, None);
+    assert_eq!(options.idle_timeout, Duration::from_secs(620));
     let Ok(Command::Serve(serve)) = arguments("ds serve") else {
         panic!("not serve");
     };

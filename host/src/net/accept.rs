@@ -1,6 +1,7 @@
 //! Connections are accepted only while there are descriptors for them. Otherwise the store would
 //! run out of descriptors in the middle of a write.
 
+use crate::limits::PROBE_PLACES;
 use crate::telemetry;
 use rlimit::{Resource, getrlimit};
 use std::net::SocketAddr;
@@ -22,10 +23,49 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How often it is told that all places are taken.
 const TOLD_FOR: Duration = Duration::from_secs(60);
 
-/// A place for each connection that there may be at a time, by the process's limit of open files.
-pub(crate) fn places() -> Arc<Semaphore> {
-    let limit = getrlimit(Resource::NOFILE).map_or(0, |(soft, _)| soft);
-    Arc::new(Semaphore::new(most(limit)))
+/// The places for connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    most: usize,
+    any: Arc<Semaphore>,
+    /// For connections that only ask whether the server works, while all others are taken.
+    probes: Arc<Semaphore>,
+}
+
+impl Places {
+    /// As many as the process's limit of open files allows.
+    pub(crate) fn by_limit() -> Self {
+        let limit = getrlimit(Resource::NOFILE).map_or(0, |(soft, _)| soft);
+        Self::new(most(limit).saturating_sub(PROBE_PLACES), PROBE_PLACES)
+    }
+
+    /// So many, and so many for probes.
+    pub(crate) fn new(any: usize, probes: usize) -> Self {
+        Self {
+            most: any,
+            any: Arc::new(Semaphore::new(any)),
+            probes: Arc::new(Semaphore::new(probes)),
+        }
+    }
+
+    /// Connections that there may be at a time, probes not counted.
+    pub(crate) const fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Places that are left.
+    pub(super) fn left(&self) -> usize {
+        self.any.available_permits()
+    }
+}
+
+/// What a connection may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Any request.
+    Any,
+    /// Requests that ask whether the server works.
+    Probe,
 }
 
 fn most(limit: u64) -> usize {
@@ -42,12 +82,13 @@ pub(crate) struct Accepted {
     pub(crate) peer: SocketAddr,
     /// To be kept for as long as the connection.
     pub(crate) place: OwnedSemaphorePermit,
+    pub(crate) purpose: Use,
 }
 
 /// Takes connections.
 pub(crate) struct Door {
     listener: TcpListener,
-    places: Arc<Semaphore>,
+    places: Places,
     /// When it was last told that all places were taken.
     told_full: Option<Instant>,
     /// Whether it was told that the system gives none.
@@ -55,7 +96,7 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) const fn new(listener: TcpListener, places: Arc<Semaphore>) -> Self {
+    pub(crate) const fn new(listener: TcpListener, places: Places) -> Self {
         Self {
             listener,
             places,
@@ -66,17 +107,23 @@ impl Door {
 
     /// The next connection, once there is a place for it; until then clients wait with the system.
     pub(crate) async fn next(&mut self) -> Accepted {
-        let place = self.place().await;
+        let (mut place, mut purpose) = self.place().await;
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     if std::mem::take(&mut self.told_error) {
                         telemetry::back("connections are accepted");
                     }
+                    if purpose == Use::Probe
+                        && let Ok(free) = Arc::clone(&self.places.any).try_acquire_owned()
+                    {
+                        (place, purpose) = (free, Use::Any);
+                    }
                     return Accepted {
                         stream,
                         peer,
                         place,
+                        purpose,
                     };
                 }
                 Err(error) => {
@@ -89,19 +136,27 @@ impl Door {
         }
     }
 
-    async fn place(&mut self) -> OwnedSemaphorePermit {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return place;
+    /// The places.
+    pub(super) const fn places(&self) -> &Places {
+        &self.places
+    }
+
+    async fn place(&mut self) -> (OwnedSemaphorePermit, Use) {
+        if let Ok(place) = Arc::clone(&self.places.any).try_acquire_owned() {
+            return (place, Use::Any);
         }
         if self.told_full.is_none_or(|told| told.elapsed() > TOLD_FOR) {
             self.told_full = Some(Instant::now());
-            let why = "as many are open as the limit of open files allows; more have to wait";
-            telemetry::warn("no connection accepted", why);
+            let why =
+                "as many are open as the limit of open files allows; only probes are answered";
+            telemetry::warn("connections refused", why);
         }
-        match Arc::clone(&self.places).acquire_owned().await {
-            Ok(place) => place,
-            // This semaphore is never closed.
-            Err(_) => std::future::pending().await,
+        tokio::select! {
+            biased;
+            Ok(place) = Arc::clone(&self.places.any).acquire_owned() => (place, Use::Any),
+            Ok(place) = Arc::clone(&self.places.probes).acquire_owned() => (place, Use::Probe),
+            // These semaphores are never closed.
+            else => std::future::pending().await,
         }
     }
 }
@@ -129,12 +184,14 @@ mod tests {
     async fn a_connection_waits_until_there_is_a_place_for_it() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let mut door = Door::new(listener, Arc::new(Semaphore::new(1)));
+        let mut door = Door::new(listener, Places::new(1, 1));
         let connect = || TcpStream::connect(address);
-        let _clients = (connect().await, connect().await);
+        let _clients = (connect().await, connect().await, connect().await);
         let first = door.next().await;
+        let second = door.next().await;
+        assert_eq!((first.purpose, second.purpose), (Use::Any, Use::Probe));
         assert!(door.next().now_or_never().is_none());
         drop(first);
-        door.next().await;
+        assert_eq!(door.next().await.purpose, Use::Any);
     }
 }

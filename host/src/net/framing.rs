@@ -90,6 +90,15 @@ impl Framing {
         }
     }
 
+    /// Whether a head has begun and is not complete.
+    pub(super) const fn is_in_head(&self) -> bool {
+        match &self.state {
+            State::Head(Some(_)) => true,
+            State::Head(None) => !self.line.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Takes the bytes that came next.
     pub(super) fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {

@@ -1,13 +1,14 @@
 //! The checks of a request before it is served.
 
+use super::accept::Use;
 use super::named::{check_framing, check_host, two_lengths};
 use super::rate::{Limits, Rates};
 use crate::answers::{OwnAnswers, ResponseBody, health, too_many};
 use crate::store::Store;
-use durable_streams_edge::protocol::paths::READY;
+use durable_streams_edge::protocol::paths::{HEALTH, READY};
 use durable_streams_edge::protocol::problem::Problem;
 use http::header::{CONNECTION, HeaderValue};
-use hyper::Response;
+use hyper::{Response, Version};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,19 +38,30 @@ impl Gate {
     }
 
     /// The answer to a request that is refused, or that the host answers by itself. With `doubtful`
-    /// its body has two lengths, and its connection can't go on.
+    /// its body has two lengths, and its connection can't go on. Nor can one that took a place that is
+    /// kept for probes.
     pub(super) fn answer<B>(
         &self,
         peer: IpAddr,
         request: &hyper::Request<B>,
+        purpose: Use,
         doubtful: bool,
     ) -> Option<Response<ResponseBody>> {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-        if doubtful {
+        let path = uri.path();
+        let is_probe = HEALTH.contains(&path) || path == READY;
+        let ending = match purpose {
+            _ if doubtful => Some(two_lengths()),
+            Use::Probe if !is_probe => Some(Problem::unavailable()),
+            Use::Any | Use::Probe => None,
+        };
+        if let Some(problem) = ending {
             let asker = self.own.asker(method, uri, headers);
-            let mut response = self.own.problem(&two_lengths(), &asker);
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
+            let mut response = self.own.problem(&problem, &asker);
+            if request.version() != Version::HTTP_2 {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
             return Some(response);
         }
         match self.judge(peer, request) {

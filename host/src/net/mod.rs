@@ -3,6 +3,7 @@
 mod accept;
 mod behind;
 mod collect;
+mod crowd;
 mod date;
 mod framing;
 mod gate;
@@ -17,8 +18,9 @@ mod server;
 mod stall;
 mod unread;
 
-pub(crate) use accept::{Door, places};
+pub(crate) use accept::{Door, Places};
+pub(crate) use crowd::Crowd;
 pub(crate) use gate::Gate;
 pub(crate) use handler::Handler;
 pub use rate::Rates;
-pub(crate) use server::run;
+pub(crate) use server::{Server, run};

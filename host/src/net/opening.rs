@@ -1,8 +1,10 @@
-//! Connections whose client does not begin.
+//! Connections whose client does not begin, or does not end a head.
 
+use super::crowd::Activity;
 use super::framing::Framing;
 use std::io::{ErrorKind, IoSlice, Result};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,6 +21,10 @@ pub(crate) struct Opening<T> {
     inner: T,
     begins: Option<Begins>,
     framing: Framing,
+    activity: Arc<Activity>,
+    /// When the head that has begun has to be there.
+    head: Option<Pin<Box<Sleep>>>,
+    patience: Duration,
 }
 
 #[derive(Debug)]
@@ -39,13 +45,43 @@ impl Begins {
 
 impl<T> Opening<T> {
     /// A connection that has this long to begin.
-    pub(super) fn new(inner: T, patience: Duration, framing: Framing) -> Self {
+    pub(super) fn new(
+        inner: T,
+        patience: Duration,
+        framing: Framing,
+        activity: Arc<Activity>,
+    ) -> Self {
         let until = Box::pin(sleep(patience));
         Self {
             inner,
             begins: Some(Begins { seen: 0, until }),
             framing,
+            activity,
+            head: None,
+            patience,
         }
+    }
+}
+
+impl<T> Opening<T> {
+    /// Fails a read when a head of HTTP/1 is not complete in time. The clock runs only while it is
+    /// waited for, and not in the pause before it.
+    fn judge_head(
+        &mut self,
+        context: &mut Context<'_>,
+        read: Poll<Result<()>>,
+    ) -> Poll<Result<()>> {
+        if !self.framing.is_in_head() || self.activity.idle_since().is_none() {
+            self.head = None;
+            return read;
+        }
+        if read.is_ready() {
+            return read;
+        }
+        let patience = self.patience;
+        let over = self.head.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let over = over.as_mut().poll(context);
+        over.map(|()| Err(ErrorKind::TimedOut.into()))
     }
 }
 
@@ -61,14 +97,14 @@ impl<T: AsyncRead + Unpin> AsyncRead for Opening<T> {
         let came = buffer.filled().get(before..).unwrap_or_default();
         this.framing.read(came);
         let Some(begins) = &mut this.begins else {
-            return read;
+            return this.judge_head(context, read);
         };
         if read.is_pending() {
             let over = begins.until.as_mut().poll(context);
             return over.map(|()| Err(ErrorKind::TimedOut.into()));
         }
         if !begins.goes_on(came) {
-            this.begins = None;
+            self.begins = None;
         }
         read
     }
@@ -107,14 +143,15 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Opening<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+    use futures::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     /// A connection without any patience, whose client said something and is there.
     async fn after(said: &[u8]) -> Result<(Opening<DuplexStream>, DuplexStream)> {
         let (mut client, server) = duplex(1024);
         client.write_all(said).await?;
-        let mut server = Opening::new(server, Duration::ZERO, Framing::new(Arc::default()));
+        let framing = Framing::new(Arc::default());
+        let mut server = Opening::new(server, Duration::ZERO, framing, Activity::new());
         server.read_exact(&mut vec![0; said.len()]).await?;
         Ok((server, client))
     }
@@ -135,6 +172,28 @@ mod tests {
         for said in [&b"G"[..], b"PRI * HTTP/1.1", PREFACE] {
             let (server, _client) = after(said).await?;
             assert!(server.begins.is_none(), "{said:?}");
+        }
+        Ok(())
+    }
+
+    /// A client that had begun a head held its connection for as long as a connection may be idle.
+    #[tokio::test]
+    async fn a_head_that_does_not_end_is_given_up_and_a_pause_before_it_is_not() -> Result<()> {
+        const WHOLE: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+        for (said, is_given_up) in [
+            (&b""[..], false),
+            (b"GET", true),
+            (b"GET / HTTP/1.1\r\na: b", true),
+        ] {
+            let (mut server, _client) = after(&[WHOLE, said].concat()).await?;
+            match is_given_up {
+                true => assert!(server.read_u8().await.is_err(), "{said:?}"),
+                false => assert!(server.read_u8().now_or_never().is_none(), "{said:?}"),
+            }
+            let (mut server, _client) = after(&[WHOLE, said].concat()).await?;
+            let busy = server.activity.begin();
+            assert!(server.read_u8().now_or_never().is_none(), "{said:?}");
+            drop(busy);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::accept::{Accepted, Door};
 use super::collect::turn_away;
+use super::crowd::Crowd;
 use super::date::date;
 use super::framing::{Doubtful, Framing};
 use super::gate::Gate;
@@ -12,7 +13,7 @@ use super::stall::Stall;
 use super::unread::{Outgoing, Streams};
 use crate::budget::Unsent;
 use crate::limits::{
-    HEAD_BYTES, HEAD_FIELDS, HEAD_TIMEOUT, HTTP2_STREAMS, PING, STALL,
+    HEAD_BYTES, HEAD_FIELDS, HEAD_TIMEOUT, HTTP2_STREAMS, PING, PLACES_LEFT, STALL,
 };
 use crate::telemetry;
 use http::header::DATE;
@@ -21,38 +22,51 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+
+/// The part of all places that is made free at once.
+const MADE_ROOM: usize = 64;
+
+/// What connections are served with.
+pub(crate) struct Server {
+    pub(crate) handler: Handler,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) unsent: Arc<Unsent>,
+    pub(crate) crowd: Arc<Crowd>,
+}
 
 /// Accepts connections until told to stop; then ends what waits, lets what is under way finish, and
 /// returns when the last connection is gone or `grace` is over.
 pub(crate) async fn run(
     mut door: Door,
-    handler: Handler,
-    gate: Arc<Gate>,
-    unsent: Arc<Unsent>,
+    server: Server,
     mut stop: watch::Receiver<bool>,
     grace: Duration,
 ) {
-    let graceful = GracefulShutdown::new();
     let builder = Arc::new(builder(STALL));
-    let mut relief = pin!(Arc::clone(&unsent).relieve());
+    // Closed when the last connection has dropped its end.
+    let (open, mut closed) = mpsc::channel::<Infallible>(1);
+    let mut relief = pin!(Arc::clone(&server.unsent).relieve());
     loop {
         let accepted = tokio::select! {
             accepted = door.next() => accepted,
             () = &mut relief => break,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let gate = Arc::clone(&gate);
-        connect(&builder, accepted, gate, handler.clone(), &unsent, &graceful);
+        let places = door.places();
+        if places.left() < places.most() / PLACES_LEFT {
+            server.crowd.make_room((places.most() / MADE_ROOM).max(1));
+        }
+        connect(&builder, accepted, &server, stop.clone(), open.clone());
     }
-    drop(door);
-    handler.drain();
-    if timeout(grace, graceful.shutdown()).await.is_err() {
+    drop((door, open));
+    server.handler.drain();
+    if timeout(grace, closed.recv()).await.is_err() {
         telemetry::warn(
             "connections cut",
             "they did not end in the time that a stop takes at most",
@@ -66,7 +80,8 @@ pub(crate) fn builder(stall: Duration) -> Builder<Streams> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        // That of hyper begins with the end of the request before; see `opening`.
+        .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_FIELDS);
     builder
@@ -83,28 +98,35 @@ pub(crate) fn builder(stall: Duration) -> Builder<Streams> {
 fn connect(
     builder: &Arc<Builder<Streams>>,
     accepted: Accepted,
-    gate: Arc<Gate>,
-    handler: Handler,
-    unsent: &Arc<Unsent>,
-    graceful: &GracefulShutdown,
+    server: &Server,
+    mut stop: watch::Receiver<bool>,
+    open: mpsc::Sender<Infallible>,
 ) {
     let Accepted {
         stream,
         peer,
         place,
+        purpose,
     } = accepted;
+    let address = network(peer.ip());
+    let Some(member) = server.crowd.join(address) else {
+        return;
+    };
     // A connection without it works too, only later.
     let _ = stream.set_nodelay(true);
-    let registered = unsent.register(network(peer.ip()));
+    let registered = server.unsent.register(address);
     let line = Arc::clone(registered.line());
+    let (gate, handler) = (Arc::clone(&server.gate), server.handler.clone());
     let doubtful = Arc::new(Doubtful::default());
     let framing = Framing::new(Arc::clone(&doubtful));
-    let stream = TokioIo::new(Opening::new(stream, HEAD_TIMEOUT, framing));
-    let stream = Stall::new(stream, Arc::clone(&line));
+    let activity = Arc::clone(member.activity());
+    let stream = Opening::new(stream, HEAD_TIMEOUT, framing, Arc::clone(&activity));
+    let stream = Stall::new(TokioIo::new(stream), Arc::clone(&line));
     let service = service_fn(move |request| {
+        let busy = activity.begin();
         // Over HTTP/2 a body has one length.
         let doubtful = request.version() != Version::HTTP_2 && doubtful.next();
-        let answer = gate.answer(peer.ip(), &request, doubtful);
+        let answer = gate.answer(peer.ip(), &request, purpose, doubtful);
         let (handler, gate, line) = (handler.clone(), Arc::clone(&gate), Arc::clone(&line));
         async move {
             let mut response = match answer {
@@ -115,18 +137,26 @@ fn connect(
                 None => handler.handle(request, &line, gate.own()).await?,
             };
             response.headers_mut().insert(DATE, date());
-            Ok::<_, NoResponse>(response.map(Outgoing::new))
+            Ok::<_, NoResponse>(response.map(|body| Outgoing::new(body, busy)))
         }
     });
-    let connection = builder.serve_connection(stream, service);
-    let connection = graceful.watch(connection.into_owned());
+    let connection = builder.serve_connection(stream, service).into_owned();
     tokio::spawn(async move {
-        tokio::select! {
-            // Clients come and go as they like; what matters is told where it happens.
-            _ = connection => {}
-            () = registered.line().is_cut() => {}
+        let mut connection = pin!(connection);
+        let mut ending = false;
+        loop {
+            tokio::select! {
+                biased;
+                // Clients come and go as they like; what matters is told where it happens.
+                _ = connection.as_mut() => break,
+                () = registered.line().is_cut() => break,
+                _ = stop.wait_for(|stop| *stop), if !ending => {}
+                () = member.over(purpose), if !ending => {}
+            }
+            ending = true;
+            connection.as_mut().graceful_shutdown();
         }
-        drop((registered, place));
+        drop((registered, member, place, open));
     });
 }
 

@@ -6,6 +6,7 @@
 //! falls a minute behind the least rate is dropped, which resets the stream. A stream that was given
 //! nothing, such as a live read of a silent stream, may wait for as long as it likes.
 
+use super::crowd::Busy;
 use super::owed::Owed;
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
@@ -149,13 +150,16 @@ pub(crate) struct Outgoing<B> {
     /// What comes when the pieces are nearly sent: trailers or nothing.
     end: Option<Option<Frame<Piece>>>,
     unread: Option<Arc<Unread>>,
+    /// Its connection has something to do until the body is gone.
+    _busy: Busy,
 }
 
 impl<B> Outgoing<B> {
     /// To be called on the task of the stream, if there is one.
-    pub(super) fn new(body: B) -> Self {
+    pub(super) fn new(body: B, busy: Busy) -> Self {
         Self {
             body,
+            _busy: busy,
             end: None,
             // Connections of HTTP/1 have none: a write that waits shows what they do not take.
             unread: UNREAD.try_with(Arc::clone).ok(),

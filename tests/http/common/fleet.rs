@@ -11,6 +11,7 @@ use durable_streams_host::variables::resolve;
 use durable_streams_host::{ComponentSource, Options, Rates, Running, Via, serve};
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// Threads of all fleets: a step blocks one while it waits for a slow store.
@@ -50,6 +51,8 @@ impl Fleet {
                 instances: 1,
                 variables: variables.expect("good variables"),
                 rates: Rates::default(),
+                connections_per_address: None,
+                idle_timeout: Duration::from_secs(620),
             };
             RUNTIME.block_on(serve(options)).expect("a host starts")
         });

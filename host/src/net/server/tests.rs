@@ -2,9 +2,10 @@ use super::*;
 use crate::answers::OwnAnswers;
 use crate::drive::Driver;
 use crate::limits::{UNSENT, UNSENT_OF_CONNECTION, UNSENT_OF_EXCHANGE};
-use crate::net::Rates;
+use crate::net::{Places, Rates};
 use crate::outbound::Outbound;
-use crate::store::{MemoryStore, Store};
+use crate::store::MemoryStore;
+use crate::store::Store;
 use crate::worker::fake::Script;
 use bytes::Bytes;
 use durable_streams_edge::limits::Config;
@@ -13,7 +14,6 @@ use hyper_util::rt::TokioExecutor;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
 /// Longest time that anything here waits before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,13 +23,18 @@ const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: a.example\r\n\r\n";
 /// A server with one instance, and so many places for connections.
 struct Served {
     address: SocketAddr,
-    places: Arc<Semaphore>,
+    places: Places,
     script: Arc<Script>,
     unsent: Arc<Unsent>,
     _stop: watch::Sender<bool>,
 }
 
 async fn serve(places: usize) -> Served {
+    let crowd = Crowd::new(None, Duration::from_secs(3600));
+    serve_crowd(Places::new(places, 0), crowd).await
+}
+
+async fn serve_crowd(places: Places, crowd: Arc<Crowd>) -> Served {
     let script = Arc::new(Script::default());
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let own = OwnAnswers::new(Config::default(), false);
@@ -40,18 +45,16 @@ async fn serve(places: usize) -> Served {
     let gate = Gate::new(Rates::default(), own, store);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("its address");
-    let places = Arc::new(Semaphore::new(places));
-    let door = Door::new(listener, Arc::clone(&places));
+    let door = Door::new(listener, places.clone());
     let (stop, stopped) = watch::channel(false);
     let handler = Handler::Exchange(driver, 1 << 20);
-    tokio::spawn(run(
-        door,
+    let server = Server {
         handler,
         gate,
-        Arc::clone(&unsent),
-        stopped,
-        Duration::ZERO,
-    ));
+        unsent: Arc::clone(&unsent),
+        crowd,
+    };
+    tokio::spawn(run(door, server, stopped, Duration::ZERO));
     Served {
         address,
         places,
@@ -139,11 +142,7 @@ async fn a_connection_has_its_place_until_it_ends() {
     let mut first = Client::connect(&served).await;
     first.say(HEALTH).await;
     assert_eq!(first.status().await, Some(200));
-    assert_eq!(
-        served.places.available_permits(),
-        0,
-        "its own and the next one's"
-    );
+    assert_eq!(served.places.left(), 0, "its own and the next one's");
     let mut second = Client::connect(&served).await;
     second.say(HEALTH).await;
     assert_eq!(second.status().await, Some(200));
@@ -173,6 +172,82 @@ async fn a_request_with_two_lengths_is_refused_and_its_connection_ends() {
             assert_eq!(client.status().await, None, "{before} {first}");
         }
     }
+}
+
+/// 200 idle connections of one address kept probes and everything else out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn probes_are_answered_while_all_places_are_taken() {
+    let crowd = Crowd::new(None, Duration::from_secs(3600));
+    let served = serve_crowd(Places::new(2, 1), crowd).await;
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(&served).await;
+        client.say("GET /block HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        busy.push(client);
+    }
+    while served.places.left() > 0 {
+        tokio::task::yield_now().await;
+    }
+    for (path, expected) in [("/health", 200), ("/v1/stream/x", 503), ("/healthz", 200)] {
+        let mut client = Client::connect(&served).await;
+        client
+            .say(&format!(
+                "GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+            ))
+            .await;
+        let status = timeout(PATIENCE, client.status()).await;
+        assert_eq!(status, Ok(Some(expected)), "{path}");
+        assert_eq!(timeout(PATIENCE, client.status()).await, Ok(None), "{path}");
+    }
+    served.script.open_gate();
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_when_nearly_all_places_are_taken() {
+    let crowd = Crowd::new(None, Duration::from_secs(3600));
+    let served = serve_crowd(Places::new(10, 1), crowd).await;
+    let mut idle = Vec::new();
+    for _ in 0..30 {
+        let mut client = Client::connect(&served).await;
+        client.say(HEALTH).await;
+        assert_eq!(timeout(PATIENCE, client.status()).await, Ok(Some(200)));
+        idle.push(client);
+    }
+    let first = timeout(PATIENCE, idle[0].status()).await;
+    assert_eq!(first, Ok(None), "the oldest is closed");
+    idle[29].say(HEALTH).await;
+    assert_eq!(idle[29].status().await, Some(200), "the last is not");
+}
+
+#[tokio::test]
+async fn an_address_has_only_its_share_of_connections() {
+    let crowd = Crowd::new(Some(2), Duration::from_secs(3600));
+    let served = serve_crowd(Places::new(10, 1), crowd).await;
+    let mut clients = Vec::new();
+    for expected in [Some(200), Some(200), None] {
+        let mut client = Client::connect(&served).await;
+        // It may be closed already.
+        let _ = client.0.write_all(HEALTH.as_bytes()).await;
+        assert_eq!(timeout(PATIENCE, client.status()).await, Ok(expected));
+        clients.push(client);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+    let crowd = Crowd::new(None, Duration::from_millis(1));
+    let served = serve_crowd(Places::new(10, 1), crowd).await;
+    let mut busy = Client::connect(&served).await;
+    busy.say("GET /block HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let mut idle = Client::connect(&served).await;
+    assert_eq!(timeout(PATIENCE, idle.status()).await, Ok(None));
+    served.script.open_gate();
+    assert_eq!(
+        timeout(PATIENCE, busy.status())
+            .await
+            .map(|status| status.is_some()),
+        Ok(true)
+    );
 }
 
 /// 172 kB of requests on connections that open no window made the server hold 1.5 GB, and small

@@ -1,4 +1,5 @@
 use super::*;
+use crate::net::crowd::Activity;
 use crate::net::server;
 use futures::channel::mpsc;
 use http::{Request, Response};
@@ -51,7 +52,7 @@ async fn client(
     let service = service_fn(move |_: Request<Incoming>| {
         let body = bodies.lock().expect("no panic").next();
         let body = body.expect("one more body");
-        async { Ok::<_, Infallible>(Response::new(Outgoing::new(body))) }
+        async { Ok::<_, Infallible>(Response::new(Outgoing::new(body, Activity::new().begin()))) }
     });
     tokio::spawn(async move {
         let builder = server::builder(patience);
@@ -180,7 +181,7 @@ fn a_stream_stalls_when_it_is_a_minute_behind_the_least_rate() {
 
 #[tokio::test]
 async fn without_a_stream_a_body_ends_as_it_does() {
-    let mut outgoing = Outgoing::new(Full::new(Bytes::from("text")));
+    let mut outgoing = Outgoing::new(Full::new(Bytes::from("text")), Activity::new().begin());
     let frame = outgoing.frame().await.expect("a frame").expect("no error");
     assert!(outgoing.is_end_stream());
     assert_eq!(frame.into_data().expect("data").copy_to_bytes(4), "text");
