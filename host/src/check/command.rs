@@ -24,7 +24,12 @@ pub fn check(directory: &Path, fix: bool) -> Result<Report, CheckError> {
     let log = match Log::open(directory, files, Options::default()) {
         Ok((log, _)) => log,
         // The damage is in the report.
-        Err(OpenError::Damaged { .. }) => return Ok(report),
+        Err(
+            OpenError::Damaged { .. }
+            | OpenError::NoManifest(_)
+            | OpenError::Hole { .. }
+            | OpenError::Unnamed { .. },
+        ) => return Ok(report),
         Err(error) => return Err(error.into()),
     };
     let mut left_over = Vec::new();

@@ -1,6 +1,6 @@
 //! What a check found.
 
-use crate::store::log;
+use crate::store::log::{self, Fault};
 use std::fmt;
 
 /// Problems that are told one by one; of the others only the number is.
@@ -53,9 +53,19 @@ impl Report {
     pub(super) fn new(log: log::Report) -> Self {
         let mut report = Self::default();
         for damage in log.damages.iter().filter(|damage| !damage.unfinished) {
-            let key = damage.key.as_deref().unwrap_or("an unknown key");
-            let file = damage.file.display();
-            report.problem(format!("{file}: damaged at byte {}: {key}", damage.offset));
+            let (file, at) = (damage.file.display(), damage.offset);
+            report.problem(match damage.fault {
+                Fault::Changed => {
+                    let key = damage.key.as_deref().unwrap_or("an unknown key");
+                    format!("{file}: damaged at byte {at}: {key}")
+                }
+                Fault::Missing => {
+                    format!("{file}: missing: any key may have lost its newest value")
+                }
+                Fault::Short => format!("{file}: all after byte {at} is missing"),
+                Fault::Unnamed => format!("{file}: newer than all that MANIFEST names"),
+                Fault::Manifest => format!("{file}: missing or damaged"),
+            });
         }
         report.log = log;
         report

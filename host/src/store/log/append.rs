@@ -103,6 +103,16 @@ pub(super) fn make_room(
         highest: state.highest_sequence(),
     };
     let next = Segment::create(&state.directory, header).map_err(CommitError::of_write)?;
+    // Offsets in a segment have 32 bits.
+    let sealed = Some((writer.active.number, writer.tail as u32));
+    let named = state.change_names(|manifest| manifest.begin(number, sealed));
+    if let Err(error) = named {
+        // The manifest may name a segment that could not be named for sure: that one stays.
+        if !state.refuses_writes() {
+            next.discard(&state.directory);
+        }
+        return Err(error);
+    }
     let next = Arc::new(next);
     state.segments.insert(Arc::clone(&next));
     let size = segment_bytes(&state.directory, state.segments.live());

@@ -3,10 +3,11 @@
 use super::directory::Directory;
 use super::error::OpenError;
 use super::files::{Files, LogFile};
-use super::format::{SEGMENT_HEADER, SegmentHeader, SegmentNumber, StoreId};
+use super::format::{Names, SEGMENT_HEADER, SegmentHeader, SegmentNumber, StoreId};
+use super::manifest::MANIFEST;
 use super::record::is_rebuilt;
 use super::scan::{Content, Depth, Piece, Scanned, Scanner};
-use super::segments::read_segment_header;
+use super::segments::{is_unused, read_segment_header};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,9 +26,26 @@ pub(crate) struct Report {
     pub damages: Vec<Damage>,
 }
 
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Bytes are not as they were written.
+    Changed,
+    /// The segment is named in the manifest and not there.
+    Missing,
+    /// The segment holds less than the manifest says.
+    Short,
+    /// The segment holds batches and is newer than all that the manifest names.
+    Unnamed,
+    /// The manifest itself is missing or damaged.
+    Manifest,
+}
+
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Damage {
+    /// What is wrong.
+    pub fault: Fault,
     /// The segment.
     pub file: PathBuf,
     /// Where in it the record, the batch or the header begins.
@@ -52,21 +70,74 @@ pub(crate) fn check(dir: &Path, files: Arc<dyn Files>) -> Result<Report, OpenErr
     };
     let numbers = directory.segments().map_err(|error| io(dir, error))?;
     let mut report = Report::default();
+    let names = match directory.has_manifest() {
+        true => names(&directory, &mut report).map_err(|error| io(dir, error))?,
+        false => None,
+    };
+    for number in names.iter().flat_map(Names::numbers) {
+        if !numbers.contains(&number) {
+            let path = directory.segment_path(number);
+            report.damages.push(damage(Fault::Missing, path, 0));
+        }
+    }
     for number in numbers {
         let path = directory.segment_path(number);
+        if let Some(names) = &names
+            && number <= names.newest()
+            && !names.has(number)
+        {
+            // Its removal was interrupted.
+            continue;
+        }
         directory
             .files
             .open(&path)
             .and_then(|file| {
+                if let Some(names) = &names
+                    && !names.has(number)
+                {
+                    if !is_unused(&*file, directory.id, number)? {
+                        report.damages.push(damage(Fault::Unnamed, path.clone(), 0));
+                    }
+                    return Ok(());
+                }
                 let len = file.length()?;
-                check_segment(&*file, directory.id, number, &path, len, &mut report)
+                let end = check_segment(&*file, directory.id, number, &path, len, &mut report)?;
+                let length = names.as_ref().and_then(|names| names.length(number));
+                if let Some(length) = length
+                    && end < length.into()
+                {
+                    report.damages.push(damage(Fault::Short, path.clone(), end));
+                }
+                Ok(())
             })
             .map_err(|error| io(&path, error))?;
     }
     Ok(report)
 }
 
-/// Reads what lies before `len` in a segment and adds it to the report.
+/// The segments that the manifest names.
+fn names(directory: &Directory, report: &mut Report) -> io::Result<Option<Names>> {
+    let manifest = directory.manifest()?;
+    if manifest.is_none() {
+        let path = directory.path.join(MANIFEST);
+        report.damages.push(damage(Fault::Manifest, path, 0));
+    }
+    Ok(manifest.map(|manifest| manifest.names().clone()))
+}
+
+fn damage(fault: Fault, file: PathBuf, offset: u64) -> Damage {
+    Damage {
+        fault,
+        file,
+        offset,
+        key: None,
+        unfinished: false,
+    }
+}
+
+/// Reads what lies before `len` in a segment and adds it to the report. Returns where the last
+/// batch ends; `len` where damage ends it.
 pub(super) fn check_segment(
     file: &dyn LogFile,
     id: StoreId,
@@ -74,10 +145,11 @@ pub(super) fn check_segment(
     path: &Path,
     len: u64,
     report: &mut Report,
-) -> io::Result<()> {
+) -> io::Result<u64> {
     report.segments = report.segments.saturating_add(1);
     report.bytes = report.bytes.saturating_add(len);
     let damage = |offset, key, unfinished| Damage {
+        fault: Fault::Changed,
         file: path.to_owned(),
         offset,
         key,
@@ -92,7 +164,7 @@ pub(super) fn check_segment(
     let mut offset = SEGMENT_HEADER as u64;
     loop {
         match scanner.piece(offset, Depth::Values)? {
-            Piece::End => return Ok(()),
+            Piece::End => return Ok(offset),
             Piece::Batch { records, end } => {
                 // A segment is synced before anything is written to a later one.
                 for earlier in report
@@ -121,7 +193,7 @@ pub(super) fn check_segment(
                 report.damages.push(damage(offset, None, unfinished));
                 match scanner.next_header(offset)? {
                     Some((next, _)) => offset = next,
-                    None => return Ok(()),
+                    None => return Ok(len),
                 }
             }
         }

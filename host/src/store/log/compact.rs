@@ -283,6 +283,7 @@ fn remove(
         return Ok(());
     }
     sync_copies(state)?;
+    state.change_names(|manifest| manifest.forget(segment.number))?;
     match state.directory.files.remove(&segment.path) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => {
             return Err(CompactError::Io {

@@ -2,7 +2,8 @@
 
 use super::error::OpenError;
 use super::files::{Files, LogFile, write_all_at};
-use super::format::{OLDEST_VERSION, SegmentNumber, StoreId, VERSION};
+use super::format::{MANIFEST_VERSION, Names, OLDEST_VERSION, SegmentNumber, StoreId, VERSION};
+use super::manifest::{self, Manifest};
 use std::any::Any;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,14 @@ const UNFINISHED: &str = "FORMAT.new";
 const LOCK: &str = "LOCK";
 /// There is one where a file system is mounted.
 const LOST_AND_FOUND: &str = "lost+found";
+/// Names in a directory that may become a store: a start that was interrupted left them.
+const OTHERS: [&str; 5] = [
+    LOCK,
+    UNFINISHED,
+    LOST_AND_FOUND,
+    manifest::MANIFEST,
+    manifest::UNFINISHED,
+];
 const TITLE: &str = "durable-streams log ";
 /// More than a `FORMAT` of any version begins with.
 const FORMAT_BYTES: u64 = 4096;
@@ -33,7 +42,9 @@ impl Directory {
         files.create_dir(path).map_err(io_at(path))?;
         Self::open_existing_or(path, files, |files| {
             let id = StoreId::random();
-            write_format(path, files, id).map_err(io_at(path))?;
+            // A store of this version without a manifest is refused, so the manifest comes first.
+            Manifest::create(path, Arc::clone(files), id, Names::default()).map_err(io_at(path))?;
+            write_format(path, &**files, id).map_err(io_at(path))?;
             Ok((VERSION, id))
         })
     }
@@ -49,7 +60,7 @@ impl Directory {
     fn open_existing_or(
         path: &Path,
         files: Arc<dyn Files>,
-        otherwise: impl FnOnce(&dyn Files) -> Result<(u32, StoreId), OpenError>,
+        otherwise: impl FnOnce(&Arc<dyn Files>) -> Result<(u32, StoreId), OpenError>,
     ) -> Result<Self, OpenError> {
         let io = io_at(path);
         // Nothing is put into a directory that is not ours, not even a lock.
@@ -66,7 +77,7 @@ impl Directory {
             let text = read(&*files, &path.join(FORMAT)).map_err(&io)?;
             parse(&text, path)?
         } else {
-            otherwise(&*files)?
+            otherwise(&files)?
         };
         Ok(Self {
             path: path.to_owned(),
@@ -77,14 +88,25 @@ impl Directory {
         })
     }
 
-    /// Makes the directory one of this version, durably: older ones refuse it from here on.
-    pub(super) fn upgrade(&mut self) -> Result<(), OpenError> {
-        if self.version < VERSION {
-            let written = write_format(&self.path, &*self.files, self.id);
-            written.map_err(io_at(&self.path.join(FORMAT)))?;
-            self.version = VERSION;
-        }
-        Ok(())
+    /// Whether a version wrote this store that knows of manifests.
+    pub(super) const fn has_manifest(&self) -> bool {
+        self.version >= MANIFEST_VERSION
+    }
+
+    /// Reads the manifest. None where it is missing or damaged.
+    pub(super) fn manifest(&self) -> io::Result<Option<Manifest>> {
+        Manifest::read(&self.path, Arc::clone(&self.files), self.id)
+    }
+
+    /// Makes the directory one of this version that consists of these segments, durably: older
+    /// versions refuse it from here on.
+    pub(super) fn upgrade(&mut self, names: Names) -> Result<Manifest, OpenError> {
+        let manifest = Manifest::create(&self.path, Arc::clone(&self.files), self.id, names)
+            .map_err(io_at(&self.path.join(manifest::MANIFEST)))?;
+        let written = write_format(&self.path, &*self.files, self.id);
+        written.map_err(io_at(&self.path.join(FORMAT)))?;
+        self.version = VERSION;
+        Ok(manifest)
     }
 
     pub(super) fn segment_path(&self, number: SegmentNumber) -> PathBuf {
@@ -111,9 +133,7 @@ fn is_store(path: &Path, files: &dyn Files) -> io::Result<Option<bool>> {
     if names.iter().any(|name| name == FORMAT) {
         return Ok(Some(true));
     }
-    let free = names
-        .iter()
-        .all(|name| [LOCK, UNFINISHED, LOST_AND_FOUND].contains(&name.as_str()));
+    let free = names.iter().all(|name| OTHERS.contains(&name.as_str()));
     Ok(if free { None } else { Some(false) })
 }
 

@@ -35,6 +35,25 @@ pub enum OpenError {
         /// Where in it the first invalid batch begins.
         offset: u64,
     },
+    /// The manifest is missing or damaged.
+    #[error("{}: MANIFEST is missing or damaged; nothing was changed; restore the directory from a backup", .0.display())]
+    NoManifest(PathBuf),
+    /// A segment that the manifest names is not there.
+    #[error("{}: this segment is missing; nothing was changed; restore it, or run `durable-streams check {}` to see what is affected", .file.display(), .directory.display())]
+    Hole {
+        /// The directory of the store.
+        directory: PathBuf,
+        /// The segment.
+        file: PathBuf,
+    },
+    /// A segment holds batches and is newer than all that the manifest names.
+    #[error("{}: MANIFEST is older than this segment; nothing was changed; the directory seems to mix two copies of a store, so restore it from a backup", .file.display())]
+    Unnamed {
+        /// The directory of the store.
+        directory: PathBuf,
+        /// The segment.
+        file: PathBuf,
+    },
     /// The file system failed.
     #[error("{}: {source}", .path.display())]
     Io {

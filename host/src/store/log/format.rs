@@ -16,13 +16,19 @@
 //! its record is over these, too, and that of its value over the runs alone, so that all but the
 //! runs is known to be as it was written without reading them.
 
+mod manifest;
+
+pub(super) use manifest::Names;
+
 use super::api::MAX_VALUE_BYTES;
 use crate::store::ChangeNumber;
 use std::hash::{BuildHasher, RandomState};
 
-/// What this program writes.
-pub(super) const VERSION: u32 = 2;
-/// The oldest that it reads; this one has no patches.
+/// Version that this program writes.
+pub(super) const VERSION: u32 = 3;
+/// First version with a manifest.
+pub(super) const MANIFEST_VERSION: u32 = 3;
+/// Oldest version that it reads; this one has no patches.
 pub(super) const OLDEST_VERSION: u32 = 1;
 /// What is in the header of a segment, which stayed as it was.
 const SEGMENT_VERSION: u32 = 1;

@@ -3,8 +3,8 @@
 //!
 //! # On disk
 //!
-//! A directory holds `FORMAT` (the version and the random id of this store), `LOCK` and segments
-//! `NNNNNNNNNN.log`. A segment is a header and then batches; a batch is a header and then records,
+//! A directory holds `FORMAT` (the version and the random id of this store), `LOCK`, `MANIFEST` (the
+//! segments that the store consists of) and segments `NNNNNNNNNN.log`. A segment is a header and then batches; a batch is a header and then records,
 //! each a header, a key and a value. The file `format.rs` has the bytes. Every checksum is
 //! seeded with the store's id, and a batch says which segment and offset it was written at: no
 //! value that a client sends can be taken for a part of the log.
@@ -29,6 +29,16 @@
 //! the key has at that point must be the base or another patch of it; anything else is damage. A
 //! read verifies both records and the value. A base stays as long as what the key has rests on
 //! it, and compaction moves values whole.
+//!
+//! # Missing segments
+//!
+//! A store without one of its segments would serve older values of the keys in it, so a start
+//! refuses it. The manifest names the segments, and has the length of each but the newest. A segment
+//! is named, durably, before its first batch is written, and is taken out, durably, before its file
+//! is removed. Files that are not named are left from creations and removals that were interrupted.
+//! A start removes them unless one holds a batch and is newer than all that are named: then the
+//! manifest is from an older copy of the store. Stores of earlier versions have no manifest; the
+//! first start writes it. It can't see that a segment went missing before.
 //!
 //! # What a crash leaves
 //!
@@ -110,6 +120,7 @@ pub(crate) mod faults;
 mod files;
 mod format;
 mod index;
+mod manifest;
 mod patch;
 mod read;
 mod record;
@@ -121,7 +132,7 @@ mod state;
 mod tests;
 
 pub(crate) use api::{Change, Durability, Found, Options, Recovered, Wait};
-pub(crate) use check::{Report, check};
+pub(crate) use check::{Fault, Report, check};
 pub(crate) use engine::Log;
 pub(crate) use error::{CommitError, CompactError, OpenError, ReadError};
 pub(crate) use files::{Files, SystemFiles};

@@ -5,10 +5,11 @@ use super::directory::Directory;
 use super::enter::{Entered, enter};
 use super::error::OpenError;
 use super::files::Files;
-use super::format::{SEGMENT_HEADER, SegmentHeader, SegmentNumber};
+use super::format::{Names, SEGMENT_HEADER, SegmentHeader, SegmentNumber};
 use super::index::Index;
+use super::manifest::{Manifest, ManifestError};
 use super::scan::{Depth, Piece, Scanned, Scanner};
-use super::segments::{Segment, Segments, read_segment_header, segment_bytes};
+use super::segments::{Segment, Segments, is_unused, read_segment_header, segment_bytes};
 use super::state::{State, Writer};
 use crate::store::ChangeNumber;
 use std::io;
@@ -27,8 +28,17 @@ pub(super) fn open(
 ) -> Result<(State, Recovered), OpenError> {
     options.segment_bytes = options.segment_bytes.min(MAX_SEGMENT_BYTES);
     let directory = Directory::open(dir, files)?;
+    let manifest = match directory.has_manifest() {
+        true => {
+            let manifest = directory.manifest().map_err(io_at(dir))?;
+            let missing = || OpenError::NoManifest(dir.to_owned());
+            Some(manifest.ok_or_else(missing)?)
+        }
+        false => None,
+    };
     let mut opening = Opening {
         directory,
+        manifest,
         index: Index::new(),
         segments: Segments::default(),
         segment_bytes: options.segment_bytes,
@@ -36,11 +46,18 @@ pub(super) fn open(
         found: Recovered::default(),
     };
     let writer = opening.run()?;
-    // Not before it is known to be whole; and before anything is written that older versions
-    // can't read.
-    opening.directory.upgrade()?;
+    let manifest = match opening.manifest {
+        Some(manifest) => manifest,
+        // Not before it is known to be whole; and before anything is written that older versions
+        // can't read.
+        None => {
+            let names = names(&opening.segments, writer.active.number);
+            opening.directory.upgrade(names)?
+        }
+    };
     let state = State {
         directory: opening.directory,
+        manifest: Mutex::new(manifest),
         options,
         index: opening.index,
         segments: opening.segments,
@@ -52,9 +69,22 @@ pub(super) fn open(
     Ok((state, opening.found))
 }
 
+/// Names of the segments of a store that had no manifest.
+fn names(segments: &Segments, active: SegmentNumber) -> Names {
+    let mut names = Names::default();
+    for segment in segments.all() {
+        // Offsets in a segment have 32 bits.
+        let length = segment.bytes() as u32;
+        names.add(segment.number, (segment.number != active).then_some(length));
+    }
+    names
+}
+
 /// A log that is being opened.
 struct Opening {
     directory: Directory,
+    /// None in a store of an older version.
+    manifest: Option<Manifest>,
     index: Index,
     segments: Segments,
     segment_bytes: u64,
@@ -71,10 +101,12 @@ struct Headed {
 impl Opening {
     fn run(&mut self) -> Result<Writer, OpenError> {
         let path = self.directory.path.clone();
-        let numbers = self.directory.segments().map_err(io_at(&path))?;
+        let found = self.directory.segments().map_err(io_at(&path))?;
+        let (numbers, left) = self.named(found)?;
         let mut headed = Vec::with_capacity(numbers.len());
         for number in &numbers {
-            let newest = numbers.last() == Some(number);
+            // Of a store with a manifest only whole segments are named.
+            let newest = self.manifest.is_none() && numbers.last() == Some(number);
             headed.extend(self.read_header(*number, newest)?);
         }
         // What a process that was killed removed, must not come back when the system crashes now.
@@ -83,12 +115,16 @@ impl Opening {
         // A segment is begun before it is known to be needed, so empty ones say nothing of those
         // before: the newest that is not empty was written to last.
         let mut torn_from = headed.len().saturating_sub(1);
-        while torn_from > 0 && self.is_empty(&headed[torn_from])? {
+        while self.manifest.is_none() && torn_from > 0 && self.is_empty(&headed[torn_from])? {
             torn_from = torn_from.saturating_sub(1);
         }
         let mut tail = SEGMENT_HEADER as u64;
         for (number, headed) in headed.iter().enumerate() {
             tail = self.read_segment(headed, number >= torn_from)?;
+        }
+        for file in left {
+            let files = &self.directory.files;
+            files.remove(&file).map_err(io_at(&file))?;
         }
         self.found.keys = self.index.len();
         self.found.segments = headed.len() as u64;
@@ -105,14 +141,59 @@ impl Opening {
         }
     }
 
+    /// Tells the segments that the store consists of from files that are to be removed. All that
+    /// are there belong to a store without a manifest.
+    fn named(
+        &self,
+        found: Vec<SegmentNumber>,
+    ) -> Result<(Vec<SegmentNumber>, Vec<PathBuf>), OpenError> {
+        let Some(manifest) = &self.manifest else {
+            return Ok((found, Vec::new()));
+        };
+        let names = manifest.names();
+        let mut left = Vec::new();
+        for number in &found {
+            let file = self.directory.segment_path(*number);
+            if *number > names.newest() && !self.is_unused(*number, &file)? {
+                let directory = self.directory.path.clone();
+                return Err(OpenError::Unnamed { directory, file });
+            }
+            if !names.has(*number) {
+                left.push(file);
+            }
+        }
+        let missing = names.numbers().find(|number| !found.contains(number));
+        match missing {
+            None => Ok((names.numbers().collect(), left)),
+            Some(number) => Err(OpenError::Hole {
+                directory: self.directory.path.clone(),
+                file: self.directory.segment_path(number),
+            }),
+        }
+    }
+
+    /// Whether a file holds nothing after the header of its segment.
+    fn is_unused(&self, number: SegmentNumber, path: &Path) -> Result<bool, OpenError> {
+        let file = self.directory.files.open(path).map_err(io_at(path))?;
+        is_unused(&*file, self.directory.id, number).map_err(io_at(path))
+    }
+
     /// Creates the first segment.
-    fn begin(&self) -> Result<Writer, OpenError> {
+    fn begin(&mut self) -> Result<Writer, OpenError> {
         let header = SegmentHeader {
             segment: 1,
             highest: self.highest,
         };
         let path = self.directory.segment_path(header.segment);
         let segment = Segment::create(&self.directory, header).map_err(io_at(&path))?;
+        if let Some(manifest) = &mut self.manifest {
+            let named = manifest.begin(header.segment, None);
+            named.map_err(|error| match error {
+                ManifestError::Unchanged(error) | ManifestError::Unknown(error) => {
+                    io_at(&path)(error)
+                }
+            })?;
+        }
         let segment = Arc::new(segment);
         self.segments.insert(Arc::clone(&segment));
         let tail = SEGMENT_HEADER as u64;
@@ -205,6 +286,11 @@ impl Opening {
                     break;
                 }
             }
+        }
+        let sealed = self.manifest.as_ref();
+        let sealed = sealed.and_then(|manifest| manifest.names().length(segment.number));
+        if sealed.is_some_and(|length| u64::from(length) != offset) {
+            return Err(self.damaged(segment.path.clone(), offset));
         }
         if may_be_torn {
             // What is served from here on, and proves what comes after it, must be on disk.

@@ -3,10 +3,11 @@
 use super::directory::Directory;
 use super::error::ReadError;
 use super::files::{LogFile, write_all_at};
-use super::format::{Range, SEGMENT_HEADER, SegmentHeader, SegmentNumber};
+use super::format::{Range, SEGMENT_HEADER, SegmentHeader, SegmentNumber, StoreId};
+use super::scan::{Depth, Piece, Scanner};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
@@ -59,11 +60,15 @@ impl Segment {
         match created {
             Ok(file) => Ok(Self::new(header.segment, path, file)),
             Err(error) => {
-                // Opening a log passes over an empty segment, so nothing depends on this.
-                let _ = directory.files.remove(&path);
+                discard(directory, &path);
                 Err(error)
             }
         }
+    }
+
+    /// Removes an empty one that is not named in the manifest.
+    pub(super) fn discard(self, directory: &Directory) {
+        discard(directory, &self.path);
     }
 
     /// The error of a record that is not as it was written.
@@ -104,6 +109,11 @@ impl Segment {
         let sum = tombstones.entry(range).or_default();
         *sum = sum.saturating_add(bytes);
     }
+}
+
+fn discard(directory: &Directory, path: &Path) {
+    // Opening a log removes an empty segment that is not named, so nothing depends on this.
+    let _ = directory.files.remove(path);
 }
 
 type Table = BTreeMap<SegmentNumber, Arc<Segment>>;
@@ -166,6 +176,18 @@ impl Segments {
 pub(super) fn segment_bytes(directory: &Directory, live: u64) -> u64 {
     let room = directory.files.room(&directory.path) / ROOM_PART;
     SMALL_SEGMENT.max(live / SEGMENT_PART).max(room)
+}
+
+/// Whether a file holds nothing after the header of its segment.
+pub(super) fn is_unused(
+    file: &dyn LogFile,
+    id: StoreId,
+    number: SegmentNumber,
+) -> io::Result<bool> {
+    let length = file.length()?;
+    let mut scanner = Scanner::new(file, id, number, length);
+    let piece = scanner.piece(SEGMENT_HEADER as u64, Depth::Headers)?;
+    Ok(matches!(piece, Piece::End))
 }
 
 /// The bytes where the header of a segment is, as far as they are there.

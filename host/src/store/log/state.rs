@@ -5,6 +5,7 @@ use super::bases::Bases;
 use super::directory::Directory;
 use super::error::CommitError;
 use super::index::Index;
+use super::manifest::{Manifest, ManifestError};
 use super::segments::{Segment, Segments};
 use crate::store::ChangeNumber;
 use std::io;
@@ -17,6 +18,7 @@ pub(super) struct State {
     pub(super) options: Options,
     pub(super) index: Index,
     pub(super) segments: Segments,
+    pub(super) manifest: Mutex<Manifest>,
     pub(super) writer: Mutex<Writer>,
     /// Also keeps two from being at it at once.
     pub(super) compaction: Mutex<Compaction>,
@@ -73,6 +75,19 @@ impl State {
 
     pub(super) fn refuses_writes(&self) -> bool {
         self.refuses.load(Ordering::Acquire)
+    }
+
+    /// Changes which segments the store consists of.
+    pub(super) fn change_names(
+        &self,
+        change: impl FnOnce(&mut Manifest) -> Result<(), ManifestError>,
+    ) -> Result<(), CommitError> {
+        let manifest = self.manifest.lock();
+        let manifest = &mut *manifest.unwrap_or_else(PoisonError::into_inner);
+        change(manifest).map_err(|error| match error {
+            ManifestError::Unchanged(error) => CommitError::of_write(error),
+            ManifestError::Unknown(error) => self.refuse(error),
+        })
     }
 
     /// From here on commits are refused.

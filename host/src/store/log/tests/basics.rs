@@ -110,12 +110,12 @@ fn a_directory_of_a_newer_version_is_refused() {
     let files = FaultyFiles::default();
     files.put(
         Path::new("/store/FORMAT"),
-        b"durable-streams log 3\nwhat?\n".to_vec(),
+        b"durable-streams log 4\nwhat?\n".to_vec(),
     );
     let refused = try_open(&files, Options::default()).err().expect("refused");
     assert_eq!(
         refused.to_string(),
-        "/store: written by a newer version (format 3, this one reads 2); use that version"
+        "/store: written by a newer version (format 4, this one reads 3); use that version"
     );
 }
 

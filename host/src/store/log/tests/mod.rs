@@ -4,6 +4,7 @@ mod basics;
 mod compaction;
 mod damage;
 mod failures;
+mod manifest;
 mod model;
 mod patch_damage;
 mod patches;
@@ -12,6 +13,7 @@ mod upgrade;
 
 use super::check::{Report, check_segment};
 use super::faults::{FaultyFiles, Random};
+use super::files::Files;
 use super::{Change, CommitError, Found, Log, OpenError, Options, ReadError, Recovered, Wait};
 use crate::store::ChangeNumber;
 use bytes::Bytes;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 
 const DIR: &str = "/store";
 const FORMAT: &str = "/store/FORMAT";
+const MANIFEST: &str = "/store/MANIFEST";
 
 /// How much there is of what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,6 +91,12 @@ fn open(files: &FaultyFiles) -> Log {
 
 fn segment(number: u32) -> PathBuf {
     Path::new(DIR).join(format!("{number:010}.log"))
+}
+
+/// Takes a file away as nothing but a fault does.
+fn remove(files: &FaultyFiles, path: &Path) {
+    files.remove(path).expect("is there");
+    files.sync_dir(Path::new(DIR)).expect("works");
 }
 
 fn set(key: &str, value: &[u8], sequence: u64) -> Change {

@@ -20,7 +20,7 @@ fn check_damages(files: &FaultyFiles) -> Vec<(u64, Option<Box<str>>)> {
 fn no_flipped_bit_of_a_patch_or_its_base_goes_unseen() {
     let files = FaultyFiles::default();
     let log = log_with_a_patch(&files);
-    let format = files.contents(Path::new(FORMAT));
+    let store = files.kill();
     let end = log.stats().disk_bytes as usize;
     commit(&log, set("b", b"proof of what comes before", 4)).expect("commits");
     let mut whole = files.contents(&segment(1));
@@ -29,8 +29,7 @@ fn no_flipped_bit_of_a_patch_or_its_base_goes_unseen() {
     // All of the patch, and some of the base.
     let few = (SEGMENT_HEADER * 8..end * 8 - 3000).step_by(61);
     for bit in few.chain(end * 8 - 3000..end * 8) {
-        let files = FaultyFiles::default();
-        files.put(Path::new(FORMAT), format.clone());
+        let files = store.kill();
         let mut flipped = whole.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
         files.put(&segment(1), flipped);
@@ -56,12 +55,9 @@ fn in_a_sealed_segment_a_flipped_bit_is_found_when_it_is_read_or_checked() {
     drop(log);
     let whole = files.contents(&segment(1));
     let (mut refusals, mut errors) = (0, 0);
-    let format = files.contents(Path::new(FORMAT));
-    let second = files.contents(&segment(2));
+    let store = files.kill();
     for at in base..end {
-        let files = FaultyFiles::default();
-        files.put(Path::new(FORMAT), format.clone());
-        files.put(&segment(2), second.clone());
+        let files = store.kill();
         let mut flipped = whole.clone();
         flipped[at] ^= 4;
         files.put(&segment(1), flipped);
