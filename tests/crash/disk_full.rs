@@ -6,6 +6,10 @@ use crate::server::Server;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How long emptying a disk may take.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A file system in memory that is full soon. Taken away when dropped.
 struct SmallDisk {
@@ -104,4 +108,77 @@ fn a_full_disk_is_told_loses_nothing_and_heals_when_there_is_room() {
     let server = Server::start(&disk.path().join("data"), &[]);
     assert!(read(&server) == expected, "also after a restart");
     println!("answers on a disk that fills up: {answers:?}");
+}
+
+/// Appends to streams until nothing fits any more, however small. Returns how many streams there are.
+fn fill(client: &mut Client, sizes: &[usize]) -> usize {
+    let headers = [("content-type", "text/plain")];
+    let mut streams = 0;
+    for size in sizes {
+        let body = vec![b'f'; *size];
+        let mut refused = 0;
+        while refused < 50 {
+            let created = client.send("PUT", &path(streams), &headers, &body);
+            match created.expect("it answers").status {
+                201 => streams += 1,
+                503 | 507 => refused += 1,
+                other => panic!("{other}"),
+            }
+            assert!(streams < 100_000, "the disk does not fill");
+        }
+    }
+    streams
+}
+
+/// Once 3,660 deletions on such a disk were all 507, also after a restart.
+#[test]
+fn a_full_disk_is_emptied_by_deletions_and_takes_appends_again() {
+    let mixed = [200_000, 2_000, 20];
+    for (sizes, restart) in [(&mixed[..], false), (&mixed, true), (&[20], true)] {
+        let Some(disk) = SmallDisk::new() else {
+            println!("skipped: a tmpfs can't be mounted here, which takes root");
+            return;
+        };
+        let directory = disk.path().join("data");
+        let mut server = Server::start(&directory, &[]);
+        let mut client = Client::connect(server.address).expect("it listens");
+        let streams = fill(&mut client, sizes);
+        if restart {
+            drop(server);
+            server = Server::start(&directory, &[]);
+            client = Client::connect(server.address).expect("it listens");
+        }
+        let begun = Instant::now();
+        let mut answers = BTreeMap::<u16, u64>::new();
+        let mut left: Vec<usize> = (0..streams).collect();
+        while !left.is_empty() {
+            left.retain(|stream| {
+                let deleted = client.send("DELETE", &path(*stream), &[], b"");
+                let status = deleted.expect("it answers").status;
+                *answers.entry(status).or_default() += 1;
+                // One whose outcome was unknown may have been deleted.
+                status != 204 && status != 404
+            });
+            let spent = begun.elapsed();
+            assert!(spent < PATIENCE, "{} left: {answers:?}", left.len());
+        }
+        let emptied_in = begun.elapsed();
+        let body = vec![b'n'; 1_000_000];
+        let headers = [("content-type", "text/plain")];
+        let mut refused = 0;
+        loop {
+            let created = client.send("PUT", &path(streams), &headers, &body);
+            match created.expect("it answers").status {
+                201 => break,
+                _ => refused += 1,
+            }
+            let spent = begun.elapsed();
+            assert!(spent < PATIENCE, "no appends: {refused} refused");
+        }
+        println!(
+            "{streams} streams of {sizes:?} bytes, restart {restart}: emptied in {emptied_in:.1?} \
+                 {answers:?}; an append after {refused} refusals, {:.1?} after the first deletion",
+            begun.elapsed()
+        );
+    }
 }

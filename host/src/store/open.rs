@@ -4,6 +4,7 @@ use super::log::{self, Durability, Options, SystemFiles};
 use super::redis::{self, RedisUrl};
 use super::{FaultyStore, FileStore, LatencyStore, MemoryStore, RedisStore, SpinStore, Store};
 use crate::telemetry;
+use durable_streams_edge::seam;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -126,7 +127,12 @@ pub fn open(
                 durability,
                 ..Options::default()
             };
-            let (store, recovered) = FileStore::open(directory, Arc::new(SystemFiles), options)?;
+            let (store, recovered) =
+                FileStore::open(directory, Arc::new(SystemFiles), options, seam::is_upkeep)?;
+            if recovered.lacks_reserve {
+                let what = "only deletions are taken until there is room for it";
+                telemetry::warn("no room for a reserve on the disk", what);
+            }
             for cut in recovered.cuts {
                 let file = cut.file.display();
                 let what = format!("{file}: {} bytes from {} on", cut.bytes, cut.offset);

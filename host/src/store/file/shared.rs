@@ -3,7 +3,7 @@
 use super::full::FullDisk;
 use super::overlay::{Overlay, Shard};
 use super::queue::Queue;
-use crate::store::log::{Found, Log, ReadError, Wait};
+use crate::store::log::{Change, Found, Log, ReadError, Wait};
 use crate::store::{ChangeNumber, Seen, Settling, StoreError, Watchers};
 use bytes::Bytes;
 use std::time::Instant;
@@ -20,10 +20,23 @@ pub(super) struct Shared {
     pub(super) watchers: Watchers,
     pub(super) opened: Instant,
     pub(super) full: FullDisk,
+    /// Tells the keys of records that freeing room takes.
+    pub(super) is_upkeep: fn(&str) -> bool,
 }
 
 fn unreadable(error: &ReadError) -> StoreError {
     StoreError::Unavailable(error.to_string())
+}
+
+fn growth(
+    held: Option<u64>,
+    value: Option<&Bytes>,
+    is_upkeep: impl FnOnce() -> bool,
+) -> Option<u64> {
+    let length = value.map_or(0, |value| value.len() as u64);
+    let more = length.saturating_sub(held.unwrap_or(0));
+    let frees = value.is_none() || (held.is_some() && more == 0) || is_upkeep();
+    frees.then_some(more)
 }
 
 impl Shared {
@@ -69,6 +82,28 @@ impl Shared {
         })
     }
 
+    /// Bytes by which a change that frees room makes a value grow; none of any other change. Room is
+    /// freed by deletions, by values that are not longer than what they replace, and by records of
+    /// what is to be removed.
+    fn growth(&self, shard: &Shard, key: &str, value: Option<&Bytes>) -> Option<u64> {
+        let held = match shard.seen(key) {
+            Some(seen) => seen.value.map(|value| value.len() as u64),
+            None => self.log.value_length(key),
+        };
+        growth(held, value, || (self.is_upkeep)(key))
+    }
+
+    /// The same for a batch, compared with what the log holds.
+    pub(super) fn growth_of(&self, changes: &[Change]) -> Option<u64> {
+        let growths = changes.iter().map(|change| {
+            let held = self.log.value_length(&change.key);
+            growth(held, change.value.as_ref(), || {
+                (self.is_upkeep)(&change.key)
+            })
+        });
+        growths.sum()
+    }
+
     /// Changes a key unless `refuse` has a reason against it, which it decides on the key's last
     /// change.
     pub(super) fn change<E: From<StoreError>>(
@@ -81,10 +116,12 @@ impl Shared {
             let why = "a write could not be made durable; restart to go on";
             return Err(StoreError::Refused(why.to_owned()).into());
         }
-        if self.full.refuses(|| self.opened.elapsed()) && self.log.room() < ROOM {
+        let full = self.log.is_on_reserve()
+            || self.full.refuses(|| self.opened.elapsed()) && self.log.room() < ROOM;
+        let mut shard = self.overlay.shard(key);
+        if full && self.growth(&shard, key, value.as_ref()).is_none() {
             return Err(StoreError::Full("the disk is full".to_owned()).into());
         }
-        let mut shard = self.overlay.shard(key);
         refuse(self.last_change(&shard, key))?;
         // The number is taken while the shard is locked: whoever noted a number before and reads
         // the old value afterwards must find a higher one on the key later.

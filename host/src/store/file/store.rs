@@ -25,7 +25,8 @@ pub(crate) struct FileStore {
 }
 
 impl FileStore {
-    /// Opens a directory, or makes it.
+    /// Opens a directory, or makes it. `is_upkeep` tells the keys of records that freeing room takes:
+    /// these are written on a full disk, too, up to half of the reserve.
     ///
     /// # Errors
     ///
@@ -34,6 +35,7 @@ impl FileStore {
         directory: &Path,
         files: Arc<dyn Files>,
         options: Options,
+        is_upkeep: fn(&str) -> bool,
     ) -> Result<(Self, Recovered), OpenError> {
         let (log, recovered) = Log::open(directory, files, options)?;
         let settled = log.highest_sequence();
@@ -45,6 +47,7 @@ impl FileStore {
             watchers: Watchers::default(),
             opened: Instant::now(),
             full: FullDisk::default(),
+            is_upkeep,
         });
         let thread = |name: &str, run: fn(&Shared)| {
             let (shared, what) = (Arc::clone(&shared), format!("the thread {name}"));

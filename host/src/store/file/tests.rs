@@ -12,12 +12,16 @@ fn directory() -> PathBuf {
     PathBuf::from("/store")
 }
 
+fn is_upkeep(key: &str) -> bool {
+    key.starts_with("upkeep")
+}
+
 fn open(files: &FaultyFiles) -> FileStore {
     let options = Options {
         segment_bytes: 1 << 20,
         ..Options::default()
     };
-    let opened = FileStore::open(&directory(), Arc::new(files.clone()), options);
+    let opened = FileStore::open(&directory(), Arc::new(files.clone()), options, is_upkeep);
     opened.expect("it opens").0
 }
 
@@ -38,7 +42,7 @@ fn get(store: &FileStore, key: &str) -> Option<Bytes> {
 fn the_file_store_keeps_the_contract() {
     let directory = tempfile::tempdir().expect("a directory");
     let files = Arc::new(crate::store::log::SystemFiles);
-    let opened = FileStore::open(directory.path(), files, Options::default());
+    let opened = FileStore::open(directory.path(), files, Options::default(), is_upkeep);
     let (store, _) = opened.expect("it opens");
     for (claim, check) in contract::CLAIMS {
         println!("{claim}");

@@ -3,7 +3,7 @@
 use super::queue::Batch;
 use super::shared::Shared;
 use crate::store::Lost;
-use crate::store::log::{CommitError, CompactError};
+use crate::store::log::{Change, CommitError, CompactError};
 use crate::telemetry;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ pub(super) fn write(shared: &Shared) {
     let (mut wanted, mut patience) = (1, Duration::ZERO);
     while let Some(Batch { changes, last }) = shared.queue.take(wanted, patience) {
         let begun = Instant::now();
-        let committed = shared.log.commit(&changes);
+        let committed = commit(shared, &changes);
         // Whoever was just served will be back soon, and can share the next sync with those who
         // came meanwhile: without a pause the two would wait for each other's by turns.
         patience = (begun.elapsed() / PAUSE_SHARE).min(LONGEST_PAUSE);
@@ -54,6 +54,17 @@ pub(super) fn write(shared: &Shared) {
                 failed = failed.saturating_add(1);
             }
         }
+    }
+}
+
+/// Commits a batch; on a full disk one that frees room takes the reserve.
+fn commit(shared: &Shared, changes: &[Change]) -> Result<(), CommitError> {
+    match shared.log.commit(changes) {
+        Err(CommitError::Full(error)) => match shared.growth_of(changes) {
+            Some(growth) => shared.log.commit_freeing(changes, growth),
+            None => Err(CommitError::Full(error)),
+        },
+        other => other,
     }
 }
 
@@ -91,6 +102,11 @@ pub(super) fn compact(shared: &Shared) {
             turned = Instant::now();
         }
         pause = looks.pause(shared.log.compact(), tell);
+        let had_reserve = !shared.log.is_on_reserve();
+        if shared.log.restore_reserve() && !had_reserve {
+            shared.full.found_some();
+            telemetry::back("the reserve on the disk");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::api::{Change, Durability, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use super::batch::{Body, Layout, Position, Record, batch_length};
+use super::directory::Directory;
 use super::enter::{Entered, enter};
 use super::error::CommitError;
 use super::files::write_all_at;
@@ -22,24 +23,66 @@ static ZEROS: [u8; AHEAD_BYTES as usize] = [0; AHEAD_BYTES as usize];
 
 /// Appends a batch and applies it; see [`Log::commit`](super::Log::commit).
 pub(super) fn commit(state: &State, batch: &[Change]) -> Result<(), CommitError> {
+    if state.reserve.is_in_use() {
+        return Err(no_room());
+    }
+    commit_to(state, &mut state.writer(), batch)
+}
+
+/// Appends a batch that frees room and found none, whose values grow by so many bytes; see
+/// [`Log::commit_freeing`](super::Log::commit_freeing).
+pub(super) fn commit_freeing(
+    state: &State,
+    batch: &[Change],
+    growth: u64,
+) -> Result<(), CommitError> {
+    let mut writer = state.writer();
+    if !state.reserve.is_in_use() {
+        if !state.reserve.is_whole() {
+            return Err(no_room());
+        }
+        begin_reserve(state, &mut writer)?;
+    }
+    // The rest is for compaction.
+    let length: u64 = batch.iter().map(length).sum();
+    if left(state, &writer) < length.saturating_add(state.reserve.bytes() / 4) {
+        return Err(no_room());
+    }
+    if !state.reserve.grow(growth) {
+        return Err(no_room());
+    }
+    commit_to(state, &mut writer, batch)
+}
+
+/// Bytes that may still be written while the reserve is in use: what is left of the segment that
+/// it became, and what else there is on the disk.
+pub(super) fn left(state: &State, writer: &Writer) -> u64 {
+    let allocated = writer.filled.saturating_sub(writer.tail);
+    allocated.saturating_add(state.room())
+}
+
+fn no_room() -> CommitError {
+    CommitError::Full(io::ErrorKind::StorageFull.into())
+}
+
+fn commit_to(state: &State, writer: &mut Writer, batch: &[Change]) -> Result<(), CommitError> {
     check_limits(batch)?;
     let changes = last_changes(batch);
     if changes.is_empty() {
         return Ok(());
     }
-    let mut writer = state.writer();
     make_room(
         state,
-        &mut writer,
+        writer,
         changes.iter().map(|change| length(change)).sum(),
     )?;
     let records: Vec<Record<'_>> = changes
         .into_iter()
-        .map(|change| record_of(state, change, &writer))
+        .map(|change| record_of(state, change, writer))
         .collect();
     let offset = writer.tail;
-    append(state, &mut writer, &records)?;
-    learn(&mut writer, offset, &records);
+    append(state, writer, &records)?;
+    learn(writer, offset, &records);
     Ok(())
 }
 
@@ -86,6 +129,28 @@ pub(super) fn make_room(
     if end <= writer.limit || writer.tail == SEGMENT_HEADER as u64 {
         return Ok(());
     }
+    let next = begin(state, writer, Segment::create)?;
+    let size = segment_bytes(&state.directory, &state.reserve, state.segments.live());
+    *writer = Writer::at_end_of(next, SEGMENT_HEADER as u64, writer.most, size);
+    Ok(())
+}
+
+/// Makes the reserve the next segment. Its room is taken already.
+fn begin_reserve(state: &State, writer: &mut Writer) -> Result<(), CommitError> {
+    state.reserve.spend();
+    let next = begin(state, writer, Segment::of_reserve)?;
+    let bytes = state.reserve.bytes();
+    *writer = Writer::at_end_of(next, SEGMENT_HEADER as u64, writer.most, bytes);
+    writer.filled = bytes;
+    Ok(())
+}
+
+/// Ends the active segment and begins the next one.
+fn begin(
+    state: &State,
+    writer: &mut Writer,
+    create: impl FnOnce(&Directory, SegmentHeader) -> io::Result<Segment>,
+) -> Result<Arc<Segment>, CommitError> {
     let sealed = &writer.active.file;
     // Zeros at the end mean nothing: whether they go is only a matter of room.
     if writer.filled > writer.tail && sealed.set_len(writer.tail).is_ok() {
@@ -102,7 +167,7 @@ pub(super) fn make_room(
         segment: number,
         highest: state.highest_sequence(),
     };
-    let next = Segment::create(&state.directory, header).map_err(CommitError::of_write)?;
+    let next = create(&state.directory, header).map_err(CommitError::of_write)?;
     // Offsets in a segment have 32 bits.
     let sealed = Some((writer.active.number, writer.tail as u32));
     let named = state.change_names(|manifest| manifest.begin(number, sealed));
@@ -115,9 +180,7 @@ pub(super) fn make_room(
     }
     let next = Arc::new(next);
     state.segments.insert(Arc::clone(&next));
-    let size = segment_bytes(&state.directory, state.segments.live());
-    *writer = Writer::at_end_of(next, SEGMENT_HEADER as u64, writer.most, size);
-    Ok(())
+    Ok(next)
 }
 
 /// Writes one batch, makes it as durable as is asked for, and applies it.
@@ -135,7 +198,8 @@ pub(super) fn append(
     let length = batch_length(records);
     let end = writer.tail.saturating_add(length);
     let synced = state.options.durability == Durability::Sync;
-    let ahead = if synced && length <= AHEAD_UP_TO && end > writer.filled {
+    let may_fill = synced && !state.reserve.is_in_use();
+    let ahead = if may_fill && length <= AHEAD_UP_TO && end > writer.filled {
         writer.limit.saturating_sub(end).min(AHEAD_BYTES)
     } else {
         0

@@ -1,7 +1,7 @@
 //! Giving room back.
 
 use super::api::{Found, Wait};
-use super::append::{append, make_room};
+use super::append::{append, left, make_room};
 use super::batch::{Body, Record};
 use super::error::{CommitError, CompactError, ReadError};
 use super::format::{SEGMENT_HEADER, record_length};
@@ -19,6 +19,10 @@ use std::sync::{Arc, PoisonError};
 
 /// Moved in one batch: what a commit may have to wait for.
 const MOVED_BYTES: u64 = 4 << 20;
+/// Bytes of the headers of all batches that one segment is moved in, and more.
+const HEADERS: u64 = 4096;
+/// Part of a segment that may be needed for it to be rewritten into the reserve.
+const WORTH_THE_RESERVE: f64 = 0.75;
 /// Looked through in one step.
 const SCANNED_BYTES: u64 = 16 << 20;
 /// Tombstones may take this part of the values before the oldest segment is rewritten for them.
@@ -54,8 +58,8 @@ pub(super) fn compact(state: &State) -> Result<bool, CompactError> {
         sync_removals(state, compaction)?;
     }
     let task = match compaction.task.take() {
-        Some(task) => task,
-        None => match choose(state) {
+        Some(task) if fits_reserve(state, &task.segment) => task,
+        _ => match choose(state) {
             Some(segment) => Task {
                 segment,
                 offset: SEGMENT_HEADER as u64,
@@ -121,6 +125,15 @@ fn choose(state: &State) -> Option<Arc<Segment>> {
             emptiest = Some((share, segment));
         }
     }
+    if state.reserve.is_in_use() {
+        let fitting = all.into_iter().filter(|segment| {
+            !segment.keep.load(Ordering::Relaxed)
+                && fits_reserve(state, segment)
+                && needed_share(state, segment) <= WORTH_THE_RESERVE
+        });
+        return fitting
+            .min_by(|one, other| needed_share(state, one).total_cmp(&needed_share(state, other)));
+    }
     let needed = live.saturating_add(tombstones);
     // What is not needed may be as much again; where room runs out, a quarter.
     let spare = match room_runs_out(state, limit) {
@@ -133,6 +146,20 @@ fn choose(state: &State) -> Option<Arc<Segment>> {
     // With one that has to stay, no end of rewriting would empty the ranges.
     let many = tombstones > live.max(limit) / TOMBSTONE_PART;
     all.into_iter().next().filter(|_| many && !some_kept)
+}
+
+/// Part of a segment that is needed.
+fn needed_share(state: &State, segment: &Segment) -> f64 {
+    needed(state, segment) as f64 / segment.bytes() as f64
+}
+
+/// Whether what is needed of a segment fits into what is left of the reserve, if that is in use.
+fn fits_reserve(state: &State, segment: &Segment) -> bool {
+    if !state.reserve.is_in_use() {
+        return true;
+    }
+    // Each batch of copies has a header.
+    needed(state, segment).saturating_add(HEADERS) <= left(state, &state.writer())
 }
 
 /// Whether there is room for less than two segments of this size: rewriting needs some itself,

@@ -4,6 +4,7 @@ use super::error::OpenError;
 use super::files::{Files, LogFile, write_all_at};
 use super::format::{MANIFEST_VERSION, Names, OLDEST_VERSION, SegmentNumber, StoreId, VERSION};
 use super::manifest::{self, Manifest};
+use super::reserve;
 use std::any::Any;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -16,12 +17,14 @@ const LOCK: &str = "LOCK";
 /// There is one where a file system is mounted.
 const LOST_AND_FOUND: &str = "lost+found";
 /// Names in a directory that may become a store: a start that was interrupted left them.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 7] = [
     LOCK,
     UNFINISHED,
     LOST_AND_FOUND,
     manifest::MANIFEST,
     manifest::UNFINISHED,
+    reserve::RESERVE,
+    reserve::UNFINISHED,
 ];
 const TITLE: &str = "durable-streams log ";
 /// More than a `FORMAT` of any version begins with.

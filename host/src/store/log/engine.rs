@@ -51,6 +51,37 @@ impl Log {
         append::commit(&self.state, batch)
     }
 
+    /// Appends a batch that frees room, for which [`commit`](Self::commit) found none: takes the
+    /// reserve for it. The bytes by which values in it grow are counted: they get half of the reserve.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit).
+    pub(crate) fn commit_freeing(&self, batch: &[Change], growth: u64) -> Result<(), CommitError> {
+        append::commit_freeing(&self.state, batch, growth)
+    }
+
+    /// Whether only batches that free room are taken, since the reserve is in use.
+    #[must_use]
+    pub(crate) fn is_on_reserve(&self) -> bool {
+        self.state.reserve.is_in_use()
+    }
+
+    /// Allocates another reserve if there is room for it. Returns whether there is one.
+    pub(crate) fn restore_reserve(&self) -> bool {
+        let directory = &self.state.directory;
+        self.state
+            .reserve
+            .restore(&directory.path, &*directory.files)
+    }
+
+    /// Bytes of a key's value, if it has one. Reads no disk.
+    #[must_use]
+    pub(crate) fn value_length(&self, key: &str) -> Option<u64> {
+        let place = self.state.index.get(key)?;
+        Some(place.value_length.into())
+    }
+
     /// Does one step of giving room back, and says whether there may be more to do. Commits wait
     /// for at most one batch of a few megabytes.
     ///

@@ -62,6 +62,8 @@ struct Disk {
     planned: Vec<(Operation, u64, Fault)>,
     /// Bytes that all files may have.
     room: Option<u64>,
+    /// The room is that of the whole disk, which is known.
+    sized: bool,
     /// Changing operations until the system is no more.
     until_crash: Option<u64>,
     /// Changing operations so far.
@@ -214,6 +216,13 @@ impl FaultyFiles {
         disk.room = Some(disk.used() + bytes);
     }
 
+    /// Makes the disk one of so many bytes.
+    pub(crate) fn limit_disk(&self, bytes: u64) {
+        let mut disk = self.disk();
+        disk.room = Some(bytes);
+        disk.sized = true;
+    }
+
     /// Lets so many changing operations happen, of which the last may do only a part, and then
     /// none.
     pub(crate) fn crash_after(&self, operations: u64) {
@@ -329,8 +338,13 @@ impl Files for FaultyFiles {
         disk.room.map_or(0, |room| room.saturating_sub(disk.used()))
     }
 
+    fn disk(&self, _: &Path) -> u64 {
+        let disk = Self::disk(self);
+        disk.room.filter(|_| disk.sized).unwrap_or(0)
+    }
+
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.disk().dirs.insert(dir.to_owned());
+        Self::disk(self).dirs.insert(dir.to_owned());
         Ok(())
     }
 
@@ -470,6 +484,18 @@ impl LogFile for Handle {
             content[offset..end].copy_from_slice(&bytes);
         });
         Ok(bytes.len())
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let mut disk = self.files.disk();
+        disk.begin(Operation::Write)?;
+        let held = disk.files[self.file].live().len() as u64;
+        let room = disk.room.map(|room| room.saturating_sub(disk.used()));
+        if room.is_some_and(|room| room < len.saturating_sub(held)) {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        disk.files[self.file].change(|content| content.resize(len as usize, 0));
+        Ok(())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {

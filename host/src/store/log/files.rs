@@ -28,6 +28,8 @@ pub(crate) trait Files: Send + Sync {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Bytes that there is room for below a directory; 0 where that can't be told.
     fn room(&self, dir: &Path) -> u64;
+    /// Bytes of the whole disk that a directory is on; 0 where that can't be told.
+    fn disk(&self, dir: &Path) -> u64;
     /// Locks a file against other processes until the answer is dropped. None: another has it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
 }
@@ -42,6 +44,8 @@ pub(crate) trait LogFile: Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     /// The same, if that takes no waiting for the disk. Returns whether it did.
     fn read_resident_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool>;
+    /// Extends it with zeros whose room is taken from the disk.
+    fn allocate(&self, len: u64) -> io::Result<()>;
     /// Cuts it off, or extends it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes what was written durable.
@@ -70,6 +74,19 @@ pub(super) fn write_all_at(
     Ok(())
 }
 
+/// Writes this many zeros from the beginning on.
+fn write_zeros(file: &dyn LogFile, len: u64) -> io::Result<()> {
+    let zeros = vec![0; 1 << 20];
+    let mut offset = 0_u64;
+    while offset < len {
+        let piece = zeros.get(..len.saturating_sub(offset).min(1 << 20) as usize);
+        let piece = piece.unwrap_or(&zeros);
+        write_all_at(file, &mut [IoSlice::new(piece)], offset)?;
+        offset = offset.saturating_add(piece.len() as u64);
+    }
+    Ok(())
+}
+
 /// The file system of this machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SystemFiles;
@@ -78,6 +95,11 @@ impl Files for SystemFiles {
     fn room(&self, dir: &Path) -> u64 {
         let stat = rustix::fs::statvfs(dir);
         stat.map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn disk(&self, dir: &Path) -> u64 {
+        let stat = rustix::fs::statvfs(dir);
+        stat.map_or(0, |stat| stat.f_blocks.saturating_mul(stat.f_frsize))
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
@@ -175,6 +197,22 @@ impl LogFile for File {
     fn read_resident_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
         self.read_exact_at(buffer, offset)?;
         Ok(true)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        match fallocate(self, FallocateFlags::empty(), 0, len) {
+            Ok(()) => Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(self, len),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        write_zeros(self, len)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -4,7 +4,7 @@
 //! # On disk
 //!
 //! A directory holds `FORMAT` (the version and the random id of this store), `LOCK`, `MANIFEST` (the
-//! segments that the store consists of) and segments `NNNNNNNNNN.log`. A segment is a header and then batches; a batch is a header and then records,
+//! segments that the store consists of), `RESERVE` (see below) and segments `NNNNNNNNNN.log`. A segment is a header and then batches; a batch is a header and then records,
 //! each a header, a key and a value. The file `format.rs` has the bytes. Every checksum is
 //! seeded with the store's id, and a batch says which segment and offset it was written at: no
 //! value that a client sends can be taken for a part of the log.
@@ -81,6 +81,15 @@
 //! Overwriting costs the file system less than growing a file at each sync, so small batches are
 //! written into zeros that were written some batches before.
 //!
+//! # A full disk
+//!
+//! `RESERVE` holds 16 MiB, or a hundredth of the disk, that nothing is written to. A batch that frees
+//! room, and finds none itself, makes this file the next segment. From then on the log takes only
+//! such batches, and compacts only segments of which so little is needed that it fits into the rest.
+//! Once there is room for another reserve it is allocated, and every batch is taken again. On a
+//! disk whose reserve is smaller, segments have half of its bytes, so that it can take what is needed
+//! of one.
+//!
 //! # Why not a library
 //!
 //! Measured on our workload (heads of 0.3 to 16 KiB of 10,000 streams rewritten all the time, chunks
@@ -125,6 +134,7 @@ mod patch;
 mod read;
 mod record;
 mod recover;
+mod reserve;
 mod scan;
 mod segments;
 mod state;

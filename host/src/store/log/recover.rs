@@ -8,6 +8,7 @@ use super::files::Files;
 use super::format::{Names, SEGMENT_HEADER, SegmentHeader, SegmentNumber};
 use super::index::Index;
 use super::manifest::{Manifest, ManifestError};
+use super::reserve::Reserve;
 use super::scan::{Depth, Piece, Scanned, Scanner};
 use super::segments::{Segment, Segments, is_unused, read_segment_header, segment_bytes};
 use super::state::{State, Writer};
@@ -36,8 +37,10 @@ pub(super) fn open(
         }
         false => None,
     };
+    let reserve = Reserve::open(dir, &*directory.files).map_err(io_at(dir))?;
     let mut opening = Opening {
         directory,
+        reserve,
         manifest,
         index: Index::new(),
         segments: Segments::default(),
@@ -57,6 +60,7 @@ pub(super) fn open(
     };
     let state = State {
         directory: opening.directory,
+        reserve: opening.reserve,
         manifest: Mutex::new(manifest),
         options,
         index: opening.index,
@@ -83,6 +87,7 @@ fn names(segments: &Segments, active: SegmentNumber) -> Names {
 /// A log that is being opened.
 struct Opening {
     directory: Directory,
+    reserve: Reserve,
     /// None in a store of an older version.
     manifest: Option<Manifest>,
     index: Index,
@@ -128,12 +133,16 @@ impl Opening {
         }
         self.found.keys = self.index.len();
         self.found.segments = headed.len() as u64;
+        self.found.lacks_reserve = self.reserve.is_in_use();
         match headed.pop() {
             Some(newest) => {
-                let size = segment_bytes(&self.directory, self.segments.live());
+                let live = self.segments.live();
+                let size = segment_bytes(&self.directory, &self.reserve, live);
                 let mut writer = Writer::at_end_of(newest.segment, tail, self.segment_bytes, size);
                 if self.found.cuts.is_empty() {
                     writer.filled = newest.len.max(tail);
+                    // A reserve that became a segment may be larger than others.
+                    writer.limit = writer.limit.max(writer.filled).min(writer.most);
                 }
                 Ok(writer)
             }
@@ -197,7 +206,7 @@ impl Opening {
         let segment = Arc::new(segment);
         self.segments.insert(Arc::clone(&segment));
         let tail = SEGMENT_HEADER as u64;
-        let size = segment_bytes(&self.directory, 0);
+        let size = segment_bytes(&self.directory, &self.reserve, 0);
         Ok(Writer::at_end_of(segment, tail, self.segment_bytes, size))
     }
 

@@ -4,6 +4,7 @@ use super::directory::Directory;
 use super::error::ReadError;
 use super::files::{LogFile, write_all_at};
 use super::format::{Range, SEGMENT_HEADER, SegmentHeader, SegmentNumber, StoreId};
+use super::reserve::{RESERVE, Reserve};
 use super::scan::{Depth, Piece, Scanner};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
@@ -58,6 +59,27 @@ impl Segment {
             Ok(file)
         });
         match created {
+            Ok(file) => Ok(Self::new(header.segment, path, file)),
+            Err(error) => {
+                discard(directory, &path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes the reserve an empty one, durably.
+    pub(super) fn of_reserve(directory: &Directory, header: SegmentHeader) -> io::Result<Self> {
+        let path = directory.segment_path(header.segment);
+        let files = &directory.files;
+        files.rename(&directory.path.join(RESERVE), &path)?;
+        let file = files.open(&path).and_then(|file| {
+            let bytes = header.encode(directory.id);
+            write_all_at(&*file, &mut [IoSlice::new(&bytes)], 0)?;
+            file.sync()?;
+            files.sync_dir(&directory.path)?;
+            Ok(file)
+        });
+        match file {
             Ok(file) => Ok(Self::new(header.segment, path, file)),
             Err(error) => {
                 discard(directory, &path);
@@ -173,7 +195,11 @@ impl Segments {
 }
 
 /// Bytes that a segment is to take in a store of so many live bytes.
-pub(super) fn segment_bytes(directory: &Directory, live: u64) -> u64 {
+pub(super) fn segment_bytes(directory: &Directory, reserve: &Reserve, live: u64) -> u64 {
+    if reserve.bytes() > 0 && reserve.bytes() < 2 * SMALL_SEGMENT {
+        // On a full disk a reserve of this size takes what is needed of a segment.
+        return reserve.bytes() / 2;
+    }
     let room = directory.files.room(&directory.path) / ROOM_PART;
     SMALL_SEGMENT.max(live / SEGMENT_PART).max(room)
 }

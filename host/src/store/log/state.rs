@@ -6,6 +6,7 @@ use super::directory::Directory;
 use super::error::CommitError;
 use super::index::Index;
 use super::manifest::{Manifest, ManifestError};
+use super::reserve::Reserve;
 use super::segments::{Segment, Segments};
 use crate::store::ChangeNumber;
 use std::io;
@@ -19,6 +20,7 @@ pub(super) struct State {
     pub(super) index: Index,
     pub(super) segments: Segments,
     pub(super) manifest: Mutex<Manifest>,
+    pub(super) reserve: Reserve,
     pub(super) writer: Mutex<Writer>,
     /// Also keeps two from being at it at once.
     pub(super) compaction: Mutex<Compaction>,

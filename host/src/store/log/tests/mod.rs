@@ -4,6 +4,7 @@ mod basics;
 mod compaction;
 mod damage;
 mod failures;
+mod full;
 mod manifest;
 mod model;
 mod patch_damage;
