@@ -13,6 +13,9 @@ pub const FULL: &str = "insufficient-storage";
 /// How an error begins that means: the store takes no writes now, and this one was not applied.
 pub const REFUSED: &str = "write-refused";
 
+/// How an error begins that means: the value of this key is not as it was written.
+pub const DAMAGED: &str = "storage-damaged";
+
 /// Whether a key is of a record that freeing room takes: entries of what is to be done, and debts of
 /// ended lives. A store keeps room for these on a full disk.
 #[must_use]

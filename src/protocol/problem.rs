@@ -72,6 +72,8 @@ pub enum Code {
     HeadersTooLarge,
     /// The server failed; the reason is in the log.
     Internal,
+    /// Stored bytes are not as they were written. Repeating the request does not help.
+    StorageDamaged,
     /// The body is framed in a way that nobody here undoes; the host's to judge.
     UnsupportedTransferEncoding,
     /// Nothing was applied; try again.
@@ -141,6 +143,7 @@ impl Code {
             Self::TooManyRequests => row(429, "/errors/too-many-requests", "Too Many Requests", "TOO_MANY_REQUESTS"),
             Self::HeadersTooLarge => row(431, "/errors/headers-too-large", "Headers Too Large", "HEADERS_TOO_LARGE"),
             Self::Internal => row(500, "/errors/internal", "Internal Server Error", "INTERNAL_ERROR"),
+            Self::StorageDamaged => row(500, "/errors/storage-damaged", "Storage Damaged", "STORAGE_DAMAGED"),
             Self::UnsupportedTransferEncoding => row(501, "/errors/unsupported-transfer-encoding", "Unsupported Transfer Encoding", "UNSUPPORTED_TRANSFER_ENCODING"),
             Self::Unavailable => row(503, "/errors/unavailable", "Service Unavailable", "UNAVAILABLE"),
             Self::Overloaded => row(503, "/errors/overloaded", "Server Overloaded", "OVERLOADED"),
@@ -244,6 +247,16 @@ impl Problem {
             Code::OutcomeUnknown,
             "It is unknown whether the request was applied. An append with a producer can be sent \
              again as it is; before any other, look at the stream.",
+        )
+    }
+
+    /// Stored bytes are not as they were written.
+    #[must_use]
+    pub fn storage_damaged() -> Self {
+        Self::new(
+            Code::StorageDamaged,
+            "Stored bytes of this stream are damaged. Trying again does not help; the operator of the \
+             server has to restore them.",
         )
     }
 

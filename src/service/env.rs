@@ -36,6 +36,9 @@ pub enum StoreError {
     /// It takes no writes now; this one was not applied.
     #[error("{0}")]
     Refused(String),
+    /// The value of this key is not as it was written. It stays so.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 /// Texts in an error of a platform's store that mean: no room, not applied. Redis says `OOM command
@@ -51,6 +54,7 @@ impl StoreError {
         match text {
             full if full.starts_with(seam::FULL) || is_full(&full) => Self::Full(full),
             refused if refused.starts_with(seam::REFUSED) => Self::Refused(refused),
+            damaged if damaged.starts_with(seam::DAMAGED) => Self::Damaged(damaged),
             why => Self::Unavailable(why),
         }
     }
@@ -131,7 +135,7 @@ mod tests {
     #[test]
     fn a_platforms_store_that_is_full_is_told_from_one_that_fails() {
         type Meaning = fn(String) -> StoreError;
-        let cases: [(&str, Meaning); 7] = [
+        let cases: [(&str, Meaning); 8] = [
             (
                 "An error was signalled by the server - ResponseError: OOM command not allowed when \
                  used memory > 'maxmemory'.",
@@ -154,6 +158,7 @@ mod tests {
             ),
             ("insufficient-storage: no space", StoreError::Full),
             ("write-refused: read-only", StoreError::Refused),
+            ("storage-damaged: byte 7", StoreError::Damaged),
             ("connection refused", StoreError::Unavailable),
         ];
         for (text, expected) in cases {

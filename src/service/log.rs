@@ -97,6 +97,7 @@ pub(super) fn fault<E: Env>(
 ) {
     let (level, class) = match fault {
         Fault::Store(StoreError::Full(_)) => ("error", "insufficient_storage"),
+        Fault::Store(StoreError::Damaged(_)) => ("error", "storage_damaged"),
         Fault::Store(StoreError::Unavailable(_) | StoreError::Refused(_))
         | Fault::Unknown(_)
         | Fault::Deadline(_)

@@ -150,6 +150,7 @@ pub(super) fn fault(fault: &Fault) -> Problem {
         | Fault::Deadline(_)
         | Fault::Missing { .. } => Problem::unavailable(),
         Fault::Store(StoreError::Full(_)) => Problem::insufficient_storage(),
+        Fault::Store(StoreError::Damaged(_)) => Problem::storage_damaged(),
         Fault::Unknown(_) => Problem::outcome_unknown(),
         Fault::OtherCreation => Problem::misconfigured(),
         Fault::Corrupt { .. } => Problem::internal(),

@@ -1,7 +1,7 @@
 //! Faults in one call of background work.
 
 use crate::service::core::Core;
-use crate::service::env::Env;
+use crate::service::env::{Env, StoreError};
 use crate::service::fault::Fault;
 use crate::service::report;
 
@@ -25,7 +25,11 @@ pub(super) fn leave<E: Env>(
     let Err(fault) = worked else {
         return worked;
     };
-    if !matches!(fault, Fault::Corrupt { .. } | Fault::Missing { .. }) {
+    let of_one_record = matches!(
+        fault,
+        Fault::Corrupt { .. } | Fault::Missing { .. } | Fault::Store(StoreError::Damaged(_))
+    );
+    if !of_one_record {
         if left.failures >= FAILURES {
             return Err(fault);
         }
