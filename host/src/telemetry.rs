@@ -44,6 +44,11 @@ pub(crate) fn warn(event: &str, detail: &str) {
     line("warn", event, detail);
 }
 
+/// Something is wrong that stays so until an operator does something about it.
+pub(crate) fn error(event: &str, detail: &str) {
+    line("error", event, detail);
+}
+
 /// The cause of a warning is over.
 pub(crate) fn back(what: &str) {
     line("info", "recovered", what);

@@ -12,6 +12,9 @@ pub enum StoreError {
     /// No writes are taken now, whatever their size; this one was not applied. Reads go on.
     #[error("refused: {0}")]
     Refused(String),
+    /// The value of this key is not as it was written, and stays so; nothing was applied.
+    #[error("damaged: {0}")]
+    Damaged(String),
     /// The call itself can't work, now or later; nothing was applied.
     #[error("{0}")]
     Other(String),

@@ -133,6 +133,9 @@ pub fn open(
                 let what = "only deletions are taken until there is room for it";
                 telemetry::warn("no room for a reserve on the disk", what);
             }
+            for key in recovered.damaged {
+                telemetry::error("damaged value in the store", &key);
+            }
             for cut in recovered.cuts {
                 let file = cut.file.display();
                 let what = format!("{file}: {} bytes from {} on", cut.bytes, cut.offset);

@@ -8,7 +8,7 @@ use super::state::InstanceState;
 use crate::store::{StoreError, SwapError};
 use atomics::CasError;
 use bytes::Bytes;
-use durable_streams_edge::seam::{FULL, REFUSED};
+use durable_streams_edge::seam::{DAMAGED, FULL, REFUSED};
 use store::Error;
 use wasmtime::component::Resource;
 
@@ -27,6 +27,7 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Full(detail) => Self::Other(format!("{FULL}: {detail}")),
             StoreError::Refused(detail) => Self::Other(format!("{REFUSED}: {detail}")),
+            StoreError::Damaged(detail) => Self::Other(format!("{DAMAGED}: {detail}")),
             StoreError::Unavailable(detail) => Self::Other(format!("unavailable: {detail}")),
             StoreError::Other(detail) => Self::Other(detail),
         }
@@ -260,13 +261,17 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_was_not_applied_is_told_by_its_prefix() {
+    fn full_refused_and_damaged_are_told_by_their_prefix() {
         for (error, told) in [
             (
                 StoreError::Full("why".to_owned()),
                 "insufficient-storage: why",
             ),
             (StoreError::Refused("why".to_owned()), "write-refused: why"),
+            (
+                StoreError::Damaged("why".to_owned()),
+                "storage-damaged: why",
+            ),
         ] {
             let Error::Other(text) = Error::from(error) else {
                 panic!("not the variant");

@@ -25,7 +25,10 @@ pub(super) struct Shared {
 }
 
 fn unreadable(error: &ReadError) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+    match error {
+        ReadError::Io { .. } => StoreError::Unavailable(error.to_string()),
+        ReadError::Damaged { .. } => StoreError::Damaged(error.to_string()),
+    }
 }
 
 fn growth(

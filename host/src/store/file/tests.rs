@@ -207,3 +207,29 @@ fn changes_that_wait_together_cost_one_write() {
         "{operations} operations for 5000 changes"
     );
 }
+
+#[test]
+fn a_damaged_value_is_told_from_a_disk_that_does_not_answer() {
+    let files = FaultyFiles::default();
+    let store = open(&files);
+    for key in ["damaged", "intact"] {
+        let changed = set(&store, key, "a value");
+        settled(&store, changed).expect("it is kept");
+    }
+    drop(store);
+    let path = directory().join("0000000001.log");
+    let mut flipped = files.contents(&path);
+    let at = flipped.windows(7).position(|bytes| bytes == b"a value");
+    flipped[at.expect("it is there")] ^= 1;
+    files.put(&path, flipped);
+    let store = open(&files);
+    let failed = store.get("damaged");
+    assert!(matches!(failed, Err(StoreError::Damaged(_))), "{failed:?}");
+    assert_eq!(get(&store, "intact"), Some(Bytes::from("a value")));
+    files.fail(Operation::Read, 1, Fault::Error(ErrorKind::Other));
+    let failed = store.get("intact");
+    assert!(
+        matches!(failed, Err(StoreError::Unavailable(_))),
+        "{failed:?}"
+    );
+}

@@ -84,6 +84,8 @@ pub(crate) struct Recovered {
     pub keys: u64,
     /// Segments that were read.
     pub segments: u64,
+    /// Keys of values in the newest segment that are not as they were written: reading one fails.
+    pub damaged: Vec<Box<str>>,
     /// There was no room for a reserve: only what frees room is taken until there is.
     pub lacks_reserve: bool,
     /// What a crash had left unfinished; at most one, unless the log was kept with

@@ -45,8 +45,14 @@
 //! A segment is synced in full before the next one is begun, and with [`Durability::Sync`] a batch
 //! is written only after the one before it was synced. A batch header says if that was so. So what
 //! is invalid at the end of the newest segment, with no such header after it, is the write that the
-//! crash interrupted: it is cut off. Anything else that is invalid is damage to what was promised
-//! to be kept, and [`Log::open`] refuses it.
+//! crash interrupted: it is cut off. Anything else that is invalid is damage.
+//!
+//! # Damage
+//!
+//! A value that is not as it was written makes only its own key unreadable: its checksum is apart
+//! from that of the header and the key. Where a header or a key is damaged, the keys of a batch are
+//! unknown, and [`Log::open`] refuses the store: an older value of some key would be taken for the
+//! newest.
 //!
 //! # What a failure leaves
 //!

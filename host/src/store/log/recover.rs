@@ -46,6 +46,7 @@ pub(super) fn open(
         segments: Segments::default(),
         segment_bytes: options.segment_bytes,
         highest: ChangeNumber::default(),
+        damaged: Vec::new(),
         found: Recovered::default(),
     };
     let writer = opening.run()?;
@@ -94,6 +95,8 @@ struct Opening {
     segments: Segments,
     segment_bytes: u64,
     highest: ChangeNumber,
+    /// Values that are not as they were written: keys and places of their records.
+    damaged: Vec<(Box<str>, SegmentNumber, u32)>,
     found: Recovered,
 }
 
@@ -131,6 +134,7 @@ impl Opening {
             let files = &self.directory.files;
             files.remove(&file).map_err(io_at(&file))?;
         }
+        self.found.damaged = self.unreadable();
         self.found.keys = self.index.len();
         self.found.segments = headed.len() as u64;
         self.found.lacks_reserve = self.reserve.is_in_use();
@@ -273,7 +277,14 @@ impl Opening {
         let mut offset = SEGMENT_HEADER as u64;
         loop {
             match scanner.piece(offset, depth).map_err(&io)? {
-                Piece::Batch { records, end } if records.iter().all(|record| !record.damaged) => {
+                Piece::Batch { records, end }
+                    if self.counts(&mut scanner, offset, &records).map_err(&io)? =>
+                {
+                    let damaged = records.iter().filter(|record| record.damaged);
+                    self.damaged.extend(damaged.map(|record| {
+                        let key = record.key.clone();
+                        (key, segment.number, record.offset)
+                    }));
                     for record in &records {
                         if !self.enter(segment, record) {
                             return Err(self.damaged(segment.path.clone(), offset));
@@ -307,6 +318,35 @@ impl Opening {
         }
         segment.set_bytes(offset);
         Ok(offset)
+    }
+
+    /// Keys whose present value rests on a damaged one.
+    fn unreadable(&self) -> Vec<Box<str>> {
+        let rests_on = |segment, offset, key: &str| {
+            let place = self.index.get(key)?;
+            let rests = place.segment == segment && place.offset == offset;
+            Some(rests || place.base_length(segment, offset).is_some())
+        };
+        let damaged = self.damaged.iter();
+        let mut keys: Vec<_> = damaged
+            .filter(|(key, segment, offset)| rests_on(*segment, *offset, key) == Some(true))
+            .map(|(key, ..)| key.clone())
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Whether a batch is what was written here. Damaged values make only their own keys
+    /// unreadable, unless the batch may be the write that a crash interrupted.
+    fn counts(
+        &self,
+        scanner: &mut Scanner<'_>,
+        offset: u64,
+        records: &[Scanned],
+    ) -> io::Result<bool> {
+        let damaged = records.iter().any(|record| record.damaged);
+        Ok(!damaged || scanner.is_proof_after(offset)?)
     }
 
     /// Returns whether the record can be what was written here.

@@ -61,15 +61,21 @@ fn a_batch_torn_at_any_byte_is_cut_off_and_those_before_it_kept() {
 fn no_flipped_byte_before_the_last_batch_goes_unseen() {
     let (files, ends) = three_batches(Options::default());
     let whole = files.contents(&segment(1));
+    let (mut refusals, mut contained) = (0, 0);
     for at in 0..ends[1] {
         let mut flipped = whole.clone();
         flipped[at] ^= 0x10;
         files.put(&segment(1), flipped.clone());
-        let refused = try_open(&files, Options::default()).err();
-        assert!(
-            matches!(refused, Some(OpenError::Damaged { .. })),
-            "flipped {at}"
-        );
+        match try_open(&files, Options::default()) {
+            Err(OpenError::Damaged { .. }) => refusals += 1,
+            Err(error) => panic!("flipped {at}: {error}"),
+            // Newer values outweigh all that may be damaged.
+            Ok((log, recovered)) => {
+                assert_eq!(contents(&log).len(), 3, "flipped {at}");
+                assert!(recovered.damaged.is_empty());
+                contained += 1;
+            }
+        }
         assert_eq!(files.contents(&segment(1)), flipped, "nothing was changed");
         let report = check(Path::new(DIR), Arc::new(files.clone())).expect("reads");
         let damage = report.damages.first().expect("damage");
@@ -77,6 +83,39 @@ fn no_flipped_byte_before_the_last_batch_goes_unseen() {
             !damage.unfinished && damage.offset as usize <= at,
             "flipped {at}"
         );
+    }
+    // Of the values 702 bytes, of the rest headers, keys and a tombstone.
+    assert_eq!((refusals, contained), (ends[1] - 702, 702));
+}
+
+/// Once any flipped bit in the newest segment refused the whole store.
+#[test]
+fn a_damaged_value_makes_only_its_own_key_unreadable() {
+    let files = FaultyFiles::default();
+    let log = open(&files);
+    let mut ends = Vec::new();
+    for number in 1..=20 {
+        ends.push(log.stats().disk_bytes as usize);
+        let key = format!("k{number:02}");
+        commit(&log, set(&key, &[number as u8; 600], number)).expect("commits");
+    }
+    let before = contents(&log);
+    drop(log);
+    for (number, begin) in (1..20).zip(&ends) {
+        let files = files.kill();
+        let mut flipped = files.contents(&segment(1));
+        flipped[begin + 32 + 24 + 3 + number] ^= 1;
+        files.put(&segment(1), flipped);
+        let (log, recovered) = try_open(&files, Options::default()).expect("opens");
+        let key = format!("k{number:02}");
+        assert_eq!(recovered.damaged, [Box::<str>::from(&*key)]);
+        let failed = log.get(&key, Wait::ForDisk);
+        assert!(matches!(failed, Err(ReadError::Damaged { .. })));
+        for (other, (expected, _)) in before.iter().filter(|(other, _)| **other != key) {
+            assert_eq!(value(&log, other).as_ref(), Some(expected));
+        }
+        commit(&log, set(&key, b"new", 100)).expect("it may be replaced");
+        assert_eq!(value(&log, &key).as_deref(), Some(&b"new"[..]));
     }
 }
 
