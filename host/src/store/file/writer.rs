@@ -101,6 +101,12 @@ pub(super) fn compact(shared: &Shared) {
             shared.overlay.cache.turn();
             turned = Instant::now();
         }
+        let refused = shared.log.refuses_writes();
+        shared.log.look();
+        if !refused && shared.log.refuses_writes() {
+            let what = "stop the server and restore the directory";
+            telemetry::error("the directory of the store was removed or replaced", what);
+        }
         pause = looks.pause(shared.log.compact(), tell);
         let had_reserve = !shared.log.is_on_reserve();
         if shared.log.restore_reserve() && !had_reserve {

@@ -61,6 +61,21 @@ pub(super) fn left(state: &State, writer: &Writer) -> u64 {
     allocated.saturating_add(state.room())
 }
 
+/// Refuses all later batches where the files of the log are gone.
+pub(super) fn look(state: &State) {
+    let is_there = state.writer().active.is_there() && state.is_manifest_there();
+    if !is_there && !state.refuses_writes() {
+        let _ = state.refuse(vanished());
+    }
+}
+
+fn vanished() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        "the directory of the store was removed or replaced",
+    )
+}
+
 fn no_room() -> CommitError {
     CommitError::Full(io::ErrorKind::StorageFull.into())
 }
@@ -224,6 +239,10 @@ pub(super) fn append(
             // process that opens the log before the system crashes.
             let _ = writer.active.file.set_len(writer.tail);
             return Err(state.refuse(error));
+        }
+        // On a disk that is synced, but in a file that no start would find.
+        if !writer.active.is_there() {
+            return Err(state.refuse(vanished()));
         }
         writer.synced = end;
     }

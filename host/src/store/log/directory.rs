@@ -36,7 +36,7 @@ pub(super) struct Directory {
     pub(super) files: Arc<dyn Files>,
     pub(super) id: StoreId,
     version: u32,
-    _lock: Box<dyn Any + Send + Sync>,
+    _locks: [Box<dyn Any + Send + Sync>; 2],
 }
 
 impl Directory {
@@ -71,10 +71,12 @@ impl Directory {
         if known == Some(false) {
             return Err(OpenError::Foreign(path.to_owned()));
         }
+        // The file can be deleted under a server. Older versions lock nothing else.
+        let dir_lock = files.lock_dir(path).map_err(&io)?;
+        let in_use = || OpenError::InUse(path.to_owned());
+        let dir_lock = dir_lock.ok_or_else(in_use)?;
         let lock = files.lock(&path.join(LOCK)).map_err(&io)?;
-        let Some(lock) = lock else {
-            return Err(OpenError::InUse(path.to_owned()));
-        };
+        let lock = lock.ok_or_else(in_use)?;
         // Another process may have been first to make it a store.
         let (version, id) = if is_store(path, &*files).map_err(&io)? == Some(true) {
             let text = read(&*files, &path.join(FORMAT)).map_err(&io)?;
@@ -87,7 +89,7 @@ impl Directory {
             files,
             id,
             version,
-            _lock: lock,
+            _locks: [dir_lock, lock],
         })
     }
 

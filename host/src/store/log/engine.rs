@@ -61,6 +61,11 @@ impl Log {
         append::commit_freeing(&self.state, batch, growth)
     }
 
+    /// Looks whether the files are still in the directory. If not, every later commit is refused.
+    pub(crate) fn look(&self) {
+        append::look(&self.state);
+    }
+
     /// Whether only batches that free room are taken, since the reserve is in use.
     #[must_use]
     pub(crate) fn is_on_reserve(&self) -> bool {

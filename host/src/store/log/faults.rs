@@ -409,6 +409,16 @@ impl Files for FaultyFiles {
         Ok(())
     }
 
+    fn lock_dir(&self, dir: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
+        let free = Self::disk(self).locks.insert(dir.to_owned());
+        Ok(free.then(|| -> Box<dyn Any + Send + Sync> {
+            Box::new(Lock {
+                files: self.clone(),
+                path: dir.to_owned(),
+            })
+        }))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         let mut disk = self.disk();
         if !disk.locks.insert(path.to_owned()) {
@@ -450,6 +460,10 @@ struct Handle {
 }
 
 impl LogFile for Handle {
+    fn is_at(&self, path: &Path) -> bool {
+        self.files.disk().names.get(path) == Some(&self.file)
+    }
+
     fn length(&self) -> io::Result<u64> {
         Ok(self.files.disk().files[self.file].live().len() as u64)
     }

@@ -1,14 +1,18 @@
 //! The only way from the log to the file system.
 
 use std::any::Any;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, IoSlice};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
 /// More slices at once than this the system does not take.
 const MAX_SLICES: usize = 1024;
+
+/// Streams are for the user of the server only.
+const PRIVATE_FILE: u32 = 0o600;
+const PRIVATE_DIR: u32 = 0o700;
 
 /// What a log needs of a file system. Names are durable only after [`sync_dir`](Self::sync_dir).
 pub(crate) trait Files: Send + Sync {
@@ -30,12 +34,17 @@ pub(crate) trait Files: Send + Sync {
     fn room(&self, dir: &Path) -> u64;
     /// Bytes of the whole disk that a directory is on; 0 where that can't be told.
     fn disk(&self, dir: &Path) -> u64;
+    /// Locks a directory against other processes until the answer is dropped. None: another has it.
+    /// Where the file system can't lock directories, this says that it is locked.
+    fn lock_dir(&self, dir: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
     /// Locks a file against other processes until the answer is dropped. None: another has it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
 }
 
 /// An open file.
 pub(crate) trait LogFile: Send + Sync {
+    /// Whether it still has this name.
+    fn is_at(&self, path: &Path) -> bool;
     /// Its length.
     fn length(&self) -> io::Result<u64>;
     /// Writes a beginning of the slices and says how much that was.
@@ -109,10 +118,10 @@ impl Files for SystemFiles {
         let parent = match dir.parent() {
             Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
             Some(parent) => parent,
-            None => return fs::create_dir(dir),
+            None => return DirBuilder::new().mode(PRIVATE_DIR).create(dir),
         };
         self.create_dir(parent)?;
-        fs::create_dir(dir)?;
+        DirBuilder::new().mode(PRIVATE_DIR).create(dir)?;
         self.sync_dir(parent)
     }
 
@@ -128,12 +137,17 @@ impl Files for SystemFiles {
             .write(true)
             .create(true)
             .truncate(true)
+            .mode(PRIVATE_FILE)
             .open(path)?;
         Ok(Arc::new(file))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
-        Ok(Arc::new(File::options().read(true).write(true).open(path)?))
+        let file = File::options().read(true).write(true).open(path)?;
+        // Older versions made files that all users could read. The owner of a file may be another
+        // one, so this is no error.
+        let _ = file.set_permissions(Permissions::from_mode(PRIVATE_FILE));
+        Ok(Arc::new(file))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -153,6 +167,7 @@ impl Files for SystemFiles {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(PRIVATE_FILE)
             .open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(file))),
@@ -160,9 +175,26 @@ impl Files for SystemFiles {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+
+    fn lock_dir(&self, dir: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
+        let handle = File::open(dir)?;
+        match handle.try_lock() {
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(Box::new(handle))),
+        }
+    }
 }
 
 impl LogFile for File {
+    fn is_at(&self, path: &Path) -> bool {
+        let named = fs::metadata(path);
+        let same = |named: fs::Metadata| {
+            let held = self.metadata()?;
+            Ok::<_, io::Error>(held.ino() == named.ino() && held.dev() == named.dev())
+        };
+        named.and_then(same).unwrap_or(false)
+    }
+
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }

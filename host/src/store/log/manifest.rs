@@ -95,6 +95,11 @@ impl Manifest {
         }))
     }
 
+    /// Whether the file still has its name.
+    pub(super) fn is_there(&self) -> bool {
+        self.file.is_at(&self.dir.join(MANIFEST))
+    }
+
     /// The segments that the store consists of.
     pub(super) const fn names(&self) -> &Names {
         &self.names

@@ -93,6 +93,11 @@ impl Segment {
         discard(directory, &self.path);
     }
 
+    /// Whether the file still has its name.
+    pub(super) fn is_there(&self) -> bool {
+        self.file.is_at(&self.path)
+    }
+
     /// The error of a record that is not as it was written.
     pub(super) fn damaged(&self, offset: u64) -> ReadError {
         ReadError::Damaged {

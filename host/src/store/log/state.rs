@@ -79,6 +79,11 @@ impl State {
         self.refuses.load(Ordering::Acquire)
     }
 
+    pub(super) fn is_manifest_there(&self) -> bool {
+        let manifest = self.manifest.lock();
+        manifest.unwrap_or_else(PoisonError::into_inner).is_there()
+    }
+
     /// Changes which segments the store consists of.
     pub(super) fn change_names(
         &self,

@@ -48,3 +48,62 @@ fn what_is_not_a_directory_is_refused() -> Result<(), Box<dyn std::error::Error>
     assert!(matches!(open_real(file.path()), Err(OpenError::Io { .. })));
     Ok(())
 }
+
+/// Once all users could read the files, and a second server came in where `LOCK` was deleted.
+#[test]
+fn files_are_private_and_the_directory_itself_is_locked() -> Result<(), Box<dyn std::error::Error>>
+{
+    use std::os::unix::fs::PermissionsExt;
+    let temp = tempfile::tempdir()?;
+    let dir = temp.path().join("data");
+    let log = open_real(&dir)?;
+    for sequence in 1..10 {
+        commit(&log, set("a", &[1; 3000], sequence))?;
+    }
+    let mode = |path: &Path| -> std::io::Result<u32> {
+        Ok(fs::metadata(path)?.permissions().mode() & 0o777)
+    };
+    assert_eq!(mode(&dir)?, 0o700);
+    for entry in fs::read_dir(&dir)? {
+        let path = entry?.path();
+        assert_eq!(mode(&path)?, 0o600, "{}", path.display());
+    }
+    fs::remove_file(dir.join("LOCK"))?;
+    assert!(matches!(open_real(&dir), Err(OpenError::InUse(_))));
+    drop(log);
+    let first = dir.join("0000000001.log");
+    fs::set_permissions(&first, fs::Permissions::from_mode(0o644))?;
+    drop(open_real(&dir)?);
+    assert_eq!(mode(&first)?, 0o600, "of an older version");
+    Ok(())
+}
+
+/// Once appends went on to be acknowledged.
+#[test]
+fn a_directory_that_vanished_is_noticed() -> Result<(), Box<dyn std::error::Error>> {
+    for replaced in [false, true] {
+        for looked in [false, true] {
+            let temp = tempfile::tempdir()?;
+            let dir = temp.path().join("data");
+            let log = open_real(&dir)?;
+            commit(&log, set("a", b"1", 1))?;
+            log.look();
+            assert!(!log.refuses_writes());
+            if replaced {
+                fs::rename(&dir, temp.path().join("moved"))?;
+                drop(open_real(&dir)?);
+            } else {
+                fs::remove_dir_all(&dir)?;
+            }
+            if looked {
+                log.look();
+            } else {
+                let failed = commit(&log, set("a", b"2", 2));
+                assert!(matches!(failed, Err(CommitError::Sync(_))), "{failed:?}");
+            }
+            assert!(log.refuses_writes());
+            assert_eq!(value(&log, "a").as_deref(), Some(&b"1"[..]));
+        }
+    }
+    Ok(())
+}
