@@ -59,7 +59,8 @@ pub const CORE: Floors = &[
 
 /// The rooms of the host.
 pub const HOST: Floors = &[
-    &["budget.rs", "telemetry.rs", "vital.rs"],
+    &["limits.rs"],
+    &["budget.rs", "budget/", "telemetry.rs", "vital.rs"],
     &["store/"],
     &["check/"],
     &["outbound/"],
