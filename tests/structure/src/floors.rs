@@ -64,7 +64,7 @@ pub const HOST: Floors = &[
     &["store/"],
     &["check/"],
     &["outbound/"],
-    &["wasi/", "variables.rs"],
+    &["wasi/", "variables.rs", "variables/"],
     &["engine.rs", "engine/"],
     &["exchange/"],
     &["answers/"],
