@@ -82,15 +82,15 @@ impl Display for Value {
 /// A row of the table.
 #[cfg(test)]
 struct Limit {
-    what: &'static str,
+    name: &'static str,
     default: Value,
     reason: &'static str,
 }
 
 #[cfg(test)]
-const fn row(what: &'static str, default: Value, reason: &'static str) -> Limit {
+const fn row(name: &'static str, default: Value, reason: &'static str) -> Limit {
     Limit {
-        what,
+        name,
         default,
         reason,
     }
@@ -146,7 +146,7 @@ const TABLE: [Limit; 18] = [
     row(
         "Head of a request",
         Value::Bytes(HEAD_BYTES),
-        "Twice the largest `max_header_bytes`, so that the component can say what is wrong",
+        "Twice the largest `max_header_bytes`, so that the component can name the fault",
     ),
     row(
         "Fields in a head",
@@ -198,12 +198,12 @@ mod tests {
     fn the_readme_has_this_table() {
         let readme = include_str!("../../README.md");
         for Limit {
-            what,
+            name,
             default,
             reason,
         } in &TABLE
         {
-            let line = format!("| {what} | {default} | {reason} |");
+            let line = format!("| {name} | {default} | {reason} |");
             assert!(readme.contains(&line), "missing: {line}");
         }
     }

@@ -150,7 +150,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
                 Arc::clone(&variables),
                 Arc::clone(&own),
             )?;
-            // What the component has, since it is the same variable.
+            // The component has the same variable.
             let token = variables.get("tick_token").cloned().unwrap_or_default();
             let tick = proxy::tick(Arc::clone(&proxy), base_path, token);
             let background = tokio::spawn(vital::task(BACKGROUND, tick));

@@ -3,7 +3,8 @@
 mod near;
 
 use crate::wasi::Variables;
-use durable_streams_edge::limits::{Malformed, VARIABLES, Variable};
+use durable_streams_edge::access::Access;
+use durable_streams_edge::limits::{Config, Malformed, VARIABLES, Variable};
 
 /// What a variable's name in the environment begins with.
 const PREFIX: &str = "DS_";
@@ -72,6 +73,9 @@ pub fn resolve(
             .ok_or_else(|| VariableError::NoValue(flag.clone()))?;
         put(&mut variables, name, value.to_owned())?;
     }
+    // Keys and tokens are judged where their meaning is.
+    let config = Config::from_lookup(|name| variables.get(name).cloned())?;
+    Access::new(&config)?;
     Ok(variables)
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(super) process: Arc<Pool>,
-    /// What all connections of its address share.
+    /// The room that all connections of its address share.
     pub(super) address: Arc<Pool>,
     pub(super) share: Arc<Pool>,
     /// For the one exchange that may find out, without a share, how large its answer is.

@@ -30,7 +30,7 @@ pub(super) type Taken = OwnedSemaphorePermit;
 /// Bytes that several responses share, and their room.
 struct Shared {
     bytes: Bytes,
-    /// None where there was no room: what was read for a group is sent all the same.
+    /// None where there was no room: bytes that were read for a group are sent all the same.
     _room: Option<Taken>,
 }
 

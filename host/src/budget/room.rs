@@ -94,8 +94,8 @@ impl Room {
         }
     }
 
-    /// Makes this the room of so many bytes. Returns false where there is not enough; what was
-    /// there is still held.
+    /// Makes this the room of so many bytes. Returns false where there is not enough; the
+    /// room that was there is still held.
     pub(crate) fn keep(&mut self, bytes: usize) -> bool {
         let line = &self.line;
         let is_piece = bytes <= UNSENT_OF_EXCHANGE;

@@ -264,7 +264,7 @@ mod tests {
         assert!(addresses.values().all(|part| part.upgrade().is_none()));
     }
 
-    /// Thousands of unread answers of one address kept everybody else waiting.
+    /// Thousands of unread answers of one address kept all other clients waiting.
     #[tokio::test]
     async fn an_address_leaves_room_for_others() {
         let unsent = Unsent::new(1 << 20, false);

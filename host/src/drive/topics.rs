@@ -41,7 +41,7 @@ pub(super) struct Topics {
     worker: Arc<Worker>,
     by_key: Mutex<HashMap<Box<str>, Arc<Topic>>>,
     draining: watch::Receiver<bool>,
-    /// Room for what groups get.
+    /// Room for the bytes that groups get.
     pool: Arc<Pool>,
 }
 

@@ -53,13 +53,18 @@ impl Places {
         self.most
     }
 
+    /// A place for a probe, if there is one now.
+    pub(super) fn probe(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.probes).try_acquire_owned().ok()
+    }
+
     /// Places that are left.
     pub(super) fn left(&self) -> usize {
         self.any.available_permits()
     }
 }
 
-/// What a connection may be used for.
+/// Requests that a connection may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
     /// Any request.

@@ -3,7 +3,7 @@
 use super::accept::Use;
 use crate::limits::PROBE_IDLE;
 use crate::telemetry;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,6 +12,8 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 /// How often it is told that an address has too many connections.
 const TOLD_FOR: Duration = Duration::from_secs(60);
+/// Connections of an address that are looked at when it has too many: each new one costs as much.
+const OLDEST: usize = 64;
 /// Looks at a busy connection in the time that it may be idle.
 const LOOKS: u32 = 8;
 
@@ -28,8 +30,8 @@ pub(crate) struct Crowd {
 
 #[derive(Debug, Default)]
 struct Known {
-    by_address: HashMap<u64, usize>,
-    members: HashMap<u64, Arc<Activity>>,
+    /// The connections of each address by their numbers, the oldest first.
+    by_address: HashMap<u64, BTreeMap<u64, Arc<Activity>>>,
     told: Option<Instant>,
 }
 
@@ -42,7 +44,7 @@ pub(super) struct Member {
     activity: Arc<Activity>,
 }
 
-/// What a connection does.
+/// The requests of a connection.
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
@@ -55,6 +57,8 @@ struct State {
     requests: usize,
     /// Since there are none.
     idle: Instant,
+    /// It was told to end.
+    ending: bool,
 }
 
 /// A request under way, until this is dropped.
@@ -67,6 +71,7 @@ impl Activity {
             state: Mutex::new(State {
                 requests: 0,
                 idle: Instant::now(),
+                ending: false,
             }),
             end: Notify::new(),
         })
@@ -87,6 +92,17 @@ impl Activity {
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
         (state.requests == 0).then_some(state.idle)
+    }
+
+    /// Since when the connection could be told to end.
+    fn endable_since(&self) -> Option<Instant> {
+        let state = self.state();
+        (state.requests == 0 && !state.ending).then_some(state.idle)
+    }
+
+    fn tell_to_end(&self) {
+        self.state().ending = true;
+        self.end.notify_one();
     }
 
     /// Returns when there was no request for so long, or the connection has to make room.
@@ -137,10 +153,9 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         let mut known = self.crowd.known();
-        known.members.remove(&self.id);
-        if let Some(count) = known.by_address.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+        if let Some(members) = known.by_address.get_mut(&self.address) {
+            members.remove(&self.id);
+            if members.is_empty() {
                 known.by_address.remove(&self.address);
             }
         }
@@ -162,11 +177,14 @@ impl Crowd {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection of this address in; none if the address has too many.
-    pub(super) fn join(self: &Arc<Self>, address: u64) -> Option<Member> {
+    /// Takes a connection of this address in. If the address has too many, one of its oldest that is
+    /// idle ends for it; none if all of those are busy. Probes are always taken in: there are few
+    /// places for them.
+    pub(super) fn join(self: &Arc<Self>, address: u64, purpose: Use) -> Option<Member> {
         let mut known = self.known();
-        let count = known.by_address.entry(address).or_default();
-        if self.per_address.is_some_and(|most| *count >= most) {
+        let members = known.by_address.entry(address).or_default();
+        let is_full = self.per_address.is_some_and(|most| members.len() >= most);
+        if is_full && purpose == Use::Any && !end_oldest(members) {
             let told = known.told;
             if told.is_none_or(|told| told.elapsed() > TOLD_FOR) {
                 known.told = Some(Instant::now());
@@ -176,10 +194,9 @@ impl Crowd {
             }
             return None;
         }
-        *count = count.saturating_add(1);
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let activity = Activity::new();
-        known.members.insert(id, Arc::clone(&activity));
+        members.insert(id, Arc::clone(&activity));
         Some(Member {
             crowd: Arc::clone(self),
             id,
@@ -191,9 +208,9 @@ impl Crowd {
     /// Ends the connections that were idle for longest, so many of them if there are as many.
     pub(super) fn make_room(&self, connections: usize) {
         let known = self.known();
-        let members = known.members.values();
+        let members = known.by_address.values().flat_map(BTreeMap::values);
         let mut idle: Vec<_> = members
-            .filter_map(|activity| Some((activity.idle_since()?, activity)))
+            .filter_map(|activity| Some((activity.endable_since()?, activity)))
             .collect();
         let wanted = connections.min(idle.len());
         if wanted == 0 {
@@ -201,59 +218,20 @@ impl Crowd {
         }
         idle.select_nth_unstable_by_key(wanted.saturating_sub(1), |(since, _)| *since);
         for (_, activity) in idle.iter().take(wanted) {
-            activity.end.notify_one();
+            activity.tell_to_end();
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::FutureExt;
-
-    const LONG: Duration = Duration::from_secs(3600);
-
-    #[test]
-    fn an_address_has_so_many_connections_and_gets_one_back_when_one_ends() {
-        let crowd = Crowd::new(Some(2), LONG);
-        let first = crowd.join(1).expect("there is room");
-        let second = crowd.join(1).expect("there is room");
-        assert!(crowd.join(1).is_none());
-        assert!(crowd.join(2).is_some(), "another address");
-        drop(first);
-        let third = crowd.join(1).expect("there is room again");
-        drop((second, third));
-        assert!(crowd.known().by_address.is_empty());
-        assert!(crowd.known().members.is_empty());
-    }
-
-    #[tokio::test]
-    async fn idle_connections_make_room_oldest_first() {
-        let crowd = Crowd::new(None, LONG);
-        let members: Vec<_> = (0..4).filter_map(|_| crowd.join(1)).collect();
-        let busy = members[0].activity().begin();
-        // The second was used last.
-        drop(members[1].activity().begin());
-        crowd.make_room(1);
-        let ended = || -> Vec<bool> {
-            let over = members
-                .iter()
-                .map(|member| member.over(Use::Any).now_or_never());
-            over.map(|over| over.is_some()).collect()
-        };
-        assert_eq!(ended(), [false, false, true, false]);
-        crowd.make_room(10);
-        assert_eq!(ended(), [false, true, true, true]);
-        drop(busy);
-    }
-
-    #[tokio::test]
-    async fn a_connection_is_over_when_it_was_idle_for_so_long_and_not_while_it_is_busy() {
-        let activity = Activity::new();
-        let busy = activity.begin();
-        assert!(activity.over(Duration::ZERO).now_or_never().is_none());
-        drop(busy);
-        assert!(activity.over(LONG).now_or_never().is_none());
-        assert!(activity.over(Duration::ZERO).now_or_never().is_some());
-    }
+/// Ends an idle connection among the oldest; false if all of them are busy.
+fn end_oldest(members: &BTreeMap<u64, Arc<Activity>>) -> bool {
+    let oldest = members.values().take(OLDEST);
+    let idle = oldest.filter_map(|activity| Some((activity.endable_since()?, activity)));
+    let first = idle.min_by_key(|(since, _)| *since);
+    first
+        .inspect(|(_, activity)| activity.tell_to_end())
+        .is_some()
 }
+
+#[cfg(test)]
+mod tests;

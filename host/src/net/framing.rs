@@ -4,7 +4,7 @@
 //! (RFC 9112, section 6.3). hyper goes by `Transfer-Encoding` and drops the other field, so the
 //! request that a service gets does not tell. The bytes of all heads pass by here, before hyper
 //! reads them. The framing is followed as hyper does it; where hyper ends the connection, it does
-//! not matter what is found after that.
+//! not matter which requests are found after that.
 
 use crate::limits::HEAD_BYTES;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,7 +46,7 @@ impl Doubtful {
     }
 }
 
-/// What comes next.
+/// The next part of the bytes.
 #[derive(Debug)]
 enum State {
     /// A line of a head; none came before if there is no head.

@@ -28,7 +28,7 @@ impl Owed {
         self.since = now;
     }
 
-    /// What is left at `now`.
+    /// The time that is left at `now`.
     pub(super) fn left(&self, now: Instant) -> Duration {
         self.left
             .saturating_sub(now.saturating_duration_since(self.since))

@@ -1,6 +1,6 @@
 //! Connections: HTTP/1.1 and HTTP/2 on one port, and their orderly end.
 
-use super::accept::{Accepted, Door};
+use super::accept::{Accepted, Door, Places, Use};
 use super::collect::turn_away;
 use super::crowd::Crowd;
 use super::date::date;
@@ -27,12 +27,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+/// How long an idle connection that has to end may take for that.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// The part of all places that is made free at once.
 const MADE_ROOM: usize = 64;
 
-/// What connections are served with.
+/// The parts that serve connections.
 pub(crate) struct Server {
     pub(crate) handler: Handler,
     pub(crate) gate: Arc<Gate>,
@@ -62,7 +64,14 @@ pub(crate) async fn run(
         if places.left() < places.most() / PLACES_LEFT {
             server.crowd.make_room((places.most() / MADE_ROOM).max(1));
         }
-        connect(&builder, accepted, &server, stop.clone(), open.clone());
+        connect(
+            &builder,
+            accepted,
+            &server,
+            places,
+            stop.clone(),
+            open.clone(),
+        );
     }
     drop((door, open));
     server.handler.drain();
@@ -99,19 +108,26 @@ fn connect(
     builder: &Arc<Builder<Streams>>,
     accepted: Accepted,
     server: &Server,
+    places: &Places,
     mut stop: watch::Receiver<bool>,
     open: mpsc::Sender<Infallible>,
 ) {
     let Accepted {
         stream,
         peer,
-        place,
-        purpose,
+        mut place,
+        mut purpose,
     } = accepted;
     let address = network(peer.ip());
-    let Some(member) = server.crowd.join(address) else {
-        return;
-    };
+    let mut joined = server.crowd.join(address, purpose);
+    if joined.is_none()
+        && let Some(free) = places.probe()
+    {
+        // The supervisor may be at the address that has too many.
+        (place, purpose) = (free, Use::Probe);
+        joined = server.crowd.join(address, purpose);
+    }
+    let Some(member) = joined else { return };
     // A connection without it works too, only later.
     let _ = stream.set_nodelay(true);
     let registered = server.unsent.register(address);
@@ -143,15 +159,20 @@ fn connect(
     let connection = builder.serve_connection(stream, service).into_owned();
     tokio::spawn(async move {
         let mut connection = pin!(connection);
-        let mut ending = false;
+        let (mut ending, mut idle) = (false, false);
         loop {
             tokio::select! {
                 biased;
-                // Clients come and go as they like; what matters is told where it happens.
+                // Clients come and go as they like; faults are told where they happen.
                 _ = connection.as_mut() => break,
                 () = registered.line().is_cut() => break,
                 _ = stop.wait_for(|stop| *stop), if !ending => {}
-                () = member.over(purpose), if !ending => {}
+                () = member.over(purpose), if !ending => idle = true,
+                // An HTTP/2 client that is gone never says that it knows of the end.
+                () = sleep(FAREWELL), if idle => match member.activity().idle_since() {
+                    Some(_) => break,
+                    None => continue,
+                },
             }
             ending = true;
             connection.as_mut().graceful_shutdown();

@@ -99,7 +99,7 @@ impl Unread {
         state.owed.ends().filter(|_| state.bytes > 0)
     }
 
-    /// Returns when the client has no time left for what there was to send. To be polled whenever
+    /// Returns when the client has no time left for the bytes that wait. To be polled whenever
     /// the stream's task was: that is when it is given something.
     async fn stalled(&self) {
         let mut timer: Option<Pin<Box<Sleep>>> = None;

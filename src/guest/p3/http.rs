@@ -174,8 +174,7 @@ impl Exchange {
             .map_or(u64::MAX, |ms| waits::after(self.started, ms))
     }
 
-    /// Waits for the cause of the next step and takes it; again, while the step has nothing. A change
-    /// that brings nothing, such as a touch, puts off neither a heartbeat nor the end of a long-poll.
+    /// Waits for the cause of the next step and takes it; again, while the step has nothing.
     async fn wait(&self, place: &mut Place, token: &[u8], key: &str, max_wait_ms: u64) -> Answer {
         let ends = Ends {
             wait: waits::after(waits::now(), max_wait_ms),
@@ -189,6 +188,7 @@ impl Exchange {
             match answer.next {
                 Next::Change { token: next, .. }
                     if cause == Cause::Changed
+                        && news_for_all
                         && answer.head.is_none()
                         && answer.body.is_empty() =>
                 {

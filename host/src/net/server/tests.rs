@@ -220,16 +220,25 @@ async fn idle_connections_are_closed_when_nearly_all_places_are_taken() {
 }
 
 #[tokio::test]
-async fn an_address_has_only_its_share_of_connections() {
+async fn an_address_has_only_its_share_and_its_oldest_idle_connection_ends_for_a_new_one() {
     let crowd = Crowd::new(Some(2), Duration::from_secs(3600));
     let served = serve_crowd(Places::new(10, 1), crowd).await;
     let mut clients = Vec::new();
-    for expected in [Some(200), Some(200), None] {
+    for _ in 0..20 {
         let mut client = Client::connect(&served).await;
-        // It may be closed already.
-        let _ = client.0.write_all(HEALTH.as_bytes()).await;
-        assert_eq!(timeout(PATIENCE, client.status()).await, Ok(expected));
+        client.say(HEALTH).await;
+        let status = timeout(PATIENCE, client.status()).await;
+        assert_eq!(status, Ok(Some(200)));
         clients.push(client);
+    }
+    let open = clients.split_off(18);
+    for mut client in clients {
+        assert_eq!(timeout(PATIENCE, client.status()).await, Ok(None));
+    }
+    for mut client in open {
+        client.say(HEALTH).await;
+        let status = timeout(PATIENCE, client.status()).await;
+        assert_eq!(status, Ok(Some(200)));
     }
 }
 
@@ -248,6 +257,20 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
             .map(|status| status.is_some()),
         Ok(true)
     );
+}
+
+/// They never answered the farewell, and kept their places.
+#[tokio::test]
+async fn an_idle_http_2_connection_that_says_nothing_is_closed_too() {
+    let crowd = Crowd::new(None, Duration::from_millis(1));
+    let served = serve_crowd(Places::new(10, 1), crowd).await;
+    let mut silent = Client::connect(&served).await;
+    silent.say("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    silent.0.write_all(&settings).await.expect("it is taken");
+    let mut said = Vec::new();
+    let ended = timeout(PATIENCE, silent.0.read_to_end(&mut said)).await;
+    assert!(ended.is_ok(), "{said:?}");
 }
 
 /// 172 kB of requests on connections that open no window made the server hold 1.5 GB, and small
