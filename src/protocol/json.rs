@@ -38,7 +38,7 @@ pub struct InvalidJson {
 /// # Errors
 ///
 /// When the body is not exactly one JSON value (section 9.1.4), or deeper than
-/// [`MAX_JSON_DEPTH`]: the parsers of many readers fail on such a message, and with it on its page.
+/// `MAX_JSON_DEPTH`: the parsers of many readers fail on such a message, and with it on its page.
 pub fn frame(body: &[u8]) -> Result<Messages, InvalidJson> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
     if is_too_deep(body) {
