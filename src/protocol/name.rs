@@ -1,6 +1,6 @@
 //! Names of streams: the part of the path after `{base_path}/`.
 
-use super::paths::PROBES;
+use super::paths::{HEALTH, READY};
 use super::percent;
 use crate::limits::Config;
 
@@ -95,7 +95,7 @@ impl StreamName {
             return Err(NameError::Reserved);
         }
         let is_probe = |path: &&str| path.strip_prefix('/') == Some(name.as_str());
-        if config.base_path.is_empty() && PROBES.iter().any(is_probe) {
+        if config.base_path.is_empty() && HEALTH.iter().chain([&READY]).any(is_probe) {
             return Err(NameError::Probe);
         }
         Ok(Self(name))

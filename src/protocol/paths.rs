@@ -6,8 +6,5 @@ pub const HEALTH: [&str; 2] = ["/health", "/healthz"];
 /// Can it serve?
 pub const READY: &str = "/readyz";
 
-/// Paths of probes, which are no names of streams where `base_path` is `/`.
-pub(crate) const PROBES: [&str; 3] = ["/health", "/healthz", READY];
-
 /// One piece of background work, below [`RESERVED`](super::name::RESERVED).
 pub const TICK: &str = "tick";

@@ -12,8 +12,7 @@ use crate::keys::head::Record;
 use crate::keys::todo::Entry;
 use crate::keys::{NameHash, index};
 use crate::limits::WORK_OPERATIONS;
-use crate::stream::{Head, tombstone};
-use crate::stream::{Incarnation, Owed};
+use crate::stream::{Head, Incarnation, Owed, Tombstone, tombstone};
 
 /// What an attempt to end a life came to.
 pub(super) enum Ended {
@@ -62,7 +61,10 @@ pub(super) fn end_life<E: Env>(
 /// work has a to-do entry, which takes the name out of the registry too. The end of a small stream
 /// leaves the name only.
 pub(super) fn leaves_work(head: &Head) -> bool {
-    let tombstone = tombstone(head);
+    owes_work(&tombstone(head))
+}
+
+const fn owes_work(tombstone: &Tombstone) -> bool {
     tombstone.owes.is_some() || tombstone.source.is_some()
 }
 
@@ -80,22 +82,20 @@ pub(super) fn end_named<E: Env>(
     if head.forks.need_it() {
         return hide(core, cas, head);
     }
-    if leaves_work(head) {
+    let tombstone = tombstone(head);
+    if owes_work(&tombstone) {
         let entry = Entry::Collect {
             hash: *hash,
             incarnation: head.incarnation,
             leaf: head.leaf,
-            source: tombstone(head).source,
+            source: tombstone.source,
             since_ms: now_ms,
         };
         if let Updated::Wait(ms) = todo::add(core, hash.shard(), &entry, shared)? {
             return Ok(Ended::Wait(ms));
         }
     }
-    match core
-        .env
-        .swap(cas, &Record::Tombstone(tombstone(head)).seal())
-    {
+    match core.env.swap(cas, &Record::Tombstone(tombstone).seal()) {
         Ok(()) => Ok(Ended::Done),
         Err(SwapError::Store(error)) if error.refuses() => Err(error.into()),
         Err(SwapError::Failed(_) | SwapError::Store(_)) => Ok(Ended::Look),
