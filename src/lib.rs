@@ -54,7 +54,7 @@
 //! append, delete, create/, read/, fork/
 //! ending                        the end of a life, and what it owes
 //! records/                      small shared records, and the election of the creator of a record
-//! heads, segments               the records and bytes of streams
+//! heads, segments, places       the records and bytes of streams, and places in them
 //! report, sending, access ...   answers and rights
 //! core, progress, attempt, token, reply, fault, effects, exchange, env
 //! ```
@@ -82,6 +82,7 @@
 //! | creation of any record, exactly once on stores that overwrite | `service/records/election.rs` |
 //! | a read: head, index block, chunk | `service/read/`, `segments.rs` |
 //! | a reader at the tail holds a token and no connection: its driver waits, and calls [`Service::resume`](service::Service::resume) | `service/read/page.rs`, `sse.rs` |
+//! | offsets after the store went back to an older state | `stream/timeline.rs`, `stream/read.rs`, `service/places.rs` |
 //! | forks | `service/fork/`, `stream/branch.rs` |
 //! | deletion, expiry, and everything that is done in bounded steps behind requests | `service/ending.rs`, `work/`, `records/` |
 //! | subscriptions | `service/subscription/`, `subscription/` |

@@ -5,8 +5,9 @@
 use super::head::Record;
 use super::{Corrupt, Envelope, NameHash, State, debt, index, registry, todo};
 use crate::stream::{
-    Asked, Block, Closed, ContentType, Expiry, ForkStep, Forks, Head, Incarnation, Lineage, Link,
-    Owed, Position, ProducerMark, ProducerState, Ring, Run, Segment, Span, Subscriber, Tombstone,
+    Asked, Block, Closed, ContentType, Era, Expiry, ForkStep, Forks, Head, Incarnation, Lineage,
+    Link, Owed, Position, ProducerMark, ProducerState, Ring, Run, Segment, Span, Subscriber,
+    Timelines, Tombstone,
 };
 use bytes::Bytes;
 
@@ -96,6 +97,7 @@ fn golden_head() -> Head {
         forks: Forks::default(),
         lineage: None,
         subscribers: Vec::new(),
+        timelines: Timelines::default(),
     }
 }
 
@@ -162,6 +164,20 @@ fn heads_of_version_1_stay_as_they_are() {
         ],
         ..golden_plain_head()
     };
+    let restored = Head {
+        timelines: Timelines::of(vec![
+            Era {
+                first: 3,
+                timeline: 1,
+            },
+            Era {
+                first: 130,
+                timeline: 480_000,
+            },
+        ])
+        .unwrap(),
+        ..subscribed.clone()
+    };
     for (name, golden, head) in [
         ("head", golden!("head"), golden_head()),
         ("head_plain", golden!("head_plain"), golden_plain_head()),
@@ -169,6 +185,7 @@ fn heads_of_version_1_stay_as_they_are() {
         ("head_forked", golden!("head_forked"), forked),
         ("head_fork", golden!("head_fork"), fork),
         ("head_subscribed", golden!("head_subscribed"), subscribed),
+        ("head_timelines", golden!("head_timelines"), restored),
     ] {
         let record = Record::Live(Box::new(head));
         assert_golden(name, golden, &record.seal());
@@ -186,6 +203,7 @@ fn tombstones_of_version_1_stay_as_they_are() {
         incarnation: LIFE,
         version: 306,
         next_segment: 195,
+        timeline: 0,
         owes: None,
         source: None,
     };
@@ -197,10 +215,19 @@ fn tombstones_of_version_1_stay_as_they_are() {
         owes: Some(golden_owed()),
         ..paid.clone()
     };
+    let restored = Tombstone {
+        timeline: 480_000,
+        ..fork.clone()
+    };
     for (name, golden, tombstone) in [
         ("tombstone", golden!("tombstone"), paid),
         ("tombstone_owing", golden!("tombstone_owing"), owing),
         ("tombstone_fork", golden!("tombstone_fork"), fork),
+        (
+            "tombstone_timeline",
+            golden!("tombstone_timeline"),
+            restored,
+        ),
     ] {
         let record = Record::Tombstone(tombstone);
         assert_golden(name, golden, &record.seal());

@@ -5,8 +5,8 @@ use super::codec::{Reader, Writer};
 use super::envelope::{self, State};
 use super::fork;
 use crate::stream::{
-    Closed, ContentType, Expiry, Forks, Head, Incarnation, Lineage, Link, Owed, ProducerMark,
-    ProducerState, Ring, Segment, Subscriber, Tombstone,
+    Closed, ContentType, Era, Expiry, Forks, Head, Incarnation, Lineage, Link, Owed, ProducerMark,
+    ProducerState, Ring, Segment, Subscriber, Timelines, Tombstone,
 };
 
 /// What a stream's key holds.
@@ -75,6 +75,7 @@ impl Record {
                 head.inline
                     .len()
                     .saturating_add(head.subscribers.len().saturating_mul(48))
+                    .saturating_add(head.timelines.len().saturating_mul(9))
                     .saturating_add(small)
                     .saturating_add(producers)
                     .saturating_add(shared)
@@ -97,21 +98,30 @@ impl Record {
         let mut reader = Reader::new(bytes);
         match reader.byte()? {
             0 => decode_head(reader, version, Shared::default()).map(Self::Live),
-            1 => decode_tombstone(reader, version, None).map(Self::Tombstone),
-            kind @ (2 | 4) => {
+            1 => decode_tombstone(reader, version, 0, None).map(Self::Tombstone),
+            kind @ (2 | 4 | 5) => {
                 let shared = Shared {
+                    timelines: match kind {
+                        5 => read_timelines(&mut reader)?,
+                        _ => Timelines::default(),
+                    },
                     forks: fork::read_forks(&mut reader)?,
                     lineage: reader.option(fork::read_lineage)?,
                     subscribers: match kind {
-                        4 => reader.many(read_subscriber)?,
-                        _ => Vec::new(),
+                        2 => Vec::new(),
+                        _ => reader.many(read_subscriber)?,
                     },
                 };
                 decode_head(reader, version, shared).map(Self::Live)
             }
             3 => {
                 let source = fork::read_link(&mut reader)?;
-                decode_tombstone(reader, version, Some(source)).map(Self::Tombstone)
+                decode_tombstone(reader, version, 0, Some(source)).map(Self::Tombstone)
+            }
+            6 => {
+                let timeline = reader.varint()?;
+                let source = reader.option(fork::read_link)?;
+                decode_tombstone(reader, version, timeline, source).map(Self::Tombstone)
             }
             _ => Err(Corrupt),
         }
@@ -124,17 +134,28 @@ struct Shared {
     forks: Forks,
     lineage: Option<Lineage>,
     subscribers: Vec<Subscriber>,
+    timelines: Timelines,
 }
 
 fn write_head(writer: &mut Writer, head: &Head) {
     let alone = head.forks.is_empty() && head.lineage.is_none();
-    if alone && head.subscribers.is_empty() {
-        writer.byte(0);
-    } else {
-        writer.byte(if head.subscribers.is_empty() { 2 } else { 4 });
+    let kind = match (alone, head.subscribers.is_empty()) {
+        _ if !head.timelines.is_empty() => 5,
+        (true, true) => 0,
+        (false, true) => 2,
+        (_, false) => 4,
+    };
+    writer.byte(kind);
+    if kind == 5 {
+        writer.many(head.timelines.iter(), |writer, era| {
+            writer.varint(era.first);
+            writer.varint(era.timeline);
+        });
+    }
+    if kind != 0 {
         fork::write_forks(writer, &head.forks);
         writer.option(head.lineage.as_deref(), fork::write_lineage);
-        if !head.subscribers.is_empty() {
+        if kind != 2 {
             writer.many(head.subscribers.iter(), write_subscriber);
         }
     }
@@ -233,7 +254,18 @@ fn decode_head(mut reader: Reader<'_>, version: u64, shared: Shared) -> Result<B
         forks: shared.forks,
         lineage: shared.lineage.map(Box::new),
         subscribers: shared.subscribers,
+        timelines: shared.timelines,
     }))
+}
+
+fn read_timelines(reader: &mut Reader<'_>) -> Result<Timelines, Corrupt> {
+    let eras = reader.many(|reader| {
+        Ok(Era {
+            first: reader.varint()?,
+            timeline: reader.varint()?,
+        })
+    })?;
+    Timelines::of(eras).ok_or(Corrupt)
 }
 
 fn write_subscriber(writer: &mut Writer, subscriber: &Subscriber) {
@@ -258,11 +290,16 @@ fn roomy(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn write_tombstone(writer: &mut Writer, tombstone: &Tombstone) {
-    match tombstone.source {
-        None => writer.byte(1),
-        Some(source) => {
+    match (tombstone.timeline, tombstone.source) {
+        (0, None) => writer.byte(1),
+        (0, Some(source)) => {
             writer.byte(3);
             fork::write_link(writer, source);
+        }
+        (timeline, source) => {
+            writer.byte(6);
+            writer.varint(timeline);
+            writer.option(source, fork::write_link);
         }
     }
     writer.text(tombstone.name.as_bytes());
@@ -274,6 +311,7 @@ fn write_tombstone(writer: &mut Writer, tombstone: &Tombstone) {
 fn decode_tombstone(
     mut reader: Reader<'_>,
     version: u64,
+    timeline: u64,
     source: Option<Link>,
 ) -> Result<Tombstone, Corrupt> {
     let tombstone = Tombstone {
@@ -281,6 +319,7 @@ fn decode_tombstone(
         incarnation: Incarnation(reader.array()?),
         version,
         next_segment: reader.varint()?,
+        timeline,
         owes: reader.option(read_owed)?,
         source,
     };

@@ -18,8 +18,8 @@
 //! `[A-Za-z0-9._-]`, at most 200 bytes. The gate is 0 unless a creator was lost on the way; see
 //! `service::creation`. All values but chunks and gates begin with a format version; an unknown
 //! one is refused. Kinds of records and of to-do entries, and versions of index blocks, that were
-//! added for forks and for subscriptions have new numbers: an older server refuses those, and reads
-//! all others.
+//! added for forks, for subscriptions and for timelines have new numbers: an older server refuses
+//! those, and reads all others.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

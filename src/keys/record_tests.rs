@@ -3,8 +3,9 @@
 use super::head::Record;
 use super::{Corrupt, Envelope, NameHash, State, debt, index, registry, todo};
 use crate::stream::{
-    Asked, Block, Closed, ContentType, Expiry, ForkStep, Forks, Head, Incarnation, Lineage, Link,
-    Owed, Position, ProducerMark, ProducerState, Ring, Run, Segment, Span, Subscriber, Tombstone,
+    Asked, Block, Closed, ContentType, Era, Expiry, ForkStep, Forks, Head, Incarnation, Lineage,
+    Link, Owed, Position, ProducerMark, ProducerState, Ring, Run, Segment, Span, Subscriber,
+    Timelines, Tombstone,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -117,6 +118,18 @@ prop_compose! {
     }
 }
 
+fn timelines() -> impl Strategy<Value = Timelines> {
+    vec((1..u64::from(u32::MAX), 1u64..9), 0..4).prop_map(|steps| {
+        let (mut first, mut timeline) = (0, 0);
+        let eras = steps.into_iter().map(|(segments, raise)| {
+            first += segments;
+            timeline += raise;
+            Era { first, timeline }
+        });
+        Timelines::of(eras.collect()).unwrap()
+    })
+}
+
 prop_compose! {
     fn head()(
         name in "\\PC{0,40}",
@@ -135,6 +148,7 @@ prop_compose! {
         recent in vec(segment(), 0..130),
         inline in vec(any::<u8>(), 0..300),
         (forks, lineage, subscribers) in (forks(), option::of(lineage()), vec(subscriber(), 0..4)),
+        timelines in timelines(),
     ) -> Head {
         let mut version = born;
         let ring: Vec<(u64, u64)> = steps
@@ -166,6 +180,7 @@ prop_compose! {
             forks,
             lineage: lineage.map(Box::new),
             subscribers,
+            timelines,
         }
     }
 }
@@ -174,11 +189,11 @@ prop_compose! {
     fn tombstone()(
         name in "\\PC{0,40}",
         incarnation in life(),
-        (version, next_segment) in any::<(u64, u64)>(),
+        (version, next_segment, timeline) in (any::<u64>(), any::<u64>(), 0..3u64),
         owes in option::of(owed()),
         source in option::of(link()),
     ) -> Tombstone {
-        Tombstone { name, incarnation, version, next_segment, owes, source }
+        Tombstone { name, incarnation, version, next_segment, timeline, owes, source }
     }
 }
 

@@ -11,6 +11,17 @@ pub(crate) const MAX_CHUNK_BYTES: usize = MAX_VALUE_BYTES;
 /// Segments in one index block, and those a head keeps before it writes one.
 pub const BLOCK_SEGMENTS: u64 = 64;
 
+/// Segments of all lives of a name; an offset's first half is a timeline times this, plus a segment.
+/// A stream that would need more takes no more appends.
+pub const SEGMENTS: u64 = 100_000_000;
+
+/// Largest timeline: offsets have room for a little more, and a generation of a subscription, which is
+/// a timeline times [`SEGMENTS`] and more, must stay a whole number in JavaScript.
+pub const MAX_TIMELINE: u64 = 90_000_000;
+
+/// Timelines of one stream; they are in its head.
+pub(crate) const TIMELINES: usize = 1024;
+
 /// Commits a head remembers, to tell whether an attempt was applied.
 pub(crate) const RING_COMMITS: usize = 64;
 

@@ -1,6 +1,6 @@
 //! The table of variables: name, default, range, reason.
 
-use super::caps::SIGNING_KEYS;
+use super::caps::{MAX_TIMELINE, SIGNING_KEYS};
 use super::variable::{Kind, Malformed, Secret, Variable, parse_number};
 
 /// Severities of log lines, the most severe first.
@@ -148,6 +148,12 @@ variables! {
     /// Whether the store's swap of an absent key fails when somebody else wrote the key first. On
     /// Spin it does not; the native host's stores do and say so themselves.
     kv_guarded_create: bool = "false", Kind::Flag, flag;
+    /// Timeline of the store: to be raised after every restore of an older state, with all instances
+    /// stopped.
+    timeline: u64 = "0", Kind::Number(0..=MAX_TIMELINE), number;
+    /// Whether a read of the store may return an older value than an earlier read did, as DynamoDB's do
+    /// unless they are told to be consistent. An offset beyond the tail is answered 503 then, not 410.
+    kv_stale_reads: bool = "false", Kind::Flag, flag;
     /// Whether shared caches may keep what is read.
     cache_visibility: String = "public", Kind::Word(&["public", "private"]), str::to_owned;
     /// Origins that a browser may call from: `*`, or a list with commas.

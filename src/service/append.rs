@@ -143,6 +143,11 @@ impl<E: Env> Writer<'_, E> {
                         };
                         return Ok(Outcome::Replies(pending.replies.clone(), news));
                     }
+                    // On another timeline the same version may be of another history.
+                    _ if pending.timeline != self.core.config.timeline => {
+                        let why = "the store went back to an older state".to_owned();
+                        return Err(Fault::Unknown(why));
+                    }
                     Fate::MayLand => {}
                     Fate::Lost => self.drop_pending(),
                     Fate::Unknown => {
@@ -225,7 +230,7 @@ impl<E: Env> Writer<'_, E> {
             producer_idle_ms: config.producer_idle_secs.saturating_mul(1000),
         };
         let (base, incarnation) = (head.version, head.incarnation);
-        let mut batch = Batch::new(head);
+        let mut batch = Batch::new(head, config.timeline);
         let results: Vec<Result<Appended, AppendError>> = self
             .calls
             .iter()
@@ -254,6 +259,7 @@ impl<E: Env> Writer<'_, E> {
             incarnation,
             now_ms: now,
             budget,
+            timeline: config.timeline,
             chunks,
             replies,
             resent,

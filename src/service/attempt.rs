@@ -39,6 +39,8 @@ pub(super) struct Pending {
     pub(super) incarnation: Incarnation,
     pub(super) now_ms: u64,
     pub(super) budget: usize,
+    /// The store's timeline.
+    pub(super) timeline: u64,
     /// Its chunks, which are stored.
     pub(super) chunks: Vec<u64>,
     /// The replies if it is applied.
@@ -58,6 +60,8 @@ pub(super) struct CreateAttempt {
     pub(super) incarnation: Incarnation,
     pub(super) now_ms: u64,
     pub(super) budget: usize,
+    /// The store's timeline.
+    pub(super) timeline: u64,
     /// Ids of its chunks, drawn so far.
     pub(super) chunks: Vec<u64>,
     /// Whether they are stored.
@@ -153,6 +157,7 @@ impl CreateAttempt {
             incarnation: Incarnation(incarnation),
             now_ms,
             budget: config.inline_tail_bytes,
+            timeline: config.timeline,
             chunks: Vec::new(),
             stored: false,
             leaf: None,

@@ -22,6 +22,7 @@ mod fault;
 mod fork;
 mod heads;
 mod log;
+mod places;
 mod problems;
 mod progress;
 mod read;

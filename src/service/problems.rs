@@ -19,7 +19,9 @@ pub(super) fn append(error: &AppendError, tail: &str) -> Problem {
         AppendError::ContentType { .. } => problem(Code::ContentTypeMismatch),
         AppendError::Messages(error) => messages(error),
         AppendError::EpochStart => problem(Code::BadRequest),
-        AppendError::Gap { expected, received } => problem(Code::SequenceConflict)
+        AppendError::Gap {
+            expected, received, ..
+        } => problem(Code::SequenceConflict)
             .with_field(headers::PRODUCER_EXPECTED_SEQ, expected.to_string())
             .with_field(headers::PRODUCER_RECEIVED_SEQ, received.to_string()),
         AppendError::Seq { .. } => problem(Code::SequenceConflict),
@@ -131,6 +133,18 @@ pub(super) fn offset_gone(error: OffsetGone, head: &Head, now_ms: u64) -> Proble
     let start = offset::format_fresh(head.start(), now_ms);
     let detail = format!("{error}. Read from {start}, the start of the present stream.");
     Problem::new(Code::OffsetGone, detail).with_field(headers::STREAM_NEXT_OFFSET, start)
+}
+
+/// The offset is of a timeline that this instance has not learned of.
+pub(super) fn later_timeline() -> Problem {
+    let detail = "The offset is newer than what this instance knows of its store. Try again.";
+    Problem::new(Code::Unavailable, detail)
+}
+
+/// The offset lies beyond the tail, in a store whose reads may be old.
+pub(super) fn not_there_yet() -> Problem {
+    let detail = "The offset is beyond what this read of the store has shown. Try again.";
+    Problem::new(Code::Unavailable, detail)
 }
 
 /// The offset lies in no segment.

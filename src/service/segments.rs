@@ -23,7 +23,7 @@ pub(super) struct Page {
 #[derive(Debug, Default)]
 pub(super) struct Part {
     pub(super) bytes: Vec<u8>,
-    /// Segment, first byte and number of bytes, in order.
+    /// Segment as places name it, first byte and number of bytes, in order.
     spans: Vec<(u64, u64, usize)>,
 }
 
@@ -128,7 +128,7 @@ impl<'a, E: Env> Segments<'a, E> {
             bytes: 0,
             reached_tail: false,
         };
-        let mut number = from.segment.max(self.head.first);
+        let mut number = from.number().max(self.head.first);
         let mut skip = from.byte;
         let mut at_end = true;
         while let Some((length, ends_message)) = self.measure(number)? {
@@ -146,7 +146,7 @@ impl<'a, E: Env> Segments<'a, E> {
             if taken > 0 {
                 count = count.saturating_add(1);
                 page.bytes = bytes;
-                page.to = Position::new(number, length);
+                page.to = self.head.timelines.position(number, length);
                 at_end = ends_message;
             }
             number = number.saturating_add(1);
@@ -160,21 +160,21 @@ impl<'a, E: Env> Segments<'a, E> {
     /// known; else the messages are read from the start of the segment in which the first one begins.
     pub(super) fn is_message_end(&mut self, place: Position) -> Result<bool, Fault> {
         let place = match place.byte {
-            0 if place.segment <= self.head.first => return Ok(true),
+            0 if place.number() <= self.head.first => return Ok(true),
             0 => {
-                let before = place.segment.saturating_sub(1);
+                let before = place.number().saturating_sub(1);
                 let length = self.measure(before)?.map_or(0, |(length, _)| length);
-                Position::new(before, length)
+                self.head.timelines.position(before, length)
             }
             _ => place,
         };
-        let Some((length, ends_message)) = self.measure(place.segment)? else {
+        let Some((length, ends_message)) = self.measure(place.number())? else {
             return Ok(false);
         };
         if place.byte >= length {
             return Ok(place.byte == length && ends_message);
         }
-        let mut number = place.segment;
+        let mut number = place.number();
         while let Some(before) = number
             .checked_sub(1)
             .filter(|before| *before >= self.head.first)
@@ -183,7 +183,7 @@ impl<'a, E: Env> Segments<'a, E> {
             number = before;
         }
         let mut ends = json::Ends::default();
-        let mut at = Position::new(number, 0);
+        let mut at = self.head.timelines.position(number, 0);
         while at < place {
             let part = self.read(at, place, STEP_BYTES)?;
             let Some(next) = part.position(part.bytes.len()).filter(|next| *next > at) else {
@@ -197,11 +197,15 @@ impl<'a, E: Env> Segments<'a, E> {
 
     /// The place `count` bytes after `from`; `None` if there are fewer.
     pub(super) fn skip(&mut self, from: Position, count: u64) -> Result<Option<Position>, Fault> {
-        let (mut number, mut skip, mut left) = (from.segment, from.byte, count);
+        let (mut number, mut skip, mut left) = (from.number(), from.byte, count);
         while let Some((length, _)) = self.measure(number)? {
             let there = length.saturating_sub(skip);
             if left <= there {
-                return Ok(Some(Position::new(number, skip.saturating_add(left))));
+                let at = self
+                    .head
+                    .timelines
+                    .position(number, skip.saturating_add(left));
+                return Ok(Some(at));
             }
             left = left.saturating_sub(there);
             number = number.saturating_add(1);
@@ -219,13 +223,13 @@ impl<'a, E: Env> Segments<'a, E> {
         most: usize,
     ) -> Result<Part, Fault> {
         let mut part = Part::default();
-        let mut number = from.segment.max(self.head.first);
+        let mut number = from.number().max(self.head.first);
         let mut skip = from.byte;
-        while number <= to.segment {
+        while number <= to.number() {
             let Some((length, _)) = self.measure(number)? else {
                 break;
             };
-            let end = if number == to.segment {
+            let end = if number == to.number() {
                 to.byte.min(length)
             } else {
                 length
@@ -268,7 +272,8 @@ impl<'a, E: Env> Segments<'a, E> {
                 .ok_or(Fault::Corrupt { key })?;
             part.bytes.extend_from_slice(bytes);
         }
-        part.spans.push((number, skip, taken));
+        let named = self.head.timelines.position(number, skip).segment;
+        part.spans.push((named, skip, taken));
         Ok(())
     }
 }

@@ -8,7 +8,7 @@
 //! changed nothing.
 
 use super::producer::{NoRoom, Standing, place, standing};
-use super::settle::settle;
+use super::settle::{Growth, settle};
 use super::{
     Closed, ContentType, Head, Producer, ProducerId, ProducerMark, ProducerState, Settled,
 };
@@ -115,14 +115,16 @@ pub enum AppendError {
     EpochStart,
     /// Appends before this one are missing.
     #[error(
-        "Producer sequence gap: {expected} is next, this append has {received}. Send the missing \
-        appends first."
+        "Producer sequence gap: {expected} is next, this append has {received}. {}",
+        gap_advice(*.may_be_lost)
     )]
     Gap {
         /// The one that would be next.
         expected: u64,
         /// The one given.
         received: u64,
+        /// Whether the store went back in time once, so that the appends may have been acknowledged.
+        may_be_lost: bool,
     },
     /// `Stream-Seq` does not rise.
     #[error("Stream-Seq must be greater than the last one, {last:?}, and is {received:?}.")]
@@ -144,6 +146,16 @@ pub enum AppendError {
     /// The stream would become too large.
     #[error("The stream would grow past its size limit. Go on in another stream.")]
     StreamFull,
+}
+
+const fn gap_advice(may_be_lost: bool) -> &'static str {
+    match may_be_lost {
+        false => "Send the missing appends first.",
+        true => {
+            "Send the missing appends first. If they were acknowledged, history was lost: the store went \
+             back to an older state. Read the stream, and begin a greater epoch with Producer-Seq 0."
+        }
+    }
 }
 
 /// What an append came to. `tail` is the number of bytes from the beginning of the open segment
@@ -192,18 +204,24 @@ impl CommitId {
 #[derive(Debug, Clone)]
 pub struct Batch {
     head: Head,
+    /// The store's timeline, as far as its variable tells.
+    timeline: u64,
+    /// Bytes that were inline before.
+    kept: usize,
     ends: Vec<usize>,
     grew: bool,
     changed: bool,
 }
 
 impl Batch {
-    /// A batch on top of `head`.
+    /// A batch on top of `head`, on the `timeline` of the store.
     #[must_use]
-    pub fn new(head: Head) -> Self {
+    pub fn new(head: Head, timeline: u64) -> Self {
         // The inline tail ends with a whole message, so a cut is possible there.
         let ends = vec![head.inline.len()];
         Self {
+            timeline: timeline.max(head.timelines.last()),
+            kept: head.inline.len(),
             head,
             ends,
             grew: false,
@@ -322,7 +340,11 @@ impl Batch {
         match sender.map(|sender| (sender.standing, sender.mark.seq)) {
             Some((Standing::BadStart, _)) => return Err(AppendError::EpochStart),
             Some((Standing::Gap { expected }, received)) => {
-                return Err(AppendError::Gap { expected, received });
+                return Err(AppendError::Gap {
+                    expected,
+                    received,
+                    may_be_lost: self.timeline > 0,
+                });
             }
             _ => {}
         }
@@ -353,7 +375,8 @@ impl Batch {
     fn grown(&self, payload: Option<&Payload>, limits: &AppendLimits) -> Result<u64, AppendError> {
         let bytes = payload.map_or(0, |payload| payload.bytes().len() as u64);
         let total = self.head.bytes.saturating_add(bytes);
-        match bytes > 0 && limits.stream_bytes != 0 && total > limits.stream_bytes {
+        let is_large = limits.stream_bytes != 0 && total > limits.stream_bytes;
+        match bytes > 0 && (is_large || !self.head.has_room(bytes, self.timeline)) {
             true => Err(AppendError::StreamFull),
             false => Ok(total),
         }
@@ -420,13 +443,27 @@ impl Batch {
             .content_type
             .is_json()
             .then_some(self.ends.as_slice());
-        settle(self.head, ends, self.grew, budget, next_id)
+        let growth = Growth {
+            kept: self.kept,
+            grew: self.grew,
+            ends,
+            budget,
+            timeline: self.timeline,
+        };
+        settle(self.head, &growth, next_id)
     }
 
     /// Ends a batch that changed nothing, for the positions in it.
     #[must_use]
     pub fn unchanged(self) -> Settled {
-        settle(self.head, None, false, usize::MAX, || 0)
+        let growth = Growth {
+            kept: self.kept,
+            grew: false,
+            ends: None,
+            budget: usize::MAX,
+            timeline: self.timeline,
+        };
+        settle(self.head, &growth, || 0)
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::limits::{BLOCK_SEGMENTS, MAX_CHUNK_BYTES};
+use crate::limits::{BLOCK_SEGMENTS, MAX_CHUNK_BYTES, SEGMENTS, TIMELINES};
 use crate::stream::head::tests::head;
 use crate::stream::producer::producer_id;
 use crate::stream::{Block, Chunk, Position, Segment};
@@ -108,7 +108,7 @@ fn checks_come_in_the_order_of_the_design() {
         ..LIMITS
     };
     let run = |stream: &Head, append: &Append| {
-        let mut batch = Batch::new(stream.clone());
+        let mut batch = Batch::new(stream.clone(), 0);
         let result = batch.append(append, &limits, 1_500);
         assert!(!batch.changed(), "a refused append changed the stream");
         result
@@ -128,6 +128,7 @@ fn checks_come_in_the_order_of_the_design() {
     let gap = Err(AppendError::Gap {
         expected: 0,
         received: 2,
+        may_be_lost: false,
     });
     assert_eq!(run(&stream, &wrong), gap);
     wrong.producer = producer("known", 4, 1);
@@ -167,12 +168,12 @@ fn a_closed_stream_takes_a_close_without_producer_or_the_very_append_that_closed
         keep_ms: 0,
     };
     let closed_by = |closer: &Append| {
-        let mut batch = Batch::new(head());
+        let mut batch = Batch::new(head(), 0);
         batch.append(closer, &LIMITS, 1).unwrap();
         batch.settle(CommitId::of(1), 0, ids()).head
     };
     let again = |stream: &Head, append: &Append| {
-        let mut batch = Batch::new(stream.clone());
+        let mut batch = Batch::new(stream.clone(), 0);
         let result = batch.append(append, &LIMITS, 2);
         assert!(!batch.changed(), "{append:?}");
         result.map(|appended| appended.producer)
@@ -204,7 +205,7 @@ fn a_producer_that_is_kept_longer_is_not_forgotten_before_the_others() {
             seq: 0,
         });
         one.keep_ms = keep_ms;
-        let mut batch = Batch::new(stream.clone());
+        let mut batch = Batch::new(stream.clone(), 0);
         let sent = batch.append(&one, &limits, now_ms);
         if batch.changed() {
             stream = batch.settle(CommitId::of(1), 100, ids()).head;
@@ -242,7 +243,7 @@ fn a_producer_of_a_clock_that_was_ahead_is_forgotten_all_the_same() {
         epoch: 0,
         seq: 0,
     });
-    let refused = Batch::new(stream.clone()).append(&one, &limits, 1);
+    let refused = Batch::new(stream.clone(), 0).append(&one, &limits, 1);
     let most = crate::limits::WAKE_KEEP_MS + LIMITS.producer_idle_ms + 1;
     assert_eq!(
         refused,
@@ -253,7 +254,7 @@ fn a_producer_of_a_clock_that_was_ahead_is_forgotten_all_the_same() {
 #[test]
 fn a_refused_append_leaves_those_around_it_in_one_batch() {
     let stream = head();
-    let mut batch = Batch::new(stream.clone());
+    let mut batch = Batch::new(stream.clone(), 0);
     let tails: Vec<_> = ["a", "bb", "", "ccc"]
         .iter()
         .map(|text| {
@@ -279,7 +280,7 @@ fn a_refused_append_leaves_those_around_it_in_one_batch() {
 #[test]
 fn a_retry_in_the_batch_of_its_original_is_a_duplicate() {
     let stream = head();
-    let mut batch = Batch::new(stream.clone());
+    let mut batch = Batch::new(stream.clone(), 0);
     let mut append = append(&stream, bytes("x"));
     append.producer = Some(Producer {
         id: "p".to_owned(),
@@ -297,7 +298,7 @@ fn a_retry_in_the_batch_of_its_original_is_a_duplicate() {
 fn a_close_alone_seals_nothing_and_ends_the_batch_for_others() {
     let mut stream = head();
     stream.inline = b"tail".to_vec();
-    let mut batch = Batch::new(stream.clone());
+    let mut batch = Batch::new(stream.clone(), 0);
     let close = Append {
         payload: None,
         content_type: None,
@@ -326,7 +327,7 @@ fn a_block_holds_only_segments_that_the_batch_began_with() {
             })
             .collect();
         let open = stream.open_segment();
-        let mut batch = Batch::new(stream.clone());
+        let mut batch = Batch::new(stream.clone(), 0);
         let large = Payload::Bytes(vec![0; MAX_CHUNK_BYTES * 70]);
         batch.append(&append(&stream, large), &LIMITS, 1).unwrap();
         let settled = batch.settle(CommitId::of(1), 0, ids());
@@ -351,7 +352,7 @@ fn a_long_text_is_cut_between_characters_and_not_between_cr_and_lf() {
         for before in ["", "-", "--", "---"] {
             let text = before.to_owned() + &piece.repeat(3 * MAX_CHUNK_BYTES / piece.len());
             let stream = head();
-            let mut batch = Batch::new(stream.clone());
+            let mut batch = Batch::new(stream.clone(), 0);
             batch
                 .append(&append(&stream, bytes(&text)), &LIMITS, 1)
                 .unwrap();
@@ -369,7 +370,7 @@ fn a_long_text_is_cut_between_characters_and_not_between_cr_and_lf() {
     }
     // What is no text is cut all the same.
     let stream = head();
-    let mut batch = Batch::new(stream.clone());
+    let mut batch = Batch::new(stream.clone(), 0);
     let octets = Payload::Bytes(vec![0x80; MAX_CHUNK_BYTES * 2]);
     batch.append(&append(&stream, octets), &LIMITS, 1).unwrap();
     assert_eq!(batch.settle(CommitId::of(1), 0, ids()).chunks.len(), 2);
@@ -379,7 +380,7 @@ fn a_long_text_is_cut_between_characters_and_not_between_cr_and_lf() {
 fn a_message_larger_than_a_chunk_begins_a_segment_of_its_own() {
     let mut stream = json();
     stream.inline = b"1,".to_vec();
-    let mut batch = Batch::new(stream.clone());
+    let mut batch = Batch::new(stream.clone(), 0);
     let payload = messages(&[10, MAX_CHUNK_BYTES + 5, 3]);
     batch.append(&append(&stream, payload), &LIMITS, 1).unwrap();
     let settled = batch.settle(CommitId::of(1), 100, ids());
@@ -411,7 +412,9 @@ proptest! {
         budget in prop_oneof![Just(0usize), 1usize..3_000, Just(16_384), Just(131_072)],
         is_json: bool,
         first in prop_oneof![Just(0u64), 1u64..200],
+        raises in proptest::collection::vec(prop_oneof![3 => Just(0u64), 1 => 1u64..9], 20),
     ) {
+        let mut timeline = 0;
         let mut stream = if is_json { json() } else { head() };
         (stream.first, stream.recent_first) = (first, first);
         let mut kept = Kept::default();
@@ -435,7 +438,8 @@ proptest! {
             if !commit && n + 1 < count {
                 continue;
             }
-            let mut batch = Batch::new(stream);
+            timeline += raises[n];
+            let mut batch = Batch::new(stream, timeline);
             let tails: Vec<u64> = waiting
                 .drain(..)
                 .map(|append| batch.append(&append, &LIMITS, 1).unwrap().tail)
@@ -445,6 +449,7 @@ proptest! {
                 let position = settled.position(tail);
                 prop_assert!(position > before, "{position:?} after {before:?}");
                 before = position;
+                prop_assert_eq!(position.timeline(), timeline);
             }
             prop_assert_eq!(before, settled.head.tail());
             prop_assert!(settled.head.inline.len() <= budget);
@@ -482,7 +487,7 @@ proptest! {
             let mut stream = stream.clone();
             let (mut kept, mut next) = (Kept::default(), ids());
             for group in texts.chunks(size) {
-                let mut batch = Batch::new(stream.clone());
+                let mut batch = Batch::new(stream.clone(), 0);
                 for text in group {
                     batch.append(&append(&stream, bytes(text)), &LIMITS, 1).unwrap();
                 }
@@ -507,12 +512,100 @@ proptest! {
     ) {
         let stream = head();
         let run = || {
-            let mut batch = Batch::new(stream.clone());
+            let mut batch = Batch::new(stream.clone(), 0);
             for text in &texts {
                 batch.append(&append(&stream, bytes(text)), &LIMITS, 1).unwrap();
             }
             batch.settle(CommitId::of(id), budget, ids())
         };
         prop_assert_eq!(run(), run());
+    }
+}
+
+#[test]
+fn the_inline_tail_is_sealed_before_the_first_byte_of_a_newer_timeline() {
+    let mut stream = head();
+    let commit = |stream: &Head, text: &str, timeline| {
+        let mut batch = Batch::new(stream.clone(), timeline);
+        let append = append(stream, bytes(text));
+        batch.append(&append, &LIMITS, 1).unwrap();
+        batch.settle(CommitId::of(1), 100, ids()).head
+    };
+    stream = commit(&stream, "abc", 0);
+    assert_eq!(
+        (stream.tail(), stream.recent.len()),
+        (Position::on(0, 0, 3), 0)
+    );
+    stream = commit(&stream, "de", 5);
+    assert_eq!(
+        (stream.tail(), stream.recent.len()),
+        (Position::on(5, 1, 2), 1)
+    );
+    assert_eq!(stream.inline, b"de");
+    // An instance whose variable is older goes on with the stream's timeline.
+    stream = commit(&stream, "f", 4);
+    assert_eq!(
+        (stream.tail(), stream.recent.len()),
+        (Position::on(5, 1, 3), 1)
+    );
+    // A close adds nothing, and seals nothing.
+    let mut batch = Batch::new(stream.clone(), 9);
+    let close = Append {
+        payload: None,
+        close: true,
+        ..append(&stream, bytes(""))
+    };
+    batch.append(&close, &LIMITS, 1).unwrap();
+    let closed = batch.settle(CommitId::of(1), 100, ids()).head;
+    assert_eq!((closed.tail(), closed.timelines.last()), (stream.tail(), 5));
+}
+
+#[test]
+fn a_stream_without_numbers_for_more_segments_is_full() {
+    for (open, timeline, is_full) in [
+        (SEGMENTS - 4, 0, false),
+        (SEGMENTS - 3, 0, false),
+        (SEGMENTS - 2, 0, true),
+        (SEGMENTS, 0, true),
+    ] {
+        let mut stream = head();
+        (stream.first, stream.recent_first) = (open, open);
+        let mut batch = Batch::new(stream.clone(), timeline);
+        let appended = batch.append(&append(&stream, bytes("a")), &LIMITS, 1);
+        assert_eq!(appended == Err(AppendError::StreamFull), is_full, "{open}");
+    }
+    let mut stream = head();
+    for timeline in 1..=TIMELINES as u64 {
+        stream.timelines.begin(timeline, timeline);
+    }
+    stream.recent_first = TIMELINES as u64 + 1;
+    for (timeline, is_full) in [(TIMELINES as u64, false), (TIMELINES as u64 + 1, true)] {
+        let mut batch = Batch::new(stream.clone(), timeline);
+        let appended = batch.append(&append(&stream, bytes("a")), &LIMITS, 1);
+        assert_eq!(
+            appended == Err(AppendError::StreamFull),
+            is_full,
+            "{timeline}"
+        );
+    }
+}
+
+#[test]
+fn a_gap_says_that_history_may_be_lost_where_the_store_went_back() {
+    let stream = head();
+    for (timeline, may_be_lost) in [(0, false), (1, true)] {
+        let mut batch = Batch::new(stream.clone(), timeline);
+        let id = "p".to_owned();
+        let append = Append {
+            producer: Some(Producer {
+                id,
+                epoch: 0,
+                seq: 4,
+            }),
+            ..append(&stream, bytes("a"))
+        };
+        let gap = batch.append(&append, &LIMITS, 1).unwrap_err();
+        assert_eq!(gap.to_string().contains("history was lost"), may_be_lost);
+        assert_eq!(gap.to_string().contains("greater epoch"), may_be_lost);
     }
 }

@@ -1,11 +1,12 @@
 //! The head of a new fork (section 4.2): its source's, cut at a place.
 
 use super::append::Payload;
+use super::create::timeline_after;
 use super::fork::spans_within;
-use super::settle::seal;
+use super::settle::{Growth, seal};
 use super::{
     Asked, Birth, Block, Closed, Create, Expiry, Forks, Head, Incarnation, Lineage, Link, Position,
-    Ring, Run, Segment, Settled, Span, Tombstone,
+    Ring, Run, Segment, Settled, Span, Timelines, Tombstone,
 };
 use crate::limits::{BLOCK_SEGMENTS, FORK_DEPTH};
 
@@ -46,6 +47,7 @@ pub fn branch(
         recent,
         inline,
         owners,
+        timelines,
     } = cut(source, point, block)?;
     let own_block = recent_first / BLOCK_SEGMENTS;
     let runs = runs_before(source, own_block);
@@ -82,6 +84,7 @@ pub fn branch(
             owners,
         })),
         subscribers: Vec::new(),
+        timelines,
     })
 }
 
@@ -91,6 +94,7 @@ struct Cut {
     recent: Vec<Segment>,
     inline: Vec<u8>,
     owners: Vec<Span>,
+    timelines: Timelines,
 }
 
 /// Cuts the source at `point`; see [`branch`].
@@ -99,23 +103,30 @@ fn cut(
     point: Position,
     block: Option<(&Block, Incarnation)>,
 ) -> Result<Cut, ForkError> {
-    if point <= Position::new(source.first, 0) {
+    if point <= source.start() {
         return Ok(Cut {
             recent_first: source.first,
             recent: Vec::new(),
             inline: Vec::new(),
             owners: Vec::new(),
+            timelines: Timelines::default(),
         });
     }
-    match block {
+    let end = point.number().saturating_add(1);
+    let timelines = source.timelines.cut(end);
+    if timelines.at(point.number()) != point.timeline() {
+        return Err(ForkError::NoSuchPlace);
+    }
+    let cut = match block {
         Some((block, owner)) => cut_block(block, owner, point),
         None => cut_head(source, point),
-    }
+    };
+    cut.map(|cut| Cut { timelines, ..cut })
 }
 
 /// Cuts within an index block, whose segments before the cut become recent ones.
 fn cut_block(block: &Block, owner: Incarnation, point: Position) -> Result<Cut, ForkError> {
-    let end = point.segment.saturating_add(1);
+    let end = point.number().saturating_add(1);
     let recent = until(&block.segments, block.first, point)?;
     let mut owners = spans_within(&block.owners, block.first, end);
     close(&mut owners, block.first, end, owner);
@@ -124,6 +135,7 @@ fn cut_block(block: &Block, owner: Incarnation, point: Position) -> Result<Cut, 
         recent,
         inline: Vec::new(),
         owners,
+        timelines: Timelines::default(),
     })
 }
 
@@ -131,15 +143,15 @@ fn cut_block(block: &Block, owner: Incarnation, point: Position) -> Result<Cut, 
 fn cut_head(source: &Head, point: Position) -> Result<Cut, ForkError> {
     let open = source.open_segment();
     let first = source.recent_first;
-    let (recent, inline, end) = match point.segment < open {
+    let (recent, inline, end) = match point.number() < open {
         true => {
-            let end = point.segment.saturating_add(1);
+            let end = point.number().saturating_add(1);
             (until(&source.recent, first, point)?, Vec::new(), end)
         }
         false => {
             let length = usize::try_from(point.byte).ok();
             let inline = length.and_then(|length| source.inline.get(..length));
-            let inline = inline.filter(|_| point.segment == open);
+            let inline = inline.filter(|_| point.number() == open);
             let inline = inline.ok_or(ForkError::NoSuchPlace)?.to_vec();
             (source.recent.clone(), inline, open)
         }
@@ -153,6 +165,7 @@ fn cut_head(source: &Head, point: Position) -> Result<Cut, ForkError> {
         recent,
         inline,
         owners,
+        timelines: Timelines::default(),
     })
 }
 
@@ -174,7 +187,7 @@ fn runs_before(source: &Head, own_block: u64) -> Vec<Run> {
 /// The segments up to `point`, the last of them shortened to it.
 fn until(segments: &[Segment], first: u64, point: Position) -> Result<Vec<Segment>, ForkError> {
     let count = point
-        .segment
+        .number()
         .checked_sub(first)
         .map(|n| n.saturating_add(1));
     let count = count.and_then(|count| usize::try_from(count).ok());
@@ -207,9 +220,11 @@ pub(crate) fn begin_fork(
     create: &Create,
     payload: Payload,
     after: Option<&Tombstone>,
+    timeline: u64,
     budget: usize,
     next_id: impl FnMut() -> u64,
 ) -> Settled {
+    let timeline = timeline_after(timeline, after);
     let mut head = branch;
     head.version = after.map_or(1, |tombstone| tombstone.version.saturating_add(1));
     head.born = head.version;
@@ -222,6 +237,7 @@ pub(crate) fn begin_fork(
         // It shares no offset with its source, so it need not repeat any.
         head.first = head.first.max(floor);
         head.recent_first = head.first;
+        head.timelines = Timelines::beginning(head.first, timeline);
     }
     let own_block = head.first / BLOCK_SEGMENTS;
     if let Some(lineage) = &mut head.lineage {
@@ -244,7 +260,14 @@ pub(crate) fn begin_fork(
     head.inline.extend_from_slice(&bytes);
     head.bytes = head.bytes.saturating_add(bytes.len() as u64);
     // Blocks are built only of entries that a committed head had.
-    seal(head, Vec::new(), ends.as_deref(), grew, budget, next_id)
+    let growth = Growth {
+        kept: start,
+        grew,
+        ends: ends.as_deref(),
+        budget,
+        timeline,
+    };
+    seal(head, Vec::new(), &growth, next_id)
 }
 
 /// Whether a creation that asks for a fork of `source` at `asked`, which is `point` if it was

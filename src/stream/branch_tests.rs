@@ -23,6 +23,7 @@ fn a_source_of_the_greatest_depth_has_no_forks() {
             incarnation: LIFE,
             leaf: None,
             now_ms: 5,
+            timeline: 0,
         };
         let asked = Asked {
             offset: None,
@@ -42,6 +43,7 @@ struct Stored {
     chunks: std::collections::HashMap<(Incarnation, u64), Vec<u8>>,
     blocks: std::collections::HashMap<(Incarnation, u64), Block>,
     next: u64,
+    timeline: u64,
 }
 
 impl Stored {
@@ -82,7 +84,7 @@ impl Stored {
     }
 
     fn append(&mut self, head: Head, bytes: &[u8], budget: usize) -> Head {
-        let mut batch = Batch::new(head.clone());
+        let mut batch = Batch::new(head.clone(), self.timeline);
         let append = Append {
             payload: Some(Ok(Payload::Bytes(bytes.to_vec()))),
             content_type: Some(head.content_type.clone()),
@@ -108,17 +110,17 @@ impl Stored {
             incarnation: Incarnation([life; 16]),
             leaf: None,
             now_ms: 1,
+            timeline: self.timeline,
         };
         let asked = Asked {
             offset: Some(point),
             sub: 0,
         };
-        let block = (point > Position::new(source.first, 0) && point.segment < source.recent_first)
-            .then(|| {
-                let number = point.segment / BLOCK_SEGMENTS;
-                let owner = source.block_owner(number);
-                (self.blocks[&(owner, number)].clone(), owner)
-            });
+        let block = (point > source.start() && point.number() < source.recent_first).then(|| {
+            let number = point.number() / BLOCK_SEGMENTS;
+            let owner = source.block_owner(number);
+            (self.blocks[&(owner, number)].clone(), owner)
+        });
         let block = block.as_ref().map(|(block, owner)| (block, *owner));
         let branch = branch("f", birth, source, link, asked, point, block).unwrap();
         let create = Create {
@@ -127,7 +129,7 @@ impl Stored {
             close: false,
         };
         let payload = Payload::Bytes(bytes.to_vec());
-        let settled = begin_fork(branch, &create, payload, None, 20, || {
+        let settled = begin_fork(branch, &create, payload, None, self.timeline, 20, || {
             self.next += 1;
             self.next
         });
@@ -154,6 +156,7 @@ proptest! {
             let which = which.index(streams.len());
             let (source, bytes) = streams[which].clone();
             let byte = streams.len() as u8;
+            stored.timeline += u64::from(count % 9 == 0);
             if kind == 0 && streams.len() < 40 {
                 let cut = at.index(bytes.len() + 1);
                 // The place of that byte.
@@ -163,7 +166,7 @@ proptest! {
                         true => u64::from(stored.segment(&source, number).0.length),
                         false => source.inline.len() as u64,
                     };
-                    point = Position::new(number, left.min(length));
+                    point = source.timelines.position(number, left.min(length));
                     left -= left.min(length);
                     number += 1;
                 }

@@ -1,8 +1,10 @@
 //! Creation (section 5.1).
 
 use super::append::Payload;
-use super::settle::settle;
-use super::{Closed, ContentType, Expiry, Forks, Head, Incarnation, Ring, Settled, Tombstone};
+use super::settle::{Growth, settle};
+use super::{
+    Closed, ContentType, Expiry, Forks, Head, Incarnation, Ring, Settled, Timelines, Tombstone,
+};
 
 /// What the creator of a stream asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,13 @@ pub struct Birth {
     pub leaf: Option<u32>,
     /// Milliseconds since 1970.
     pub now_ms: u64,
+    /// The store's timeline, as far as its variable tells.
+    pub timeline: u64,
+}
+
+/// The timeline of a life that follows the one of `last`, where the store's is `timeline`.
+pub(super) fn timeline_after(timeline: u64, last: Option<&Tombstone>) -> u64 {
+    timeline.max(last.map_or(0, |last| last.timeline))
 }
 
 /// The head of a new stream, and what it needs stored first. It goes on where the tombstone of
@@ -40,6 +49,7 @@ pub fn create(
 ) -> Settled {
     let version = after.map_or(1, |tombstone| tombstone.version.saturating_add(1));
     let first = after.map_or(0, |tombstone| tombstone.next_segment);
+    let timeline = timeline_after(birth.timeline, after);
     let (inline, ends) = match payload {
         Payload::Bytes(bytes) => (bytes, None),
         Payload::Messages { bytes, ends } => (bytes, Some(ends)),
@@ -67,8 +77,16 @@ pub fn create(
         forks: Forks::default(),
         lineage: None,
         subscribers: Vec::new(),
+        timelines: Timelines::beginning(first, timeline),
     };
-    settle(head, ends.as_deref(), grew, budget, next_id)
+    let growth = Growth {
+        kept: 0,
+        grew,
+        ends: ends.as_deref(),
+        budget,
+        timeline,
+    };
+    settle(head, &growth, next_id)
 }
 
 /// Whether `create` asks for what `head` is, so that the request is an idempotent success. The

@@ -15,6 +15,8 @@ pub struct Tombstone {
     pub version: u64,
     /// The first segment number not used yet.
     pub next_segment: u64,
+    /// The newest timeline of that life.
+    pub timeline: u64,
     /// What that life still has in the store; none once it is collected or moved to a debt record.
     pub owes: Option<Owed>,
     /// The stream that still counts that life among its forks.
@@ -60,6 +62,7 @@ pub fn tombstone(head: &Head) -> Tombstone {
         incarnation: head.incarnation,
         version: head.version.saturating_add(1),
         next_segment: next.max(lineage.map_or(0, |lineage| lineage.floor)),
+        timeline: head.timelines.last(),
         owes: (!owed.is_empty()).then_some(owed),
         // One that is pending was never counted.
         source: lineage

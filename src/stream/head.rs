@@ -4,9 +4,11 @@ use super::expiry::granularity_ms;
 use super::fork::owner;
 use super::{
     ContentType, Expiry, Forks, Incarnation, LifeMark, Lineage, Position, ProducerMark,
-    ProducerState, Ring, Segment, Subscriber, TooManySubscribers,
+    ProducerState, Ring, Segment, Subscriber, Timelines, TooManySubscribers,
 };
-use crate::limits::{BLOCK_SEGMENTS, CLOCK_SKEW_MS, SUBSCRIBERS};
+use crate::limits::{
+    BLOCK_SEGMENTS, CLOCK_SKEW_MS, MAX_CHUNK_BYTES, SEGMENTS, SUBSCRIBERS, TIMELINES,
+};
 
 /// A live stream. One append rewrites this record and, beyond the inline budget, adds chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Head {
     pub lineage: Option<Box<Lineage>>,
     /// Subscriptions that it wakes, at most `limits::SUBSCRIBERS`.
     pub subscribers: Vec<Subscriber>,
+    /// The timelines of its segments.
+    pub timelines: Timelines,
 }
 
 /// A stream's end.
@@ -85,7 +89,18 @@ impl Head {
     /// The place before the first byte of this life.
     #[must_use]
     pub fn start(&self) -> Position {
-        Position::new(self.first, 0)
+        self.timelines.position(self.first, 0)
+    }
+
+    /// Whether there are numbers for the segments of `bytes` more, written on `timeline`.
+    #[must_use]
+    pub fn has_room(&self, bytes: u64, timeline: u64) -> bool {
+        // Two segments in a row have more than one chunk's bytes: else they would be one.
+        let bytes = bytes.saturating_add(self.inline.len() as u64);
+        let chunks = bytes.saturating_mul(2) / MAX_CHUNK_BYTES as u64;
+        let end = self.open_segment().saturating_add(chunks).saturating_add(3);
+        let has_era = timeline <= self.timelines.last() || self.timelines.len() < TIMELINES;
+        end <= SEGMENTS && has_era
     }
 
     /// Where the next byte goes: the position of the last byte's end, all zeros when empty.
@@ -93,9 +108,10 @@ impl Head {
     pub fn tail(&self) -> Position {
         match self.recent.last() {
             _ if !self.inline.is_empty() => {
-                Position::new(self.open_segment(), self.inline.len() as u64)
+                let bytes = self.inline.len() as u64;
+                self.timelines.position(self.open_segment(), bytes)
             }
-            Some(last) => Position::new(
+            Some(last) => self.timelines.position(
                 self.open_segment().saturating_sub(1),
                 u64::from(last.length),
             ),
@@ -268,10 +284,13 @@ impl Head {
     #[must_use]
     pub fn cursor(&self, acked: Position, life: Option<LifeMark>) -> Position {
         let is_another = life.is_some_and(|life| life != self.incarnation.mark());
-        match is_another || acked < Position::new(self.first, 0) {
-            true => self.beginning(),
-            false => acked,
+        if is_another || acked < self.start() {
+            return self.beginning();
         }
+        // Of the part that its store lost, all that was written in its place is news.
+        let is_lost = acked.timeline() != self.timelines.at(acked.number());
+        let instead = self.timelines.after(acked.timeline());
+        instead.filter(|_| is_lost).unwrap_or(acked)
     }
 }
 
@@ -302,6 +321,7 @@ pub(crate) mod tests {
             forks: Forks::default(),
             lineage: None,
             subscribers: Vec::new(),
+            timelines: Timelines::default(),
         }
     }
 
@@ -318,5 +338,22 @@ pub(crate) mod tests {
             ends_message: true,
         }];
         assert_eq!((head.open_segment(), head.tail()), (1, Position::new(0, 9)));
+    }
+
+    #[test]
+    fn a_cursor_in_lost_history_is_before_all_that_replaced_it() {
+        let mut head = head();
+        head.recent_first = 5;
+        head.timelines.begin(5, 3);
+        head.inline = vec![0; 4];
+        for (acked, cursor) in [
+            (Position::ZERO, Position::ZERO),
+            (Position::on(0, 4, 9), Position::on(0, 4, 9)),
+            (Position::on(0, 5, 2), Position::on(3, 5, 0)),
+            (Position::on(0, 8, 1), Position::on(3, 5, 0)),
+            (Position::on(3, 5, 2), Position::on(3, 5, 2)),
+        ] {
+            assert_eq!(head.cursor(acked, None), cursor, "{acked:?}");
+        }
     }
 }

@@ -18,6 +18,7 @@ mod ring;
 mod segment;
 mod settle;
 mod subscriber;
+mod timeline;
 
 pub use append::{
     Append, AppendError, AppendLimits, Appended, Batch, CommitId, InvalidMessages, Payload,
@@ -40,3 +41,4 @@ pub use ring::Ring;
 pub use segment::{Block, Chunk, Segment};
 pub use settle::Settled;
 pub use subscriber::{Subscriber, TooManySubscribers};
+pub use timeline::{Era, Timelines};

@@ -1,8 +1,12 @@
 //! Places in a stream.
 
+use crate::limits::SEGMENTS;
 use serde::{Deserialize, Serialize};
 
-/// A place between two bytes of a stream: `byte` bytes into segment `segment`.
+/// A place between two bytes of a stream: `byte` bytes into a segment.
+///
+/// It names the segment as offsets do: by the timeline that the segment was written on, times
+/// `limits::SEGMENTS`, plus its number. A segment of a newer timeline never has a smaller number.
 ///
 /// A position is written with the segment that holds the byte before it; only the start of a
 /// stream has `byte` 0. Derived order is stream order.
@@ -10,7 +14,7 @@ use serde::{Deserialize, Serialize};
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 pub struct Position {
-    /// Number of the segment, counted over all incarnations of the name.
+    /// Timeline and number of the segment.
     pub segment: u64,
     /// Bytes of the segment before this place.
     pub byte: u64,
@@ -23,10 +27,29 @@ impl Position {
         byte: 0,
     };
 
-    /// The place `byte` bytes into `segment`.
+    /// The place `byte` bytes into `segment`, as offsets name it.
     #[must_use]
     pub const fn new(segment: u64, byte: u64) -> Self {
         Self { segment, byte }
+    }
+
+    /// The place `byte` bytes into segment `number`, which was written on `timeline`.
+    #[must_use]
+    pub const fn on(timeline: u64, number: u64, byte: u64) -> Self {
+        let before = timeline.saturating_mul(SEGMENTS);
+        Self::new(before.saturating_add(number), byte)
+    }
+
+    /// Number of the segment, counted over all incarnations of the name.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.segment % SEGMENTS
+    }
+
+    /// The timeline that the segment was written on.
+    #[must_use]
+    pub const fn timeline(self) -> u64 {
+        self.segment / SEGMENTS
     }
 }
 

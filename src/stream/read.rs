@@ -8,34 +8,57 @@ pub enum Origin {
     /// At this place, at or before the tail. A place in a sealed segment was not compared with
     /// that segment's length.
     Inside(Position),
-    /// At a place that the stream has not reached; the tail is before it or the same place.
+    /// At a place beyond the tail, on the store's own timeline. The head may be an older one than the
+    /// place is of; else the store lost that part of the stream.
     Ahead(Position),
+    /// At a place of a timeline that this instance does not know yet.
+    Later,
 }
 
-/// The offset belongs to an earlier life of the name.
+/// The offset is of a part of history that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("The offset is of a deleted stream of this name")]
-pub(crate) struct OffsetGone;
+pub(crate) enum OffsetGone {
+    /// It belongs to an earlier life of the name.
+    #[error("The offset is of a deleted stream of this name")]
+    EarlierLife,
+    /// The store went back to an older state: it has lost the place.
+    #[error("The offset is of a part of the stream that its store has lost")]
+    Lost,
+}
 
-/// Finds the place `asked` for; `None` is the start.
+/// Finds the place `asked` for; `None` is the start. `timeline` is the store's, as far as its
+/// variable tells.
 ///
 /// # Errors
 ///
-/// When the place is of an earlier life of the name.
-pub(crate) fn locate(head: &Head, asked: Option<Position>) -> Result<Origin, OffsetGone> {
-    let start = Position::new(head.first, 0);
-    let tail = head.tail();
+/// When the place is of an earlier life of the name, or of lost history.
+pub(crate) fn locate(
+    head: &Head,
+    asked: Option<Position>,
+    timeline: u64,
+) -> Result<Origin, OffsetGone> {
+    let (start, tail) = (head.start(), head.tail());
+    let timeline = timeline.max(head.timelines.last());
     let from = match asked {
         None | Some(Position::ZERO) => start,
-        Some(asked) if asked < start => return Err(OffsetGone),
+        Some(asked) if asked.timeline() > timeline => return Ok(Origin::Later),
+        Some(asked) if asked < start && asked.number() < head.first => {
+            return Err(OffsetGone::EarlierLife);
+        }
+        Some(asked) if asked < start => return Err(OffsetGone::Lost),
         Some(asked) => asked,
     };
     if tail == Position::ZERO && from == start {
         return Ok(Origin::Inside(Position::ZERO));
     }
-    match from <= tail {
-        true => Ok(Origin::Inside(from)),
-        false => Ok(Origin::Ahead(from)),
+    let is_of_its_segment = from.timeline() == head.timelines.at(from.number());
+    match () {
+        () if from <= tail && is_of_its_segment => Ok(Origin::Inside(from)),
+        () if from <= tail => Err(OffsetGone::Lost),
+        // The next byte goes there: the same place as the tail.
+        () if from == Position::on(timeline, head.open_segment(), 0) => Ok(Origin::Inside(from)),
+        () if from.timeline() < timeline => Err(OffsetGone::Lost),
+        () => Ok(Origin::Ahead(from)),
     }
 }
 
@@ -49,14 +72,34 @@ mod tests {
         let mut head = head();
         head.first = 4;
         head.recent_first = 4;
-        let at = |head: &Head, segment, byte| locate(head, Some(Position::new(segment, byte)));
-        assert_eq!(locate(&head, None), Ok(Origin::Inside(Position::ZERO)));
+        let at = |head: &Head, segment, byte| locate(head, Some(Position::new(segment, byte)), 0);
+        assert_eq!(locate(&head, None, 0), Ok(Origin::Inside(Position::ZERO)));
         assert_eq!(at(&head, 0, 0), Ok(Origin::Inside(Position::ZERO)));
-        assert_eq!(at(&head, 3, 9), Err(OffsetGone));
+        assert_eq!(at(&head, 3, 9), Err(OffsetGone::EarlierLife));
         head.inline = vec![0; 5];
         assert_eq!(at(&head, 0, 0), Ok(Origin::Inside(Position::new(4, 0))));
         assert_eq!(at(&head, 4, 5), Ok(Origin::Inside(Position::new(4, 5))));
         assert_eq!(at(&head, 4, 6), Ok(Origin::Ahead(Position::new(4, 6))));
         assert_eq!(at(&head, 5, 0), Ok(Origin::Ahead(Position::new(5, 0))));
+    }
+
+    #[test]
+    fn an_offset_is_of_its_segments_timeline_or_lost() {
+        let mut head = head();
+        head.recent_first = 6;
+        head.timelines.begin(6, 2);
+        head.inline = vec![0; 5];
+        let at =
+            |timeline, number, byte| locate(&head, Some(Position::on(timeline, number, byte)), 3);
+        let inside =
+            |timeline, number, byte| Ok(Origin::Inside(Position::on(timeline, number, byte)));
+        assert_eq!(at(0, 5, 9), inside(0, 5, 9));
+        assert_eq!(at(0, 6, 1), Err(OffsetGone::Lost));
+        assert_eq!(at(0, 9, 1), Err(OffsetGone::Lost));
+        assert_eq!(at(1, 5, 1), Err(OffsetGone::Lost));
+        assert_eq!(at(2, 6, 5), inside(2, 6, 5));
+        assert_eq!(at(2, 6, 6), Err(OffsetGone::Lost));
+        assert_eq!(at(3, 6, 6), Ok(Origin::Ahead(Position::on(3, 6, 6))));
+        assert_eq!(at(4, 6, 1), Ok(Origin::Later));
     }
 }

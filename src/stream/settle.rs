@@ -31,7 +31,7 @@ impl Settled {
         }
         for (segment, length) in (self.open..).zip(&self.cuts) {
             if left <= *length {
-                return Position::new(segment, left);
+                return self.head.timelines.position(segment, left);
             }
             left = left.saturating_sub(*length);
         }
@@ -66,39 +66,45 @@ fn take_blocks(head: &mut Head) -> Vec<Block> {
     }
 }
 
-/// Brings `head`, whose `inline` holds `new_bytes` bytes at its end that no stored head had, into
-/// the form that is stored. Above `budget` bytes the whole of `inline` is sealed into chunks, cut
-/// at the last of `ends` (positions in `inline` where messages end; `None`: anywhere) that fits.
-pub(super) fn settle(
-    mut head: Head,
-    ends: Option<&[usize]>,
-    grew: bool,
-    budget: usize,
-    next_id: impl FnMut() -> u64,
-) -> Settled {
-    let blocks = match grew {
+/// How the inline bytes of a head became more.
+pub(super) struct Growth<'a> {
+    /// Inline bytes that a stored head had; those behind them are new.
+    pub(super) kept: usize,
+    /// Whether there are any.
+    pub(super) grew: bool,
+    /// Places in `inline` where messages end; `None`: anywhere.
+    pub(super) ends: Option<&'a [usize]>,
+    /// Inline bytes above which all of them are sealed.
+    pub(super) budget: usize,
+    /// The store's timeline.
+    pub(super) timeline: u64,
+}
+
+/// Brings `head` into the form that is stored. Above the budget the whole of `inline` is sealed into
+/// chunks, cut at the last end of a message that fits. On a newer timeline than the stream's last one
+/// what was inline is sealed first: a segment is of one timeline.
+pub(super) fn settle(mut head: Head, growth: &Growth<'_>, next_id: impl FnMut() -> u64) -> Settled {
+    let blocks = match growth.grew {
         true => take_blocks(&mut head),
         false => Vec::new(),
     };
-    seal(head, blocks, ends, grew, budget, next_id)
+    seal(head, blocks, growth, next_id)
 }
 
 /// The same, where index blocks were taken out already.
 pub(super) fn seal(
     head: Head,
     blocks: Vec<Block>,
-    ends: Option<&[usize]>,
-    grew: bool,
-    budget: usize,
+    growth: &Growth<'_>,
     mut next_id: impl FnMut() -> u64,
 ) -> Settled {
     let open = head.open_segment();
     let last = head.recent.last().copied();
     let last = last.or_else(|| blocks.last()?.segments.last().copied());
-    let before = match last {
-        Some(last) => Position::new(open.saturating_sub(1), u64::from(last.length)),
-        None => Position::ZERO,
-    };
+    let before = last.map_or(Position::ZERO, |last| {
+        let number = open.saturating_sub(1);
+        head.timelines.position(number, u64::from(last.length))
+    });
     let mut settled = Settled {
         cuts: vec![head.inline.len() as u64],
         chunks: Vec::new(),
@@ -107,30 +113,56 @@ pub(super) fn seal(
         before,
         head,
     };
-    if !grew || settled.head.inline.len() <= budget {
+    let is_newer = growth.timeline > settled.head.timelines.last();
+    let fits = settled.head.inline.len() <= growth.budget;
+    if !growth.grew || (fits && !is_newer) {
         return settled;
     }
     settled.cuts.clear();
-    let mut rest: &[u8] = &std::mem::take(&mut settled.head.inline);
-    let mut offset = 0_usize;
-    while !rest.is_empty() {
-        let (length, ends_message) = cut(rest, offset, ends);
-        let (bytes, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-        let id = next_id();
-        settled.head.recent.push(Segment {
-            id,
-            length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            ends_message,
-        });
-        settled.cuts.push(bytes.len() as u64);
-        settled.chunks.push(Chunk {
-            id,
-            bytes: bytes.to_vec(),
-        });
-        offset = offset.saturating_add(length);
-        rest = after;
+    let inline = std::mem::take(&mut settled.head.inline);
+    let kept = if is_newer { growth.kept } else { 0 };
+    let (old, new) = inline.split_at_checked(kept).unwrap_or((&inline, &[]));
+    settled.seal_bytes(old, 0, growth.ends, &mut next_id);
+    let open = settled.head.open_segment();
+    settled.head.timelines.begin(open, growth.timeline);
+    match new.len() <= growth.budget {
+        true => {
+            settled.cuts.push(new.len() as u64);
+            settled.head.inline = new.to_vec();
+        }
+        false => settled.seal_bytes(new, kept, growth.ends, &mut next_id),
     }
     settled
+}
+
+impl Settled {
+    /// Seals bytes, the first of them at `offset` of what was inline.
+    fn seal_bytes(
+        &mut self,
+        bytes: &[u8],
+        mut offset: usize,
+        ends: Option<&[usize]>,
+        next_id: &mut impl FnMut() -> u64,
+    ) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (length, ends_message) = cut(rest, offset, ends);
+            let (bytes, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            let id = next_id();
+            self.head.recent.push(Segment {
+                id,
+                length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+                ends_message,
+            });
+            self.cuts.push(bytes.len() as u64);
+            self.chunks.push(Chunk {
+                id,
+                bytes: bytes.to_vec(),
+            });
+            offset = offset.saturating_add(length);
+            rest = after;
+        }
+    }
 }
 
 /// The longest cut, not beyond `most`, that goes neither through a character nor between CR and LF, if

@@ -1,7 +1,7 @@
 //! How a subscription begins and ends a wake.
 
 use super::{Phase, Subscription};
-use crate::limits::ANNOUNCE_PATIENCE_MS;
+use crate::limits::{ANNOUNCE_PATIENCE_MS, SEGMENTS};
 
 impl Subscription {
     /// Begins a wake, if it is idle. Says whether it did.
@@ -24,6 +24,17 @@ impl Subscription {
             attempt_ms,
         };
         true
+    }
+
+    /// Brings the subscription onto the store's timeline. A wake of an older one is over, even if the
+    /// store that went back says that it is under way: another worker may have had a later one. The
+    /// generations of a timeline are greater than all of those before it, also than lost ones.
+    pub fn enter(&mut self, timeline: u64) {
+        let least = timeline.saturating_mul(SEGMENTS);
+        if self.generation < least {
+            self.generation = least;
+            self.phase = Phase::Idle;
+        }
     }
 
     /// Ends the wake whose lease is over. Says whether there was one.
@@ -54,6 +65,22 @@ mod tests {
         assert!(!one.expire(30_999) && one.expire(31_000) && !one.expire(31_000));
         assert!(one.wake(6, 40_000));
         assert_eq!(one.generation, 2);
+    }
+
+    #[test]
+    fn a_newer_timeline_ends_the_wake_and_raises_the_generation() {
+        let mut one = subscription(true);
+        one.wake(5, 1_000);
+        let before = one.clone();
+        one.enter(0);
+        assert_eq!(one, before);
+        one.enter(2);
+        assert_eq!((one.generation, one.is_idle()), (200_000_000, true));
+        assert!(one.wake(6, 1_000));
+        one.enter(2);
+        assert_eq!((one.generation, one.is_idle()), (200_000_001, false));
+        one.enter(crate::limits::MAX_TIMELINE);
+        assert!(one.generation < crate::limits::MAX_PRODUCER_NUMBER);
     }
 
     #[test]

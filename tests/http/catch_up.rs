@@ -155,24 +155,17 @@ fn an_unknown_live_mode_is_400_and_a_known_one_needs_an_offset() {
 }
 
 #[test]
-fn an_offset_past_the_tail_is_an_empty_answer_that_never_goes_backward() {
-    let stream = shared().stream("text/plain");
-    let tail = stream.append("data");
-    let far = "9999999999999999_9999999999999990".to_owned();
-    let further = moved(&tail, 5);
-    for ahead in [far, further] {
-        let page = stream.read(&ahead).with_body("");
-        assert_eq!(page.next_offset(), ahead);
-        assert!(page.is_up_to_date());
-    }
-}
-
-#[test]
-fn an_offset_ahead_of_the_tail_shows_what_is_appended_after_it_only() {
+fn an_offset_past_the_tail_is_gone_until_the_stream_grows_past_it() {
     let stream = shared().stream("text/plain");
     let tail = stream.append("1234");
     let ahead = moved(&tail, 2);
-    stream.read(&ahead).with_body("");
+    let gone = stream.get(&format!("offset={ahead}")).send();
+    let gone = gone.problem(410, "OFFSET_GONE");
+    stream.read(&gone.next_offset()).with_body("1234");
+    // Of a timeline that the store may get yet.
+    let later = "offset=9999999999999999_9999999999999990";
+    let later = stream.get(later).send().problem(503, "UNAVAILABLE");
+    later.with("retry-after", "1");
     stream.append("5678");
     stream.read(&ahead).with_body("78");
 }

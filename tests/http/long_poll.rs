@@ -268,12 +268,13 @@ fn a_conditional_long_poll_is_never_answered_304_instead_of_waiting() {
 }
 
 #[test]
-fn an_offset_ahead_of_the_tail_waits() {
+fn an_offset_ahead_of_the_tail_is_refused_at_once() {
     let stream = shared().stream("text/plain");
     stream.append("data");
-    let ahead = "9999999999999999_9999999999999990";
-    let answer = stream.long_poll(ahead).send().expect(204);
-    assert!(answer.next_offset().as_str() >= ahead);
+    let ahead = "0000000000000007_0000000000000090";
+    stream.long_poll(ahead).send().problem(410, "OFFSET_GONE");
+    let sse = stream.get(&format!("offset={ahead}&live=sse"));
+    sse.send().problem(410, "OFFSET_GONE");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::keys::{Keys, NameHash, debt, debt::Debt, index};
 use durable_streams_edge::stream::{
     Asked, Birth, Block, ContentType, Expiry, Forks, Head, Incarnation, Link, Owed, Position, Ring,
-    Segment, Tombstone, branch,
+    Segment, Timelines, Tombstone, branch,
 };
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
@@ -44,6 +44,7 @@ fn head() -> Head {
         forks: Forks::default(),
         lineage: None,
         subscribers: Vec::new(),
+        timelines: Timelines::default(),
     }
 }
 
@@ -78,6 +79,7 @@ impl OnDisk {
             incarnation: gone,
             version: 9,
             next_segment: 1,
+            timeline: 0,
             owes: Some(Owed {
                 chunks: vec![1],
                 ..Owed::default()
@@ -250,6 +252,7 @@ fn with_a_fork(counted: u64) -> OnDisk {
         incarnation: Incarnation([9; 16]),
         leaf: None,
         now_ms: 5,
+        timeline: 0,
     };
     let (place, asked) = (
         Position::new(1, 2),

@@ -4,6 +4,7 @@ use super::putter::{Call, Done, Putter};
 use crate::keys::head::Record;
 use crate::keys::registry::Entry;
 use crate::keys::{Envelope, NameHash, Slot};
+use crate::limits::SEGMENTS;
 use crate::protocol::{headers, offset};
 use crate::service::attempt::CreateAttempt;
 use crate::service::core::Core;
@@ -68,6 +69,11 @@ pub(in crate::service) fn put<E: Env>(
 
 impl<E: Env> Putter<'_, E> {
     fn step(&mut self) -> Result<Done, Fault> {
+        if self.attempt.timeline != self.core.config.timeline {
+            // All that was found and written so far may be of another history.
+            let why = "the store went back to an older state".to_owned();
+            return Err(Fault::Unknown(why));
+        }
         if let Some(refused) = fork::prepare(self)? {
             return Ok(refused);
         }
@@ -140,9 +146,21 @@ impl<E: Env> Putter<'_, E> {
     fn too_large(&self) -> Option<Done> {
         let most = self.core.config.max_stream_bytes;
         let bytes = self.payload.bytes().len() as u64;
-        let problem = || problems::append(&AppendError::StreamFull, "");
-        (most != 0 && bytes > most)
-            .then(|| Done::Reply(Reply::problem(&problem(), self.call.instance)))
+        (most != 0 && bytes > most).then(|| self.full())
+    }
+
+    /// Whether the lives of the name have used up all numbers of segments.
+    fn overflows(&mut self, settled: &Settled) -> Option<Done> {
+        let over = settled.head.open_segment() >= SEGMENTS;
+        over.then(|| {
+            fork::withdraw(self);
+            self.full()
+        })
+    }
+
+    fn full(&self) -> Done {
+        let problem = problems::append(&AppendError::StreamFull, "");
+        Done::Reply(Reply::problem(&problem, self.call.instance))
     }
 
     /// There is nothing behind `gate`, nor before.
@@ -160,6 +178,9 @@ impl<E: Env> Putter<'_, E> {
             return Ok(Some(done));
         }
         let settled = self.settle(None);
+        if let Some(refused) = self.overflows(&settled) {
+            return Ok(Some(refused));
+        }
         self.store(&settled)?;
         let created = self.created(&settled.head);
         self.attempt.reply = Some(created.clone());
@@ -242,6 +263,9 @@ impl<E: Env> Putter<'_, E> {
             return Ok(Some(done));
         }
         let settled = self.settle(Some(tombstone));
+        if let Some(refused) = self.overflows(&settled) {
+            return Ok(Some(refused));
+        }
         self.store(&settled)?;
         let created = self.created(&settled.head);
         self.attempt.reply = Some(created.clone());
@@ -283,6 +307,7 @@ impl<E: Env> Putter<'_, E> {
             incarnation: self.attempt.incarnation,
             leaf: self.attempt.leaf,
             now_ms: self.attempt.now_ms,
+            timeline: self.attempt.timeline,
         };
         let mut known = self.attempt.chunks.clone().into_iter();
         let mut drawn = Vec::new();
@@ -296,7 +321,15 @@ impl<E: Env> Putter<'_, E> {
         };
         let (name, asked) = (self.call.name, &self.create);
         let settled = match fork::begun(self) {
-            Some(branch) => begin_fork(branch, asked, payload, after, budget, next_id),
+            Some(branch) => begin_fork(
+                branch,
+                asked,
+                payload,
+                after,
+                birth.timeline,
+                budget,
+                next_id,
+            ),
             None => create(name, asked, payload, birth, after, budget, next_id),
         };
         self.attempt.chunks = drawn;

@@ -29,6 +29,7 @@ fn barred(life: Incarnation, before: Option<Tombstone>) -> Tombstone {
         incarnation: life,
         version: before.map_or(1, |before| before.version.saturating_add(1)),
         next_segment: before.map_or(0, |before| before.next_segment),
+        timeline: before.map_or(0, |before| before.timeline),
         owes: None,
         source: None,
     }

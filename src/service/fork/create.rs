@@ -25,8 +25,8 @@ use crate::service::reply::Reply;
 use crate::service::segments::Segments;
 use crate::service::{heads, problems};
 use crate::stream::{
-    Birth, ForkError, Head, InvalidMessages, Link, Payload, Position, Presence,
-    branch as cut_branch, inherited_expiry,
+    Birth, ForkError, Head, InvalidMessages, Link, Payload, Presence, branch as cut_branch,
+    inherited_expiry,
 };
 
 /// Looks at the head of the source in one step.
@@ -290,10 +290,11 @@ fn cut<E: Env>(
         incarnation: putter.attempt.incarnation,
         leaf: putter.attempt.leaf,
         now_ms: putter.attempt.now_ms,
+        timeline: putter.attempt.timeline,
     };
-    let in_block = point > Position::new(head.first, 0) && point.segment < head.recent_first;
+    let in_block = point > head.start() && point.number() < head.recent_first;
     let block = match in_block {
-        true => Some(Segments::new(putter.core, head).block_of(point.segment)?),
+        true => Some(Segments::new(putter.core, head).block_of(point.number())?),
         false => None,
     };
     let block = block.as_ref().map(|(block, owner)| (block, *owner));

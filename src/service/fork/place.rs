@@ -6,9 +6,10 @@ use crate::protocol::json;
 use crate::service::core::Core;
 use crate::service::env::Env;
 use crate::service::fault::{Fault, Refusal};
+use crate::service::places::{self, Placed};
 use crate::service::problems;
 use crate::service::segments::Segments;
-use crate::stream::{Asked, Head, Origin, Position, locate};
+use crate::stream::{Asked, Head, OffsetGone, Position};
 
 /// The place in `head` that a fork's creator asks for: written with the segment that holds
 /// the byte before it, zeros for the start.
@@ -20,15 +21,19 @@ pub(in crate::service) fn place<E: Env>(
     let refuse = |why: &str| Err(Refusal::Problem(problems::fork_place(why)));
     let anchor = match asked.offset {
         None => head.tail(),
-        Some(offset) => match locate(head, Some(offset)) {
-            Ok(Origin::Inside(place)) => place,
-            Ok(Origin::Ahead(place)) if place == (Position::new(head.open_segment(), 0)) => {
-                head.tail()
+        Some(offset) => match places::judge(core, head, Some(offset))? {
+            Placed::Here(place) => place,
+            Placed::Gone(OffsetGone::EarlierLife) => {
+                return refuse(&OffsetGone::EarlierLife.to_string());
             }
-            Ok(Origin::Ahead(_)) => {
+            Placed::Gone(gone @ OffsetGone::Lost) => {
+                let now_ms = core.env.now_ms();
+                return Err(Refusal::Problem(problems::offset_gone(gone, head, now_ms)));
+            }
+            Placed::Beyond => {
                 return refuse("The fork offset is beyond the tail of the source stream.");
             }
-            Err(gone) => return refuse(&gone.to_string()),
+            Placed::Later => return Err(Refusal::Problem(problems::later_timeline())),
         },
     };
     let Some(anchor) = canonical(core, head, anchor)? else {
@@ -52,20 +57,19 @@ fn canonical<E: Env>(
     head: &Head,
     place: Position,
 ) -> Result<Option<Position>, Fault> {
-    let start = Position::new(head.first, 0);
-    if place <= start {
+    if place <= head.start() {
         return Ok(Some(Position::ZERO));
     }
     let mut segments = Segments::new(core, head);
     let number = match place.byte {
-        0 => place.segment.saturating_sub(1),
-        _ => place.segment,
+        0 => place.number().saturating_sub(1),
+        _ => place.number(),
     };
     let Some((length, _)) = segments.measure(number)? else {
         return Ok(None);
     };
     let byte = if place.byte == 0 { length } else { place.byte };
-    let found = Position::new(number, byte);
+    let found = head.timelines.position(number, byte);
     if byte > length {
         return Ok(None);
     }
@@ -82,7 +86,7 @@ fn after<E: Env>(
     count: u64,
 ) -> Result<Option<Position>, Fault> {
     let mut segments = Segments::new(core, head);
-    let anchor = anchor.max(Position::new(head.first, 0));
+    let anchor = anchor.max(head.start());
     let page = segments.page(anchor, core.config.page_bytes, PAGE_SEGMENTS)?;
     let Some(page) = page.filter(|page| count <= page.bytes) else {
         return Ok(None);

@@ -1,7 +1,7 @@
 //! A live stream at one step of a read.
 
-use crate::keys::Slot;
 use crate::keys::head::Record;
+use crate::keys::{Envelope, Slot};
 use crate::service::core::Core;
 use crate::service::env::{Env, SwapError};
 use crate::service::exchange::{Answer, Next};
@@ -19,14 +19,43 @@ pub(in crate::service) struct Found<'a> {
     pub(in crate::service) now: u64,
 }
 
+impl Found<'_> {
+    /// Takes the stream as it is now, which may have ended meanwhile, or have another life. It is read
+    /// as for a swap: on some platforms only such a read shows all that was written before.
+    pub(super) fn read_again<E: Env>(&mut self, core: &Core<E>) -> Result<(), Refusal> {
+        let read = match heads::find(core, self.slot)? {
+            Place::Found { gate, envelope, .. } => Some((gate, envelope)),
+            Place::Missing { .. } => None,
+        };
+        let (gate, head, now) = live(core, &self.head.name, self.slot, read)?;
+        if head.incarnation != self.head.incarnation {
+            return Err(Refusal::Problem(problems::not_found(&head.name)));
+        }
+        self.gate = gate;
+        self.head = head;
+        self.now = now;
+        Ok(())
+    }
+}
+
 /// The live stream `name`, with the time of this step.
 pub(super) fn stream<E: Env>(
     core: &Core<E>,
     name: &str,
     slot: &Slot,
 ) -> Result<(u32, Head, u64), Refusal> {
+    live(core, name, slot, heads::read(core, slot)?)
+}
+
+/// The live stream `name` in a record that was read.
+fn live<E: Env>(
+    core: &Core<E>,
+    name: &str,
+    slot: &Slot,
+    read: Option<(u32, Envelope)>,
+) -> Result<(u32, Head, u64), Refusal> {
     let not_found = || Refusal::Problem(problems::not_found(name));
-    let (gate, envelope) = heads::read(core, slot)?.ok_or_else(not_found)?;
+    let (gate, envelope) = read.ok_or_else(not_found)?;
     let record = heads::decode(slot, gate, &envelope)?;
     match record {
         Record::Live(head) if head.name == name => {

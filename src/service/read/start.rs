@@ -5,17 +5,19 @@ use super::sse;
 use super::{found, page};
 use crate::keys::{NameHash, Slot};
 use crate::protocol::packed::Fields;
+use crate::protocol::problem::Problem;
 use crate::protocol::request::{Mode, Read};
 use crate::protocol::{headers, offset, time};
 use crate::service::core::Core;
 use crate::service::env::Env;
 use crate::service::exchange::{Answer, Cause};
 use crate::service::fault::Refusal;
+use crate::service::places::{self, Placed};
 use crate::service::problems;
 use crate::service::reply::Reply;
 use crate::service::segments::Segments;
 use crate::service::token::{Token, TokenMode};
-use crate::stream::{Expiry, Origin, Position, locate};
+use crate::stream::{Expiry, OffsetGone, Position};
 
 /// `HEAD` (section 5.5). Does not count as a read.
 pub(in crate::service) fn metadata<E: Env>(
@@ -43,8 +45,8 @@ pub(in crate::service) fn get<E: Env>(
     read: &Read,
     common: &Fields,
 ) -> Result<Answer, Refusal> {
-    let found = found::stream_read(core, name, slot)?;
-    let from = origin(core, &found, read.offset)?;
+    let mut found = found::stream_read(core, name, slot)?;
+    let from = origin(core, &mut found, read.offset)?;
     match read.mode {
         Mode::CatchUp | Mode::LongPoll => page::page(core, &found, from, read, common),
         Mode::Sse => sse::follow(core, &found, from, read, common),
@@ -55,29 +57,53 @@ pub(in crate::service) fn get<E: Env>(
 /// the page would be no JSON, or other messages than those that were written.
 fn origin<E: Env>(
     core: &Core<E>,
-    found: &Found<'_>,
+    found: &mut Found<'_>,
     asked: offset::Offset,
 ) -> Result<Position, Refusal> {
-    let head = &found.head;
     let asked = match asked {
-        offset::Offset::Now => return Ok(head.tail()),
+        offset::Offset::Now => return Ok(found.head.tail()),
         offset::Offset::Start => None,
         offset::Offset::At(position) => Some(position),
     };
-    match locate(head, asked) {
-        Ok(Origin::Inside(position)) => {
-            let known = !head.content_type.is_json() || position == head.tail();
-            if known || Segments::new(core, head).is_message_end(position)? {
-                return Ok(position);
-            }
-            let asked = offset::format(position);
-            Err(Refusal::Problem(problems::no_such_place(&asked)))
-        }
-        Ok(Origin::Ahead(position)) => Ok(position),
-        Err(gone) => Err(Refusal::Problem(problems::offset_gone(
-            gone, head, found.now,
-        ))),
+    let at = match place(core, found, asked)? {
+        Placed::Here(at) => at,
+        placed => return Err(Refusal::Problem(absent(core, found, placed))),
+    };
+    let head = &found.head;
+    let known = !head.content_type.is_json() || at == head.tail();
+    if known || Segments::new(core, head).is_message_end(at)? {
+        return Ok(at);
     }
+    Err(Refusal::Problem(problems::no_such_place(&offset::format(
+        at,
+    ))))
+}
+
+/// Judges a place. One beyond the tail is judged again by another read of the stream: appends by other
+/// instances may have come between.
+fn place<E: Env>(
+    core: &Core<E>,
+    found: &mut Found<'_>,
+    asked: Option<Position>,
+) -> Result<Placed, Refusal> {
+    match places::judge(core, &found.head, asked)? {
+        Placed::Beyond => {
+            found.read_again(core)?;
+            Ok(places::judge(core, &found.head, asked)?)
+        }
+        placed => Ok(placed),
+    }
+}
+
+/// The answer to a read from a place that is not here.
+fn absent<E: Env>(core: &Core<E>, found: &Found<'_>, placed: Placed) -> Problem {
+    let gone = match placed {
+        Placed::Later => return problems::later_timeline(),
+        Placed::Beyond if core.config.kv_stale_reads => return problems::not_there_yet(),
+        Placed::Gone(gone) => gone,
+        Placed::Here(_) | Placed::Beyond => OffsetGone::Lost,
+    };
+    problems::offset_gone(gone, &found.head, found.now)
 }
 
 /// Goes on with a read.
@@ -87,9 +113,21 @@ pub(in crate::service) fn resume<E: Env>(
     cause: Cause,
 ) -> Result<Answer, Refusal> {
     let slot = core.keys.head(&NameHash::of(&token.name));
-    let found = found::stream_read(core, &token.name, &slot)?;
+    let mut found = found::stream_read(core, &token.name, &slot)?;
     if found.head.incarnation != token.incarnation {
         return Err(Refusal::Problem(problems::not_found(&token.name)));
+    }
+    // The store may have gone back since the last step. Of a page that has begun its end is judged:
+    // where that is, its rest is.
+    let (needed, waits) = match token.mode {
+        TokenMode::Page { to } | TokenMode::SseEvent { to } => (to, false),
+        TokenMode::LongPoll { .. } | TokenMode::Sse => (token.at, true),
+    };
+    match place(core, &mut found, Some(needed))? {
+        Placed::Here(_) => {}
+        // Each read may be an older one than the last: what it lacks comes with another.
+        Placed::Beyond if waits && core.config.kv_stale_reads => {}
+        placed => return Err(Refusal::Problem(absent(core, &found, placed))),
     }
     match token.mode {
         TokenMode::Page { to } => {

@@ -124,8 +124,13 @@ fn begin<E: Env>(
                 cas,
                 envelope,
             } => {
-                let stored =
-                    records::decode_subscription(&slot, gate, &envelope.body, envelope.version)?;
+                let stored = records::decode_subscription(
+                    core,
+                    &slot,
+                    gate,
+                    &envelope.body,
+                    envelope.version,
+                )?;
                 match stored {
                     Stored::Live(found) => {
                         let same = found.id == fresh.id;

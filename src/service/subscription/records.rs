@@ -39,15 +39,21 @@ pub(in crate::service) enum Change {
     Write,
 }
 
-pub(in crate::service) fn decode_subscription(
+/// The record of a subscription, on the store's timeline.
+pub(in crate::service) fn decode_subscription<E: Env>(
+    core: &Core<E>,
     slot: &Slot,
     gate: u32,
     body: &[u8],
     version: u64,
 ) -> Result<Stored, Fault> {
-    Stored::decode(body, version).map_err(|_| Fault::Corrupt {
+    let mut stored = Stored::decode(body, version).map_err(|_| Fault::Corrupt {
         key: slot.key(gate),
-    })
+    })?;
+    if let Stored::Live(subscription) = &mut stored {
+        subscription.enter(core.config.timeline);
+    }
+    Ok(stored)
 }
 
 /// The record of a subscription.
@@ -59,7 +65,7 @@ pub(in crate::service) fn stored<E: Env>(
     let Some((gate, envelope)) = heads::read(core, &slot)? else {
         return Ok(None);
     };
-    decode_subscription(&slot, gate, &envelope.body, envelope.version).map(Some)
+    decode_subscription(core, &slot, gate, &envelope.body, envelope.version).map(Some)
 }
 
 /// The subscription of that hash and life; of any life, if none is given.
@@ -85,7 +91,7 @@ pub(super) fn find_stored<E: Env>(
             cas,
             envelope: Envelope { body, version, .. },
         } => {
-            let stored = decode_subscription(slot, gate, &body, version)?;
+            let stored = decode_subscription(core, slot, gate, &body, version)?;
             Ok(Some((cas, stored)))
         }
         Place::Missing { .. } => Ok(None),

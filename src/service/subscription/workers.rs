@@ -17,7 +17,9 @@ use crate::service::core::Core;
 use crate::service::effects::Effects;
 use crate::service::env::Env;
 use crate::service::fault::Fault;
+use crate::service::places::{self, Placed};
 use crate::service::progress::Commit;
+use crate::stream::{Head, OffsetGone, Position};
 use crate::subscription::{AckError, Acked, ClaimError, Fence, Fenced, Phase, Subscription};
 
 fn fenced(error: Fenced) -> Stop {
@@ -139,6 +141,19 @@ fn admit<E: Env>(
     Ok((found, fence))
 }
 
+/// Refuses an ack of what is not in the stream, or was lost by its store. An ack that names an earlier
+/// life of the stream comes too late, and moves nothing.
+fn check_ack<E: Env>(core: &Core<E>, head: &Head, to: Position) -> Result<(), Stop> {
+    let what = match places::judge(core, head, Some(to))? {
+        Placed::Here(_) | Placed::Gone(OffsetGone::EarlierLife) => return Ok(()),
+        Placed::Beyond | Placed::Later => "is beyond the tail of",
+        Placed::Gone(OffsetGone::Lost) => "is of a part that the store has lost of",
+    };
+    let (offset, name) = (offset::format(to), &head.name);
+    let message = format!("The offset {offset} {what} {name}. Ack offsets that you were given.");
+    Err(Refused::new(RefusedCode::InvalidOffset, message).into())
+}
+
 /// Moves cursors on, and extends the lease or ends the wake.
 pub(super) fn ack_wake<E: Env>(
     core: &Core<E>,
@@ -154,12 +169,8 @@ pub(super) fn ack_wake<E: Env>(
     for (name, to) in &asked.acks {
         let stream = *NameHash::of(name).bytes();
         let head = streams::linked_head(core, &stream)?;
-        if head.as_ref().is_some_and(|head| *to > head.tail()) {
-            let message = format!(
-                "The offset {} is beyond the tail of {name}. Ack offsets that you were given.",
-                offset::format(*to)
-            );
-            return Err(Refused::new(RefusedCode::InvalidOffset, message).into());
+        if let Some(head) = &head {
+            check_ack(core, head, *to)?;
         }
         acks.push(Acked {
             stream,

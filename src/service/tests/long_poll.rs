@@ -173,14 +173,9 @@ fn what_follows_now_is_nothing_a_cache_may_keep() {
 }
 
 #[test]
-fn a_poll_ahead_of_the_tail_waits_until_the_stream_gets_there() {
+fn a_poll_ahead_of_the_tail_is_refused_at_once() {
     let (_, server) = stream();
-    let waiting = poll(&server, "offset=0000000000000000_0000000000000050").waiting();
-    append(&server, "d");
-    let waiting = resume(&server, waiting, Cause::Changed).waiting();
-    append(&server, "efg");
-    assert_eq!(
-        resume(&server, waiting, Cause::Changed).whole().text(),
-        "fg"
-    );
+    let refused = poll(&server, "offset=0000000000000000_0000000000000050").whole();
+    assert_eq!((refused.status, &*refused.code()), (410, "OFFSET_GONE"));
+    assert_eq!(refused.get("cache-control"), "no-store");
 }

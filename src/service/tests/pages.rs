@@ -139,33 +139,35 @@ fn a_json_message_larger_than_a_chunk_is_one_page_and_never_cut() {
 }
 
 #[test]
-fn an_offset_beyond_the_tail_is_waited_for_and_never_goes_backward() {
+fn an_offset_beyond_the_tail_is_gone_or_newer_than_its_store() {
     let (_, server) = world(&[("inline_tail_bytes", "8")]);
     create(&server, TEXT);
     append(&server, TEXT, "abc");
-    for ahead in [
-        "0000000000000000_0000000000000040",
-        "0000000000000001_0000000000000000",
-        "0000000000000007_0000000000000090",
-        "9999999999999999_9999999999999990",
+    for (ahead, status, code) in [
+        ("0000000000000000_0000000000000040", 410, "OFFSET_GONE"),
+        ("0000000000000001_0000000000000000", 410, "OFFSET_GONE"),
+        ("0000000000000007_0000000000000090", 410, "OFFSET_GONE"),
+        ("9999999999999999_9999999999999990", 503, "UNAVAILABLE"),
     ] {
         let page = read(&server, ahead);
-        assert_eq!((page.status, page.text()), (200, ""), "{ahead}");
-        assert_eq!(page.offset(), ahead);
-        assert_eq!(page.get("stream-up-to-date"), "true");
+        assert_eq!((page.status, &*page.code()), (status, code), "{ahead}");
+        assert_eq!(page.get("retry-after").is_empty(), status == 410);
     }
+    // What the Yjs server adds 1 to is the tail.
+    let tail = read(&server, "0000000000000000_0000000000000031");
+    assert_eq!((tail.status, tail.text()), (200, ""));
     // The open segment grows past the place; then it is sealed before another.
     append(&server, TEXT, "def");
     let page = read(&server, "0000000000000000_0000000000000040");
     assert_eq!(page.text(), "ef");
     append(&server, TEXT, "ghi");
-    let page = read(&server, "0000000000000000_0000000000000100");
-    assert_eq!((page.status, &*page.code()), (400, "INVALID_OFFSET"));
     let page = read(&server, "0000000000000001_0000000000000000");
     assert_eq!((page.status, page.text()), (200, ""));
     append(&server, TEXT, "j");
     let page = read(&server, "0000000000000001_0000000000000000");
     assert_eq!(page.text(), "j");
+    let page = read(&server, "0000000000000000_0000000000000100");
+    assert_eq!((page.status, &*page.code()), (400, "INVALID_OFFSET"));
 }
 
 #[test]
@@ -390,7 +392,12 @@ fn an_offset_is_good_exactly_where_a_message_ends() {
                 let offset = format!("{segment:016}_{byte:015}0");
                 let page = read(&server, &offset);
                 if page.status != 200 {
-                    assert_eq!((page.status, &*page.code()), (400, "INVALID_OFFSET"));
+                    // Within a message, or beyond the tail.
+                    let is_refused = match page.status {
+                        400 => page.code() == "INVALID_OFFSET",
+                        _ => (page.status, &*page.code()) == (410, "OFFSET_GONE"),
+                    };
+                    assert!(is_refused, "{offset}: {page:?}");
                     continue;
                 }
                 let left: Vec<serde_json::Value> = serde_json::from_slice(&page.body).unwrap();

@@ -220,6 +220,25 @@ impl World {
         self.state().model.force(key, value);
     }
 
+    /// All values, as a backup would have them; there must be no counters.
+    pub(super) fn backup(&self) -> BTreeMap<String, Vec<u8>> {
+        let keys = self.keys().into_iter();
+        keys.map(|key| (key.clone(), self.peek(&key).unwrap()))
+            .collect()
+    }
+
+    /// Takes the store back to a backup.
+    pub(super) fn restore(&self, backup: &BTreeMap<String, Vec<u8>>) {
+        for key in self.keys() {
+            if !backup.contains_key(&key) {
+                self.poke(&key, None);
+            }
+        }
+        for (key, value) in backup {
+            self.poke(key, Some(value));
+        }
+    }
+
     /// A number that grows with every change of any key.
     pub(super) fn writes(&self) -> u64 {
         self.state().model.latest()

@@ -31,7 +31,11 @@ pub const CORE: Floors = &[
         "service/access.rs",
     ],
     // Records.
-    &["service/heads.rs", "service/segments.rs"],
+    &[
+        "service/heads.rs",
+        "service/segments.rs",
+        "service/places.rs",
+    ],
     &["service/records/"],
     &["service/ending.rs"],
     // Operations.
