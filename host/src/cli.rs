@@ -30,6 +30,8 @@ pub enum Command {
         directory: PathBuf,
         /// Whether to remove what nothing leads to.
         fix: bool,
+        /// Whether to begin the next timeline.
+        new_timeline: bool,
     },
     /// To compile a component for this machine.
     Precompile {
@@ -80,6 +82,10 @@ enum Subcommands {
         /// Remove what a crash left that nothing leads to
         #[arg(long)]
         fix: bool,
+        /// Begin the next timeline, as after every restore of an older state: readers and writers
+        /// that know of what is lost are told
+        #[arg(long)]
+        new_timeline: bool,
     },
     /// Compiles a component for --component
     #[command(hide = true)]
@@ -192,7 +198,15 @@ pub fn parse(
     match Arguments::try_parse_from(arguments) {
         Ok(arguments) => Ok(match arguments.command {
             Subcommands::Serve(serve) => Command::Serve(Box::new(serve)),
-            Subcommands::Check { directory, fix } => Command::Check { directory, fix },
+            Subcommands::Check {
+                directory,
+                fix,
+                new_timeline,
+            } => Command::Check {
+                directory,
+                fix,
+                new_timeline,
+            },
             Subcommands::Precompile { input, output } => Command::Precompile { input, output },
         }),
         Err(error) => match error.kind() {

@@ -81,8 +81,12 @@ fn run() -> Result<(), Failure> {
     match cli::parse(std::env::args_os())? {
         Command::Print(text) => Ok(std::io::stdout().write_all(text.as_bytes())?),
         Command::Precompile { input, output } => Ok(engine::precompile(&input, &output)?),
-        Command::Check { directory, fix } => {
-            let report = check(&directory, fix)?;
+        Command::Check {
+            directory,
+            fix,
+            new_timeline,
+        } => {
+            let report = check(&directory, fix, new_timeline)?;
             writeln!(std::io::stdout(), "{report}")?;
             report.is_whole().then_some(()).ok_or(Failure::NotWhole)
         }

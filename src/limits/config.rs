@@ -149,7 +149,7 @@ variables! {
     /// Spin it does not; the native host's stores do and say so themselves.
     kv_guarded_create: bool = "false", Kind::Flag, flag;
     /// Timeline of the store: to be raised after every restore of an older state, with all instances
-    /// stopped.
+    /// stopped. The native host's stores know theirs, and the larger one counts.
     timeline: u64 = "0", Kind::Number(0..=MAX_TIMELINE), number;
     /// Whether a read of the store may return an older value than an earlier read did, as DynamoDB's do
     /// unless they are told to be consistent. An offset beyond the tail is answered 503 then, not 410.

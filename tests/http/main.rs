@@ -27,6 +27,7 @@ mod process;
 mod producer;
 mod redis;
 mod redis_outage;
+mod redis_past;
 mod sse;
 mod sse_live;
 mod subscriptions;

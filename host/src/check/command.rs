@@ -4,22 +4,28 @@ use super::error::CheckError;
 use super::report::Report;
 use super::space::spaces;
 use super::walk::walk;
-use crate::store::ChangeNumber;
 use crate::store::log::{self, Change, Log, OpenError, Options, SystemFiles};
+use crate::store::{ChangeNumber, file_timeline as timeline};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Changes in one write of a repair.
 const BATCH: usize = 1000;
 
 /// Checks the store in a directory that no server has open. With `fix`, what nothing leads to is
-/// removed.
+/// removed. With `new_timeline`, and if all is well, the store begins its next timeline: it was
+/// restored from an older state.
 ///
 /// # Errors
 ///
-/// When it can't be opened or read. What is damaged or missing is in the report.
-pub fn check(directory: &Path, fix: bool) -> Result<Report, CheckError> {
+/// When it can't be opened, read or written. What is damaged or missing is in the report.
+pub fn check(directory: &Path, fix: bool, new_timeline: bool) -> Result<Report, CheckError> {
     let files = Arc::new(SystemFiles);
+    let io = |source| OpenError::Io {
+        path: directory.to_owned(),
+        source,
+    };
     let mut report = Report::new(log::check(directory, Arc::clone(&files) as _)?);
     let log = match Log::open(directory, files, Options::default()) {
         Ok((log, _)) => log,
@@ -40,6 +46,12 @@ pub fn check(directory: &Path, fix: bool) -> Result<Report, CheckError> {
         remove(&log, left_over)?;
         report.removed = true;
     }
+    // While the log has the directory locked.
+    report.timeline = match new_timeline && report.is_whole() {
+        true => timeline::raise(directory, &SystemFiles, SystemTime::now()).map_err(io)?,
+        false => timeline::read(directory, &SystemFiles).map_err(io)?,
+    };
+    drop(log);
     Ok(report)
 }
 

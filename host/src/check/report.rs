@@ -47,6 +47,8 @@ pub struct Report {
     untold: u64,
     /// What nothing leads to was removed.
     pub removed: bool,
+    /// The timeline of the store.
+    pub timeline: u64,
 }
 
 impl Report {
@@ -138,6 +140,7 @@ impl fmt::Display for Report {
             f,
             "left over: {left_over} keys with {left_over_bytes} bytes{removed}"
         )?;
+        writeln!(f, "timeline: {}", self.timeline)?;
         for problem in &self.problems {
             writeln!(f, "PROBLEM {problem}")?;
         }

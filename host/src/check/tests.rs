@@ -123,7 +123,7 @@ impl OnDisk {
     }
 
     fn check(&self, fix: bool) -> Report {
-        check(self.directory.path(), fix).expect("it can be checked")
+        check(self.directory.path(), fix, false).expect("it can be checked")
     }
 }
 
@@ -304,9 +304,36 @@ fn a_wrong_count_of_forks_and_a_shared_chunk_that_is_missing_are_told() {
 fn a_foreign_directory_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("letter.txt"), "dear").expect("it writes");
-    let refused = check(directory.path(), false)
+    let refused = check(directory.path(), false, false)
         .err()
         .map(|error| error.to_string());
     let refused = refused.expect("it is no store");
     assert!(!refused.contains('\n'), "{refused}");
+}
+
+#[test]
+fn a_new_timeline_is_begun_for_a_whole_store_alone() {
+    let store = OnDisk::with_a_stream();
+    let raise =
+        |store: &OnDisk| check(store.directory.path(), false, true).expect("it can be checked");
+    assert_eq!(store.check(false).timeline, 0);
+    let first = raise(&store).timeline;
+    assert!(first > 0);
+    assert_eq!(store.check(false).timeline, first);
+    let second = raise(&store);
+    assert!(second.timeline > first, "{second}");
+    assert!(
+        second
+            .to_string()
+            .contains(&format!("timeline: {}", second.timeline)),
+        "{second}"
+    );
+    let mut damaged = OnDisk::with_a_stream();
+    damaged.write(&Keys::new("").chunk(LIFE, 1), None);
+    let refused = raise(&damaged);
+    assert_eq!(
+        (refused.is_whole(), refused.timeline),
+        (false, 0),
+        "{refused}"
+    );
 }

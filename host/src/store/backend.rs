@@ -97,6 +97,21 @@ pub trait Store: Send + Sync {
     /// then. It may answer [`SwapError::Conflict`] for an absent key that did not change.
     fn swap(&self, key: &str, seen: &Seen, value: Bytes) -> Result<ChangeNumber, SwapError>;
 
+    /// [`swap`](Self::swap) by a caller that may know of whatever was there when there had been so many
+    /// [`losses`](Self::losses). If there were more since, it is refused.
+    fn swap_since(
+        &self,
+        losses: u64,
+        key: &str,
+        seen: &Seen,
+        value: Bytes,
+    ) -> Result<ChangeNumber, SwapError> {
+        if self.losses() != losses {
+            return Err(StoreError::lost().into());
+        }
+        self.swap(key, seen, value)
+    }
+
     /// A swap by somebody who did not look at the key, which has nothing to compare with.
     fn swap_unseen(&self, _key: &str, _value: Bytes) -> Result<ChangeNumber, SwapError> {
         let why = "swap before current".to_owned();
@@ -127,6 +142,12 @@ pub trait Store: Send + Sync {
     /// How often changes were lost so far. What was read before a loss must not be built on after
     /// it.
     fn losses(&self) -> u64 {
+        0
+    }
+
+    /// The timeline of the store: a number that is raised whenever it goes back to an older state. One
+    /// that rises while the store is open is a loss.
+    fn timeline(&self) -> u64 {
         0
     }
 }
@@ -164,6 +185,10 @@ macro_rules! pass_on {
 
         fn losses(&self) -> u64 {
             self.$below.losses()
+        }
+
+        fn timeline(&self) -> u64 {
+            self.$below.timeline()
         }
     };
 }

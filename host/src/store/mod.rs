@@ -44,6 +44,7 @@ mod outlet;
 pub mod redis;
 mod settle;
 mod spin;
+pub(crate) mod timeline;
 mod watch;
 
 pub use backend::Store;
@@ -51,6 +52,7 @@ pub use change::{ChangeNumber, Seen};
 pub use error::{StoreError, SwapError};
 pub use faults::FaultyStore;
 pub(crate) use file::FileStore;
+pub(crate) use file::timeline as file_timeline;
 pub use latency::LatencyStore;
 pub use memory::MemoryStore;
 pub(crate) use outlet::Outlet;

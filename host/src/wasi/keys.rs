@@ -164,7 +164,7 @@ impl Keys {
     ) -> Result<(), SwapError> {
         self.check_write()?;
         let swapped = match seen {
-            Some(seen) => self.store.swap(key, seen, value),
+            Some(seen) => self.store.swap_since(self.losses, key, seen, value),
             None => self.store.swap_unseen(key, value),
         };
         let written = match swapped {

@@ -15,8 +15,23 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 /// Linear memory one instance may have.
 pub(crate) const MAX_MEMORY_BYTES: usize = 128 * 1024 * 1024;
 
+/// The variable that has the store's timeline.
+const TIMELINE: &str = "timeline";
+
 /// The values of all variables, by name.
 pub(crate) type Variables = BTreeMap<String, String>;
+
+/// The variables of an instance that begins on this timeline of its store. A variable that is greater
+/// was given for a reason.
+fn on_timeline(variables: Arc<Variables>, timeline: u64) -> Arc<Variables> {
+    let given = variables.get(TIMELINE).and_then(|text| text.parse().ok());
+    if timeline <= given.unwrap_or(0_u64) {
+        return variables;
+    }
+    let mut raised = Variables::clone(&variables);
+    raised.insert(TIMELINE.to_owned(), timeline.to_string());
+    Arc::new(raised)
+}
 
 /// The host's side of one instance.
 pub(crate) struct InstanceState {
@@ -41,12 +56,16 @@ impl InstanceState {
         variables: Arc<Variables>,
         outbound: Option<Arc<Outbound>>,
     ) -> Self {
+        let keys = Keys::new(Arc::clone(&store));
+        // After the losses that the keys begin with: a newer timeline than theirs is refused, an older
+        // one would not be.
+        let variables = on_timeline(variables, store.timeline());
         Self {
             table: ResourceTable::new(),
             wasi: WasiCtx::builder().inherit_stderr().build(),
             http: WasiHttpCtx::new(),
-            hooks: Sending::new(Arc::clone(&store), outbound),
-            keys: Keys::new(store),
+            hooks: Sending::new(store, outbound),
+            keys,
             variables,
             handles: 0,
             limits: StoreLimitsBuilder::new()
@@ -104,5 +123,20 @@ impl WasiHttpView for InstanceState {
             table: &mut self.table,
             hooks: &mut self.hooks,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_knows_the_larger_of_its_variable_and_its_stores_timeline() {
+        for (given, timeline, expected) in [("0", 0, "0"), ("0", 7, "7"), ("9", 7, "9")] {
+            let given = Variables::from([(TIMELINE.to_owned(), given.to_owned())]);
+            let variables = on_timeline(Arc::new(given), timeline);
+            assert_eq!(variables[TIMELINE], expected);
+        }
+        assert_eq!(on_timeline(Arc::default(), 3)[TIMELINE], "3");
     }
 }

@@ -35,6 +35,7 @@ mod shared;
 mod store;
 #[cfg(test)]
 mod tests;
+pub(crate) mod timeline;
 mod writer;
 
 pub(crate) use store::FileStore;

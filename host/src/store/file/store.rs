@@ -4,6 +4,7 @@ use super::full::FullDisk;
 use super::overlay::Overlay;
 use super::queue::Queue;
 use super::shared::Shared;
+use super::timeline;
 use super::writer;
 use crate::store::log::{Durability, Files, Log, OpenError, Options, Recovered, Wait};
 use crate::store::{
@@ -22,6 +23,7 @@ pub(crate) struct FileStore {
     description: String,
     pub(super) shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+    timeline: u64,
 }
 
 impl FileStore {
@@ -37,7 +39,11 @@ impl FileStore {
         options: Options,
         is_upkeep: fn(&str) -> bool,
     ) -> Result<(Self, Recovered), OpenError> {
-        let (log, recovered) = Log::open(directory, files, options)?;
+        let (log, recovered) = Log::open(directory, Arc::clone(&files), options)?;
+        let timeline = timeline::read(directory, &*files).map_err(|source| OpenError::Io {
+            path: directory.to_owned(),
+            source,
+        })?;
         let settled = log.highest_sequence();
         let shared = Arc::new(Shared {
             log,
@@ -74,6 +80,7 @@ impl FileStore {
             ),
             shared,
             threads,
+            timeline,
         };
         Ok((store, recovered))
     }
@@ -192,5 +199,9 @@ impl Store for FileStore {
 
     fn losses(&self) -> u64 {
         self.shared.settling.losses()
+    }
+
+    fn timeline(&self) -> u64 {
+        self.timeline
     }
 }

@@ -80,6 +80,7 @@ pub(super) fn store_error(error: &CallError) -> StoreError {
         Some("MISCONF" | "NOREPLICAS" | "NOPERM") => StoreError::Refused(text),
         Some("ERR") if text.contains(NO_RIGHT) => StoreError::Refused(text),
         Some("WRONGTYPE") => StoreError::Other(text),
+        Some("TIMELINE") => StoreError::lost(),
         _ => StoreError::Unavailable(text),
     }
 }

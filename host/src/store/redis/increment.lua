@@ -1,11 +1,11 @@
 -- Returns what went wrong, or the sum and the number. Redis adds, since Lua has no 64-bit integers.
 local found = redis.call('GET', KEYS[1])
 -- An absent key counts as 0.
-local sum = ARGV[3]
+local sum = ARGV[4]
 if found then
   if string.sub(found, 17, 17) ~= '#' then return { 'increment of a key that is not a counter' } end
   redis.call('SET', KEYS[1], string.sub(found, 18))
-  local added = redis.pcall('INCRBY', KEYS[1], ARGV[3])
+  local added = redis.pcall('INCRBY', KEYS[1], ARGV[4])
   sum = redis.call('GET', KEYS[1])
   -- As it was, until the change is told.
   redis.call('SET', KEYS[1], found)

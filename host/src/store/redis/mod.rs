@@ -7,6 +7,7 @@
 //! | `<ns>:k:<key>` | number of the last change, in 16 digits, then `=` and the value or `#` and a counter's decimals |
 //! | `<ns>:gone:<shard>` | number of the last deletion of a key of the shard |
 //! | `<ns>:changes` | number of the latest change of all |
+//! | `<ns>:timeline` | number of the timeline, and the identity of the Redis that it was written to |
 //! | `<ns>:format` | what all this is |
 //!
 //! Every write is one script: it compares, takes the next number, tells the number and the key to
@@ -18,19 +19,22 @@
 //! # Durability
 //!
 //! A change is as durable as Redis makes it before it answers, so nothing has to settle here. How
-//! durable that is, is read when the store is opened (`promise`).
+//! durable that is, is read when the store is opened (`promise`). Whether any were lost is found out by
+//! every new connection (`timeline`).
 
 mod absence;
 mod address;
 mod changes;
 mod error;
 mod feed;
+mod identity;
 mod pool;
 mod promise;
 mod script;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod timeline;
 
 pub use address::RedisUrl;
 pub use error::OpenError;
@@ -45,6 +49,7 @@ use redis::{RedisError, cmd};
 use script::Scripts;
 use shared::{DIGITS, Names, Shared, malformed, number};
 use std::sync::Arc;
+use timeline::Timeline;
 
 /// What `<ns>:format` says.
 const FORMAT: &str = "durable-streams 1";
@@ -69,8 +74,9 @@ impl RedisStore {
             why,
         };
         let redis_error = |error: RedisError| unusable(one_line(&error));
-        let pool = Pool::new(address.client);
-        let mut connection = pool.connect().map_err(redis_error)?;
+        let timeline = Timeline::new(Names::timeline(&namespace));
+        let pool = Pool::new(address.client, timeline);
+        let mut connection = pool.dial().map_err(redis_error)?;
         let found: Option<String> = cmd("SET")
             .arg(&[&format!("{namespace}:format"), FORMAT, "NX", "GET"])
             .query(&mut connection)
@@ -82,6 +88,8 @@ impl RedisStore {
                 found,
             });
         }
+        let met = pool.timeline().meet(&mut connection);
+        met.map_err(redis_error)?;
         let names = Names {
             changes: format!("{namespace}:changes"),
             channel: format!("{namespace}:changes:{}", address.database),
@@ -105,6 +113,40 @@ impl RedisStore {
             shared,
             _feed: feed,
         })
+    }
+}
+
+/// Writes under a timeline.
+impl RedisStore {
+    fn set_on(&self, timeline: u64, key: &str, value: &[u8]) -> Result<ChangeNumber, StoreError> {
+        let script = &self.shared.scripts.set;
+        let changed: Vec<u8> = self.shared.run(script, timeline, key, &[value])?;
+        self.shared.wrote(key, &changed)
+    }
+
+    fn delete_on(&self, timeline: u64, key: &str) -> Result<ChangeNumber, StoreError> {
+        let script = &self.shared.scripts.delete;
+        let (changed, existed): (Vec<u8>, bool) = self.shared.run(script, timeline, key, &[])?;
+        match existed {
+            true => self.shared.wrote(key, &changed),
+            false => Ok(ChangeNumber::new(number(&changed)?)),
+        }
+    }
+
+    fn swap_on(
+        &self,
+        timeline: u64,
+        key: &str,
+        seen: &Seen,
+        value: &[u8],
+    ) -> Result<ChangeNumber, SwapError> {
+        let changed = format!("{:016}", seen.changed.get());
+        let there: &[u8] = if seen.value.is_some() { b"1" } else { b"0" };
+        let arguments: [&[u8]; 3] = [changed.as_bytes(), there, value];
+        let script = &self.shared.scripts.swap;
+        let swapped: Option<Vec<u8>> = self.shared.run(script, timeline, key, &arguments)?;
+        let swapped = swapped.ok_or(SwapError::Conflict)?;
+        Ok(self.shared.wrote(key, &swapped)?)
     }
 }
 
@@ -154,24 +196,32 @@ impl Store for RedisStore {
     }
 
     fn exists(&self, key: &str) -> Result<(bool, ChangeNumber), StoreError> {
-        let (found, gone): (Vec<u8>, Vec<u8>) =
-            self.shared.run(&self.shared.scripts.exists, key, &[])?;
+        let script = &self.shared.scripts.exists;
+        let timeline = self.timeline();
+        let (found, gone): (Vec<u8>, Vec<u8>) = self.shared.run(script, timeline, key, &[])?;
         let exists = !found.is_empty();
         let changed = number(if exists { &found } else { &gone })?;
         Ok((exists, ChangeNumber::new(changed)))
     }
 
     fn set(&self, key: &str, value: Bytes) -> Result<ChangeNumber, StoreError> {
-        let changed: Vec<u8> = self.shared.run(&self.shared.scripts.set, key, &[&value])?;
-        self.shared.wrote(key, &changed)
+        self.set_on(self.timeline(), key, &value)
     }
 
     fn delete(&self, key: &str) -> Result<ChangeNumber, StoreError> {
-        let (changed, existed): (Vec<u8>, bool) =
-            self.shared.run(&self.shared.scripts.delete, key, &[])?;
-        match existed {
-            true => self.shared.wrote(key, &changed),
-            false => Ok(ChangeNumber::new(number(&changed)?)),
+        self.delete_on(self.timeline(), key)
+    }
+
+    fn write_since(
+        &self,
+        losses: u64,
+        key: &str,
+        value: Option<Bytes>,
+    ) -> Result<ChangeNumber, StoreError> {
+        let timeline = self.shared.timeline_after(losses)?;
+        match value {
+            Some(value) => self.set_on(timeline, key, &value),
+            None => self.delete_on(timeline, key),
         }
     }
 
@@ -179,7 +229,8 @@ impl Store for RedisStore {
         let delta = delta.to_string();
         let arguments: [&[u8]; 1] = [delta.as_bytes()];
         let script = &self.shared.scripts.increment;
-        let answer: Vec<Vec<u8>> = self.shared.run(script, key, &arguments)?;
+        let timeline = self.timeline();
+        let answer: Vec<Vec<u8>> = self.shared.run(script, timeline, key, &arguments)?;
         let text = |part: &[u8]| String::from_utf8_lossy(part).into_owned();
         match answer.as_slice() {
             [sum, changed] => {
@@ -193,14 +244,26 @@ impl Store for RedisStore {
     }
 
     fn swap(&self, key: &str, seen: &Seen, value: Bytes) -> Result<ChangeNumber, SwapError> {
-        let changed = format!("{:016}", seen.changed.get());
-        let there: &[u8] = if seen.value.is_some() { b"1" } else { b"0" };
-        let arguments: [&[u8]; 3] = [changed.as_bytes(), there, &value];
-        let swapped: Option<Vec<u8>> =
-            self.shared
-                .run(&self.shared.scripts.swap, key, &arguments)?;
-        let swapped = swapped.ok_or(SwapError::Conflict)?;
-        Ok(self.shared.wrote(key, &swapped)?)
+        self.swap_on(self.timeline(), key, seen, &value)
+    }
+
+    fn swap_since(
+        &self,
+        losses: u64,
+        key: &str,
+        seen: &Seen,
+        value: Bytes,
+    ) -> Result<ChangeNumber, SwapError> {
+        let timeline = self.shared.timeline_after(losses)?;
+        self.swap_on(timeline, key, seen, &value)
+    }
+
+    fn losses(&self) -> u64 {
+        self.shared.pool.timeline().losses()
+    }
+
+    fn timeline(&self) -> u64 {
+        self.shared.pool.timeline().number()
     }
 
     fn latest_change(&self) -> ChangeNumber {

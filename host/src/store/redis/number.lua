@@ -1,6 +1,10 @@
--- KEYS: the key, the number of the latest change, that of the last deletion in the key's shard.
--- ARGV: the channel of changes, the key's name there, then what the script is about.
---
+-- KEYS: the key, the number of the latest change, that of the last deletion in the key's shard, the
+-- timeline. ARGV: the channel of changes, the key's name there, the timeline that the caller knows, then
+-- what the script is about.
+local timeline = string.match(redis.call('GET', KEYS[4]) or '', '^%d+') or '0'
+-- The caller knows of what is gone.
+if timeline ~= ARGV[3] then return redis.error_reply('TIMELINE is ' .. timeline) end
+
 -- Numbers follow the clock in microseconds, so that they go on growing when Redis comes back
 -- without its last changes; they stay below 2^53, up to which Lua counts exactly.
 local function next_number()

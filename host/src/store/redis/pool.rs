@@ -8,6 +8,7 @@
 use super::absence::{Absence, PATIENCE};
 use super::error::{CallError, does_not_serve, is_broken, store_error};
 use super::script::Script;
+use super::timeline::Timeline;
 use crate::store::StoreError;
 use redis::{Client, Cmd, Connection, FromRedisValue, RedisError};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,15 +22,17 @@ const STALE: Duration = Duration::from_secs(30);
 
 pub(super) struct Pool {
     client: Client,
+    timeline: Timeline,
     idle: Mutex<Vec<(Connection, Instant)>>,
     absence: Absence,
     refusals: AtomicU64,
 }
 
 impl Pool {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, timeline: Timeline) -> Self {
         Self {
             client,
+            timeline,
             idle: Mutex::default(),
             absence: Absence::default(),
             refusals: AtomicU64::new(0),
@@ -40,8 +43,20 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new connection, which is not the pool's.
+    /// The timeline of the Redis that the newest connection leads to.
+    pub(super) const fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// A new connection, which is not the pool's, and the timeline of its Redis.
     pub(super) fn connect(&self) -> Result<Connection, RedisError> {
+        let mut connection = self.dial()?;
+        self.timeline.meet(&mut connection)?;
+        Ok(connection)
+    }
+
+    /// A new connection to a Redis that may hold something else.
+    pub(super) fn dial(&self) -> Result<Connection, RedisError> {
         let connection = self.client.get_connection_with_timeout(PATIENCE)?;
         connection.set_read_timeout(Some(PATIENCE))?;
         connection.set_write_timeout(Some(PATIENCE))?;

@@ -1,3 +1,3 @@
 local number = take_number()
-redis.call('SET', KEYS[1], number .. '=' .. ARGV[3])
+redis.call('SET', KEYS[1], number .. '=' .. ARGV[4])
 return number

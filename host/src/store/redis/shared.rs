@@ -32,6 +32,10 @@ impl Names {
         format!("{}:k:{key}", self.namespace)
     }
 
+    pub(super) fn timeline(namespace: &str) -> String {
+        format!("{namespace}:timeline")
+    }
+
     pub(super) fn gone(&self, key: &str) -> String {
         let shard = crc32c::crc32c(key.as_bytes()) % SHARDS;
         format!("{}:gone:{shard}", self.namespace)
@@ -72,18 +76,28 @@ impl Shared {
         Ok(())
     }
 
-    /// Runs a script that may change a key.
+    /// Runs a script that may change a key, under this timeline.
     pub(super) fn run<T: FromRedisValue>(
         &self,
         script: &Script,
+        timeline: u64,
         key: &str,
         arguments: &[&[u8]],
     ) -> Result<T, StoreError> {
         let (full, gone) = (self.names.key(key), self.names.gone(key));
-        let keys = [&*full, &self.names.changes, &gone];
+        let kept = self.pool.timeline().key();
+        let keys = [&*full, &self.names.changes, &gone, kept];
+        let timeline = timeline.to_string();
         let mut all: Vec<&[u8]> = vec![self.names.channel.as_bytes(), key.as_bytes()];
+        all.push(timeline.as_bytes());
         all.extend(arguments);
         self.pool.run(script, &keys, &all)
+    }
+
+    /// The timeline of an instance that began after so many losses.
+    pub(super) fn timeline_after(&self, losses: u64) -> Result<u64, StoreError> {
+        let timeline = self.pool.timeline().after(losses);
+        timeline.ok_or_else(StoreError::lost)
     }
 
     /// This host's own changes are known here when the call returns.

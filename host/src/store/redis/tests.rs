@@ -8,6 +8,7 @@ use test_support::{RedisServer, redis_program};
 
 mod failover;
 mod outage;
+mod past;
 
 /// Longest time that anything here waits before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 /// Asks until the store answers again.
 #[track_caller]
-fn recovered<T>(ask: impl Fn() -> Result<T, StoreError>) -> T {
+pub(super) fn recovered<T>(ask: impl Fn() -> Result<T, StoreError>) -> T {
     let begun = Instant::now();
     loop {
         match ask() {
@@ -21,7 +21,7 @@ fn is_unavailable<T>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Unavailable(_)))
 }
 
-const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+pub(super) const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 #[test]
 fn what_was_acknowledged_is_there_after_redis_was_killed() {
@@ -186,6 +186,8 @@ fn numbers_go_on_growing_when_redis_forgot_them() {
     server.start_again().expect("it starts again");
     let after = recovered(|| other.set("k", text("one")));
     assert!(after > before, "{after:?} after {before:?}");
+    // Its first connection tells it of the new timeline.
+    recovered(|| store.get("k"));
     let refused = store.swap("k", &seen, text("two"));
     assert_eq!(refused, Err(SwapError::Conflict));
     assert!(store.swap("absent", &absent, text("new")).is_ok());
