@@ -109,7 +109,7 @@ impl Stream {
         };
         if self.closed {
             let repeated = append.mark.is_some() && append.mark == self.closer;
-            let alone = append.close && append.content.is_none();
+            let alone = append.close && append.content.is_none() && append.mark.is_none();
             return match repeated || alone {
                 true => Verdict::Done,
                 false => Verdict::Refused,
