@@ -2,6 +2,7 @@
 
 use crate::common::sse::{Events, Item};
 use crate::common::{Random, ServerUnderTest, Stream, shared};
+use std::sync::mpsc::TryRecvError;
 
 /// A reader that was told that it has everything.
 fn caught_up(stream: &Stream) -> Events {
@@ -133,6 +134,33 @@ fn a_silent_response_has_a_comment_now_and_then() {
     }
     stream.append("x");
     assert_eq!(events.pair().0, "x");
+}
+
+/// Each read of a stream with a lifetime may write its head, and each such write began the wait of all
+/// its readers anew: they got no comment, and one that had left was not noticed.
+#[test]
+fn reads_of_a_stream_with_a_lifetime_put_off_no_comment() {
+    let Some(server) = ServerUnderTest::start(&[("sse_heartbeat_secs", "1")]) else {
+        return;
+    };
+    let stream = server.name("text/plain");
+    let put = stream.put().header("Content-Type", "text/plain");
+    put.header("Stream-TTL", "2").send().expect(201);
+    let mut readers = [caught_up(&stream), caught_up(&stream), caught_up(&stream)];
+    std::thread::scope(|scope| {
+        let (_until_here, stopped) = std::sync::mpsc::channel::<()>();
+        let stream = &stream;
+        scope.spawn(move || {
+            while stopped.try_recv() == Err(TryRecvError::Empty) {
+                stream.read("-1");
+            }
+        });
+        for events in &mut readers {
+            for _ in 0..2 {
+                assert!(matches!(events.item(), Item::Comment(_)));
+            }
+        }
+    });
 }
 
 #[test]

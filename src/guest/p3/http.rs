@@ -174,7 +174,8 @@ impl Exchange {
             .map_or(u64::MAX, |ms| waits::after(self.started, ms))
     }
 
-    /// Waits for the cause of the next step and takes it; again, while the step has nothing.
+    /// Waits for the cause of the next step and takes it; again, while the step has nothing. A change
+    /// that brings nothing, such as a touch, puts off neither a heartbeat nor the end of a long-poll.
     async fn wait(&self, place: &mut Place, token: &[u8], key: &str, max_wait_ms: u64) -> Answer {
         let ends = Ends {
             wait: waits::after(waits::now(), max_wait_ms),
@@ -184,13 +185,21 @@ impl Exchange {
         loop {
             let cause = waits::cause(place, ends).await;
             let news_for_all = place.looks().is_some();
+            if cause == Cause::Changed && !news_for_all {
+                // The news took it out of the group. It is back before the head is read, so that it
+                // misses no change.
+                *place = Place::join(key);
+            }
             let answer = resume(&token, cause);
             match answer.next {
-                Next::Change { token: next, .. }
-                    if cause == Cause::Changed
-                        && news_for_all
-                        && answer.head.is_none()
-                        && answer.body.is_empty() =>
+                Next::Change {
+                    token: next,
+                    key: same,
+                    ..
+                } if same == key
+                    && cause == Cause::Changed
+                    && answer.head.is_none()
+                    && answer.body.is_empty() =>
                 {
                     token = next;
                 }
