@@ -11,7 +11,7 @@ use crate::protocol::{headers, offset, time};
 use crate::service::core::Core;
 use crate::service::env::Env;
 use crate::service::exchange::{Answer, Cause};
-use crate::service::fault::Refusal;
+use crate::service::fault::{Fault, Refusal};
 use crate::service::places::{self, Placed};
 use crate::service::problems;
 use crate::service::reply::Reply;
@@ -46,11 +46,34 @@ pub(in crate::service) fn get<E: Env>(
     common: &Fields,
 ) -> Result<Answer, Refusal> {
     let mut found = found::stream_read(core, name, slot)?;
-    let from = origin(core, &mut found, read.offset)?;
+    let answer = begin(core, &mut found, read, common);
+    unless_gone(core, &mut found, answer)
+}
+
+fn begin<E: Env>(
+    core: &Core<E>,
+    found: &mut Found<'_>,
+    read: &Read,
+    common: &Fields,
+) -> Result<Answer, Refusal> {
+    let from = origin(core, found, read.offset)?;
     match read.mode {
-        Mode::CatchUp | Mode::LongPoll => page::page(core, &found, from, read, common),
-        Mode::Sse => sse::follow(core, &found, from, read, common),
+        Mode::CatchUp | Mode::LongPoll => page::page(core, found, from, read, common),
+        Mode::Sse => sse::follow(core, found, from, read, common),
     }
+}
+
+/// A part of a stream that is missing was removed with the stream, if that ended since its head was
+/// read. Then there is no fault.
+fn unless_gone<E: Env>(
+    core: &Core<E>,
+    found: &mut Found<'_>,
+    answer: Result<Answer, Refusal>,
+) -> Result<Answer, Refusal> {
+    if let Err(Refusal::Fault(Fault::Missing { .. })) = answer {
+        found.read_again(core)?;
+    }
+    answer
 }
 
 /// The place where a read begins. In a JSON stream it has to be between two messages: from inside one,
@@ -117,17 +140,27 @@ pub(in crate::service) fn resume<E: Env>(
     if found.head.incarnation != token.incarnation {
         return Err(Refusal::Problem(problems::not_found(&token.name)));
     }
+    let answer = go_on(core, &mut found, token, cause);
+    unless_gone(core, &mut found, answer)
+}
+
+fn go_on<E: Env>(
+    core: &Core<E>,
+    found: &mut Found<'_>,
+    token: &Token,
+    cause: Cause,
+) -> Result<Answer, Refusal> {
     // The store may have gone back since the last step. Of a page that has begun its end is judged:
     // where that is, its rest is.
     let (needed, waits) = match token.mode {
         TokenMode::Page { to } | TokenMode::SseEvent { to } => (to, false),
         TokenMode::LongPoll { .. } | TokenMode::Sse => (token.at, true),
     };
-    match place(core, &mut found, Some(needed))? {
+    match place(core, found, Some(needed))? {
         Placed::Here(_) => {}
         // Each read may be an older one than the last: what it lacks comes with another.
         Placed::Beyond if waits && core.config.kv_stale_reads => {}
-        placed => return Err(Refusal::Problem(absent(core, &found, placed))),
+        placed => return Err(Refusal::Problem(absent(core, found, placed))),
     }
     match token.mode {
         TokenMode::Page { to } => {
@@ -138,8 +171,8 @@ pub(in crate::service) fn resume<E: Env>(
                 ..Answer::only(next)
             })
         }
-        TokenMode::LongPoll { .. } => page::poll_again(core, &found, token, cause),
-        TokenMode::Sse => sse::follow_on(core, &found, token.at, cause),
-        TokenMode::SseEvent { to } => Ok(sse::event_part(core, &found, token.at, to)?),
+        TokenMode::LongPoll { .. } => page::poll_again(core, found, token, cause),
+        TokenMode::Sse => sse::follow_on(core, found, token.at, cause),
+        TokenMode::SseEvent { to } => Ok(sse::event_part(core, found, token.at, to)?),
     }
 }

@@ -338,3 +338,38 @@ fn one_piece_of_work_is_bounded() {
         assert!(most <= crate::limits::WORK_OPERATIONS as u64 + search + again);
     }
 }
+
+/// A reader that had the head found no bytes and answered 503, as if the store had lost them.
+#[test]
+fn a_read_of_a_stream_that_is_deleted_meanwhile_is_whole_or_a_404() {
+    let mut missed = 0;
+    for (again, at) in [false, true]
+        .into_iter()
+        .flat_map(|again| (0..6).map(move |at| (again, at)))
+    {
+        let world = World::new(Quirk::Guarded, 1);
+        world.variable("inline_tail_bytes", "0");
+        let other = serve(&world);
+        let create = || ask("PUT", "s").content_type("text/plain");
+        assert_eq!(call(&other, create().body("x")).status, 201);
+        let mut ops = 0;
+        let env = world.instance().with_hook(Box::new(move |_, _, _| {
+            if ops == at {
+                assert_eq!(call(&other, ask("DELETE", "s")).status, 204);
+                work_all(&other);
+                if again {
+                    assert_eq!(call(&other, create().body("y")).status, 201);
+                }
+            }
+            ops += 1;
+        }));
+        let read = call(&Service::new(env), ask("GET", "s?offset=-1"));
+        match read.status {
+            404 => missed += 1,
+            200 if again => assert!(matches!(read.text(), "x" | "y"), "{read:?}"),
+            200 => assert_eq!(read.text(), "x"),
+            _ => panic!("{again} {at}: {read:?}"),
+        }
+    }
+    assert!(missed > 1, "it was never deleted in between");
+}
