@@ -131,6 +131,11 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
+    /// Whether nothing is left.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     pub(crate) const fn end(self) -> Result<(), Corrupt> {
         match self.rest.is_empty() {
             true => Ok(()),

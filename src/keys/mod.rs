@@ -41,8 +41,10 @@ pub use parse::{Key, parse};
 
 use crate::limits::SHARDS;
 use crate::stream::{Incarnation, hex, push_hex};
+use crate::subscription::id as subscription_id;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::ops::Range;
 
 /// The version of every format in this module.
 const FORMAT: u8 = 1;
@@ -56,12 +58,16 @@ pub const MARKERS: [&[u8]; 2] = [b"1 gates", b"1 swap"];
 #[error("a stored record is damaged or of an unknown version")]
 pub struct Corrupt;
 
+/// Where the hash of a subscription's id has marks of the id that was given and of the prefix.
+const ID_MARK: Range<usize> = 8..12;
+const PREFIX_MARK: Range<usize> = 12..16;
+
 /// First 160 bits of the SHA-256 of a stream's name, or of a subscription's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NameHash([u8; 20]);
 
 impl NameHash {
-    /// The hash of `name`; of a subscription's id likewise, in records of another kind.
+    /// The hash of the stream name `name`.
     #[must_use]
     pub fn of(name: &str) -> Self {
         let digest = Sha256::digest(name.as_bytes());
@@ -70,6 +76,44 @@ impl NameHash {
             *to = from;
         }
         Self(hash)
+    }
+
+    /// The hash of a subscription's [full id](crate::subscription::id). With a prefix, a part of it
+    /// tells the prefix and another the given id, so that the list of all subscriptions says how
+    /// many each prefix has, and which may have an id.
+    #[must_use]
+    pub fn of_subscription(full_id: &str) -> Self {
+        let mut hash = Self::of(full_id);
+        let (prefix, id) = subscription_id::parts(full_id);
+        if !prefix.is_empty() {
+            for (part, text) in [(ID_MARK, id), (PREFIX_MARK, prefix)] {
+                if let Some(part) = hash.0.get_mut(part) {
+                    part.copy_from_slice(&Self::of(text).mark());
+                }
+            }
+        }
+        hash
+    }
+
+    /// Its first bytes, where a hint is enough.
+    #[must_use]
+    pub const fn mark(&self) -> [u8; 4] {
+        let [a, b, c, d, ..] = self.0;
+        [a, b, c, d]
+    }
+
+    /// Whether a subscription of this hash may be of callers with `prefix`. Of one in 2^32 others
+    /// it says so too.
+    #[must_use]
+    pub fn may_be_of(&self, prefix: &str) -> bool {
+        self.0.get(PREFIX_MARK) == Some(&Self::of(prefix).mark())
+    }
+
+    /// Whether a subscription of this hash may have been given `id` by a caller with a prefix. Of
+    /// one in 2^32 others it says so too.
+    #[must_use]
+    pub fn may_be_given(&self, id: &str) -> bool {
+        self.0.get(ID_MARK) == Some(&Self::of(id).mark())
     }
 
     /// Its bytes.

@@ -27,7 +27,7 @@ impl Entry {
         names.sort_unstable();
         names.dedup();
         Self {
-            subscription: *NameHash::of(&subscription.id).bytes(),
+            subscription: *NameHash::of_subscription(&subscription.id).bytes(),
             life: subscription.life,
             pattern: subscription.config.pattern.clone(),
             names,

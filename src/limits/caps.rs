@@ -89,6 +89,12 @@ pub(crate) const SUBSCRIPTION_NAMES_BYTES: usize = 48 * 1024;
 /// Bytes of the list of all subscriptions, which every creation of a stream reads.
 pub(crate) const SUBSCRIPTIONS_BYTES: usize = 192 * 1024;
 
+/// Of these, bytes for the callers of one prefix.
+pub(crate) const PREFIX_SUBSCRIPTIONS_BYTES: usize = SUBSCRIPTIONS_BYTES / 8;
+
+/// Of these, bytes that callers with a prefix leave to those without.
+pub(crate) const RESERVED_SUBSCRIPTIONS_BYTES: usize = SUBSCRIPTIONS_BYTES / 8;
+
 /// Longest id of a subscription, and longest name of a worker.
 pub(crate) const MAX_ID_BYTES: usize = 256;
 
@@ -151,8 +157,15 @@ pub(crate) const WEBHOOK_TIMEOUT_MS: u64 = 15_000;
 /// than some minutes, and caches keep the set for five.
 pub(crate) const REPLAY_WINDOW_MS: u64 = 60 * 60 * 1000;
 
-/// Signing keys that are kept, the one in use among them.
+/// Signing keys that are kept, the one in use among them. Those that callers with a prefix replaced
+/// are not counted.
 pub(crate) const SIGNING_KEYS: usize = 8;
+
+/// Rotations in [`REPLAY_WINDOW_MS`] for one prefix.
+pub(crate) const PREFIX_ROTATIONS: usize = 3;
+
+/// Rotations in that time for all prefixes together: the keys are one document.
+pub(crate) const PREFIXES_ROTATIONS: usize = 48;
 
 /// How long a creator that finds another's unconfirmed record waits before it takes over. It is
 /// the sum of the waits its attempt reports, so no clock decides.

@@ -5,25 +5,17 @@ use super::core::Core;
 use super::env::Env;
 use super::exchange::Answer;
 use super::problems;
-use crate::access::{Caller, Rights, Scope};
+use crate::access::{Caller, Scope};
 use crate::protocol::headers;
 use crate::protocol::problem::{Code, Problem};
 use crate::protocol::request::{Action, Control, Operation, RawRequest, SubscriptionAction};
 use subtle::ConstantTimeEq;
 
-/// What the sender of a request may do at `now_ms`: everything, while access control is off.
+/// The sender of a request, judged at `now_ms`: any sender, while access control is off.
 ///
 /// # Errors
 ///
 /// Why the sender is not let in.
-pub(super) fn rights<E: Env>(
-    core: &Core<E>,
-    raw: &RawRequest<'_>,
-    now_ms: u64,
-) -> Result<Rights, Problem> {
-    Ok(caller(core, raw, now_ms)?.rights)
-}
-
 fn caller<E: Env>(core: &Core<E>, raw: &RawRequest<'_>, now_ms: u64) -> Result<Caller, Problem> {
     let fields = raw.field_values(headers::AUTHORIZATION);
     let judged = core.access.judge(fields, now_ms);
@@ -38,9 +30,7 @@ pub(super) fn admit<E: Env>(
 ) -> Result<Caller, Problem> {
     match operation {
         Operation::Health | Operation::Ready | Operation::Preflight => Ok(Caller::anyone()),
-        Operation::Tick { token } => {
-            admit_tick(core, raw, token.as_deref()).map(|()| Caller::anyone())
-        }
+        Operation::Tick { token } => admit_tick(core, raw, token.as_deref()),
         Operation::Control(control) => admit_control(core, raw, control),
         // Not even the clock is asked.
         Operation::Stream { .. } if !core.access.is_on() => Ok(Caller::anyone()),
@@ -72,9 +62,7 @@ fn admit_control<E: Env>(
             action: Work { .. },
             ..
         } => Ok(Caller::anyone()),
-        Control::RotateKeys { token } => {
-            admit_tick(core, raw, token.as_deref()).map(|()| Caller::anyone())
-        }
+        Control::RotateKeys { token } => admit_tick(core, raw, token.as_deref()),
         Control::Subscription { .. } => {
             let caller = caller(core, raw, core.env.now_ms())?;
             match caller.rights.has(Scope::Manage) {
@@ -90,17 +78,18 @@ fn admit_tick<E: Env>(
     core: &Core<E>,
     raw: &RawRequest<'_>,
     token: Option<&[u8]>,
-) -> Result<(), Problem> {
+) -> Result<Caller, Problem> {
     let own = core.config.tick_token.expose().as_bytes();
     if !own.is_empty() && own.ct_eq(token.unwrap_or_default()).into() {
-        return Ok(());
+        return Ok(Caller::anyone());
     }
     if !own.is_empty() && !core.access.is_on() {
         let detail = "The tick token is missing or wrong.";
         return Err(Problem::new(Code::Unauthorized, detail));
     }
-    match rights(core, raw, core.env.now_ms())?.has(Scope::Manage) {
-        true => Ok(()),
+    let caller = caller(core, raw, core.env.now_ms())?;
+    match caller.rights.has(Scope::Manage) {
+        true => Ok(caller),
         false => Err(problems::insufficient(Scope::Manage)),
     }
 }

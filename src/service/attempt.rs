@@ -99,6 +99,8 @@ pub(super) struct ControlAttempt {
     pub(super) now_ms: u64,
     /// Its change; the id is also the life of the subscription it creates.
     pub(super) commit: Commit,
+    /// The full id of its subscription, once that is known.
+    pub(super) id: Option<String>,
     /// The life that it ends.
     pub(super) ended: Option<u64>,
     /// How far a creation came, or the naming of more streams.

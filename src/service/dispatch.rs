@@ -100,7 +100,7 @@ fn control<E: Env>(
         subscription::Outcome::Reply(reply) => {
             if let Control::Subscription { id, .. } = control {
                 // A request passes by: what is due is done.
-                let _ = work::work_todo(core, effects, NameHash::of(id).shard());
+                let _ = work::work_todo(core, effects, NameHash::of_subscription(id).shard());
             }
             Done::Reply(reply)
         }

@@ -13,6 +13,7 @@ mod claim;
 mod clock;
 mod config;
 mod glob;
+pub mod id;
 mod links;
 mod record;
 mod retry;

@@ -20,7 +20,7 @@ use crate::service::fault::Fault;
 use crate::service::progress::{Commit, News};
 use crate::service::{append, transient};
 use crate::stream::{Append, Payload, Producer};
-use crate::subscription::{Delivery, Fence, Subscription};
+use crate::subscription::{Delivery, Fence, Subscription, id};
 
 /// Tells workers of the wake under way, which events of the stream `name` brought about. Says
 /// what was appended for that.
@@ -47,7 +47,7 @@ pub(super) fn announce<E: Env>(
             put_off(
                 core,
                 effects,
-                &NameHash::of(&subscription.id),
+                &NameHash::of_subscription(&subscription.id),
                 subscription.life,
                 fence,
             )?;
@@ -58,7 +58,7 @@ pub(super) fn announce<E: Env>(
             let _ = put_off(
                 core,
                 effects,
-                &NameHash::of(&subscription.id),
+                &NameHash::of_subscription(&subscription.id),
                 subscription.life,
                 fence,
             );
@@ -111,7 +111,7 @@ fn write_event<E: Env>(
     }
     let event = WakeEvent {
         kind: "wake",
-        subscription_id: &subscription.id,
+        subscription_id: id::given(&subscription.id),
         stream: name,
         generation: fence.generation,
         ts: core.env.now_ms(),
@@ -130,7 +130,11 @@ fn write_event<E: Env>(
     };
     let producer = Producer {
         // No client can send this name: a header has no control characters.
-        id: format!("\u{1}wake {:016x} {}", subscription.life, subscription.id),
+        id: format!(
+            "\u{1}wake {:016x} {}",
+            subscription.life,
+            id::given(&subscription.id)
+        ),
         epoch: fence.generation,
         seq: 0,
     };
@@ -179,14 +183,14 @@ fn send<E: Env>(
     let linked = streams::snapshot(core, subscription)?;
     let now_ms = core.env.now_ms();
     let document = WakeDocument {
-        subscription_id: &subscription.id,
+        subscription_id: id::given(&subscription.id),
         wake_id: wake_id(fence.wake),
         generation: fence.generation,
         streams: linked.iter().map(|one| one.document(true)).collect(),
         callback_url: format!(
             "{}/subscriptions/{}/callback",
             control_url(core, subscription),
-            name::encode(&subscription.id)
+            name::encode(id::given(&subscription.id))
         ),
         callback_token: token::issue(&keyring, subscription, now_ms),
     };
@@ -197,7 +201,7 @@ fn send<E: Env>(
     fields.push(headers::WEBHOOK_SIGNATURE, signature);
     let pending = linked.iter().filter(|one| one.is_pending());
     let sent = Sent {
-        subscription: NameHash::of(&subscription.id),
+        subscription: NameHash::of_subscription(&subscription.id),
         life: subscription.life,
         fence,
         acks: pending.map(Linked::acked_to_its_tail).collect(),

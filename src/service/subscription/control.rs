@@ -21,7 +21,7 @@ use crate::service::fault::Fault;
 use crate::service::records::update::Updated;
 use crate::service::reply::Reply;
 use crate::service::report;
-use crate::subscription::{Delivery, Glob, Subscription};
+use crate::subscription::{Delivery, Glob, Subscription, id};
 use serde::Serialize;
 
 /// What a step of a control call came to.
@@ -136,12 +136,22 @@ fn perform<E: Env>(
     call: &Call<'_>,
     attempt: &mut ControlAttempt,
 ) -> Result<Reply, Stop> {
-    let (id, action) = match call.control {
+    let (given, action) = match call.control {
         Control::Keys => return public_keys(core),
-        Control::RotateKeys { .. } => return rotate(core, attempt),
+        Control::RotateKeys { .. } => return rotate(core, &call.rights.prefix, attempt),
         Control::Subscription { id, action } => (&**id, action),
     };
     let raw = call.raw;
+    let id = match (&attempt.id, action) {
+        // Its token says which.
+        (_, SubscriptionAction::Work { .. }) => given.to_owned(),
+        (Some(id), _) => id.clone(),
+        (None, action) => {
+            let is_new = *action == SubscriptionAction::Create;
+            lookup::full_id(core, given, call.rights, is_new)?
+        }
+    };
+    let id = &**attempt.id.insert(id);
     let commit = &mut attempt.commit;
     let reply = match action {
         SubscriptionAction::Create => {
@@ -174,7 +184,7 @@ fn perform<E: Env>(
                 None => lookup::subscription_named(core, id, call.rights)?.life,
             };
             attempt.ended = Some(found);
-            lookup::end_subscription(core, &NameHash::of(id), found, shared)?;
+            lookup::end_subscription(core, &NameHash::of_subscription(id), found, shared)?;
             Reply::write(204)
         }
         SubscriptionAction::AddStreams => {
@@ -227,7 +237,7 @@ fn describe<E: Env>(
     core: &Core<E>,
     subscription: &Subscription,
 ) -> Result<SubscriptionDocument, Stop> {
-    let config = &subscription.config;
+    let (config, id) = (&subscription.config, id::given(&subscription.id));
     let (webhook, wake_stream) = match &config.delivery {
         Delivery::PullWake { wake_stream } => (None, Some(wake_stream.clone())),
         Delivery::Webhook { url } => {
@@ -242,8 +252,8 @@ fn describe<E: Env>(
     };
     let linked = streams::snapshot(core, subscription)?;
     Ok(SubscriptionDocument {
-        id: subscription.id.clone(),
-        subscription_id: subscription.id.clone(),
+        id: id.to_owned(),
+        subscription_id: id.to_owned(),
         kind: match config.is_webhook() {
             true => "webhook",
             false => "pull-wake",
@@ -283,8 +293,12 @@ fn public_keys<E: Env>(core: &Core<E>) -> Result<Reply, Stop> {
     })
 }
 
-fn rotate<E: Env>(core: &Core<E>, attempt: &mut ControlAttempt) -> Result<Reply, Stop> {
-    match signing::rotate_keys(core, &mut attempt.create.shared)? {
+fn rotate<E: Env>(
+    core: &Core<E>,
+    prefix: &str,
+    attempt: &mut ControlAttempt,
+) -> Result<Reply, Stop> {
+    match signing::rotate_keys(core, prefix, &mut attempt.create.shared)? {
         Updated::Done(Rotated::Done) => {}
         Updated::Done(Rotated::TooSoon { wait_ms }) => {
             let detail = "The keys were rotated so often that an old one, which is still to be \

@@ -51,7 +51,7 @@ pub(super) fn create_subscription<E: Env>(
     if let Updated::Wait(ms) = signing::make_keys(core, &mut progress.shared)? {
         return Err(Stop::Wait(ms));
     }
-    let hash = NameHash::of(creating.id);
+    let hash = NameHash::of_subscription(creating.id);
     let subscription = begin(core, &hash, creating, commit, progress)?;
     let ours = subscription.life == creating.life;
     if subscription.backfilled {

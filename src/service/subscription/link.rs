@@ -69,7 +69,7 @@ pub(super) fn link<E: Env>(
         let mut subscribers = Vec::new();
         for subscription in subscriptions {
             let subscriber = Subscriber {
-                subscription: *NameHash::of(&subscription.id).bytes(),
+                subscription: *NameHash::of_subscription(&subscription.id).bytes(),
                 life: subscription.life,
                 since,
             };
@@ -135,7 +135,7 @@ pub(in crate::service) fn greet_again<E: Env>(
 ) -> Result<(), Fault> {
     let mut found = wanting(core, entries, hash, &head.name)?;
     found.retain(|one| {
-        let id = NameHash::of(&one.id);
+        let id = NameHash::of_subscription(&one.id);
         let linked = head.subscriber(id.bytes(), one.life).is_some();
         !linked || one.links.get(hash.bytes()).is_none()
     });

@@ -6,26 +6,78 @@ use super::stop::Stop;
 use crate::access::Rights;
 use crate::keys::NameHash;
 use crate::keys::subscription::Stored;
+use crate::protocol::control::{Refused, RefusedCode};
 use crate::service::core::Core;
 use crate::service::env::{Env, SwapError};
 use crate::service::fault::Fault;
 use crate::service::progress::SharedCreation;
 use crate::service::records::update::Updated;
-use crate::subscription::Subscription;
+use crate::subscription::{Subscription, id};
 
 /// Looks at the record in one step.
 const LOOKS: usize = 4;
 
-/// The subscription of that id. One of somebody with other names than whoever asks is as if it
-/// did not exist.
+/// The full id of the subscription that a caller with `rights` means by `given`: its own, or one
+/// that a caller with fewer names made.
+///
+/// # Errors
+///
+/// When several are meant, or the store fails.
+pub(super) fn full_id<E: Env>(
+    core: &Core<E>,
+    given: &str,
+    rights: &Rights,
+    is_new: bool,
+) -> Result<String, Stop> {
+    let own = id::full(&rights.prefix, given);
+    let has = |full: &str| -> Result<bool, Fault> {
+        let found = records::subscription(core, &NameHash::of_subscription(full), None)?;
+        Ok(found.is_some_and(|found| found.id == full && rights.covers(&found.rights.prefix)))
+    };
+    if rights.prefix.is_empty() && is_new {
+        return Ok(own);
+    }
+    if has(&own)? {
+        return Ok(own);
+    }
+    // Before prefixes had ids of their own, all had the given one.
+    if !rights.prefix.is_empty() && has(given)? {
+        return Ok(given.to_owned());
+    }
+    if is_new {
+        return Ok(own);
+    }
+    let mut others = Vec::new();
+    for entry in records::subscriptions(core)? {
+        let hash = NameHash::from_bytes(entry.subscription);
+        if hash.may_be_given(given)
+            && let Some(found) = records::subscription(core, &hash, Some(entry.life))?
+            && id::given(&found.id) == given
+            && rights.covers(&found.rights.prefix)
+        {
+            others.push(found.id);
+        }
+    }
+    match others.len() {
+        0 | 1 => Ok(others.pop().unwrap_or(own)),
+        _ => {
+            let message = format!(
+                "Several prefixes have a subscription {given}. Use a token for the names of one."
+            );
+            Err(Refused::new(RefusedCode::InvalidRequest, message).into())
+        }
+    }
+}
+
+/// The subscription of that full id. One of a caller with other names is as if it did not exist.
 pub(super) fn subscription_named<E: Env>(
     core: &Core<E>,
-    id: &str,
+    full_id: &str,
     rights: &Rights,
 ) -> Result<Box<Subscription>, Stop> {
-    match records::subscription(core, &NameHash::of(id), None)? {
-        Some(found) if found.id == id && rights.covers(&found.rights.prefix) => Ok(found),
-        _ => Err(Stop::missing(id)),
+    match records::subscription(core, &NameHash::of_subscription(full_id), None)? {
+        Some(found) if found.id == full_id && rights.covers(&found.rights.prefix) => Ok(found),
+        _ => Err(Stop::missing(full_id)),
     }
 }
 

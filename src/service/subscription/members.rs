@@ -57,7 +57,7 @@ fn take_back<E: Env>(
     progress: &mut CreateProgress,
 ) -> Result<(), Stop> {
     let fresh = progress.fresh.iter().filter_map(|place| names.get(*place));
-    let hash = NameHash::of(&subscription.id);
+    let hash = NameHash::of_subscription(&subscription.id);
     let mut commit = Commit::new(core.env.random());
     let changed = records::change(
         core,
@@ -100,7 +100,7 @@ fn unname<E: Env>(_core: &Core<E>, subscription: &mut Subscription, name: &str) 
 /// the next append does it.
 fn unlink_unwanted<E: Env>(core: &Core<E>, name: &str, subscription: &Subscription) {
     if records::wants(subscription, name).is_none() {
-        let hash = NameHash::of(&subscription.id);
+        let hash = NameHash::of_subscription(&subscription.id);
         let _ = streams::unlink_head(core, &NameHash::of(name), &hash, subscription.life);
     }
 }
@@ -124,7 +124,7 @@ fn note_streams<E: Env>(
         let tail = head.map_or(Position::ZERO, |head| head.tail());
         progress.tails.push(tail);
     }
-    let hash = NameHash::of(&found.id);
+    let hash = NameHash::of_subscription(&found.id);
     let mut full = false;
     let CreateProgress { tails, fresh, .. } = progress;
     let changed = records::change(core, &hash, found.life, commit, |subscription| {
@@ -171,7 +171,7 @@ pub(super) fn remove_stream<E: Env>(
     commit: &mut Commit,
     shared: &mut SharedCreation,
 ) -> Result<(), Stop> {
-    let hash = NameHash::of(id);
+    let hash = NameHash::of_subscription(id);
     let found = lookup::subscription_named(core, id, rights)?;
     let changed = records::change(core, &hash, found.life, commit, |subscription| {
         Ok(match unname(core, subscription, name) {

@@ -19,7 +19,7 @@ pub(super) fn enlist<E: Env>(
     subscription: &Subscription,
     shared: &mut SharedCreation,
 ) -> Result<(), Stop> {
-    let hash = NameHash::of(&subscription.id);
+    let hash = NameHash::of_subscription(&subscription.id);
     match records::list(core, &hash, subscription.life, shared)? {
         Updated::Done(true) => Ok(()),
         Updated::Done(false) => {

@@ -1,9 +1,12 @@
 //! Records of subscriptions, read and changed.
 
 use crate::keys::subscription::Stored;
+use crate::keys::subscriptions::{Entry, decode, encode};
 use crate::keys::todo::Entry as Work;
 use crate::keys::{Envelope, NameHash, Slot};
-use crate::limits::SUBSCRIPTIONS_BYTES;
+use crate::limits::{
+    PREFIX_SUBSCRIPTIONS_BYTES, RESERVED_SUBSCRIPTIONS_BYTES, SUBSCRIPTIONS_BYTES,
+};
 use crate::service::core::Core;
 use crate::service::env::{Env, SwapError};
 use crate::service::fault::Fault;
@@ -12,9 +15,7 @@ use crate::service::heads::Place;
 use crate::service::progress::{Commit, Doubt, SharedCreation};
 use crate::service::records::update::{Edit, Updated};
 use crate::service::records::{todo, update};
-use crate::subscription::Subscription;
-
-use crate::keys::subscriptions::{Entry, decode, encode};
+use crate::subscription::{Subscription, id};
 
 /// Swaps tried in one step.
 const TRIES: usize = 6;
@@ -175,11 +176,24 @@ pub(in crate::service) fn list<E: Env>(
             None => entries.push(entry),
         }
         let bytes = encode(&entries);
-        Ok(match bytes.len() <= SUBSCRIPTIONS_BYTES {
+        Ok(match has_room(&entries, bytes.len(), &subscription) {
             true => Edit::Write(bytes, true),
             false => Edit::Keep(false),
         })
     })
+}
+
+/// Whether the list, which takes `bytes`, may have these entries. Callers with a prefix have a share
+/// each, and leave a part to callers without one.
+fn has_room(entries: &[Entry], bytes: usize, subscription: &Subscription) -> bool {
+    let (prefix, _) = id::parts(&subscription.id);
+    if prefix.is_empty() {
+        return bytes <= SUBSCRIPTIONS_BYTES;
+    }
+    let is_own = |entry: &&Entry| NameHash::from_bytes(entry.subscription).may_be_of(prefix);
+    let own: Vec<Entry> = entries.iter().filter(is_own).cloned().collect();
+    encode(&own).len() <= PREFIX_SUBSCRIPTIONS_BYTES
+        && bytes <= SUBSCRIPTIONS_BYTES.saturating_sub(RESERVED_SUBSCRIPTIONS_BYTES)
 }
 
 /// Removes the entry of one life of a subscription from that list.

@@ -1,7 +1,10 @@
 //! The keys of webhooks and tokens: made once and kept, or given by a variable (section 6.5).
 
-use crate::keys::signing::{Signing, decode, encode};
-use crate::limits::{REPLAY_WINDOW_MS, SIGNING_KEYS, signing_seeds};
+use crate::keys::NameHash;
+use crate::keys::signing::{Retired, Signing, decode, encode};
+use crate::limits::{
+    PREFIX_ROTATIONS, PREFIXES_ROTATIONS, REPLAY_WINDOW_MS, SIGNING_KEYS, signing_seeds,
+};
 use crate::protocol::control::{KeyDocument, KeysDocument};
 use crate::service::core::Core;
 use crate::service::env::Env;
@@ -32,7 +35,7 @@ pub(super) enum Rotated {
     Done,
     /// The keys are given by a variable.
     Given,
-    /// As many old public keys as are kept are still to be published, so long.
+    /// As many old public keys as are kept for this caller are still to be published, so long.
     TooSoon {
         /// Milliseconds until one need not be.
         wait_ms: u64,
@@ -61,8 +64,8 @@ impl Keyring {
         let signing = SigningKey::from_bytes(&stored.seed);
         let mut public = vec![signing.verifying_key()];
         let kept = |retired_ms: u64| retired_ms.saturating_add(REPLAY_WINDOW_MS) > now_ms;
-        let retired = stored.retired.iter().filter(|(_, at)| kept(*at));
-        public.extend(retired.filter_map(|(bytes, _)| VerifyingKey::from_bytes(bytes).ok()));
+        let retired = stored.retired.iter().filter(|one| kept(one.at_ms));
+        public.extend(retired.filter_map(|one| VerifyingKey::from_bytes(&one.public).ok()));
         Self {
             signing,
             public,
@@ -169,9 +172,27 @@ pub(super) fn make_keys<E: Env>(
     })
 }
 
-/// Signs with a new key from now on, and keeps the last one's public key for a while.
+/// How long a caller has to wait for another rotation, if it has to. Callers with a prefix have a
+/// share each, so that none of them takes the others', nor that of callers without one.
+fn wait_ms(retired: &[Retired], prefix: Option<[u8; 4]>, now_ms: u64) -> Option<u64> {
+    let own = retired.iter().filter(|one| one.prefix == prefix);
+    let own: Vec<&Retired> = own.collect();
+    let all: Vec<&Retired> = retired.iter().filter(|one| one.prefix.is_some()).collect();
+    let shares = match prefix {
+        None => [(own, SIGNING_KEYS.saturating_sub(1)), (Vec::new(), 1)],
+        Some(_) => [(own, PREFIX_ROTATIONS), (all, PREFIXES_ROTATIONS)],
+    };
+    let waits = shares.iter().filter(|(used, share)| used.len() >= *share);
+    let waits = waits.filter_map(|(used, _)| used.iter().map(|one| one.at_ms).min());
+    let end_ms = waits.max()?.saturating_add(REPLAY_WINDOW_MS);
+    Some(end_ms.saturating_sub(now_ms))
+}
+
+/// Signs with a new key from now on, for a caller with rights for the names below `prefix`, and keeps
+/// the last one's public key for a while.
 pub(super) fn rotate_keys<E: Env>(
     core: &Core<E>,
+    prefix: &str,
     progress: &mut SharedCreation,
 ) -> Result<Updated<Rotated>, Fault> {
     if given_keys(core).is_some() {
@@ -184,6 +205,7 @@ pub(super) fn rotate_keys<E: Env>(
     };
     let slot = core.keys.signing();
     let now_ms = core.env.now_ms();
+    let prefix = (!prefix.is_empty()).then(|| NameHash::of(prefix).mark());
     update::update(core, &slot, progress, |body| {
         let known = decode(body).map_err(|_| Fault::Corrupt { key: slot.key(0) })?;
         let Some(mut known) = known else {
@@ -192,17 +214,24 @@ pub(super) fn rotate_keys<E: Env>(
         if known.seed == fresh.seed {
             return Ok(Edit::Keep(Rotated::Done));
         }
-        let end_ms = |at: u64| at.saturating_add(REPLAY_WINDOW_MS);
-        known.retired.retain(|(_, at)| end_ms(*at) > now_ms);
-        if let Some((_, oldest)) = known.retired.last()
-            && known.retired.len() >= SIGNING_KEYS.saturating_sub(1)
-        {
-            let wait_ms = end_ms(*oldest).saturating_sub(now_ms);
+        known
+            .retired
+            .retain(|one| one.at_ms.saturating_add(REPLAY_WINDOW_MS) > now_ms);
+        if let Some(wait_ms) = wait_ms(&known.retired, prefix, now_ms) {
             return Ok(Edit::Keep(Rotated::TooSoon { wait_ms }));
         }
         let last = SigningKey::from_bytes(&known.seed).verifying_key();
         known.seed = fresh.seed;
-        known.retired.insert(0, (last.to_bytes(), now_ms));
+        let public = last.to_bytes();
+        let at_ms = now_ms;
+        known.retired.insert(
+            0,
+            Retired {
+                public,
+                at_ms,
+                prefix,
+            },
+        );
         Ok(Edit::Write(encode(&known), Rotated::Done))
     })
 }

@@ -3,6 +3,7 @@
 use crate::protocol::control::{Refused, RefusedCode};
 use crate::protocol::problem::{Code, Problem};
 use crate::service::fault::Fault;
+use crate::subscription::id;
 
 /// Why a step did not end.
 pub(super) enum Stop {
@@ -34,7 +35,7 @@ impl From<Fault> for Stop {
 impl Stop {
     /// There is no subscription of this id, or not for this caller.
     pub(super) fn missing(id: &str) -> Self {
-        let message = format!("There is no subscription {id}");
+        let message = format!("There is no subscription {}", id::given(id));
         Refused::new(RefusedCode::SubscriptionNotFound, message).into()
     }
 

@@ -4,7 +4,7 @@
 use super::signing::Keyring;
 use crate::limits::WAKE_TOKEN_MS;
 use crate::protocol::problem::{Code, Problem};
-use crate::subscription::Subscription;
+use crate::subscription::{Subscription, id};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64_URL;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ const HEADER: &str = r#"{"alg":"HS256","typ":"ds-wake+jwt"}"#;
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Claims {
-    /// The subscription's id.
+    /// The subscription's full id.
     sub: String,
     /// Which subscription of that id, in hexadecimal: it is a large number.
     life: String,
@@ -43,6 +43,33 @@ pub(super) fn issue(keyring: &Keyring, subscription: &Subscription, now_ms: u64)
     format!("{signed}.{code}")
 }
 
+fn claims(signed: &str) -> Option<Claims> {
+    let (_, claims) = signed.split_once('.')?;
+    let claims = BASE64_URL.decode(claims).ok()?;
+    serde_json::from_slice(&claims).ok()
+}
+
+/// The signed part of a token that this server made.
+fn sealed<'a>(keyring: &Keyring, token: &'a [u8]) -> Option<&'a str> {
+    let text = std::str::from_utf8(token).ok()?;
+    let (signed, code) = text.rsplit_once('.')?;
+    let code = BASE64_URL.decode(code).ok()?;
+    keyring.is_seal(signed.as_bytes(), &code).then_some(signed)
+}
+
+/// The full id of the subscription that a token of this server is for, if that was given as `given`.
+/// [`judge`] does the rest, with the subscription.
+pub(super) fn names(keyring: &Keyring, token: &[u8], given: &str) -> Option<String> {
+    let full = claims(sealed(keyring, token)?)?.sub;
+    (id::given(&full) == given).then_some(full)
+}
+
+/// The token is for another subscription, or not of this server.
+pub(super) fn invalid() -> Problem {
+    let detail = "The token is not one of this subscription.";
+    Problem::new(Code::TokenInvalid, detail)
+}
+
 /// The generation that a token is for, if it is one for this subscription.
 pub(super) fn judge(
     keyring: &Keyring,
@@ -50,21 +77,8 @@ pub(super) fn judge(
     subscription: &Subscription,
     now_ms: u64,
 ) -> Result<u64, Problem> {
-    let invalid = || {
-        let detail = "The token is not one of this subscription.";
-        Problem::new(Code::TokenInvalid, detail)
-    };
-    let text = std::str::from_utf8(token).map_err(|_| invalid())?;
-    let (signed, code) = text.rsplit_once('.').ok_or_else(invalid)?;
-    let code = BASE64_URL.decode(code).map_err(|_| invalid())?;
-    if !keyring.is_seal(signed.as_bytes(), &code) {
-        return Err(invalid());
-    }
-    let claims = signed.split_once('.').map(|(_, claims)| claims);
-    let claims = claims.and_then(|claims| BASE64_URL.decode(claims).ok());
-    let claims: Claims = claims
-        .and_then(|claims| serde_json::from_slice(&claims).ok())
-        .ok_or_else(invalid)?;
+    let signed = sealed(keyring, token).ok_or_else(invalid)?;
+    let claims = claims(signed).ok_or_else(invalid)?;
     if claims.sub != subscription.id || claims.life != life(subscription) {
         return Err(invalid());
     }

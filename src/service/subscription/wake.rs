@@ -26,7 +26,7 @@ pub(super) fn wake_pending<E: Env>(
     let Some(name) = streams::pending(core, subscription)? else {
         return Ok(Done::NOTHING);
     };
-    let hash = NameHash::of(&subscription.id);
+    let hash = NameHash::of_subscription(&subscription.id);
     let mut commit = Commit::new(core.env.random());
     let wake = core.env.random();
     let changed = records::change(
@@ -92,7 +92,7 @@ pub(super) fn look_after<E: Env>(
             return Ok(Done::NOTHING);
         }
     }
-    let hash = NameHash::of(&subscription.id);
+    let hash = NameHash::of_subscription(&subscription.id);
     let mut commit = Commit::new(core.env.random());
     let mut again = false;
     let changed = records::change(

@@ -61,7 +61,7 @@ pub(super) fn claim<E: Env>(
     rights: &Rights,
     commit: &mut Commit,
 ) -> Result<ClaimDocument, Stop> {
-    let hash = NameHash::of(id);
+    let hash = NameHash::of_subscription(id);
     let found = working(core, id, rights)?;
     if found.config.is_webhook() {
         let message = "This subscription has a webhook, which is not claimed.";
@@ -111,14 +111,24 @@ pub(super) fn claim<E: Env>(
 /// Whether a worker's call is about the wake under way (section 7.3).
 fn admit<E: Env>(
     core: &Core<E>,
-    id: &str,
+    asked: &str,
     call: WorkCall,
     token: Option<&[u8]>,
     fencing: WakeRef,
     commit: &Commit,
 ) -> Result<(Box<Subscription>, Fence), Stop> {
     // Its token is all that a worker needs.
-    let found = working(core, id, &Rights::all())?;
+    let token = token.unwrap_or_default();
+    let keyring = signing::keyring(core)?;
+    let named = keyring.and_then(|keyring| token::names(&keyring, token, asked));
+    let found = match (
+        working(core, named.as_deref().unwrap_or(asked), &Rights::all()),
+        &named,
+    ) {
+        // A forged token must not tell which ids there are.
+        (Err(Stop::Refused(_)), None) if core.access.is_on() => return Err(token::invalid().into()),
+        (found, _) => found?,
+    };
     if found.config.is_webhook() != (call == WorkCall::Callback) {
         let message = match call {
             WorkCall::Callback => "This subscription is pull-wake: use claim, ack and release.",
@@ -129,7 +139,6 @@ fn admit<E: Env>(
         return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
     }
     let keyring = needed_keys(core)?;
-    let token = token.unwrap_or_default();
     let generation = token::judge(&keyring, token, &found, core.env.now_ms())?;
     let fence = fencing.fence.ok_or_else(|| fenced(Fenced))?;
     if fence.generation != generation {
@@ -178,7 +187,7 @@ pub(super) fn ack_wake<E: Env>(
             life: head.map(|head| head.incarnation.mark()),
         });
     }
-    let hash = NameHash::of(id);
+    let hash = NameHash::of_subscription(&found.id);
     let mut judged = Ok(());
     let changed = records::change(core, &hash, found.life, commit, |subscription| {
         judged = subscription.ack(fence, &acks, asked.done, core.env.now_ms());
@@ -197,7 +206,7 @@ pub(super) fn ack_wake<E: Env>(
             }
         });
     }
-    let subscription = written(core, id, changed)?;
+    let subscription = written(core, &found.id, changed)?;
     effects.expect(subscription.due_ms());
     Ok(AckDocument {
         ok: true,
@@ -215,7 +224,7 @@ pub(super) fn release_wake<E: Env>(
     commit: &mut Commit,
 ) -> Result<(), Stop> {
     let (found, fence) = admit(core, id, WorkCall::Release, token, fencing, commit)?;
-    let hash = NameHash::of(id);
+    let hash = NameHash::of_subscription(&found.id);
     let mut judged = Ok(());
     let changed = records::change(core, &hash, found.life, commit, |subscription| {
         judged = subscription.release(fence, core.env.now_ms());
@@ -227,7 +236,7 @@ pub(super) fn release_wake<E: Env>(
     if let (Changed::Kept(_), Err(error)) = (&changed, judged) {
         return Err(fenced(error));
     }
-    let subscription = written(core, id, changed)?;
+    let subscription = written(core, &found.id, changed)?;
     spread::rouse_quietly(core, effects, &subscription);
     Ok(())
 }

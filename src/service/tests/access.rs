@@ -403,8 +403,10 @@ fn a_subscription_is_for_managers_and_keeps_within_the_rights_of_its_creator() {
         (TENANT, subscribe("a/b/*", "wakes"), 403),
         (TENANT, inside(), 201),
         (TENANT, inside(), 200),
-        // The id is taken, and that is all there is to be learned of it.
-        (NEIGHBOUR, subscribe("a/c/*", "a/c/wakes"), 409),
+        (TENANT, subscribe("a/b/x", "a/b/wakes"), 409),
+        // Each prefix has ids of its own.
+        (NEIGHBOUR, subscribe("a/c/*", "a/c/wakes"), 201),
+        (NEIGHBOUR, subscribe("a/c/*", "a/c/wakes"), 200),
     ] {
         let what = format!("{token}: {request:?}");
         assert_eq!(call(&server, with(token, request)).status, status, "{what}");

@@ -23,6 +23,7 @@ mod subscription_doubts;
 mod subscription_links;
 mod subscription_steps;
 mod subscriptions;
+mod tenants;
 mod timelines;
 mod turmoil;
 mod webhooks;
