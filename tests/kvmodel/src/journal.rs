@@ -13,7 +13,7 @@ pub enum Settled {
 
 /// Changes that are not durable, with the entries that they replaced. The host's file store: all
 /// changes since the last sync are lost together.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Journal<E> {
     /// For each change its number, its key and the entry before.
     newer: Vec<(u64, String, Option<E>)>,
@@ -59,6 +59,12 @@ impl<E> Journal<E> {
             Some((first, ..)) if *first <= change => Settled::NotYet,
             _ => Settled::Durable,
         }
+    }
+
+    /// Loses all changes above `first` and up to `latest`, durable or not.
+    pub(crate) fn forget(&mut self, first: u64, latest: u64) {
+        self.newer.clear();
+        self.lost.push((first, latest));
     }
 
     /// Makes all changes durable.

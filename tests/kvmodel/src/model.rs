@@ -35,7 +35,7 @@ struct Entry {
 /// - A swap follows a read through the same handle.
 /// - No swap of an absent key overwrites a value, also where the store would do so. A
 ///   [lenient](Self::lenient) model does it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Model {
     quirks: Quirks,
     value_bytes: usize,
@@ -292,6 +292,20 @@ impl Model {
         self.floor = self.latest;
         Some(loss.first)
     }
+
+    /// Goes back to a `snapshot` that was taken of this store: to all that was durable then. Every key
+    /// counts as changed.
+    pub fn restore(&mut self, snapshot: &Self) {
+        let mut snapshot = snapshot.clone();
+        let first = snapshot.latest;
+        let first = snapshot.lose().map_or(first, |change| change - 1);
+        self.entries = snapshot.entries;
+        if let Some(journal) = &mut self.journal {
+            journal.forget(first, self.latest);
+        }
+        self.latest += 1;
+        self.floor = self.latest;
+    }
 }
 
 #[cfg(test)]
@@ -320,6 +334,32 @@ mod tests {
         assert_eq!(model.settled(next), Settled::NotYet);
         model.sync();
         assert_eq!(model.settled(next), Settled::Durable);
+    }
+
+    #[test]
+    fn a_restored_store_has_what_was_durable_when_its_snapshot_was_taken() {
+        for later in [false, true] {
+            let mut model = model(Quirks::NONE);
+            if later {
+                model = model.durable_later();
+            }
+            let kept = model.set("a", vec![1]);
+            model.sync();
+            model.set("a", vec![2]);
+            let snapshot = model.clone();
+            model.sync();
+            let lost = model.set("b", vec![3]);
+            let seen = model.see("b");
+            model.restore(&snapshot);
+            let a = if later { 1 } else { 2 };
+            assert_eq!(model.see("a").value.as_deref(), Some(&[a][..]));
+            assert_eq!(model.see("b").value, None);
+            assert!(model.see("b").changed > seen.changed);
+            assert_eq!(model.settled(kept), Settled::Durable);
+            if later {
+                assert_eq!(model.settled(lost), Settled::Lost);
+            }
+        }
     }
 
     #[test]

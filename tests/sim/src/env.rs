@@ -178,7 +178,8 @@ impl Env for Instance<'_> {
     fn variables(&self) -> Result<Variables, String> {
         let variables = self.sim().plan.variables.iter().rev();
         let pair = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
-        Ok(variables.map(pair).collect())
+        let timeline = ("timeline".to_owned(), self.sim().timeline.get().to_string());
+        Ok(variables.map(pair).chain([timeline]).collect())
     }
 
     fn instance(&self) -> u64 {

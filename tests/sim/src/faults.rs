@@ -41,6 +41,10 @@ faults! {
     Loss,
     /// A clock jumps.
     ClockJump,
+    /// A clock leaps a day ahead, and is put right after a while.
+    ClockLeap,
+    /// All instances stop, and the store goes back to an older state.
+    Restore,
     /// A response gets lost.
     Disconnect,
     /// A client does not wait for the answer.
@@ -112,6 +116,7 @@ pub(crate) struct Rates {
     pub(crate) drain_ms: u64,
     pub(crate) power_ms: u64,
     pub(crate) jump_ms: u64,
+    pub(crate) leap_ms: u64,
     pub(crate) storm_ms: u64,
     pub(crate) outage_ms: u64,
 }
@@ -148,6 +153,7 @@ impl Rates {
         rates.drain_ms = every(500, 20_000);
         rates.power_ms = every(2_000, 30_000);
         rates.jump_ms = every(200, 20_000);
+        rates.leap_ms = every(2_000, 20_000);
         rates.storm_ms = every(1_000, 10_000);
         rates.outage_ms = every(1_000, 20_000);
         rates

@@ -4,7 +4,7 @@ use crate::planted::Planted;
 use crate::sim::Sim;
 use durable_streams_edge::keys::Envelope;
 use durable_streams_edge::keys::head::Record;
-use durable_streams_edge::stream::ForkStep;
+use durable_streams_edge::stream::{ForkStep, Timelines};
 use kv_model::Seen;
 
 /// Whether a head's bytes say that its stream was deleted.
@@ -18,11 +18,13 @@ pub(crate) fn is_tombstone(bytes: &[u8]) -> bool {
 
 /// A head as a planted bug would write it, if it does.
 pub(crate) fn forge(sim: &Sim, seen: Option<&Seen>, value: &[u8]) -> Option<Vec<u8>> {
-    use Planted::{ForkCountedTwice, ForkGivenUp, ForkNotCounted, ForkStaysCounted};
+    use Planted::{
+        ForkCountedTwice, ForkGivenUp, ForkNotCounted, ForkStaysCounted, TimelinesForgotten,
+    };
     let planted = sim.planted?;
     if !matches!(
         planted,
-        ForkNotCounted | ForkCountedTwice | ForkStaysCounted | ForkGivenUp
+        ForkNotCounted | ForkCountedTwice | ForkStaysCounted | ForkGivenUp | TimelinesForgotten
     ) {
         return None;
     }
@@ -41,6 +43,7 @@ pub(crate) fn forge(sim: &Sim, seen: Option<&Seen>, value: &[u8]) -> Option<Vec<
         ForkNotCounted if forks.count > counted => forks.count = counted,
         ForkCountedTwice if forks.count > counted => forks.count += 1,
         ForkStaysCounted if forks.count < counted => forks.count = counted,
+        TimelinesForgotten if !head.timelines.is_empty() => head.timelines = Timelines::default(),
         ForkGivenUp => {
             forks.steps.retain(|(_, step)| *step != ForkStep::Joining);
             if let Some(lineage) = &mut head.lineage {

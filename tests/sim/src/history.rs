@@ -1,5 +1,6 @@
 //! What happened in a run, as clients saw it. The checker knows nothing else.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// A place in a stream: segment and byte, ordered as its offset is as text.
@@ -153,11 +154,22 @@ pub(crate) struct Wait {
     pub(crate) ended: u64,
 }
 
+/// The store went back to an older state, with all instances stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Restore {
+    /// When it was in that state, and when it went back; virtual time, in microseconds.
+    pub(crate) taken: u64,
+    pub(crate) done: u64,
+    /// The tails of its streams in that state.
+    pub(crate) tails: BTreeMap<String, Place>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     Call(Call),
     Page(Page),
     Wait(Wait),
+    Restore(Restore),
 }
 
 /// What the checker has to know of a run to judge it.

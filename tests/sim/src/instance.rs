@@ -114,7 +114,7 @@ impl<'c> Instance<'c> {
 
     /// Begins a step. The host has a new instance for it after a loss.
     pub(crate) fn begin(&self) {
-        self.losses.set(self.sim().store.borrow().model().losses());
+        self.losses.set(self.sim().store.borrow().losses());
         self.met.set(0);
     }
 
@@ -132,10 +132,28 @@ impl<'c> Instance<'c> {
         if self.is_dead() {
             return Err(unavailable("the instance crashed"));
         }
-        if self.sim().store.borrow().model().losses() != self.losses.get() {
+        if self.sim().store.borrow().losses() != self.losses.get() {
             return Err(unavailable("changes were lost"));
         }
         Ok(())
+    }
+
+    /// Waits as long as an operation takes. Where the store has one connection, after those before it,
+    /// or after some more: its lock is not fair.
+    fn take_turn(&self) {
+        let sim = self.sim();
+        let took_us = sim.range(sim.plan.op_us);
+        if !sim.plan.queued {
+            return self.cx.sleep_us(took_us);
+        }
+        if sim.chance(50) {
+            sim.reach("operations passed by others");
+            let passed = sim.range((1, 80));
+            self.cx.sleep_us(passed.saturating_mul(took_us));
+        }
+        let begins = sim.free_us.get().max(self.cx.now_us());
+        sim.free_us.set(begins + took_us);
+        self.cx.sleep_us(begins + took_us - self.cx.now_us());
     }
 
     /// Does an operation, with all that may happen to it. `late` is what arrives of it if it is
@@ -149,7 +167,7 @@ impl<'c> Instance<'c> {
         self.refused()?;
         let sim = self.sim();
         let rates = sim.rates.get();
-        self.cx.sleep_us(sim.range(sim.plan.op_us));
+        self.take_turn();
         if sim.strikes(Fault::Slow, rates.slow) {
             self.cx.sleep_us(sim.range((1, sim.plan.slow_us)));
         }
@@ -219,7 +237,7 @@ impl<'c> Instance<'c> {
         let losses = self.losses.get();
         spawn(sim, after_us, move |cx| {
             // A store that loses changes takes none that was begun before.
-            if cx.sim.store.borrow().model().losses() == losses {
+            if cx.sim.store.borrow().losses() == losses {
                 cx.sim.act(late);
             }
         });

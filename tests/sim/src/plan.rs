@@ -58,6 +58,10 @@ pub(crate) struct Plan {
     pub(crate) forks: bool,
     /// Whether there is a subscription, with workers.
     pub(crate) subscribed: bool,
+    /// Whether the store goes back to an older state once.
+    pub(crate) restored: bool,
+    /// Whether all operations on the store use one connection.
+    pub(crate) queued: bool,
 }
 
 impl Plan {
@@ -74,6 +78,9 @@ impl Plan {
         let mut rates = Rates::draw(random);
         if skew_ms == 0 {
             rates.jump_ms = 0;
+        }
+        if skew_ms < 3_600_000 {
+            rates.leap_ms = 0;
         }
         let long_poll_secs = random.range(2, 20);
         let forgetful = random.chance(100);
@@ -102,13 +109,18 @@ impl Plan {
         let variables = variables(random, kind, long_poll_secs, forgetful);
         // A wake stream that is full tells nobody.
         let endless = variables.contains(&("max_stream_bytes", "0".to_owned()));
+        let subscribed = endless && random.chance(400);
+        let queued = kind == Kind::SpinSqlite && random.chance(500);
         Self {
             kind,
             variables,
             rates,
             nodes: random.range(1, 5) as usize,
             skew_ms,
-            op_us: random.pick(&[(20, 400), (200, 3_000), (1_000, 20_000)]),
+            op_us: match queued {
+                true => (20, 300),
+                false => random.pick(&[(20, 400), (200, 3_000), (1_000, 20_000)]),
+            },
             slow_us: random.pick(&[50_000, 500_000, 3_000_000]),
             poll_ms,
             gather_us: random.pick(&[0, 0, 1_000, 20_000]),
@@ -120,7 +132,10 @@ impl Plan {
             think_ms: random.pick(&[1, 20, 300]),
             forgetful,
             forks: random.chance(500),
-            subscribed: endless && random.chance(400),
+            subscribed,
+            // Wakes that workers had are lost then, and the rules about them know of no losses.
+            restored: !subscribed && random.chance(200),
+            queued,
         }
     }
 }

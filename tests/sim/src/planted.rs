@@ -66,11 +66,18 @@ planted! {
     ForkBodyForgotten,
     /// A store says that a subscription was changed, and forgets it.
     WakeForgotten,
+    /// A store goes back to an older state, and its timeline stays.
+    TimelineNotRaised,
+    /// A head forgets on which timelines its segments were written.
+    TimelinesForgotten,
+    /// An offset is taken for one of the newest timeline, whatever it says.
+    TimelineNotCompared,
 }
 
 impl Planted {
     /// Makes it likely that the bug matters.
     pub(crate) fn adapt(self, plan: &mut Plan) {
+        plan.restored = false;
         let mut set = |name: &str, value: &str| {
             for (known, place) in &mut plan.variables {
                 if *known == name {
@@ -99,6 +106,9 @@ impl Planted {
             | Self::ForkGivenUp
             | Self::ForkOffsetForgotten
             | Self::ForkBodyForgotten => plan.forks = true,
+            Self::TimelineNotRaised | Self::TimelinesForgotten | Self::TimelineNotCompared => {
+                (plan.restored, plan.subscribed) = (true, false);
+            }
             Self::WakeForgotten => {
                 plan.subscribed = true;
                 set("max_stream_bytes", "0");

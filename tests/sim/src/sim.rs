@@ -1,10 +1,10 @@
 //! The world of a run: store, clocks, instances, faults, and what is written down.
 
 use crate::faults::{Fault, Injected, Rates};
-use crate::history::{Event, History, Terms};
+use crate::history::{Event, History, Restore, Terms};
 use crate::plan::{Plan, Topic};
 use crate::planted::Planted;
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 use crate::tasks::{Cx, Tasks, spawn};
 use crate::wakes::Wakes;
 use kv_model::{Outage, Random};
@@ -14,6 +14,9 @@ use std::rc::Rc;
 
 /// 2026-01-01T00:00:00Z in milliseconds: where runs begin.
 pub(crate) const NEW_YEAR_MS: u64 = 1_767_225_600_000;
+
+/// How far a clock leaps: a day, in milliseconds.
+const LEAP_MS: i64 = 86_400_000;
 
 /// One instance of the component, as far as the world sees it.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +72,10 @@ pub(crate) struct Sim {
     pub(crate) remembered: RefCell<Remembered>,
     /// What workers of the subscription saw.
     pub(crate) wakes: RefCell<Wakes>,
+    /// When the store's only connection is free, in microseconds.
+    pub(crate) free_us: Cell<u64>,
+    /// The timeline of the store.
+    pub(crate) timeline: Cell<u64>,
     /// Whether the disk is being written.
     syncing: Cell<bool>,
 }
@@ -88,7 +95,10 @@ impl Sim {
         });
         let nodes = nodes.collect();
         let terms = Terms {
-            skew_ms: plan.skew_ms,
+            skew_ms: match plan.rates.leap_ms {
+                0 => plan.skew_ms,
+                _ => plan.skew_ms + LEAP_MS.unsigned_abs(),
+            },
             forgetful: plan.forgetful,
             wake_us: plan.poll_ms * 1000 + 1_000,
             calm_from: 0,
@@ -116,6 +126,8 @@ impl Sim {
             reached: RefCell::default(),
             remembered: RefCell::default(),
             wakes: RefCell::default(),
+            free_us: Cell::new(0),
+            timeline: Cell::new(0),
             syncing: Cell::new(false),
             random: RefCell::new(random),
             topics: RefCell::new(plan.topics.iter().cloned().map(Rc::new).collect()),
@@ -199,6 +211,22 @@ impl Sim {
             let node = &mut cx.sim.nodes.borrow_mut()[node];
             (node.up, node.draining) = (true, false);
         });
+    }
+
+    /// Has the store go back to a snapshot, with all instances stopped, and begins a timeline.
+    fn restore(self: &Rc<Self>, taken_us: u64, snapshot: &Snapshot) {
+        for node in 0..self.plan.nodes {
+            self.crash(node);
+        }
+        self.act(|store| store.restore(snapshot));
+        if !self.plants(Planted::TimelineNotRaised, 1000) {
+            self.timeline.set(self.timeline.get() + self.range((1, 3)));
+        }
+        self.record(Event::Restore(Restore {
+            taken: taken_us,
+            done: self.tasks.now_us(),
+            tails: self.store.borrow().tails(),
+        }));
     }
 
     /// Tells an instance to end, and ends it after a while.
@@ -287,5 +315,23 @@ pub(crate) fn unleash(sim: &Rc<Sim>) {
         cx.sleep_ms(cx.sim.range((5, 300)));
         cx.sim.storm.set(false);
     });
+    repeat(sim, rates.leap_ms, move |cx| {
+        cx.sim.injected.borrow_mut().add(Fault::ClockLeap);
+        let node = any_node(cx);
+        let before = cx.sim.nodes.borrow()[node].skew_ms;
+        cx.sim.nodes.borrow_mut()[node].skew_ms = LEAP_MS;
+        cx.sleep_ms(cx.sim.range((1, 2_000)));
+        cx.sim.nodes.borrow_mut()[node].skew_ms = before;
+    });
+    if sim.plan.restored {
+        spawn(sim, sim.range((1_000, 5_000_000)), |cx| {
+            let (taken_us, snapshot) = (cx.now_us(), cx.sim.store.borrow().snapshot());
+            cx.sleep_us(cx.sim.range((1_000, 5_000_000)));
+            if !cx.sim.calm.get() {
+                cx.sim.injected.borrow_mut().add(Fault::Restore);
+                cx.sim.restore(taken_us, &snapshot);
+            }
+        });
+    }
     spawn(sim, 0, move |cx| crate::clients::work(cx, any_node));
 }

@@ -1,10 +1,12 @@
 //! The store that all instances of a run share: the model with the quirks of the run, and what only
 //! a simulation asks of it: watchers, checks of the records, and what deleted streams left.
 
+use crate::history::Place;
 use crate::tasks::TaskId;
 use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::keys::{Envelope, Key, Keys, State, debt, parse, registry, todo};
 use durable_streams_edge::limits::MAX_VALUE_BYTES;
+use durable_streams_edge::stream::Position;
 use kv_model::{Held, Model, Quirks, Seen};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,9 +36,18 @@ impl Kind {
     }
 }
 
+/// A store as it was at some time.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    model: Model,
+    owed: BTreeMap<String, u64>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Store {
     model: Model,
+    /// How often it went back to a snapshot.
+    restores: usize,
     /// Whether a wrong successor of a record ends the run.
     strict: bool,
     /// Chunks and index blocks that tombstones named as theirs to remove, and the number of the
@@ -60,6 +71,7 @@ impl Store {
         }
         Self {
             model,
+            restores: 0,
             strict,
             owed: BTreeMap::new(),
             late: BTreeSet::new(),
@@ -71,6 +83,47 @@ impl Store {
     /// The model, for what changes nothing.
     pub(crate) const fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// How often changes were lost. What was begun before a loss changes nothing after it.
+    pub(crate) fn losses(&self) -> usize {
+        self.model.losses() + self.restores
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            model: self.model.clone(),
+            owed: self.owed.clone(),
+        }
+    }
+
+    /// Goes back to a snapshot. Every key counts as changed.
+    pub(crate) fn restore(&mut self, snapshot: &Snapshot) {
+        self.model.restore(&snapshot.model);
+        self.owed.clone_from(&snapshot.owed);
+        self.restores += 1;
+        for (_, tasks) in std::mem::take(&mut self.watchers) {
+            self.woken.extend(tasks);
+        }
+    }
+
+    /// The tails of all streams that are there, by their names.
+    pub(crate) fn tails(&self) -> BTreeMap<String, Place> {
+        let records = self.model.entries().filter_map(|(key, held)| {
+            let (_, Key::Head(..)) = parse(key)? else {
+                return None;
+            };
+            let Held::Value(value) = held else {
+                return None;
+            };
+            let envelope = Envelope::decode(value).ok()?;
+            match Record::decode(&envelope.body, envelope.version).ok()? {
+                Record::Live(head) => Some((head.name.clone(), head.tail())),
+                Record::Tombstone(_) => None,
+            }
+        });
+        let place = |tail: Position| Place(tail.segment, tail.byte * 10);
+        records.map(|(name, tail)| (name, place(tail))).collect()
     }
 
     pub(crate) fn sync(&mut self) {

@@ -11,6 +11,7 @@ mod forks;
 mod lives;
 mod messages;
 mod order;
+mod restores;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -77,8 +78,23 @@ pub struct Violation {
     pub what: String,
 }
 
-/// Holds a history to every rule.
+/// Holds a history to every rule. One in which the store went back is two: as it was until then, and
+/// as it is for the store that went back.
 pub(crate) fn check(history: &History) -> Vec<Violation> {
+    let Some(restore) = restores::of(history) else {
+        return check_one(history);
+    };
+    let mut violations = check_one(&restores::before(history, restore));
+    violations.extend(check_one(&restores::after(history, restore)));
+    let found = restores::lost_places(history, restore);
+    violations.extend(found.into_iter().map(|what| Violation {
+        rule: "lost places stay lost",
+        what,
+    }));
+    violations
+}
+
+fn check_one(history: &History) -> Vec<Violation> {
     let mut violations = Vec::new();
     let views = View::of(history);
     for fork in &views {

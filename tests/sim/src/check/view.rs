@@ -86,6 +86,7 @@ impl<'h> View<'h> {
                 Event::Call(call) => &call.name,
                 Event::Page(page) => &page.name,
                 Event::Wait(wait) => &wait.name,
+                Event::Restore(_) => continue,
             };
             let view = views.entry(name).or_insert_with(|| Self {
                 name,
@@ -102,6 +103,7 @@ impl<'h> View<'h> {
             match event {
                 Event::Call(call) => view.add(call),
                 Event::Wait(wait) => view.waits.push(wait),
+                Event::Restore(_) => {}
                 Event::Page(page) => {
                     let runs = pages.entry(name).or_default();
                     runs.entry(page.run).or_default().push(page);

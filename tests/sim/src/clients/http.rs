@@ -7,8 +7,10 @@ use crate::history::{Ask, Body, Ends, Fork, From, Place, Told, message};
 use crate::plan::Topic;
 use crate::planted::Planted;
 use crate::sim::NEW_YEAR_MS;
+use durable_streams_edge::limits::SEGMENTS;
 use durable_streams_edge::protocol::packed::Fields;
 use durable_streams_edge::protocol::time;
+use durable_streams_edge::stream::Position;
 
 /// A whole response.
 #[derive(Debug, Clone, Default)]
@@ -177,11 +179,24 @@ impl Client<'_> {
                     From::Start => Some(Place::ZERO),
                     From::Now => None,
                 };
-                request.query = reader::query(*from, *live);
+                request.query = reader::query(self.forged(*from), *live);
             }
         }
         request.headers = headers;
         request
+    }
+
+    /// The place as a planted bug would take it.
+    fn forged(&self, from: From) -> From {
+        match from {
+            From::At(Place(segment, byte))
+                if self.sim().plants(Planted::TimelineNotCompared, 1000) =>
+            {
+                let newest = Position::on(self.sim().timeline.get(), segment % SEGMENTS, 0);
+                From::At(Place(newest.segment, byte))
+            }
+            from => from,
+        }
     }
 
     fn add_fork(&self, headers: &mut Fields, fork: &Fork) {

@@ -1,0 +1,118 @@
+//! Histories in which the store went back to an older state.
+
+use crate::history::{Ask, Call, Event, From, History, Page, Place, Restore, Told};
+use std::collections::BTreeSet;
+
+/// When the store went back, if it did.
+pub(super) fn of(history: &History) -> Option<&Restore> {
+    history.events.iter().find_map(|event| match event {
+        Event::Restore(restore) => Some(restore),
+        _ => None,
+    })
+}
+
+/// A call of which it is not known whether it was done.
+fn unknown(call: &Call) -> Event {
+    Event::Call(Call {
+        told: Told::Unknown("RESTORED".to_owned()),
+        ..call.clone()
+    })
+}
+
+/// The history until the store went back. Calls that were under way then may have been done.
+pub(super) fn before(history: &History, restore: &Restore) -> History {
+    let done = restore.done;
+    let events = history.events.iter().filter_map(|event| match event {
+        Event::Call(call) if call.ended <= done => Some(event.clone()),
+        Event::Call(call) => (call.began <= done).then(|| unknown(call)),
+        Event::Page(page) => (page.ended <= done).then(|| event.clone()),
+        Event::Wait(wait) => (wait.ended <= done).then(|| event.clone()),
+        Event::Restore(_) => None,
+    });
+    History {
+        terms: history.terms,
+        events: events.collect(),
+    }
+}
+
+/// The history of the store that went back. All that began and ended between its state and its return
+/// was never done, and calls around one of these moments may have been done.
+pub(super) fn after(history: &History, restore: &Restore) -> History {
+    let Restore { taken, done, .. } = *restore;
+    let is_known = |began: u64, ended: u64| ended <= taken || began > done;
+    // What follows a page that was lost may begin within a message.
+    let broken: BTreeSet<u64> = history
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Page(page) => (!is_known(page.began, page.ended)).then_some(page.run),
+            _ => None,
+        })
+        .collect();
+    let is_whole = |page: &Page| page.ended <= taken || !broken.contains(&page.run);
+    let events = history.events.iter().filter_map(|event| match event {
+        Event::Call(call) if is_known(call.began, call.ended) => Some(event.clone()),
+        Event::Call(call) if call.began > taken && call.ended <= done => Some(Event::Call(Call {
+            told: Told::Refused(0, "RESTORED".to_owned()),
+            ..call.clone()
+        })),
+        Event::Call(call) => Some(unknown(call)),
+        Event::Page(page) => {
+            let is_known = is_known(page.began, page.ended);
+            (is_known && is_whole(page)).then(|| event.clone())
+        }
+        Event::Wait(wait) => is_known(wait.began, wait.ended).then(|| event.clone()),
+        Event::Restore(_) => None,
+    });
+    History {
+        terms: history.terms,
+        events: events.collect(),
+    }
+}
+
+/// Places of the part of the history that was lost: none is read from, or given out again, by a store
+/// that went back.
+pub(super) fn lost_places(history: &History, restore: &Restore) -> Vec<String> {
+    let tail = |name: &str| restore.tails.get(name).copied().unwrap_or(Place::ZERO);
+    let told = |event: &Event| match event {
+        Event::Call(call) => match call.told {
+            Told::Done {
+                tail: Some(tail), ..
+            } => Some((call.name.clone(), call.began, call.ended, tail)),
+            _ => None,
+        },
+        Event::Page(page) => Some((page.name.clone(), page.began, page.ended, page.to)),
+        Event::Wait(_) | Event::Restore(_) => None,
+    };
+    let told: Vec<_> = history.events.iter().filter_map(told).collect();
+    let lost: BTreeSet<(&str, Place)> = told
+        .iter()
+        .filter(|(name, _, ended, place)| *ended <= restore.done && *place > tail(name))
+        .map(|(name, .., place)| (&**name, *place))
+        .collect();
+    let again = told.iter().filter(|(name, began, _, place)| {
+        *began > restore.done && lost.contains(&(&**name, *place))
+    });
+    let mut found: Vec<String> = again
+        .map(|(name, .., place)| format!("{name}: {place} was lost, and given out again"))
+        .collect();
+    for event in &history.events {
+        let (name, began, from) = match event {
+            Event::Page(page) => (&page.name, page.began, page.from),
+            Event::Call(Call {
+                ask: Ask::Create {
+                    fork: Some(fork), ..
+                },
+                told: Told::Done { status: 201, .. },
+                began,
+                ..
+            }) => (&fork.source, *began, fork.at.map_or(From::Now, From::At)),
+            _ => continue,
+        };
+        let From::At(place) = from else { continue };
+        if began > restore.done && lost.contains(&(&**name, place)) {
+            found.push(format!("{name}: {place} was lost, and read from"));
+        }
+    }
+    found
+}
