@@ -32,3 +32,4 @@ mod sse;
 mod sse_live;
 mod subscriptions;
 mod ttl;
+mod upgrade;
