@@ -79,5 +79,5 @@ fn fuzz(target: &str, seconds: u32) -> Result<(), Failure> {
         .arg(format!("-max_len={MOST_BYTES}"))
         .arg("-print_final_stats=1")
         .arg(format!("-artifact_prefix={}/", found.display()));
-    run::run(&format!("fuzz {target} for {seconds} s"), &mut fuzz)
+    run::show(&format!("fuzz {target} for {seconds} s"), &mut fuzz)
 }

@@ -10,6 +10,7 @@ mod debian;
 mod failure;
 mod fuzz;
 mod host;
+mod log;
 mod node;
 mod paths;
 mod run;
@@ -43,8 +44,11 @@ cargo xtask <command>
                                 hour unless told otherwise (--rate APPENDS_A_SECOND --streams N)
   help                          this text
 
+Commands print a line for each step, and the failures. --verbose shows all output, which is else in
+target/logs.
+
 Tiers of the tests, in the order they run:
-  fmt clippy component unit sim fuzz http crash conformance client
+  fmt clippy structure component unit sim fuzz http crash conformance client
 
 DS_TEST_URL=http://127.0.0.1:PORT lets the tier http run against a server that already runs. Give it
 the variables long_poll_timeout_secs=1 and webhook_allow_localhost=true; tests that need others, or a
@@ -59,7 +63,11 @@ installed wasm32-wasip2 target is used, else rustup is asked for one, else Debia
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
-    let rest: Vec<String> = args.collect();
+    let mut rest: Vec<String> = args.collect();
+    if command != "serve" && rest.iter().any(|arg| arg == "--verbose") {
+        rest.retain(|arg| arg != "--verbose");
+        log::be_verbose();
+    }
     let done = match command.as_str() {
         "component" => component::command(&rest),
         "build" => host::command(&rest),

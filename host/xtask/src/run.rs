@@ -1,6 +1,8 @@
 //! Running a command that may take long: a heading, a sign of life, the time it took.
 
 use crate::failure::Failure;
+use crate::log::Log;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -20,7 +22,7 @@ impl Step {
     pub(crate) fn begin(what: impl Into<String>) -> Self {
         let what = what.into();
         let begun = Instant::now();
-        println!("\n==> {what}");
+        println!("==> {what}");
         let (sender, receiver) = mpsc::channel();
         let name = what.clone();
         std::thread::spawn(move || {
@@ -58,8 +60,27 @@ pub(crate) fn is_there(program: &str) -> bool {
     status.is_ok()
 }
 
-/// Runs a command as one step.
+/// Runs a command as one step. Its output goes into a log, and is shown if the command fails.
 pub(crate) fn run(what: &str, command: &mut Command) -> Result<(), Failure> {
+    let step = Step::begin(what);
+    let log = Log::create(what)?;
+    let status = match log.is_shown() {
+        true => command.stdin(Stdio::null()).status(),
+        false => {
+            command.stdout(log.writer()?).stderr(log.writer()?);
+            command.stdin(Stdio::null()).status()
+        }
+    };
+    if !matches!(&status, Ok(status) if status.success()) {
+        log.show_failures()?;
+    }
+    judge(what, command, status)?;
+    step.done();
+    Ok(())
+}
+
+/// Runs a command as one step and passes its output on.
+pub(crate) fn show(what: &str, command: &mut Command) -> Result<(), Failure> {
     let step = Step::begin(what);
     let status = command.stdin(Stdio::null()).status();
     judge(what, command, status)?;
@@ -67,23 +88,44 @@ pub(crate) fn run(what: &str, command: &mut Command) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs a command, passing its standard output on and showing each line of it to `look`.
-/// Returns whether it succeeded; an error is one of starting it.
-pub(crate) fn watch(command: &mut Command, mut look: impl FnMut(&str)) -> Result<bool, Failure> {
+/// Runs a command and shows each line of its standard output to `look`. All of its output goes into a
+/// log, and the failures are shown. Returns whether the command succeeded; an error is one of
+/// starting it.
+pub(crate) fn watch(
+    what: &str,
+    command: &mut Command,
+    mut look: impl FnMut(&str),
+) -> Result<bool, Failure> {
+    let log = Log::create(what)?;
+    if !log.is_shown() {
+        command.stderr(log.writer()?);
+    }
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| not_started(command, &error))?;
+    let mut lines = log.writer()?;
+    let mut skipped = BTreeSet::new();
     if let Some(out) = child.stdout.take() {
         for line in BufReader::new(out).split(b'\n') {
             let line = String::from_utf8_lossy(&line?).into_owned();
-            println!("{line}");
+            match log.is_shown() {
+                true => println!("{line}"),
+                false => writeln!(lines, "{line}")?,
+            }
+            if line.starts_with("skipped: ") && skipped.insert(line.clone()) && !log.is_shown() {
+                println!("    {line}");
+            }
             std::io::stdout().flush()?;
             look(&line);
         }
     }
-    Ok(child.wait()?.success())
+    let well = child.wait()?.success();
+    if !well {
+        log.show_failures()?;
+    }
+    Ok(well)
 }
 
 fn judge(

@@ -1,11 +1,14 @@
-//! `cargo xtask test`: every tier in order, then one line of counts.
+//! `cargo xtask test`: every tier in order, then a table of counts and times.
 
+mod table;
 mod tally;
 mod tiers;
 
 use crate::failure::Failure;
 use std::process::ExitCode;
-use tally::{Outcome, Tally};
+use std::time::Instant;
+use table::Table;
+use tally::Outcome;
 use tiers::{TIERS, Tier};
 
 /// What was asked for.
@@ -44,15 +47,16 @@ pub(crate) fn command(args: &[String]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let mut sum = Tally::default();
+    let mut table = Table::default();
     let mut failed = None;
     for tier in TIERS.iter() {
         if options.tier.is_some_and(|wanted| wanted.name != tier.name) {
             continue;
         }
         println!("\n#### {}: {}", tier.name, tier.what);
+        let begun = Instant::now();
         let outcome = (tier.run)(&options);
-        sum += outcome.tally;
+        table.add(tier.name, outcome.tally, begun.elapsed());
         if outcome.failed() {
             failed = Some((tier, outcome));
             break;
@@ -62,7 +66,8 @@ pub(crate) fn command(args: &[String]) -> ExitCode {
     if let Some((tier, outcome)) = &failed {
         say_failed(tier, outcome, &options);
     }
-    println!("{sum}");
+    println!("{table}");
+    let sum = table.sum();
     if let (None, Some(filter), 0) = (&failed, &options.filter, sum.passed + sum.skipped) {
         eprintln!("xtask: no test has {filter:?} in its name");
         return ExitCode::FAILURE;

@@ -238,13 +238,15 @@ fn fuzz(options: &Options) -> Outcome {
 }
 
 /// Tests that start hosts of their own, or look behind them.
-const OWN_HOSTS: [&str; 6] = [
+const OWN_HOSTS: [&str; 8] = [
     "commits",
     "hosts",
     "instances",
     "process",
     "redis",
     "redis_outage",
+    "redis_past",
+    "upgrade",
 ];
 
 /// The HTTP tests against a server that already runs.
@@ -360,7 +362,7 @@ fn counted(
 ) -> Result<(bool, Tally), Failure> {
     let step = Step::begin(what);
     let mut tally = Tally::default();
-    let well = run::watch(command, |line| {
+    let well = run::watch(what, command, |line| {
         if let Some(counts) = read(line) {
             tally += counts;
         }
