@@ -16,6 +16,8 @@
 //! - No state outlives a step but the variables, and who waits: any instance serves any step of any
 //!   request, and one that is lost takes nothing with it.
 //!
+//! [`design`] explains the design with its reasons.
+//!
 //! # Layers
 //!
 //! An arrow means "may name"; nothing points back up. Every layer may use [`limits`], where all
@@ -104,6 +106,8 @@
 )]
 
 pub mod access;
+#[doc = include_str!("docs/design.md")]
+pub mod design {}
 pub mod keys;
 pub mod limits;
 pub mod protocol;

@@ -1,6 +1,6 @@
 //! The host's own limits: name, default, reason. The component has its own, in its `limits`.
 //!
-//! The README has this table; a test compares the two.
+//! `docs/configuration.md` has this table; a test compares the two.
 
 #[cfg(test)]
 use std::fmt::{self, Display, Formatter};
@@ -195,8 +195,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_readme_has_this_table() {
-        let readme = include_str!("../../README.md");
+    fn the_configuration_guide_has_this_table() {
+        let guide = include_str!("../docs/configuration.md");
         for Limit {
             name,
             default,
@@ -204,7 +204,7 @@ mod tests {
         } in &TABLE
         {
             let line = format!("| {name} | {default} | {reason} |");
-            assert!(readme.contains(&line), "missing: {line}");
+            assert!(guide.contains(&line), "missing: {line}");
         }
     }
 }

@@ -47,9 +47,11 @@ fn a_malformed_variable_is_named_with_what_was_expected() {
 }
 
 #[test]
-fn the_readme_has_the_same_variables() {
+fn the_configuration_guide_has_the_same_variables() {
     let head = "| variable | default | may be | |\n|---|---|---|---|\n";
-    let (_, table) = include_str!("../../../README.md").split_once(head).unwrap();
+    let (_, table) = include_str!("../../../host/docs/configuration.md")
+        .split_once(head)
+        .unwrap();
     let expected = VARIABLES.iter().map(|row| {
         let may_be = match &row.kind {
             Kind::Number(range) => format!("{} to {}", range.start(), range.end()),
