@@ -1,6 +1,7 @@
 //! Where a read begins (sections 5.6 and 8).
 
 use super::{Head, Position};
+use crate::limits::MAX_TIMELINE;
 
 /// Where a read begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(crate) fn locate(
     let timeline = timeline.max(head.timelines.last());
     let from = match asked {
         None | Some(Position::ZERO) => start,
+        // No timeline can be later than the last one there can be.
+        Some(asked) if asked.timeline() > MAX_TIMELINE => return Ok(Origin::Ahead(asked)),
         Some(asked) if asked.timeline() > timeline => return Ok(Origin::Later),
         Some(asked) if asked < start && asked.number() < head.first => {
             return Err(OffsetGone::EarlierLife);
@@ -101,5 +104,8 @@ mod tests {
         assert_eq!(at(2, 6, 6), Err(OffsetGone::Lost));
         assert_eq!(at(3, 6, 6), Ok(Origin::Ahead(Position::on(3, 6, 6))));
         assert_eq!(at(4, 6, 1), Ok(Origin::Later));
+        assert_eq!(at(MAX_TIMELINE, 6, 1), Ok(Origin::Later));
+        let never = Position::on(MAX_TIMELINE + 1, 6, 1);
+        assert_eq!(locate(&head, Some(never), 3), Ok(Origin::Ahead(never)));
     }
 }

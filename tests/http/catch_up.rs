@@ -163,7 +163,7 @@ fn an_offset_past_the_tail_is_gone_until_the_stream_grows_past_it() {
     let gone = gone.problem(410, "OFFSET_GONE");
     stream.read(&gone.next_offset()).with_body("1234");
     // Of a timeline that the store may get yet.
-    let later = "offset=9999999999999999_9999999999999990";
+    let later = "offset=0000000100000000_0000000000000010";
     let later = stream.get(later).send().problem(503, "UNAVAILABLE");
     later.with("retry-after", "1");
     stream.append("5678");

@@ -147,7 +147,8 @@ fn an_offset_beyond_the_tail_is_gone_or_newer_than_its_store() {
         ("0000000000000000_0000000000000040", 410, "OFFSET_GONE"),
         ("0000000000000001_0000000000000000", 410, "OFFSET_GONE"),
         ("0000000000000007_0000000000000090", 410, "OFFSET_GONE"),
-        ("9999999999999999_9999999999999990", 503, "UNAVAILABLE"),
+        ("9999999999999999_9999999999999990", 410, "OFFSET_GONE"),
+        ("0000000100000000_0000000000000010", 503, "UNAVAILABLE"),
     ] {
         let page = read(&server, ahead);
         assert_eq!((page.status, &*page.code()), (status, code), "{ahead}");

@@ -10,7 +10,7 @@ use durable_streams_edge::service::exchange::Cause;
 use durable_streams_edge::stream::Position;
 
 /// Of a timeline that the store has not got.
-const AHEAD: &str = "9999999999999999_9999999999999990";
+const AHEAD: &str = "0000000100000000_0000000000000010";
 
 /// A place of a stream: its offset, and how many units are before it.
 pub(super) type Place = (String, usize);
