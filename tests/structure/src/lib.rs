@@ -10,8 +10,10 @@ mod circles;
 mod crates;
 pub mod floors;
 mod modules;
+mod prose;
 mod shared;
 
 pub use arrows::{Arrow, Reason};
 pub use circles::{circles, largest};
 pub use crates::{Source, Tree};
+pub use prose::Prose;

@@ -1,10 +1,11 @@
 //! Prints the figures of the structure: files, arrows, circles, public names, lines.
 //!
-//! `--arrows` lists the arrows, `--unused` the public names that no other crate names.
+//! `--arrows` lists the arrows, `--unused` the public names that no other crate names, `--prose` the
+//! files whose comments have words that stand in the place of nouns.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use structure::{Reason, Tree, circles, largest};
+use structure::{Prose, Reason, Tree, circles, largest};
 
 /// Every Rust file below `directory`, but for build directories.
 fn files(directory: &Path) -> Vec<PathBuf> {
@@ -83,6 +84,20 @@ fn main() -> Result<(), String> {
             }
         }
     }
+    let mut prose = Prose::default();
+    for file in files(&root) {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let own = Prose::of(&text);
+        if asked("--prose") && own.who + own.what > 0 {
+            println!("  {:>3} {}", own.who + own.what, file.display());
+        }
+        prose += own;
+    }
+    let (who, what) = prose.shares();
+    println!(
+        "prose: {} comment lines, {} with who-words ({who} in 1,000), {} with \"what\" ({what} in 1,000)",
+        prose.comments, prose.who, prose.what
+    );
     println!("lines of Rust:");
     for area in ["src", "host/src", "host/benches", "host/xtask", "tests"] {
         let files = files(&root.join(area));
