@@ -14,6 +14,7 @@ mod commits;
 mod common;
 mod concurrency;
 mod create;
+mod damage;
 mod delete;
 mod errors;
 mod fork;

@@ -184,6 +184,11 @@ impl ServerUnderTest {
         Self::spawn(serve_from(store, variables), None)
     }
 
+    /// The same, or its log where it does not start.
+    pub(crate) fn try_over(store: &str) -> Result<Self, Vec<String>> {
+        Self::try_spawn(serve_from(store, &[]), None)
+    }
+
     /// A server of its own with flags besides; see [`Self::start`].
     pub(crate) fn start_with_arguments(
         variables: &[(&str, &str)],
@@ -221,14 +226,18 @@ impl ServerUnderTest {
         Self::spawn(command, directory)
     }
 
-    fn spawn(mut command: Command, directory: Option<TempDir>) -> Self {
+    fn spawn(command: Command, directory: Option<TempDir>) -> Self {
+        Self::try_spawn(command, directory).unwrap_or_else(|log| panic!("it ended: {log:?}"))
+    }
+
+    fn try_spawn(mut command: Command, directory: Option<TempDir>) -> Result<Self, Vec<String>> {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let log = Lines::default();
-        if let Some(errors) = child.stderr.take() {
+        let errors = child.stderr.take().map(|errors| {
             let log = Arc::clone(&log);
             std::thread::spawn(move || {
                 for line in BufReader::new(errors).lines().map_while(Result::ok) {
@@ -236,8 +245,8 @@ impl ServerUnderTest {
                         .unwrap_or_else(PoisonError::into_inner)
                         .push(line);
                 }
-            });
-        }
+            })
+        });
         let (sender, receiver) = mpsc::channel();
         if let Some(out) = child.stdout.take() {
             std::thread::spawn(move || {
@@ -260,9 +269,14 @@ impl ServerUnderTest {
         match receiver.recv_timeout(PATIENCE) {
             Ok(address) => server.address = address.parse().expect("it prints an address"),
             Err(RecvTimeoutError::Timeout) => panic!("it does not listen: {:?}", server.log()),
-            Err(RecvTimeoutError::Disconnected) => panic!("it ended: {:?}", server.log()),
+            Err(RecvTimeoutError::Disconnected) => {
+                // It ended: all that it said is read.
+                let read = errors.map(std::thread::JoinHandle::join);
+                assert!(read.is_none_or(|read| read.is_ok()));
+                return Err(server.log());
+            }
         }
-        server
+        Ok(server)
     }
 
     /// A name that nobody used, for a stream of this content type.

@@ -238,8 +238,9 @@ fn fuzz(options: &Options) -> Outcome {
 }
 
 /// Tests that start hosts of their own, or look behind them.
-const OWN_HOSTS: [&str; 8] = [
+const OWN_HOSTS: [&str; 9] = [
     "commits",
+    "damage",
     "hosts",
     "instances",
     "process",

@@ -1,0 +1,240 @@
+//! Damage of the file store, as clients and operators see it: it is contained in the streams whose
+//! bytes it hit, and named.
+
+use crate::common::server::store;
+use crate::common::{Random, Response, ServerUnderTest, Stream, eventually, full};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A store on disk with the streams in it, and no server over it.
+struct Stored {
+    directory: TempDir,
+    /// Streams and their contents.
+    streams: Vec<(Stream, Vec<u8>)>,
+}
+
+/// A value longer than the inline tail of a head: it is a chunk of its own.
+const CHUNK_BYTES: usize = 20_000;
+
+impl Stored {
+    /// Streams of every make. The last batch of the log is none of theirs: damage there can't be
+    /// told from a write that a crash interrupted.
+    fn new(seed: u64) -> Self {
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let server = over(directory.path());
+        let mut random = Random::seeded(seed);
+        let mut streams = Vec::new();
+        for number in 0..6 {
+            let stream = named(&server, &number.to_string());
+            let mut content = Vec::new();
+            for _ in 0..4 {
+                let bytes = random.bytes(300);
+                stream.append(&bytes);
+                content.extend(bytes);
+            }
+            if number % 2 == 0 {
+                let bytes = random.bytes(CHUNK_BYTES);
+                stream.append(&bytes);
+                content.extend(bytes);
+            }
+            streams.push((stream, content));
+        }
+        let last = named(&server, "last");
+        for _ in 0..3 {
+            last.append("the end of the log");
+        }
+        stop(server);
+        Self { directory, streams }
+    }
+
+    /// The only segment of the log.
+    fn log(&self) -> PathBuf {
+        let entries = fs::read_dir(self.directory.path()).expect("a directory");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        let mut logs = paths.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+        logs.next().expect("a segment")
+    }
+
+    /// A copy in which one bit is flipped.
+    fn flipped(&self, at: usize, bit: u8) -> TempDir {
+        let copy = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        for entry in fs::read_dir(self.directory.path()).expect("a directory") {
+            let from = entry.expect("an entry").path();
+            let to = copy.path().join(from.file_name().expect("a name"));
+            fs::copy(&from, &to).expect("it is copied");
+        }
+        let log = copy.path().join(self.log().file_name().expect("a name"));
+        let mut bytes = fs::read(&log).expect("it reads");
+        bytes[at] ^= 1 << bit;
+        fs::write(&log, bytes).expect("it writes");
+        copy
+    }
+
+    /// Where these bytes are in the log for the last time.
+    fn last_place_of(&self, bytes: &[u8]) -> usize {
+        let log = fs::read(self.log()).expect("it reads");
+        let mut windows = log.windows(bytes.len());
+        let place = windows.rposition(|window| window == bytes);
+        place.expect("the log has these bytes")
+    }
+}
+
+fn store_in(directory: &Path) -> String {
+    format!("file:{}", directory.display())
+}
+
+fn over(directory: &Path) -> ServerUnderTest {
+    ServerUnderTest::start_over(&store_in(directory), &[])
+}
+
+fn stop(mut server: ServerUnderTest) {
+    server.signal("TERM");
+    assert!(server.wait().success());
+}
+
+/// A new stream. Its name is none that another server would give one.
+fn named(server: &ServerUnderTest, name: &str) -> Stream {
+    let stream = Stream {
+        path: format!("/v1/stream/kept/{name}"),
+        ..server.name("application/octet-stream")
+    };
+    stream.create();
+    stream
+}
+
+/// The stream on another server.
+fn on(server: &ServerUnderTest, stream: &Stream) -> Stream {
+    Stream {
+        address: server.address,
+        ..stream.clone()
+    }
+}
+
+/// Reads to the tail; the answer that is no page, if one is not.
+fn read(stream: &Stream) -> Result<Vec<u8>, Response> {
+    let (mut bytes, mut at) = (Vec::new(), "-1".to_owned());
+    loop {
+        let page = stream.get(&format!("offset={at}")).send();
+        if page.status != 200 {
+            return Err(page);
+        }
+        bytes.extend_from_slice(&page.body);
+        if page.is_up_to_date() {
+            return Ok(bytes);
+        }
+        at = page.next_offset();
+    }
+}
+
+#[track_caller]
+fn expect_damaged(answer: Response) {
+    let answer = answer.problem(500, "STORAGE_DAMAGED");
+    assert_eq!(answer.header("retry-after"), None, "a retry can't help");
+}
+
+/// Demands that the log has an error that names all of these.
+fn expect_error(server: &ServerUnderTest, named: &[&str]) {
+    eventually(&format!("an error names {named:?}"), || {
+        server.log().iter().any(|line| {
+            line.contains(r#""level":"error""#) && named.iter().all(|name| line.contains(name))
+        })
+    });
+}
+
+#[track_caller]
+fn expect_others_are_whole(server: &ServerUnderTest, stored: &Stored, but: usize) {
+    for (number, (stream, content)) in stored.streams.iter().enumerate() {
+        if number != but {
+            let stream = on(server, stream);
+            assert_eq!(read(&stream).as_ref(), Ok(content), "stream {number}");
+            stream.append("more");
+        }
+    }
+    server.expect_alive();
+}
+
+#[test]
+fn a_damaged_head_makes_its_stream_unreadable_and_no_other() {
+    if store() != "file" {
+        return;
+    }
+    let stored = Stored::new(1);
+    // Without a chunk: all of it is in the head.
+    let (stream, content) = &stored.streams[1];
+    let place = stored.last_place_of(&content[content.len() - 200..]);
+    let damaged = stored.flipped(place + 100, 3);
+    let server = over(damaged.path());
+    expect_error(&server, &["damaged value in the store"]);
+    let stream = on(&server, stream);
+    expect_damaged(stream.get("offset=-1").send());
+    expect_damaged(stream.post("more").send());
+    expect_error(&server, &["STORAGE_DAMAGED", &stream.path]);
+    expect_others_are_whole(&server, &stored, 1);
+}
+
+#[test]
+fn a_damaged_chunk_is_an_error_to_its_readers_and_to_no_one_else() {
+    if store() != "file" {
+        return;
+    }
+    let stored = Stored::new(2);
+    let (stream, content) = &stored.streams[2];
+    let place = stored.last_place_of(&content[content.len() - CHUNK_BYTES..][..1000]);
+    let damaged = stored.flipped(place + CHUNK_BYTES / 2, 0);
+    let server = over(damaged.path());
+    expect_error(&server, &["damaged value in the store"]);
+    let stream = on(&server, stream);
+    let answer = read(&stream).expect_err("a chunk is damaged");
+    expect_damaged(answer);
+    expect_error(&server, &["STORAGE_DAMAGED", &stream.path]);
+    // Appends need no chunk, and readers at the tail neither.
+    let tail = stream.tail();
+    stream.append("more");
+    assert_eq!(stream.read_all(&tail), b"more");
+    expect_others_are_whole(&server, &stored, 2);
+}
+
+/// The streams that are not as they were, none of which is wrong: it can't be read.
+fn not_whole<'a>(server: &ServerUnderTest, stored: &'a Stored) -> Vec<&'a Stream> {
+    let mut found = Vec::new();
+    for (stream, content) in &stored.streams {
+        match read(&on(server, stream)) {
+            Ok(bytes) => assert_eq!(&bytes, content, "{}", stream.path),
+            Err(answer) => {
+                expect_damaged(answer);
+                found.push(stream);
+            }
+        }
+    }
+    server.expect_alive();
+    found
+}
+
+#[test]
+fn any_flipped_bit_is_refused_or_contained() {
+    if store() != "file" {
+        return;
+    }
+    let stored = Stored::new(3);
+    let last = stored.last_place_of(b"the end of the log");
+    let mut random = Random::seeded(4);
+    let mut contained = 0;
+    for _ in 0..if full() { 200 } else { 8 } {
+        let damaged = stored.flipped(random.below(last), random.below(8) as u8);
+        match ServerUnderTest::try_over(&store_in(damaged.path())) {
+            Ok(server) => {
+                contained += 1;
+                assert!(not_whole(&server, &stored).len() <= 1);
+            }
+            Err(said) => expect_refusal(&said),
+        }
+    }
+    assert!(contained > 0, "most bytes are those of values");
+}
+
+#[track_caller]
+fn expect_refusal(said: &[String]) {
+    assert_eq!(said.len(), 1, "one line says what to do: {said:?}");
+    assert!(said[0].contains("damaged at byte"), "{said:?}");
+}
