@@ -33,6 +33,13 @@ pub enum Command {
         /// Whether to begin the next timeline.
         new_timeline: bool,
     },
+    /// To copy the readable records of a damaged store.
+    Salvage {
+        /// Where it is.
+        directory: PathBuf,
+        /// Where the new store is to be.
+        output: PathBuf,
+    },
     /// To compile a component for this machine.
     Precompile {
         /// The component.
@@ -86,6 +93,10 @@ enum Subcommands {
         /// that know of what is lost are told
         #[arg(long)]
         new_timeline: bool,
+        /// Copy all that can be read into a new store in this directory, which must be empty or not be
+        /// there, and print all that is lost. The damaged store is not changed
+        #[arg(long, value_name = "OUT", conflicts_with_all = ["fix", "new_timeline"])]
+        salvage: Option<PathBuf>,
     },
     /// Compiles a component for --component
     #[command(hide = true)]
@@ -200,8 +211,14 @@ pub fn parse(
             Subcommands::Serve(serve) => Command::Serve(Box::new(serve)),
             Subcommands::Check {
                 directory,
+                salvage: Some(output),
+                ..
+            } => Command::Salvage { directory, output },
+            Subcommands::Check {
+                directory,
                 fix,
                 new_timeline,
+                ..
             } => Command::Check {
                 directory,
                 fix,

@@ -1,9 +1,10 @@
 //! The program: arguments, signals, exit codes.
 
-use durable_streams_host::check::{CheckError, check};
+use durable_streams_host::check::{CheckError, check, salvage};
 use durable_streams_host::cli::{self, Command, Embedded, UsageError};
 use durable_streams_host::{Options, StartError, engine, serve};
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +40,13 @@ enum Failure {
     Component(#[from] engine::ComponentError),
     #[error(transparent)]
     Check(#[from] CheckError),
-    #[error("the store is damaged, or something is missing; restore it from a backup")]
+    #[error(
+        "the store is damaged, or something is missing; restore it from a backup, or copy all \
+         that is intact with `check DIR --salvage OUT`"
+    )]
     NotWhole,
+    #[error("the store is damaged, or something is missing; all that is intact is in {}", .0.display())]
+    Salvaged(PathBuf),
     #[error("{0}")]
     System(#[from] std::io::Error),
 }
@@ -53,6 +59,7 @@ impl Failure {
             | Self::Component(_)
             | Self::Check(_)
             | Self::NotWhole
+            | Self::Salvaged(_)
             | Self::System(_) => ExitCode::from(1),
         }
     }
@@ -89,6 +96,12 @@ fn run() -> Result<(), Failure> {
             let report = check(&directory, fix, new_timeline)?;
             writeln!(std::io::stdout(), "{report}")?;
             report.is_whole().then_some(()).ok_or(Failure::NotWhole)
+        }
+        Command::Salvage { directory, output } => {
+            let report = salvage(&directory, &output, &mut |line| eprintln!("{line}"))?;
+            writeln!(std::io::stdout(), "{report}")?;
+            let is_whole = report.is_whole().then_some(());
+            is_whole.ok_or(Failure::Salvaged(output))
         }
         Command::Serve(flags) => {
             // Names and values that are not text are not for this program.

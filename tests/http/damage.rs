@@ -2,7 +2,7 @@
 //! bytes it hit, and named.
 
 use crate::common::server::store;
-use crate::common::{Random, Response, ServerUnderTest, Stream, eventually, full};
+use crate::common::{HOST, Random, Response, ServerUnderTest, Stream, eventually, full};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -237,4 +237,53 @@ fn any_flipped_bit_is_refused_or_contained() {
 fn expect_refusal(said: &[String]) {
     assert_eq!(said.len(), 1, "one line says what to do: {said:?}");
     assert!(said[0].contains("damaged at byte"), "{said:?}");
+}
+
+/// Runs `check` with these arguments. Returns its exit code and its report.
+fn check(args: &[&Path]) -> (Option<i32>, String) {
+    let mut command = HOST.command();
+    let out = command.arg("check").args(args).output().expect("it runs");
+    let report = String::from_utf8(out.stdout).expect("text");
+    (out.status.code(), report)
+}
+
+/// A log in which the keys of a batch are unknown is refused. Its records are not lost.
+#[test]
+fn a_store_that_does_not_start_is_salvaged() {
+    if store() != "file" {
+        return;
+    }
+    let stored = Stored::new(5);
+    let log = fs::read(stored.log()).expect("it reads");
+    let last = stored.last_place_of(b"the end of the log");
+    // All batches begin so.
+    let batches = log
+        .windows(4)
+        .enumerate()
+        .filter(|(place, window)| *window == [0xD5, 0xF1, 0x0B, 0xA7] && place + 1000 < last);
+    let batches: Vec<usize> = batches.map(|(place, _)| place).collect();
+    let mut random = Random::seeded(6);
+    for _ in 0..if full() { 100 } else { 4 } {
+        // The header of the batch, and the header and key of its first record; no key is shorter.
+        let at = random.pick(&batches) + random.below(32 + 24 + "m.0".len());
+        let damaged = stored.flipped(at, random.below(8) as u8);
+        let said = ServerUnderTest::try_over(&store_in(damaged.path()));
+        expect_refusal(&said.expect_err("it is refused"));
+        let parent = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let out = parent.path().join("out");
+        let (code, report) = check(&[damaged.path(), Path::new("--salvage"), &out]);
+        assert_eq!(code, Some(1), "{report}");
+        let promise = "Any key may have lost its newest value";
+        assert!(report.contains(promise), "{report}");
+        let (code, checked) = check(&[&out]);
+        assert_eq!(code, Some(0), "{checked}");
+        let server = over(&out);
+        let changed = stored.streams.iter().filter(|(stream, content)| {
+            let found = read(&on(&server, stream));
+            found.as_ref() != Ok(content)
+        });
+        let changed: Vec<&str> = changed.map(|(stream, _)| stream.path.as_str()).collect();
+        assert!(changed.len() <= 1, "byte {at}: {changed:?}\n{report}");
+        server.expect_alive();
+    }
 }

@@ -39,7 +39,11 @@ pub fn check(directory: &Path, fix: bool, new_timeline: bool) -> Result<Report, 
         Err(error) => return Err(error.into()),
     };
     let mut left_over = Vec::new();
-    for (namespace, space) in spaces(&log, &mut report) {
+    let spaces = spaces(
+        |visit| log.for_each_key(|key, _, length| visit(key, length)),
+        &mut |key| report.problem(format!("{key}: not a key of this version")),
+    );
+    for (namespace, space) in spaces {
         walk(&log, &namespace, &space, &mut report, &mut left_over)?;
     }
     if fix && report.is_whole() {

@@ -5,7 +5,7 @@ use super::report::Report;
 use durable_streams_edge::keys::NameHash;
 use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::stream::{ForkStep, Forks, Link};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The records of one namespace, as far as forks are concerned.
 #[derive(Debug, Default)]
@@ -13,6 +13,8 @@ pub(super) struct Family {
     sources: HashMap<Link, (String, Forks)>,
     /// Those that have a source, with what they are to it.
     forks: Vec<(String, Link, Link, Standing)>,
+    /// Lives that ended, and whose bytes are being removed.
+    ended: HashSet<Link>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,9 @@ impl Family {
                 self.sources.insert(link(head.incarnation), source);
             }
             Record::Tombstone(tombstone) => {
+                if tombstone.owes.is_some() {
+                    self.ended.insert(link(tombstone.incarnation));
+                }
                 if let Some(source) = tombstone.source {
                     fork(tombstone.incarnation, source, Standing::Deleted);
                 }
@@ -53,13 +58,11 @@ impl Family {
         }
     }
 
-    pub(super) fn check(self, report: &mut Report) {
+    /// How many forks each source has that is there.
+    pub(super) fn counted(&self) -> HashMap<Link, u64> {
         let mut counts = HashMap::<Link, u64>::new();
-        for (name, fork, source, standing) in &self.forks {
+        for (_, fork, source, standing) in &self.forks {
             let Some((_, forks)) = self.sources.get(source) else {
-                if *standing == Standing::Here {
-                    report.problem(format!("fork {name}: its source is gone"));
-                }
                 continue;
             };
             let counted = match (standing, forks.step(fork.incarnation)) {
@@ -69,6 +72,17 @@ impl Family {
             };
             *counts.entry(*source).or_default() += u64::from(counted);
         }
+        counts
+    }
+
+    pub(super) fn check(self, report: &mut Report) {
+        // A salvage may leave a fork without its source, and with all bytes that it shares with it.
+        for (name, _, source, standing) in &self.forks {
+            if *standing == Standing::Here && self.ended.contains(source) {
+                report.problem(format!("fork {name}: its source is gone"));
+            }
+        }
+        let counts = self.counted();
         report.counts.forks += self.forks.len() as u64;
         for (link, (name, forks)) in &self.sources {
             let there = counts.get(link).copied().unwrap_or_default();

@@ -44,7 +44,9 @@ impl<'a> Marks<'a> {
                     continue;
                 }
                 let Some(block) = self.block(life, number, report)? else {
-                    missing(report, &format!("index block {number}"));
+                    if !report.is_hole(&self.names.block(life, number)) {
+                        missing(report, &format!("index block {number}"));
+                    }
                     continue;
                 };
                 let mut whole = true;

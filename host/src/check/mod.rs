@@ -10,6 +10,7 @@ mod error;
 mod forks;
 mod marks;
 mod report;
+mod salvage;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -18,3 +19,4 @@ mod walk;
 pub use command::check;
 pub use error::CheckError;
 pub use report::{Counts, Report};
+pub use salvage::{Salvaged, salvage};

@@ -1,6 +1,6 @@
 //! What a check found.
 
-use crate::store::log::{self, Fault};
+use crate::store::log::{self, Damage, Fault};
 use std::fmt;
 
 /// Problems that are told one by one; of the others only the number is.
@@ -37,6 +37,23 @@ pub struct Counts {
     pub left_over_bytes: u64,
 }
 
+/// Damage of a log, in one line.
+pub(super) fn told(damage: &Damage) -> String {
+    let (file, at) = (damage.file.display(), damage.offset);
+    match damage.fault {
+        Fault::Changed => {
+            let key = damage.key.as_deref().unwrap_or("an unknown key");
+            format!("{file}: damaged at byte {at}: {key}")
+        }
+        Fault::Missing => {
+            format!("{file}: missing: any key may have lost its newest value")
+        }
+        Fault::Short => format!("{file}: all after byte {at} is missing"),
+        Fault::Unnamed => format!("{file}: newer than all that MANIFEST names"),
+        Fault::Manifest => format!("{file}: missing or damaged"),
+    }
+}
+
 /// What a check found.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -55,19 +72,7 @@ impl Report {
     pub(super) fn new(log: log::Report) -> Self {
         let mut report = Self::default();
         for damage in log.damages.iter().filter(|damage| !damage.unfinished) {
-            let (file, at) = (damage.file.display(), damage.offset);
-            report.problem(match damage.fault {
-                Fault::Changed => {
-                    let key = damage.key.as_deref().unwrap_or("an unknown key");
-                    format!("{file}: damaged at byte {at}: {key}")
-                }
-                Fault::Missing => {
-                    format!("{file}: missing: any key may have lost its newest value")
-                }
-                Fault::Short => format!("{file}: all after byte {at} is missing"),
-                Fault::Unnamed => format!("{file}: newer than all that MANIFEST names"),
-                Fault::Manifest => format!("{file}: missing or damaged"),
-            });
+            report.problem(told(damage));
         }
         report.log = log;
         report
@@ -80,7 +85,18 @@ impl Report {
         }
     }
 
-    /// Whether nothing that was acknowledged is damaged or missing.
+    /// Whether a salvage has written that the value of this key is lost.
+    pub(super) fn is_hole(&self, key: &str) -> bool {
+        self.log.holes.contains(key)
+    }
+
+    /// Keys of values that a salvage found lost.
+    #[must_use]
+    pub fn holes(&self) -> usize {
+        self.log.holes.len()
+    }
+
+    /// Whether nothing that was acknowledged is damaged or missing, but for holes.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.problems.is_empty()
@@ -141,15 +157,23 @@ impl fmt::Display for Report {
             "left over: {left_over} keys with {left_over_bytes} bytes{removed}"
         )?;
         writeln!(f, "timeline: {}", self.timeline)?;
+        if self.holes() > 0 {
+            writeln!(
+                f,
+                "holes: {} values that a salvage found lost; reading them fails",
+                self.holes()
+            )?;
+        }
         for problem in &self.problems {
             writeln!(f, "PROBLEM {problem}")?;
         }
         if self.untold > 0 {
             writeln!(f, "PROBLEM and {} more", self.untold)?;
         }
-        let verdict = match self.is_whole() {
-            true => "whole: nothing is damaged or missing",
-            false => "NOT WHOLE",
+        let verdict = match (self.is_whole(), self.holes()) {
+            (true, 0) => "whole: nothing is damaged or missing",
+            (true, _) => "whole, but for the holes",
+            (false, _) => "NOT WHOLE",
         };
         write!(f, "{verdict}")
     }

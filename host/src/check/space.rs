@@ -20,14 +20,29 @@ pub(super) struct Space {
     /// Chunks and their lengths.
     pub(super) chunks: HashMap<(Incarnation, u64), u32>,
     pub(super) blocks: HashSet<(Incarnation, u64)>,
+    pub(super) gates: Vec<String>,
+    pub(super) marker: Option<String>,
 }
 
-/// The keys of a log, by namespace.
-pub(super) fn spaces(log: &Log, report: &mut Report) -> BTreeMap<String, Space> {
+impl Space {
+    /// All keys but those of heads, chunks, index blocks and debts.
+    pub(super) fn others(&self) -> impl Iterator<Item = &String> {
+        let controls = self.controls.iter().map(|(_, key)| key);
+        let records = self.todos.iter().chain(&self.leaves).chain(controls);
+        records.chain(&self.gates).chain(&self.marker)
+    }
+}
+
+/// The keys that `for_each` shows with the length of their values, by namespace. Those that are none
+/// of this version go to `foreign`.
+pub(super) fn spaces(
+    for_each: impl FnOnce(&mut dyn FnMut(&str, u32)),
+    foreign: &mut dyn FnMut(&str),
+) -> BTreeMap<String, Space> {
     let mut spaces = BTreeMap::<String, Space>::new();
-    log.for_each_key(|key, _, length| {
+    for_each(&mut |key, length| {
         let Some((namespace, parsed)) = keys::parse(key) else {
-            report.problem(format!("{key}: not a key of this version"));
+            foreign(key);
             return;
         };
         let space = match spaces.get_mut(namespace) {
@@ -48,8 +63,8 @@ pub(super) fn spaces(log: &Log, report: &mut Report) -> BTreeMap<String, Space> 
             Key::Subscription(..) | Key::Subscriptions(_) | Key::Signing(_) => {
                 space.controls.push((parsed, key.to_owned()));
             }
-            Key::Gate => report.counts.gates += 1,
-            Key::Marker => {}
+            Key::Gate => space.gates.push(key.to_owned()),
+            Key::Marker => space.marker = Some(key.to_owned()),
         }
     });
     spaces
@@ -64,6 +79,7 @@ pub(super) fn value(
     match log.get(key, Wait::ForDisk) {
         Ok(Found::Value { value, .. }) => Ok(Some(value.to_vec())),
         Ok(Found::Absent | Found::NotResident) => Ok(None),
+        Err(ReadError::Damaged { .. }) if report.is_hole(key) => Ok(None),
         Err(error @ ReadError::Damaged { .. }) => {
             report.problem(format!("{key}: {error}"));
             Ok(None)

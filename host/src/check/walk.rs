@@ -86,6 +86,7 @@ pub(super) fn walk(
             report.problem(format!("{key}: {error}"));
         }
     }
+    report.counts.gates += space.gates.len() as u64;
     report.counts.chunks += space.chunks.len() as u64;
     report.counts.blocks += space.blocks.len() as u64;
     marks.left_over(report, left_over);

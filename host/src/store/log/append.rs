@@ -288,7 +288,7 @@ fn learn(writer: &mut Writer, offset: u64, records: &[Record<'_>]) {
         match &record.body {
             Body::Value(value) => writer.bases.keep(key, value, offset, record.replaces),
             Body::Patch(patch) => writer.bases.count(key, patch),
-            Body::Tombstone(_) => writer.bases.forget(key),
+            Body::Tombstone(_) | Body::Hole(_) => writer.bases.forget(key),
         }
     }
 }

@@ -29,12 +29,14 @@ pub(super) enum Body {
     Value(Bytes),
     Patch(Patch),
     Tombstone(Range),
+    /// In the place of a value that is lost.
+    Hole(Bytes),
 }
 
 impl Body {
     pub(super) fn content(&self) -> Content {
         match self {
-            Self::Value(_) => Content::Value,
+            Self::Value(_) | Self::Hole(_) => Content::Value,
             Self::Patch(patch) => Content::Patch(patch.head),
             Self::Tombstone(range) => Content::Tombstone(*range),
         }
@@ -45,7 +47,7 @@ impl Record<'_> {
     /// Bytes after the key.
     pub(super) fn value_length(&self) -> usize {
         match &self.body {
-            Body::Value(value) => value.len(),
+            Body::Value(value) | Body::Hole(value) => value.len(),
             Body::Patch(patch) => patch.length(),
             Body::Tombstone(_) => RANGE,
         }
@@ -93,7 +95,7 @@ impl Layout {
         let mut sums = Vec::with_capacity(records.len().saturating_mul(4));
         for record in records {
             let (kind, patch, value) = match &record.body {
-                Body::Value(value) => (Kind::Value, None, value.clone()),
+                Body::Value(value) | Body::Hole(value) => (Kind::Value, None, value.clone()),
                 Body::Patch(patch) => (Kind::Patch, Some(patch.head), patch.runs.clone()),
                 Body::Tombstone(range) => {
                     let range = Bytes::copy_from_slice(&range.encode());
@@ -106,7 +108,10 @@ impl Layout {
                 key_length: record.key.len() as u16,
                 value_length: record.value_length() as u32,
                 sequence: record.sequence,
-                value_checksum: id.checksum(&value),
+                value_checksum: match record.body {
+                    Body::Hole(_) => id.checksum_of_hole(&value),
+                    Body::Value(_) | Body::Patch(_) | Body::Tombstone(_) => id.checksum(&value),
+                },
                 checksum: 0,
             };
             let sum = header.encode(record.key, patch, id, &mut layout.buffer);

@@ -8,6 +8,7 @@ use super::manifest::MANIFEST;
 use super::record::is_rebuilt;
 use super::scan::{Content, Depth, Piece, Scanned, Scanner};
 use super::segments::{is_unused, read_segment_header};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(crate) struct Report {
     /// What is not as it was written. A crash may leave one at the end of the newest segment,
     /// which opening the store cuts off.
     pub damages: Vec<Damage>,
+    /// Keys whose value a salvage has written as lost.
+    pub holes: BTreeSet<Box<str>>,
 }
 
 /// What is wrong.
@@ -117,7 +120,7 @@ pub(crate) fn check(dir: &Path, files: Arc<dyn Files>) -> Result<Report, OpenErr
 }
 
 /// The segments that the manifest names.
-fn names(directory: &Directory, report: &mut Report) -> io::Result<Option<Names>> {
+pub(super) fn names(directory: &Directory, report: &mut Report) -> io::Result<Option<Names>> {
     let manifest = directory.manifest()?;
     if manifest.is_none() {
         let path = directory.path.join(MANIFEST);
@@ -126,7 +129,7 @@ fn names(directory: &Directory, report: &mut Report) -> io::Result<Option<Names>
     Ok(manifest.map(|manifest| manifest.names().clone()))
 }
 
-fn damage(fault: Fault, file: PathBuf, offset: u64) -> Damage {
+pub(super) fn damage(fault: Fault, file: PathBuf, offset: u64) -> Damage {
     Damage {
         fault,
         file,
@@ -177,7 +180,9 @@ pub(super) fn check_segment(
                 report.records = report.records.saturating_add(records.len() as u64);
                 let mut damaged = Vec::new();
                 for record in records {
-                    if record.damaged || !is_whole(file, id, &record)? {
+                    if record.is_hole {
+                        report.holes.insert(record.key);
+                    } else if record.damaged || !is_whole(file, id, &record)? {
                         damaged.push(record);
                     }
                 }

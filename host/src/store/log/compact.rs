@@ -7,7 +7,7 @@ use super::error::{CommitError, CompactError, ReadError};
 use super::format::{SEGMENT_HEADER, record_length};
 use super::index::Place;
 use super::read::read;
-use super::record::{Verified, verify};
+use super::record::{Verified, is_hole, verify};
 use super::scan::{Content, Depth, Piece, Scanned, Scanner};
 use super::segments::Segment;
 use super::state::{Compaction, State, Task};
@@ -250,15 +250,27 @@ fn load(
             let start = u64::from(record.offset);
             let bytes = scanner.bytes(start, length).map_err(io)?;
             let bytes = Bytes::copy_from_slice(bytes.unwrap_or_default());
-            let value = verify(&bytes, &record.key, state.directory.id);
-            let value = value.and_then(Verified::value);
-            Body::Value(value.ok_or_else(|| segment.damaged(start))?)
+            let id = state.directory.id;
+            let value = verify(&bytes, &record.key, id).and_then(Verified::value);
+            match value {
+                Some(value) => Body::Value(value),
+                None if is_hole(&bytes, &record.key, id) => {
+                    Body::Hole(Bytes::from(vec![0; record.length as usize]))
+                }
+                None => return Err(segment.damaged(start)),
+            }
         }
         Content::Patch(_) => {
             let Some(place) = newest(state, segment, &record.key, record.offset) else {
                 return Ok(None);
             };
-            match read(state, segment, place, &record.key, Wait::ForDisk)? {
+            match read(
+                state.directory.id,
+                segment,
+                place,
+                &record.key,
+                Wait::ForDisk,
+            )? {
                 Found::Value { value, .. } => Body::Value(value),
                 Found::Absent | Found::NotResident => return Ok(None),
             }
@@ -279,7 +291,7 @@ fn put_elsewhere(state: &State, segment: &Segment, waiting: &[Moved]) -> Result<
     let records: Vec<Record<'_>> = waiting
         .iter()
         .filter(|moved| match moved.body {
-            Body::Value(_) | Body::Patch(_) => {
+            Body::Value(_) | Body::Patch(_) | Body::Hole(_) => {
                 let newest = newest(state, segment, &moved.key, moved.offset);
                 newest.is_some()
             }

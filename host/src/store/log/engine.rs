@@ -5,6 +5,7 @@ use super::append;
 use super::compact;
 use super::error::{CommitError, CompactError, OpenError, ReadError};
 use super::files::Files;
+use super::hole::{self, Hole};
 use super::read;
 use super::recover;
 use super::state::State;
@@ -59,6 +60,16 @@ impl Log {
     /// As for [`commit`](Self::commit).
     pub(crate) fn commit_freeing(&self, batch: &[Change], growth: u64) -> Result<(), CommitError> {
         append::commit_freeing(&self.state, batch, growth)
+    }
+
+    /// Appends values that are lost: reading them fails. A log that ends with them would be taken for
+    /// one with an unfinished write, so a commit must follow.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit).
+    pub(crate) fn commit_holes(&self, holes: &[Hole]) -> Result<(), CommitError> {
+        hole::commit_holes(&self.state, holes)
     }
 
     /// Looks whether the files are still in the directory. If not, every later commit is refused.

@@ -15,6 +15,8 @@
 //! segment the record of the value is that it changes, and what it makes of that. The checksum of
 //! its record is over these, too, and that of its value over the runs alone, so that all but the
 //! runs is known to be as it was written without reading them.
+//!
+//! A hole is a value of zeros with the complement of its checksum.
 
 mod manifest;
 
@@ -84,6 +86,11 @@ impl StoreId {
 
     pub(super) fn checksum(self, bytes: &[u8]) -> u32 {
         crc32c::crc32c_append(self.seed(), bytes)
+    }
+
+    /// The checksum of a hole that is as long as these bytes.
+    pub(super) fn checksum_of_hole(self, bytes: &[u8]) -> u32 {
+        !self.checksum(bytes)
     }
 }
 

@@ -52,7 +52,8 @@
 //! A value that is not as it was written makes only its own key unreadable: its checksum is apart
 //! from that of the header and the key. Where a header or a key is damaged, the keys of a batch are
 //! unknown, and [`Log::open`] refuses the store: an older value of some key would be taken for the
-//! newest.
+//! newest. [`Remains`] finds every record of it that is as it was written. A lost value is written as a
+//! [`Hole`] into the store that is made of these.
 //!
 //! # What a failure leaves
 //!
@@ -134,21 +135,30 @@ mod error;
 pub(crate) mod faults;
 mod files;
 mod format;
+mod hole;
 mod index;
 mod manifest;
 mod patch;
 mod read;
+mod read_only;
 mod record;
 mod recover;
+mod remains;
 mod reserve;
+mod resume;
 mod scan;
 mod segments;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod whereabouts;
 
 pub(crate) use api::{Change, Durability, Found, Options, Recovered, Wait};
-pub(crate) use check::{Fault, Report, check};
+pub(crate) use check::{Damage, Fault, Report, check};
 pub(crate) use engine::Log;
 pub(crate) use error::{CommitError, CompactError, OpenError, ReadError};
 pub(crate) use files::{Files, SystemFiles};
+pub(crate) use hole::Hole;
+pub(crate) use read_only::ReadOnlyFiles;
+pub(crate) use remains::Remains;

@@ -2,7 +2,7 @@
 
 use super::api::{Found, Wait};
 use super::error::ReadError;
-use super::format::record_length;
+use super::format::{StoreId, record_length};
 use super::index::Place;
 use super::record::{Verified, rebuild, verify};
 use super::segments::Segment;
@@ -18,7 +18,7 @@ pub(super) fn get(state: &State, key: &str, wait: Wait) -> Result<Found, ReadErr
             return Ok(Found::Absent);
         };
         if let Some(segment) = state.segments.get(place.segment) {
-            return read(state, &segment, place, key, wait);
+            return read(state.directory.id, &segment, place, key, wait);
         }
         // Removed in between: the record was moved before, so the index says where to now.
         if gone.replace(place) == Some(place) {
@@ -30,15 +30,14 @@ pub(super) fn get(state: &State, key: &str, wait: Wait) -> Result<Found, ReadErr
     }
 }
 
-/// Reads what is at a place of the index.
+/// Reads the value at a place of the index of a store.
 pub(super) fn read(
-    state: &State,
+    id: StoreId,
     segment: &Segment,
     place: Place,
     key: &str,
     wait: Wait,
 ) -> Result<Found, ReadError> {
-    let id = state.directory.id;
     let Some(record) = read_record(segment, place.offset, place.record_length(key), wait)? else {
         return Ok(Found::NotResident);
     };

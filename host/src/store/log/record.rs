@@ -42,6 +42,22 @@ pub(super) fn verify(record: &Bytes, key: &str, id: StoreId) -> Option<Verified>
     }
 }
 
+/// Whether these bytes are a hole of this key as it was written.
+pub(super) fn is_hole(record: &[u8], key: &str, id: StoreId) -> bool {
+    let Some((raw, rest)) = record.split_at_checked(RECORD_HEADER) else {
+        return false;
+    };
+    let Some((found, value)) = rest.split_at_checked(key.len()) else {
+        return false;
+    };
+    RecordHeader::decode(raw).is_some_and(|header| {
+        header.kind == Kind::Value
+            && found == key.as_bytes()
+            && header.verify(raw, found, id)
+            && header.value_checksum == id.checksum_of_hole(value)
+    })
+}
+
 /// The value that a patch makes of its base, if that is the base which it was made of.
 pub(super) fn rebuild(head: PatchHead, runs: &[u8], base: &[u8], id: StoreId) -> Option<Bytes> {
     let value = apply(base, runs, head.length as usize)?;

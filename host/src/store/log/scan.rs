@@ -34,6 +34,8 @@ pub(super) struct Scanned {
     pub(super) content: Content,
     /// The value is not as it was written; only looked for with [`Depth::Values`].
     pub(super) damaged: bool,
+    /// It was written as one that is lost.
+    pub(super) is_hole: bool,
 }
 
 /// What a record is, as far as its value need not be read for that.
@@ -154,7 +156,7 @@ impl<'a> Scanner<'a> {
         Ok(whole.then_some(Piece::Batch { records, end }))
     }
 
-    fn record(
+    pub(super) fn record(
         &mut self,
         offset: u64,
         end: u64,
@@ -187,12 +189,13 @@ impl<'a> Scanner<'a> {
             Kind::Value => Some(Content::Value),
             Kind::Tombstone => None,
         };
-        let mut damaged = false;
+        let (mut damaged, mut is_hole) = (false, false);
         if depth == Depth::Values || header.kind == Kind::Tombstone {
             let at = offset.saturating_add(length);
             let value = header.record_length().saturating_sub(length);
             let value = self.bytes(at, value)?.unwrap_or_default();
             damaged = id.checksum(value) != header.value_checksum;
+            is_hole = damaged && id.checksum_of_hole(value) == header.value_checksum;
             if header.kind == Kind::Tombstone && !damaged {
                 content = Range::decode(value).map(Content::Tombstone);
             }
@@ -207,6 +210,7 @@ impl<'a> Scanner<'a> {
             length: header.value_length,
             content,
             damaged,
+            is_hole,
         });
         Ok(record.map(|record| (record, header)))
     }

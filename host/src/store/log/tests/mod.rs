@@ -5,6 +5,7 @@ mod compaction;
 mod damage;
 mod failures;
 mod full;
+mod holes;
 mod manifest;
 mod model;
 mod patch_damage;

@@ -1,0 +1,82 @@
+//! The salvage itself.
+
+use super::output::Output;
+use super::report::Salvaged;
+use super::space;
+use crate::check::error::CheckError;
+use crate::check::space::spaces;
+use crate::store::log::{Log, OpenError, Options, ReadOnlyFiles, Remains, SystemFiles};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The one entry that an empty directory may have: there is one where a file system is mounted.
+const LOST_AND_FOUND: &str = "lost+found";
+
+/// Writes all readable records of the store in `from`, which no server has open and of which nothing is
+/// changed, into a new store in `to`. `progress` gets a line now and then.
+///
+/// # Errors
+///
+/// When a directory can't be used, read or written. Damage is in the report.
+pub fn salvage(
+    from: &Path,
+    to: &Path,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Salvaged, CheckError> {
+    refuse_used(from, to)?;
+    let remains = Remains::open(from, Arc::new(ReadOnlyFiles), &mut |read, all| {
+        progress(&format!("read segment {read} of {all}"));
+    })?;
+    let (log, _) = Log::open(to, Arc::new(SystemFiles), Options::default())?;
+    let mut output = Output::new(&log, remains.highest_sequence(), progress);
+    let mut report = Salvaged::new(remains.report());
+    let mut foreign = Vec::new();
+    let spaces = spaces(|visit| remains.for_each_key(visit), &mut |key| {
+        foreign.push(key.to_owned())
+    });
+    for (namespace, space) in &spaces {
+        space::copy(&remains, namespace, space, &mut output, &mut report)?;
+    }
+    for key in foreign {
+        report.lost_key(&key, "not a key of this version");
+    }
+    output.finish()?;
+    // Here, while the log has the directory locked, the output begins a new timeline: one after that of
+    // `from`, whose number it does not have.
+    Ok(report)
+}
+
+/// Refuses to write where something is.
+fn refuse_used(from: &Path, to: &Path) -> Result<(), CheckError> {
+    let io = |path: &Path, source| {
+        let path = path.to_owned();
+        CheckError::Open(OpenError::Io { path, source })
+    };
+    let entries = match std::fs::read_dir(to) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return inside(from, to),
+        Err(error) => return Err(io(to, error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| io(to, error))?;
+        if entry.file_name() != LOST_AND_FOUND {
+            return Err(CheckError::Used(to.to_owned()));
+        }
+    }
+    inside(from, to)
+}
+
+/// Refuses an output inside of the damaged store, which stays as it is.
+fn inside(from: &Path, to: &Path) -> Result<(), CheckError> {
+    // It may not be there yet, but a directory above it is.
+    let known = to
+        .ancestors()
+        .find_map(|path| match path.as_os_str().is_empty() {
+            true => Path::new(".").canonicalize().ok(),
+            false => path.canonicalize().ok(),
+        });
+    match (from.canonicalize(), known) {
+        (Ok(from), Some(known)) if known.starts_with(&from) => Err(CheckError::Used(to.to_owned())),
+        _ => Ok(()),
+    }
+}
