@@ -5,7 +5,7 @@ use crate::limits::IDLE_SECS;
 use crate::net::Rates;
 use crate::serve::{Options, Via};
 use crate::store::log::Durability;
-use crate::store::open::{Injection, OpenError, StoreKind, open};
+use crate::store::open::{Injection, Keeping, OpenError, SCRUB_RATE, StoreKind, open};
 use crate::telemetry;
 use crate::variables::{self, VariableError};
 use clap::builder::PossibleValue;
@@ -117,6 +117,10 @@ pub struct Serve {
     /// system has it
     #[arg(long, value_enum, default_value = "sync")]
     durability: Durability,
+    /// MiB a second, at most, of a file store that are read again once a day to find damage; 0 for none
+    #[arg(long, value_name = "MIB", default_value_t = SCRUB_RATE)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=65_536))]
+    scrub_rate: u32,
     /// What goes wrong with the store, for tests: faults:SEED, or latency:MS before every
     /// operation. May be repeated; the first is nearest to the store
     #[arg(long, value_name = "WHAT")]
@@ -267,7 +271,11 @@ impl Serve {
             Some(path) => ComponentSource::File(path),
             None => embedded.serving(self.via).ok_or(UsageError::NoComponent)?,
         };
-        let store = open(&self.store, self.durability, &self.inject)?;
+        let keeping = Keeping {
+            durability: self.durability,
+            scrub_rate: self.scrub_rate,
+        };
+        let store = open(&self.store, keeping, &self.inject)?;
         let most = usize::from(MAX_INSTANCES);
         let instances = || match store.blocks() {
             true => most,

@@ -30,6 +30,8 @@ pub use create::{Birth, Create, create, matches};
 pub use delete::{Owed, Tombstone, tombstone};
 pub use expiry::Expiry;
 pub use fork::{Asked, ForkStep, Forks, Lineage, Link, Run, Span, TooManySteps, owner};
+#[cfg(test)]
+pub(crate) use head::tests::head as test_head;
 pub use head::{Closed, Head, Presence};
 pub use position::{Incarnation, Position};
 pub(crate) use position::{LifeMark, hex, push_hex};

@@ -13,6 +13,10 @@ use std::time::Duration;
 /// The longest latency: an instance that waits for longer is as good as gone.
 const MAX_LATENCY_MS: u64 = 10_000;
 
+/// MiB a second of a file store that are read again to find damage, unless told otherwise: 337 GiB a
+/// day.
+pub(crate) const SCRUB_RATE: u32 = 4;
+
 /// Why a flag names nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unknown {
@@ -104,6 +108,24 @@ pub enum OpenError {
     Redis(#[from] redis::OpenError),
 }
 
+/// How a store in files is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
+    /// When it acknowledges.
+    pub durability: Durability,
+    /// MiB a second of old segments that are read again to find damage; 0 for none.
+    pub scrub_rate: u32,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            scrub_rate: SCRUB_RATE,
+        }
+    }
+}
+
 /// Opens a store and does to it what is to be injected, the first nearest to it.
 ///
 /// # Errors
@@ -111,7 +133,7 @@ pub enum OpenError {
 /// When a directory or a Redis can't be used.
 pub fn open(
     kind: &StoreKind,
-    durability: Durability,
+    keeping: Keeping,
     injections: &[Injection],
 ) -> Result<Arc<dyn Store>, OpenError> {
     let memory = || Arc::new(MemoryStore::new());
@@ -124,11 +146,13 @@ pub fn open(
         }
         StoreKind::File(directory) => {
             let options = Options {
-                durability,
+                durability: keeping.durability,
                 ..Options::default()
             };
-            let (store, recovered) =
-                FileStore::open(directory, Arc::new(SystemFiles), options, seam::is_upkeep)?;
+            let files = Arc::new(SystemFiles);
+            let rate = u64::from(keeping.scrub_rate) << 20;
+            let opened = FileStore::open(directory, files, options, seam::is_upkeep, rate);
+            let (store, recovered) = opened?;
             if recovered.lacks_reserve {
                 let what = "only deletions are taken until there is room for it";
                 telemetry::warn("no room for a reserve on the disk", what);
@@ -222,10 +246,11 @@ mod tests {
     fn what_is_injected_first_is_nearest_to_the_store() -> Result<(), OpenError> {
         let latency = Injection::Latency(Duration::from_millis(1));
         let injections = [Injection::Faults(7), latency];
-        let store = open(&StoreKind::SpinRedis, Durability::Sync, &injections)?;
+        let keeping = Keeping::default();
+        let store = open(&StoreKind::SpinRedis, keeping, &injections)?;
         let expected = "spin-redis with faults:7 with latency:1ms";
         assert_eq!(store.describe(), expected);
-        let store = open(&StoreKind::Memory, Durability::Sync, &[])?;
+        let store = open(&StoreKind::Memory, keeping, &[])?;
         assert!(store.guards_creation() && store.is_volatile());
         assert_eq!(store.describe(), "memory");
         Ok(())

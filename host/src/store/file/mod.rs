@@ -19,6 +19,10 @@
 //! the log holds. Every key then counts as changed: nobody can swap on what was lost, and whoever
 //! waits for a change looks again.
 //!
+//! # Damage
+//!
+//! A thread reads old segments again, slowly: damage is told before a restart finds it.
+//!
 //! # Memory
 //!
 //! The log's index has every key, about a hundred bytes each; values are in the page cache. The
@@ -31,6 +35,7 @@ mod cache;
 mod full;
 mod overlay;
 mod queue;
+mod scrub;
 mod shared;
 mod store;
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub(super) struct Shared {
     pub(super) full: FullDisk,
     /// Tells the keys of records that freeing room takes.
     pub(super) is_upkeep: fn(&str) -> bool,
+    /// Bytes a second of old segments that are read again; 0 for none.
+    pub(super) scrub_rate: u64,
 }
 
 fn unreadable(error: &ReadError) -> StoreError {

@@ -3,6 +3,7 @@
 use super::full::FullDisk;
 use super::overlay::Overlay;
 use super::queue::Queue;
+use super::scrub;
 use super::shared::Shared;
 use super::timeline;
 use super::writer;
@@ -28,7 +29,8 @@ pub(crate) struct FileStore {
 
 impl FileStore {
     /// Opens a directory, or makes it. `is_upkeep` tells the keys of records that freeing room takes:
-    /// these are written on a full disk, too, up to half of the reserve.
+    /// these are written on a full disk, too, up to half of the reserve. Of old segments `scrub_rate`
+    /// bytes a second are read again, to find damage; 0 for none.
     ///
     /// # Errors
     ///
@@ -38,6 +40,7 @@ impl FileStore {
         files: Arc<dyn Files>,
         options: Options,
         is_upkeep: fn(&str) -> bool,
+        scrub_rate: u64,
     ) -> Result<(Self, Recovered), OpenError> {
         let (log, recovered) = Log::open(directory, Arc::clone(&files), options)?;
         let timeline = timeline::read(directory, &*files).map_err(|source| OpenError::Io {
@@ -54,6 +57,7 @@ impl FileStore {
             opened: Instant::now(),
             full: FullDisk::default(),
             is_upkeep,
+            scrub_rate,
         });
         let thread = |name: &str, run: fn(&Shared)| {
             let (shared, what) = (Arc::clone(&shared), format!("the thread {name}"));
@@ -68,6 +72,7 @@ impl FileStore {
         let threads = vec![
             thread("store-writer", writer::write)?,
             thread("store-compact", writer::compact)?,
+            thread("store-scrub", scrub::scrub)?,
         ];
         let acknowledged = match options.durability {
             Durability::Sync => "synced to the disk",

@@ -21,7 +21,8 @@ fn open(files: &FaultyFiles) -> FileStore {
         segment_bytes: 1 << 20,
         ..Options::default()
     };
-    let opened = FileStore::open(&directory(), Arc::new(files.clone()), options, is_upkeep);
+    let files = Arc::new(files.clone());
+    let opened = FileStore::open(&directory(), files, options, is_upkeep, 0);
     opened.expect("it opens").0
 }
 
@@ -42,7 +43,7 @@ fn get(store: &FileStore, key: &str) -> Option<Bytes> {
 fn the_file_store_keeps_the_contract() {
     let directory = tempfile::tempdir().expect("a directory");
     let files = Arc::new(crate::store::log::SystemFiles);
-    let opened = FileStore::open(directory.path(), files, Options::default(), is_upkeep);
+    let opened = FileStore::open(directory.path(), files, Options::default(), is_upkeep, 0);
     let (store, _) = opened.expect("it opens");
     for (claim, check) in contract::CLAIMS {
         println!("{claim}");

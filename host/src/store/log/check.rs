@@ -206,7 +206,7 @@ pub(super) fn check_segment(
 }
 
 /// Whether a patch makes what it should of another record.
-fn is_whole(file: &dyn LogFile, id: StoreId, record: &Scanned) -> io::Result<bool> {
+pub(super) fn is_whole(file: &dyn LogFile, id: StoreId, record: &Scanned) -> io::Result<bool> {
     match record.content {
         Content::Value | Content::Tombstone(_) => Ok(true),
         Content::Patch(head) => {

@@ -8,6 +8,7 @@ use super::files::Files;
 use super::hole::{self, Hole};
 use super::read;
 use super::recover;
+use super::scrub::{self, Scrub, Scrubbed};
 use super::state::State;
 use crate::store::ChangeNumber;
 use std::path::Path;
@@ -106,6 +107,12 @@ impl Log {
     /// The step was not done; the data is as it was.
     pub(crate) fn compact(&self) -> Result<bool, CompactError> {
         compact::compact(&self.state)
+    }
+
+    /// Verifies about so many bytes of the sealed segments, from where the scrub is. Commits and reads
+    /// go on meanwhile.
+    pub(crate) fn scrub(&self, scrub: &mut Scrub, most: u64) -> Scrubbed {
+        scrub::scrub(&self.state, scrub, most)
     }
 
     /// The highest number that was ever committed.

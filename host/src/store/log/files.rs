@@ -59,6 +59,10 @@ pub(crate) trait LogFile: Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes what was written durable.
     fn sync(&self) -> io::Result<()>;
+    /// Has the system read no more by this handle than it is asked for.
+    fn read_nothing_ahead(&self) {}
+    /// Drops these bytes from the memory of the system.
+    fn forget(&self, _offset: u64, _len: u64) {}
 }
 
 /// Writes all of the slices.
@@ -253,5 +257,18 @@ impl LogFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read_nothing_ahead(&self) {
+        // A system that can't do it reads ahead.
+        let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::Random);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn forget(&self, offset: u64, len: u64) {
+        let len = std::num::NonZeroU64::new(len);
+        // It is only a matter of memory.
+        let _ = rustix::fs::fadvise(self, offset, len, rustix::fs::Advice::DontNeed);
     }
 }

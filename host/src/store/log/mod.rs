@@ -53,7 +53,7 @@
 //! from that of the header and the key. Where a header or a key is damaged, the keys of a batch are
 //! unknown, and [`Log::open`] refuses the store: an older value of some key would be taken for the
 //! newest. [`Remains`] finds every record of it that is as it was written. A lost value is written as a
-//! [`Hole`] into the store that is made of these.
+//! [`Hole`] into the store that is made of these. A [`Scrub`] reads sealed segments again.
 //!
 //! # What a failure leaves
 //!
@@ -147,6 +147,7 @@ mod remains;
 mod reserve;
 mod resume;
 mod scan;
+mod scrub;
 mod segments;
 mod state;
 #[cfg(test)]
@@ -162,3 +163,4 @@ pub(crate) use files::{Files, SystemFiles};
 pub(crate) use hole::Hole;
 pub(crate) use read_only::ReadOnlyFiles;
 pub(crate) use remains::Remains;
+pub(crate) use scrub::Scrub;

@@ -1,0 +1,162 @@
+use super::step;
+use crate::store::Store;
+use crate::store::file::FileStore;
+use crate::store::log::faults::{Fault, FaultyFiles, Operation};
+use crate::store::log::{Files, Options, Scrub};
+use bytes::Bytes;
+use futures::executor::block_on;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+const DIRECTORY: &str = "/store";
+
+/// The life of the stream in the fixture.
+const LIFE: &str = "00112233445566778899aabbccddeeff";
+
+/// The head of the stream `rooms/café`.
+fn head() -> Vec<u8> {
+    let fixture = include_str!("../../../../../tests/fixtures/v1/head.hex");
+    let lines = fixture.lines().filter(|line| !line.starts_with('#'));
+    let digits: Vec<u8> = lines.flat_map(str::bytes).collect();
+    let pairs = digits
+        .chunks(2)
+        .map(|pair| std::str::from_utf8(pair).expect("digits"));
+    pairs
+        .map(|pair| u8::from_str_radix(pair, 16).expect("digits"))
+        .collect()
+}
+
+/// A store of several segments with chunks of a stream in it: keys and values.
+fn sealed_segments(files: &FaultyFiles) -> Vec<(String, Vec<u8>)> {
+    let store = open_small(files);
+    let mut entries = Vec::new();
+    for number in 0..6_u8 {
+        let key = format!("c.{LIFE}.000000000000000{number}");
+        entries.push((key, vec![number + 1; 3000]));
+    }
+    for (key, value) in &entries {
+        let changed = store
+            .set(key, Bytes::from(value.clone()))
+            .expect("it writes");
+        block_on(store.settle(changed)).expect("it is kept");
+    }
+    entries
+}
+
+fn open_small(files: &FaultyFiles) -> FileStore {
+    let options = Options {
+        segment_bytes: 4096,
+        ..Options::default()
+    };
+    let files = Arc::new(files.clone());
+    let opened = FileStore::open(Path::new(DIRECTORY), files, options, |_| false, 0);
+    opened.expect("it opens").0
+}
+
+/// The lines that one pass tells, step by step.
+fn pass(store: &FileStore, between: impl Fn()) -> Vec<String> {
+    let (mut scrub, mut told) = (Scrub::default(), Vec::new());
+    for _ in 0..1000 {
+        let mut tell = |event: &str, detail: &str| told.push(format!("{event}: {detail}"));
+        let (bytes, is_over) = step(&store.shared, &mut scrub, 1, &mut tell);
+        if is_over {
+            return told;
+        }
+        assert!(bytes < 4096, "steps are small");
+        between();
+    }
+    panic!("a pass comes to an end");
+}
+
+/// Flips a bit of a segment under an open store.
+fn flip(files: &FaultyFiles, bytes: &[u8], offset: usize) {
+    for number in 1..20 {
+        let name = format!("{number:010}.log");
+        let path = Path::new(DIRECTORY).join(&name);
+        let names = files.list(Path::new(DIRECTORY)).expect("it lists");
+        if !names.contains(&name) {
+            continue;
+        }
+        let file = files.open(&path).expect("it opens");
+        let held = files.contents(&path);
+        let place = held.windows(bytes.len()).position(|window| window == bytes);
+        if let Some(place) = place {
+            let at = place - offset;
+            let flipped = [held[at] ^ 1];
+            let slices = [std::io::IoSlice::new(&flipped)];
+            assert_eq!(file.write_at(&slices, at as u64).expect("it writes"), 1);
+            return;
+        }
+    }
+    panic!("no segment has these bytes");
+}
+
+#[test]
+fn a_scrub_finds_nothing_in_a_whole_store_and_names_the_key_of_a_damaged_value() {
+    let files = FaultyFiles::default();
+    let entries = sealed_segments(&files);
+    let store = open_small(&files);
+    assert_eq!(pass(&store, || {}), Vec::<String>::new());
+    let (key, value) = &entries[2];
+    flip(&files, value, 0);
+    let told = pass(&store, || {});
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains(key) && !told[0].contains("stream"),
+        "{told:?}"
+    );
+    // Replaced, the damaged value is of no interest.
+    let changed = store.set(key, Bytes::from("new")).expect("it writes");
+    block_on(store.settle(changed)).expect("it is kept");
+    assert_eq!(pass(&store, || {}), Vec::<String>::new());
+}
+
+#[test]
+fn a_scrub_names_the_stream_of_a_damaged_chunk() {
+    let files = FaultyFiles::default();
+    let entries = sealed_segments(&files);
+    let store = open_small(&files);
+    let (key, value) = (format!("s.{}.0", "ab".repeat(20)), head());
+    let changed = store.set(&key, Bytes::from(value)).expect("it writes");
+    block_on(store.settle(changed)).expect("it is kept");
+    flip(&files, &entries[0].1, 0);
+    let told = pass(&store, || {});
+    assert!(
+        told.len() == 1 && told[0].ends_with("stream rooms/café"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_scrub_tells_of_damage_for_which_a_start_would_be_refused() {
+    let files = FaultyFiles::default();
+    let entries = sealed_segments(&files);
+    let store = open_small(&files);
+    // In the key.
+    flip(&files, &entries[1].1, 3);
+    let told = pass(&store, || {});
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("unknown keys"), "{told:?}");
+}
+
+#[test]
+fn a_scrub_goes_on_while_appends_come_and_compaction_removes_its_segment() {
+    let files = FaultyFiles::default();
+    let entries = sealed_segments(&files);
+    let store = open_small(&files);
+    let told = pass(&store, || {
+        for (key, _) in &entries {
+            let changed = store.set(key, Bytes::from("short")).expect("it writes");
+            block_on(store.settle(changed)).expect("it is kept");
+        }
+        while store.shared.log.compact().expect("it compacts") {}
+    });
+    assert_eq!(told, Vec::<String>::new());
+    files.fail(Operation::Read, 1, Fault::Error(ErrorKind::Other));
+    let told = pass(&store, || {});
+    assert!(
+        told.iter().all(|line| line.contains("unreadable file")),
+        "{told:?}"
+    );
+}

@@ -1,0 +1,210 @@
+//! Reading the sealed segments again, so that damage is known before a start finds it.
+//!
+//! A scrub takes no lock that a commit waits for: it has handles of its own on files that are written
+//! no more. Compaction may remove a segment under it. Pages that were not in memory before are dropped
+//! after they were read, so that reading all of a store pushes no others out.
+
+use super::check::{Damage, Fault, damage, is_whole};
+use super::files::LogFile;
+use super::format::{SEGMENT_HEADER, SegmentNumber};
+use super::scan::{Depth, Piece, Scanned, Scanner};
+use super::state::State;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a scrub is.
+#[derive(Default)]
+pub(crate) struct Scrub {
+    /// The segment that it is in.
+    open: Option<Opened>,
+    /// The last one that it was in.
+    done: SegmentNumber,
+}
+
+struct Opened {
+    number: SegmentNumber,
+    path: PathBuf,
+    file: Quiet,
+    len: u64,
+    offset: u64,
+}
+
+/// Result of one step.
+#[derive(Debug, Default)]
+pub(crate) struct Scrubbed {
+    /// Bytes that were looked at.
+    pub bytes: u64,
+    /// Damage of present values, and of batches.
+    pub damages: Vec<Damage>,
+    /// A segment that the file system can't read; the scrub goes on with the next one.
+    pub unreadable: Option<(PathBuf, io::Error)>,
+    /// All segments were read.
+    pub is_over: bool,
+}
+
+/// Does one step of about so many bytes; see [`Log::scrub`](super::Log::scrub).
+pub(super) fn scrub(state: &State, scrub: &mut Scrub, most: u64) -> Scrubbed {
+    let mut found = Scrubbed::default();
+    let mut opened = match scrub.open.take() {
+        Some(opened) => opened,
+        None => match next(state, scrub.done) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => {
+                scrub.done = 0;
+                found.is_over = true;
+                return found;
+            }
+            Err((number, path, error)) => {
+                scrub.done = number;
+                // Compaction was quicker.
+                if error.kind() != io::ErrorKind::NotFound {
+                    found.unreadable = Some((path, error));
+                }
+                return found;
+            }
+        },
+    };
+    let begun = opened.offset;
+    let read = read_some(state, &mut opened, most, &mut found.damages);
+    found.bytes = opened.offset.saturating_sub(begun);
+    match read {
+        Ok(false) => scrub.open = Some(opened),
+        Ok(true) => scrub.done = opened.number,
+        Err(error) => {
+            scrub.done = opened.number;
+            found.unreadable = Some((opened.path, error));
+        }
+    }
+    found
+}
+
+/// Opens the next sealed segment after one. The newest is written to.
+fn next(
+    state: &State,
+    after: SegmentNumber,
+) -> Result<Option<Opened>, (SegmentNumber, PathBuf, io::Error)> {
+    let all = state.segments.all();
+    let sealed = all.split_last().map_or(&[][..], |(_, sealed)| sealed);
+    let Some(segment) = sealed.iter().find(|segment| segment.number > after) else {
+        return Ok(None);
+    };
+    let (number, path) = (segment.number, segment.path.clone());
+    match state.directory.files.open(&path) {
+        Ok(file) => {
+            file.read_nothing_ahead();
+            Ok(Some(Opened {
+                number,
+                path,
+                file: Quiet(file),
+                len: segment.bytes(),
+                offset: SEGMENT_HEADER as u64,
+            }))
+        }
+        Err(error) => Err((number, path, error)),
+    }
+}
+
+/// Reads on in a segment. Returns whether that was its end.
+fn read_some(
+    state: &State,
+    opened: &mut Opened,
+    most: u64,
+    damages: &mut Vec<Damage>,
+) -> io::Result<bool> {
+    let Opened {
+        number,
+        path,
+        file,
+        len,
+        offset,
+    } = opened;
+    let id = state.directory.id;
+    let mut scanner = Scanner::new(file, id, *number, *len);
+    let until = offset.saturating_add(most);
+    // One that was removed meanwhile is of no interest.
+    let is_there = || state.segments.get(*number).is_some();
+    while *offset < until {
+        match scanner.piece(*offset, Depth::Values)? {
+            Piece::End => {
+                if *offset < *len && is_there() {
+                    damages.push(damage(Fault::Short, path.clone(), *offset));
+                }
+                return Ok(true);
+            }
+            Piece::Batch { records, end } => {
+                for record in records {
+                    if !record.is_hole
+                        && is_needed(state, *number, &record)
+                        && (record.damaged || !is_whole(file, id, &record)?)
+                    {
+                        let mut damage = damage(Fault::Changed, path.clone(), record.offset.into());
+                        damage.key = Some(record.key);
+                        damages.push(damage);
+                    }
+                }
+                *offset = end;
+            }
+            Piece::Invalid => {
+                if is_there() {
+                    damages.push(damage(Fault::Changed, path.clone(), *offset));
+                }
+                match scanner.next_header(*offset)? {
+                    Some((next, _)) => *offset = next,
+                    None => return Ok(true),
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the present value of its key is this record, or rests on it.
+fn is_needed(state: &State, number: SegmentNumber, record: &Scanned) -> bool {
+    state.index.get(&record.key).is_some_and(|place| {
+        let is_it = place.segment == number && place.offset == record.offset;
+        is_it || place.base_length(number, record.offset).is_some()
+    })
+}
+
+/// A file whose bytes are as little in memory after they were read as before.
+struct Quiet(Arc<dyn LogFile>);
+
+impl LogFile for Quiet {
+    fn is_at(&self, path: &Path) -> bool {
+        self.0.is_at(path)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        self.0.length()
+    }
+
+    fn write_at(&self, _: &[IoSlice<'_>], _: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.0.read_resident_at(buffer, offset)? {
+            return Ok(());
+        }
+        self.0.read_at(buffer, offset)?;
+        self.0.forget(offset, buffer.len() as u64);
+        Ok(())
+    }
+
+    fn read_resident_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        self.0.read_resident_at(buffer, offset)
+    }
+
+    fn allocate(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
