@@ -6,6 +6,7 @@
 
 mod append;
 mod auth;
+mod behind_nginx;
 mod big;
 mod caching;
 mod catch_up;

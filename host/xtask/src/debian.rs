@@ -61,7 +61,8 @@ pub(crate) fn find_or_install() -> Result<Debian, Failure> {
         .filter(|package| !is_installed(package))
         .collect();
     if !missing.is_empty() {
-        install(&missing)?;
+        let why = format!("There is no {TARGET} target.");
+        install(&missing, &why, &by_hand())?;
     }
     find().ok_or_else(|| {
         Failure::new(format!(
@@ -89,9 +90,10 @@ fn is_installed(package: &str) -> bool {
         .is_ok_and(|out| out.stdout.ends_with(b" installed"))
 }
 
-fn install(missing: &[&str]) -> Result<(), Failure> {
+/// Installs Debian's packages, after saying so and why.
+pub(crate) fn install(missing: &[&str], why: &str, by_hand: &str) -> Result<(), Failure> {
     println!(
-        "    There is no {TARGET} target. Now installing Debian's packages {} with apt-get.",
+        "    {why} Now installing Debian's packages {} with apt-get.",
         missing.join(", ")
     );
     let mut update = apt_get()?;
@@ -107,7 +109,7 @@ fn install(missing: &[&str]) -> Result<(), Failure> {
             &mut install,
         )
     });
-    steps.map_err(|failure| failure.by_hand(by_hand()))
+    steps.map_err(|failure| failure.by_hand(by_hand))
 }
 
 fn apt_get() -> Result<Command, Failure> {

@@ -16,6 +16,7 @@ mod paths;
 mod run;
 mod serve;
 mod server;
+mod services;
 mod sim;
 mod soak;
 mod tests;
@@ -32,7 +33,9 @@ cargo xtask <command>
   build                         build the component, and the host with it in target/host
   serve [host flags]            build what is missing and serve on 127.0.0.1:4437
                                 (flags: cargo xtask serve --help)
-  test [--full] [TIER [FILTER]] build what is missing and run the tests; --full adds the long runs
+  test [--full] [--install] [TIER [FILTER]]
+                                build what is missing and run the tests; --full adds the long runs,
+                                --install installs Debian's packages that tests need and miss
   conformance [URL] [FILTER]    the official suite alone, against our host or the server at URL
   sim [--seeds N] [--from S]    simulate many instances over stores that fail, one run for each seed;
                                 --show SEED prints all that happens in one
@@ -55,7 +58,8 @@ the variables long_poll_timeout_secs=1 and webhook_allow_localhost=true; tests t
 host of their own, are skipped by name.
 
 Over redis the suites run where redis-server or valkey-server is installed: each starts its own on
-a free port. DS_TEST_REDIS=0 leaves that out, DS_TEST_REDIS=PROGRAM takes another one.
+a free port. DS_TEST_REDIS=0 leaves that out, DS_TEST_REDIS=PROGRAM takes another one. DS_TEST_NGINX
+does the same for the tests behind nginx. With CI=true a missing nginx is installed.
 
 DS_WASM_TOOLCHAIN=rustup|debian picks the toolchain that builds the component; without it an
 installed wasm32-wasip2 target is used, else rustup is asked for one, else Debian's packages are.";

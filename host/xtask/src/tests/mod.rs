@@ -16,6 +16,8 @@ use tiers::{TIERS, Tier};
 struct Options {
     /// Add the long runs.
     full: bool,
+    /// Install services that are missing.
+    install: bool,
     /// Run this tier alone.
     tier: Option<&'static Tier>,
     /// Run only the tests whose name has this in it.
@@ -27,6 +29,8 @@ fn parse(args: &[String]) -> Result<Options, Failure> {
     for arg in args {
         if arg == "--full" {
             options.full = true;
+        } else if arg == "--install" {
+            options.install = true;
         } else if arg.starts_with('-') {
             return Err(Failure::new(format!("test takes no flag {arg:?}")));
         } else if options.tier.is_none() {
@@ -38,7 +42,7 @@ fn parse(args: &[String]) -> Result<Options, Failure> {
     Ok(options)
 }
 
-/// `cargo xtask test [--full] [TIER [FILTER]]`.
+/// `cargo xtask test [--full] [--install] [TIER [FILTER]]`.
 pub(crate) fn command(args: &[String]) -> ExitCode {
     let options = match parse(args) {
         Ok(options) => options,

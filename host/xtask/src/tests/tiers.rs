@@ -9,6 +9,7 @@ use crate::node::Scripts;
 use crate::paths;
 use crate::run::{self, Step};
 use crate::server::{self, MEMORY, Pair, REDIS, Server, VIAS};
+use crate::services;
 use crate::toolchain::{self, TARGET, Toolchain};
 use std::process::Command;
 
@@ -277,7 +278,8 @@ fn http(options: &Options) -> Outcome {
     if let Ok(url) = std::env::var(TEST_URL) {
         return http_at(&url, options);
     }
-    if !outcome.needs(host::build()) {
+    let provided = services::provide_nginx(options.install);
+    if !outcome.needs(host::build()) || !outcome.needs(provided) {
         return outcome;
     }
     for (store, via) in pairs(options, &mut outcome) {
