@@ -13,6 +13,7 @@ mod host;
 mod log;
 mod node;
 mod paths;
+mod python;
 mod run;
 mod serve;
 mod server;
@@ -51,7 +52,7 @@ Commands print a line for each step, and the failures. --verbose shows all outpu
 target/logs.
 
 Tiers of the tests, in the order they run:
-  fmt clippy structure component unit sim fuzz http crash conformance client
+  fmt clippy structure component unit sim fuzz http crash conformance client guides
 
 DS_TEST_URL=http://127.0.0.1:PORT lets the tier http run against a server that already runs. Give it
 the variables long_poll_timeout_secs=1 and webhook_allow_localhost=true; tests that need others, or a

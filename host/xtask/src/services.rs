@@ -2,27 +2,45 @@
 
 use crate::debian;
 use crate::failure::Failure;
-use test_support::nginx_program;
+use test_support::{nginx_program, redis_program};
 
 /// Whether the machine is one that has to run every test.
-fn is_ci() -> bool {
+pub(crate) fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true")
 }
 
-/// Sees to it that there is an nginx: installs Debian's where that was asked for, and where `CI=true`.
-/// Elsewhere the tests that need it are skipped and print the command.
+/// Makes sure that there is an nginx, see [`provide`].
 pub(crate) fn provide_nginx(install: bool) -> Result<(), Failure> {
-    let Err(why) = nginx_program() else {
+    provide("nginx", "DS_TEST_NGINX", nginx_program, install)
+}
+
+/// Makes sure that there is a Redis, see [`provide`].
+pub(crate) fn provide_redis(install: bool) -> Result<(), Failure> {
+    provide("redis-server", "DS_TEST_REDIS", redis_program, install)
+}
+
+/// Makes sure that a service can be started: installs Debian's package where that was asked for, and
+/// where `CI=true`. Elsewhere the tests that need it are skipped and print the command. `variable`
+/// leaves the service out, or names another program; then nothing is installed.
+fn provide(
+    package: &str,
+    variable: &str,
+    program: fn() -> Result<String, String>,
+    install: bool,
+) -> Result<(), Failure> {
+    let Err(why) = program() else {
         return Ok(());
     };
-    if !install && !is_ci() {
+    if (!install && !is_ci()) || std::env::var_os(variable).is_some() {
         println!("    {why}; or repeat this with --install");
         return Ok(());
     }
-    let by_hand = "install nginx (on Debian, as root: apt-get update && apt-get install \
-                   --no-install-recommends nginx), then repeat the command.";
-    debian::install(&["nginx"], &format!("{why}."), by_hand)?;
-    nginx_program()
+    let by_hand = format!(
+        "install {package} (on Debian, as root: apt-get update && apt-get install \
+         --no-install-recommends {package}), then repeat the command."
+    );
+    debian::install(&[package], &format!("{why}."), &by_hand)?;
+    program()
         .map(drop)
         .map_err(|why| Failure::new(why).by_hand(by_hand))
 }

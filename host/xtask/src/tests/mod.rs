@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every tier in order, then a table of counts and times.
 
+mod guides;
 mod table;
 mod tally;
 mod tiers;

@@ -1,12 +1,13 @@
 //! The tiers: one directory and one command each.
 
-use super::Options;
 use super::tally::{CargoOutput, Outcome, Tally};
+use super::{Options, guides};
 use crate::component::{self, Build};
 use crate::failure::Failure;
 use crate::host;
 use crate::node::Scripts;
 use crate::paths;
+use crate::python;
 use crate::run::{self, Step};
 use crate::server::{self, MEMORY, Pair, REDIS, Server, VIAS};
 use crate::services;
@@ -22,7 +23,7 @@ pub(super) struct Tier {
 }
 
 /// Every tier, the quick ones first.
-pub(super) static TIERS: [Tier; 11] = [
+pub(super) static TIERS: [Tier; 12] = [
     Tier {
         name: "fmt",
         what: "the sources are formatted",
@@ -75,8 +76,13 @@ pub(super) static TIERS: [Tier; 11] = [
     },
     Tier {
         name: "client",
-        what: "the official TypeScript client",
+        what: "the official clients, and the examples",
         run: client,
+    },
+    Tier {
+        name: "guides",
+        what: "the commands in the guides",
+        run: guides::guides_commands,
     },
 ];
 
@@ -188,6 +194,9 @@ fn component_is_small() -> Result<(), Failure> {
 
 fn unit(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
+    if !outcome.needs(services::provide_redis(options.install)) {
+        return outcome;
+    }
     outcome.counted(cargo_test(
         "unit and property tests",
         options,
@@ -303,6 +312,9 @@ fn http(options: &Options) -> Outcome {
 
 /// What to run over, without what is not installed: that is told and counted.
 fn pairs(options: &Options, outcome: &mut Outcome) -> Vec<Pair> {
+    if !outcome.needs(services::provide_redis(options.install)) {
+        return Vec::new();
+    }
     let mut pairs = server::pairs(options.full);
     if let Err(why) = test_support::redis_program() {
         let all = pairs.len();
@@ -458,5 +470,15 @@ fn client(options: &Options) -> Outcome {
             }
         }
     }
+    outcome.counted(examples(options));
     outcome
+}
+
+/// The examples that people start from. Those in Python need their packages.
+fn examples(options: &Options) -> Result<(bool, Tally), Failure> {
+    let python = python::with_packages("examples", options.install)?;
+    let server = Server::start((MEMORY, VIAS[0]), &[])?;
+    let mut node = Scripts::install("examples")?.node("run.mjs");
+    node.arg(format!("{}/v1/stream", server.url)).args(python);
+    counted("the examples", &mut node, Tally::of_script)
 }
