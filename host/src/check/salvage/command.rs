@@ -5,9 +5,11 @@ use super::report::Salvaged;
 use super::space;
 use crate::check::error::CheckError;
 use crate::check::space::spaces;
+use crate::store::file_timeline as timeline;
 use crate::store::log::{Log, OpenError, Options, ReadOnlyFiles, Remains, SystemFiles};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The one entry that an empty directory may have: there is one where a file system is mounted.
 const LOST_AND_FOUND: &str = "lost+found";
@@ -41,8 +43,14 @@ pub fn salvage(
         report.lost_key(&key, "not a key of this version");
     }
     output.finish()?;
-    // Here, while the log has the directory locked, the output begins a new timeline: one after that of
-    // `from`, whose number it does not have.
+    // Any key may have lost its newest value, so readers and writers must be told: a new timeline begins,
+    // while the log has the directory locked. A damaged number counts as none; the clock is ahead of it.
+    let before = timeline::read(from, &ReadOnlyFiles).unwrap_or_default();
+    let raised = timeline::begin_after(to, &SystemFiles, before, SystemTime::now());
+    raised.map_err(|source| {
+        let path = to.to_owned();
+        CheckError::Open(OpenError::Io { path, source })
+    })?;
     Ok(report)
 }
 

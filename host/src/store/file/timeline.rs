@@ -41,7 +41,22 @@ pub(crate) fn read(directory: &Path, files: &dyn Files) -> io::Result<u64> {
 ///
 /// When the file can't be read or written.
 pub(crate) fn raise(directory: &Path, files: &dyn Files, now: SystemTime) -> io::Result<u64> {
-    let timeline = next(read(directory, files)?, now);
+    begin_after(directory, files, read(directory, files)?, now)
+}
+
+/// Begins the next timeline after `before`, durably, and returns it. The caller has the directory
+/// locked.
+///
+/// # Errors
+///
+/// When the file can't be written.
+pub(crate) fn begin_after(
+    directory: &Path,
+    files: &dyn Files,
+    before: u64,
+    now: SystemTime,
+) -> io::Result<u64> {
+    let timeline = next(before, now);
     let unfinished = directory.join(UNFINISHED);
     let file = files.create(&unfinished)?;
     let text = format!("{timeline}\n");
