@@ -68,6 +68,20 @@ pub(super) enum ControlRoute {
     Work(String, WorkCall),
 }
 
+impl ControlRoute {
+    /// The id of the subscription, where the call is about one.
+    pub(super) fn subscription(&self) -> Option<&str> {
+        match self {
+            Self::Keys | Self::RotateKeys => None,
+            Self::Subscription(id)
+            | Self::Streams(id)
+            | Self::Stream(id, _)
+            | Self::Claim(id)
+            | Self::Work(id, _) => Some(id),
+        }
+    }
+}
+
 /// The call that a decoded path after `__ds/` means.
 pub(super) fn route(path: &str) -> Option<ControlRoute> {
     match path {

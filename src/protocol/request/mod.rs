@@ -18,6 +18,7 @@ pub use authority::check_authority;
 pub use control::{Control, SubscriptionAction, WorkCall};
 pub use operation::{Action, Append, Create, Fork, Mode, Operation, Read};
 pub use raw::{BodyState, RawRequest};
+pub use target::subscription_id;
 
 use super::packed;
 use super::problem::{Code, Problem};

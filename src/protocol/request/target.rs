@@ -50,6 +50,20 @@ pub(super) fn route(path: &str, config: &Config) -> Result<Route, Problem> {
         .map_err(invalid_name)
 }
 
+/// The id of the subscription that a raw path is about, for a host that serves calls of a large
+/// subscription apart from other requests.
+#[must_use]
+pub fn subscription_id(path: &str, base_path: &str) -> Option<String> {
+    let raw = path.strip_prefix(base_path)?.strip_prefix('/')?;
+    // Most paths are those of streams, and are not decoded here.
+    if !raw.starts_with(['_', '%']) {
+        return None;
+    }
+    let decoded = name::decode(raw).ok()?;
+    let call = decoded.strip_prefix(RESERVED)?.strip_prefix('/')?;
+    control::route(call)?.subscription().map(str::to_owned)
+}
+
 fn no_route(config: &Config) -> Problem {
     let base = &config.base_path;
     Problem::new(

@@ -15,6 +15,31 @@ fn paths_mean_their_resources() {
 }
 
 #[test]
+fn the_subscription_of_a_call_is_known_from_its_path_alone() {
+    for (path, id) in [
+        ("/v1/stream/__ds/subscriptions/a", Some("a")),
+        ("/v1/stream/__ds/subscriptions/a/claim", Some("a")),
+        ("/v1/stream/__ds/subscriptions/a/streams", Some("a")),
+        ("/v1/stream/__ds/subscriptions/a/streams/b", Some("a")),
+        ("/v1/stream/__ds/subscriptions/a/callback", Some("a")),
+        ("/v1/stream/%5F%5fds/subscriptions%2F%61/ack", Some("a")),
+        ("/v1/stream/__ds/subscriptions/a/other", None),
+        ("/v1/stream/__ds/subscriptions/", None),
+        ("/v1/stream/__ds/subscriptions/%zz", None),
+        ("/v1/stream/__ds/jwks.json", None),
+        ("/v1/stream/__ds/tick", None),
+        ("/v1/stream/__dsx/subscriptions/a", None),
+        ("/v1/stream/a/__ds/subscriptions/a", None),
+        ("/v2/stream/__ds/subscriptions/a", None),
+    ] {
+        let found = subscription_id(path, "/v1/stream");
+        assert_eq!(found.as_deref(), id, "{path}");
+    }
+    let at_the_root = subscription_id("/__ds/subscriptions/a", "");
+    assert_eq!(at_the_root.as_deref(), Some("a"));
+}
+
+#[test]
 fn a_path_without_a_resource_is_404() {
     for target in [
         "",
