@@ -28,6 +28,7 @@
 //!  wasi         variables    what an instance imports
 //!  outbound                  the client for webhooks
 //!  store        check        keys and values | the check of a store on disk
+//!  length                    which requests take long
 //!  budget, vital, telemetry  room for bodies, tasks that must not panic, the log
 //!  limits                    the table of them
 //! ```
@@ -40,6 +41,7 @@ mod drive;
 pub mod engine;
 mod error;
 mod exchange;
+mod length;
 mod limits;
 mod net;
 mod outbound;

@@ -53,6 +53,19 @@ pub(crate) const ADDRESS_PART: usize = 2;
 /// theirs.
 pub(crate) const IDLE_SECS: u16 = 620;
 
+/// Bytes of a JSON body from which a request is long: they take about 3 ms to parse and store.
+pub(crate) const LONG_JSON: usize = 256 * KIB;
+/// Bytes of any other body from which a request is long. They are only copied.
+pub(crate) const LONG_BODY: usize = 2 * MIB;
+/// Calls of the store in one step from which further steps of its kind are long: about 1 ms in
+/// memory, and 50 ms over Redis.
+pub(crate) const LONG_CALLS: u32 = 512;
+/// Instances for short requests to one for long requests. There is one for long requests at least.
+pub(crate) const SHORT_TO_LONG: usize = 8;
+/// Bytes of request bodies that wait for one instance for long requests. Eight bodies of the default
+/// `max_append_bytes` fit.
+pub(crate) const LONG_ROOM: usize = 96 * MIB;
+
 /// A default, in its unit.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +110,7 @@ const fn row(name: &'static str, default: Value, reason: &'static str) -> Limit 
 }
 
 #[cfg(test)]
-const TABLE: [Limit; 18] = [
+const TABLE: [Limit; 23] = [
     row(
         "Unsent bytes of responses, in the process",
         Value::Bytes(UNSENT),
@@ -187,6 +200,31 @@ const TABLE: [Limit; 18] = [
         "Places that are kept for `/health` and `/readyz`",
         Value::Count(PROBE_PLACES as u64),
         "A supervisor that gets no answer restarts a server that only is busy",
+    ),
+    row(
+        "JSON body that makes a request long",
+        Value::Bytes(LONG_JSON),
+        "It keeps an instance busy for about 3 ms. Short requests do not wait for it",
+    ),
+    row(
+        "Other body that makes a request long",
+        Value::Bytes(LONG_BODY),
+        "It is copied, and not parsed",
+    ),
+    row(
+        "Store calls of a step after which its subscription or path is long",
+        Value::Count(LONG_CALLS as u64),
+        "A claim reads the head of every linked stream. The first one is served as a short request",
+    ),
+    row(
+        "Instances for long requests, as a part of the others",
+        Value::Part(SHORT_TO_LONG),
+        "At least one. Long requests wait for each other",
+    ),
+    row(
+        "Request bodies that wait for one instance for long requests",
+        Value::Bytes(LONG_ROOM),
+        "Eight of the default `max_append_bytes`, and one that is served. Further ones are 503 `OVERLOADED`",
     ),
 ];
 

@@ -2,11 +2,11 @@
 
 use crate::answers::OwnAnswers;
 use crate::budget::{Budget, Unsent};
-use crate::drive::{self, Driver};
+use crate::drive::{self, Driver, Factories};
 use crate::engine::{ComponentSource, Runtime};
 use crate::error::StartError;
 use crate::exchange::Steps;
-use crate::limits::ADDRESS_PART;
+use crate::limits::{ADDRESS_PART, SHORT_TO_LONG};
 use crate::net::{self, Crowd, Door, Gate, Handler, Places, Rates, Server};
 use crate::outbound::Outbound;
 use crate::proxy::{self, Proxy, Reuse};
@@ -130,8 +130,12 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         Via::Exchange => {
             let guest = Arc::new(Guest::new(runtime)?);
             let factory = || factory(&guest, &store, &variables);
-            let factories = std::iter::repeat_with(factory).take(options.instances.max(1));
-            let factories = factories.collect();
+            let factories = |count| std::iter::repeat_with(factory).take(count).collect();
+            let instances = options.instances.max(1);
+            let factories = Factories {
+                short: factories(instances),
+                long: factories(instances.div_ceil(SHORT_TO_LONG)),
+            };
             let driver = Driver::new(&store, factories, &outbound, &own, unsent.pool());
             driver.warm_up()?;
             let work = drive::work(Arc::clone(&driver));

@@ -56,6 +56,33 @@ fn every_append_of_many_clients_is_there_once() {
     );
 }
 
+/// Large bodies are served apart from small ones, by another instance.
+#[test]
+fn every_append_is_there_once_where_large_and_small_ones_of_one_stream_meet() {
+    let stream = shared().stream("application/json");
+    let (clients, appends) = (8, 10);
+    let pad = "x".repeat(300_000);
+    concurrently(clients, |client| {
+        for number in 0..appends {
+            let pad = if (client + number) % 4 == 0 { &pad } else { "" };
+            stream.append(format!(r#"[[{client},{number},"{pad}"]]"#));
+        }
+    });
+    let pages = stream.pages("-1");
+    let messages = pages
+        .iter()
+        .flat_map(|page| -> Vec<(usize, usize, String)> {
+            serde_json::from_slice(&page.body).expect("triples")
+        });
+    let messages: Vec<_> = messages.collect();
+    assert_eq!(messages.len(), clients * appends);
+    for client in 0..clients {
+        let of_client = messages.iter().filter(|(by, _, _)| *by == client);
+        let numbers: Vec<usize> = of_client.map(|(_, number, _)| *number).collect();
+        assert_eq!(numbers, (0..appends).collect::<Vec<_>>(), "client {client}");
+    }
+}
+
 #[test]
 fn appends_of_mixed_sizes_are_never_torn() {
     let stream = shared().stream("application/octet-stream");

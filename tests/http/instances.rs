@@ -1,7 +1,7 @@
 //! Where the host starts instances on demand, as Spin does, what one instance holds is answered by
 //! what another commits.
 
-use crate::common::{ServerUnderTest, eventually, server::via};
+use crate::common::{ServerUnderTest, Stream, concurrently, eventually, server::via};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -46,6 +46,56 @@ fn a_reader_held_by_one_instance_is_answered_by_an_append_of_another() {
     let wrote = BTreeSet::from_iter(wrote);
     println!("readers were held by {held:?}, the append was done by {wrote:?}");
     assert!(held.difference(&wrote).next().is_some());
+}
+
+/// The instances that served appends to this stream, as the log tells.
+fn served(log: &[String], path: &str) -> Vec<String> {
+    let lines = log
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter(|line| line["ds.operation"] == "append" && line["url.path"] == path)
+        .filter_map(|line| line["ds.instance"].as_str().map(str::to_owned))
+        .collect()
+}
+
+/// One client with large bodies took every append from milliseconds to a second.
+#[test]
+fn no_instance_serves_both_large_bodies_and_short_appends() {
+    const CLIENTS: usize = 8;
+    if via() != "exchange" {
+        println!("elsewhere: other ways start instances on demand");
+        return;
+    }
+    let server = ServerUnderTest::start_own(&[("log_level", "info")]);
+    let streams: Vec<_> = (0..2 * CLIENTS)
+        .map(|_| server.stream("application/json"))
+        .collect();
+    let large = format!("[{}0]", "0,".repeat(200_000));
+    concurrently(2 * CLIENTS, |client| match client < CLIENTS {
+        // With a length and without one.
+        true => {
+            streams[client].append(&large);
+            let post = streams[client].request("POST");
+            let post = post.header("Content-Type", "application/json");
+            post.chunks(large.as_bytes().chunks(50_000))
+                .send()
+                .expect(204);
+        }
+        false => (0..20).for_each(|_| drop(streams[client].append("[0]"))),
+    });
+    let (mut large, mut short) = (Vec::new(), Vec::new());
+    eventually("the log tells of all of them", || {
+        let log = server.log();
+        let of = |streams: &[Stream]| -> Vec<String> {
+            let paths = streams.iter().map(|stream| stream.path.as_str());
+            paths.flat_map(|path| served(&log, path)).collect()
+        };
+        (large, short) = (of(&streams[..CLIENTS]), of(&streams[CLIENTS..]));
+        large.len() == 2 * CLIENTS && short.len() == 20 * CLIENTS
+    });
+    let (large, short) = (BTreeSet::from_iter(large), BTreeSet::from_iter(short));
+    assert!(large.is_disjoint(&short), "{large:?} and {short:?}");
 }
 
 #[test]

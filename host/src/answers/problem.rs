@@ -115,6 +115,11 @@ impl OwnAnswers {
         })
     }
 
+    /// The path below which streams are.
+    pub(crate) fn base_path(&self) -> &str {
+        &self.config.base_path
+    }
+
     /// The parts of a request that an answer needs.
     #[must_use]
     pub(crate) fn asker(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Asker {

@@ -10,6 +10,38 @@ pub(crate) struct Budget {
     left: AtomicUsize,
 }
 
+/// Room for one body. Long requests have room of their own: their bodies must not take that of
+/// short ones.
+#[derive(Debug, Clone)]
+pub(crate) struct Rooms {
+    /// For a short request.
+    pub(crate) short: Arc<Budget>,
+    /// For a long request.
+    pub(crate) long: Arc<Budget>,
+    /// Bytes of the body from which the request is long.
+    pub(crate) long_from: usize,
+}
+
+impl Rooms {
+    /// One room for all bodies.
+    #[cfg(test)]
+    pub(crate) fn same(budget: &Arc<Budget>) -> Self {
+        Self {
+            short: Arc::clone(budget),
+            long: Arc::clone(budget),
+            long_from: usize::MAX,
+        }
+    }
+
+    /// Room for a body of so many bytes.
+    pub(crate) const fn of(&self, bytes: usize) -> &Arc<Budget> {
+        match bytes >= self.long_from {
+            true => &self.long,
+            false => &self.short,
+        }
+    }
+}
+
 /// Bytes that are taken until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {

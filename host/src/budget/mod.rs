@@ -11,7 +11,7 @@ mod pool;
 mod room;
 mod unsent;
 
-pub(crate) use bodies::{Budget, Reservation};
+pub(crate) use bodies::{Budget, Reservation, Rooms};
 pub(crate) use line::Line;
 pub(crate) use pool::Pool;
 pub(crate) use room::Room;

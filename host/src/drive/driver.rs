@@ -1,15 +1,13 @@
 //! The driver: which instance serves a request, and how its response begins.
 
+use super::lanes::{Common, Factories, Lane, Lanes};
 use super::live::{Event, Grant, Live};
-use super::topics::Topics;
-use super::webhooks::posting;
 use crate::answers::{Applied, OwnAnswers, ResponseBody, too_slow};
-use crate::budget::{Budget, Pool, Room};
+use crate::budget::{Pool, Room, Rooms};
 use crate::exchange::{Held, Message, Next, PathHash, PathHasher, Request, StepError};
 use crate::outbound::Outbound;
 use crate::store::Store;
-use crate::worker::{Alarm, Answered, Factory, Worker};
-use durable_streams_edge::limits::BODY_BUDGET;
+use crate::worker::{Alarm, Answered};
 use http::Response;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
@@ -28,16 +26,9 @@ pub(crate) enum Unanswered {
     NoRoom(usize),
 }
 
-struct Lane {
-    worker: Arc<Worker>,
-    topics: Arc<Topics>,
-    /// Room for the bodies that wait for this instance.
-    bodies: Arc<Budget>,
-}
-
 /// Drives exchanges on a fixed number of instances.
 pub(crate) struct Driver {
-    lanes: Vec<Lane>,
+    lanes: Lanes,
     hasher: PathHasher,
     draining: watch::Sender<bool>,
     own: Arc<OwnAnswers>,
@@ -49,25 +40,22 @@ impl Driver {
     #[must_use]
     pub(crate) fn new(
         store: &Arc<dyn Store>,
-        factories: Vec<Factory>,
+        factories: Factories,
         outbound: &Arc<Outbound>,
         own: &Arc<OwnAnswers>,
         pool: &Arc<Pool>,
     ) -> Arc<Self> {
         let alarm = Arc::new(Alarm::default());
         let draining = watch::Sender::new(false);
-        let lane = |factory| {
-            let (deliver, alarm) = (posting(outbound), Arc::clone(&alarm));
-            let worker = Worker::new(Arc::clone(store), factory, deliver, alarm);
-            let topics = Topics::new(Arc::clone(&worker), draining.subscribe(), Arc::clone(pool));
-            Lane {
-                worker,
-                topics,
-                bodies: Arc::new(Budget::new(BODY_BUDGET)),
-            }
+        let common = Common {
+            store,
+            outbound,
+            alarm: &alarm,
+            draining: &draining,
+            pool,
         };
         Arc::new(Self {
-            lanes: factories.into_iter().map(lane).collect(),
+            lanes: Lanes::new(&common, factories, own.base_path()),
             hasher: PathHasher::default(),
             draining,
             own: Arc::clone(own),
@@ -81,7 +69,7 @@ impl Driver {
     ///
     /// When there is no room for one of them.
     pub(crate) fn warm_up(&self) -> Result<(), StepError> {
-        self.lanes.iter().try_for_each(|lane| lane.worker.warm_up())
+        self.lanes.warm_up()
     }
 
     /// The hash of a raw path. It decides which instance serves the path.
@@ -90,20 +78,16 @@ impl Driver {
         self.hasher.hash(path)
     }
 
-    /// Room for the bodies of requests to this path.
+    /// Room for the body of a request to this path.
     #[must_use]
-    pub(crate) fn bodies(&self, path: PathHash) -> &Arc<Budget> {
-        &self.lane(path).bodies
+    pub(crate) fn rooms(&self, request: &Parts, path: PathHash) -> Rooms {
+        self.lanes.rooms(request, path)
     }
 
     /// Number of keys that readers wait for.
     #[cfg(test)]
     pub(super) fn waited_keys(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.topics.len()).sum()
-    }
-
-    fn lane(&self, path: PathHash) -> &Lane {
-        &self.lanes[path.index(self.lanes.len())]
+        self.lanes.waited_keys()
     }
 
     /// Ends every read that waits for more, now and from now on.
@@ -118,18 +102,12 @@ impl Driver {
 
     /// Whether an instance has nothing to do.
     pub(crate) fn has_idle_instance(&self) -> bool {
-        self.lanes.iter().any(|lane| !lane.worker.is_busy())
+        self.lanes.has_idle()
     }
 
-    /// Does a piece of background work, on an instance that has nothing else to do if there is one;
-    /// says whether there may be more.
+    /// Does a piece of background work; says whether there may be more.
     pub(crate) async fn work(&self, round: u64) -> bool {
-        let mut workers = self.lanes.iter().map(|lane| &lane.worker);
-        let idle = workers.clone().find(|worker| !worker.is_busy());
-        match idle.or_else(|| workers.next()) {
-            Some(worker) => worker.work(round).await,
-            None => false,
-        }
+        self.lanes.work(round).await
     }
 
     /// The answer to a request whose body can't be waited for.
@@ -149,17 +127,18 @@ impl Driver {
     /// [`Unanswered::NoRoom`] when the grant's room is too small for a read.
     pub(crate) async fn handle(
         &self,
-        request: Request,
+        mut request: Request,
         mut grant: Option<Grant>,
     ) -> Result<Response<ResponseBody>, Unanswered> {
-        let lane = self.lane(request.path_hash);
+        let lane = self.lanes.of(request.path_hash);
         let parts = &request.parts;
         let asker = self.own.asker(&parts.method, &parts.uri, &parts.headers);
         let failed = |error: &StepError| {
             let applied = Applied::of_failed(&asker.method, error);
             self.own.unavailable(applied, &asker)
         };
-        let answered = match lane.worker.start(request).await {
+        let worker = self.lanes.worker(&mut request);
+        let answered = match worker.start(request).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(error)) => return Ok(failed(&error)),
             Err(_) => {

@@ -1,6 +1,7 @@
 //! What leaves the host, and when.
 
 use super::driver::Driver;
+use super::lanes::Factories;
 use crate::answers::{OwnAnswers, ResponseBody};
 use crate::budget::Pool;
 use crate::exchange::Outcome;
@@ -29,7 +30,10 @@ fn setup() -> Setup {
     let own = OwnAnswers::new(Config::default(), false);
     let driver = Driver::new(
         &seen,
-        vec![script.factory(&seen)],
+        Factories {
+            short: vec![script.factory(&seen)],
+            long: vec![script.factory(&seen)],
+        },
         &outbound,
         &own,
         &Pool::new(1 << 20),

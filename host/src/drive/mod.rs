@@ -6,7 +6,10 @@ mod background;
 mod driver;
 #[cfg(test)]
 mod durability_tests;
+mod lanes;
 mod live;
+#[cfg(test)]
+mod long_tests;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -16,4 +19,5 @@ mod webhooks;
 
 pub(crate) use background::work;
 pub(crate) use driver::{Driver, Unanswered};
+pub(crate) use lanes::Factories;
 pub(crate) use live::Grant;

@@ -1,4 +1,5 @@
 use super::driver::Driver;
+use super::lanes::Factories;
 use crate::answers::{OwnAnswers, ResponseBody};
 use crate::budget::Pool;
 use crate::outbound::Outbound;
@@ -19,7 +20,10 @@ struct Setup {
 fn setup() -> Setup {
     let script = Arc::new(Script::default());
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let factories = (0..2).map(|_| script.factory(&store)).collect();
+    let factories = Factories {
+        short: (0..2).map(|_| script.factory(&store)).collect(),
+        long: vec![script.factory(&store)],
+    };
     let outbound = Outbound::new(false);
     let own = OwnAnswers::new(Config::default(), false);
     let driver = Driver::new(&store, factories, &outbound, &own, &Pool::new(1 << 20));

@@ -1,20 +1,35 @@
 //! Posts the deliveries of steps, and hands the results back.
 
 use crate::exchange::{Delivery, Outcome};
+use crate::length::{Classifier, Length, Ticket};
 use crate::outbound::Outbound;
 use crate::telemetry;
 use crate::worker::{Deliver, Worker};
 use std::sync::Arc;
 
-/// Posts each delivery in a task of its own. The client bounds how many are under way.
-pub(super) fn posting(outbound: &Arc<Outbound>) -> Deliver {
+/// The instance that takes a result if its step is expected to be long.
+#[derive(Clone)]
+pub(super) struct Elsewhere {
+    pub(super) classifier: Arc<Classifier>,
+    pub(super) worker: Arc<Worker>,
+}
+
+/// Posts each delivery in a task of its own. The client bounds how many are under way. The results
+/// go to the instance that the delivery is from, unless there is another for long ones.
+pub(super) fn posting(outbound: &Arc<Outbound>, elsewhere: Option<Elsewhere>) -> Deliver {
     let outbound = Arc::clone(outbound);
     Box::new(move |worker, delivery| {
-        tokio::spawn(post(Arc::clone(&outbound), Arc::clone(worker), delivery));
+        let (outbound, worker) = (Arc::clone(&outbound), Arc::clone(worker));
+        tokio::spawn(post(outbound, worker, elsewhere.clone(), delivery));
     })
 }
 
-async fn post(outbound: Arc<Outbound>, worker: Arc<Worker>, delivery: Delivery) {
+async fn post(
+    outbound: Arc<Outbound>,
+    mut worker: Arc<Worker>,
+    elsewhere: Option<Elsewhere>,
+    delivery: Delivery,
+) {
     let Delivery {
         url,
         headers,
@@ -29,5 +44,13 @@ async fn post(outbound: Arc<Outbound>, worker: Arc<Worker>, delivery: Delivery) 
             Outcome::Failed
         }
     };
-    worker.delivered(token, outcome);
+    let mut ticket = Ticket::default();
+    if let Some(elsewhere) = elsewhere {
+        let class = elsewhere.classifier.delivery(&url);
+        ticket = class.ticket;
+        if class.length == Length::Long {
+            worker = elsewhere.worker;
+        }
+    }
+    worker.delivered(token, outcome, ticket);
 }

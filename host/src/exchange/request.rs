@@ -1,6 +1,7 @@
 //! A request whose body was collected, and its head as an instance reads it.
 
 use crate::budget::Reservation;
+use crate::length::Ticket;
 use bytes::{BufMut, Bytes};
 use http::header::HOST;
 use http::request;
@@ -27,6 +28,11 @@ impl PathHash {
     /// The place of the path among so many. There must be one at least.
     pub(crate) const fn index(self, places: usize) -> usize {
         self.0 as usize % places
+    }
+
+    /// The hash.
+    pub(crate) const fn value(self) -> u64 {
+        self.0
     }
 }
 
@@ -56,6 +62,8 @@ pub(crate) struct Request {
     /// The room the body takes, given back with the request.
     #[expect(dead_code, reason = "it is held until the request is dropped")]
     pub room: Option<Reservation>,
+    /// Its entries in the costs and in the long writes.
+    pub ticket: Ticket,
 }
 
 impl Request {
@@ -126,6 +134,7 @@ mod tests {
             body: Bytes::new(),
             body_state: BodyState::Complete,
             room: None,
+            ticket: Ticket::default(),
         };
         let texts: [&[u8]; 6] = [
             b"POST",

@@ -1,7 +1,7 @@
 //! Request bodies, collected before an exchange begins.
 
 use super::pace::{PaceError, Paced};
-use crate::budget::Reservation;
+use crate::budget::{Reservation, Rooms};
 use crate::exchange::BodyState;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
@@ -39,7 +39,8 @@ pub(crate) struct Collected {
 
 /// Reads a body of at most `max` bytes, in room that is taken as the bytes arrive.
 ///
-/// A length that is announced is judged before anything is read.
+/// A length that is announced is judged before anything is read. A body without one moves to the
+/// room for long requests when it grows as large as theirs.
 ///
 /// # Errors
 ///
@@ -48,6 +49,7 @@ pub(crate) async fn collect<B>(
     mut body: Paced<B>,
     headers: &HeaderMap,
     max: usize,
+    rooms: &Rooms,
 ) -> Result<Collected, Incomplete>
 where
     B: Body<Data = Bytes, Error: Send> + Send + Unpin + 'static,
@@ -64,7 +66,9 @@ where
         turn_away(body.into_inner(), headers);
         return Ok(refused(BodyState::TooLarge));
     }
-    let mut room = body.room().reserve();
+    let mut is_long = announced >= rooms.long_from;
+    body.keep_in(rooms.of(announced));
+    let mut room = rooms.of(announced).reserve();
     let mut first: Option<Bytes> = None;
     let mut more = BytesMut::new();
     loop {
@@ -85,11 +89,19 @@ where
             .as_ref()
             .map_or(0, Bytes::len)
             .saturating_add(more.len());
-        if have.saturating_add(data.len()) > max {
+        let whole = have.saturating_add(data.len());
+        if whole > max {
             discard(body.into_inner());
             return Ok(refused(BodyState::TooLarge));
         }
-        if !room.grow(data.len()) {
+        let mut more_room = data.len();
+        if !is_long && whole >= rooms.long_from {
+            is_long = true;
+            body.keep_in(&rooms.long);
+            room = rooms.long.reserve();
+            more_room = whole;
+        }
+        if !room.grow(more_room) {
             discard(body.into_inner());
             return Ok(refused(BodyState::NoRoom));
         }
@@ -243,7 +255,8 @@ pub(super) mod tests {
             let expect = (EXPECT, HeaderValue::from_static("100-continue"));
             let headers: HeaderMap = expects.then_some(expect).into_iter().collect();
             let budget = Arc::new(Budget::new(1000));
-            let collected = collect(Paced::new(body, budget), &headers, 10).await;
+            let rooms = Rooms::same(&budget);
+            let collected = collect(Paced::new(body, budget), &headers, 10, &rooms).await;
             assert_eq!(collected.expect("it came").state, BodyState::TooLarge);
             assert_eq!(ended.await.is_ok(), is_read, "{announced} {expects}");
         }
@@ -262,8 +275,9 @@ pub(super) mod tests {
                 end: Some(end),
             },
         };
-        let paced = Paced::with(body, short_room(1000), Duration::ZERO);
-        let outcome = collect(paced, &HeaderMap::new(), 1000).await;
+        let room = short_room(1000);
+        let paced = Paced::with(body, Arc::clone(&room), Duration::ZERO);
+        let outcome = collect(paced, &HeaderMap::new(), 1000, &Rooms::same(&room)).await;
         assert_eq!(outcome.err(), Some(Incomplete::TooSlow));
         // The task that reads has begun.
         tokio::task::yield_now().await;
@@ -271,12 +285,38 @@ pub(super) mod tests {
         assert_eq!(ended.await, Ok(()));
     }
 
+    /// Large bodies took the room of small ones, which were refused.
+    #[tokio::test]
+    async fn a_large_body_takes_no_room_of_small_ones_whether_its_length_is_announced_or_not() {
+        for announced in [false, true] {
+            let rooms = Rooms {
+                short: Arc::new(Budget::new(10)),
+                long: Arc::new(Budget::new(100)),
+                long_from: 10,
+            };
+            let (end, _ended) = oneshot::channel();
+            let body = Told {
+                bytes: 100,
+                announced,
+                end: Some(end),
+            };
+            let paced = Paced::new(body, Arc::clone(&rooms.short));
+            let collected = collect(paced, &HeaderMap::new(), 100, &rooms).await;
+            let collected = collected.expect("it came");
+            assert_eq!(collected.body.len(), 100, "{announced}");
+            assert!(rooms.short.reserve().grow(10), "{announced}");
+            assert!(!rooms.long.reserve().grow(1), "{announced}");
+            drop(collected);
+            assert!(rooms.long.reserve().grow(100), "{announced}");
+        }
+    }
+
     #[tokio::test]
     async fn the_room_of_a_body_that_is_given_up_is_given_back() {
         let budget = short_room(20);
         let begun = Begun(Bytes::from_static(b"begun"));
         let body = Paced::with(begun, Arc::clone(&budget), Duration::ZERO);
-        let outcome = collect(body, &HeaderMap::new(), 20).await;
+        let outcome = collect(body, &HeaderMap::new(), 20, &Rooms::same(&budget)).await;
         assert_eq!(outcome.err(), Some(Incomplete::TooSlow));
         assert!(budget.reserve().grow(9), "all that was left is there");
     }

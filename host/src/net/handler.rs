@@ -8,6 +8,7 @@ use crate::answers::{OwnAnswers, ResponseBody};
 use crate::budget::{Budget, Line, Room};
 use crate::drive::{Driver, Grant, Unanswered};
 use crate::exchange::{BodyState, Request};
+use crate::length::Ticket;
 use crate::proxy::{NoRoom, Proxy};
 use bytes::Bytes;
 use durable_streams_edge::protocol::problem::Problem;
@@ -140,8 +141,9 @@ async fn exchange(
             room: None,
         },
         Some(body) => {
-            let body = Paced::new(body, Arc::clone(driver.bodies(path_hash)));
-            match collect(body, &parts.headers, max).await {
+            let rooms = driver.rooms(&parts, path_hash);
+            let body = Paced::new(body, Arc::clone(&rooms.short));
+            match collect(body, &parts.headers, max, &rooms).await {
                 Err(Incomplete::TooSlow) => return Ok(driver.too_slow(&parts)),
                 collected => collected?,
             }
@@ -154,6 +156,7 @@ async fn exchange(
         body,
         body_state: state,
         room,
+        ticket: Ticket::default(),
     };
     Ok(driver.handle(request, grant).await?)
 }

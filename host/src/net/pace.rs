@@ -92,9 +92,9 @@ impl<B> Paced<B> {
         }
     }
 
-    /// Where its bytes are kept.
-    pub(crate) const fn room(&self) -> &Arc<Budget> {
-        &self.room
+    /// Has its bytes kept elsewhere.
+    pub(crate) fn keep_in(&mut self, room: &Arc<Budget>) {
+        self.room = Arc::clone(room);
     }
 
     /// The body, to be read in whatever time it takes.

@@ -17,6 +17,8 @@ pub(crate) struct Footprint {
     /// Changes were lost since the instance began. Whatever the number says, the step may have been
     /// built on them: it may have met one of these and then a later one that is durable.
     pub lost: bool,
+    /// Calls of the store: a measure of the step's length that does not depend on the machine.
+    pub calls: u64,
 }
 
 impl Footprint {

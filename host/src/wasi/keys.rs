@@ -16,6 +16,8 @@ pub(crate) struct Keys {
     hurried: bool,
     /// Calls so far.
     calls: u64,
+    /// Calls before the step.
+    begun: u64,
 }
 
 impl Keys {
@@ -26,6 +28,7 @@ impl Keys {
             footprint: Footprint::default(),
             hurried: false,
             calls: 0,
+            begun: 0,
         }
     }
 
@@ -46,6 +49,7 @@ impl Keys {
         self.footprint = Footprint::default();
         self.hurried = hurried;
         self.note_call();
+        self.begun = self.calls;
     }
 
     /// Counts a call.
@@ -56,6 +60,7 @@ impl Keys {
     /// The footprint of the step.
     pub(crate) fn end(&mut self) -> Footprint {
         self.footprint.lost = self.is_stale();
+        self.footprint.calls = self.calls.wrapping_sub(self.begun);
         std::mem::take(&mut self.footprint)
     }
 

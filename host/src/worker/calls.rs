@@ -1,6 +1,7 @@
 //! Calls of an instance, and their results.
 
 use crate::exchange::{Answer, Attempt, Cause, Outcome, Request, StepError, Token};
+use crate::length::Ticket;
 use crate::store::ChangeNumber;
 use tokio::sync::oneshot;
 
@@ -47,6 +48,6 @@ impl Started {
 pub(super) enum Call {
     Start(Vec<Started>, Option<Attempt>),
     Resume(Token, Cause, oneshot::Sender<StepResult>),
-    Work(u64, oneshot::Sender<bool>),
-    Delivered(Token, Outcome),
+    Work(u64, Ticket, oneshot::Sender<bool>),
+    Delivered(Token, Outcome, Ticket),
 }

@@ -4,7 +4,7 @@
 //! server-sent events do, with `?poll` it waits for something to say as a long-poll does, with
 //! `?chunks` it sends a byte a step, with `?events` it does not say how long its answer is, and with
 //! `?touch` it notes at `/touched` that it was there. A path that begins with `/break` breaks the
-//! instance, `/again` asks to be started again, `/panic` panics, and `/block` blocks until the gate
+//! instance, one that has `/many` in it reads many keys, `/again` asks to be started again, `/panic` panics, and `/block` blocks until the gate
 //! opens. A `POST` below `/tell` has the URL in [`Script::hook`] told.
 
 use super::Factory;
@@ -38,6 +38,8 @@ pub(crate) struct Script {
 pub(crate) struct Log {
     /// Bodies handed over with each start, and whether there was an attempt.
     pub(crate) starts: Vec<(Vec<Bytes>, bool)>,
+    /// The path of each start, and the number of the instance.
+    pub(crate) served: Vec<(String, usize)>,
     pub(crate) resumes: HashMap<&'static str, usize>,
     pub(crate) instances: usize,
     /// Of deliveries.
@@ -66,9 +68,14 @@ impl Script {
                 Some(0) => return Err(StepError::NoInstance("no more".to_owned())),
                 left => left.map(|left| left - 1),
             };
-            script.log().instances += 1;
+            let number = {
+                let mut log = script.log();
+                log.instances += 1;
+                log.instances
+            };
             Ok(Box::new(Fake {
                 script: Arc::clone(&script),
+                number,
                 keys: Keys::new(Arc::clone(&store)),
             }))
         })
@@ -86,11 +93,14 @@ pub(crate) fn request(method: Method, target: &str, body: &str) -> Request {
         body: Bytes::from(body.to_owned()),
         body_state: crate::exchange::BodyState::Complete,
         room: None,
+        ticket: crate::length::Ticket::default(),
     }
 }
 
 struct Fake {
     script: Arc<Script>,
+    /// Counted from one.
+    number: usize,
     keys: Keys,
 }
 
@@ -232,9 +242,19 @@ impl Steps for Fake {
         attempt: Option<&Attempt>,
     ) -> Result<Vec<Answer>, StepError> {
         let bodies: Vec<Bytes> = requests.iter().map(|one| one.body.clone()).collect();
-        self.script.log().starts.push((bodies, attempt.is_some()));
         let first = requests.first().expect("at least one request");
         let path = first.path();
+        {
+            let mut log = self.script.log();
+            log.starts.push((bodies, attempt.is_some()));
+            log.served.push((path.to_owned(), self.number));
+        }
+        if path.contains("/many") {
+            for _ in 0..1000 {
+                let read = self.text(path);
+                assert!(read.is_ok(), "the store answers");
+            }
+        }
         if path.starts_with("/break") {
             return Err(StepError::Broken("as asked".to_owned()));
         }

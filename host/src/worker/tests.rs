@@ -2,6 +2,7 @@ use super::calls::StepResult;
 use super::jobs::{BATCH_BYTES, BATCH_REQUESTS};
 use super::{Deliver, Worker};
 use crate::exchange::{Outcome, StepError};
+use crate::length::Ticket;
 use crate::store::{MemoryStore, Store};
 use crate::worker::fake::{Script, request};
 use bytes::Bytes;
@@ -178,8 +179,8 @@ async fn a_read_whose_client_left_is_not_started_but_a_write_is() {
 #[tokio::test]
 async fn background_work_says_whether_there_was_any() {
     let setup = setup();
-    assert!(setup.worker.work(0).await);
-    assert!(!setup.worker.work(2).await);
+    assert!(setup.worker.work(0, Ticket::default()).await);
+    assert!(!setup.worker.work(2, Ticket::default()).await);
 }
 
 /// It was refused while steps waited, so on a busy server no stream expired.
@@ -188,7 +189,7 @@ async fn background_work_is_done_on_a_busy_instance_too() {
     let setup = setup();
     let work = while_busy(&setup, |worker| {
         let worker = Arc::clone(worker);
-        let mut work = Box::pin(async move { worker.work(0).await });
+        let mut work = Box::pin(async move { worker.work(0, Ticket::default()).await });
         assert_eq!((&mut work).now_or_never(), None, "it waits for its turn");
         work
     })
@@ -227,7 +228,7 @@ async fn a_delivery_is_handed_up_and_its_result_is_told_to_the_instance() {
         let handed = Arc::clone(&handed);
         Box::new(move |worker, delivery| {
             handed.lock().expect("no panic").push(delivery.body);
-            worker.delivered(delivery.token, Outcome::Failed);
+            worker.delivered(delivery.token, Outcome::Failed, Ticket::default());
         })
     };
     let factory = script.factory(&store);

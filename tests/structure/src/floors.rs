@@ -65,6 +65,7 @@ pub const CORE: Floors = &[
 pub const HOST: Floors = &[
     &["limits.rs"],
     &["budget.rs", "budget/", "telemetry.rs", "vital.rs"],
+    &["length/"],
     &["store/"],
     &["check/"],
     &["outbound/"],

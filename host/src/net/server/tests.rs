@@ -1,6 +1,6 @@
 use super::*;
 use crate::answers::OwnAnswers;
-use crate::drive::Driver;
+use crate::drive::{Driver, Factories};
 use crate::limits::{UNSENT, UNSENT_OF_CONNECTION, UNSENT_OF_EXCHANGE};
 use crate::net::{Places, Rates};
 use crate::outbound::Outbound;
@@ -38,7 +38,10 @@ async fn serve_crowd(places: Places, crowd: Arc<Crowd>) -> Served {
     let script = Arc::new(Script::default());
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let own = OwnAnswers::new(Config::default(), false);
-    let factories = vec![script.factory(&store)];
+    let factories = Factories {
+        short: vec![script.factory(&store)],
+        long: vec![script.factory(&store)],
+    };
     let unsent = Unsent::new(1 << 20, false);
     let outbound = Outbound::new(false);
     let driver = Driver::new(&store, factories, &outbound, &own, unsent.pool());

@@ -1,0 +1,184 @@
+//! The steps of a worker: each is run, settled, and its answers are handed out.
+
+use super::calls::{Answered, Call, Started};
+use super::queue::Worker;
+use crate::exchange::{Answer, Attempt, Delivery, Next, Request, Retry, StepError, Worked};
+use crate::store::{ChangeNumber, Lost};
+use crate::wasi::Footprint;
+use std::sync::Arc;
+
+/// Times that a step is done again for what is not in memory; after that it waits where it is.
+const HURRIED: u8 = 8;
+
+impl Worker {
+    /// Runs the step of a call.
+    pub(super) fn call(self: &Arc<Self>, call: Call, again: u8) {
+        let noted = self.store.latest_change();
+        let hurried = again < HURRIED;
+        match call {
+            Call::Start(started, attempt) => {
+                let requests: Vec<&Request> = started.iter().map(|one| &one.request).collect();
+                let step = self
+                    .slot
+                    .step(hurried, |steps| steps.start(&requests, attempt.as_ref()));
+                let (result, footprint) = step;
+                if !footprint.missed.is_empty() {
+                    return self.load(footprint.missed, Call::Start(started, attempt), again);
+                }
+                for one in &started {
+                    one.request.ticket.note(footprint.calls);
+                }
+                self.settled(footprint, move |worker, settled| {
+                    match settled.and(result) {
+                        Ok(mut answers) => {
+                            for answer in &mut answers {
+                                worker.hand_up(std::mem::take(&mut answer.effects));
+                            }
+                            worker.hand_out(started, answers, noted);
+                        }
+                        Err(error) => worker.failed(started, attempt, error),
+                    }
+                });
+            }
+            Call::Resume(token, cause, reply) => {
+                // The client left.
+                if reply.is_closed() {
+                    return;
+                }
+                let (result, footprint) =
+                    self.slot.step(hurried, |steps| steps.resume(&token, cause));
+                if !footprint.missed.is_empty() {
+                    return self.load(footprint.missed, Call::Resume(token, cause, reply), again);
+                }
+                self.settled(footprint, move |worker, settled| {
+                    let answered = |mut answer: Answer| {
+                        worker.hand_up(std::mem::take(&mut answer.effects));
+                        Answered { answer, noted }
+                    };
+                    let _ = reply.send(settled.and(result).map(answered));
+                });
+            }
+            Call::Work(round, ticket, reply) => {
+                let (result, footprint) = self.slot.step(hurried, |steps| steps.work(round));
+                if !footprint.missed.is_empty() {
+                    let call = Call::Work(round, ticket, reply);
+                    return self.load(footprint.missed, call, again);
+                }
+                ticket.note(footprint.calls);
+                self.settled(footprint, move |worker, settled| {
+                    // What is due, and what failed, is told by later pieces of work too.
+                    let worked = settled.and(result).unwrap_or_default();
+                    let _ = reply.send(worked.worked);
+                    worker.worked(worked);
+                });
+            }
+            Call::Delivered(token, outcome, ticket) => {
+                let (result, footprint) = self
+                    .slot
+                    .step(hurried, |steps| steps.delivered(&token, &outcome));
+                if !footprint.missed.is_empty() {
+                    let call = Call::Delivered(token, outcome, ticket);
+                    return self.load(footprint.missed, call, again);
+                }
+                ticket.note(footprint.calls);
+                self.settled(footprint, move |worker, settled| {
+                    worker.worked(settled.and(result).unwrap_or_default());
+                });
+            }
+        }
+    }
+
+    /// Goes on when the changes in a footprint have settled: at once, if they have.
+    fn settled(
+        self: &Arc<Self>,
+        footprint: Footprint,
+        then: impl FnOnce(&Arc<Self>, Result<(), StepError>) + Send + 'static,
+    ) {
+        let (worker, settle) = (Arc::clone(self), self.store.settle(footprint.change));
+        let then = move |outcome: Result<(), Lost>| {
+            let judged = footprint.judge(&*worker.store, outcome);
+            then(&worker, judged.map_err(StepError::Lost));
+        };
+        self.unsettled.when(settle, then);
+    }
+
+    fn worked(self: &Arc<Self>, worked: Worked) {
+        self.alarm.set(worked.due_ms);
+        self.hand_up(worked.effects);
+    }
+
+    fn hand_up(self: &Arc<Self>, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            (self.deliver)(self, delivery);
+        }
+    }
+
+    /// Has keys loaded where waiting does no harm, and the call done again.
+    fn load(self: &Arc<Self>, missed: Vec<Box<str>>, call: Call, again: u8) {
+        let worker = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            for key in missed {
+                // The step that needs it gets the error.
+                let _ = worker.store.get(&key);
+            }
+            worker.push_call(call, again.saturating_add(1));
+        });
+    }
+
+    /// A step has no answers: its requests get the error, or the step is repeated once.
+    fn failed(
+        self: &Arc<Self>,
+        mut started: Vec<Started>,
+        attempt: Option<Attempt>,
+        error: StepError,
+    ) {
+        let is_lost = matches!(error, StepError::Lost(_));
+        if is_lost && started.iter().all(Started::may_repeat) {
+            started.iter_mut().for_each(|one| one.repeated = true);
+            return self.push_call(Call::Start(started, attempt), 0);
+        }
+        let error = match attempt {
+            Some(_) => of_later_step(error),
+            None => error,
+        };
+        for one in started {
+            // A client that left waits for no answer.
+            let _ = one.reply.send(Err(error.clone()));
+        }
+    }
+
+    /// Hands out answers; those that ask for it are started again together, in their order.
+    fn hand_out(
+        self: &Arc<Self>,
+        started: Vec<Started>,
+        answers: Vec<Answer>,
+        noted: ChangeNumber,
+    ) {
+        let mut again: Option<Retry> = None;
+        let mut kept = Vec::new();
+        for (one, answer) in started.into_iter().zip(answers) {
+            if let Next::Again(retry) = answer.next {
+                again.get_or_insert(retry);
+                kept.push(one);
+            } else {
+                let _ = one.reply.send(Ok(Answered { answer, noted }));
+            }
+        }
+        if let Some(Retry { wait, attempt }) = again {
+            let worker = Arc::clone(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(wait).await;
+                worker.push_call(Call::Start(kept, Some(attempt)), 0);
+            });
+        }
+    }
+}
+
+/// Why an exchange has no answer whose earlier steps had some. What they wrote is kept, and may be
+/// all that was asked for: that this step did nothing says nothing of the exchange.
+fn of_later_step(error: StepError) -> StepError {
+    match error {
+        StepError::Broken(why) | StepError::NoInstance(why) => StepError::Broken(why),
+        StepError::Lost(_) => StepError::Lost(Lost::NotConfirmed),
+    }
+}
