@@ -22,7 +22,9 @@ const MAX_STACKS: u32 = 2048;
 /// How often the epoch moves on.
 const TICK: Duration = Duration::from_millis(250);
 /// Ticks after which an instance that did not call the host is stopped: 5 seconds, at most one less.
-const STUCK_TICKS: u64 = 20;
+pub(crate) const STUCK_TICKS: u64 = 20;
+/// The same for long steps: 20 seconds. Their thread may get a small part of a busy core.
+pub(crate) const LONG_STUCK_TICKS: u64 = 80;
 
 /// Where the component comes from.
 #[derive(Clone)]
@@ -193,9 +195,9 @@ impl Runtime {
     }
 }
 
-/// Stops an instance that runs for about 5 seconds without calling the host; the time that a store
+/// Stops an instance that runs for so many ticks without calling the host; the time that a store
 /// takes to answer is not its own. With `yields`, others have their turn at each tick.
-pub(crate) fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>, yields: bool) {
+pub(crate) fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>, most: u64, yields: bool) {
     let mut calls = 0;
     let mut ticks = 0;
     store.set_epoch_deadline(1);
@@ -204,7 +206,7 @@ pub(crate) fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>, yields
         ticks = if now == calls { ticks + 1 } else { 0 };
         calls = now;
         Ok(match ticks {
-            STUCK_TICKS.. => UpdateDeadline::Interrupt,
+            ticks if ticks >= most => UpdateDeadline::Interrupt,
             _ if yields => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
             _ => UpdateDeadline::Continue(1),
         })

@@ -3,7 +3,7 @@
 use crate::answers::OwnAnswers;
 use crate::budget::{Budget, Unsent};
 use crate::drive::{self, Driver, Factories};
-use crate::engine::{ComponentSource, Runtime};
+use crate::engine::{ComponentSource, LONG_STUCK_TICKS, Runtime, STUCK_TICKS};
 use crate::error::StartError;
 use crate::exchange::Steps;
 use crate::limits::{ADDRESS_PART, SHORT_TO_LONG};
@@ -129,12 +129,14 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let (handler, background) = match options.via {
         Via::Exchange => {
             let guest = Arc::new(Guest::new(runtime)?);
-            let factory = || factory(&guest, &store, &variables);
-            let factories = |count| std::iter::repeat_with(factory).take(count).collect();
+            let factories = |count, most_ticks| {
+                let factory = || factory(&guest, &store, &variables, most_ticks);
+                std::iter::repeat_with(factory).take(count).collect()
+            };
             let instances = options.instances.max(1);
             let factories = Factories {
-                short: factories(instances),
-                long: factories(instances.div_ceil(SHORT_TO_LONG)),
+                short: factories(instances, STUCK_TICKS),
+                long: factories(instances.div_ceil(SHORT_TO_LONG), LONG_STUCK_TICKS),
             };
             let driver = Driver::new(&store, factories, &outbound, &own, unsent.pool());
             driver.warm_up()?;
@@ -196,10 +198,15 @@ fn own_tick(variables: &mut Variables) -> Result<(), StartError> {
     Ok(())
 }
 
-fn factory(guest: &Arc<Guest>, store: &Arc<dyn Store>, variables: &Arc<Variables>) -> Factory {
+fn factory(
+    guest: &Arc<Guest>,
+    store: &Arc<dyn Store>,
+    variables: &Arc<Variables>,
+    most_ticks: u64,
+) -> Factory {
     let (guest, store, variables) = (Arc::clone(guest), Arc::clone(store), Arc::clone(variables));
     Box::new(move || {
-        let instance = guest.start(Arc::clone(&store), Arc::clone(&variables))?;
+        let instance = guest.start(Arc::clone(&store), Arc::clone(&variables), most_ticks)?;
         Ok(Box::new(instance) as Box<dyn Steps>)
     })
 }

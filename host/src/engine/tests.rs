@@ -19,7 +19,7 @@ fn run(
     let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
     let state = InstanceState::new(Arc::new(MemoryStore::new()), Arc::default(), None);
     let mut store = wasmtime::Store::new(&engine, state);
-    stop_when_stuck(&mut store, false);
+    stop_when_stuck(&mut store, STUCK_TICKS, false);
     let host = Func::wrap(&mut store, move |mut caller: Caller<'_, InstanceState>| {
         let engine = caller.engine().clone();
         host(&engine, caller.data_mut());

@@ -1,6 +1,6 @@
 //! Instances behind Wasmtime's own `ProxyHandler`, with the limits that Spin has.
 
-use crate::engine::{Runtime, stop_when_stuck};
+use crate::engine::{Runtime, STUCK_TICKS, stop_when_stuck};
 use crate::store::{Outlet, Store};
 use crate::telemetry;
 use crate::wasi::{InstanceState, Variables};
@@ -60,7 +60,7 @@ impl HandlerState for OnDemand {
         let outlet = Outlet::new(Arc::clone(&self.store));
         let (store, variables) = (Arc::clone(&self.store), Arc::clone(&self.variables));
         let mut store = self.runtime.new_store(store, variables);
-        stop_when_stuck(&mut store, true);
+        stop_when_stuck(&mut store, STUCK_TICKS, true);
         let proxy = self.pre.instantiate_async(&mut store).await?;
         Ok(Instance {
             store,

@@ -47,7 +47,7 @@ impl Guest {
         Ok(Self { runtime, pre })
     }
 
-    /// Starts an instance.
+    /// Starts an instance, which is stopped after so many ticks without a call of the host.
     ///
     /// # Errors
     ///
@@ -56,9 +56,10 @@ impl Guest {
         &self,
         store: Arc<dyn Store>,
         variables: Arc<Variables>,
+        most_ticks: u64,
     ) -> Result<Instance, StepError> {
         let mut store = self.runtime.new_store(store, variables);
-        stop_when_stuck(&mut store, false);
+        stop_when_stuck(&mut store, most_ticks, false);
         let instance = guarded(self.pre.instantiate_async(&mut store)).map_err(no_instance)?;
         let lane = bindings::Lane::new(&mut store, &instance)
             .map_err(|error| self.runtime.other_shape(EXCHANGE, &error))
@@ -257,7 +258,7 @@ mod tests {
         let functions = ["start", "resume", "delivered", "work"];
         let members = functions.map(|name| format!(r#"(export "{name}" (func $nothing))"#));
         let guest = Guest::new(component(&members.concat())).expect("all functions are there");
-        let started = guest.start(Arc::new(MemoryStore::new()), Arc::default());
+        let started = guest.start(Arc::new(MemoryStore::new()), Arc::default(), 1);
         let Err(StepError::NoInstance(text)) = started.map(|_| ()) else {
             panic!("it was started");
         };
