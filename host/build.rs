@@ -1,4 +1,5 @@
-//! Has the bindings made anew when the interfaces change; Cargo does not see that by itself.
+//! Generates the bindings again when the interfaces change; Cargo does not notice such a change by
+//! itself.
 
 fn main() {
     println!("cargo:rerun-if-changed=../src/wit");

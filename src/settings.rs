@@ -1,9 +1,9 @@
-//! The variables as a platform gives them: each by its name, or many in one.
+//! The variables as a platform provides them: each under its own name, or many in one.
 //!
-//! Where an instance serves one request, as on Spin 3, every variable that the manifest hands to the
-//! component is looked up for every request: 11 us of CPU each. So `spin.toml` hands over two, both
-//! JSON objects: [`SETTINGS`], such as `{"long_poll_timeout_secs": 20}`, and [`SECRETS`]. A secret wins
-//! over a setting, and both win over a variable of the same name.
+//! On Spin 3 an instance serves one request. Every variable that the manifest gives to the
+//! component is then looked up for every request, at 11 us of CPU each. So `spin.toml` passes only
+//! two, both JSON objects: [`SETTINGS`], such as `{"long_poll_timeout_secs": 20}`, and [`SECRETS`].
+//! A secret overrides a setting, and both override a variable of the same name.
 
 use crate::limits::{Malformed, VARIABLES};
 use serde_json::Value;
@@ -15,14 +15,14 @@ pub const SETTINGS: &str = "settings";
 /// The variable with settings that are never shown, such as `auth_tokens`.
 pub const SECRETS: &str = "secrets";
 
-/// Values by the name of their variable.
+/// Values, each under the name of its variable.
 pub type Variables = BTreeMap<String, String>;
 
 /// Unpacks both objects into variables.
 ///
 /// # Errors
 ///
-/// The object that is malformed, or names a variable that there is not.
+/// The object that is malformed or names an unknown variable.
 pub(crate) fn unpack(mut given: Variables) -> Result<Variables, Malformed> {
     for object in [SETTINGS, SECRETS] {
         let Some(text) = given.remove(object) else {
@@ -52,7 +52,7 @@ pub(crate) fn unpack(mut given: Variables) -> Result<Variables, Malformed> {
     Ok(given)
 }
 
-/// A value as the variable of its own has it: lists and objects are JSON there too.
+/// The value as text, as a separate variable would hold it: lists and objects are JSON there too.
 fn text_of(value: Value) -> String {
     match value {
         Value::String(text) => text,

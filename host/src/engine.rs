@@ -13,39 +13,39 @@ use std::time::Duration;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Config, Engine, PoolingAllocationConfig, UpdateDeadline};
 
-/// Instances there may be at a time; each has address space set aside.
+/// Most instances at a time. Each reserves address space.
 const MAX_INSTANCES: u32 = 256;
-/// Core instances, memories and tables of one component instance, generously.
+/// Core instances, memories and tables of one component instance, with a margin.
 const PER_INSTANCE: u32 = 8;
 /// Steps under way at a time, each on a stack of its own.
 const MAX_STACKS: u32 = 2048;
-/// How often the epoch moves on.
+/// Interval between two increments of the epoch.
 const TICK: Duration = Duration::from_millis(250);
-/// Ticks after which an instance that did not call the host is stopped: 5 seconds, at most one less.
+/// Ticks after which an instance that does not call the host is stopped: about 5 seconds.
 pub(crate) const STUCK_TICKS: u64 = 20;
-/// The same for long steps: 20 seconds. Their thread may get a small part of a busy core.
+/// The same limit for long steps: 20 seconds. Their thread may get only a small part of a busy core.
 pub(crate) const LONG_STUCK_TICKS: u64 = 80;
 
-/// Where the component comes from.
+/// Source of the component.
 #[derive(Clone)]
 pub enum ComponentSource {
-    /// Compiled when this program was built, by the same Wasmtime.
+    /// Compiled by the build of this program, with the same Wasmtime.
     Embedded(&'static [u8]),
-    /// A `.wasm` to be compiled now, or what `precompile` wrote.
+    /// A `.wasm` file to compile now, or the output of `precompile`.
     File(std::path::PathBuf),
-    /// Loaded before. Hosts of one process can share its pool, whose stacks take thousands of the
-    /// memory mappings that a process may have.
+    /// Loaded before. Hosts of one process can share its pool. The pool's stacks take thousands of
+    /// the memory mappings that a process may have.
     Loaded(Runtime),
 }
 
-/// A component that is compiled and linked.
+/// A compiled and linked component.
 #[derive(Clone)]
 pub struct Runtime {
-    /// Where the component is from.
+    /// Path of the component's file, or `embedded`.
     path: Arc<str>,
     engine: Engine,
     pre: InstancePre<InstanceState>,
-    /// What instances send requests with, if they may.
+    /// HTTP client of the instances, if they may send requests.
     outbound: Option<Arc<Outbound>>,
 }
 
@@ -66,7 +66,7 @@ fn engine() -> Result<Engine, ComponentError> {
         .max_memory_size(MAX_MEMORY_BYTES);
     let mut pooled = config();
     pooled.allocation_strategy(pool);
-    // Where address space is limited the pool can't be had; instances then take longer to start.
+    // With limited address space the pool is not available. Instances then take longer to start.
     Engine::new(&pooled)
         .or_else(|_| Engine::new(&config()))
         .map_err(|error| ComponentError::Engine(one_line(&error)))
@@ -81,7 +81,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// When the component can't be read, is none, or imports what this host does not offer.
+    /// The file can't be read, is not a component, or imports something that this host does not
+    /// offer.
     pub fn load(source: &ComponentSource) -> Result<Self, ComponentError> {
         match source {
             ComponentSource::Embedded(bytes) => {
@@ -101,7 +102,7 @@ impl Runtime {
         }
     }
 
-    /// Links what is compiled for a new engine.
+    /// Links a compiled component for a new engine.
     fn link(
         path: &str,
         compile: impl FnOnce(&Engine) -> wasmtime::Result<Component>,
@@ -124,8 +125,8 @@ impl Runtime {
         })
     }
 
-    /// Checks that the component exports an interface in a version that this host can call: the same
-    /// one or, as Wasmtime looks exports up, another patch of it.
+    /// Checks that the component exports an interface in a version that this host can call. That is
+    /// the same version or, by Wasmtime's rules for exports, another patch of it.
     ///
     /// # Errors
     ///
@@ -155,7 +156,7 @@ impl Runtime {
         })
     }
 
-    /// The error of an interface that is there, but not as this host calls it.
+    /// The error for an interface that exists but differs from the one that this host calls.
     pub(crate) fn other_shape(
         &self,
         wanted: &'static str,
@@ -168,7 +169,7 @@ impl Runtime {
         }
     }
 
-    /// The same, whose instances may send requests themselves.
+    /// The same component, with an HTTP client for its instances.
     #[must_use]
     pub(crate) fn sending(mut self, outbound: Arc<Outbound>) -> Self {
         self.outbound = Some(outbound);
@@ -181,7 +182,7 @@ impl Runtime {
         &self.pre
     }
 
-    /// What an instance begins with; see [`stop_when_stuck`].
+    /// Creates the Wasmtime store of a new instance; see [`stop_when_stuck`].
     #[must_use]
     pub(crate) fn new_store(
         &self,
@@ -195,8 +196,8 @@ impl Runtime {
     }
 }
 
-/// Stops an instance that runs for so many ticks without calling the host; the time that a store
-/// takes to answer is not its own. With `yields`, others have their turn at each tick.
+/// Stops an instance that runs for `most` ticks without calling the host. Time spent in the host,
+/// such as in calls of the store, does not count. With `yields`, other tasks run at each tick.
 pub(crate) fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>, most: u64, yields: bool) {
     let mut calls = 0;
     let mut ticks = 0;
@@ -217,7 +218,7 @@ pub(crate) fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>, most: 
 ///
 /// # Errors
 ///
-/// When a file can't be read or written, or the input is no component.
+/// A file can't be read or written, or the input is not a component.
 pub fn precompile(input: &Path, output: &Path) -> Result<(), ComponentError> {
     let unwritable = |source| ComponentError::File {
         path: output.display().to_string(),
@@ -244,12 +245,12 @@ fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
     reason = "compiled code is trusted like this program: embedded by its build, or named by who starts it"
 )]
 fn deserialize(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes are what `precompile` wrote, by the trust said above; Wasmtime itself
-    // refuses those of another version or configuration.
+    // SAFETY: `precompile` wrote the bytes, by the trust stated above. Wasmtime itself refuses
+    // bytes of another version or configuration.
     unsafe { Component::deserialize(engine, compiled) }
 }
 
-/// Moves the epoch on until the engine is dropped.
+/// Increments the epoch until the engine is dropped.
 fn start_clock(engine: &Engine) -> Result<(), ComponentError> {
     let engine = engine.weak();
     let clock = move || {

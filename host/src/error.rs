@@ -1,27 +1,27 @@
-//! Why the server does not start.
+//! Errors that prevent the start.
 
 use crate::engine::ComponentError;
 use crate::exchange::StepError;
 use std::net::SocketAddr;
 
-/// What stops the start; its text is one line.
+/// Reason that the server does not start. Its text is one line.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address can't be listened on.
+    /// The server can't listen on the address.
     #[error("can't listen on {address}: {source}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
     /// There is no component to run.
     #[error(transparent)]
     Component(#[from] ComponentError),
-    /// It does not run.
+    /// The first instance does not run.
     #[error(transparent)]
     Instance(#[from] StepError),
-    /// The system gives no random bits.
+    /// The system provides no random bits.
     #[error("no random bits: {0}")]
     Random(String),
     /// A variable is malformed.

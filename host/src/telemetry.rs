@@ -1,4 +1,4 @@
-//! The host's own log: one JSON object a line on standard error, like the component's.
+//! The host's own log: one JSON object a line on standard error, like the component's log.
 
 use durable_streams_edge::limits::is_logged;
 use serde_json::json;
@@ -6,50 +6,51 @@ use std::io::Write;
 use std::sync::RwLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The variable `log_level` of the server that was started last; empty before, and all is written.
+/// The variable `log_level` of the server started last. Empty before the first start: all lines are
+/// written.
 static LEAST: RwLock<String> = RwLock::new(String::new());
 
-/// Leaves out what is less severe than `least`, a value of `log_level`.
+/// Suppresses lines less severe than `least`, a value of `log_level`.
 pub(crate) fn set_level(least: &str) {
-    // A lock that is poisoned only keeps the level that was.
+    // With a poisoned lock the previous level stays.
     if let Ok(mut level) = LEAST.write() {
         least.clone_into(&mut level);
     }
 }
 
-/// An instance was stopped and is replaced.
+/// Logs that an instance was stopped and will be replaced.
 pub(crate) fn instance_broke(why: &str) {
     line("error", "instance replaced", why);
 }
 
-/// Changes could not be kept; the requests that waited for them get an error. Said once, until a
-/// write works again.
+/// Logs that changes were lost; the requests that waited for them get an error. The caller logs
+/// this once, until a write works again.
 pub(crate) fn changes_lost(why: &str) {
     line("error", "writes lost", why);
 }
 
-/// A write worked after so many that did not.
+/// Logs that a write worked after this many failures.
 pub(crate) fn changes_kept_again(failed: u64) {
     let detail = format!("after {failed} writes that failed");
     line("info", "writes work again", &detail);
 }
 
-/// The process ends, since this part of it panicked; the panic was told before.
+/// Logs that the process ends because this part of it panicked. The panic was logged before.
 pub(crate) fn died(what: &str) {
     line("error", "process ended after a panic", what);
 }
 
-/// Something is not as it should be, but service goes on.
+/// Logs a fault that does not stop the service.
 pub(crate) fn warn(event: &str, detail: &str) {
     line("warn", event, detail);
 }
 
-/// Something is wrong that stays so until an operator does something about it.
+/// Logs a fault that lasts until an operator repairs it.
 pub(crate) fn error(event: &str, detail: &str) {
     line("error", event, detail);
 }
 
-/// The cause of a warning is over.
+/// Logs that the cause of a warning is over.
 pub(crate) fn back(what: &str) {
     line("info", "recovered", what);
 }
@@ -67,6 +68,6 @@ fn line(level: &str, event: &str, detail: &str) {
         "ds.event": event,
         "error.message": detail,
     });
-    // In one write, like the instances'. There is no one else to tell.
+    // One write for each line, like the instances' logs. A failure can't be reported anywhere.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -6,50 +6,50 @@ use crate::wasi::Variables;
 use durable_streams_edge::access::Access;
 use durable_streams_edge::limits::{Config, Malformed, VARIABLES, Variable};
 
-/// What a variable's name in the environment begins with.
+/// Prefix of the variables' names in the environment.
 const PREFIX: &str = "DS_";
-/// Names with that prefix that are not for the host but for its build and its tests.
+/// Names with this prefix that belong to the build and the tests of the host.
 const FOREIGN: [&str; 3] = ["DS_EMBED_", "DS_WASM_", "DS_TEST_"];
-/// Variables with that prefix that are for clients of a server.
+/// Variables with this prefix that belong to clients of a server.
 const OF_CLIENTS: [&str; 2] = ["DS_URL", "DS_TOKEN"];
 
-/// Why the variables can't be used.
+/// Reason that the variables can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum VariableError {
-    /// There is no such variable.
+    /// The variable does not exist.
     #[error("unknown variable {name:?}; there are {known}")]
     Unknown {
-        /// As it was given.
+        /// The name as given.
         name: String,
-        /// All there are.
+        /// All known names.
         known: String,
     },
-    /// It is probably a misspelt one.
+    /// The name is probably misspelt.
     #[error("unknown variable {name:?} in the environment; {close} has a similar name")]
     Misspelt {
-        /// As it was given.
+        /// The name as given.
         name: String,
-        /// The variable that was probably meant, as it is called in the environment.
+        /// The name in the environment of the variable probably meant.
         close: String,
     },
-    /// It has no value.
+    /// The variable has no value.
     #[error("--variable {0:?} has no value, expected name=value")]
     NoValue(String),
-    /// Its value means nothing.
+    /// The value is not valid.
     #[error(transparent)]
     Malformed(#[from] Malformed),
 }
 
-/// The value of every variable: that of the last flag (`name=value`), else that of the
-/// environment (`DS_<NAME>`), else the default.
+/// Returns the value of every variable. The last flag (`name=value`) wins, then the environment
+/// (`DS_<NAME>`), then the default.
 ///
-/// Whether a swap of an absent key is guarded is the store's to say,
-/// so `kv_guarded_create` is as that one `guards_creation` unless something else was asked for.
+/// The store determines whether a swap of an absent key is guarded. The default of
+/// `kv_guarded_create` is therefore `guards_creation`.
 ///
 /// # Errors
 ///
-/// The first variable that is unknown or malformed. Of the environment, an unknown one is an error
-/// only if it is close to one of ours: it may be meant for another program. See [`strangers`].
+/// The first variable that is unknown or malformed. An unknown name in the environment is an error
+/// only if it is close to a known one, as it may belong to another program. See [`strangers`].
 pub fn resolve(
     flags: &[String],
     environment: impl IntoIterator<Item = (String, String)>,
@@ -73,20 +73,20 @@ pub fn resolve(
             .ok_or_else(|| VariableError::NoValue(flag.clone()))?;
         put(&mut variables, name, value.to_owned())?;
     }
-    // Keys and tokens are judged where their meaning is.
+    // Their own modules check the meaning of keys and tokens.
     let config = Config::from_lookup(|name| variables.get(name).cloned())?;
     Access::new(&config)?;
     Ok(variables)
 }
 
-/// Names in the environment that look like variables of the component but are none. They are
-/// ignored, and worth a warning.
+/// Names in the environment that have the prefix, but belong to no variable of the component. The
+/// server ignores them with a warning.
 pub fn strangers<'a>(environment: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let unknown = |given: &&str| ours(given).is_some_and(|name| !is_known(&name));
     environment.into_iter().filter(unknown).collect()
 }
 
-/// The variable that a name in the environment is for, if it is for any of this program.
+/// The variable named in the environment; none if the name belongs to another program.
 fn ours(given: &str) -> Option<String> {
     let name = given.strip_prefix(PREFIX)?;
     let foreign = FOREIGN.iter().any(|prefix| given.starts_with(prefix));
@@ -102,8 +102,9 @@ fn is_known(name: &str) -> bool {
     names().any(|known| known == name)
 }
 
-/// Whether Kubernetes gives such variables to every container beside a service called `ds`, or
-/// `ds-` something: `DS_SERVICE_HOST`, `DS_SERVICE_PORT_HTTP`, `DS_PORT`, `DS_PORT_80_TCP_ADDR`.
+/// Whether Kubernetes may have set this variable. It sets such variables in every container beside
+/// a service called `ds`, or with a name that starts with `ds-`: `DS_SERVICE_HOST`,
+/// `DS_SERVICE_PORT_HTTP`, `DS_PORT`, `DS_PORT_80_TCP_ADDR`.
 fn is_service_link(name: &str) -> bool {
     let name = format!("_{name}");
     let is_number = |text: &str| text.starts_with(|digit: char| digit.is_ascii_digit());
@@ -170,7 +171,7 @@ mod tests {
         assert!(!error.contains('\n'), "{error}");
     }
 
-    /// Beside another program with variables of that prefix the server did not start.
+    /// The server did not start beside another program with variables of this prefix.
     #[test]
     fn an_unknown_variable_of_the_environment_is_ignored_unless_it_is_close_to_one() {
         let environment = [("DS_COLOUR", "x"), ("DS_PORT_NAME", "x"), ("DS_", "x")];
@@ -191,7 +192,7 @@ mod tests {
         );
     }
 
-    /// A shell that is set up for the client could not start the server.
+    /// The server did not start from a shell with the client's variables.
     #[test]
     fn variables_of_clients_are_ignored_without_a_word() {
         let environment = [("DS_URL", "http://a.example"), ("DS_TOKEN", "secret")];
@@ -200,7 +201,7 @@ mod tests {
         assert!(strangers(["DS_PAGE_BYTES", "PATH", "DS_TEST_X"]).is_empty());
     }
 
-    /// Beside a service called `ds` the server did not start.
+    /// The server did not start beside a service called `ds`.
     #[test]
     fn what_kubernetes_says_of_services_is_not_ours() {
         let links = [

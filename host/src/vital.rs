@@ -1,21 +1,22 @@
-//! Tasks and threads that the server can't go on without.
+//! Tasks and threads that the server depends on.
 //!
-//! If one of them panics the process ends: its waiters would wait for ever, and its work is half done
-//! in memory. The store's log is whole at any moment, and a supervisor starts the process again.
+//! If one of them panics, the process ends. Otherwise its waiters would wait for ever, and its work
+//! would stay half done in memory. The store's log is consistent at any moment, and a supervisor
+//! restarts the process.
 
 use crate::telemetry;
 use futures::FutureExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A task that may end, but not by a panic.
+/// Runs a task that may end, but not by a panic.
 pub(crate) async fn task(what: &'static str, task: impl Future<Output = ()>) {
-    // The state that it leaves behind is not used again.
+    // The state after a panic is not used again.
     if AssertUnwindSafe(task).catch_unwind().await.is_err() {
         end(what);
     }
 }
 
-/// The same on a thread of its own.
+/// Likewise for a function on its own thread.
 pub(crate) fn thread(what: &str, run: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(run)).is_err() {
         end(what);

@@ -3,10 +3,11 @@
 use super::{InvalidToken, Refusal};
 use crate::limits::MAX_BEARER_BYTES;
 
-/// The token of the one `Authorization` field there is.
+/// Returns the token of the only `Authorization` field.
 pub(super) fn token<'a>(mut fields: impl Iterator<Item = &'a [u8]>) -> Result<&'a str, Refusal> {
     let field = fields.next().ok_or(Refusal::Missing)?;
-    // Also the same one twice: nobody sends that on purpose, and proxies differ in what they take.
+    // Two equal fields are refused too: no client sends them on purpose, and proxies differ in
+    // which one they pass on.
     if fields.next().is_some() {
         return Err(Refusal::Several);
     }
@@ -24,7 +25,7 @@ pub(super) fn token<'a>(mut fields: impl Iterator<Item = &'a [u8]>) -> Result<&'
     token.ok_or_else(|| InvalidToken::Unknown.into())
 }
 
-/// Whether a text is a `b64token`.
+/// Whether `text` is a `b64token`.
 pub(super) fn is_token(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);

@@ -7,7 +7,7 @@ use super::rights::Rights;
 pub struct Caller {
     /// The sender's rights.
     pub rights: Rights,
-    /// When the rights end by themselves, in milliseconds since 1970.
+    /// When the rights expire, in milliseconds since 1970.
     pub until_ms: Option<u64>,
 }
 

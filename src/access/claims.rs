@@ -1,11 +1,11 @@
-//! What a verified token claims (RFC 7519).
+//! Claims of a verified token (RFC 7519).
 
 use super::json::Members;
 use super::{Caller, InvalidToken, Rights};
 use crate::limits::CLOCK_SKEW_MS;
 use serde_json::Value;
 
-/// Who sent it. `audience` is ours, empty if there is none.
+/// Returns the sender that the claims describe. `audience` is the server's own, or empty.
 pub(super) fn caller(payload: &[u8], audience: &str, now_ms: u64) -> Result<Caller, InvalidToken> {
     let claims = Members::parse(payload).ok_or(InvalidToken::Claims)?;
     let exp_ms = date_ms(&claims, "exp")?.ok_or(InvalidToken::Claims)?;
@@ -32,7 +32,7 @@ pub(super) fn caller(payload: &[u8], audience: &str, now_ms: u64) -> Result<Call
     })
 }
 
-/// A moment in milliseconds; the token has seconds, whole ones or not.
+/// A time claim in milliseconds. The token gives seconds, with or without a fraction.
 fn date_ms(claims: &Members, name: &str) -> Result<Option<u64>, InvalidToken> {
     let Some(value) = claims.get(name) else {
         return Ok(None);
@@ -41,11 +41,12 @@ fn date_ms(claims: &Members, name: &str) -> Result<Option<u64>, InvalidToken> {
         return Ok(Some(secs.saturating_mul(1000)));
     }
     let secs = value.as_f64().ok_or(InvalidToken::Claims)?;
-    // What is before 1970 or after all numbers becomes the nearest one.
+    // The cast saturates: a time before 1970 becomes 0, and one too large becomes `u64::MAX`.
     Ok(Some((secs * 1000.0) as u64))
 }
 
-/// Whether a token is for us: it names us, or nobody where we have no name (section 4.1.3).
+/// Whether the token's audience matches (section 4.1.3). A server without an audience accepts only
+/// tokens without one.
 fn is_audience(claims: &Members, ours: &str) -> Result<bool, InvalidToken> {
     let one = |value: &Value| match value {
         Value::String(name) => Ok(name == ours),
@@ -78,7 +79,8 @@ mod tests {
     fn a_token_grants_what_it_claims_until_it_expires() {
         let claims = r#"{"exp":NOW,"nbf":0,"scope":"read email","prefix":"a/b","iss":"x"}"#;
         let caller = judge(claims, "").unwrap();
-        // As long as another request with it is let in: one that ends earlier comes again at once.
+        // The rights last until the server refuses the token. A connection that ended earlier would
+        // reconnect at once.
         assert_eq!(caller.until_ms, Some(NOW_MS + CLOCK_SKEW_MS));
         assert_eq!(
             Some(caller.rights),

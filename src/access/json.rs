@@ -5,13 +5,13 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The members of a JSON object. One with a name twice is none: which of the two counts is a
-/// guess that issuer and server may make differently (RFC 7515, section 4; RFC 7519, section 4).
+/// The members of a JSON object. An object that repeats a name is refused: issuer and server could
+/// differ in which of the two members counts (RFC 7515, section 4; RFC 7519, section 4).
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Members(BTreeMap<String, Value>);
 
 impl Members {
-    /// The object that these bytes are.
+    /// Parses bytes that hold one JSON object.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }

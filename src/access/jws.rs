@@ -1,4 +1,4 @@
-//! JSON Web Signatures in their compact form (RFC 7515), as strictly as they can be read.
+//! JSON Web Signatures in their compact form (RFC 7515), parsed strictly.
 
 use super::json::Members;
 use super::keys::{Algorithm, Keys};
@@ -6,15 +6,15 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-/// The payload of a token that one of the keys signed.
+/// Returns the payload of a token, if one of the keys signed it.
 ///
-/// The key decides on the algorithm: the one that the token names only has to be the same. Header
-/// members that name, hold or fetch a key are not looked at.
+/// The key determines the algorithm, and the algorithm that the token names must match. Header
+/// members that name, contain or locate a key are ignored.
 pub(super) fn payload(token: &str, keys: &Keys) -> Option<Vec<u8>> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (header, payload) = signed.split_once('.')?;
     let header = Members::parse(&decode(header)?)?;
-    // An extension that must be understood, and none is.
+    // `crit` lists extensions that the verifier must understand. None is supported.
     if header.get("crit").is_some() {
         return None;
     }
@@ -26,7 +26,7 @@ pub(super) fn payload(token: &str, keys: &Keys) -> Option<Vec<u8>> {
     };
     let signature = decode(signature)?;
     let verified = keys.verify(algorithm, kid, signed.as_bytes(), &signature);
-    // Also judged where nobody signed it: base64 without padding and without stray bits.
+    // The payload must be strict base64 too: no padding, no stray bits.
     verified.then(|| decode(payload)).flatten()
 }
 
@@ -102,8 +102,8 @@ mod tests {
         }
     }
 
-    /// With a library that takes the algorithm from the token, whoever knows the public key can
-    /// sign with it as if it were a secret.
+    /// If the token chose the algorithm, a client could sign tokens with the public key, used as an
+    /// HS256 secret.
     #[test]
     fn a_public_key_is_no_secret() {
         let keys = keys_of(&[("auth_eddsa_key", ED25519_X)]);

@@ -1,4 +1,4 @@
-//! Keys that tokens are signed with, of two kinds.
+//! Verification keys of signed tokens, of two kinds.
 
 use crate::limits::{MAX_KEYS, MIN_HS256_BYTES};
 use base64::Engine;
@@ -14,7 +14,7 @@ const EXPECTED_KEY: &str = "32 bytes of a public Ed25519 key in base64url withou
 const EXPECTED_SET: &str = "a JSON Web Key Set of at most 32 keys, with a key for HS256 or Ed25519 \
      in it, every kid once for each, no private key, and secrets of at least 32 bytes";
 
-/// What a token may be signed with.
+/// A signature algorithm of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Hs256,
@@ -22,7 +22,7 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
-    /// The one with this `alg` value (RFC 7518, RFC 8037).
+    /// Returns the algorithm with this `alg` value (RFC 7518, RFC 8037).
     pub(super) fn named(name: &str) -> Option<Self> {
         match name {
             "HS256" => Some(Self::Hs256),
@@ -51,12 +51,12 @@ impl Verifier {
             Self::Hs256(key) => {
                 let mut mac = Hmac::clone(key);
                 mac.update(message);
-                // In constant time, and not for a shortened one.
+                // The comparison takes constant time and refuses a truncated signature.
                 mac.verify_slice(signature).is_ok()
             }
             Self::EdDsa(key) => {
                 let signature = Signature::from_slice(signature);
-                // Strictly: there is one signature only.
+                // Strict verification accepts only one signature for a message.
                 signature.is_ok_and(|signature| key.verify_strict(message, &signature).is_ok())
             }
         }
@@ -70,17 +70,17 @@ struct Key {
     verifier: Verifier,
 }
 
-/// Every key there is.
+/// All keys of the server.
 #[derive(Debug, Default)]
 pub(super) struct Keys(Vec<Key>);
 
 impl Keys {
-    /// Reads the variables of keys: a secret for HS256, a public key of Ed25519, a JSON Web Key Set;
-    /// each may be empty.
+    /// Reads the three key variables: a secret for HS256, a public Ed25519 key, and a JSON Web Key
+    /// Set. Each may be empty.
     ///
     /// # Errors
     ///
-    /// The name of the first variable that is not valid, and what was expected.
+    /// The name of the first variable with an invalid value, and a description of valid values.
     pub(super) fn of(
         hs256_secret: &str,
         eddsa_key: &str,
@@ -102,8 +102,8 @@ impl Keys {
         self.0.is_empty()
     }
 
-    /// Whether a key of this name signed `message`. A signature without a name is by one of the
-    /// keys without a name.
+    /// Whether a key named `kid` signed `message`. A signature without a `kid` is checked against
+    /// the keys without a name.
     pub(super) fn verify(
         &self,
         algorithm: Algorithm,
@@ -142,11 +142,11 @@ fn public(text: &str) -> Result<Option<Verifier>, &'static str> {
 fn eddsa(x: &str) -> Option<Verifier> {
     let bytes = URL_SAFE_NO_PAD.decode(x).ok()?;
     let key = VerifyingKey::from_bytes(bytes.as_slice().try_into().ok()?).ok()?;
-    // Anyone can sign for a key of small order.
+    // Anyone can forge signatures for a key of small order.
     (!key.is_weak()).then(|| Verifier::EdDsa(Box::new(key)))
 }
 
-/// A JSON Web Key (RFC 7517), as far as it matters here.
+/// The members of a JSON Web Key (RFC 7517) that the server uses.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -195,8 +195,8 @@ fn set(text: &str) -> Result<Vec<Key>, &'static str> {
 }
 
 impl Jwk {
-    /// What it verifies. Keys of other kinds and for other uses are none of ours (RFC 7517,
-    /// section 5).
+    /// The algorithm that the key verifies. Keys of other types and for other uses are skipped (RFC
+    /// 7517, section 5).
     fn algorithm(&self) -> Option<Algorithm> {
         let algorithm = match (self.kty.as_str(), self.crv.as_deref()) {
             ("oct", _) => Algorithm::Hs256,
@@ -216,7 +216,7 @@ impl Jwk {
     fn key(self, algorithm: Algorithm) -> Option<Key> {
         let verifier = match algorithm {
             Algorithm::Hs256 => hs256(&URL_SAFE_NO_PAD.decode(self.k?).ok()?)?,
-            // A private key has no business here.
+            // A private key must not be in the variable.
             Algorithm::EdDsa if self.d.is_some() => return None,
             Algorithm::EdDsa => eddsa(&self.x?)?,
         };

@@ -1,9 +1,9 @@
-//! Who may do what: pure decisions over a request's credentials. No I/O, no clock.
+//! Authentication and authorisation: pure decisions over a request's credentials. No I/O, no clock.
 //!
 //! Bearer tokens (RFC 6750) are either listed in a variable or JSON Web Tokens (RFC 7519). `hmac`
-//! and `ed25519-dalek` verify, `subtle` compares; what is here is the framing around them, for
-//! these two algorithms only. `jsonwebtoken` and its like bring RSA and the curves of NIST with
-//! them, and leave repeated names in a token to chance.
+//! and `ed25519-dalek` verify signatures, and `subtle` compares tokens. This module only parses the
+//! framing, for these two algorithms. `jsonwebtoken` and similar crates add RSA and the NIST
+//! curves, and do not define which of two members with one name counts.
 
 mod bearer;
 mod caller;
@@ -23,10 +23,10 @@ use crate::limits::{Config, Malformed};
 use keys::Keys;
 use tokens::Tokens;
 
-/// What is told where access control is off.
+/// The log message while access control is off.
 pub const OFF: &str = "access control is off";
 
-/// What that means.
+/// The consequence of [`OFF`], for the same log line.
 pub const OFF_MEANS: &str = "whoever reaches this server may read and write; set auth_tokens or a \
                              key (auth_...) to change that";
 
@@ -43,7 +43,7 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// The first one that has no meaning: on its own, or without the others.
+    /// The first variable with an invalid value, or with a value that needs another variable.
     pub fn new(config: &Config) -> Result<Self, Malformed> {
         let access = Self {
             tokens: Tokens::parse(config.auth_tokens.expose())
@@ -71,12 +71,12 @@ impl Access {
         !self.tokens.is_empty() || !self.keys.is_empty()
     }
 
-    /// Says who sent a request with these `Authorization` fields. Anyone, while access control is
-    /// off.
+    /// Returns the sender of a request with these `Authorization` fields. While access control is
+    /// off, every sender is [`Caller::anyone`].
     ///
     /// # Errors
     ///
-    /// Why they are not let in.
+    /// Why the request is refused.
     pub fn judge<'a>(
         &self,
         fields: impl Iterator<Item = &'a [u8]>,

@@ -1,4 +1,4 @@
-//! What a caller may do, and with which streams.
+//! Rights of a caller: scopes, and the streams that the scopes apply to.
 
 /// A kind of operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The word for it in tokens and challenges.
+    /// The name of the scope in tokens and challenges.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -23,7 +23,7 @@ impl Scope {
     }
 }
 
-/// The scopes of a caller, and the names they are for.
+/// The scopes of a caller, and the stream names that they apply to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
     /// May read.
@@ -32,13 +32,13 @@ pub struct Rights {
     pub write: bool,
     /// May use the control calls.
     pub manage: bool,
-    /// Whole leading segments of the names they are for (`a/b` is for `a/b` and `a/b/c`, not for
-    /// `a/bc`); empty for all names.
+    /// Leading whole segments of the names that the rights apply to. `a/b` covers `a/b` and
+    /// `a/b/c`, but not `a/bc`. An empty prefix covers all names.
     pub prefix: String,
 }
 
 impl Rights {
-    /// Everything, with every stream: the rights of everyone while access control is off.
+    /// All scopes on every stream: the rights of every caller while access control is off.
     #[must_use]
     pub const fn all() -> Self {
         Self {
@@ -49,8 +49,9 @@ impl Rights {
         }
     }
 
-    /// Those that a token grants: `scope` is a list with single spaces, where words that are none
-    /// of ours are for others. Nothing if `prefix` is no whole segments.
+    /// Returns the rights that a token grants. `scope` is a list of words separated by single
+    /// spaces; unknown words are ignored. Returns `None` if `prefix` does not consist of whole
+    /// segments.
     #[must_use]
     pub fn granted(scope: &str, prefix: String) -> Option<Self> {
         let empty = |segment: &str| segment.is_empty();
@@ -66,7 +67,7 @@ impl Rights {
         })
     }
 
-    /// Whether they have `scope`.
+    /// Whether the rights include `scope`.
     #[must_use]
     pub const fn has(&self, scope: Scope) -> bool {
         match scope {
@@ -76,7 +77,7 @@ impl Rights {
         }
     }
 
-    /// Whether they are for the stream `name`.
+    /// Whether the rights apply to the stream `name`.
     #[must_use]
     pub fn covers(&self, name: &str) -> bool {
         match name.strip_prefix(&*self.prefix) {
@@ -85,7 +86,7 @@ impl Rights {
         }
     }
 
-    /// Whether they allow `scope` on the stream `name`.
+    /// Whether the rights allow `scope` on the stream `name`.
     #[must_use]
     pub fn allow(&self, scope: Scope, name: &str) -> bool {
         self.has(scope) && self.covers(name)

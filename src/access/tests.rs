@@ -1,4 +1,4 @@
-//! Tokens for tests, and what the parts do together.
+//! Tokens for tests, and tests that combine listed tokens and keys.
 
 use super::*;
 use base64::Engine;
@@ -33,7 +33,7 @@ pub(crate) fn hs256(header: &str, payload: &str, secret: &[u8]) -> String {
     })
 }
 
-/// With the key of RFC 8037.
+/// Signs with the private key of RFC 8037.
 pub(super) fn ed25519(header: &str, payload: &str) -> String {
     let secret = URL_SAFE_NO_PAD.decode(ED25519_D).unwrap();
     let key = SigningKey::from_bytes(secret.as_slice().try_into().unwrap());

@@ -19,7 +19,7 @@ struct Entry {
     prefix: String,
 }
 
-/// The tokens, with what each is for.
+/// The listed tokens, each with its rights.
 #[derive(Debug, Default)]
 pub(super) struct Tokens(Vec<(Secret, Rights)>);
 
@@ -48,7 +48,7 @@ impl Tokens {
         self.0.is_empty()
     }
 
-    /// What `token` is for. The time this takes depends on lengths only.
+    /// Returns the rights of `token`. The time that the lookup takes depends on lengths only.
     pub(super) fn find(&self, token: &str) -> Option<&Rights> {
         let mut found = None;
         for (known, rights) in &self.0 {
@@ -67,7 +67,7 @@ fn read(entry: Entry) -> Option<(Secret, Rights)> {
         prefix,
     } = entry;
     let fits = (MIN_TOKEN_BYTES..=MAX_BEARER_BYTES).contains(&token.len());
-    // A mistyped scope would else be found when somebody is refused.
+    // Refuse a mistyped scope here. Otherwise it would only show when a request is refused.
     let known = scope
         .split(' ')
         .all(|scope| matches!(scope, "read" | "write" | "manage"));

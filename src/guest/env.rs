@@ -13,21 +13,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The label of the store, as in `spin.toml`.
 const STORE: &str = "default";
 
-/// Whether a value was said not to be in memory in this step.
+/// Whether the store reported in this step that a value is not resident in memory.
 static MISSED: AtomicBool = AtomicBool::new(false);
 
-/// Begins a step of the exchange.
+/// Begins a step of the exchange: clears [`MISSED`].
 #[cfg(feature = "p3")]
 pub(super) fn begin_step() {
     MISSED.store(false, Ordering::Relaxed);
 }
 
-/// What the platform gives.
+/// The environment that the platform provides.
 #[derive(Debug)]
 pub(super) struct World {
     bucket: OnceCell<Rc<store::Bucket>>,
     instance: OnceCell<u64>,
-    /// The time, while a step is taken that was told it.
+    /// The current time, while a step runs at a fixed time.
     now: Cell<Option<u64>>,
 }
 
@@ -40,7 +40,7 @@ impl World {
         }
     }
 
-    /// Sets the time until the next call.
+    /// Fixes the current time until the next call, or releases it.
     pub(super) fn set_now(&self, now: Option<u64>) {
         self.now.set(now);
     }
@@ -72,7 +72,7 @@ fn failed(error: store::Error) -> StoreError {
     }
 }
 
-/// A handle, with its key for those who wait for a change of it.
+/// A compare-and-swap handle with its key, which wakes the readers that wait for the key.
 pub(super) struct Cas {
     key: String,
     handle: atomics::Cas,
@@ -115,7 +115,7 @@ impl Env for World {
 
     fn swap(&self, cas: Cas, value: &[u8]) -> Result<(), SwapError<Cas>> {
         let Cas { key, handle } = cas;
-        // Also a swap that is said to have failed may have been applied.
+        // A swap that reports a failure may still have been applied.
         platform::swapped(&key);
         atomics::swap(handle, value).map_err(|error| match error {
             atomics::CasError::StoreError(error) => SwapError::Store(failed(error)),
@@ -145,8 +145,8 @@ impl Env for World {
         if MISSED.load(Ordering::Relaxed) {
             return;
         }
-        // In one write: other instances may write to the same place. There is nobody to tell if the
-        // log is gone.
+        // One write for the whole line: other instances may write to the same place. A failure to
+        // log can't be reported anywhere.
         let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
     }
 }

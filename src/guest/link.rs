@@ -1,14 +1,14 @@
-//! How the component is linked. Cargo runs this as the package's build script.
+//! Linker options of the component. Cargo runs this file as the package's build script.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "the environment is how Cargo tells a build script of the target"
 )]
 
-/// Bytes of the component's stack. A platform that makes an instance for each request clears its
-/// memory after each: with the linker's default of 1 MiB a read cost a sixth more on Spin 3.6.3, and
-/// with less than this it cost the same. A stack that is used up ends the request, and overwrites
-/// nothing: it lies below everything else.
+/// Bytes of the component's stack. A platform that makes an instance for each request clears the
+/// instance's memory afterwards. On Spin 3.6.3 a read cost a sixth more with the linker's default
+/// of 1 MiB. A stack smaller than this one saved nothing more. A stack overflow ends the request
+/// and overwrites nothing, because the stack lies below all other data.
 const STACK_BYTES: u32 = 256 * 1024;
 
 fn main() {

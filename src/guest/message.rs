@@ -1,11 +1,11 @@
-//! Requests and responses in the form that both drivers convert from and to.
+//! The common form of requests and responses, which both drivers convert from and to.
 
 use crate::protocol::packed::Fields;
 use crate::protocol::request::{BodyState, RawRequest};
 use crate::protocol::{cursor, headers};
 use crate::service::exchange::{Answer, Cursor, Delivery, Held};
 
-/// The name of a method of `wasi:http`, of whichever version the type is.
+/// The name of a method of `wasi:http`, for the method type of either version.
 macro_rules! method_name {
     ($method:expr, $Method:ident) => {
         match $method {
@@ -24,7 +24,7 @@ macro_rules! method_name {
 }
 pub(super) use method_name;
 
-/// The name of a scheme of `wasi:http`, of whichever version the type is.
+/// The name of a scheme of `wasi:http`, for the scheme type of either version.
 macro_rules! scheme_name {
     ($scheme:expr, $Scheme:ident) => {
         match $scheme {
@@ -36,7 +36,7 @@ macro_rules! scheme_name {
 }
 pub(super) use scheme_name;
 
-/// Bytes asked for at a time when a body is read.
+/// Bytes to read at a time from a body.
 pub(super) const READ_BYTES: usize = 64 * 1024;
 
 /// A request with its body.
@@ -51,7 +51,7 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// The request as the service reads it.
+    /// The request in the form that the service reads.
     pub(super) fn raw(&self) -> RawRequest<'_> {
         RawRequest {
             method: &self.method,
@@ -64,7 +64,7 @@ impl Received {
         }
     }
 
-    /// Whether the service reads the body of such a request.
+    /// Whether the service reads a body with this method.
     pub(super) fn has_body(&self) -> bool {
         matches!(&*self.method, "PUT" | "POST")
     }
@@ -82,7 +82,7 @@ pub(super) struct ResponseHead {
     pub(super) fields: Vec<(String, Vec<u8>)>,
 }
 
-/// Takes the head out of an answer, with the fields that the reader's connection adds to it.
+/// Takes the head out of an answer and adds the fields that the reader's connection needs.
 pub(super) fn take_head(answer: &mut Answer, held: &Held) -> Option<ResponseHead> {
     let mut head = answer.head.take()?;
     head.headers.append(&held.headers);
@@ -107,10 +107,10 @@ pub(super) fn take_bytes(answer: &mut Answer, held: &Held) -> Vec<u8> {
     bytes
 }
 
-/// Webhook deliveries in a row that follow from each other. Later requests bring the rest.
+/// Longest row of webhook deliveries that follow from each other. Later requests send the rest.
 pub(super) const MOST_IN_A_ROW: usize = 16;
 
-/// The header fields of a request to a webhook, as `wasi:http` takes them.
+/// The header fields of a request to a webhook, as `wasi:http` expects them.
 pub(super) fn delivery_fields(delivery: &Delivery) -> Vec<(String, Vec<u8>)> {
     let mut fields = list(&delivery.headers);
     fields.push((
@@ -120,7 +120,7 @@ pub(super) fn delivery_fields(delivery: &Delivery) -> Vec<(String, Vec<u8>)> {
     fields
 }
 
-/// Header fields as `wasi:http` takes them.
+/// Header fields, as `wasi:http` expects them.
 fn list(fields: &Fields) -> Vec<(String, Vec<u8>)> {
     let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
     let fields = fields.iter();

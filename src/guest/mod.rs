@@ -1,13 +1,13 @@
 //! The component: the service in a WebAssembly world.
 //!
-//! There are two builds of it, which share everything but the driver of HTTP:
+//! The component has two builds, which share everything but the HTTP driver:
 //!
 //! - [`p2`] serves `wasi:http/incoming-handler@0.2`, one request an instance. Every released Spin
 //!   runs it.
-//! - [`p3`] serves `wasi:http/handler@0.3`, many requests an instance, and offers our own host the
-//!   steps themselves.
+//! - [`p3`] serves `wasi:http/handler@0.3`, many requests an instance. It also exports the
+//!   service's steps to our own host.
 //!
-//! The drivers convert and wait. They know nothing of the protocol.
+//! The drivers convert types and wait. They know nothing of the protocol.
 
 #[cfg(all(feature = "p2", feature = "p3"))]
 compile_error!(
@@ -42,8 +42,8 @@ thread_local! {
     static SERVICE: RefCell<Option<Rc<Service<World>>>> = const { RefCell::new(None) };
 }
 
-/// The instance's service. It keeps nothing but the variables, and is made anew until the platform
-/// has told them.
+/// The instance's service. It keeps only the variables. Each call makes a new service until the
+/// platform provides the variables.
 fn service() -> Rc<Service<World>> {
     SERVICE.with_borrow_mut(|kept| {
         if let Some(service) = kept {
@@ -57,8 +57,8 @@ fn service() -> Rc<Service<World>> {
     })
 }
 
-/// Takes a step at `now`, milliseconds since 1970: a call of the host for each look at the clock would
-/// cost as much as the rest of a small read.
+/// Takes a step at `now`, milliseconds since 1970. One time serves the whole step: a host call for
+/// each clock reading would cost as much as the rest of a small read.
 fn step<T>(now: u64, step: impl FnOnce(&Service<World>) -> T) -> T {
     let service = service();
     service.env().set_now(Some(now));

@@ -1,5 +1,5 @@
-//! Bytes of records: little-endian integers, LEB128 variable-length integers, length-prefixed
-//! strings.
+//! The encoding of records: little-endian integers, LEB128 variable-length integers and
+//! length-prefixed strings.
 
 use super::Corrupt;
 
@@ -36,7 +36,7 @@ impl Writer {
         self.varint(value as u64);
     }
 
-    /// Bytes whose length the reader knows.
+    /// Writes bytes without their length, which the reader must know.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -51,10 +51,10 @@ impl Writer {
     }
 }
 
-/// Things that room is reserved for on the word of a count.
+/// Most items that memory is reserved for before they are read: a count may be wrong.
 const MOST_RESERVED: usize = 256;
 
-/// Takes a record apart; anything unexpected is [`Corrupt`].
+/// Parses a record. Any unexpected input is [`Corrupt`].
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn varint(&mut self) -> Result<u64, Corrupt> {
-        // Nearly all are small.
+        // Nearly all values fit one byte.
         if let [byte @ 0..0x80, rest @ ..] = self.rest {
             self.rest = rest;
             return Ok(u64::from(*byte));
@@ -105,7 +105,8 @@ impl<'a> Reader<'a> {
         Err(Corrupt)
     }
 
-    /// A count of things of at least one byte each: never more than there are bytes.
+    /// Reads a count of items of at least one byte each. A count larger than the remaining bytes is
+    /// [`Corrupt`].
     pub(crate) fn count(&mut self) -> Result<usize, Corrupt> {
         let count = usize::try_from(self.varint()?).map_err(|_| Corrupt)?;
         match count <= self.rest.len() {
@@ -143,7 +144,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `count` things, each read by `read`.
+    /// Reads a count and as many items, each by `read`.
     pub(crate) fn many<T>(
         &mut self,
         mut read: impl FnMut(&mut Self) -> Result<T, Corrupt>,
@@ -156,7 +157,7 @@ impl<'a> Reader<'a> {
         Ok(things)
     }
 
-    /// A thing that may be absent.
+    /// Reads an item that may be absent.
     pub(crate) fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, Corrupt>,
@@ -170,7 +171,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Writer {
-    /// Things, after their count.
+    /// Writes the count of the items, and then the items.
     pub(crate) fn many<T>(
         &mut self,
         things: impl ExactSizeIterator<Item = T>,
@@ -182,7 +183,7 @@ impl Writer {
         }
     }
 
-    /// A thing that may be absent.
+    /// Writes an item that may be absent.
     pub(crate) fn option<T>(&mut self, thing: Option<T>, write: impl FnOnce(&mut Self, T)) {
         self.byte(u8::from(thing.is_some()));
         if let Some(thing) = thing {

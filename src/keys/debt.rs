@@ -1,20 +1,20 @@
-//! Debts: what a life of a stream left in the store, while it is being removed.
+//! Debts: chunks and blocks that an ended life of a stream still owns, while they are removed.
 
 use super::codec::{Reader, Writer};
 use super::head::{read_owed, write_owed};
 use super::{Corrupt, FORMAT};
 use crate::stream::Owed;
 
-/// What is left to remove.
+/// The part of a debt that is not removed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Debt {
-    /// The rest.
+    /// The chunks and blocks that are left.
     pub owed: Owed,
-    /// Whether `owed.chunks` are what is left of those that its first block names.
+    /// Whether `owed.chunks` is the rest of the chunks in the first owed block.
     pub in_block: bool,
 }
 
-/// A debt's bytes; the incarnation is in the key.
+/// Encodes a debt; the incarnation is in the key.
 #[must_use]
 pub fn encode(debt: &Debt) -> Vec<u8> {
     let mut writer = Writer::default();
@@ -24,11 +24,11 @@ pub fn encode(debt: &Debt) -> Vec<u8> {
     writer.finish()
 }
 
-/// The debt with these bytes.
+/// Decodes a debt.
 ///
 /// # Errors
 ///
-/// [`Corrupt`], also of a version that is not known.
+/// [`Corrupt`], also for an unknown version.
 pub fn decode(bytes: &[u8]) -> Result<Debt, Corrupt> {
     let mut reader = Reader::new(bytes);
     if reader.byte()? != FORMAT {

@@ -1,26 +1,26 @@
-//! What every record that is changed by compare-and-swap begins with: format, state, version.
+//! The prefix of every record that is changed by compare-and-swap: format, state and version.
 
 use super::codec::{Reader, Writer};
 use super::{Corrupt, FORMAT};
 use bytes::{Buf, Bytes};
 
-/// How far the creation of a record came.
+/// Progress of a record's creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It is there.
+    /// The record exists.
     Confirmed,
-    /// Its creator has not yet made sure that it is the only one.
+    /// The creator has not yet confirmed that it is the only one.
     Unconfirmed,
-    /// Its creator gave up, or was given up; the next gate counts.
+    /// The creator gave up, or another instance took over. The record behind the next gate counts.
     Void,
 }
 
-/// A record's bytes, taken apart.
+/// The parsed parts of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// How far its creation came.
+    /// The state of the record's creation.
     pub state: State,
-    /// Raised by every swap, so that no swap leaves the bytes as they were.
+    /// Raised by every swap, so that every swap changes the bytes.
     pub version: u64,
     /// The record itself; empty when void.
     pub body: Bytes,
@@ -29,7 +29,7 @@ pub struct Envelope {
 /// Most bytes that an envelope adds to its body.
 pub(super) const MOST_BYTES: usize = 12;
 
-/// Writes what comes before the body.
+/// Writes the bytes before the body.
 pub(super) fn begin(writer: &mut Writer, state: State, version: u64) {
     writer.byte(FORMAT);
     writer.byte(match state {
@@ -41,7 +41,7 @@ pub(super) fn begin(writer: &mut Writer, state: State, version: u64) {
 }
 
 impl Envelope {
-    /// Its bytes.
+    /// Encodes the envelope with its body.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(self.body.len().saturating_add(MOST_BYTES));
@@ -50,16 +50,16 @@ impl Envelope {
         writer.finish()
     }
 
-    /// The record with these bytes.
+    /// Decodes an envelope.
     ///
     /// # Errors
     ///
-    /// [`Corrupt`], also of a version that is not known.
+    /// [`Corrupt`], also for an unknown version.
     pub fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
         Self::take(bytes.to_vec())
     }
 
-    /// The same, in the buffer of the bytes.
+    /// Decodes an envelope without copying: the body keeps the buffer of `bytes`.
     ///
     /// # Errors
     ///
@@ -77,7 +77,8 @@ impl Envelope {
         };
         let version = reader.varint()?;
         let start = bytes.len().saturating_sub(reader.rest().len());
-        // Not moved to the front: most of it is the inline tail, which is copied from here.
+        // The body is not moved to the front: most of it is the inline tail, which the caller
+        // copies.
         let mut body = Bytes::from(bytes);
         body.advance(start.min(body.len()));
         Ok(Self {

@@ -1,5 +1,5 @@
-//! The parts of records that forks have: written only where there is something to tell, so that
-//! the head of a stream that was never forked is as small as ever.
+//! Record parts of forks and their sources. They are written only where there is something to
+//! record, so that the head of a stream that was never forked stays small.
 
 use super::Corrupt;
 use super::codec::{Reader, Writer};

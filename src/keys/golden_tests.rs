@@ -1,6 +1,6 @@
-//! The bytes of version 1 stay what they are: those in `tests/fixtures/v1`, one file for each kind of
-//! record. What a test says it found instead is what a new fixture has to be; the bytes of an old one
-//! never change, or stores of older builds are not read.
+//! Golden tests: the bytes of version 1 never change. `tests/fixtures/v1` has a file for each kind
+//! of record. A failing test prints the bytes that it found, which are the content for a new
+//! fixture. An existing fixture never changes, or stores of older builds could not be read.
 
 use super::head::Record;
 use super::{Corrupt, Envelope, NameHash, State, debt, index, registry, todo};
@@ -11,7 +11,7 @@ use crate::stream::{
 };
 use bytes::Bytes;
 
-/// The bytes in a fixture: hex digits, white space and lines that begin with `#`.
+/// Reads the bytes of a fixture: hex digits, white space and comment lines with `#`.
 pub(super) fn fixture(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text
         .lines()
@@ -25,7 +25,7 @@ pub(super) fn fixture(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// Compares bytes with a fixture; a mismatch shows what the fixture would have to be.
+/// Compares bytes with a fixture. A mismatch prints the content that a new fixture needs.
 pub(super) fn assert_golden(name: &str, golden: &str, bytes: &[u8]) {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(fixture(golden) == bytes, "{name} is now\n{hex}\n");
@@ -62,7 +62,7 @@ fn golden_segments() -> Vec<Segment> {
     ]
 }
 
-/// A head with something in every field.
+/// A head with a value in every field.
 fn golden_head() -> Head {
     Head {
         name: "rooms/caf\u{e9}".to_owned(),
@@ -307,7 +307,7 @@ fn blocks_and_debts_of_version_1_stay_as_they_are() {
     assert_eq!(debt::decode(&fixture(golden!("debt"))), Ok(debt));
 }
 
-/// It was read as a block of version 1, whose chunks are all the stream's own.
+/// An earlier decoder read such a block as version 1, as if the stream owned all its chunks.
 #[test]
 fn a_shared_block_without_owners_is_refused() {
     let own = index::encode(&Block {

@@ -9,12 +9,12 @@ use crate::stream::{
     ProducerState, Ring, Segment, Subscriber, Timelines, Tombstone,
 };
 
-/// What a stream's key holds.
+/// The value of a stream's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// A stream.
+    /// A live stream.
     Live(Box<Head>),
-    /// Where one was.
+    /// The remainder of a deleted stream.
     Tombstone(Tombstone),
 }
 
@@ -37,7 +37,7 @@ impl Record {
         }
     }
 
-    /// Its bytes, but for the version.
+    /// Encodes the record without its version.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(self.most_bytes());
@@ -45,7 +45,7 @@ impl Record {
         writer.finish()
     }
 
-    /// Its bytes in a confirmed envelope: the whole value of its key.
+    /// Encodes the record in a confirmed envelope: the whole value of its key.
     #[must_use]
     pub fn seal(&self) -> Vec<u8> {
         let mut writer = Writer::with_capacity(self.most_bytes());
@@ -61,7 +61,7 @@ impl Record {
         }
     }
 
-    /// About as many bytes as it has; a buffer of this size need not grow.
+    /// An upper estimate of the encoded size, so that the buffer need not grow.
     fn most_bytes(&self) -> usize {
         let body = match self {
             Self::Live(head) => {
@@ -89,11 +89,11 @@ impl Record {
             .saturating_add(1024)
     }
 
-    /// The record with these bytes and this version.
+    /// Decodes a record; the version comes from the envelope.
     ///
     /// # Errors
     ///
-    /// [`Corrupt`], also of a kind or a version that is not known.
+    /// [`Corrupt`], also for an unknown kind or version.
     pub fn decode(bytes: &[u8], version: u64) -> Result<Self, Corrupt> {
         let mut reader = Reader::new(bytes);
         match reader.byte()? {
@@ -128,7 +128,8 @@ impl Record {
     }
 }
 
-/// What only heads of some kinds have: it comes before the rest, and costs the others nothing.
+/// Parts that only some kinds of heads have. They precede the rest, so other heads spend no bytes
+/// on them.
 #[derive(Default)]
 struct Shared {
     forks: Forks,
@@ -162,7 +163,7 @@ fn write_head(writer: &mut Writer, head: &Head) {
     writer.text(head.name.as_bytes());
     writer.raw(&head.incarnation.0);
     writer.varint(head.born);
-    // Versions rise, so each is written as the distance from the one before it.
+    // Versions rise, so each is written as the distance from the previous one.
     let mut before = head.born;
     writer.many(head.ring.iter(), |writer, (id, version)| {
         writer.fixed(id);
@@ -282,7 +283,7 @@ fn read_subscriber(reader: &mut Reader<'_>) -> Result<Subscriber, Corrupt> {
     })
 }
 
-/// A copy with room for a small append.
+/// Returns a copy with room for a small append.
 fn roomy(bytes: &[u8]) -> Vec<u8> {
     let mut copy = Vec::with_capacity(bytes.len().saturating_add(1024));
     copy.extend_from_slice(bytes);
@@ -344,7 +345,7 @@ pub(super) fn read_leaf(reader: &mut Reader<'_>) -> Result<u32, Corrupt> {
     u32::try_from(reader.varint()?).map_err(|_| Corrupt)
 }
 
-/// A segment: its id, then its length and, in the lowest bit, whether it ends a message.
+/// Writes a segment: its id, and then its length with the flag `ends_message` in the lowest bit.
 pub(super) fn write_segment(writer: &mut Writer, segment: &Segment) {
     writer.fixed(segment.id);
     writer.varint(u64::from(segment.length) << 1 | u64::from(segment.ends_message));

@@ -1,4 +1,4 @@
-//! Index blocks: where the older segments of a stream are.
+//! Index blocks: lists of a stream's older segments.
 
 use super::codec::{Reader, Writer};
 use super::fork::{read_spans, write_spans};
@@ -6,10 +6,10 @@ use super::head::{read_segment, write_segment};
 use super::{Corrupt, FORMAT};
 use crate::stream::Block;
 
-/// The version of a block with chunks of another life.
+/// The version of a block that names chunks of another life.
 const SHARED: u8 = 2;
 
-/// A block's bytes; its number is in the key.
+/// Encodes a block; its number is in the key.
 #[must_use]
 pub fn encode(block: &Block) -> Vec<u8> {
     let mut writer = Writer::default();
@@ -25,11 +25,11 @@ pub fn encode(block: &Block) -> Vec<u8> {
     writer.finish()
 }
 
-/// The block `number` with these bytes.
+/// Decodes the block `number`.
 ///
 /// # Errors
 ///
-/// [`Corrupt`], also of a version that is not known.
+/// [`Corrupt`], also for an unknown version.
 pub fn decode(bytes: &[u8], number: u64) -> Result<Block, Corrupt> {
     let mut reader = Reader::new(bytes);
     let owners = match reader.byte()? {

@@ -1,4 +1,4 @@
-//! What is persisted: key names and record bytes.
+//! The stored form of the data: key names and record bytes.
 //!
 //! | kind | key | value | written |
 //! |---|---|---|---|
@@ -8,18 +8,18 @@
 //! | `u` | `u.<hash>.<gate>` | [a subscription](subscription), by the hash of its id | CAS |
 //! | `p` | `p.<gate>` | [all subscriptions](subscriptions), for streams that begin | CAS |
 //! | `k` | `k.<gate>` | [signing keys](signing) | CAS |
-//! | `g` | `g.<kind>.<id>.<gate>` | who may create the record behind that gate | increment only |
+//! | `g` | `g.<kind>.<id>.<gate>` | election of the record's creator | increment only |
 //! | `c` | `c.<incarnation>.<id>` | the bytes of one segment | once |
 //! | `i` | `i.<incarnation>.<block>` | [index block](index) | once, always the same bytes |
 //! | `d` | `d.<incarnation>` | [debt]: chunks and blocks that a replaced head owned | set |
-//! | `m` | `m.0` | which kind of store this is, see [`MARKERS`] | once |
+//! | `m` | `m.0` | the kind of store, see [`MARKERS`] | once |
 //!
-//! Every key begins with the variable `key_namespace` and a dot, if that is not empty. Keys are
-//! `[A-Za-z0-9._-]`, at most 200 bytes. The gate is 0 unless a creator was lost on the way; see
-//! `service::creation`. All values but chunks and gates begin with a format version; an unknown
-//! one is refused. Kinds of records and of to-do entries, and versions of index blocks, that were
-//! added for forks, for subscriptions and for timelines have new numbers: an older server refuses
-//! those, and reads all others.
+//! Every key begins with the variable `key_namespace` and a dot, unless the variable is empty. Keys
+//! match `[A-Za-z0-9._-]` and have at most 200 bytes. The gate is 0 unless a creator was lost on
+//! the way; see `service/records/election.rs`. All values but chunks and gates begin with a format
+//! version, and an unknown version is refused. Record kinds, kinds of to-do entries and versions of
+//! index blocks that were added for forks, subscriptions and timelines have new numbers. An older
+//! server refuses the new numbers and reads all others.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -49,16 +49,16 @@ use std::ops::Range;
 /// The version of every format in this module.
 const FORMAT: u8 = 1;
 
-/// The marker's values where creation is guarded by gates, and where the store's own swap does it:
-/// a database is used in one way only.
+/// Values of the marker: for a database where gates guard creation, and for one where the store's
+/// own swap does. A database is used in only one of these ways.
 pub const MARKERS: [&[u8]; 2] = [b"1 gates", b"1 swap"];
 
-/// The bytes are not a record of this version.
+/// The bytes are not a record of a known version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a stored record is damaged or of an unknown version")]
 pub struct Corrupt;
 
-/// Where the hash of a subscription's id has marks of the id that was given and of the prefix.
+/// Where a subscription's hash holds a mark of the given id, and one of the caller's prefix.
 const ID_MARK: Range<usize> = 8..12;
 const PREFIX_MARK: Range<usize> = 12..16;
 
@@ -67,7 +67,7 @@ const PREFIX_MARK: Range<usize> = 12..16;
 pub struct NameHash([u8; 20]);
 
 impl NameHash {
-    /// The hash of the stream name `name`.
+    /// Returns the hash of the stream name `name`.
     #[must_use]
     pub fn of(name: &str) -> Self {
         let digest = Sha256::digest(name.as_bytes());
@@ -78,9 +78,9 @@ impl NameHash {
         Self(hash)
     }
 
-    /// The hash of a subscription's [full id](crate::subscription::id). With a prefix, a part of it
-    /// tells the prefix and another the given id, so that the list of all subscriptions says how
-    /// many each prefix has, and which may have an id.
+    /// Returns the hash of a subscription's [full id](crate::subscription::id). With a prefix, one
+    /// part of the hash marks the prefix and another the given id. So the list of all subscriptions
+    /// shows how many each prefix has, and which entries may have a given id.
     #[must_use]
     pub fn of_subscription(full_id: &str) -> Self {
         let mut hash = Self::of(full_id);
@@ -95,40 +95,40 @@ impl NameHash {
         hash
     }
 
-    /// Its first bytes, where a hint is enough.
+    /// The first bytes of the hash, for places where a hint is enough.
     #[must_use]
     pub const fn mark(&self) -> [u8; 4] {
         let [a, b, c, d, ..] = self.0;
         [a, b, c, d]
     }
 
-    /// Whether a subscription of this hash may be of callers with `prefix`. Of one in 2^32 others
-    /// it says so too.
+    /// Whether a subscription with this hash may belong to callers with `prefix`. One in 2^32 other
+    /// subscriptions matches by chance.
     #[must_use]
     pub fn may_be_of(&self, prefix: &str) -> bool {
         self.0.get(PREFIX_MARK) == Some(&Self::of(prefix).mark())
     }
 
-    /// Whether a subscription of this hash may have been given `id` by a caller with a prefix. Of
-    /// one in 2^32 others it says so too.
+    /// Whether a caller with a prefix may have given `id` to a subscription with this hash. One in
+    /// 2^32 other subscriptions matches by chance.
     #[must_use]
     pub fn may_be_given(&self, id: &str) -> bool {
         self.0.get(ID_MARK) == Some(&Self::of(id).mark())
     }
 
-    /// Its bytes.
+    /// The bytes of the hash.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 20] {
         &self.0
     }
 
-    /// The hash with these bytes.
+    /// Returns the hash with these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 20]) -> Self {
         Self(bytes)
     }
 
-    /// The shard, of to-do entries and of the name registry, that has the name.
+    /// The shard of to-do entries and of the name registry that the name belongs to.
     #[must_use]
     pub fn shard(&self) -> u8 {
         self.0.last().map_or(0, |byte| byte % SHARDS)
@@ -141,7 +141,7 @@ impl std::fmt::Display for NameHash {
     }
 }
 
-/// A record that is only ever changed by compare-and-swap, under its first or a later gate.
+/// A record that is changed only by compare-and-swap, behind its first or a later gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
     prefix: String,
@@ -174,7 +174,7 @@ impl Slot {
         name
     }
 
-    /// Kind and id, for logs and for telling slots apart.
+    /// The kind and the id, for logs and to distinguish slots.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -188,7 +188,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The names with the variable `key_namespace`.
+    /// Returns the key names for this value of the variable `key_namespace`.
     #[must_use]
     pub fn new(namespace: &str) -> Self {
         let prefix = match namespace {

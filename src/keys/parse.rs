@@ -1,9 +1,9 @@
-//! Keys taken apart, for tools that walk a whole store.
+//! Parser of keys, for tools that read a whole store.
 
 use super::NameHash;
 use crate::stream::Incarnation;
 
-/// What a key stands for.
+/// The record that a key names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
     /// A stream's head or tombstone, behind a gate.
@@ -24,14 +24,14 @@ pub enum Key {
     Chunk(Incarnation, u64),
     /// An index block of a life, by its number.
     Block(Incarnation, u64),
-    /// What an ended life still owns.
+    /// The chunks and blocks that an ended life still owns.
     Debt(Incarnation),
     /// The marker.
     Marker,
 }
 
-/// The namespace of a key, without its dot, and what the key stands for. `None` if it is no key
-/// that this crate writes.
+/// Returns the namespace of a key, without its dot, and the record that the key names. Returns
+/// `None` if this crate does not write such a key.
 #[must_use]
 pub fn parse(key: &str) -> Option<(&str, Key)> {
     if let Some(parsed) = plain(key) {
@@ -63,7 +63,7 @@ fn plain(key: &str) -> Option<Key> {
         "p" => Key::Subscriptions(number(parts.next()?)?),
         "k" => Key::Signing(number(parts.next()?)?),
         "g" => {
-            // The key of the record that it guards.
+            // A gate's key contains the key of the guarded record.
             return plain(key.strip_prefix("g.")?).and_then(|guarded| match guarded {
                 Key::Head(..)
                 | Key::Todo(..)
@@ -86,7 +86,7 @@ fn plain(key: &str) -> Option<Key> {
     parts.next().is_none().then_some(parsed)
 }
 
-/// Digits without a sign and without zeros before them: there is one key for each number.
+/// Parses digits without a sign and without leading zeros, so that each number has only one key.
 fn number<T: std::str::FromStr + ToString>(text: &str) -> Option<T> {
     let number: T = text.parse().ok()?;
     (number.to_string() == text).then_some(number)

@@ -1,4 +1,4 @@
-//! Every record comes back as it was written, and what is no record is refused.
+//! Every record survives encoding and decoding, and malformed bytes are refused.
 
 use super::head::Record;
 use super::{Corrupt, Envelope, NameHash, State, debt, index, registry, todo};
@@ -252,7 +252,7 @@ fn state() -> impl Strategy<Value = State> {
     ]
 }
 
-/// Bytes that end early are refused, and so are those with one more at the end.
+/// Asserts that truncated bytes are refused, and also one extra byte at the end.
 pub(super) fn refuses_cut<T: std::fmt::Debug>(
     bytes: &[u8],
     decode: impl Fn(&[u8]) -> Result<T, Corrupt>,
@@ -318,7 +318,7 @@ proptest! {
     fn to_do_shards_come_back(entries in vec(todo_entry(), 0..20)) {
         let bytes = todo::encode(&entries);
         prop_assert_eq!(todo::decode(&bytes), Ok(entries));
-        // No bytes at all are an empty shard.
+        // An empty value is an empty shard, so one byte is kept.
         refuses_cut(&bytes[1..], |rest| todo::decode(&[&bytes[..1], rest].concat()));
     }
 
@@ -338,7 +338,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_are_read_or_refused(bytes in vec(any::<u8>(), 0..200), kind in 0u8..3) {
-        // Also such as begin like a record.
+        // Also try bytes that begin like a record.
         let likely = [&[kind][..], &bytes].concat();
         for bytes in [&bytes, &likely] {
             let _ = Envelope::decode(bytes);
@@ -350,7 +350,7 @@ proptest! {
         }
     }
 
-    /// One byte that is not what it was: read as something else, or refused, but never a panic.
+    /// A head with one changed byte is decoded to another value or refused, without a panic.
     #[test]
     fn a_damaged_head_is_read_or_refused(head in head(), at: prop::sample::Index, byte: u8) {
         let mut bytes = Record::Live(Box::new(head)).encode();

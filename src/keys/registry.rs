@@ -1,32 +1,34 @@
-//! Leaves of the name registry: which streams there are.
+//! Leaves of the name registry: the list of all streams.
 //!
-//! Leaf 0 of a shard also says how many leaves the shard has and which one takes new names.
+//! Leaf 0 of a shard also holds the number of leaves in the shard, and the leaf that takes new
+//! names.
 
 use super::Corrupt;
 use super::codec::{Reader, Writer};
 use crate::stream::Incarnation;
 
-/// One name with one life that was at least begun.
+/// A name, with one life that was at least begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The stream's name.
     pub name: String,
-    /// The life it was entered for.
+    /// The life that the entry is for.
     pub incarnation: Incarnation,
-    /// When it was entered, milliseconds since 1970.
+    /// When the entry was made, milliseconds since 1970.
     pub since_ms: u64,
-    /// When to look whether it expired, milliseconds since 1970; `None` if it never does.
+    /// When to check whether the stream has expired, milliseconds since 1970; `None` if it never
+    /// expires.
     pub due_ms: Option<u64>,
 }
 
 /// A leaf.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
-    /// Leaves in the shard; counted in leaf 0 only.
+    /// Number of leaves in the shard; kept in leaf 0 only.
     pub leaves: u32,
     /// The leaf that takes new names; kept in leaf 0 only.
     pub open: u32,
-    /// The names.
+    /// The entries of the leaf.
     pub entries: Vec<Entry>,
 }
 
@@ -40,7 +42,7 @@ impl Default for Leaf {
     }
 }
 
-/// A leaf's bytes, inside its envelope.
+/// Encodes a leaf, without the envelope.
 #[must_use]
 pub fn encode(leaf: &Leaf) -> Vec<u8> {
     let mut writer = Writer::default();
@@ -55,11 +57,11 @@ pub fn encode(leaf: &Leaf) -> Vec<u8> {
     writer.finish()
 }
 
-/// The leaf with these bytes.
+/// Decodes a leaf.
 ///
 /// # Errors
 ///
-/// [`Corrupt`], also of a version that is not known.
+/// [`Corrupt`], also for an unknown version.
 pub fn decode(bytes: &[u8]) -> Result<Leaf, Corrupt> {
     if bytes.is_empty() {
         return Ok(Leaf::default());

@@ -1,33 +1,33 @@
-//! The keys that webhooks and tokens are signed with.
+//! Signing keys of webhooks and tokens.
 
 use super::Corrupt;
 use super::codec::{Reader, Writer};
 
-/// All keys.
+/// All signing keys of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signing {
-    /// Of callback and claim tokens, which only this server reads.
+    /// The secret for callback and claim tokens, which only this server verifies.
     pub secret: [u8; 32],
     /// The Ed25519 seed in use.
     pub seed: [u8; 32],
-    /// Keys that were in use, the newest first.
+    /// Keys that were replaced, the newest first.
     pub retired: Vec<Retired>,
 }
 
-/// A key that another took the place of.
+/// A key that was replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retired {
     /// The public key.
     pub public: [u8; 32],
     /// When it was replaced, milliseconds since 1970.
     pub at_ms: u64,
-    /// Whose prefix of names it was replaced for: the mark of its hash. None, if the caller had no
-    /// prefix.
+    /// The mark of the hash of the name prefix that the rotating caller had. `None` if the caller
+    /// had no prefix.
     pub prefix: Option<[u8; 4]>,
 }
 
-/// Their bytes, inside their envelope. The second list is left out while it is empty: servers of
-/// before refuse it.
+/// Encodes the keys, without the envelope. An empty second list is left out, because older servers
+/// refuse it.
 #[must_use]
 pub fn encode(signing: &Signing) -> Vec<u8> {
     let mut writer = Writer::default();
@@ -60,11 +60,11 @@ fn read_key(reader: &mut Reader<'_>) -> Result<Retired, Corrupt> {
     })
 }
 
-/// The keys with these bytes; none, where they are not made yet.
+/// Decodes the keys; `None` if they do not exist yet.
 ///
 /// # Errors
 ///
-/// [`Corrupt`], also of a version that is not known.
+/// [`Corrupt`], also for an unknown version.
 pub fn decode(bytes: &[u8]) -> Result<Option<Signing>, Corrupt> {
     if bytes.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! The record of a subscription, or what is left of one.
+//! The record of a subscription, or the remainder of a deleted one.
 
 use super::codec::{Reader, Writer};
 use super::fork::{flag, read_position, write_position};
@@ -6,18 +6,18 @@ use super::{Corrupt, Envelope, State};
 use crate::access::Rights;
 use crate::subscription::{Config, Delivery, Glob, Kind, Link, Links, Phase, Subscription};
 
-/// What a subscription's key holds.
+/// The value of a subscription's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stored {
-    /// A subscription.
+    /// A live subscription.
     Live(Box<Subscription>),
-    /// Where one was.
+    /// The remainder of a deleted subscription.
     Deleted {
         /// Its id.
         id: String,
-        /// Which subscription of that id it was.
+        /// The life of the deleted subscription.
         life: u64,
-        /// Goes on from the subscription's.
+        /// Continues the version of the live subscription.
         version: u64,
     },
 }
@@ -41,7 +41,7 @@ impl Stored {
         }
     }
 
-    /// Its bytes, but for the version.
+    /// Encodes the record without its version.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::default();
@@ -59,7 +59,7 @@ impl Stored {
         writer.finish()
     }
 
-    /// Its bytes in a confirmed envelope: the whole value of its key.
+    /// Encodes the record in a confirmed envelope: the whole value of its key.
     #[must_use]
     pub fn seal(&self) -> Vec<u8> {
         Envelope {
@@ -70,11 +70,11 @@ impl Stored {
         .encode()
     }
 
-    /// The record with these bytes and this version.
+    /// Decodes a record; the version comes from the envelope.
     ///
     /// # Errors
     ///
-    /// [`Corrupt`], also of a kind or a version that is not known.
+    /// [`Corrupt`], also for an unknown kind or version.
     pub fn decode(bytes: &[u8], version: u64) -> Result<Self, Corrupt> {
         let mut reader = Reader::new(bytes);
         let stored = match reader.byte()? {
@@ -148,7 +148,7 @@ fn read(reader: &mut Reader<'_>, version: u64) -> Result<Subscription, Corrupt> 
     })
 }
 
-/// The bit of a link's kind that says that a life follows; older builds have none.
+/// The bit of a link's kind that says that a life follows. Links of older builds have no life.
 const WITH_LIFE: u8 = 4;
 
 fn read_link(reader: &mut Reader<'_>) -> Result<Link, Corrupt> {

@@ -1,4 +1,4 @@
-//! The records of subscriptions come back as they were written, and their bytes stay what they are.
+//! Records of subscriptions survive encoding and decoding, and their bytes never change.
 
 use super::golden_tests::{assert_golden, fixture, golden};
 use super::record_tests::refuses_cut;
@@ -113,7 +113,7 @@ proptest! {
         let bytes = subscriptions::encode(&entries);
         prop_assert_eq!(subscriptions::decode(&bytes), Ok(entries.clone()));
         refuses_cut(&bytes[1..], |rest| subscriptions::decode(&[&bytes[..1], rest].concat()));
-        // A stream that a subscription wants is one that its entry may want.
+        // If a subscription wants a stream, its entry must say that it may want it.
         for (subscription, entry) in subscriptions.iter().zip(&entries) {
             for name in subscription.streams.iter().map(String::as_str).chain(["a", "a/b"]) {
                 if subscription.wants(name).is_some() {
@@ -134,7 +134,7 @@ proptest! {
         let mut keys = Signing { secret, seed, retired };
         let decoded = signing::decode(&signing::encode(&keys));
         prop_assert_eq!(decoded, Ok(Some(keys.clone())));
-        // The second list may be missing.
+        // A missing second list is valid, so it is left out before bytes are cut.
         keys.retired.retain(|one| one.prefix.is_none());
         let bytes = signing::encode(&keys);
         refuses_cut(&bytes[1..], |rest| signing::decode(&[&bytes[..1], rest].concat()));
@@ -304,7 +304,7 @@ fn the_largest_subscription_is_one_value() {
             lease_ttl_ms: u64::MAX,
             description: Some(text(MAX_DESCRIPTION_BYTES)),
         },
-        // The shortest names are the most.
+        // The shortest names give the largest number of names.
         streams: vec![text(8); SUBSCRIPTION_NAMES_BYTES / 8],
         origin: text(16 * 1024),
         commits: vec![u64::MAX; 32],

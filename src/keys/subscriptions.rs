@@ -1,20 +1,20 @@
-//! The list of all subscriptions: what a stream that begins compares its name with.
+//! The list of all subscriptions, which the creation of a stream matches with the new name.
 
 use super::codec::{Reader, Writer};
 use super::{Corrupt, NameHash};
 use crate::subscription::{Glob, Subscription};
 
-/// A subscription, as far as streams that begin need to know it.
+/// The parts of a subscription that the creation of a stream needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The hash of its id.
+    /// The hash of the subscription's id.
     pub subscription: [u8; 20],
-    /// Which subscription of that id.
+    /// The life of the subscription: an id may be used again.
     pub life: u64,
-    /// The streams it is for.
+    /// The pattern of the names that it subscribes to.
     pub pattern: Option<Glob>,
-    /// The first bytes of the hashes of the names it was given one by one, ascending: enough to
-    /// leave nearly all other subscriptions unread.
+    /// The first bytes of the hashes of its explicitly given stream names, ascending. They are
+    /// enough to leave nearly all other subscriptions unread.
     pub names: Vec<[u8; 4]>,
 }
 
@@ -34,7 +34,8 @@ impl Entry {
         }
     }
 
-    /// Whether the subscription may want the stream `name`; if it was named, its record decides.
+    /// Whether the subscription may want the stream `name`. For a name that it was given, its
+    /// record decides.
     #[must_use]
     pub fn may_want(&self, name: &str, hash: &NameHash) -> bool {
         let pattern = self.pattern.as_ref();
@@ -43,7 +44,7 @@ impl Entry {
     }
 }
 
-/// What [`Entry::names`] keeps of a name.
+/// The part of a name's hash that [`Entry::names`] holds.
 fn prefix(hash: &NameHash) -> [u8; 4] {
     let mut prefix = [0; 4];
     for (to, from) in prefix.iter_mut().zip(hash.bytes()) {
@@ -52,7 +53,7 @@ fn prefix(hash: &NameHash) -> [u8; 4] {
     prefix
 }
 
-/// The list's bytes, inside its envelope.
+/// Encodes the list, without the envelope.
 #[must_use]
 pub fn encode(entries: &[Entry]) -> Vec<u8> {
     let mut writer = Writer::default();
@@ -66,11 +67,11 @@ pub fn encode(entries: &[Entry]) -> Vec<u8> {
     writer.finish()
 }
 
-/// The list with these bytes.
+/// Decodes the list.
 ///
 /// # Errors
 ///
-/// [`Corrupt`], also of a version that is not known.
+/// [`Corrupt`], also for an unknown version.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, Corrupt> {
     if bytes.is_empty() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! To-do shards: work that was begun, so that somebody ends it.
+//! To-do shards: entries for work in several steps, so that any instance can complete it.
 
 use super::codec::{Reader, Writer};
 use super::fork::{read_link, write_link};
@@ -6,42 +6,42 @@ use super::head::read_leaf;
 use super::{Corrupt, NameHash};
 use crate::stream::{Incarnation, Link};
 
-/// A piece of work of several steps.
+/// A piece of work in several steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A life of a stream ends: its source is to be told, its chunks, its blocks and its name are
-    /// to be removed.
+    /// The end of a life of a stream. The work removes its chunks, blocks and name, and notifies
+    /// its source.
     Collect {
         /// The stream.
         hash: NameHash,
-        /// Its life.
+        /// The life that ended.
         incarnation: Incarnation,
-        /// The registry leaf that has its name.
+        /// The registry leaf that holds its name.
         leaf: Option<u32>,
-        /// The stream that counts it among its forks.
+        /// The stream that counts it as a fork.
         source: Option<Link>,
-        /// When the entry was added, or last wanted, milliseconds since 1970.
+        /// When the entry was added, or last requested, milliseconds since 1970.
         since_ms: u64,
     },
-    /// A fork begins: its source is to count it, or it is to be given up.
+    /// The beginning of a fork. Either its source counts it, or the fork is given up.
     Join {
         /// The fork.
         hash: NameHash,
-        /// Its life.
+        /// The life of the fork.
         incarnation: Incarnation,
         /// The stream it is forked from.
         source: Link,
         /// When the entry was added, milliseconds since 1970.
         since_ms: u64,
     },
-    /// A subscription is not idle: its lease may end, or its wake is to be told again.
+    /// A subscription that is not idle: its lease may end, or its wake may need another delivery.
     Wake {
         /// The subscription, by the hash of its id.
         hash: NameHash,
-        /// Which subscription of that id.
+        /// The life of the subscription: an id may be used again.
         life: u64,
-        /// How often an entry was added for it, this one counted: whoever removes an earlier one
-        /// leaves this.
+        /// The number of entries that were added for the subscription, including this one. A
+        /// removal of an earlier entry leaves this one in place.
         turn: u64,
         /// When the entry was added, milliseconds since 1970.
         since_ms: u64,
@@ -49,7 +49,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// What the work is about: a life of a stream, or of a subscription.
+    /// The subject of the work: a life of a stream or of a subscription.
     fn subject(&self) -> ([u8; 20], Incarnation) {
         match self {
             Self::Collect { incarnation, .. } | Self::Join { incarnation, .. } => {
@@ -62,7 +62,7 @@ impl Entry {
         }
     }
 
-    /// When it was last wanted, milliseconds since 1970.
+    /// When the entry was last requested, milliseconds since 1970.
     #[must_use]
     pub const fn since_ms(&self) -> u64 {
         match self {
@@ -72,7 +72,7 @@ impl Entry {
         }
     }
 
-    /// The same with what only `other` knows of the same work.
+    /// Returns this entry, completed with details of the same work that only `other` has.
     #[must_use]
     pub fn with(&self, other: &Self) -> Self {
         let mut both = self.clone();
@@ -91,7 +91,7 @@ impl Entry {
         both
     }
 
-    /// Whether `other` knows all of the same work that this does, apart from the time.
+    /// Whether `other` is the same work and has all details of this entry, apart from the time.
     #[must_use]
     pub fn adds_nothing_to(&self, other: &Self) -> bool {
         let (mut mine, mut theirs) = (self.with(other), other.clone());
@@ -112,7 +112,7 @@ impl Entry {
     }
 }
 
-/// A shard's bytes, inside its envelope.
+/// Encodes a shard, without the envelope.
 #[must_use]
 pub fn encode(entries: &[Entry]) -> Vec<u8> {
     let mut writer = Writer::default();
@@ -165,11 +165,11 @@ fn write(writer: &mut Writer, entry: &Entry) {
     }
 }
 
-/// The entries with these bytes.
+/// Decodes the entries of a shard.
 ///
 /// # Errors
 ///
-/// [`Corrupt`], also of a kind or a version that is not known.
+/// [`Corrupt`], also for an unknown kind or version.
 pub fn decode(bytes: &[u8]) -> Result<Vec<Entry>, Corrupt> {
     if bytes.is_empty() {
         return Ok(Vec::new());

@@ -2,38 +2,39 @@
 
 use std::ops::RangeInclusive;
 
-/// Largest value ever stored. Hosted platforms take 1 MB, DynamoDB items 400 KB.
+/// Largest value ever stored. Hosted platforms allow 1 MB, DynamoDB items 400 KB.
 pub const MAX_VALUE_BYTES: usize = 256 * 1024;
 
 /// Largest chunk, the bytes of one segment.
 pub(crate) const MAX_CHUNK_BYTES: usize = MAX_VALUE_BYTES;
 
-/// Segments in one index block, and those a head keeps before it writes one.
+/// Segments in one index block, and segments that a head keeps before it writes a block.
 pub const BLOCK_SEGMENTS: u64 = 64;
 
-/// Segments of all lives of a name; an offset's first half is a timeline times this, plus a segment.
-/// A stream that would need more takes no more appends.
+/// Segments of all lives of a name together. An offset's first half is a timeline times this
+/// number, plus a segment. A stream that would need more segments refuses further appends.
 pub const SEGMENTS: u64 = 100_000_000;
 
-/// Largest timeline: offsets have room for a little more, and a generation of a subscription, which is
-/// a timeline times [`SEGMENTS`] and more, must stay a whole number in JavaScript.
+/// Largest timeline. Offsets have room for a little more. A generation of a subscription is a
+/// timeline times [`SEGMENTS`] plus a count, and must stay an exact integer in JavaScript.
 pub const MAX_TIMELINE: u64 = 90_000_000;
 
-/// Timelines of one stream; they are in its head.
+/// Timelines of one stream, which its head stores.
 pub(crate) const TIMELINES: usize = 1024;
 
-/// Commits a head remembers, to tell whether an attempt was applied.
+/// Commits that a head remembers, to tell whether an attempt was applied.
 pub(crate) const RING_COMMITS: usize = 64;
 
-/// Commits that the head of a stream with contention remembers: with 64 writers, as many may pass while
-/// one swap waits in the queue of its store, and twice as many before its writer looks again.
+/// Commits that the head of a contended stream remembers. With 64 writers, 64 commits may pass
+/// while one swap waits in the queue of its store. Twice as many may pass before its writer reads
+/// the head again.
 pub(crate) const RING_MOST_COMMITS: usize = 512;
 
-/// Bytes of request bodies that one instance buffers at a time; past it, 503.
+/// Bytes of request bodies that one instance buffers at a time. Beyond it, requests get 503.
 pub const BODY_BUDGET: usize = 32 * 1024 * 1024;
 
-/// Longest pause of a client that sends a body or takes one, in milliseconds, where the component
-/// serves `wasi:http` 0.2 itself: an instance is there for each such client.
+/// Longest pause, in milliseconds, of a client that sends or receives a body, where the component
+/// itself serves `wasi:http` 0.2. Each such client occupies an instance.
 pub const CLIENT_STALL_MS: u64 = 30_000;
 
 /// Longest `Stream-Seq`, content type and producer id. All are kept in the head record.
@@ -48,7 +49,7 @@ pub(crate) const MAX_PRODUCER_NUMBER: u64 = (1 << 53) - 1;
 /// Longest request target; longer ones are 414. A name of 1,024 bytes takes 3,072 when escaped.
 pub(crate) const MAX_TARGET_BYTES: usize = 8 * 1024;
 
-/// Bytes of a response one step hands over.
+/// Bytes of a response that one step returns.
 pub(crate) const STEP_BYTES: usize = MAX_CHUNK_BYTES;
 
 /// To-do shards, and shards of the name registry.
@@ -57,42 +58,42 @@ pub const SHARDS: u8 = 16;
 /// Largest leaf of the name registry.
 pub(crate) const LEAF_BYTES: usize = 8 * 1024;
 
-/// Segments in one page, if a message ends there; however small they are, so that no read does
-/// unbounded work.
+/// Segments in one page that ends at a message's end. The limit holds for small segments too, so
+/// that no read does unbounded work.
 pub(crate) const PAGE_SEGMENTS: usize = 256;
 
 /// Chunks that one step reads; also the segments in one SSE event.
 pub(crate) const STEP_SEGMENTS: usize = 64;
 
-/// Store operations that one piece of background work does, but for the heads that a wake reads.
+/// Store operations of one piece of background work, without the heads that a wake reads.
 pub(crate) const WORK_OPERATIONS: usize = 32;
 
-/// Sources on the way from a fork to a stream that is none; each may add a run to the fork's head.
+/// Sources between a fork and a stream that is not a fork; each may add a run to the fork's head.
 pub(crate) const FORK_DEPTH: u64 = 256;
 
-/// Forks of one stream that come or go at a time; their steps are in its head.
+/// Forks of one stream that may join or leave at a time; its head stores their steps.
 pub(crate) const FORK_STEPS: usize = 16;
 
-/// Age after which a fork that was begun, and of which there is no head, is given up.
+/// Age after which a fork that was begun but has no head is given up.
 pub(crate) const FORK_PATIENCE_MS: u64 = 60_000;
 
-/// Subscriptions that one stream is linked to; they are in its head.
+/// Subscriptions that one stream is linked to, which its head stores.
 pub(crate) const SUBSCRIBERS: usize = 64;
 
-/// Streams that one subscription is linked to, and acks of one call: a step may read the heads of all
-/// of them. With names and cursors it stays one small value.
+/// Streams that one subscription is linked to, and acks in one call. A step may read the heads of
+/// all of them. With names and cursors, the subscription is still one small value.
 pub(crate) const SUBSCRIPTION_LINKS: usize = 4096;
 
-/// Bytes of the names that a subscription was given one by one, together.
+/// Total bytes of the names that a subscription lists one by one.
 pub(crate) const SUBSCRIPTION_NAMES_BYTES: usize = 48 * 1024;
 
 /// Bytes of the list of all subscriptions, which every creation of a stream reads.
 pub(crate) const SUBSCRIPTIONS_BYTES: usize = 192 * 1024;
 
-/// Of these, bytes for the callers of one prefix.
+/// Share of [`SUBSCRIPTIONS_BYTES`] for the callers of one prefix.
 pub(crate) const PREFIX_SUBSCRIPTIONS_BYTES: usize = SUBSCRIPTIONS_BYTES / 8;
 
-/// Of these, bytes that callers with a prefix leave to those without.
+/// Share of [`SUBSCRIPTIONS_BYTES`] that callers with a prefix leave to callers without one.
 pub(crate) const RESERVED_SUBSCRIPTIONS_BYTES: usize = SUBSCRIPTIONS_BYTES / 8;
 
 /// Longest id of a subscription, and longest name of a worker.
@@ -110,8 +111,8 @@ pub(crate) const MAX_PATTERN_SEGMENTS: usize = 64;
 /// Longest URL of a webhook.
 pub(crate) const MAX_WEBHOOK_URL_BYTES: usize = 2048;
 
-/// Largest body of a control call; more acks than fit, or than [`SUBSCRIPTION_LINKS`], go into several
-/// calls.
+/// Largest body of a control call. A worker with more acks than fit, or more than
+/// [`SUBSCRIPTION_LINKS`], sends them in several calls.
 pub(crate) const MAX_CONTROL_BYTES: usize = 1024 * 1024;
 
 /// How long a worker may be silent, milliseconds: the range and the default (section 6.2).
@@ -120,21 +121,22 @@ pub(crate) const LEASE_MS: RangeInclusive<u64> = 1_000..=600_000;
 /// See [`LEASE_MS`].
 pub(crate) const LEASE_DEFAULT_MS: u64 = 30_000;
 
-/// Pause after a webhook failed for the first time, and the longest one (section 7.1).
+/// Pause after the first failure of a webhook, and longest pause (section 7.1).
 pub(crate) const RETRY_LEAST_MS: u64 = 1_000;
 
 /// See [`RETRY_LEAST_MS`].
 pub(crate) const RETRY_MOST_MS: u64 = 60_000;
 
-/// Age at which a wake is looked at, whether its event is in the wake stream.
+/// Age at which background work checks whether a wake's event is in the wake stream.
 pub(crate) const ANNOUNCE_PATIENCE_MS: u64 = 1_000;
 
-/// How long a callback or claim token is good for. A lease may be extended for as long; the wake
-/// that it belongs to ends it much earlier.
+/// Lifetime of a callback or claim token. A lease may be extended for as long, but the end of its
+/// wake invalidates the token much earlier.
 pub(crate) const WAKE_TOKEN_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// How much longer than other producers a wake stream remembers a subscription whose event was
-/// appended: longer than it takes to note that it was, so that no event is there twice.
+/// How much longer a wake stream remembers a subscription after its event was appended, compared
+/// with other producers. The subscription records the append within this time, so no event is
+/// appended twice.
 pub(crate) const WAKE_KEEP_MS: u64 = 60 * 60 * 1000;
 
 /// Subscriptions woken in one step, by the append and by the wake events that follow from it.
@@ -143,41 +145,41 @@ pub const WAKES: usize = 64;
 /// Heads of linked streams that one piece of work compares with their subscription.
 pub(crate) const WALK_LINKS: usize = 32;
 
-/// Streams, and leaves of the name registry, that one step looks at for a new subscription or for
-/// new names in one.
+/// Streams, or leaves of the name registry, that one step reads for a new subscription or for new
+/// names in one.
 pub(crate) const BACKFILL_STREAMS: usize = 64;
 
-/// Largest answer of a webhook that is read.
+/// Bytes of a webhook's response that are read.
 pub const WEBHOOK_ANSWER_BYTES: usize = 64 * 1024;
 
 /// How long a webhook may take to answer, milliseconds.
 pub(crate) const WEBHOOK_TIMEOUT_MS: u64 = 15_000;
 
-/// How long a replaced signing key is still published: receivers refuse signatures that are older
-/// than some minutes, and caches keep the set for five.
+/// How long a replaced signing key is still published. Receivers refuse signatures that are older
+/// than some minutes, and caches keep the key set for five.
 pub(crate) const REPLAY_WINDOW_MS: u64 = 60 * 60 * 1000;
 
-/// Signing keys that are kept, the one in use among them. Those that callers with a prefix replaced
+/// Signing keys that are kept, including the one in use. Keys that callers with a prefix replaced
 /// are not counted.
 pub(crate) const SIGNING_KEYS: usize = 8;
 
 /// Rotations in [`REPLAY_WINDOW_MS`] for one prefix.
 pub(crate) const PREFIX_ROTATIONS: usize = 3;
 
-/// Rotations in that time for all prefixes together: the keys are one document.
+/// Rotations in [`REPLAY_WINDOW_MS`] for all prefixes together: all keys are in one document.
 pub(crate) const PREFIXES_ROTATIONS: usize = 48;
 
-/// How long a creator that finds another's unconfirmed record waits before it takes over. It is
-/// the sum of the waits its attempt reports, so no clock decides.
+/// How long a creator that finds another creator's unconfirmed record waits before it takes over.
+/// The wait is the sum of the waits that its attempt reports, so it does not depend on clocks.
 pub const CREATION_PATIENCE_MS: u64 = 10_000;
 
-/// Longest bearer token that is looked at.
+/// Longest bearer token that is examined.
 pub(crate) const MAX_BEARER_BYTES: usize = 8 * 1024;
 
-/// Bearer tokens in `auth_tokens`; each is compared with what comes.
+/// Bearer tokens in `auth_tokens`. Each of them is compared with the token of every request.
 pub(crate) const MAX_TOKENS: usize = 256;
 
-/// Shortest of them: 96 bits if it is base64url.
+/// Shortest token in `auth_tokens`: 96 bits if it is base64url.
 pub(crate) const MIN_TOKEN_BYTES: usize = 16;
 
 /// Keys in `auth_jwks`.
@@ -186,6 +188,6 @@ pub(crate) const MAX_KEYS: usize = 32;
 /// Shortest secret of HS256, the size of its hash (RFC 7518, section 3.2).
 pub(crate) const MIN_HS256_BYTES: usize = 32;
 
-/// How far two clocks may differ: that of an issuer of tokens and ours, and those of two instances. A
-/// stored time that is further ahead was written by a clock that has been put right since.
+/// Largest difference between two clocks: a token issuer's and the server's, or those of two
+/// instances. A stored time further in the future came from a clock that has been corrected since.
 pub(crate) const CLOCK_SKEW_MS: u64 = 10_000;

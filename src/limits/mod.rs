@@ -1,8 +1,8 @@
 //! Every variable and every fixed cap, in one table each: name, default, range, reason.
 //!
-//! On Spin the variables are in the objects that [`settings`](crate::settings) unpacks; the native
-//! host takes them from flags and its environment. All limits that a client can meet are here, but for
-//! those of the native host.
+//! On Spin the variables are in the objects that [`settings`](crate::settings) unpacks. The native
+//! host reads them from flags and its environment. All limits that a client can meet are in this
+//! module, except the native host's own limits.
 
 mod caps;
 mod config;

@@ -1,19 +1,19 @@
-//! A row of the table of variables, and the judgement of a value.
+//! A row of the table of variables, and the validation of a value.
 
 use std::ops::RangeInclusive;
 
-/// What a variable's value may be.
+/// The valid values of a variable.
 #[derive(Debug, Clone)]
 pub enum Kind {
     /// A whole number in decimal, within the range.
     Number(RangeInclusive<u64>),
     /// `true` or `false`.
     Flag,
-    /// One of these words.
+    /// One of the listed words.
     Word(&'static [&'static str]),
-    /// Text, judged by the function; it says what is expected when it refuses.
+    /// Text that the function validates. Its error describes the expected text.
     Text(fn(&str) -> Result<(), &'static str>),
-    /// The same, and it is never shown.
+    /// Like `Text`, but the value is never shown.
     Secret(fn(&str) -> Result<(), &'static str>),
 }
 
@@ -28,7 +28,7 @@ impl Secret {
         Self(text.to_owned())
     }
 
-    /// The text, for whoever compares it or makes a key of it.
+    /// Returns the text, for comparison or to derive a key from it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -46,23 +46,23 @@ impl std::fmt::Debug for Secret {
 pub struct Variable {
     /// The name, as in `settings` on Spin and in `--variable name=value`; `DS_<NAME>` in the environment.
     pub name: &'static str,
-    /// The value where none is given.
+    /// The value if none is given.
     pub default: &'static str,
-    /// What it may be.
+    /// The valid values.
     pub kind: Kind,
-    /// What it is for, and why the default is what it is.
+    /// The purpose of the variable, and the reason for its default.
     pub reason: &'static str,
 }
 
-/// A variable that has no meaning as given.
+/// A variable with an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("variable {name} is {}, expected {expected}", shown(value.as_deref()))]
 pub struct Malformed {
     /// The variable.
     pub name: &'static str,
-    /// What was given; nothing where that is a secret.
+    /// The given value; `None` for a secret.
     pub value: Option<String>,
-    /// What would have been accepted.
+    /// The expected value.
     pub expected: String,
 }
 
@@ -71,11 +71,11 @@ fn shown(value: Option<&str>) -> String {
 }
 
 impl Variable {
-    /// Says whether `value` is one this variable may have.
+    /// Checks `value` against the valid values of the variable.
     ///
     /// # Errors
     ///
-    /// What would have been accepted.
+    /// The expected value.
     pub fn check(&self, value: &str) -> Result<(), Malformed> {
         let refuse = |expected: String| Malformed {
             name: self.name,

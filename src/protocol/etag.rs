@@ -3,10 +3,10 @@
 use super::offset;
 use crate::stream::{Incarnation, Position, push_hex};
 
-/// The strong tag of a page, in its quotes.
+/// Returns the strong entity tag of a page, with its quotes.
 ///
-/// It changes with everything a page can tell: whose bytes, which, whether they reach the tail and
-/// whether the stream is closed.
+/// The tag depends on everything that a page shows: the stream's life, the range of bytes, whether
+/// the page reaches the tail, and whether the stream is closed.
 #[must_use]
 pub fn tag(
     incarnation: Incarnation,
@@ -28,8 +28,8 @@ pub fn tag(
     tag
 }
 
-/// Whether an `If-None-Match` field has `tag`, by weak comparison. A field that is no list of
-/// entity tags has none.
+/// Whether an `If-None-Match` field contains `tag`, by weak comparison. A malformed list contains
+/// no tag.
 #[must_use]
 pub(crate) fn none_match(field: &[u8], tag: &str) -> bool {
     let mut rest = field.trim_ascii();
@@ -38,7 +38,7 @@ pub(crate) fn none_match(field: &[u8], tag: &str) -> bool {
     }
     let mut found = false;
     loop {
-        // RFC 9110, section 5.6.1: empty list elements are to be ignored.
+        // RFC 9110, section 5.6.1: a recipient ignores empty list elements.
         while let [b' ' | b'\t' | b',', after @ ..] = rest {
             rest = after;
         }
@@ -60,7 +60,7 @@ fn opaque_tag(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
-/// Splits one tag from the list: its opaque part with the quotes, and what follows.
+/// Splits the first tag from the list: its opaque part with the quotes, and the rest of the list.
 fn entity_tag(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = opaque_tag(text);
     let inner = text.strip_prefix(b"\"")?;

@@ -2,23 +2,23 @@
 
 /// Sliding lifetime in seconds (section 5.1).
 pub(crate) const STREAM_TTL: &str = "stream-ttl";
-/// Moment a stream ends, RFC 3339 (section 5.1).
+/// Time at which a stream expires, RFC 3339 (section 5.1).
 pub(crate) const STREAM_EXPIRES_AT: &str = "stream-expires-at";
-/// `true` where a stream is or shall be closed (section 4.1).
+/// `true` if a stream is or shall be closed (section 4.1).
 pub const STREAM_CLOSED: &str = "stream-closed";
 /// Writer's own sequence, compared byte by byte (section 5.2).
 pub(crate) const STREAM_SEQ: &str = "stream-seq";
-/// Offset to go on from (section 5.6).
+/// Offset to continue from (section 5.6).
 pub(crate) const STREAM_NEXT_OFFSET: &str = "stream-next-offset";
-/// `true` where an answer reaches the tail; absent otherwise (section 5.6).
+/// `true` if the response reaches the tail; absent otherwise (section 5.6).
 pub(crate) const STREAM_UP_TO_DATE: &str = "stream-up-to-date";
 /// Cursor to echo in the next live read (section 10.1).
 pub const STREAM_CURSOR: &str = "stream-cursor";
-/// `base64` where SSE data events are encoded (section 5.8).
+/// `base64` if SSE data events are encoded (section 5.8).
 pub(crate) const STREAM_SSE_DATA_ENCODING: &str = "stream-sse-data-encoding";
 /// Source of a fork (section 4.2).
 pub(crate) const STREAM_FORKED_FROM: &str = "stream-forked-from";
-/// Where a fork leaves its source (section 4.2).
+/// Offset at which a fork leaves its source (section 4.2).
 pub(crate) const STREAM_FORK_OFFSET: &str = "stream-fork-offset";
 /// Bytes or messages after the fork offset (section 4.2).
 pub(crate) const STREAM_FORK_SUB_OFFSET: &str = "stream-fork-sub-offset";
@@ -31,45 +31,45 @@ pub(crate) const PRODUCER_EPOCH: &str = "producer-epoch";
 pub(crate) const PRODUCER_SEQ: &str = "producer-seq";
 /// On a gap, the number that was expected (section 5.2.1).
 pub(crate) const PRODUCER_EXPECTED_SEQ: &str = "producer-expected-seq";
-/// On a gap, the number that came (section 5.2.1).
+/// On a gap, the number that was received (section 5.2.1).
 pub(crate) const PRODUCER_RECEIVED_SEQ: &str = "producer-received-seq";
 
-/// Codings that a body may have, with a 415.
+/// Content codings that a body may have, with a 415.
 pub(crate) const ACCEPT_ENCODING: &str = "accept-encoding";
 /// Methods of a resource, with a 405.
 pub(crate) const ALLOW: &str = "allow";
 /// Credentials.
 pub const AUTHORIZATION: &str = "authorization";
-/// What caches may do.
+/// Directives for caches.
 pub const CACHE_CONTROL: &str = "cache-control";
-/// How the body is encoded.
+/// Content coding of the body.
 pub(crate) const CONTENT_ENCODING: &str = "content-encoding";
 /// Length of the body.
 pub const CONTENT_LENGTH: &str = "content-length";
 /// Media type of the body.
 pub const CONTENT_TYPE: &str = "content-type";
-/// Which sites may embed the answer.
+/// Sites that may embed the response.
 pub(crate) const CROSS_ORIGIN_RESOURCE_POLICY: &str = "cross-origin-resource-policy";
-/// Validator of an answer.
+/// Validator of a response.
 pub(crate) const ETAG: &str = "etag";
 /// Validators the client has.
 pub(crate) const IF_NONE_MATCH: &str = "if-none-match";
-/// Address of what was created.
+/// Address of the created resource.
 pub const LOCATION: &str = "location";
 /// Site a browser calls from.
 pub const ORIGIN: &str = "origin";
 /// Seconds after which to try again.
 pub const RETRY_AFTER: &str = "retry-after";
-/// Request fields that chose the answer.
+/// Request fields that the response depends on.
 pub const VARY: &str = "vary";
-/// Signature of what a webhook gets (section 7.1).
+/// Signature of a webhook request (section 7.1).
 pub(crate) const WEBHOOK_SIGNATURE: &str = "webhook-signature";
 /// How to authenticate.
 pub(crate) const WWW_AUTHENTICATE: &str = "www-authenticate";
-/// Forbids guessing of media types.
+/// Forbids browsers to guess the media type.
 pub(crate) const X_CONTENT_TYPE_OPTIONS: &str = "x-content-type-options";
 
-/// Who may read the answer in a browser.
+/// Origins that may read the response in a browser.
 pub(crate) const ACCESS_CONTROL_ALLOW_ORIGIN: &str = "access-control-allow-origin";
 /// Methods a browser may use.
 pub(crate) const ACCESS_CONTROL_ALLOW_METHODS: &str = "access-control-allow-methods";
@@ -79,11 +79,11 @@ pub(crate) const ACCESS_CONTROL_ALLOW_HEADERS: &str = "access-control-allow-head
 pub(crate) const ACCESS_CONTROL_EXPOSE_HEADERS: &str = "access-control-expose-headers";
 /// Request fields that a browser's script wants to send.
 pub(crate) const ACCESS_CONTROL_REQUEST_HEADERS: &str = "access-control-request-headers";
-/// Limits what a browser does with the body.
+/// Restricts the content of a page in a browser.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "content-security-policy";
-/// Tells nginx not to hold a body back.
+/// Tells nginx not to buffer a body.
 pub(crate) const X_ACCEL_BUFFERING: &str = "x-accel-buffering";
-/// Seconds a preflight's answer holds.
+/// Seconds for which a browser may cache a preflight's response.
 pub(crate) const ACCESS_CONTROL_MAX_AGE: &str = "access-control-max-age";
 
 /// Request fields that scripts may send. `*` would not cover `authorization`.
@@ -103,7 +103,7 @@ pub(crate) const CORS_ALLOWED: &[&str] = &[
     STREAM_TTL,
 ];
 
-/// Response fields that scripts may read, beyond those that browsers always show.
+/// Response fields that scripts may read, beyond the fields that browsers always show.
 pub(crate) const CORS_EXPOSED: &[&str] = &[
     ETAG,
     LOCATION,

@@ -1,25 +1,29 @@
-//! JSON mode (section 9.1): bodies cut into messages without building values.
+//! JSON mode (section 9.1): splits bodies into messages without building values.
 
 use crate::limits::MAX_JSON_DEPTH;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// What a read gives where there are no messages.
+/// The body of a read without messages.
 pub(crate) const EMPTY_PAGE: &[u8] = b"[]";
 
-/// Message ends closer together than this are thinned, which bounds their number by the body.
+/// Message ends closer together than this are thinned out, so the size of a body bounds their
+/// number.
 const SPACING: usize = 1024;
 
-/// The messages of a body as a stream keeps them.
+/// The messages of a body, in the form that a stream stores.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Messages {
-    /// Every message byte for byte as written, a comma after each.
+    /// Every message byte for byte as received, each followed by a comma.
     pub bytes: Vec<u8>,
     /// Ascending positions in `bytes`, each just after a message's comma.
     ///
-    /// Thinned, so that a body of many small messages costs little: for every message end there is
-    /// one here less than 1 KiB before it (or it is in the first KiB), no message longer than that
-    /// loses the end before it, any three span more than 1 KiB, and the last is always here.
+    /// The ends are thinned out, so that a body of many small messages costs little:
+    ///
+    /// - Each message end beyond the first KiB is kept, or a kept end is less than 1 KiB before it.
+    /// - The end before a message longer than 1 KiB is kept.
+    /// - Any three kept ends span more than 1 KiB.
+    /// - The last end is kept.
     pub ends: Vec<usize>,
 }
 
@@ -31,14 +35,14 @@ pub struct InvalidJson {
 }
 
 /// Validates `body` as one JSON value, flattens exactly one level of array, and frames the
-/// messages. `[]` gives none.
+/// messages. `[]` gives no messages.
 ///
-/// Works in constant stack: the library skips values without recursion.
+/// Uses constant stack: the library skips values without recursion.
 ///
 /// # Errors
 ///
-/// When the body is not exactly one JSON value (section 9.1.4), or deeper than
-/// `MAX_JSON_DEPTH`: the parsers of many readers fail on such a message, and with it on its page.
+/// The body is not exactly one JSON value (section 9.1.4), or is deeper than `MAX_JSON_DEPTH`. The
+/// parsers of many readers fail on a deeper message, and then on the whole page.
 pub fn frame(body: &[u8]) -> Result<Messages, InvalidJson> {
     let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
     if is_too_deep(body) {
@@ -55,7 +59,7 @@ pub fn frame(body: &[u8]) -> Result<Messages, InvalidJson> {
 
 /// Whether arrays and objects in `body` are nested deeper than [`MAX_JSON_DEPTH`].
 fn is_too_deep(body: &[u8]) -> bool {
-    // Most bodies have not even as many brackets, and to count them takes no time.
+    // Most bodies do not have that many brackets, and counting brackets is fast.
     let opens = body.iter().filter(|byte| matches!(byte, b'[' | b'{'));
     if opens.count() as u64 <= MAX_JSON_DEPTH {
         return false;
@@ -67,7 +71,7 @@ fn is_too_deep(body: &[u8]) -> bool {
     })
 }
 
-/// Counts lines and columns as the library does: from 1, in bytes, up to and with the bad one.
+/// Counts lines and columns as the library does: from 1, in bytes, including the invalid byte.
 fn not_utf8(body: &[u8], valid: usize) -> InvalidJson {
     let before = body.get(..valid).unwrap_or_default();
     let line = before.split(|byte| *byte == b'\n').count();
@@ -111,8 +115,8 @@ impl<'de> Visitor<'de> for Flatten<'_> {
     }
 }
 
-/// Finds the ends of messages in the bytes of a stream, part by part. It takes them for valid: they
-/// were when they came.
+/// Finds the ends of messages in the bytes of a stream, part by part. The bytes must be valid JSON;
+/// the append checked it.
 #[derive(Debug, Clone, Default)]
 pub struct Ends {
     depth: u64,
@@ -123,8 +127,8 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// Reads on until `count` messages ended, taking them from `count`. Says how many bytes that
-    /// took.
+    /// Reads until `count` messages have ended, and decrements `count` for each. Returns the number
+    /// of bytes read.
     pub fn skip(&mut self, bytes: &[u8], count: &mut u64) -> usize {
         for (index, byte) in bytes.iter().enumerate() {
             if *count == 0 {
@@ -137,14 +141,14 @@ impl Ends {
         bytes.len()
     }
 
-    /// Reads on to the end of `bytes`.
+    /// Reads to the end of `bytes`.
     pub fn read_on(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.read(*byte);
         }
     }
 
-    /// Whether what was read ends with a whole message.
+    /// Whether the bytes so far end with a whole message.
     #[must_use]
     pub const fn at_end(&self) -> bool {
         self.at_end
@@ -175,9 +179,9 @@ impl Ends {
 #[derive(Default)]
 struct Framing {
     messages: Messages,
-    /// The last end in `messages.ends`.
+    /// The last kept end, which is in `messages.ends`.
     kept: usize,
-    /// The last end of all.
+    /// The end of the last message, kept or not.
     seen: usize,
 }
 
@@ -188,8 +192,8 @@ impl Framing {
             .extend_from_slice(message.get().as_bytes());
         self.messages.bytes.push(b',');
         let end = self.messages.bytes.len();
-        // The end before a long message must stay, or a writer that looks for an end to cut at
-        // would cut the message.
+        // The end before a long message must be kept. Otherwise a writer that looks for an end to
+        // cut at would cut the message.
         if end.saturating_sub(self.kept) > SPACING {
             self.keep_seen();
         }

@@ -1,7 +1,9 @@
-//! HTTP wire: header names, parsing, answers and framing. Pure: no I/O, no clock, no randomness.
+//! HTTP wire format: header names, parsing, responses and framing. Pure: no I/O, no clock, no
+//! randomness.
 //!
-//! A request becomes an [`request::Operation`] or a [`problem::Problem`]; what a stream holds
-//! becomes the bytes of an answer. What needs a stream's head is decided elsewhere.
+//! The parser turns a request into an [`request::Operation`] or a [`problem::Problem`]. The framing
+//! turns the content of a stream into the bytes of a response. Decisions that need a stream's head
+//! are made elsewhere.
 
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 

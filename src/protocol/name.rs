@@ -4,27 +4,27 @@ use super::paths::{HEALTH, READY};
 use super::percent;
 use crate::limits::Config;
 
-/// First segment of the paths that are no streams (section 6).
+/// First segment of the paths that are reserved for control calls (section 6).
 pub const RESERVED: &str = "__ds";
 
-/// The name of a stream: UTF-8, decoded, one to `max_name_segments` segments, at most
+/// The name of a stream: decoded UTF-8 of one to `max_name_segments` segments and at most
 /// `max_name_bytes` bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamName(String);
 
-/// Why a path names no stream.
+/// Reason why a path does not name a stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// There is nothing after the base path.
+    /// The path ends with the base path.
     #[error("it is empty")]
     Empty,
-    /// A `%` begins no escape.
+    /// A `%` is not followed by two hex digits.
     #[error("a % must be followed by two hex digits; write %25 for the character itself")]
     BadEscape,
-    /// The decoded bytes are no text.
+    /// The decoded bytes are not UTF-8.
     #[error("it is not UTF-8 after percent-decoding")]
     NotUtf8,
-    /// More bytes than `max_name_bytes`.
+    /// The name has more bytes than `max_name_bytes`.
     #[error("it is {bytes} bytes long; at most {max} are allowed")]
     TooLong {
         /// Bytes after decoding.
@@ -32,7 +32,7 @@ pub enum NameError {
         /// The limit.
         max: usize,
     },
-    /// More segments than `max_name_segments`.
+    /// The name has more segments than `max_name_segments`.
     #[error("it has {segments} segments; at most {max} are allowed")]
     TooManySegments {
         /// Segments after decoding.
@@ -40,16 +40,16 @@ pub enum NameError {
         /// The limit.
         max: usize,
     },
-    /// A slash at the begin or end, or two in a row.
+    /// The name begins or ends with a slash, or has two in a row.
     #[error("it has an empty segment: drop the extra slash")]
     EmptySegment,
     /// A segment is `.` or `..`.
     #[error("it has a segment . or .., which is not allowed")]
     DotSegment,
-    /// A character below U+0020, or U+007F.
+    /// The name has a character below U+0020, or U+007F.
     #[error("it has a control character")]
     ControlCharacter,
-    /// It is the path of a probe, as `base_path` is `/`.
+    /// The name is the path of a probe, which can only happen with the `base_path` `/`.
     #[error("it is reserved for a probe")]
     Probe,
     /// The first segment is [`RESERVED`].
@@ -58,9 +58,9 @@ pub enum NameError {
 }
 
 impl StreamName {
-    /// Reads the still percent-encoded part of a path after `{base_path}/`.
+    /// Parses the part of a path after `{base_path}/`, which is still percent-encoded.
     ///
-    /// It is decoded exactly once, and judged as decoded: `%2F` is a slash.
+    /// The name is decoded exactly once, and the rules apply to the decoded name: `%2F` is a slash.
     ///
     /// # Errors
     ///
@@ -107,14 +107,14 @@ impl StreamName {
         &self.0
     }
 
-    /// The one canonical percent-encoded form, for `Location` and `instance`.
+    /// Returns the one canonical percent-encoded form, for `Location` and `instance`.
     #[must_use]
     pub fn encoded(&self) -> String {
         encode(&self.0)
     }
 }
 
-/// The canonical percent-encoded form of a name that was parsed once.
+/// Returns the canonical percent-encoded form of a valid name.
 #[must_use]
 pub fn encode(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());

@@ -1,8 +1,9 @@
 //! Offsets (section 8): `%016d_%015d0`, segment and byte, so that text order is stream order.
 //!
-//! The last digit means nothing. Offsets are opaque, but the Yjs server of the protocol's authors
-//! adds 1 to the one that its snapshot was read up to, and reads on from there: where offsets are
-//! those of whole appends that is the next one, and here it would be the second byte of it.
+//! The last digit has no meaning. Offsets are opaque, but the Yjs server of the protocol's authors
+//! adds 1 to the offset that its snapshot reaches, and reads on from there. On a server with one
+//! offset for each append, that is the next offset. Here, without the extra digit, it would skip a
+//! byte.
 
 use crate::stream::Position;
 
@@ -12,34 +13,35 @@ const MAX_PART: u64 = 9_999_999_999_999_999;
 /// Digits of either half.
 const DIGITS: usize = 16;
 
-/// What the second half counts by: what is added to it, up to this, changes nothing.
+/// Unit of the second half. An addition of less than this does not change the position.
 const UNIT: u64 = 10;
 
-/// The last byte of a segment that has an offset.
+/// Largest byte position that an offset can hold.
 const MAX_BYTE: u64 = MAX_PART / UNIT;
 
-/// What a reader asks for.
+/// The offset that a reader requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Offset {
-    /// `-1`, the first byte there is.
+    /// `-1`, the first available byte.
     Start,
     /// `now`, the tail at the time of the request.
     Now,
-    /// A place, which need not exist.
+    /// A position, which need not exist.
     At(Position),
 }
 
-/// The text is no offset.
+/// The text is not an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected -1, now, or an offset exactly as the server returned it")]
 pub struct OffsetError;
 
 impl Offset {
-    /// Reads an offset; nothing is trimmed or normalised but the last digit.
+    /// Parses an offset. Only the last digit is normalised; white space is not trimmed.
     ///
     /// # Errors
     ///
-    /// When it has not the form of an offset (section 8), whether or not a stream has the place.
+    /// The text does not have the form of an offset (section 8). Whether a stream has the position
+    /// is not checked.
     pub fn parse(text: &str) -> Result<Self, OffsetError> {
         match text {
             "-1" => Ok(Self::Start),
@@ -54,7 +56,7 @@ impl Offset {
 }
 
 fn part(text: &str) -> Result<u64, OffsetError> {
-    // The standard parser takes a plus sign.
+    // The standard parser accepts a plus sign.
     let digits = text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
     match digits {
         true => text.parse().map_err(|_| OffsetError),
@@ -62,7 +64,7 @@ fn part(text: &str) -> Result<u64, OffsetError> {
     }
 }
 
-/// Writes a position. A half that needs more than 16 digits becomes the largest there is.
+/// Formats a position. A half that needs more than 16 digits becomes the largest value.
 #[must_use]
 pub fn format(position: Position) -> String {
     let mut text = String::with_capacity(DIGITS.saturating_mul(2).saturating_add(1));
@@ -70,8 +72,8 @@ pub fn format(position: Position) -> String {
     text
 }
 
-/// The same with a last digit of 1 to 8 that changes each minute: the same place at a URL that no cache
-/// holds.
+/// Formats a position with a last digit of 1 to 8 that changes each minute. The offset is the same
+/// position, at a URL that no cache has stored.
 #[must_use]
 pub(crate) fn format_fresh(position: Position, now_ms: u64) -> String {
     let mut text = format(position);
@@ -81,9 +83,10 @@ pub(crate) fn format_fresh(position: Position, now_ms: u64) -> String {
     text
 }
 
-/// The same, behind `text`.
+/// Appends a formatted position to `text`.
 pub(super) fn push(text: &mut String, position: Position) {
-    // By hand: most answers have several, and the formatter takes longer than all their headers.
+    // Formatted by hand: most responses have several offsets, and the formatter would take longer
+    // than all their headers.
     push_part(text, position.segment.min(MAX_PART));
     text.push('_');
     push_part(text, position.byte.min(MAX_BYTE).saturating_mul(UNIT));
@@ -134,7 +137,7 @@ mod tests {
         }
     }
 
-    /// The Yjs server does that, and a byte of each document it had compacted was lost.
+    /// The Yjs server adds 1, and so lost a byte of each document that it had compacted.
     #[test]
     fn an_offset_to_which_1_was_added_is_the_same_place() {
         for (text, byte) in [

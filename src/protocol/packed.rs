@@ -1,21 +1,22 @@
-//! Texts in one piece, as heads cross the seam to our host (`packed` in `src/wit/exchange.wit`).
+//! Texts packed into one byte string, as heads cross the seam to our host (`packed` in
+//! `src/wit/exchange.wit`).
 
 use serde::{Deserialize, Serialize};
 
-/// Takes packed texts apart; ends where the bytes do not go on with a whole one.
+/// An iterator over packed texts. It ends where the remaining bytes are not a whole text.
 #[derive(Debug, Clone)]
 pub struct Texts<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Texts<'a> {
-    /// The texts in `packed`.
+    /// Creates an iterator over the texts in `packed`.
     #[must_use]
     pub const fn new(packed: &'a [u8]) -> Self {
         Self { rest: packed }
     }
 
-    /// Those not taken yet, packed.
+    /// Returns the remaining texts, packed.
     #[must_use]
     pub const fn rest(self) -> &'a [u8] {
         self.rest
@@ -34,18 +35,18 @@ impl<'a> Iterator for Texts<'a> {
     }
 }
 
-/// Name and raw value of each packed header field.
+/// Iterates over the name and raw value of each packed header field.
 pub fn fields(packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut texts = Texts::new(packed);
     std::iter::from_fn(move || Some((texts.next()?, texts.next()?)))
 }
 
-/// Header fields, packed: one allocation for all of them.
+/// Packed header fields, with one allocation for all of them.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fields(Vec<u8>);
 
 impl Fields {
-    /// None yet, with room for those of an answer.
+    /// Creates an empty list with room for the fields of a response.
     #[must_use]
     pub fn with_room() -> Self {
         Self(Vec::with_capacity(1024))
@@ -65,12 +66,12 @@ impl Fields {
         self.0.extend_from_slice(&others.0);
     }
 
-    /// Names and values.
+    /// Iterates over names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         fields(&self.0)
     }
 
-    /// The first value of a field, whose name is given in lower case.
+    /// Returns the first value of a field. `name` is in lower case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         let mut same = self.iter().filter(|field| field.0 == name.as_bytes());
@@ -83,13 +84,13 @@ impl Fields {
         &self.0
     }
 
-    /// The same, without a copy.
+    /// Returns the packed bytes without a copy.
     #[must_use]
     pub fn into_packed(self) -> Vec<u8> {
         self.0
     }
 
-    /// The fields in packed bytes.
+    /// Wraps packed bytes.
     #[must_use]
     pub const fn from_packed(packed: Vec<u8>) -> Self {
         Self(packed)

@@ -1,9 +1,9 @@
-//! Paths that are no streams, but for the control calls, which `request/control.rs` knows.
+//! Paths of probes and of the background tick. `request/control.rs` has the paths of control calls.
 
-/// Is the process alive? What asks this restarts what does not answer.
+/// Whether the process is alive. A supervisor restarts a process that does not respond.
 pub const HEALTH: [&str; 2] = ["/health", "/healthz"];
 
-/// Can it serve?
+/// Whether the server can serve requests.
 pub const READY: &str = "/readyz";
 
 /// One piece of background work, below [`RESERVED`](super::name::RESERVED).

@@ -1,4 +1,4 @@
-//! Percent-encoding (RFC 3986), strict: a `%` that begins no escape is an error.
+//! Percent-encoding (RFC 3986), strict: a `%` without two hex digits is an error.
 
 use std::borrow::Cow;
 
@@ -31,7 +31,7 @@ fn hex_digit(byte: Option<u8>) -> Result<u8, BadEscape> {
         .ok_or(BadEscape)
 }
 
-/// Appends `segment` as a path segment; what RFC 3986 allows there stays as it is.
+/// Appends `segment` as a path segment. Characters that RFC 3986 allows there are not escaped.
 pub(super) fn encode_segment(out: &mut String, segment: &str) {
     for byte in segment.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {

@@ -1,5 +1,5 @@
-//! Problem documents (RFC 9457), each with a stable code: every error answer but those of control
-//! calls that are in `control/refused.rs`.
+//! Problem documents (RFC 9457), each with a stable code: all error responses except those of
+//! control calls in `control/refused.rs`.
 
 use super::headers;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use serde::Serialize;
 /// The kind of a problem; each has one row in the table `Code::row`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
-    /// A header field, a query parameter or their combination has no meaning.
+    /// A header field, a query parameter or their combination is invalid.
     BadRequest,
     /// The path names no stream.
     InvalidStreamName,
@@ -21,29 +21,29 @@ pub enum Code {
     EmptyArray,
     /// A token is missing or wrong.
     Unauthorized,
-    /// A callback or claim token is none of this server, or of another subscription.
+    /// A callback or claim token is not of this server, or is for another subscription.
     TokenInvalid,
-    /// A callback or claim token is too old.
+    /// A callback or claim token has expired.
     TokenExpired,
-    /// The token is good, but not for this.
+    /// The token is valid, but does not allow the operation.
     InsufficientScope,
     /// A newer session of this producer exists.
     ProducerEpochFenced,
-    /// No such stream.
+    /// The stream does not exist.
     NotFound,
-    /// No such path.
+    /// The path does not exist.
     RouteNotFound,
-    /// The path has no such method; answer with `allow`.
+    /// The path does not support the method. The response has an `allow` field.
     MethodNotAllowed,
-    /// The stream exists and is different.
+    /// The stream exists with other properties.
     AlreadyExists,
     /// The stream is deleted, and keeps its name while forks need its bytes.
     PathBlocked,
-    /// The source of a fork is deleted, and only kept for the forks it has.
+    /// The source of a fork is deleted, and is kept only for its existing forks.
     ForkFromTombstone,
-    /// The source of a fork is a fork of a fork of a fork and so on.
+    /// The source of a fork already has as many sources in a row as a fork may have.
     ForkTooDeep,
-    /// The content type given is not the stream's, nor that of the fork's source.
+    /// The given content type differs from that of the stream or of the fork's source.
     ContentTypeMismatch,
     /// The stream is closed.
     StreamClosed,
@@ -51,9 +51,9 @@ pub enum Code {
     SequenceConflict,
     /// The stream is deleted, but forks still need its bytes.
     Gone,
-    /// The offset is of a deleted stream of the same name.
+    /// The offset belongs to a deleted stream with the same name.
     OffsetGone,
-    /// The body came too slowly; the host's to judge.
+    /// The body arrived too slowly. Only the host detects it.
     RequestTimeout,
     /// The body is larger than an append may be.
     PayloadTooLarge,
@@ -63,9 +63,9 @@ pub enum Code {
     TargetTooLong,
     /// The body is encoded, as `Content-Encoding` says.
     UnsupportedContentEncoding,
-    /// The stream remembers as many busy producers as it can.
+    /// The stream has the largest number of producers, and all of them are active.
     TooManyProducers,
-    /// A token or an address sent more requests than it may, which the host judges; or keys were
+    /// A token or an address sent more requests than it may, which the host detects, or keys were
     /// rotated too often.
     TooManyRequests,
     /// The header section is too large.
@@ -74,13 +74,13 @@ pub enum Code {
     Internal,
     /// Stored bytes are not as they were written. Repeating the request does not help.
     StorageDamaged,
-    /// The body is framed in a way that nobody here undoes; the host's to judge.
+    /// The body has a transfer coding that the server does not decode. Only the host detects it.
     UnsupportedTransferEncoding,
-    /// Nothing was applied; try again.
+    /// Nothing was applied; the client may retry.
     Unavailable,
-    /// No room to buffer the body, nothing was applied; try again.
+    /// There was no room to buffer the body. Nothing was applied; the client may retry.
     Overloaded,
-    /// It may or may not have been applied. To repeat it blindly may do it twice.
+    /// The request may or may not have been applied. A blind retry may apply it twice.
     OutcomeUnknown,
     /// A variable of the server is malformed; only its log says which.
     Misconfigured,
@@ -88,7 +88,7 @@ pub enum Code {
     InsufficientStorage,
 }
 
-/// What a request without a token is told (RFC 6750, section 3).
+/// The challenge to a request without a token (RFC 6750, section 3).
 const CHALLENGE: &str = "Bearer realm=\"durable-streams\"";
 
 struct Row {
@@ -166,15 +166,15 @@ impl Code {
     }
 }
 
-/// An error answer: a code, what it means here, and header fields beyond the usual ones.
+/// An error response: a code, an explanation, and header fields beyond the usual ones.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", code.as_str())]
 pub struct Problem {
-    /// What went wrong.
+    /// The kind of the problem.
     pub code: Code,
-    /// What it means here and what to do, for people.
+    /// An explanation for people, and the next action.
     pub detail: String,
-    /// Header fields that go with it.
+    /// Additional header fields.
     pub fields: Vec<(&'static str, String)>,
 }
 
@@ -191,8 +191,8 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// A problem with the fields that its code always has: `retry-after` of what may be repeated as it
-    /// is, soon; `www-authenticate` of what wants a token.
+    /// Creates a problem with the fields that its code always has: `retry-after` if the client may
+    /// soon retry, `www-authenticate` if the request needs a token.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let detail = detail.into();
@@ -210,8 +210,7 @@ impl Problem {
         }
     }
 
-    /// The same, with the attributes of a challenge (RFC 6750, section 3), such as
-    /// `error="invalid_token"`.
+    /// Adds the attributes of a challenge (RFC 6750, section 3), such as `error="invalid_token"`.
     #[must_use]
     pub fn with_challenge(mut self, attributes: &str) -> Self {
         let bare = |(name, _): &(&str, String)| *name != headers::WWW_AUTHENTICATE;
@@ -222,7 +221,7 @@ impl Problem {
         )
     }
 
-    /// Nothing was applied; try again.
+    /// Creates the problem for a request that was not applied; the client may retry.
     #[must_use]
     pub fn unavailable() -> Self {
         Self::new(
@@ -231,7 +230,7 @@ impl Problem {
         )
     }
 
-    /// The store is full.
+    /// Creates the problem for a full store.
     #[must_use]
     pub fn insufficient_storage() -> Self {
         Self::new(
@@ -240,7 +239,7 @@ impl Problem {
         )
     }
 
-    /// It may or may not have been applied.
+    /// Creates the problem for a request that may or may not have been applied.
     #[must_use]
     pub fn outcome_unknown() -> Self {
         Self::new(
@@ -250,7 +249,7 @@ impl Problem {
         )
     }
 
-    /// Stored bytes are not as they were written.
+    /// Creates the problem for stored bytes that are damaged.
     #[must_use]
     pub fn storage_damaged() -> Self {
         Self::new(
@@ -260,14 +259,14 @@ impl Problem {
         )
     }
 
-    /// The server failed. Why is for the log only.
+    /// Creates the problem for a failed server. Only the log has the reason.
     #[must_use]
     pub fn internal() -> Self {
         Self::new(Code::Internal, "The server failed. Its log says why.")
     }
 
-    /// The variables or the store are not as they must be. Which is for the log only: anybody may
-    /// ask.
+    /// Creates the problem for invalid variables or an unsuitable store. Only the log has the
+    /// details, because any client can see the response.
     #[must_use]
     pub fn misconfigured() -> Self {
         Self::new(
@@ -276,7 +275,7 @@ impl Problem {
         )
     }
 
-    /// The same with one more header field.
+    /// Adds one more header field.
     #[must_use]
     pub fn with_field(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, value.into()));
@@ -289,7 +288,7 @@ impl Problem {
         self.code.status()
     }
 
-    /// The document. `instance` is the path the request asked for.
+    /// Encodes the document. `instance` is the path of the request.
     #[must_use]
     pub fn body(&self, instance: Option<&str>) -> Vec<u8> {
         let Row {

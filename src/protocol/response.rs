@@ -1,4 +1,4 @@
-//! Heads of answers: status, the fields every answer has, CORS, and what caches may do.
+//! Heads of responses: status, common fields, CORS and cache control.
 
 use super::headers;
 use super::packed::Fields;
@@ -9,37 +9,39 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-/// Methods of the server's resources, for `Access-Control-Allow-Methods`.
+/// Methods of all resources, for `Access-Control-Allow-Methods`.
 const METHODS: &str = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
 
 /// Every origin, as a value of `cors_origins` and of `Access-Control-Allow-Origin`.
 const ANY: &str = "*";
 
-/// Not for shared caches, as a value of `cache_visibility` and of `Cache-Control`.
+/// The value of `cache_visibility` and of `Cache-Control` that excludes shared caches.
 pub(crate) const PRIVATE: &str = "private";
 
 static EXPOSED: LazyLock<String> = LazyLock::new(|| headers::CORS_EXPOSED.join(", "));
 
-/// Seconds a browser may keep a preflight's answer; browsers have lower limits of their own.
+/// Seconds for which a browser may keep a preflight's response; browsers have lower limits of their
+/// own.
 const PREFLIGHT_SECS: &str = "86400";
 
-/// Seconds a page is fresh, and then may still be served while it is revalidated (section 10.1).
+/// Seconds for which a page is fresh, and then may still be served while it is revalidated (section
+/// 10.1).
 const FRESH_SECS: u64 = 60;
 const STALE_SECS: u64 = 300;
 
-/// Value of `Content-Security-Policy` on the content of a stream: a browser that opens it as a page
-/// gives it an origin of its own, and runs no script in it.
+/// `Content-Security-Policy` for the content of a stream. A browser that opens the content as a
+/// page gives it an origin of its own, and runs no script in it.
 pub(crate) const SANDBOX: &str = "sandbox";
 
 /// Media type of problem documents.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The HTTP status.
     pub status: u16,
-    /// Names in lower case.
+    /// The header fields, with names in lower case.
     pub headers: Fields,
 }
 
@@ -51,7 +53,7 @@ impl Head {
         Self { status, headers }
     }
 
-    /// The head of a problem's answer; its body is [`Problem::body`].
+    /// Creates the head of a problem's response. Its body is [`Problem::body`].
     #[must_use]
     pub fn problem(problem: &Problem) -> Self {
         let mut head = Self::new(problem.status())
@@ -68,14 +70,14 @@ impl Head {
         self.headers.push(name, value);
     }
 
-    /// The same with one more field.
+    /// Returns the head with one more field.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.push(name, value);
         self
     }
 
-    /// The same with one more field, where the condition holds.
+    /// Returns the head with one more field if `condition` holds.
     #[must_use]
     pub fn with_if(self, condition: bool, name: &str, value: impl AsRef<[u8]>) -> Self {
         if condition {
@@ -85,15 +87,15 @@ impl Head {
         }
     }
 
-    /// The first value of a field, whose name is given in lower case.
+    /// Returns the first value of a field. `name` is in lower case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.headers.get(name)
     }
 }
 
-/// The fields that every answer to a request has which came with these `Origin` fields.
-/// `access_control` says whether who asks makes a difference.
+/// Returns the common fields of every response to a request with these `Origin` fields. With
+/// `access_control`, responses also vary by the caller's credentials.
 #[must_use]
 pub fn common<'a>(
     config: &Config,
@@ -107,7 +109,7 @@ pub fn common<'a>(
     fields
 }
 
-/// The same where no request makes a difference.
+/// Returns the common fields if they do not depend on the request.
 #[must_use]
 pub fn common_to_all(config: &Config, access_control: bool) -> Option<Fields> {
     (config.cors_origins == ANY).then(|| {
@@ -119,10 +121,10 @@ pub fn common_to_all(config: &Config, access_control: bool) -> Option<Fields> {
     })
 }
 
-/// Adds the request fields that choose the answer.
+/// Adds `Vary`, the request fields that the response depends on.
 ///
-/// Where only some origins may read, `origin` is there for those that may not and for requests
-/// without an origin too, or a cache would give one's answer to another.
+/// If only some origins may read, every response varies by `Origin`, also without an origin or for
+/// a refused one. Otherwise a cache would give the response for one origin to another.
 fn vary(fields: &mut Fields, config: &Config, access_control: bool) {
     let value = match (config.cors_origins == ANY, access_control) {
         (true, false) => return,
@@ -133,13 +135,14 @@ fn vary(fields: &mut Fields, config: &Config, access_control: bool) {
     fields.push(headers::VARY, value);
 }
 
-/// Adds the fields of section 12.7 that every answer has.
+/// Adds the fields of section 12.7 that every response has.
 fn security(fields: &mut Fields) {
     fields.push(headers::X_CONTENT_TYPE_OPTIONS, "nosniff");
     fields.push(headers::CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin");
 }
 
-/// Adds the CORS fields of an answer to a request of these origins. Says whether they may read it.
+/// Adds the CORS fields for a request with these origins. Returns whether they may read the
+/// response.
 fn cors<'a>(fields: &mut Fields, config: &Config, origins: impl Iterator<Item = &'a [u8]>) -> bool {
     let readable = if config.cors_origins == ANY {
         Some(ANY.as_bytes())
@@ -167,7 +170,7 @@ fn allowed_origin<'a>(
     (one && config.cors_origins.split(',').any(allowed)).then_some(origin)
 }
 
-/// The answer to any `OPTIONS` request.
+/// Returns the head of the response to any `OPTIONS` request.
 #[must_use]
 pub fn preflight(config: &Config, raw: &RawRequest<'_>) -> Head {
     let mut head = Head::new(204).with(headers::ALLOW, METHODS);
@@ -182,9 +185,9 @@ pub fn preflight(config: &Config, raw: &RawRequest<'_>) -> Head {
     head
 }
 
-/// Request fields that a script may send: those of the protocol, and those that it asked for. Proxies,
-/// tracing and error reporting add fields of their own; a field that the server does not know changes
-/// nothing.
+/// Returns the request fields that a script may send: the fields of the protocol, and the fields
+/// that the preflight asked for. Proxies, tracing and error reporting add fields of their own, and
+/// the server ignores fields that it does not know.
 fn allowed_fields(raw: &RawRequest<'_>) -> String {
     let mut allowed: Vec<&str> = headers::CORS_ALLOWED.to_vec();
     let lines = raw.field_values(headers::ACCESS_CONTROL_REQUEST_HEADERS);
@@ -204,15 +207,15 @@ fn is_field_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_token)
 }
 
-/// What caches may do with an answer.
+/// Caching rules for a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cache {
     /// Data of a stream.
     Page {
-        /// How long the stream lives yet, where it ends by itself.
+        /// The remaining lifetime of a stream that expires.
         lives_ms: Option<u64>,
     },
-    /// Nothing: it may be different the next moment.
+    /// A response that may not be stored, because it can change at any moment.
     None,
     /// An event stream.
     Sse,

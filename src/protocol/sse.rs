@@ -1,7 +1,7 @@
 //! Server-sent events (section 5.8; WHATWG HTML, section 9.2).
 //!
-//! A data event may be produced in parts, over several steps: [`data_begin`], any number of
-//! [`data_part`]s, [`data_end`]. Nothing is kept between them.
+//! A data event may be written in parts, over several steps: [`data_begin`], any number of
+//! [`data_part`]s, [`data_end`]. No state is kept between the parts.
 
 use crate::stream::ContentType;
 use base64::Engine as _;
@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 /// The content type of the response.
 pub const MEDIA_TYPE: &str = "text/event-stream";
 
-/// A comment, which clients skip; writing it is how a reader that left is noticed.
+/// A comment, which clients skip. A failed write of it shows that the reader has disconnected.
 pub(crate) const HEARTBEAT: &[u8] = b":\n\n";
 
 const BREAK: &[u8] = b"\ndata:";
@@ -18,16 +18,16 @@ const BREAK: &[u8] = b"\ndata:";
 /// How the bytes of a stream become the text of data events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
-    /// As UTF-8 text; what is invalid becomes U+FFFD.
+    /// As UTF-8 text. Invalid bytes become U+FFFD.
     Text,
     /// As a JSON array of messages.
     Json,
-    /// In base64, which the field `stream-sse-data-encoding` announces.
+    /// As base64, which the field `stream-sse-data-encoding` announces.
     Base64,
 }
 
 impl Encoding {
-    /// The encoding for streams of this type.
+    /// Returns the encoding for streams of this type.
     #[must_use]
     pub fn of(content_type: &ContentType) -> Self {
         if content_type.is_json() {
@@ -40,7 +40,7 @@ impl Encoding {
     }
 }
 
-/// Begins a data event. The first part has to go into the same `out`.
+/// Begins a data event. The first part must be written to the same `out`.
 pub fn data_begin(out: &mut Vec<u8>, encoding: Encoding) {
     out.extend_from_slice(b"event: data");
     out.extend_from_slice(BREAK);
@@ -76,18 +76,19 @@ fn base64_part(out: &mut Vec<u8>, bytes: &[u8]) {
     let length = base64::encoded_len(bytes.len(), true).unwrap_or_default();
     out.resize(start.saturating_add(length), 0);
     if let Some(room) = out.get_mut(start..) {
-        // The room is exactly what was asked for.
+        // The buffer has exactly the size that the encoder needs.
         let written = STANDARD.encode_slice(bytes, room).unwrap_or_default();
         out.truncate(start.saturating_add(written));
     }
 }
 
-/// Writes text, beginning a `data:` line after each CR, LF and CRLF.
+/// Writes text, with a new `data:` line after each CR, LF and CRLF.
 fn lines(out: &mut Vec<u8>, text: &[u8]) {
     let mut rest = text;
     while !rest.is_empty() {
-        // A reader drops one space after the colon, so a line's own first space needs another.
-        // Only the encoder writes an LF, so this suffix means a line that was just begun.
+        // A reader drops one space after the colon, so a line that begins with a space needs
+        // another. Only this encoder writes an LF, so the suffix means that the line has just
+        // begun.
         if rest.first() == Some(&b' ') && out.ends_with(BREAK) {
             out.push(b' ');
         }
@@ -100,7 +101,7 @@ fn lines(out: &mut Vec<u8>, text: &[u8]) {
             [b'\r', b'\n', after @ ..] | [b'\r' | b'\n', after @ ..] => {
                 out.extend_from_slice(BREAK);
                 if after.is_empty() {
-                    // The next part may begin with a space and go into another buffer.
+                    // The next part may begin with a space and may be written to another buffer.
                     out.push(b' ');
                 }
                 after
@@ -110,17 +111,17 @@ fn lines(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// A control event, split where the cursor goes.
+/// A control event, split at the place of the cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    /// Up to the decimal digits of the cursor; the whole event where there is none.
+    /// The event up to the cursor's decimal digits, or the whole event if it has no cursor.
     pub before: Vec<u8>,
-    /// From after the digits; empty where there is no cursor.
+    /// The event after the digits; empty if it has no cursor.
     pub after: Vec<u8>,
 }
 
-/// The control event that follows a data event, or stands alone. A closed one has no cursor, and
-/// is up to date.
+/// Returns a control event, which follows a data event or stands alone. For a closed stream, it has
+/// no cursor and is up to date.
 #[must_use]
 pub fn control(next_offset: &str, up_to_date: bool, closed: bool) -> Control {
     let mut before = b"event: control\ndata:{\"streamNextOffset\":".to_vec();
@@ -144,14 +145,14 @@ pub fn control(next_offset: &str, up_to_date: bool, closed: bool) -> Control {
     }
 }
 
-/// Number of bytes (0 to 3) at the end that begin a UTF-8 sequence and are all of it that is
-/// there.
+/// Returns the number of bytes (0 to 3) at the end that are the beginning of an incomplete UTF-8
+/// sequence.
 #[must_use]
 pub fn dangling(bytes: &[u8]) -> usize {
     let (_, end) = bytes
         .split_at_checked(bytes.len().saturating_sub(3))
         .unwrap_or((b"", bytes));
-    // What comes before the last byte that begins anything can't change how that one is read.
+    // Bytes before the start of the last sequence do not affect how that sequence is decoded.
     let begins = |byte: &u8| byte & 0xc0 != 0x80;
     let last = end
         .iter()
@@ -166,8 +167,8 @@ fn is_begun(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
-/// Number of bytes at the end that a text part should leave for the next one if more bytes of
-/// the stream are known to follow: [`dangling`] ones, or a CR.
+/// Returns the number of bytes at the end that a text part should leave for the next part, if more
+/// bytes of the stream follow: an incomplete sequence ([`dangling`]) or a CR.
 #[must_use]
 pub fn unfinished(bytes: &[u8]) -> usize {
     match bytes.last() {

@@ -1,5 +1,5 @@
-//! Who may do what, judged before the store is asked anything: a name that exists and one that does
-//! not are refused alike.
+//! Access control: the rights of a caller, checked before any read of the store. An existing name
+//! and a missing one are refused alike.
 
 use super::core::Core;
 use super::env::Env;
@@ -11,18 +11,19 @@ use crate::protocol::problem::{Code, Problem};
 use crate::protocol::request::{Action, Control, Operation, RawRequest, SubscriptionAction};
 use subtle::ConstantTimeEq;
 
-/// The sender of a request, judged at `now_ms`: any sender, while access control is off.
+/// The sender of a request, judged at `now_ms`. While access control is off, any sender is
+/// accepted.
 ///
 /// # Errors
 ///
-/// Why the sender is not let in.
+/// The reason why the sender is rejected.
 fn caller<E: Env>(core: &Core<E>, raw: &RawRequest<'_>, now_ms: u64) -> Result<Caller, Problem> {
     let fields = raw.field_values(headers::AUTHORIZATION);
     let judged = core.access.judge(fields, now_ms);
     judged.map_err(|refusal| problems::refused(&refusal))
 }
 
-/// Whether an operation may begin, and who asks for it.
+/// Checks whether an operation may begin, and returns its caller.
 pub(super) fn admit<E: Env>(
     core: &Core<E>,
     raw: &RawRequest<'_>,
@@ -32,7 +33,7 @@ pub(super) fn admit<E: Env>(
         Operation::Health | Operation::Ready | Operation::Preflight => Ok(Caller::anyone()),
         Operation::Tick { token } => admit_tick(core, raw, token.as_deref()),
         Operation::Control(control) => admit_control(core, raw, control),
-        // Not even the clock is asked.
+        // Access control is off: even the clock is not read.
         Operation::Stream { .. } if !core.access.is_on() => Ok(Caller::anyone()),
         Operation::Stream { name, action } => {
             let caller = caller(core, raw, core.env.now_ms())?;
@@ -48,7 +49,7 @@ pub(super) fn admit<E: Env>(
     }
 }
 
-/// Public keys are for all, and workers have tokens of their own, which are judged with the
+/// Anyone may read the public keys. Workers have tokens of their own, which are judged with the
 /// subscription.
 fn admit_control<E: Env>(
     core: &Core<E>,
@@ -73,7 +74,7 @@ fn admit_control<E: Env>(
     }
 }
 
-/// A tick is for whoever has its own token, and for those who may manage.
+/// A tick needs the tick token or the scope to manage.
 fn admit_tick<E: Env>(
     core: &Core<E>,
     raw: &RawRequest<'_>,
@@ -94,7 +95,7 @@ fn admit_tick<E: Env>(
     }
 }
 
-/// The answer, as it goes on for `caller`: a live read ends when its token does.
+/// Limits the age of a live read to the lifetime of the caller's token.
 pub(super) fn until<E: Env>(core: &Core<E>, mut answer: Answer, caller: &Caller) -> Answer {
     if let (Some(held), Some(until_ms)) = (&mut answer.held, caller.until_ms) {
         let left = until_ms.saturating_sub(core.env.now_ms());

@@ -1,5 +1,4 @@
-//! What a request asks for, and whether it is served at all: before the store is asked about its
-//! stream.
+//! Parses a request and decides whether to serve it, before any read of its stream.
 
 use super::access;
 use super::core::Core;
@@ -10,7 +9,7 @@ use crate::access::Caller;
 use crate::protocol::problem::Problem;
 use crate::protocol::request::{self, Operation, RawRequest};
 
-/// Why no request can be served, if that is due to the variables.
+/// The problem that the variables cause for every request, if any.
 pub(super) fn refused<E: Env>(core: &Core<E>) -> Option<Problem> {
     match core.variables {
         Variables::Good => None,
@@ -19,7 +18,7 @@ pub(super) fn refused<E: Env>(core: &Core<E>) -> Option<Problem> {
     }
 }
 
-/// What a request asks for, and who asks. `begun` says that this was judged already.
+/// The operation of a request, and its caller. `begun`: an earlier step checked the rights already.
 pub(super) fn parse<E: Env>(
     core: &Core<E>,
     raw: &RawRequest<'_>,
@@ -29,20 +28,20 @@ pub(super) fn parse<E: Env>(
     if matches!(operation, Ok(Operation::Health)) {
         return Ok((Operation::Health, Caller::anyone()));
     }
-    // Before any other problem: with other variables the request may have none.
+    // Before any other problem: with correct variables the request may have none.
     if let Some(problem) = refused(core) {
         return Err(problem);
     }
     let operation = operation?;
-    // Before the store is asked anything. A commit that may have been applied is told how it
-    // went, also if the token expired meanwhile; but a subscription keeps its creator's rights,
-    // in whichever step it is written.
+    // This check precedes every read of the store. A commit that may have been applied gets its
+    // outcome, even if the token expired meanwhile. A control call is checked in every step,
+    // because the subscription that it writes keeps the rights of its creator.
     let keeps_rights = matches!(operation, Operation::Control(_));
     let caller = match begun && !keeps_rights {
         true => Caller::anyone(),
         false => access::admit(core, raw, &operation)?,
     };
-    // Other operations check the marker when they find no record: see `Core::check_marker`.
+    // Other operations check the marker when they find no record: see `heads::check_marker`.
     if matches!(operation, Operation::Tick { .. } | Operation::Ready) {
         heads::check_marker(core).map_err(|fault| report::log_fault(core, &fault, None))?;
     }

@@ -1,23 +1,25 @@
-//! Appends and closes (sections 5.2, 5.3): one swap of the head for all that wait together.
+//! Appends and closes (sections 5.2, 5.3): one swap of the head commits all waiting requests.
 //!
-//! # Why none is lost or done twice
+//! # Why no append is lost or applied twice
 //!
-//! Each attempt draws a commit id, which the swap puts into the head's *ring* beside the version
-//! that it makes; the ring has the last 64, and more where writers collide. A swap that is confirmed is done. After any other the
-//! head is read again with a new handle, and the very bytes that the next swap will be conditioned
-//! on decide ([`Fate`]):
+//! Each attempt draws a commit id. The swap puts the id into the head's *ring*, beside the version
+//! that the swap makes. The ring has the last 64 commits, and more where writers collide. A
+//! confirmed swap is done. After any other result the writer reads the head again with a new
+//! handle. The next swap will be conditioned on the bytes of this read, and these bytes decide
+//! ([`Fate`]):
 //!
-//! 1. Our id is in the ring: it was applied. The reply that was made with it is given.
-//! 2. The version is still the one that we built on: it may land yet, since stores answer late. The
-//!    very same bytes are sent again, with the same chunks: whichever of the two lands, the other
-//!    one no longer meets its base. Nothing is removed.
-//! 3. The version moved on, our id is not there, and the ring reaches back to our base: it can
-//!    never land, for its base is gone. Only now our chunks are removed, and we begin anew.
-//! 4. The ring does not reach back so far, or the deadline ends in case 2: nobody knows, and the
-//!    client is told so (`OUTCOME_UNKNOWN`). With a producer its retry finds out.
+//! 1. Our id is in the ring: the swap was applied. The requests get the replies made with it.
+//! 2. The version is still our base: the swap may still land, since stores answer late. The writer
+//!    sends identical bytes again, with the same chunks. If one of the two lands, the other no
+//!    longer meets its base. Nothing is removed.
+//! 3. The version moved on, our id is not in the ring, and the ring reaches back to our base: the
+//!    swap can never land, because its base is gone. Only now the writer removes our chunks and
+//!    begins anew.
+//! 4. The ring does not reach back to our base, or the deadline ends in case 2: the outcome is
+//!    unknown, and the client gets `OUTCOME_UNKNOWN`. With a producer its retry finds out.
 //!
-//! What an attempt needs to make the same bytes again (id, base, time, chunk ids, the place of each
-//! request) is in [`AppendAttempt`], which the driver keeps while it waits: no state is here.
+//! [`AppendAttempt`] has everything that makes the same bytes again: id, base, time, chunk ids, the
+//! place of each request. The driver keeps the attempt while it waits, so this file has no state.
 
 use super::attempt::{AppendAttempt, Pending};
 use super::core::Core;
@@ -35,33 +37,33 @@ use crate::stream::{
     Append, AppendError, AppendLimits, Appended, Batch, CommitId, Head, Presence, Settled,
 };
 
-/// An append with what its answer needs of the request.
+/// An append, with the parts of the request that its answer needs.
 pub(super) struct Call<'a> {
     pub(super) append: Append,
     /// Raw path and query, for problem documents.
     pub(super) instance: &'a str,
 }
 
-/// What a step of appends came to.
+/// Result of one step of appends.
 pub(super) enum Outcome {
-    /// One reply each; what was appended, if anybody is to hear of it.
+    /// One reply for each request, and the news for linked subscriptions, if any.
     Replies(Vec<Reply>, Option<News>),
-    /// To be gone on with after so many milliseconds.
+    /// Retry after this many milliseconds, passing this attempt back.
     Again(u64, AppendAttempt),
 }
 
-/// Swaps sent in one step before the driver is asked to wait.
+/// Swaps sent in one step before the driver has to wait.
 const SWAPS: u32 = 3;
 
-/// What appends make of a head.
+/// Effect of the appends on a head.
 enum Prepared {
-    /// Nothing that needs a commit; the replies stand.
+    /// No commit is needed; the replies are final.
     Replies(Vec<Reply>),
-    /// This head, to be swapped in; the replies are in the attempt.
+    /// Swap in this head; the replies are in the attempt.
     Swap(Vec<u8>, Option<News>),
 }
 
-/// What is known of a swap that was not confirmed, from the record as it is now.
+/// Fate of an unconfirmed swap, judged by the current record.
 enum Fate {
     Applied,
     MayLand,
@@ -86,7 +88,7 @@ fn fate(pending: &Pending, record: &Record) -> Fate {
     }
 }
 
-/// Appends to the stream `name`, which all `calls` are for.
+/// Appends to the stream `name`. All `calls` are for this stream.
 pub(super) fn append<E: Env>(
     core: &Core<E>,
     name: &str,
@@ -143,7 +145,7 @@ impl<E: Env> Writer<'_, E> {
                         };
                         return Ok(Outcome::Replies(pending.replies.clone(), news));
                     }
-                    // On another timeline the same version may be of another history.
+                    // On another timeline the same version may belong to another history.
                     _ if pending.timeline != self.core.config.timeline => {
                         let why = "the store went back to an older state".to_owned();
                         return Err(Fault::Unknown(why));
@@ -157,7 +159,7 @@ impl<E: Env> Writer<'_, E> {
             }
             let head = match record {
                 Record::Live(head) if head.name == self.name => head,
-                // Another name with the same hash: there is no room for both.
+                // Another name with the same hash: the slot has room for one of them.
                 Record::Live(_) | Record::Tombstone(_) => {
                     return Ok(self.refuse(&problems::not_found(self.name)));
                 }
@@ -165,8 +167,8 @@ impl<E: Env> Writer<'_, E> {
             if sent == SWAPS {
                 break;
             }
-            // Where instances share nothing, a lock that is not fair lets many commits pass by without
-            // one of them meeting another.
+            // Where instances share nothing, the store's lock may be unfair. Many commits of one
+            // writer may then pass another writer without a collision.
             let guarded = self.core.config.kv_guarded_create;
             let contended = sent > 0 || self.attempt.tries > 0 || !guarded;
             let (bytes, news) = match self.prepare(*head, contended)? {
@@ -194,8 +196,8 @@ impl<E: Env> Writer<'_, E> {
         self.again()
     }
 
-    /// Whether a plain read finds the pending swap applied. On stores that report every swap as failed
-    /// this is the usual case, and a handle would cost more calls. Nothing follows from not finding it:
+    /// Whether a plain read finds the pending swap applied. On stores that report every swap as
+    /// failed this is the usual case, and a handle would cost more calls. `false` proves nothing:
     /// the next swap is conditioned on another read.
     fn is_applied(&self, gate: u32) -> Result<bool, Fault> {
         let key = self.slot.key(gate);
@@ -207,7 +209,7 @@ impl<E: Env> Writer<'_, E> {
         Ok(pending.is_some_and(|pending| matches!(fate(pending, &record), Fate::Applied)))
     }
 
-    /// Applies the appends to `head` and stores what the new head names.
+    /// Applies the appends to `head` and stores the chunks that the new head names.
     fn prepare(&mut self, head: Head, contended: bool) -> Result<Prepared, Fault> {
         let config = &self.core.config;
         let resend = self.attempt.pending.take();
@@ -266,7 +268,7 @@ impl<E: Env> Writer<'_, E> {
             contended,
         };
         let stored = match resend {
-            // They were there before the first swap was sent.
+            // The chunks were stored before the first swap was sent.
             Some(_) => Ok(()),
             None => heads::store(self.core, &settled),
         };
@@ -310,7 +312,7 @@ impl<E: Env> Writer<'_, E> {
 
     fn refuse(&self, problem: &Problem) -> Outcome {
         match self.attempt.pending {
-            // The stream it was sent to is gone, and with it the ring that would tell.
+            // The stream is gone, and so is the ring that would show the outcome.
             Some(_) => self.all(&Fault::Unknown("the stream is gone".to_owned())),
             None => Outcome::Replies(self.answer_all(problem), None),
         }
@@ -333,15 +335,15 @@ impl<E: Env> Writer<'_, E> {
         )
     }
 
-    /// The pending swap can never be applied: its chunks are garbage.
+    /// Removes the chunks of the pending swap, which can never be applied.
     fn drop_pending(&mut self) {
         if let Some(pending) = self.attempt.pending.take() {
             heads::delete_chunks(self.core, pending.incarnation, &pending.chunks);
         }
     }
 
-    /// The store does not take the head. That swap was not applied, but an earlier one of the same
-    /// bytes may be.
+    /// Handles a store that refuses the head. This swap was not applied, but an earlier swap of the
+    /// same bytes may be.
     fn refused(&mut self, error: StoreError) -> Fault {
         if self
             .attempt
@@ -355,7 +357,8 @@ impl<E: Env> Writer<'_, E> {
         error.into()
     }
 
-    /// The step failed. While the store does not answer, the attempt goes on until its deadline.
+    /// Handles a failed step. While the store does not answer, the attempt goes on until its
+    /// deadline.
     fn fail(&mut self, fault: &Fault) -> Outcome {
         match fault {
             Fault::Store(StoreError::Unavailable(_)) => match self.again() {
@@ -382,7 +385,7 @@ impl<E: Env> Writer<'_, E> {
     }
 }
 
-/// What there is to be told of a stream: nothing, if nobody is linked, or nothing is in it.
+/// News of a stream; `None` if no subscription is linked to it.
 fn news(head: &Head) -> Option<News> {
     (!head.subscribers.is_empty()).then(|| News::of(head, head.subscribers.clone()))
 }

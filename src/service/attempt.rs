@@ -29,7 +29,7 @@ pub(super) struct AppendAttempt {
     pub(super) pending: Option<Pending>,
 }
 
-/// A swap whose outcome is not known, with all that makes the same bytes again.
+/// A swap with an unknown outcome, and everything that makes the same bytes again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pending {
     /// The commit's id.
@@ -41,13 +41,13 @@ pub(super) struct Pending {
     pub(super) budget: usize,
     /// The store's timeline.
     pub(super) timeline: u64,
-    /// Its chunks, which are stored.
+    /// Ids of its chunks, which are stored.
     pub(super) chunks: Vec<u64>,
     /// The replies if it is applied.
     pub(super) replies: Vec<Reply>,
     /// Whether it was sent more than once.
     pub(super) resent: bool,
-    /// Whether other commits had passed when it was built.
+    /// Whether other commits had passed when the swap was built.
     pub(super) contended: bool,
 }
 
@@ -62,20 +62,20 @@ pub(super) struct CreateAttempt {
     pub(super) budget: usize,
     /// The store's timeline.
     pub(super) timeline: u64,
-    /// Ids of its chunks, drawn so far.
+    /// Ids drawn so far for its chunks.
     pub(super) chunks: Vec<u64>,
-    /// Whether they are stored.
+    /// Whether the chunks are stored.
     pub(super) stored: bool,
     /// The registry leaf that has the name.
     pub(super) leaf: Option<u32>,
-    /// The life whose tombstone a swap, which may have been applied, was to replace, and the version
-    /// of that.
+    /// The tombstone that a swap was to replace, by its life and version. The swap may have been
+    /// applied.
     pub(super) sent: Option<(Incarnation, u64)>,
-    /// The reply if what was sent is applied: others may append before that is known.
+    /// The reply if the sent write is applied. Other writers may append before this step finds out.
     pub(super) reply: Option<Reply>,
     pub(super) election: Election,
     pub(super) shared: SharedCreation,
-    /// What a fork needs beyond that, once its source was looked at.
+    /// State of a fork, once its source was read.
     pub(super) fork: Option<ForkAttempt>,
 }
 
@@ -99,11 +99,11 @@ pub(super) struct ControlAttempt {
     pub(super) now_ms: u64,
     /// Its change; the id is also the life of the subscription it creates.
     pub(super) commit: Commit,
-    /// The full id of its subscription, once that is known.
+    /// The full id of its subscription, once known.
     pub(super) id: Option<String>,
     /// The life that it ends.
     pub(super) ended: Option<u64>,
-    /// How far a creation came, or the naming of more streams.
+    /// Progress of a creation, or of the naming of more streams.
     pub(super) create: CreateProgress,
 }
 
@@ -112,23 +112,23 @@ pub(super) struct ControlAttempt {
 pub(super) struct TickAttempt {
     /// When it ends, milliseconds since 1970.
     pub(super) deadline_ms: u64,
-    /// Looks in a row that found nothing to do.
+    /// Consecutive looks that found nothing to do.
     pub(super) idle: u32,
     /// Where the next look begins.
     pub(super) round: u64,
-    /// Pieces of work that were done.
+    /// Number of pieces of work done.
     pub(super) pieces: u64,
-    /// When something will be due, as far as was seen.
+    /// Earliest time at which something is due, as far as this tick saw.
     pub(super) due_ms: Option<u64>,
 }
 
 impl Attempt {
-    /// The bytes that a driver keeps.
+    /// Encodes the attempt for the driver to keep.
     pub(super) fn encode(&self) -> Vec<u8> {
         transient::encode(self)
     }
 
-    /// The attempt in bytes that a driver kept.
+    /// Decodes an attempt that a driver kept.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
         transient::decode(bytes)
     }

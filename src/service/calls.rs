@@ -1,4 +1,4 @@
-//! From a parsed request to the call of an operation: bodies are framed, URLs are made.
+//! Turns a parsed request into the call of an operation: frames the body, builds URLs.
 
 use super::core::Core;
 use super::env::Env;
@@ -9,7 +9,7 @@ use crate::protocol::problem::Problem;
 use crate::protocol::request::{self, RawRequest};
 use crate::stream::{Append, ContentType, Create, InvalidMessages, Payload};
 
-/// The call that a PUT asks for, with its body framed.
+/// The call for a PUT, with its body framed.
 pub(super) fn creation<'a, E: Env>(
     core: &Core<E>,
     raw: &RawRequest<'a>,
@@ -51,13 +51,13 @@ pub(super) fn creation<'a, E: Env>(
     })
 }
 
-/// The stream's URL: under `public_url`, or where the request was sent to.
+/// The stream's URL: under `public_url`, or under the origin of the request.
 fn location<E: Env>(core: &Core<E>, raw: &RawRequest<'_>, name: &StreamName) -> String {
     let (origin, base) = (origin(core, raw), &core.config.base_path);
     format!("{origin}{base}/{}", name.encoded())
 }
 
-/// Scheme and authority of the server's URLs; nothing where they are not known.
+/// Scheme and authority of the server's URLs; empty if unknown.
 pub(super) fn origin<E: Env>(core: &Core<E>, raw: &RawRequest<'_>) -> String {
     match (&*core.config.public_url, raw.authority) {
         ("", Some(authority)) => {
@@ -69,7 +69,7 @@ pub(super) fn origin<E: Env>(core: &Core<E>, raw: &RawRequest<'_>) -> String {
     }
 }
 
-/// An append with its body as it is stored.
+/// An append with its body in stored form.
 pub(super) fn framed(raw: &RawRequest<'_>, append: request::Append) -> Append {
     let request::Append {
         content_type,

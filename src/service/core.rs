@@ -1,4 +1,4 @@
-//! What every step may use: the world, the variables, and what follows from them.
+//! State that every step uses: the environment, the variables, and values derived from them.
 
 use super::env::Env;
 use crate::access::Access;
@@ -7,18 +7,18 @@ use crate::limits::Config;
 use crate::protocol::packed::Fields;
 use std::cell::Cell;
 
-/// Whether requests can be served with the variables as they were read.
+/// Whether the variables, as read, allow serving requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Variables {
     Good,
-    /// One of them is not valid.
+    /// One of them is invalid.
     Malformed,
-    /// The platform did not return one. Its default could turn access control off, or look for the
+    /// The platform did not return one. Its default could turn access control off, or point to the
     /// streams of another deployment.
     Unread,
 }
 
-/// The world, the variables, and what follows from them. A step changes nothing in it but `marked`.
+/// State that every step uses. A step changes nothing in it but `marked`.
 #[derive(Debug)]
 pub(super) struct Core<E> {
     pub(super) env: E,
@@ -26,9 +26,9 @@ pub(super) struct Core<E> {
     pub(super) access: Access,
     pub(super) keys: Keys,
     pub(super) variables: Variables,
-    /// Whether the marker was seen: records are created as they always were in this store.
+    /// Whether the marker was checked: it ensures that a store creates all its records in one way.
     pub(super) marked: Cell<bool>,
-    /// The fields that every answer has, where they are the same for all requests.
+    /// Header fields of every answer, if they are equal for all requests.
     pub(super) common: Option<Fields>,
 }
 

@@ -1,5 +1,5 @@
-//! Deletion (section 5.4): the head becomes a tombstone in one swap; what it owned is removed in
-//! bounded steps by `work`.
+//! Deletion (section 5.4): one swap turns the head into a tombstone; `work` removes the stream's
+//! data in bounded steps.
 
 use super::attempt::DeleteAttempt;
 use super::core::Core;
@@ -13,13 +13,13 @@ use crate::keys::head::Record;
 use crate::keys::{NameHash, Slot};
 use crate::protocol::problem::Problem;
 
-/// What a step of a deletion came to.
+/// Result of one deletion step.
 pub(super) enum Outcome {
     Reply(Reply),
     Again(u64, DeleteAttempt),
 }
 
-/// Looks at the head in one step.
+/// Reads of the head in one step.
 const LOOKS: usize = 4;
 
 /// Deletes the stream `name`.
@@ -36,7 +36,7 @@ pub(super) fn delete<E: Env>(
         Ok(None) => Outcome::Reply(Reply::write(204)),
         Err(Stop::Wait(wait)) => {
             attempt.tries = attempt.tries.saturating_add(1);
-            // Waiting for the creator of a to-do shard has a patience of its own.
+            // Waiting for the creator of a to-do shard extends the deadline.
             let extra = attempt.shared.election.extra_ms();
             let end = attempt.deadline_ms.saturating_add(extra);
             if core.env.now_ms().saturating_add(wait) <= end {
@@ -52,7 +52,7 @@ pub(super) fn delete<E: Env>(
     }
 }
 
-/// Why a step did not end.
+/// Why a step did not finish.
 enum Stop {
     Wait(u64),
     Fault(Fault),
@@ -64,7 +64,7 @@ impl From<Fault> for Stop {
     }
 }
 
-/// `None` if the stream is deleted, or why it can't be.
+/// `None` if the stream is deleted, else the reason why it can't be.
 fn step<E: Env>(
     core: &Core<E>,
     name: &str,
@@ -100,7 +100,7 @@ fn step<E: Env>(
         match ended {
             Ok(Ended::Done) => {
                 if let Some(lineage) = &head.lineage {
-                    // Whatever stops it, others go on.
+                    // If a fault stops the cascade, background work continues it.
                     let fork = heads::link(hash, head.incarnation);
                     let _ = fork::cascade(core, fork, lineage.source, &mut attempt.shared);
                 }
@@ -121,7 +121,7 @@ fn step<E: Env>(
     Err(Stop::Wait(core.pause_ms(attempt.tries)))
 }
 
-/// Why the life that was ended was not there any more, if so. `hidden`: its forks keep its bytes.
+/// The problem to report if the ended life had expired before. `hidden`: its forks keep its bytes.
 fn verdict(name: &str, attempt: &DeleteAttempt, hidden: bool) -> Option<Problem> {
     match (attempt.expired, hidden) {
         (false, _) => None,
@@ -130,7 +130,8 @@ fn verdict(name: &str, attempt: &DeleteAttempt, hidden: bool) -> Option<Problem>
     }
 }
 
-/// A fault of the store ends a deletion only if no swap is under way.
+/// Decides how a fault of the store ends a step. With a swap under way, an unavailable store means
+/// a wait, and any other error an unknown outcome.
 fn unsure<E: Env>(fault: Fault, attempt: &DeleteAttempt, core: &Core<E>) -> Stop {
     match (&fault, attempt.sent) {
         (Fault::Store(StoreError::Unavailable(_)), Some(_)) => {

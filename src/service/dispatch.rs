@@ -1,4 +1,4 @@
-//! Each operation is handed to the file that does it, with what it needs.
+//! Dispatches each operation to the file that performs it.
 
 use super::access;
 use super::attempt::{AppendAttempt, Attempt, ControlAttempt, CreateAttempt, DeleteAttempt};
@@ -22,11 +22,11 @@ use crate::protocol::{headers, response};
 pub(super) struct Admitted<'a> {
     pub(super) raw: &'a RawRequest<'a>,
     pub(super) caller: &'a Caller,
-    /// The attempt of an earlier step, if there was one.
+    /// The attempt of an earlier step, if any.
     pub(super) attempt: Option<&'a [u8]>,
 }
 
-/// Performs one operation. Appends are not among them: [`append`] takes those of one stream together.
+/// Performs one operation other than an append: [`append`] takes all appends to a stream together.
 pub(super) fn single<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -56,7 +56,7 @@ pub(super) fn single<E: Env>(
                     Ok(answer) => Done::Answer(sending::send(core, label, raw.target, answer)),
                     Err(refusal) => Done::Reply(report::refusal(core, refusal, raw.target)),
                 },
-                // Appends are taken together by `start`.
+                // `start` takes appends together.
                 Action::Append(_) => Done::Answer(Answer::only(Next::Reset)),
             }
         }
@@ -74,7 +74,7 @@ fn ready<E: Env>(core: &Core<E>, raw: &RawRequest<'_>) -> Reply {
     }
 }
 
-/// Performs a call of the subscription APIs. `Done::Answer` is that of a call that goes on.
+/// Performs a call of the subscription APIs. `Done::Answer`: the call needs another step.
 fn control<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -99,7 +99,7 @@ fn control<E: Env>(
     match subscription::control(core, effects, &call, attempt) {
         subscription::Outcome::Reply(reply) => {
             if let Control::Subscription { id, .. } = control {
-                // A request passes by: what is due is done.
+                // Each request also does some of the work that is due.
                 let _ = work::work_todo(core, effects, NameHash::of_subscription(id).shard());
             }
             Done::Reply(reply)
@@ -110,7 +110,7 @@ fn control<E: Env>(
     }
 }
 
-/// Creates a stream. `Done::Answer` is that of a creation that goes on.
+/// Creates a stream. `Done::Answer`: the creation needs another step.
 fn create<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -140,7 +140,7 @@ fn create<E: Env>(
     let hash = NameHash::of(name.as_str());
     match create::put(core, &core.keys.head(&hash), &call, attempt) {
         create::Outcome::Reply(reply) => {
-            // A request passes by: work that was begun and left goes on.
+            // Each request also continues some of the work that was left.
             let _ = work::work_todo(core, effects, hash.shard());
             if matches!(reply.head.status, 200 | 201) {
                 subscription::greet(core, effects, name.as_str());
@@ -153,7 +153,7 @@ fn create<E: Env>(
     }
 }
 
-/// Deletes a stream. `Done::Answer` is that of a deletion that goes on.
+/// Deletes a stream. `Done::Answer`: the deletion needs another step.
 fn delete<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -170,7 +170,7 @@ fn delete<E: Env>(
     match delete::delete(core, name.as_str(), &slot, raw.target, attempt) {
         delete::Outcome::Reply(reply) => {
             if reply.head.status == 204 {
-                // The first steps of the removal. If they stop, background work goes on.
+                // The first steps of the removal. If they stop, background work continues it.
                 let _ = work::work_todo(core, effects, hash.shard());
             }
             Done::Reply(reply)

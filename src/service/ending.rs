@@ -1,4 +1,4 @@
-//! The end of a life: its tombstone, and what the life owes to the store.
+//! The end of a life: its tombstone, and its debt, the data still to be removed.
 
 use super::core::Core;
 use super::env::{Env, SwapError};
@@ -14,15 +14,15 @@ use crate::keys::{NameHash, index};
 use crate::limits::WORK_OPERATIONS;
 use crate::stream::{Head, Incarnation, Owed, Tombstone, tombstone};
 
-/// What an attempt to end a life came to.
+/// Result of an attempt to end a life.
 pub(super) enum Ended {
     /// It ended.
     Done,
-    /// It ended, but for its forks.
+    /// It ended, except for its forks.
     Hidden,
-    /// Look again: it may have ended, or the head moved.
+    /// Read the head again: the life may have ended, or the head moved.
     Look,
-    /// Go on after so many milliseconds.
+    /// Retry after this many milliseconds.
     Wait(u64),
 }
 
@@ -39,8 +39,8 @@ fn hide<E: Env>(core: &Core<E>, cas: E::Cas, head: &Head) -> Result<Ended, Fault
     }
 }
 
-/// Ends the life of `head`, which `cas` was read from, and takes its name out of the registry. An
-/// error means that the swap of the tombstone was not sent, or refused.
+/// Ends the life of `head`, which was read through `cas`, and removes its name from the registry.
+/// An error means that the swap of the tombstone was not sent, or was refused.
 pub(super) fn end_life<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
@@ -51,15 +51,15 @@ pub(super) fn end_life<E: Env>(
 ) -> Result<Ended, Fault> {
     let ended = end_named(core, hash, cas, head, now_ms, shared)?;
     if let (Ended::Done, Some(leaf), false) = (&ended, head.leaf, leaves_work(head)) {
-        // A name that stays is found by the walk through the registry.
+        // If this fails, the walk through the registry finds the name.
         let _ = names::remove(core, hash, leaf, head.incarnation, shared);
     }
     Ok(ended)
 }
 
-/// Whether the end of `head` leaves work of several steps: chunks to delete, or a source to tell. Such
-/// work has a to-do entry, which takes the name out of the registry too. The end of a small stream
-/// leaves the name only.
+/// Whether the end of `head` leaves work of several steps: chunks to delete, or a source to update.
+/// Such work has a to-do entry, which also removes the name from the registry. The end of a small
+/// stream leaves only the name.
 pub(super) fn leaves_work(head: &Head) -> bool {
     owes_work(&tombstone(head))
 }
@@ -68,9 +68,9 @@ const fn owes_work(tombstone: &Tombstone) -> bool {
     tombstone.owes.is_some() || tombstone.source.is_some()
 }
 
-/// Ends the life of `head`, which `cas` was read from: notes the work it leaves, then swaps in
-/// the tombstone. The name stays in the registry. An error means that the swap was not sent, or
-/// refused.
+/// Ends the life of `head`, which was read through `cas`: notes the work that is left, then swaps
+/// in the tombstone. The name stays in the registry. An error means that the swap was not sent, or
+/// was refused.
 pub(super) fn end_named<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
@@ -102,8 +102,8 @@ pub(super) fn end_named<E: Env>(
     }
 }
 
-/// Writes what a tombstone owes into a debt record of its own, so that the tombstone may be
-/// replaced. It is always the same, so all who do it write the same.
+/// Writes the debt of a tombstone into a record of its own, so that the tombstone may be replaced.
+/// All writers of this record write the same bytes.
 pub(super) fn move_debt<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
@@ -126,7 +126,7 @@ pub(super) fn move_debt<E: Env>(
     todo::note_work(core, hash, incarnation, None, shared)
 }
 
-/// Removes some of what a life owes. False when nothing is left.
+/// Removes some of the debt of a life. False if nothing is left.
 pub(super) fn pay<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
@@ -163,12 +163,12 @@ pub(super) fn pay<E: Env>(
                 .map_err(|_| Fault::Corrupt { key: block })?;
             debt.owed.chunks = block.own_chunks().collect();
         }
-        // The chunks of this block are noted before the first of them is removed, so that the
-        // next step need not find out which are left.
+        // This step notes the chunks of the block before any is removed, so that the next step need
+        // not find the remaining ones.
         break;
     }
     core.env.set(&key, &debt::encode(&debt))?;
-    // If another worker ended the work meanwhile, this wrote a debt that is paid already.
+    // If another worker ended the work meanwhile, this step wrote a debt that is already paid.
     todo::note_work(core, hash, incarnation, None, shared)?;
     Ok(true)
 }

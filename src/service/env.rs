@@ -1,53 +1,62 @@
-//! What the service needs from the world. Only `guest/` and tests implement it.
+//! The service's interface to its environment. Only `guest/` and tests implement it.
 //!
-//! # What may be counted on of a store
+//! # Guarantees of a store
 //!
-//! No more than what every platform gives, as measured on Spin 4.1 (SQLite, Redis) and read in the
-//! sources of others:
+//! The service relies only on properties that every platform has, as measured on Spin 4.1 (SQLite,
+//! Redis) and read in the sources of others. Each store property comes with the rule that follows:
 //!
-//! | what stores do | so the service |
-//! |---|---|
-//! | compare-and-swap covers one key; nothing else is atomic | keeps all that changes together in one record, a stream's *head* |
-//! | SQLite compares values, not versions | changes the bytes with every swap (a version counter), and never sets a key that is swapped |
-//! | SQLite: a swap of an absent key overwrites whatever came meanwhile | elects the creator of a record by a counter, the gate: see `records/election.rs`. A deletion leaves a tombstone, so a name is created so once |
-//! | Redis: every swap is said to have failed, also one that was applied; Cosmos: so is every error | takes no swap for failed before it read the record again: see `append.rs` |
-//! | a late write may still land after the store answered with an error | draws new ids for the chunks of each attempt, so that it can touch nothing of another's |
-//! | `get-many` and `list-keys` are broken, capped or without order | reads single keys that it knows; names are in a registry of its own |
-//! | counters are kept in a form of their own, and any other value there can end the store | gives gates keys of their own, only ever incremented |
-//! | a handle keeps a connection; an instance has few | drops handles as soon as it can |
-//! | values have at most 400 KB, sometimes less | keeps values below 256 KiB: `limits.rs` |
-//! | as little as 50 writes a second and 1,000 reads an application | appends with one read and one write while the inline tail has room |
+//! - Compare-and-swap covers one key; nothing else is atomic. The service keeps all data that
+//!   changes together in one record, a stream's *head*.
+//! - SQLite compares values, not versions. The service changes the bytes with every swap (a version
+//!   counter), and never sets a key that is swapped.
+//! - On SQLite a swap of an absent key overwrites any value written meanwhile. The service elects
+//!   the creator of a record by a counter, the gate: see `records/election.rs`. A deletion leaves a
+//!   tombstone, so a name needs only one such creation.
+//! - Redis reports every swap as failed, even an applied one. Cosmos reports every error as a failed
+//!   swap. The service takes no swap for failed before it reads the record again: see `append.rs`.
+//! - A late write may still land after the store answered with an error. The service draws new
+//!   chunk ids for each attempt, so a late write can't touch the chunks of another attempt.
+//! - `get-many` and `list-keys` are broken, capped or unordered. The service reads single keys that
+//!   it knows, and keeps names in its own registry.
+//! - Stores keep counters in a format of their own, and any other value there can crash the store.
+//!   The service gives gates keys of their own, and only increments them.
+//! - A handle holds a connection, and an instance has few. The service drops handles as soon as it
+//!   can.
+//! - Values have at most 400 KB, sometimes less. The service keeps values below 256 KiB:
+//!   `limits.rs`.
+//! - An application gets as little as 50 writes and 1,000 reads a second. The service appends with
+//!   one read and one write while the inline tail has room.
 //!
-//! The tests' stores (`service/tests/world.rs`, `tests/sim`) have these quirks and end a test when
-//! a rule on the right is broken.
+//! The tests' stores (`service/tests/world.rs`, `tests/sim`) have these quirks. They end a test
+//! that breaks one of these rules.
 
 use crate::seam;
 use crate::settings::Variables;
 
-/// Why the store did not do what it was asked.
+/// Why the store did not perform an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It can't now; whether a write was applied is not known.
+    /// The store is unavailable; whether a write was applied is unknown.
     #[error("{0}")]
     Unavailable(String),
-    /// It has no room for the write, which was not applied.
+    /// The store has no room for the write, which was not applied.
     #[error("{0}")]
     Full(String),
-    /// It takes no writes now; this one was not applied.
+    /// The store takes no writes now; this write was not applied.
     #[error("{0}")]
     Refused(String),
-    /// The value of this key is not as it was written. It stays so.
+    /// The value of this key is damaged, and stays so.
     #[error("{0}")]
     Damaged(String),
 }
 
 /// Texts in an error of a platform's store that mean: no room, not applied. Redis says `OOM command
-/// not allowed`; Spin's SQLite store says `SqliteFailure(Error { code: DiskFull, .. }, ..)`, whose
-/// transaction was rolled back.
+/// not allowed`. Spin's SQLite store says `SqliteFailure(Error { code: DiskFull, .. }, ..)` after
+/// it rolled the transaction back.
 const PLATFORM_IS_FULL: [&str; 2] = ["OOM ", "code: DiskFull"];
 
 impl StoreError {
-    /// The meaning of an error's text, which is all that `wasi:keyvalue` has.
+    /// Classifies an error by its text: `wasi:keyvalue` provides nothing else.
     #[must_use]
     pub fn from_text(text: String) -> Self {
         let is_full = |text: &str| PLATFORM_IS_FULL.iter().any(|full| text.contains(full));
@@ -66,19 +75,19 @@ impl StoreError {
     }
 }
 
-/// Why a swap was not confirmed. Some stores say so of every swap, the applied ones too, so nothing
-/// follows from it before the record was read again.
+/// Why a swap was not confirmed. Some stores report every swap as failed, even an applied one. Only
+/// a new read of the record shows the outcome.
 #[derive(Debug)]
 pub enum SwapError<Cas> {
-    /// The store says that the value was not the one last seen. The handle reads it anew.
+    /// The store reports that the value was not the one last read. The handle reads it again.
     Failed(Cas),
-    /// The store did not answer as it should.
+    /// The store returned an error.
     Store(StoreError),
 }
 
 /// A key-value store with compare-and-swap, a clock, random bits, variables and a log.
 ///
-/// Of the store no more may be counted on than the [module](self) says.
+/// The service relies on no property of the store that the [module](self) does not list.
 #[expect(
     clippy::missing_errors_doc,
     reason = "what all of them fail with is `StoreError`'s to say"
@@ -93,7 +102,7 @@ pub trait Env {
     /// Whether `key` has a value.
     fn exists(&self, key: &str) -> Result<bool, StoreError>;
 
-    /// Sets `key`, whatever it was. Never used on keys that are swapped.
+    /// Sets `key`, overwriting any value. Never used on keys that are swapped.
     fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
 
     /// Removes `key`; no error if it is absent.
@@ -108,7 +117,7 @@ pub trait Env {
     /// The key's value, which the next swap of this handle is conditioned on.
     fn current(&self, cas: &Self::Cas) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Sets the key to `value` if it still is what `current` returned.
+    /// Sets the key to `value` if its value is still the one that `current` returned.
     fn swap(&self, cas: Self::Cas, value: &[u8]) -> Result<(), SwapError<Self::Cas>>;
 
     /// Milliseconds since 1970.
@@ -117,11 +126,11 @@ pub trait Env {
     /// Random bits, unpredictable to outsiders.
     fn random(&self) -> u64;
 
-    /// All variables that the platform hands over; or why it can't tell them, which is not the same
-    /// as having none.
+    /// All variables of the platform, or the reason why it can't read them. The reason is not the
+    /// same as an empty list.
     fn variables(&self) -> Result<Variables, String>;
 
-    /// A random number of this instance, the same in all its lines.
+    /// A random number of this instance, the same in all its log lines.
     fn instance(&self) -> u64;
 
     /// Writes one line to the log.

@@ -1,10 +1,10 @@
 //! The answers of the service: one HTTP exchange as steps. `src/wit/exchange.wit` has the same
-//! types for hosts; what the driver owes is written there.
+//! types for hosts, and states the duties of a driver.
 
 use crate::protocol::packed::Fields;
 use crate::protocol::response::Head;
 
-/// What a step came to.
+/// Result of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The response head, once in an exchange.
@@ -13,18 +13,18 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The answer's cursor.
     pub cursor: Cursor,
-    /// How it goes on.
+    /// How the exchange goes on.
     pub next: Next,
-    /// What the driver keeps for a waiting reader.
+    /// State that the driver keeps for a waiting reader.
     pub held: Option<Held>,
-    /// Requests that the driver is to send, whatever becomes of the exchange.
+    /// Requests that the driver sends, even if the exchange fails.
     pub effects: Vec<Delivery>,
 }
 
 /// A request to a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// Where to, as [`crate::subscription::url::judge`] let it through.
+    /// Target, approved by [`crate::subscription::url::judge`].
     pub url: String,
     /// Header fields beyond those that every request has.
     pub headers: Fields,
@@ -32,32 +32,32 @@ pub struct Delivery {
     pub body: Vec<u8>,
     /// How long to wait for the answer.
     pub timeout_ms: u64,
-    /// To be handed to `delivered`.
+    /// Token to pass to `delivered`.
     pub token: Vec<u8>,
 }
 
-/// What became of a delivery.
+/// Outcome of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was answered.
+    /// The endpoint answered.
     Answered {
         /// The status.
         status: u16,
         /// The body, cut at `limits::WEBHOOK_ANSWER_BYTES`.
         body: Vec<u8>,
     },
-    /// It was not, or not in time.
+    /// The endpoint did not answer, or not in time.
     Failed,
 }
 
-/// What a step did that nobody asked for over HTTP.
+/// Result of a step that no HTTP request asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Worked {
     /// Whether there was something to do.
     pub worked: bool,
-    /// Requests that the driver is to send.
+    /// Requests for the driver to send.
     pub effects: Vec<Delivery>,
-    /// When something will be due, milliseconds since 1970, as far as this step saw.
+    /// Earliest time at which something is due, milliseconds since 1970, as far as this step saw.
     pub due_ms: Option<u64>,
 }
 
@@ -75,11 +75,11 @@ pub enum Cursor {
 /// How an exchange goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// It is over.
+    /// The exchange is over.
     Done,
-    /// With `resume` of this token once the client took what was sent.
+    /// Call `resume` with this token once the client took the bytes sent.
     Ready(Vec<u8>),
-    /// With `resume` of this token once the key changed.
+    /// Call `resume` with this token once the key changed.
     Change {
         /// The token.
         token: Vec<u8>,
@@ -88,32 +88,32 @@ pub enum Next {
         /// Longest wait.
         max_wait_ms: u64,
     },
-    /// With `start` of the same requests, after this wait.
+    /// Call `start` with the same requests after this wait.
     Again {
         /// The wait.
         wait_ms: u64,
-        /// To be handed to `start`.
+        /// Attempt to pass to `start`.
         attempt: Vec<u8>,
     },
-    /// With a reset of the connection.
+    /// Reset the connection.
     Reset,
 }
 
-/// What the driver keeps for a reader.
+/// State that the driver keeps for a reader.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Held {
-    /// To be added to whatever head comes.
+    /// Header fields to add to the response head of any later answer.
     pub headers: Fields,
-    /// The cursor that the reader has.
+    /// The cursor that the reader already has.
     pub cursor_floor: Option<u64>,
     /// Age at which the connection ends.
     pub max_age_ms: Option<u64>,
 }
 
-/// Why a step is taken.
+/// Reason for a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The client took what was sent.
+    /// The client took the bytes sent.
     Ready,
     /// The key may have changed.
     Changed,
@@ -139,7 +139,7 @@ impl Answer {
         }
     }
 
-    /// Nothing to send, and this to do.
+    /// An answer with nothing to send, only a next action.
     #[must_use]
     pub fn only(next: Next) -> Self {
         Self {

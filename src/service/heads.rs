@@ -1,4 +1,4 @@
-//! The records of streams, read and swapped: heads, tombstones, and the chunks that a head names.
+//! Records of streams, read and swapped: heads, tombstones, and the chunks that a head names.
 
 use super::core::Core;
 use super::env::{Env, SwapError};
@@ -10,18 +10,19 @@ use crate::stream::{Head, Incarnation, Link, Settled, Tombstone};
 
 /// Where the record of a slot is, or where it would be created.
 pub(super) enum Place<Cas> {
-    /// It is there. A swap of `cas` is conditioned on what `envelope` was read from.
+    /// The record exists. A swap of `cas` is conditioned on the bytes that `envelope` was decoded
+    /// from.
     Found {
         gate: u32,
         cas: Cas,
         envelope: Envelope,
     },
-    /// It is not there. `gate` is the first whose creator was not given up: whoever creates it
-    /// begins there, and has patience with that creator.
+    /// The record does not exist. `gate` is the first gate with a creator that was not given up. A
+    /// candidate begins there, and waits for that creator.
     Missing { gate: u32 },
 }
 
-/// What there is of one life of a stream, with a handle to swap it.
+/// One life of a stream, with a handle to swap its record.
 pub(super) enum Life<Cas> {
     Head(Cas, Box<Head>),
     Tombstone(Cas, Tombstone),
@@ -29,7 +30,7 @@ pub(super) enum Life<Cas> {
     None,
 }
 
-/// More gates than failed creations of one record can be expected to leave.
+/// More gates than failed creations of one record are expected to leave.
 const MOST_GATES: u32 = 1000;
 
 /// Decodes the envelope at `key`.
@@ -39,14 +40,14 @@ pub(super) fn open(key: &str, bytes: Vec<u8>) -> Result<Envelope, Fault> {
     })
 }
 
-/// The stream's record in `envelope`, which was found behind `gate` of `slot`.
+/// Decodes the stream's record in `envelope`, which was found behind `gate` of `slot`.
 pub(super) fn decode(slot: &Slot, gate: u32, envelope: &Envelope) -> Result<Record, Fault> {
     Record::decode(&envelope.body, envelope.version).map_err(|_| Fault::Corrupt {
         key: slot.key(gate),
     })
 }
 
-/// Reads the record of `slot`: confirmed, and behind the first gate that has one.
+/// Reads the record of `slot`: confirmed, and behind the first gate that has such a record.
 pub(super) fn read<E: Env>(core: &Core<E>, slot: &Slot) -> Result<Option<(u32, Envelope)>, Fault> {
     for gate in 0..MOST_GATES {
         let key = slot.key(gate);
@@ -63,7 +64,7 @@ pub(super) fn read<E: Env>(core: &Core<E>, slot: &Slot) -> Result<Option<(u32, E
     Ok(None)
 }
 
-/// Finds the record of `slot` to swap it.
+/// Finds the record of `slot`, to swap it.
 pub(super) fn find<E: Env>(core: &Core<E>, slot: &Slot) -> Result<Place<E::Cas>, Fault> {
     let mut free = None;
     for gate in 0..MOST_GATES {
@@ -93,7 +94,7 @@ pub(super) fn find<E: Env>(core: &Core<E>, slot: &Slot) -> Result<Place<E::Cas>,
     Err(Fault::Deadline("the record has too many gates"))
 }
 
-/// Finds the record of the stream of `slot` to swap it; nothing where there is none.
+/// Finds the record of the stream of `slot`, to swap it; `None` if it does not exist.
 pub(super) fn find_record<E: Env>(
     core: &Core<E>,
     slot: &Slot,
@@ -108,9 +109,9 @@ pub(super) fn find_record<E: Env>(
     }
 }
 
-/// Sees to it that records are created in one way only in this store: guarded by the store, or by
-/// gates. A record that is there is read and swapped in the same way in both, so this is asked
-/// before a record counts as absent.
+/// Ensures that this store creates records in one way only: guarded by the store, or by gates. Both
+/// ways read and swap an existing record alike, so this check runs before a record counts as
+/// absent.
 pub(super) fn check_marker<E: Env>(core: &Core<E>) -> Result<(), Fault> {
     if core.marked.get() {
         return Ok(());
@@ -126,7 +127,7 @@ pub(super) fn check_marker<E: Env>(core: &Core<E>) -> Result<(), Fault> {
         Some(_) => return Err(Fault::OtherCreation),
         None => {
             core.env.set(&key, ours)?;
-            // At the first use of a store: instances come and go by the second.
+            // Only at the first use of a store, since instances come and go by the second.
             if !core.access.is_on() {
                 log::open(&core.env, &core.config);
             }
@@ -136,8 +137,8 @@ pub(super) fn check_marker<E: Env>(core: &Core<E>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether there may be anything behind `gate`. One that holds 0 exists, and elected nobody: this
-/// only says whether to go on looking.
+/// Whether a record may exist behind `gate`. A gate that holds 0 exists, but elected no creator:
+/// `true` only means that the search goes on.
 fn has_gate<E: Env>(core: &Core<E>, slot: &Slot, gate: u32) -> Result<bool, Fault> {
     check_marker(core)?;
     match core.config.kv_guarded_create {
@@ -170,7 +171,7 @@ pub(super) fn store<E: Env>(core: &Core<E>, settled: &Settled) -> Result<(), Fau
     Ok(())
 }
 
-/// Removes chunks that no head names. What can't be removed now is left for the offline check.
+/// Removes chunks that no head names. If a removal fails, the offline check finds the rest.
 pub(super) fn delete_chunks<E: Env>(core: &Core<E>, incarnation: Incarnation, chunks: &[u64]) {
     for id in chunks {
         if core.env.delete(&core.keys.chunk(incarnation, *id)).is_err() {
@@ -196,8 +197,8 @@ pub(super) fn life<E: Env>(core: &Core<E>, link: Link) -> Result<Life<E::Cas>, F
     })
 }
 
-/// Swaps in a head that only the bookkeeping changed. Such swaps stay out of the ring. False
-/// if it is not known to be there.
+/// Swaps in a head with changes only in its bookkeeping. Such swaps stay out of the ring. False
+/// unless the swap is confirmed.
 pub(super) fn put<E: Env>(core: &Core<E>, cas: E::Cas, mut head: Box<Head>) -> Result<bool, Fault> {
     head.version = head.version.saturating_add(1);
     match core.env.swap(cas, &Record::Live(head).seal()) {

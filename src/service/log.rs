@@ -25,7 +25,7 @@ fn write<E: Env>(env: &E, level: &str, mut fields: Value) {
     env.log(&fields.to_string());
 }
 
-/// What a request asked for, in the words of the log.
+/// The name of a request's operation in the log.
 pub(super) const fn operation_name(operation: &Operation) -> &'static str {
     match operation {
         Operation::Health => "health",
@@ -63,7 +63,7 @@ pub(super) const fn operation_name(operation: &Operation) -> &'static str {
     }
 }
 
-/// A response began.
+/// Logs the start of a response.
 pub(super) fn response<E: Env>(
     env: &E,
     config: &Config,
@@ -87,7 +87,7 @@ pub(super) fn response<E: Env>(
     write(env, "info", line);
 }
 
-/// A step could not be done: that of a request for `path`, or one behind an answer.
+/// Logs a failed step of a request for `path`; without `path`, failed work behind an answer.
 pub(super) fn fault<E: Env>(
     env: &E,
     config: &Config,
@@ -121,13 +121,13 @@ pub(super) fn fault<E: Env>(
     write(env, level, line);
 }
 
-/// A variable has no meaning.
+/// Logs an invalid variable.
 pub(super) fn malformed<E: Env>(env: &E, malformed: &Malformed) {
     let line = json!({ "error.type": Code::Misconfigured.as_str(), "error.message": malformed.to_string() });
     write(env, "error", line);
 }
 
-/// The platform can't tell the variables.
+/// Logs that the platform can't read the variables.
 pub(super) fn unread<E: Env>(env: &E, why: &str) {
     let message = format!("the variables can't be read, and nothing is served without them: {why}");
     write(
@@ -137,7 +137,7 @@ pub(super) fn unread<E: Env>(env: &E, why: &str) {
     );
 }
 
-/// A store begins to be used without access control.
+/// Logs the first use of a store without access control.
 pub(super) fn open<E: Env>(env: &E, config: &Config) {
     if !enabled(config, "warn") {
         return;

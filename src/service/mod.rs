@@ -1,8 +1,8 @@
 //! One HTTP exchange as synchronous steps over the store: the protocol, without waiting.
 //!
-//! [`Service::start`] takes a request, [`Service::resume`] goes on with one that waited. A step
-//! reads the head of its stream, applies a transition of [`crate::stream`], and swaps the head; it
-//! keeps nothing. The order of a small append: `start` here, `append`, `Batch` in `stream`, one
+//! [`Service::start`] takes a request, [`Service::resume`] continues one that waited. A step reads
+//! the head of its stream, applies a transition of [`crate::stream`], and swaps the head. It keeps
+//! no state. A small append passes through `start` here, `append`, `Batch` in `stream`, and one
 //! swap.
 
 mod access;
@@ -58,16 +58,16 @@ use crate::protocol::response;
 use crate::settings;
 use std::cell::Cell;
 
-/// The server, for one world.
+/// The server, in one environment.
 #[derive(Debug)]
 pub struct Service<E> {
     core: Core<E>,
-    /// When something will be due, as far as the last steps found, milliseconds since 1970. An answer
-    /// has no place for it, so the next piece of background work returns it.
+    /// Earliest time at which something is due, as far as the last steps found, milliseconds since
+    /// 1970. An answer has no place for it, so the next piece of background work returns it.
     due_ms: Cell<Option<u64>>,
 }
 
-/// Judges the variables.
+/// Validates the variables.
 fn judge(given: settings::Variables) -> Result<(Config, Access), Malformed> {
     let given = settings::unpack(given)?;
     let config = Config::from_lookup(|name| given.get(name).cloned())?;
@@ -76,8 +76,8 @@ fn judge(given: settings::Variables) -> Result<(Config, Access), Malformed> {
 }
 
 impl<E: Env> Service<E> {
-    /// Reads the variables. One that is malformed, or can't be read, is logged, and answers every
-    /// request from then on.
+    /// Reads the variables. If one is malformed or can't be read, the service logs it and answers
+    /// every request with an error.
     pub fn new(env: E) -> Self {
         let (read, variables) = match env.variables() {
             Ok(given) => match judge(given) {
@@ -112,8 +112,8 @@ impl<E: Env> Service<E> {
         }
     }
 
-    /// Whether the platform told the variables, be they good or not. If it did not, another service
-    /// is to be tried with the next request.
+    /// Whether the platform returned the variables, valid or not. If it did not, the host tries
+    /// another service with the next request.
     pub fn is_settled(&self) -> bool {
         self.core.variables != Variables::Unread
     }
@@ -123,12 +123,12 @@ impl<E: Env> Service<E> {
         &self.core.config
     }
 
-    /// The world.
+    /// The environment.
     pub const fn env(&self) -> &E {
         &self.core.env
     }
 
-    /// The effects of a step, with what earlier steps found to be due.
+    /// The effects of a step, beginning with the due time that earlier steps found.
     fn effects(&self) -> Effects {
         Effects {
             due_ms: self.due_ms.take(),
@@ -136,8 +136,8 @@ impl<E: Env> Service<E> {
         }
     }
 
-    /// Begins the exchanges of requests that wait for one stream or subscription: one request of any
-    /// kind, or several POSTs with the same raw path. One answer each, in their order.
+    /// Begins the exchanges of requests for one stream or subscription: one request of any kind, or
+    /// several POSTs with the same raw path. Returns one answer for each, in their order.
     pub fn start(&self, requests: &[RawRequest<'_>], attempt: Option<&[u8]>) -> Vec<Answer> {
         let core = &self.core;
         let mut effects = self.effects();
@@ -175,7 +175,7 @@ impl<E: Env> Service<E> {
             }
         }
         if let Some((_, name, _)) = appends.first() {
-            // Requests with one raw path have one name; any other would be a driver's mistake.
+            // Requests with one raw path have one name; another name is a driver's mistake.
             let name = name.clone();
             appends.retain(|(_, other, _)| *other == name);
             let done = dispatch::append(core, &mut effects, requests, &name, appends, attempt);
@@ -198,7 +198,7 @@ impl<E: Env> Service<E> {
         answers
     }
 
-    /// Goes on with a read.
+    /// Continues a read.
     pub fn resume(&self, token: &[u8], cause: Cause) -> Answer {
         let Ok(token) = Token::decode(token) else {
             return Answer::only(Next::Reset);
@@ -212,7 +212,7 @@ impl<E: Env> Service<E> {
             Ok(answer) => sending::send(core, "poll", &token.name, answer),
             Err(refusal) => {
                 let path = format!("{}/{}", core.config.base_path, encode(&token.name));
-                // A fault is logged, also where it can't be told any more.
+                // The fault is logged even if the client can't receive it any more.
                 let reply = report::refusal(core, refusal, &path);
                 match token.mode {
                     // The response head is out. A page that can't be completed must not look
@@ -232,8 +232,8 @@ impl<E: Env> Service<E> {
         }
     }
 
-    /// One bounded piece of background work: what is to be done anywhere, or else a look at the
-    /// place that `round` picks.
+    /// Does one bounded piece of background work: any work that is due, or else a look at the place
+    /// that `round` picks.
     pub fn work(&self, round: u64) -> Worked {
         let core = &self.core;
         if admission::refused(core).is_some() {
@@ -244,7 +244,7 @@ impl<E: Env> Service<E> {
         self.worked(worked, effects)
     }
 
-    /// Goes on when the outcome of a delivery is known.
+    /// Continues when the outcome of a delivery is known.
     pub fn delivered(&self, token: &[u8], outcome: &Outcome) -> Worked {
         let core = &self.core;
         if admission::refused(core).is_some() {

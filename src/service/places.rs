@@ -1,9 +1,9 @@
-//! Places that requests name, judged by the stream as it is now.
+//! Places that requests name, judged by the stream's current state.
 //!
-//! A place may be gone because the name has another life, or because the store went back to an older
-//! state and lost it. A place beyond the tail may also be one that this step's read of the store does
-//! not show yet. Only the store's timeline tells these apart, so all requests that name a place have it
-//! judged here.
+//! A place may be gone because the name has another life, or because the store went back to an
+//! older state and lost it. A place beyond the tail may exist, but this step's read may be too old
+//! to show it. Only the store's timeline tells these cases apart. So this file judges the places of
+//! all requests.
 
 use super::core::Core;
 use super::env::Env;
@@ -14,14 +14,14 @@ use crate::stream::{Head, OffsetGone, Origin, Position, locate};
 /// A place in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placed {
-    /// It is here. Its byte was not compared with the segment's length, unless history was lost
-    /// behind that segment.
+    /// The place exists. Its byte was not compared with the segment's length, unless history was
+    /// lost behind that segment.
     Here(Position),
-    /// It is not in the stream any more.
+    /// The place is not in the stream any more.
     Gone(OffsetGone),
-    /// It is beyond the tail, on the store's own timeline.
+    /// The place is beyond the tail, on the store's own timeline.
     Beyond,
-    /// It is of a timeline that this instance does not know.
+    /// The place is on a timeline that this instance does not know.
     Later,
 }
 

@@ -1,4 +1,4 @@
-//! Errors of calls for streams, as answers. Those of control calls are made where they are found.
+//! Problems of requests for streams. Control calls build their problems themselves.
 
 use super::env::StoreError;
 use super::fault::Fault;
@@ -7,7 +7,7 @@ use crate::protocol::problem::{Code, Problem};
 use crate::protocol::{headers, offset};
 use crate::stream::{AppendError, ContentType, ForkError, Head, InvalidMessages, OffsetGone};
 
-/// An append was refused. `tail` is the offset of the tail, which a closed stream tells.
+/// An append was refused. A closed stream reports `tail`, the offset of its tail.
 pub(super) fn append(error: &AppendError, tail: &str) -> Problem {
     let problem = |code| Problem::new(code, error.to_string());
     match error {
@@ -31,7 +31,7 @@ pub(super) fn append(error: &AppendError, tail: &str) -> Problem {
     }
 }
 
-/// A body is no JSON messages.
+/// A body is not a sequence of JSON messages.
 pub(super) fn messages(error: &InvalidMessages) -> Problem {
     match error {
         InvalidMessages::NotJson(why) => {
@@ -41,7 +41,7 @@ pub(super) fn messages(error: &InvalidMessages) -> Problem {
     }
 }
 
-/// The sender of a request is not let in (RFC 6750, section 3.1).
+/// The sender of a request is rejected (RFC 6750, section 3.1).
 pub(super) fn refused(refusal: &Refusal) -> Problem {
     let problem = |code| Problem::new(code, refusal.to_string());
     match refusal {
@@ -53,7 +53,7 @@ pub(super) fn refused(refusal: &Refusal) -> Problem {
     }
 }
 
-/// The sender of a request is known, and may not do this here.
+/// The sender of a request is known, but lacks the right to do this here.
 pub(super) fn insufficient(scope: Scope) -> Problem {
     let scope = scope.as_str();
     let detail = format!("The token lacks the scope {scope}, or is for other names.");
@@ -61,12 +61,12 @@ pub(super) fn insufficient(scope: Scope) -> Problem {
         .with_challenge(&format!("error=\"insufficient_scope\", scope=\"{scope}\""))
 }
 
-/// There is no such stream.
+/// The stream does not exist.
 pub(super) fn not_found(name: &str) -> Problem {
     Problem::new(Code::NotFound, format!("There is no stream {name}."))
 }
 
-/// There was one, and its bytes are kept for its forks.
+/// The stream was deleted, and its bytes are kept for its forks.
 pub(super) fn gone(name: &str) -> Problem {
     Problem::new(
         Code::Gone,
@@ -74,7 +74,7 @@ pub(super) fn gone(name: &str) -> Problem {
     )
 }
 
-/// The same, where one is to be created.
+/// The name of a new stream belongs to a deleted stream with forks.
 pub(super) fn path_blocked(name: &str) -> Problem {
     let detail = format!(
         "The stream {name} was deleted, and its forks still need it. Delete them, or use another name."
@@ -82,7 +82,7 @@ pub(super) fn path_blocked(name: &str) -> Problem {
     Problem::new(Code::PathBlocked, detail)
 }
 
-/// The same, where it is to be forked.
+/// The source of a new fork was deleted, and is kept for its forks.
 pub(super) fn fork_from_tombstone(name: &str) -> Problem {
     Problem::new(
         Code::ForkFromTombstone,
@@ -90,7 +90,7 @@ pub(super) fn fork_from_tombstone(name: &str) -> Problem {
     )
 }
 
-/// The source of a fork has another content type than the one given.
+/// The source of a fork has another content type than the request.
 pub(super) fn fork_type(expected: &ContentType, actual: &ContentType) -> Problem {
     let (expected, actual) = (expected.as_str(), actual.as_str());
     Problem::new(
@@ -117,7 +117,7 @@ pub(super) fn expired() -> Problem {
     Problem::new(Code::NotFound, "The stream has expired.")
 }
 
-/// The name has another stream than was asked for.
+/// The name has a stream that differs from the requested one.
 pub(super) fn already_exists() -> Problem {
     Problem::new(
         Code::AlreadyExists,
@@ -126,22 +126,22 @@ pub(super) fn already_exists() -> Problem {
     )
 }
 
-/// The offset belongs to an earlier life of the name. The answer names the start of the present life,
-/// in a form that changes each minute: a browser that follows it does not get the old life's page from
-/// its cache, as it would with -1.
+/// The offset belongs to an earlier life of the name, or to history that the store lost. The answer
+/// names the start of the present life, in a form that changes each minute. With -1 a browser would
+/// get the old life's page from its cache.
 pub(super) fn offset_gone(error: OffsetGone, head: &Head, now_ms: u64) -> Problem {
     let start = offset::format_fresh(head.start(), now_ms);
     let detail = format!("{error}. Read from {start}, the start of the present stream.");
     Problem::new(Code::OffsetGone, detail).with_field(headers::STREAM_NEXT_OFFSET, start)
 }
 
-/// The offset is of a timeline that this instance has not learned of.
+/// The offset is of a timeline that this instance does not know yet.
 pub(super) fn later_timeline() -> Problem {
     let detail = "The offset is newer than what this instance knows of its store. Try again.";
     Problem::new(Code::Unavailable, detail)
 }
 
-/// The offset lies beyond the tail, in a store whose reads may be old.
+/// The offset lies beyond the tail, and reads of this store may be stale.
 pub(super) fn not_there_yet() -> Problem {
     let detail = "The offset is beyond what this read of the store has shown. Try again.";
     Problem::new(Code::Unavailable, detail)
@@ -157,7 +157,7 @@ pub(super) fn no_such_place(offset: &str) -> Problem {
     )
 }
 
-/// The step could not be done.
+/// The step failed.
 pub(super) fn fault(fault: &Fault) -> Problem {
     match fault {
         Fault::Store(StoreError::Unavailable(_) | StoreError::Refused(_))

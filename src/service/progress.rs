@@ -6,24 +6,24 @@ use crate::limits::CREATION_PATIENCE_MS;
 use crate::stream::{Head, Incarnation, LifeMark, Position, Subscriber};
 use serde::{Deserialize, Serialize};
 
-/// Progress of a candidate for the creation of a record; kept in its attempt while it waits.
+/// Progress of a candidate for the creation of a record; its attempt keeps it during waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Election {
     /// The gate it is at.
     pub(super) gate: u32,
-    /// Whether it raised that gate: once is enough, and each time is a write.
+    /// Whether it raised that gate. Once is enough, and each raise is a write.
     pub(super) asked: bool,
     /// Whether that gate elected it.
     pub(super) owner: bool,
     /// Whether it has written the record from nothing. It never does so twice behind one gate: the
-    /// first write may still be under way, and would overwrite all that followed.
+    /// first write may still be under way, and would overwrite all later writes.
     pub(super) sent: bool,
     /// Whether a write that makes the record visible may be under way, or done.
     pub(super) confirming: bool,
     /// The sum of its waits at this gate, in milliseconds.
     pub(super) waited_ms: u64,
-    /// Patience that background work, which keeps nothing between its calls, draws at random: it
-    /// counts as waited at the first gate with a wait. Requests have none.
+    /// Patience that background work draws at random, because it keeps nothing between its calls.
+    /// It counts as time waited at the first gate with a wait. Requests have none.
     #[serde(skip)]
     pub(super) drawn_ms: u64,
 }
@@ -49,8 +49,8 @@ impl Election {
         *self = Self::at(self.gate.saturating_add(1));
     }
 
-    /// Counts a wait of `ms`. False if the patience with this gate's creator is over: the candidate
-    /// has passed the gate then.
+    /// Counts a wait of `ms`. False if the patience with this gate's creator is over; then the
+    /// candidate has passed the gate.
     pub(super) fn wait(&mut self, ms: u64) -> bool {
         if self.waited_ms.saturating_add(self.drawn_ms) >= CREATION_PATIENCE_MS {
             self.pass();
@@ -60,8 +60,8 @@ impl Election {
         true
     }
 
-    /// How much longer than its deadline a request may take because it waits for this creation:
-    /// the patience with one creator, and time to take over. Nothing until it has waited.
+    /// Extension of a request's deadline for its wait for this creation: the patience with one
+    /// creator, and the time to take over. Zero until the request has waited.
     pub(super) const fn extra_ms(&self) -> u64 {
         match self.waited_ms > 0 || self.gate > 0 {
             true => CREATION_PATIENCE_MS.saturating_mul(2),
@@ -70,11 +70,11 @@ impl Election {
     }
 }
 
-/// The changes of shared records in one attempt, and the creation of such a record by the request
-/// that needed it first.
+/// Changes of shared records in one attempt, and the creation of such a record by the first request
+/// that needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct SharedCreation {
-    /// The record that is created.
+    /// The record under creation.
     pub(super) id: String,
     /// Progress of its creation.
     pub(super) election: Election,
@@ -90,11 +90,11 @@ pub(super) struct ForkAttempt {
     pub(super) source: Incarnation,
     /// The fork's head without bytes of its own; empty until the source has its step.
     pub(super) branch: Vec<u8>,
-    /// Whether the to-do entry may be there.
+    /// Whether the to-do entry may exist.
     pub(super) noted: bool,
     /// Whether a swap that adds the step may be under way.
     pub(super) sent: bool,
-    /// Whether the fork's head may be there, pending.
+    /// Whether the fork's head may exist, pending.
     pub(super) written: bool,
 }
 
@@ -105,34 +105,34 @@ pub(super) struct CreateProgress {
     pub(super) shared: SharedCreation,
     /// Whether the subscription is in the list.
     pub(super) listed: bool,
-    /// Named streams that were looked at.
+    /// Number of named streams that were read.
     pub(super) named: u64,
     /// Shard and leaf of the walk through the registry.
     pub(super) shard: u8,
     pub(super) leaf: u32,
     /// The last name of that leaf that was linked, by its life.
     pub(super) after: Option<Incarnation>,
-    /// The tails of the named streams that were looked at.
+    /// The tails of the named streams that were read.
     pub(super) tails: Vec<Position>,
-    /// The life of the subscription that the streams were named to.
+    /// The life of the subscription that got the names.
     pub(super) named_to: Option<u64>,
     /// Indexes of the streams that were not named before.
     pub(super) fresh: Vec<usize>,
 }
 
-/// A change of a subscription's record, and how much of it is known.
+/// A change of a subscription's record, and the knowledge of its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Commit {
     /// The id of the change, drawn once. The creation of a subscription also uses it as its life.
     pub(super) id: u64,
     /// Whether the record may have been changed.
     pub(super) wrote: bool,
-    /// The change that was sent and may be applied yet.
+    /// The change that was sent and may still be applied.
     pub(super) doubt: Option<Doubt>,
 }
 
 impl Commit {
-    /// A change that nothing is known of.
+    /// A change that was not sent yet.
     pub(super) fn new(id: u64) -> Self {
         Self {
             id,
@@ -141,7 +141,7 @@ impl Commit {
     }
 }
 
-/// A change of a subscription that was sent, and neither confirmed nor refused.
+/// A change of a subscription that was sent, but neither confirmed nor refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Doubt {
     /// The subscription, by the hash of its id.

@@ -1,11 +1,11 @@
-//! Whole responses, before the fields that every answer has.
+//! Whole responses, before the common header fields are added.
 
 use crate::protocol::headers;
 use crate::protocol::problem::Problem;
 use crate::protocol::response::Head;
 use serde::{Deserialize, Serialize};
 
-/// A response that depends on nothing any more.
+/// A response that depends on no further step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reply {
     pub(super) head: Head,
@@ -16,7 +16,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// A response of a write: no body, not to be kept by caches.
+    /// Response of a write: no body, not stored by caches.
     pub(super) fn write(status: u16) -> Self {
         let head = Head::new(status).with(headers::CACHE_CONTROL, "no-store");
         Self {
@@ -26,13 +26,13 @@ impl Reply {
         }
     }
 
-    /// The same with one more header field.
+    /// Adds one header field.
     pub(super) fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.head.push(name, value);
         self
     }
 
-    /// The same with `stream-closed`, if it is.
+    /// Adds `stream-closed` if `closed` is true.
     pub(super) fn closed(self, closed: bool) -> Self {
         match closed {
             true => self.with(headers::STREAM_CLOSED, "true"),
@@ -40,7 +40,7 @@ impl Reply {
         }
     }
 
-    /// The response of a problem with the request `instance`.
+    /// The response that reports a problem of the request with the target `instance`.
     pub(super) fn problem(problem: &Problem, instance: &str) -> Self {
         Self {
             head: Head::problem(problem),

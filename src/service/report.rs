@@ -1,4 +1,4 @@
-//! Faults, logged and turned into responses.
+//! Logs faults, and turns them into responses.
 
 use super::core::Core;
 use super::env::Env;
@@ -7,20 +7,21 @@ use super::reply::Reply;
 use super::{log, problems};
 use crate::protocol::problem::Problem;
 
-/// The response to a fault, which is logged.
+/// Logs a fault, and returns its response.
 pub(super) fn fault<E: Env>(core: &Core<E>, fault: &Fault, instance: &str) -> Reply {
     let path = instance.split_once('?').map_or(instance, |(path, _)| path);
     Reply::problem(&log_fault(core, fault, Some(path)), instance)
 }
 
-/// Logs a fault of a request for `path`, or of none, and says what its sender is told.
+/// Logs a fault, with the `path` of its request if there is one. Returns the problem for the
+/// client.
 pub(super) fn log_fault<E: Env>(core: &Core<E>, fault: &Fault, path: Option<&str>) -> Problem {
     let problem = problems::fault(fault);
     log::fault(&core.env, &core.config, fault, &problem, path);
     problem
 }
 
-/// Logs what could not be done behind an answer.
+/// Logs a fault of work behind an answer.
 pub(super) fn note_fault<E: Env>(core: &Core<E>, fault: &Fault) {
     let _ = log_fault(core, fault, None);
 }

@@ -1,4 +1,4 @@
-//! Pages: which bytes an answer holds, found through head, index blocks and chunks.
+//! Pages: the bytes of an answer, found through head, index blocks and chunks.
 
 use super::core::Core;
 use super::env::Env;
@@ -15,15 +15,15 @@ pub(super) struct Page {
     pub(super) to: Position,
     /// Stored bytes in it.
     pub(super) bytes: u64,
-    /// Whether there is nothing behind it.
+    /// Whether the page ends at the tail.
     pub(super) reached_tail: bool,
 }
 
-/// Some bytes of a page, with where each of them is.
+/// Some bytes of a page, with the position of each byte.
 #[derive(Debug, Default)]
 pub(super) struct Part {
     pub(super) bytes: Vec<u8>,
-    /// Segment as places name it, first byte and number of bytes, in order.
+    /// Segment number as in positions, first byte and number of bytes, in order.
     spans: Vec<(u64, u64, usize)>,
 }
 
@@ -58,8 +58,7 @@ impl<'a, E: Env> Segments<'a, E> {
         }
     }
 
-    /// Length of segment `number`, and whether it ends a message. `None` if nothing of it is there
-    /// yet.
+    /// Length of segment `number`, and whether it ends a message. `None` if it has no bytes yet.
     pub(super) fn measure(&mut self, number: u64) -> Result<Option<(u64, bool)>, Fault> {
         if number >= self.head.open_segment() {
             let inline = self.head.inline.len() as u64;
@@ -70,7 +69,7 @@ impl<'a, E: Env> Segments<'a, E> {
         Ok(Some((u64::from(segment.length), segment.ends_message)))
     }
 
-    /// The sealed segment `number`, and whose its chunk is.
+    /// The sealed segment `number`, and the life that owns its chunk.
     fn sealed(&mut self, number: u64) -> Result<(Segment, Incarnation), Fault> {
         let recent = number
             .checked_sub(self.head.recent_first)
@@ -93,7 +92,8 @@ impl<'a, E: Env> Segments<'a, E> {
         Ok((segment, life))
     }
 
-    /// The index block `number`, behind `key`; kept until another is asked for.
+    /// The index block `number`: taken out of `self.block` if it was read last, else read from
+    /// `key`.
     fn take_block(&mut self, number: u64, key: &str) -> Result<Block, Fault> {
         if let Some(block) = self.block.take().filter(|block| block.number == number) {
             return Ok(block);
@@ -112,9 +112,9 @@ impl<'a, E: Env> Segments<'a, E> {
         Ok((self.take_block(number, &key)?, life))
     }
 
-    /// The page from `from` on that ends at the last end of a segment within `limit` bytes and
-    /// `most` segments, but not before the first end of a message. `None` if no segment has that
-    /// place.
+    /// The page from `from` on. It ends at the last end of a segment within `limit` bytes and
+    /// `most` segments, but not before the first end of a message. `None` if no segment has the
+    /// place `from`.
     pub(super) fn page(
         &mut self,
         from: Position,
@@ -133,7 +133,7 @@ impl<'a, E: Env> Segments<'a, E> {
         let mut at_end = true;
         while let Some((length, ends_message)) = self.measure(number)? {
             let Some(taken) = length.checked_sub(skip) else {
-                // The open segment may still get there.
+                // The open segment may still reach that byte.
                 match number == self.head.open_segment() {
                     true => break,
                     false => return Ok(None),
@@ -156,8 +156,9 @@ impl<'a, E: Env> Segments<'a, E> {
         Ok(Some(page))
     }
 
-    /// Whether a JSON message ends at `place`, which is not beyond the tail. The ends of segments are
-    /// known; else the messages are read from the start of the segment in which the first one begins.
+    /// Whether a JSON message ends at `place`, which is not beyond the tail. The ends of segments
+    /// are known. For other places this reads the messages, from the start of the segment in which
+    /// the first one begins.
     pub(super) fn is_message_end(&mut self, place: Position) -> Result<bool, Fault> {
         let place = match place.byte {
             0 if place.number() <= self.head.first => return Ok(true),
@@ -214,8 +215,8 @@ impl<'a, E: Env> Segments<'a, E> {
         Ok(None)
     }
 
-    /// The bytes from `from` on, up to the end of the last segment that fits into `most`, at least
-    /// one segment, and not beyond `to`.
+    /// The bytes from `from` on, not beyond `to`: up to the end of the last segment that fits into
+    /// `most`, and at least one segment.
     pub(super) fn read(
         &mut self,
         from: Position,
@@ -261,7 +262,8 @@ impl<'a, E: Env> Segments<'a, E> {
             let Some(chunk) = self.core.env.get(&key)? else {
                 return Err(Fault::Missing { key });
             };
-            // Another life's may be longer: a fork begins with what is before a place in it.
+            // A chunk of another life may be longer: a fork shares only the bytes before its branch
+            // point.
             let shared = life != self.head.incarnation;
             let whole = u32::try_from(chunk.len()).is_ok_and(|length| {
                 length == segment.length || (shared && length > segment.length)

@@ -1,4 +1,4 @@
-//! Answers on their way out: the fields that every answer has, its length, and its log line.
+//! Last steps of an answer: the common header fields, the length, and the log line.
 
 use super::attempt::Attempt;
 use super::core::Core;
@@ -14,13 +14,13 @@ use std::borrow::Cow;
 
 /// Outcome of an operation.
 pub(super) enum Done {
-    /// A reply, to which the fields of every answer are added.
+    /// A reply that still needs the common header fields.
     Reply(Reply),
-    /// An answer that is complete, or one after which the exchange goes on.
+    /// An answer that is complete, or that needs another step.
     Answer(Answer),
 }
 
-/// The fields that every answer to this request has.
+/// The header fields common to all answers to this request.
 pub(super) fn common<'c, E: Env>(core: &'c Core<E>, raw: &RawRequest<'_>) -> Cow<'c, Fields> {
     match &core.common {
         Some(common) => Cow::Borrowed(common),
@@ -32,7 +32,7 @@ pub(super) fn common<'c, E: Env>(core: &'c Core<E>, raw: &RawRequest<'_>) -> Cow
     }
 }
 
-/// A reply on its way out.
+/// Completes a reply.
 pub(super) fn finish<E: Env>(
     core: &Core<E>,
     raw: &RawRequest<'_>,
@@ -47,7 +47,8 @@ pub(super) fn finish<E: Env>(
     log(core, label, raw.target, head.status, problem);
     head.headers.append(&common(core, raw));
     let only_head = raw.method == "HEAD";
-    // How much a read would return is not known here, and 0 would have caches drop their page.
+    // The length of a read's page is unknown here, and a length of 0 would make caches drop the
+    // page.
     if !(only_head && body.is_empty()) {
         with_length(&mut head, body.len(), &Next::Done);
     }
@@ -55,7 +56,7 @@ pub(super) fn finish<E: Env>(
     Answer::whole(head, body)
 }
 
-/// An answer of a read on its way out.
+/// Completes an answer of a read.
 pub(super) fn send<E: Env>(core: &Core<E>, label: &str, path: &str, mut answer: Answer) -> Answer {
     if let Some(head) = &mut answer.head {
         log(core, label, path, head.status, None);
@@ -74,8 +75,8 @@ pub(super) fn log<E: Env>(
     log::response(&core.env, &core.config, label, path, status, problem);
 }
 
-/// Adds the length of a body that is all there, unless it was announced already. Event streams
-/// have none, however short: clients take them for what they are by their form.
+/// Adds the length of a complete body, unless the head has it already. Event streams get no length,
+/// however short: clients expect a body of open length.
 pub(super) fn with_length(head: &mut Head, length: usize, next: &Next) {
     let without = matches!(head.status, 204 | 304)
         || head.get(headers::CONTENT_TYPE) == Some(sse::MEDIA_TYPE.as_bytes());

@@ -1,7 +1,6 @@
-//! `POST {base_path}/__ds/tick`: background work that a scheduler asks for, for `tick_budget_ms`.
+//! `POST {base_path}/__ds/tick`: background work on request of a scheduler, for `tick_budget_ms`.
 //!
-//! Each piece is a step of its own, so that other requests of the instance have their turn between
-//! two of them.
+//! Each piece is a step of its own, so that other requests of the instance run between two pieces.
 
 use super::attempt::{Attempt, TickAttempt};
 use super::core::Core;
@@ -15,10 +14,10 @@ use crate::limits::SHARDS;
 use crate::protocol::headers;
 use crate::protocol::request::RawRequest;
 
-/// Looks in a row that find nothing to do before a tick ends: one for each shard.
+/// Consecutive looks without work before a tick ends: one for each shard.
 const IDLE_LOOKS: u32 = SHARDS as u32;
 
-/// Does one piece of work. `Done::Answer` is that of a tick that goes on: there is time and work.
+/// Does one piece of work. `Done::Answer`: the tick needs another step, for there is time and work.
 pub(super) fn tick<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -55,7 +54,8 @@ pub(super) fn tick<E: Env>(
     Done::Reply(answer(&tick))
 }
 
-/// `worked` says whether something was done, which may have left more to do; `pieces` how much.
+/// `worked` says whether something was done, which may have left more to do. `pieces` is the number
+/// of pieces done.
 fn answer(tick: &TickAttempt) -> Reply {
     let mut reply = Reply::write(200).with(headers::CONTENT_TYPE, "application/json");
     let due_ms = tick

@@ -1,10 +1,10 @@
-//! One attempt for requests that are started together though each has its own: a driver hands over
-//! all POSTs that wait for one path, and those for a subscription are no appends, which share one.
+//! One joint attempt for requests that start together but have an attempt each. A driver passes all
+//! POSTs that wait for one path. Appends share one attempt; POSTs for a subscription do not.
 
 use super::exchange::{Answer, Next};
 use crate::keys::codec::{Reader, Writer};
 
-/// Begins such an attempt; no other begins with it.
+/// First byte of a joint attempt; no other attempt begins with it.
 const TOGETHER: u8 = 0xff;
 
 /// The attempt of each request, if they have one each.
@@ -19,7 +19,7 @@ pub(super) fn split(attempt: &[u8]) -> Option<Vec<Vec<u8>>> {
     reader.end().ok().map(|()| own)
 }
 
-/// Gives all that are to be started again the same attempt, which has that of each in their order.
+/// Gives all requests that start again one joint attempt, which has the attempt of each in order.
 pub(super) fn join(answers: &mut [Answer]) {
     let mut waits = Vec::new();
     let mut own = Vec::new();

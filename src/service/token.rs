@@ -1,5 +1,5 @@
-//! What is needed between the steps of a read. Opaque to drivers; nothing of the connection and no
-//! versions are in it, so readers at one place of a stream hold equal tokens.
+//! State of a read between its steps. Opaque to drivers. It has no versions and nothing of the
+//! connection, so readers at one place of a stream hold equal tokens.
 
 use super::transient;
 use super::transient::Corrupt;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Token {
     /// The stream's name.
     pub(super) name: String,
-    /// The life it reads.
+    /// The life that it reads.
     pub(super) incarnation: Incarnation,
-    /// Up to where it was sent.
+    /// The place up to which bytes were sent.
     pub(super) at: Position,
     pub(super) mode: TokenMode,
 }
@@ -21,19 +21,19 @@ pub(super) struct Token {
 /// How the read goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum TokenMode {
-    /// A page that was announced up to here is sent.
+    /// Sends a page that was announced up to here.
     Page { to: Position },
-    /// A long-poll waits. `from_now`: it asked for no place, so its answer is of this moment only,
-    /// and nothing that a cache may keep.
+    /// Waits for a long-poll. `from_now`: the request named no place, so its answer is valid only
+    /// now, and caches may not keep it.
     LongPoll { from_now: bool },
-    /// An SSE response goes on.
+    /// Continues an SSE response.
     Sse,
-    /// An SSE response goes on within an event that ends here.
+    /// Continues an SSE response within an event that ends here.
     SseEvent { to: Position },
 }
 
 impl Token {
-    /// A read of `head` that was sent up to `at`.
+    /// The state of a read of `head` that was sent up to `at`.
     pub(super) fn of(head: &Head, at: Position, mode: TokenMode) -> Self {
         Self {
             name: head.name.clone(),
@@ -43,12 +43,12 @@ impl Token {
         }
     }
 
-    /// The bytes that a driver keeps.
+    /// Encodes the token for the driver to keep.
     pub(super) fn encode(&self) -> Vec<u8> {
         transient::encode(self)
     }
 
-    /// The token in bytes that a driver kept.
+    /// Decodes a token that a driver kept.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, Corrupt> {
         transient::decode(bytes)
     }

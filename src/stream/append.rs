@@ -1,11 +1,19 @@
 //! Appends and closes (sections 5.2 and 5.3), one or several in one commit.
 //!
-//! Each is checked in this order, and the first that applies is the answer: a fenced epoch (403); a
-//! closed stream (204 for the very append that closed it, and for a close without a body and without
-//! producer fields, else 409); a duplicate of its producer (204); content type (409); JSON (400); an epoch that does
-//! not begin with 0 (400), a gap (409); `Stream-Seq` (409); room for the producer (429), and in the
-//! stream (413). So a retry of what was done is told so whatever else it has, and what was refused
-//! changed nothing.
+//! Each append is checked in this order. The first check that applies determines the response:
+//!
+//! 1. a fenced epoch (403)
+//! 2. a closed stream (409); but 204 for a retry of the append that closed it, and for a close
+//!    without a body and without producer fields
+//! 3. a duplicate of its producer (204)
+//! 4. the content type (409)
+//! 5. JSON (400)
+//! 6. an epoch that does not begin with 0 (400), or a gap (409)
+//! 7. `Stream-Seq` (409)
+//! 8. room for the producer (429), and in the stream (413)
+//!
+//! So a retry of an applied append succeeds, and later checks do not matter. A refused append
+//! changes nothing.
 
 use super::producer::{NoRoom, Standing, place, standing};
 use super::settle::{Growth, settle};
@@ -13,17 +21,16 @@ use super::{
     Closed, ContentType, Head, Producer, ProducerId, ProducerMark, ProducerState, Settled,
 };
 
-/// The bytes of an append, as they are stored.
+/// The bytes of an append, in stored form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
     /// Any bytes.
     Bytes(Vec<u8>),
-    /// JSON messages, each followed by a comma, and ascending places just behind commas, the last
-    /// one's among them.
+    /// JSON messages, with the positions of some message ends.
     Messages {
-        /// The messages.
+        /// The messages, each followed by a comma.
         bytes: Vec<u8>,
-        /// Where messages end.
+        /// Ascending positions just after commas, including the last comma.
         ends: Vec<usize>,
     },
 }
@@ -38,13 +45,13 @@ impl Payload {
     }
 }
 
-/// Why a body is no JSON messages.
+/// Reason why a body does not contain JSON messages.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMessages {
-    /// Not JSON (section 9.1.4).
+    /// The body is not JSON (section 9.1.4).
     #[error("{0}")]
     NotJson(String),
-    /// An empty array, which has no meaning in an append (section 9.1.3).
+    /// The body is an empty array, which an append must not send (section 9.1.3).
     #[error("An append of [] adds nothing. Send at least one message.")]
     EmptyArray,
 }
@@ -52,8 +59,8 @@ pub enum InvalidMessages {
 /// An append, a close or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
-    /// What to add; `None` only to close. A body that is no JSON is refused only where a JSON
-    /// stream was found.
+    /// The bytes to add; `None` for a close without a body. An error is reported only if the stream
+    /// is a JSON stream.
     pub payload: Option<Result<Payload, InvalidMessages>>,
     /// The content type given.
     pub content_type: Option<ContentType>,
@@ -63,54 +70,54 @@ pub struct Append {
     pub producer: Option<Producer>,
     /// Whether to close the stream.
     pub close: bool,
-    /// How much longer than others its producer is remembered, in milliseconds, at most
+    /// How much longer than others its producer is remembered, in milliseconds; at most
     /// `limits::WAKE_KEEP_MS`.
     pub keep_ms: u64,
 }
 
-/// The limits an append is held to.
+/// The limits that apply to an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppendLimits {
-    /// Largest stream, 0 for no limit.
+    /// Largest size of the stream in bytes; 0 for no limit.
     pub stream_bytes: u64,
-    /// Most producers.
+    /// Largest number of producers.
     pub producers: usize,
     /// Idle time, in milliseconds, after which a producer may be forgotten.
     pub producer_idle_ms: u64,
 }
 
-/// Why an append was refused; nothing was changed.
+/// Reason why an append was refused. The stream is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    /// The producer's epoch ended.
+    /// A newer epoch of the producer has begun.
     #[error(
         "Producer epoch fenced: the current epoch is {current}, this append has {received}. Stop, or \
         begin a greater epoch with Producer-Seq 0."
     )]
     Fenced {
-        /// The epoch that is in force.
+        /// The current epoch.
         current: u64,
-        /// The one given.
+        /// The epoch of this append.
         received: u64,
     },
-    /// The stream is closed. The place is that of its tail, see [`Settled::position`].
+    /// The stream is closed. [`Settled::position`] converts `tail` to a position.
     #[error("The stream is closed and takes no more appends.")]
     Closed {
         /// Bytes from the beginning of the open segment to the tail.
         tail: u64,
     },
-    /// Another content type.
+    /// The content type differs from the stream's.
     #[error("Content type mismatch: the stream has {expected}, this append {actual}.")]
     ContentType {
-        /// The stream's.
+        /// The stream's content type.
         expected: String,
-        /// The one given.
+        /// The content type of this append.
         actual: String,
     },
-    /// No JSON messages.
+    /// The body does not contain JSON messages.
     #[error(transparent)]
     Messages(InvalidMessages),
-    /// A new epoch that does not begin with 0.
+    /// The first append of a new epoch does not have the sequence number 0.
     #[error("A new producer epoch must begin with Producer-Seq 0.")]
     EpochStart,
     /// Appends before this one are missing.
@@ -119,28 +126,29 @@ pub enum AppendError {
         gap_advice(*.may_be_lost)
     )]
     Gap {
-        /// The one that would be next.
+        /// The next sequence number.
         expected: u64,
-        /// The one given.
+        /// The sequence number of this append.
         received: u64,
-        /// Whether the store went back in time once, so that the appends may have been acknowledged.
+        /// Whether the store was once restored to an older state, so that the missing appends may
+        /// have been acknowledged.
         may_be_lost: bool,
     },
-    /// `Stream-Seq` does not rise.
+    /// `Stream-Seq` is not greater than the last one.
     #[error("Stream-Seq must be greater than the last one, {last:?}, and is {received:?}.")]
     Seq {
-        /// The last accepted.
+        /// The last accepted value.
         last: String,
-        /// The one given.
+        /// The value of this append.
         received: String,
     },
-    /// As many producers as may be, all of them active.
+    /// The stream has the largest number of producers, and all of them are active.
     #[error(
         "The stream has as many active producers as it may have. Use one of them, or try again when \
         one has been idle for a while."
     )]
     TooManyProducers {
-        /// When one may have been, milliseconds from now.
+        /// Time until a producer may have been idle for long enough, in milliseconds.
         wait_ms: u64,
     },
     /// The stream would become too large.
@@ -158,21 +166,21 @@ const fn gap_advice(may_be_lost: bool) -> &'static str {
     }
 }
 
-/// What an append came to. `tail` is the number of bytes from the beginning of the open segment
-/// to the tail after it, see [`Settled::position`].
+/// Result of an append. `tail` is the number of bytes from the beginning of the open segment to the
+/// tail after the append; [`Settled::position`] converts it to a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
-    /// The tail after it.
+    /// The tail after the append.
     pub tail: u64,
     /// Whether the stream is closed.
     pub closed: bool,
-    /// Whether anything was added or closed; else it had been before.
+    /// Whether the append changed the stream. False for a repeated append or close.
     pub fresh: bool,
     /// Epoch and highest accepted sequence number of the producer.
     pub producer: Option<(u64, u64)>,
 }
 
-/// The producer of an append, and what the stream knows of it.
+/// The producer of an append, with the state that the stream has for it.
 #[derive(Debug, Clone, Copy)]
 struct Sender {
     mark: ProducerMark,
@@ -183,9 +191,9 @@ struct Sender {
 /// A commit of appends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommitId {
-    /// Random.
+    /// The random id of the commit.
     pub id: u64,
-    /// Whether other commits passed while it was tried.
+    /// Whether other commits succeeded while this one was attempted.
     pub contended: bool,
 }
 
@@ -200,13 +208,13 @@ impl CommitId {
     }
 }
 
-/// Appends on their way into one commit.
+/// Appends that are collected into one commit.
 #[derive(Debug, Clone)]
 pub struct Batch {
     head: Head,
-    /// The store's timeline, as far as its variable tells.
+    /// The store's timeline, as far as this instance knows it.
     timeline: u64,
-    /// Bytes that were inline before.
+    /// Number of bytes that were inline before the batch.
     kept: usize,
     ends: Vec<usize>,
     grew: bool,
@@ -214,7 +222,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch on top of `head`, on the `timeline` of the store.
+    /// Creates an empty batch on top of `head`, on the `timeline` of the store.
     #[must_use]
     pub fn new(head: Head, timeline: u64) -> Self {
         // The inline tail ends with a whole message, so a cut is possible there.
@@ -229,7 +237,7 @@ impl Batch {
         }
     }
 
-    /// Whether there is anything to commit.
+    /// Whether the batch has changed the head.
     #[must_use]
     pub const fn changed(&self) -> bool {
         self.changed
@@ -239,7 +247,7 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// The first check that failed; the batch is as it was.
+    /// The first check that failed. The batch is unchanged.
     pub fn append(
         &mut self,
         append: &Append,
@@ -291,8 +299,8 @@ impl Batch {
         }
     }
 
-    /// What an append came to that adds nothing, as it was done before. Fenced producers, and all
-    /// that comes to a closed stream, are refused first.
+    /// Returns the result of an append that was applied before. Refuses fenced producers first, and
+    /// then other appends to a closed stream.
     fn done_before(
         &self,
         append: &Append,
@@ -316,7 +324,7 @@ impl Batch {
         }
         if let Some(closed) = self.head.closed {
             let same = mark.is_some() && closed.by == mark;
-            // With producer fields it is another append of that producer, which came too late.
+            // A close with producer fields is another append of that producer, which is too late.
             let close_only = append.close && append.payload.is_none() && mark.is_none();
             if !same && !close_only {
                 return Err(AppendError::Closed { tail: self.tail() });
@@ -335,7 +343,8 @@ impl Batch {
         })
     }
 
-    /// Checks that nothing is missing before the append: of its producer's, or by `Stream-Seq`.
+    /// Checks that no append is missing before this one: by the producer's numbers, or by
+    /// `Stream-Seq`.
     fn check_order(&self, append: &Append, sender: Option<Sender>) -> Result<(), AppendError> {
         match sender.map(|sender| (sender.standing, sender.mark.seq)) {
             Some((Standing::BadStart, _)) => return Err(AppendError::EpochStart),
@@ -371,7 +380,7 @@ impl Batch {
             .map_err(|NoRoom { wait_ms }| AppendError::TooManyProducers { wait_ms })
     }
 
-    /// The bytes of the stream with `payload`.
+    /// Returns the size of the stream with `payload`, if the stream has room for it.
     fn grown(&self, payload: Option<&Payload>, limits: &AppendLimits) -> Result<u64, AppendError> {
         let bytes = payload.map_or(0, |payload| payload.bytes().len() as u64);
         let total = self.head.bytes.saturating_add(bytes);
@@ -404,7 +413,7 @@ impl Batch {
         self.grew |= !payload.bytes().is_empty();
     }
 
-    /// The body, if the stream takes it: content type, then JSON.
+    /// Returns the body if the stream accepts it: checks the content type, and then JSON.
     fn payload<'a>(&self, append: &'a Append) -> Result<Option<&'a Payload>, AppendError> {
         let Some(payload) = &append.payload else {
             return Ok(None);
@@ -426,8 +435,8 @@ impl Batch {
             .map_err(|error| AppendError::Messages(error.clone()))
     }
 
-    /// Ends the batch as this commit: the head to swap in and what it needs stored first. `budget`
-    /// is that of the inline tail; `next_id` draws chunk ids.
+    /// Ends the batch as this commit. Returns the head to swap in, with the chunks and blocks to
+    /// store first. `budget` is the largest size of the inline tail; `next_id` draws chunk ids.
     #[must_use]
     pub fn settle(
         mut self,
@@ -453,7 +462,7 @@ impl Batch {
         settle(self.head, &growth, next_id)
     }
 
-    /// Ends a batch that changed nothing, for the positions in it.
+    /// Ends a batch that changed nothing. The result only serves to compute positions.
     #[must_use]
     pub fn unchanged(self) -> Settled {
         let growth = Growth {

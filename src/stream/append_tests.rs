@@ -19,7 +19,7 @@ fn json() -> Head {
     }
 }
 
-/// Messages of these sizes, commas included, with every end known.
+/// Messages of these sizes, including commas, with all message ends.
 fn messages(sizes: &[usize]) -> Payload {
     let (mut bytes, mut ends) = (Vec::new(), Vec::new());
     for size in sizes {
@@ -45,7 +45,7 @@ fn bytes(text: &str) -> Payload {
     Payload::Bytes(text.as_bytes().to_vec())
 }
 
-/// A stream as its readers see it: what was stored, and the head.
+/// The stored chunks and blocks of a stream, from which its readers read.
 #[derive(Debug, Default)]
 struct Kept {
     chunks: Vec<Chunk>,
@@ -58,7 +58,7 @@ impl Kept {
         self.blocks.extend(settled.blocks.iter().cloned());
     }
 
-    /// All segments with their bytes, from the first on, the open one last.
+    /// Returns all segments with their bytes, from the first to the open one.
     fn segments(&self, head: &Head) -> Vec<(u64, Vec<u8>, bool)> {
         let mut number = head.first;
         let mut all = Vec::new();
@@ -89,8 +89,8 @@ fn ids() -> impl FnMut() -> u64 {
 
 #[test]
 fn checks_come_in_the_order_of_the_design() {
-    // Everything that can be wrong at once, from the last check to the first: each one added
-    // hides those before it.
+    // Failures are added one by one, from the last check to the first. Each added failure hides the
+    // failures before it.
     let mut stream = json();
     stream.bytes = 10;
     stream.seq = Some(b"5".to_vec());
@@ -214,14 +214,14 @@ fn a_producer_that_is_kept_longer_is_not_forgotten_before_the_others() {
     };
     assert_eq!(send("kept", 10_000, 1), Ok(true));
     assert_eq!(send("a", 0, 2), Ok(true));
-    // Its idle time is over, and so is that of the other, which goes.
+    // The idle times of both producers are over, but only the other producer is forgotten.
     for (now_ms, id) in [(1_100, "b"), (2_200, "c"), (3_300, "d")] {
         assert_eq!(send(id, 0, now_ms), Ok(true), "{id}");
         assert_eq!(send("kept", 10_000, now_ms), Ok(false), "{id}");
     }
 }
 
-/// A clock that was a day ahead would have kept the table full for that day.
+/// A clock that was a day ahead would have kept the producer table full for that day.
 #[test]
 fn a_producer_of_a_clock_that_was_ahead_is_forgotten_all_the_same() {
     let limits = AppendLimits {
@@ -344,8 +344,8 @@ fn a_block_holds_only_segments_that_the_batch_began_with() {
     }
 }
 
-/// Pages of a long text began and ended inside of characters, which clients that decode each page by
-/// itself made into U+FFFD.
+/// Without such cuts, pages of a long text began and ended inside characters. Clients that decode
+/// each page by itself turned these characters into U+FFFD.
 #[test]
 fn a_long_text_is_cut_between_characters_and_not_between_cr_and_lf() {
     for piece in ["\u{3042}", "\u{1f600}", "\u{e9}", "\r\n", "x"] {
@@ -368,7 +368,7 @@ fn a_long_text_is_cut_between_characters_and_not_between_cr_and_lf() {
             assert!(parts.len() <= 4);
         }
     }
-    // What is no text is cut all the same.
+    // Bytes that are not text are cut too.
     let stream = head();
     let mut batch = Batch::new(stream.clone(), 0);
     let octets = Payload::Bytes(vec![0x80; MAX_CHUNK_BYTES * 2]);
@@ -397,8 +397,8 @@ fn a_message_larger_than_a_chunk_begins_a_segment_of_its_own() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Appends of any sizes, in batches of any sizes: the bytes are all there in order, every cut
-    /// is at the end of a message unless that is larger than a chunk, and positions rise.
+    /// Appends of any sizes, in batches of any sizes. All bytes are kept in order, and positions
+    /// rise. Every cut is at the end of a message, unless a message is larger than a chunk.
     #[test]
     fn sealing_keeps_bytes_messages_and_positions(
         appends in proptest::collection::vec(
@@ -466,7 +466,7 @@ proptest! {
             at += bytes.len();
             if is_json {
                 prop_assert_eq!(ends_message, ends.contains(&at));
-                // Only a message that began the segment is ever cut.
+                // Only a message at the beginning of a segment is ever cut.
                 if !ends_message && begins_message {
                     prop_assert_eq!(bytes.len(), MAX_CHUNK_BYTES);
                 }
@@ -502,8 +502,8 @@ proptest! {
         prop_assert_eq!(run(1), texts.concat().into_bytes());
     }
 
-    /// The same attempt, applied to the same head, makes the same bytes: a swap that is sent again
-    /// is the one that was sent.
+    /// The same attempt on the same head produces the same bytes, so a repeated swap writes the
+    /// same value.
     #[test]
     fn an_attempt_repeated_is_the_same_head(
         texts in proptest::collection::vec("[a-z]{1,40}", 1..10),
@@ -542,13 +542,13 @@ fn the_inline_tail_is_sealed_before_the_first_byte_of_a_newer_timeline() {
         (Position::on(5, 1, 2), 1)
     );
     assert_eq!(stream.inline, b"de");
-    // An instance whose variable is older goes on with the stream's timeline.
+    // An instance with an older variable continues on the stream's timeline.
     stream = commit(&stream, "f", 4);
     assert_eq!(
         (stream.tail(), stream.recent.len()),
         (Position::on(5, 1, 3), 1)
     );
-    // A close adds nothing, and seals nothing.
+    // A close adds no bytes and seals no segment.
     let mut batch = Batch::new(stream.clone(), 9);
     let close = Append {
         payload: None,

@@ -1,4 +1,4 @@
-//! The head of a new fork (section 4.2): its source's, cut at a place.
+//! The head of a new fork (section 4.2): the head of its source, cut at a position.
 
 use super::append::Payload;
 use super::create::timeline_after;
@@ -10,24 +10,24 @@ use super::{
 };
 use crate::limits::{BLOCK_SEGMENTS, FORK_DEPTH};
 
-/// Why a stream can't be forked at a place.
+/// Reason why a stream can't be forked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ForkError {
-    /// There is no such place.
+    /// The source has no such position.
     #[error("The source stream has no such fork offset.")]
     NoSuchPlace,
-    /// It is a fork of a fork of a fork and so on.
+    /// The source already has as many sources in a row as a fork may have.
     #[error("The source stream is {FORK_DEPTH} forks deep already, which is the most.")]
     TooDeep,
 }
 
-/// The head of a fork of `source`, a life that begins at `birth` under `name`, before it got
-/// bytes of its own. `block` is the index block that has the segment of `point`, where the
-/// source's head has it not; its owner with it.
+/// Returns the head of a fork of `source`, without bytes of its own. The fork is a life that begins
+/// at `birth` under `name`. `block` is the index block with the segment of `point`, and the block's
+/// owner, if the source's head does not list that segment.
 ///
 /// # Errors
 ///
-/// When the source has no such place, or is too deep a fork itself.
+/// The source has no such position, or has too many sources in a row.
 pub fn branch(
     name: &str,
     birth: Birth,
@@ -88,7 +88,7 @@ pub fn branch(
     })
 }
 
-/// What a fork's head has of its source's data, apart from whole index blocks.
+/// The parts of the source's head that a fork's head contains, apart from whole index blocks.
 struct Cut {
     recent_first: u64,
     recent: Vec<Segment>,
@@ -124,7 +124,7 @@ fn cut(
     cut.map(|cut| Cut { timelines, ..cut })
 }
 
-/// Cuts within an index block, whose segments before the cut become recent ones.
+/// Cuts within an index block. The block's segments before the cut become recent segments.
 fn cut_block(block: &Block, owner: Incarnation, point: Position) -> Result<Cut, ForkError> {
     let end = point.number().saturating_add(1);
     let recent = until(&block.segments, block.first, point)?;
@@ -169,7 +169,7 @@ fn cut_head(source: &Head, point: Position) -> Result<Cut, ForkError> {
     })
 }
 
-/// Who has the index blocks of a fork of `source` before its own ones.
+/// Returns the owners of the index blocks that a fork of `source` has before its own blocks.
 fn runs_before(source: &Head, own_block: u64) -> Vec<Run> {
     let lineage = source.lineage.as_ref();
     let mut runs = lineage.map_or_else(Vec::new, |lineage| lineage.runs.clone());
@@ -184,7 +184,7 @@ fn runs_before(source: &Head, own_block: u64) -> Vec<Run> {
     runs
 }
 
-/// The segments up to `point`, the last of them shortened to it.
+/// Returns the segments up to `point`; the last segment is shortened.
 fn until(segments: &[Segment], first: u64, point: Position) -> Result<Vec<Segment>, ForkError> {
     let count = point
         .number()
@@ -204,7 +204,7 @@ fn until(segments: &[Segment], first: u64, point: Position) -> Result<Vec<Segmen
     Ok(taken)
 }
 
-/// Says of what `spans` leave up to `end` that `owner` has it.
+/// Adds a span of `owner` for the segments up to `end` that `spans` does not cover.
 fn close(spans: &mut Vec<Span>, first: u64, end: u64, owner: Incarnation) {
     let closed = spans.last().map_or(first, |span| span.end);
     if closed < end {
@@ -212,8 +212,8 @@ fn close(spans: &mut Vec<Span>, first: u64, end: u64, owner: Incarnation) {
     }
 }
 
-/// The head of a new fork, pending, and what it needs stored first: `branch` with what its
-/// creator gave it.
+/// Returns the pending head of a new fork, with the chunks and blocks to store first. The head is
+/// `branch` with the properties and bytes that the creator gave.
 #[must_use]
 pub(crate) fn begin_fork(
     branch: Head,
@@ -234,7 +234,7 @@ pub(crate) fn begin_fork(
     let floor = after.map_or(0, |tombstone| tombstone.next_segment);
     let empty = head.tail() == Position::ZERO;
     if empty {
-        // It shares no offset with its source, so it need not repeat any.
+        // The fork shares no offset with its source, so its offsets need not be the source's.
         head.first = head.first.max(floor);
         head.recent_first = head.first;
         head.timelines = Timelines::beginning(head.first, timeline);
@@ -259,7 +259,7 @@ pub(crate) fn begin_fork(
     let grew = !bytes.is_empty();
     head.inline.extend_from_slice(&bytes);
     head.bytes = head.bytes.saturating_add(bytes.len() as u64);
-    // Blocks are built only of entries that a committed head had.
+    // Blocks are built only of segments that a committed head has listed.
     let growth = Growth {
         kept: start,
         grew,
@@ -270,8 +270,8 @@ pub(crate) fn begin_fork(
     seal(head, Vec::new(), &growth, next_id)
 }
 
-/// Whether a creation that asks for a fork of `source` at `asked`, which is `point` if it was
-/// looked up, asks for the fork that `head` is.
+/// Whether `head` is the fork of `source` that a creation with `asked` requests. A request that
+/// gives the fork's resolved point as its offset matches too.
 #[must_use]
 pub(crate) fn is_fork_of(head: &Head, source: &[u8; 20], asked: Asked) -> bool {
     head.lineage.as_ref().is_some_and(|lineage| {
@@ -280,7 +280,7 @@ pub(crate) fn is_fork_of(head: &Head, source: &[u8; 20], asked: Asked) -> bool {
     })
 }
 
-/// What a fork's creator gets who gives no expiry: that of the source.
+/// Returns the expiry of a fork: the requested one, or the source's if none was requested.
 #[must_use]
 pub(crate) const fn inherited_expiry(asked: Expiry, source: Expiry) -> Expiry {
     match asked {

@@ -37,7 +37,7 @@ fn a_source_of_the_greatest_depth_has_no_forks() {
     }
 }
 
-/// Everything that was ever stored.
+/// All chunks and blocks that were ever stored.
 #[derive(Default)]
 struct Stored {
     chunks: std::collections::HashMap<(Incarnation, u64), Vec<u8>>,
@@ -59,7 +59,7 @@ impl Stored {
         settled.head
     }
 
-    /// Segment `number`, its owner with it.
+    /// Returns segment `number` and its owner.
     fn segment(&self, head: &Head, number: u64) -> (Segment, Incarnation) {
         if number >= head.recent_first {
             let index = usize::try_from(number - head.recent_first).unwrap();
@@ -140,7 +140,8 @@ impl Stored {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Streams that fork at any byte, any number of times, each with all that it should have.
+    /// Streams fork at any byte, any number of times. Each fork reads all the bytes that it should
+    /// have.
     #[test]
     fn a_tree_of_forks_reads_as_if_each_had_been_copied(
         moves in proptest::collection::vec(
@@ -159,7 +160,7 @@ proptest! {
             stored.timeline += u64::from(count % 9 == 0);
             if kind == 0 && streams.len() < 40 {
                 let cut = at.index(bytes.len() + 1);
-                // The place of that byte.
+                // Find the position of that byte.
                 let (mut left, mut number, mut point) = (cut as u64, source.first, Position::ZERO);
                 while left > 0 {
                     let length = match number < source.open_segment() {
@@ -187,7 +188,7 @@ proptest! {
         for (head, bytes) in &streams {
             prop_assert_eq!(&stored.read(head), bytes);
         }
-        // What each owes is its own, and together they owe all there is.
+        // Each stream owes only its own chunks, and together the streams owe all chunks.
         let mut owed = std::collections::HashSet::new();
         for (head, _) in &streams {
             let end = tombstone(head);

@@ -1,21 +1,21 @@
 //! The content type of a stream (section 9).
 
-/// A media type as it was given, compared by its essence: type and subtype, without case and
-/// without parameters.
+/// A media type as given. Comparison uses its essence: type and subtype, ignoring case and
+/// parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentType(String);
 
-/// The text is no `type/subtype`.
+/// The text has no `type/subtype`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a media type such as text/plain")]
 pub struct NotAContentType;
 
 impl ContentType {
-    /// Takes a media type as given, or refuses what has no `type/subtype` of RFC 9110 tokens.
+    /// Parses a media type, which must have a `type/subtype` of RFC 9110 tokens.
     ///
     /// # Errors
     ///
-    /// When it has no `type/subtype`.
+    /// The text has no `type/subtype`.
     pub fn parse(text: &str) -> Result<Self, NotAContentType> {
         let text = text.trim();
         let visible = text
@@ -28,13 +28,13 @@ impl ContentType {
         }
     }
 
-    /// What a stream has when its creator gives none.
+    /// Returns the default type, for a creation without a content type.
     #[must_use]
     pub fn octets() -> Self {
         Self("application/octet-stream".to_owned())
     }
 
-    /// As it was given.
+    /// Returns the type as given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -46,7 +46,7 @@ impl ContentType {
         self.0 == other.0 || essence(&self.0).eq_ignore_ascii_case(essence(&other.0))
     }
 
-    /// Whether the stream keeps JSON messages (section 9.1).
+    /// Whether the stream stores JSON messages (section 9.1).
     #[must_use]
     pub fn is_json(&self) -> bool {
         let (json, text) = (&b"application/json"[..], self.0.as_bytes());

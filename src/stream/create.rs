@@ -6,12 +6,12 @@ use super::{
     Closed, ContentType, Expiry, Forks, Head, Incarnation, Ring, Settled, Timelines, Tombstone,
 };
 
-/// What the creator of a stream asks for.
+/// The requested properties of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Create {
     /// The content type.
     pub content_type: ContentType,
-    /// When it ends by itself.
+    /// When the stream expires.
     pub expiry: Expiry,
     /// Whether it is closed from the start.
     pub close: bool,
@@ -24,19 +24,19 @@ pub struct Birth {
     pub incarnation: Incarnation,
     /// Leaf of the name registry that holds the name.
     pub leaf: Option<u32>,
-    /// Milliseconds since 1970.
+    /// The time of the creation, milliseconds since 1970.
     pub now_ms: u64,
-    /// The store's timeline, as far as its variable tells.
+    /// The store's timeline, as far as this instance knows it.
     pub timeline: u64,
 }
 
-/// The timeline of a life that follows the one of `last`, where the store's is `timeline`.
+/// Returns the timeline of a life that follows the tombstone `last`, if the store's is `timeline`.
 pub(super) fn timeline_after(timeline: u64, last: Option<&Tombstone>) -> u64 {
     timeline.max(last.map_or(0, |last| last.timeline))
 }
 
-/// The head of a new stream, and what it needs stored first. It goes on where the tombstone of
-/// the name's last life stopped, so that no offset is ever given twice.
+/// Returns the head of a new stream, with the chunks to store first. Its numbers continue after the
+/// tombstone of the name's last life, so that no offset is ever used twice.
 #[must_use]
 pub fn create(
     name: &str,
@@ -89,8 +89,8 @@ pub fn create(
     settle(head, &growth, next_id)
 }
 
-/// Whether `create` asks for what `head` is, so that the request is an idempotent success. The
-/// closed state is compared with the current one.
+/// Whether the request `create` matches the existing `head`, so that it is an idempotent success.
+/// The requested closed state is compared with the current one.
 #[must_use]
 pub fn matches(head: &Head, create: &Create) -> bool {
     head.content_type.matches(&create.content_type)

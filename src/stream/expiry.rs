@@ -1,34 +1,34 @@
-//! When a stream ends by itself (section 4, "TTL/Expiry").
+//! Expiry of streams (section 4, "TTL/Expiry").
 
-/// What a stream's creator asked for.
+/// The expiry that a stream's creator requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
-    /// Never.
+    /// The stream never expires.
     Never,
-    /// After this many idle seconds; every read and write starts the window anew.
+    /// The stream expires after this many idle seconds. Every read and write restarts the window.
     Ttl {
-        /// The window.
+        /// The length of the window.
         secs: u64,
     },
-    /// At this moment, in milliseconds since 1970.
+    /// The stream expires at a fixed time.
     At {
-        /// The moment.
+        /// The time, in milliseconds since 1970.
         ms: u64,
     },
 }
 
-/// The shortest and the longest step in which a sliding window is moved, in milliseconds.
+/// The smallest and largest granularity of a sliding window, in milliseconds.
 const GRANULARITY_MS: (u64, u64) = (200, 60_000);
 
-/// The step in which a sliding window of `secs` is moved: so many milliseconds after a touch the
-/// next one is written, and so much longer than its window a stream lives.
+/// Returns the granularity of a sliding window of `secs`, in milliseconds. A touch is written at
+/// most once in this time, and a stream lives this much longer than its window.
 pub(super) fn granularity_ms(secs: u64) -> u64 {
     let (least, most) = GRANULARITY_MS;
     secs.saturating_mul(100).clamp(least, most)
 }
 
 impl Expiry {
-    /// The moment a stream expires that was last touched at `touched_ms`, milliseconds since 1970.
+    /// Returns when a stream last touched at `touched_ms` expires, in milliseconds since 1970.
     #[must_use]
     pub fn ends_ms(&self, touched_ms: u64) -> Option<u64> {
         match *self {
@@ -59,7 +59,8 @@ mod tests {
         assert_eq!(head.max_wait_ms(6_000), Some(9_000));
     }
 
-    /// A day's jump of the clock, put right, kept a stream of two seconds alive for that day.
+    /// A clock jumped ahead by a day and was corrected. Without a limit, a stream with a window of
+    /// two seconds would have lived for that day.
     #[test]
     fn a_window_that_a_clock_ahead_began_ends_its_length_from_now() {
         let mut head = head();
@@ -70,12 +71,12 @@ mod tests {
         assert_eq!(head.expires_ms(1_000), Some(1_000 + 2_200));
         assert_eq!(head.max_wait_ms(1_000), Some(2_000));
         assert!(head.needs_touch(1_000) && !head.is_expired(1_000));
-        // Clocks of two instances may differ a little.
+        // A small difference between the clocks of two instances is accepted.
         head.touched_ms = 9_000;
         assert_eq!(head.now_ms(1_000), 9_000);
         assert_eq!(head.expires_ms(1_000), Some(9_000 + 2_200));
         assert!(!head.needs_touch(1_000));
-        // A moment is one, however far ahead.
+        // A fixed time is kept, however far ahead it is.
         head.expiry = Expiry::At { ms: day };
         head.touched_ms = 1_000 + day;
         assert_eq!(head.expires_ms(1_000), Some(day));

@@ -1,61 +1,61 @@
-//! Forks (section 4.2): streams that begin as another's head, cut at a place.
+//! Forks (section 4.2): streams that begin as a copy of another stream's head, cut at a position.
 //!
 //! A fork shares the sealed chunks and index blocks of its source and of the source's sources, and
-//! has a copy of the bytes that were inline. Its head names the life that owns each, so a read
-//! never looks at another head. Each source counts its forks, and lives on unseen while there are
-//! any. The count is kept by steps of the fork in [`Forks::steps`], each of which is found by
-//! whoever comes later:
+//! copies the bytes that were inline. Its head names the life that owns each shared chunk, so a
+//! read never reads another head. Each source counts its forks, and is kept as a hidden stream
+//! while it has any. The count is maintained by the steps of each fork in [`Forks::steps`], where
+//! any instance can find and complete them:
 //!
 //! | step | added | removed |
 //! |---|---|---|
-//! | joining | before the fork's head is written, pending | with the count raised, or to give the fork up |
-//! | joined | with the count raised | once the fork's head is seen without `pending` |
-//! | leaving | with the count lowered | once the fork's tombstone is seen not to owe the source |
+//! | joining | before the fork's pending head is written | when the count is raised or the fork given up |
+//! | joined | when the count is raised | once the fork's head is seen without `pending` |
+//! | leaving | when the count is lowered | once the fork's tombstone is seen not to owe the source |
 //!
-//! So a pending fork that its source has no step of was given up: nobody can have counted it.
+//! So a pending fork without a step in its source was given up, and was never counted.
 
 use crate::limits::FORK_STEPS;
 
 use super::{Incarnation, Position};
 
-/// One life of a stream, as the record of another names it.
+/// A life of another stream, as a record refers to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Link {
     /// Hash of the stream's name.
     pub hash: [u8; 20],
-    /// Its life.
+    /// The life of the stream.
     pub incarnation: Incarnation,
 }
 
-/// What a stream has to do with its forks.
+/// The forks of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Forks {
-    /// Forks that are there.
+    /// Number of counted forks.
     pub count: u64,
-    /// Forks that come or go, at most `limits::FORK_STEPS`.
+    /// Forks that join or leave, at most `limits::FORK_STEPS`.
     pub steps: Vec<(Incarnation, ForkStep)>,
-    /// Whether the stream is deleted, and only kept for its forks.
+    /// Whether the stream is deleted, and kept only for its forks.
     pub deleted: bool,
 }
 
-/// How far a fork came, or how far it is gone.
+/// The step that a fork has reached in joining or leaving its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForkStep {
-    /// It will be written; not counted.
+    /// The fork's head will be written; the fork is not counted.
     Joining,
-    /// It is counted.
+    /// The fork is counted.
     Joined,
-    /// It is not counted any more.
+    /// The fork is no longer counted.
     Leaving,
 }
 
-/// As many forks come and go as a head has room for.
+/// The head has no room for another step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many forks of the stream are being created or deleted at this moment")]
 pub struct TooManySteps;
 
 impl Forks {
-    /// Whether it is like that of a stream that was never forked.
+    /// Whether the value is that of a stream that was never forked.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -68,7 +68,7 @@ impl Forks {
         self.count > 0 || self.steps.iter().any(needs)
     }
 
-    /// The step of a fork.
+    /// Returns the step of a fork.
     #[must_use]
     pub fn step(&self, fork: Incarnation) -> Option<ForkStep> {
         let mut steps = self.steps.iter();
@@ -80,11 +80,11 @@ impl Forks {
         self.steps.extend(to.map(|to| (fork, to)));
     }
 
-    /// Adds the step of a fork that will be written.
+    /// Adds the step of a fork before its head is written.
     ///
     /// # Errors
     ///
-    /// When the stream has as many steps under way as it may; try again later.
+    /// The stream has the largest number of steps under way. The caller may retry later.
     pub fn join(&mut self, fork: Incarnation) -> Result<(), TooManySteps> {
         if self.step(fork).is_some() {
             return Ok(());
@@ -96,7 +96,8 @@ impl Forks {
         Ok(())
     }
 
-    /// Counts a fork whose head is written. False if it was given up, or is counted.
+    /// Counts a fork after its head is written. Returns false if the fork was given up or is
+    /// already counted.
     pub fn count(&mut self, fork: Incarnation) -> bool {
         let joining = self.step(fork) == Some(ForkStep::Joining);
         if joining {
@@ -106,7 +107,7 @@ impl Forks {
         joining
     }
 
-    /// Forgets the step of a fork that is there. False if there was none.
+    /// Removes the step of a fork that exists. Returns false if there was none.
     pub fn settle(&mut self, fork: Incarnation) -> bool {
         let joined = self.step(fork) == Some(ForkStep::Joined);
         if joined {
@@ -115,7 +116,7 @@ impl Forks {
         joined
     }
 
-    /// Gives up a fork that was not counted. False if there was nothing to give up.
+    /// Gives up a fork that was not counted. Returns false if there was nothing to give up.
     pub fn give_up(&mut self, fork: Incarnation) -> bool {
         let joining = self.step(fork) == Some(ForkStep::Joining);
         if joining {
@@ -124,7 +125,8 @@ impl Forks {
         joining
     }
 
-    /// Takes a fork, whose tombstone owes the stream, out of the count. `Ok(false)` if it was.
+    /// Stops counting a deleted fork. The fork's tombstone must still name this stream as its
+    /// source. Returns `Ok(false)` if the fork is already not counted.
     ///
     /// # Errors
     ///
@@ -141,7 +143,8 @@ impl Forks {
         Ok(true)
     }
 
-    /// Forgets the step of a fork that owes nothing any more. False if there was none.
+    /// Removes the step of a deleted fork that no longer names this source. Returns false if there
+    /// was none.
     pub fn forget(&mut self, fork: Incarnation) -> bool {
         let leaving = self.step(fork) == Some(ForkStep::Leaving);
         if leaving {
@@ -151,32 +154,33 @@ impl Forks {
     }
 }
 
-/// Index blocks from `first_block` on, up to those of the next run, that another life owns.
+/// A run of index blocks that another life owns: from `first_block` to the next run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// The first of them.
+    /// Number of the first block.
     pub first_block: u64,
-    /// Whose they are.
+    /// The life that owns the blocks.
     pub owner: Incarnation,
 }
 
-/// Segments before `end`, from where the span before ends, whose chunks another life owns.
+/// A span of segments with chunks that another life owns: from the end of the previous span to
+/// `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Number of the segment after the last of them.
+    /// Number after the last segment.
     pub end: u64,
-    /// Whose they are.
+    /// The life that owns the chunks.
     pub owner: Incarnation,
 }
 
-/// Whose chunk segment `number` is; `None` if it is of the life that has the spans.
+/// Returns the owner of segment `number`'s chunk; `None` if the life that has the spans owns it.
 #[must_use]
 pub fn owner(spans: &[Span], number: u64) -> Option<Incarnation> {
     let mut spans = spans.iter();
     spans.find(|span| number < span.end).map(|span| span.owner)
 }
 
-/// The part of `spans` that says something of the segments from `first` up to `end`.
+/// Returns the part of `spans` that covers the segments from `first` up to `end`.
 pub(super) fn spans_within(spans: &[Span], first: u64, end: u64) -> Vec<Span> {
     let mut within: Vec<Span> = Vec::new();
     for span in spans.iter().filter(|span| span.end > first) {
@@ -191,35 +195,35 @@ pub(super) fn spans_within(spans: &[Span], first: u64, end: u64) -> Vec<Span> {
     within
 }
 
-/// Where a fork comes from.
+/// The origin of a fork.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lineage {
     /// The stream it was forked from.
     pub source: Link,
-    /// What its creator asked for.
+    /// The divergence point that the creator requested.
     pub asked: Asked,
-    /// Where it leaves its source.
+    /// The position at which the fork leaves its source.
     pub point: Position,
-    /// Whether its source has not counted it yet: it is as good as absent.
+    /// Whether the source has not counted the fork yet. Until then the fork counts as absent.
     pub pending: bool,
-    /// Sources on the way to the stream that is no fork.
+    /// Number of sources up to the stream that is not a fork.
     pub depth: u64,
     /// The first segment number that no earlier life of the name used.
     pub floor: u64,
-    /// Blocks of other lives, ascending.
+    /// Index blocks of other lives, ascending.
     pub runs: Vec<Run>,
-    /// The first block that is its own.
+    /// Number of the first index block that the fork itself owns.
     pub own_block: u64,
-    /// Owners of the first segments among the recent ones.
+    /// Owners of the first recent segments.
     pub owners: Vec<Span>,
 }
 
-/// The divergence point as a creator gave it.
+/// A divergence point as the creator requested it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
-    /// The offset; `None` for the tail at that time.
+    /// The offset; `None` for the tail at the time of the creation.
     pub offset: Option<Position>,
-    /// Bytes or messages after it.
+    /// Bytes or messages after the offset.
     pub sub: u64,
 }
 

@@ -51,7 +51,7 @@ fn steps_are_bounded() {
     assert_eq!(forks.join(Incarnation([16; 16])), Err(TooManySteps));
     assert_eq!(forks.leave(Incarnation([16; 16])), Err(TooManySteps));
     assert_eq!(forks.join(Incarnation([3; 16])), Ok(()));
-    // One that has a step needs no room for the next.
+    // A fork that has a step needs no room for its next step.
     forks.count(Incarnation([3; 16]));
     assert_eq!(forks.leave(Incarnation([3; 16])), Ok(true));
 }

@@ -1,4 +1,4 @@
-//! The head record of a stream: all that must change together.
+//! The head record of a stream: all state that must change together.
 
 use super::expiry::granularity_ms;
 use super::fork::owner;
@@ -13,45 +13,45 @@ use crate::limits::{
 /// A live stream. One append rewrites this record and, beyond the inline budget, adds chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// The stream's name, kept to tell it from another with the same hash.
+    /// The stream's name, to distinguish it from another name with the same hash.
     pub name: String,
-    /// This life of the name.
+    /// The life of the name that this head belongs to.
     pub incarnation: Incarnation,
-    /// Raised by every swap, and carried on through tombstones and new incarnations.
+    /// Raised by every swap, and continued through tombstones and new incarnations.
     pub version: u64,
     /// The version with which this incarnation began.
     pub born: u64,
     /// The last commits.
     pub ring: Ring,
-    /// As its creator gave it.
+    /// The content type that the creator gave.
     pub content_type: ContentType,
-    /// Milliseconds since 1970.
+    /// The time of the creation, milliseconds since 1970.
     pub created_ms: u64,
-    /// As its creator asked.
+    /// The expiry that the creator requested.
     pub expiry: Expiry,
     /// Time of the last commit or counted read, milliseconds since 1970.
     pub touched_ms: u64,
-    /// Whether, and by whom, it was closed.
+    /// Whether the stream is closed, and by which append.
     pub closed: Option<Closed>,
     /// The last `Stream-Seq`.
     pub seq: Option<Vec<u8>>,
-    /// Producers, in no order, at most `max_producers`.
+    /// Producers in no particular order, at most `max_producers`.
     pub producers: Vec<ProducerState>,
-    /// Bytes in the stream; of a fork, those that it does not share.
+    /// Number of bytes in the stream, for a fork without the bytes that it shares.
     pub bytes: u64,
     /// Leaf of the name registry that holds the name.
     pub leaf: Option<u32>,
     /// The first segment of this incarnation.
     pub first: u64,
-    /// Number of the first segment in `recent`; those before it are in index blocks.
+    /// Number of the first segment in `recent`; earlier segments are in index blocks.
     pub recent_first: u64,
     /// Sealed segments not yet in an index block.
     pub recent: Vec<Segment>,
-    /// The bytes of the open segment, whose number follows the recent ones.
+    /// The bytes of the open segment. Its number follows the recent segments.
     pub inline: Vec<u8>,
-    /// Its forks.
+    /// The forks of the stream.
     pub forks: Forks,
-    /// Where it comes from, if it is a fork.
+    /// The origin of the stream, if it is a fork.
     pub lineage: Option<Box<Lineage>>,
     /// Subscriptions that it wakes, at most `limits::SUBSCRIBERS`.
     pub subscribers: Vec<Subscriber>,
@@ -59,23 +59,23 @@ pub struct Head {
     pub timelines: Timelines,
 }
 
-/// A stream's end.
+/// The closed state of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closed {
-    /// The append that closed it, if a producer made it: its retry is a duplicate.
+    /// The append that closed the stream, if a producer sent it: a retry of it is a duplicate.
     pub by: Option<ProducerMark>,
 }
 
-/// What an outsider finds where a head is.
+/// State of a stream as a client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// The stream.
+    /// The stream exists.
     Here,
-    /// Nothing: it is a fork that is not there yet.
+    /// The stream does not exist: it is a fork that is not complete yet.
     Absent,
-    /// Nothing, though its bytes are kept for its forks: it was deleted, or expired.
+    /// The stream was deleted or has expired, but its bytes are kept for its forks.
     Gone,
-    /// Nothing: it expired.
+    /// The stream has expired.
     Expired,
 }
 
@@ -86,16 +86,17 @@ impl Head {
         self.recent_first.saturating_add(self.recent.len() as u64)
     }
 
-    /// The place before the first byte of this life.
+    /// The position before the first byte of this life.
     #[must_use]
     pub fn start(&self) -> Position {
         self.timelines.position(self.first, 0)
     }
 
-    /// Whether there are numbers for the segments of `bytes` more, written on `timeline`.
+    /// Whether there are segment numbers left for `bytes` more bytes, written on `timeline`.
     #[must_use]
     pub fn has_room(&self, bytes: u64, timeline: u64) -> bool {
-        // Two segments in a row have more than one chunk's bytes: else they would be one.
+        // Two consecutive segments together have more bytes than one chunk, or they would be one
+        // segment.
         let bytes = bytes.saturating_add(self.inline.len() as u64);
         let chunks = bytes.saturating_mul(2) / MAX_CHUNK_BYTES as u64;
         let end = self.open_segment().saturating_add(chunks).saturating_add(3);
@@ -103,7 +104,8 @@ impl Head {
         end <= SEGMENTS && has_era
     }
 
-    /// Where the next byte goes: the position of the last byte's end, all zeros when empty.
+    /// The position of the next byte: the end of the last byte, or all zeros if the stream is
+    /// empty.
     #[must_use]
     pub fn tail(&self) -> Position {
         match self.recent.last() {
@@ -119,7 +121,7 @@ impl Head {
         }
     }
 
-    /// What an outsider finds at `now_ms`.
+    /// Returns the state that a client sees at `now_ms`.
     #[must_use]
     pub fn presence(&self, now_ms: u64) -> Presence {
         match () {
@@ -131,20 +133,20 @@ impl Head {
         }
     }
 
-    /// The time of a step at `clock_ms`: never before the last commit, unless that was made by a clock
-    /// that was ahead.
+    /// The time of a step at `clock_ms`: never before the last commit, unless the clock of that
+    /// commit was ahead.
     #[must_use]
     pub fn now_ms(&self, clock_ms: u64) -> u64 {
         self.touched_at(clock_ms).max(clock_ms)
     }
 
-    /// Whether it was last touched by a clock that was further ahead than clocks may differ.
+    /// Whether the last touch is further in the future than clocks may differ.
     #[must_use]
     pub fn is_ahead(&self, clock_ms: u64) -> bool {
         self.touched_ms > clock_ms.saturating_add(CLOCK_SKEW_MS)
     }
 
-    /// The time of the last touch; that of this step, if a clock that was ahead wrote it.
+    /// The time of the last touch, or the time of this step if the clock of the touch was ahead.
     fn touched_at(&self, clock_ms: u64) -> u64 {
         match self.is_ahead(clock_ms) {
             true => clock_ms,
@@ -152,20 +154,20 @@ impl Head {
         }
     }
 
-    /// The moment this stream expires unless it is touched, in milliseconds since 1970.
+    /// When the stream expires unless it is touched, in milliseconds since 1970.
     #[must_use]
     pub fn expires_ms(&self, now_ms: u64) -> Option<u64> {
         self.expiry.ends_ms(self.touched_at(now_ms))
     }
 
-    /// Whether it has expired by `now_ms`.
+    /// Whether the stream has expired by `now_ms`.
     #[must_use]
     pub fn is_expired(&self, now_ms: u64) -> bool {
         self.expires_ms(now_ms).is_some_and(|end| end <= now_ms)
     }
 
-    /// Whether a read at `now_ms` should write a touch, because its window is sliding and the last
-    /// touch is a step old, or of a clock that was ahead.
+    /// Whether a read at `now_ms` should write a touch. This is so if the window is sliding and the
+    /// last touch is older than the granularity, or came from a clock that was ahead.
     #[must_use]
     pub fn needs_touch(&self, now_ms: u64) -> bool {
         let due = |secs| now_ms >= self.touched_ms.saturating_add(granularity_ms(secs));
@@ -175,13 +177,13 @@ impl Head {
         }
     }
 
-    /// How long a reader may wait before it must look again: until the stream expires, or until
-    /// its own waiting has to move the window, in milliseconds from `now_ms`.
+    /// How long a reader may wait before it must read the head again, in milliseconds from
+    /// `now_ms`: until the stream expires, or until the waiting reader must touch it.
     #[must_use]
     pub fn max_wait_ms(&self, now_ms: u64) -> Option<u64> {
         let end = match self.expiry {
             Expiry::Never => return None,
-            // A window shorter than a step (0 seconds) can't be moved, only end.
+            // A window shorter than its granularity (0 seconds) can't be moved; it only ends.
             Expiry::Ttl { secs } => {
                 let window = secs.saturating_mul(1000).max(granularity_ms(secs));
                 self.touched_at(now_ms).saturating_add(window)
@@ -191,13 +193,13 @@ impl Head {
         Some(end.saturating_sub(now_ms).max(1))
     }
 
-    /// Whether it is a fork that is not there yet.
+    /// Whether the stream is a fork that is not complete yet.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.lineage.as_ref().is_some_and(|lineage| lineage.pending)
     }
 
-    /// Whose chunk the recent segment `number` is.
+    /// Returns the owner of the chunk of the recent segment `number`.
     #[must_use]
     pub fn owner(&self, number: u64) -> Incarnation {
         let lineage = self.lineage.as_ref();
@@ -205,7 +207,7 @@ impl Head {
         other.unwrap_or(self.incarnation)
     }
 
-    /// Whose index block `number` is.
+    /// Returns the owner of index block `number`.
     #[must_use]
     pub fn block_owner(&self, number: u64) -> Incarnation {
         let Some(lineage) = self
@@ -220,7 +222,7 @@ impl Head {
         run.map_or(self.incarnation, |run| run.owner)
     }
 
-    /// The first index block that is its own.
+    /// Number of the first index block that this life owns.
     #[must_use]
     pub fn own_block(&self) -> u64 {
         let first = self.first / BLOCK_SEGMENTS;
@@ -229,12 +231,12 @@ impl Head {
             .map_or(first, |lineage| lineage.own_block)
     }
 
-    /// Links a subscription, in the place of an earlier one of the same id. Says whether that
-    /// changed anything: an existing link keeps its first cursor.
+    /// Links a subscription, and replaces an earlier one with the same id. Returns whether the head
+    /// changed: an existing link keeps its first cursor.
     ///
     /// # Errors
     ///
-    /// When the stream has as many subscriptions as it may; nothing was changed.
+    /// The stream has the largest number of subscriptions. The head is unchanged.
     pub fn attach(&mut self, subscriber: Subscriber) -> Result<bool, TooManySubscribers> {
         let full = self.subscribers.len() >= SUBSCRIBERS;
         let same = |other: &&mut Subscriber| other.subscription == subscriber.subscription;
@@ -252,7 +254,7 @@ impl Head {
         }
     }
 
-    /// The link of one life of a subscription.
+    /// Returns the link of one life of a subscription.
     #[must_use]
     pub fn subscriber(&self, subscription: &[u8; 20], life: u64) -> Option<&Subscriber> {
         self.subscribers
@@ -260,7 +262,7 @@ impl Head {
             .find(|other| other.subscription == *subscription && other.life == life)
     }
 
-    /// Removes the link of one life of a subscription. Says whether it was there.
+    /// Removes the link of one life of a subscription. Returns whether it existed.
     pub fn detach(&mut self, subscription: &[u8; 20], life: u64) -> bool {
         let before = self.subscribers.len();
         self.subscribers
@@ -268,8 +270,8 @@ impl Head {
         self.subscribers.len() != before
     }
 
-    /// The cursor before everything that was appended to this stream itself: what a fork shares
-    /// with its source is not news.
+    /// The cursor before all bytes that were appended to this stream itself. A fork's shared bytes
+    /// wake no subscription.
     #[must_use]
     pub fn beginning(&self) -> Position {
         match &self.lineage {
@@ -278,16 +280,17 @@ impl Head {
         }
     }
 
-    /// Where a cursor stands in this life of the name: one of an earlier life is at the beginning.
-    /// `life` is the one that the cursor is of, where that is known. A fork has the positions of its
-    /// source, so they alone don't tell.
+    /// Converts a cursor to one of this life of the name: a cursor of an earlier life moves to the
+    /// beginning. `life` is the life that the cursor belongs to, if known. It is needed because a
+    /// fork has the positions of its source.
     #[must_use]
     pub fn cursor(&self, acked: Position, life: Option<LifeMark>) -> Position {
         let is_another = life.is_some_and(|life| life != self.incarnation.mark());
         if is_another || acked < self.start() {
             return self.beginning();
         }
-        // Of the part that its store lost, all that was written in its place is news.
+        // If the cursor is in a part that the store lost, all bytes that replaced that part are
+        // news.
         let is_lost = acked.timeline() != self.timelines.at(acked.number());
         let instead = self.timelines.after(acked.timeline());
         instead.filter(|_| is_lost).unwrap_or(acked)

@@ -1,7 +1,7 @@
 //! The state machine of one stream: pure transitions over its head.
 //!
-//! One file and one error type for each family of operations. Nothing here does I/O, reads a
-//! clock or draws random bits; time and identifiers are arguments.
+//! Each family of operations has one file and one error type. Nothing here does I/O, reads a clock
+//! or draws random bits; time and identifiers are arguments.
 
 mod append;
 mod branch;

@@ -1,22 +1,23 @@
-//! Places in a stream.
+//! Positions in a stream.
 
 use crate::limits::SEGMENTS;
 use serde::{Deserialize, Serialize};
 
-/// A place between two bytes of a stream: `byte` bytes into a segment.
+/// A position between two bytes of a stream: `byte` bytes into a segment.
 ///
-/// It names the segment as offsets do: by the timeline that the segment was written on, times
-/// `limits::SEGMENTS`, plus its number. A segment of a newer timeline never has a smaller number.
+/// `segment` has the form of offsets: the timeline that the segment was written on, times
+/// `limits::SEGMENTS`, plus the segment's number. A segment of a newer timeline never has a smaller
+/// number.
 ///
-/// A position is written with the segment that holds the byte before it; only the start of a
-/// stream has `byte` 0. Derived order is stream order.
+/// A position names the segment of the byte before it; only the start of a stream has `byte` 0. The
+/// derived order is stream order.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 pub struct Position {
     /// Timeline and number of the segment.
     pub segment: u64,
-    /// Bytes of the segment before this place.
+    /// Bytes of the segment before this position.
     pub byte: u64,
 }
 
@@ -27,13 +28,13 @@ impl Position {
         byte: 0,
     };
 
-    /// The place `byte` bytes into `segment`, as offsets name it.
+    /// Creates the position `byte` bytes into `segment`, in the form of offsets.
     #[must_use]
     pub const fn new(segment: u64, byte: u64) -> Self {
         Self { segment, byte }
     }
 
-    /// The place `byte` bytes into segment `number`, which was written on `timeline`.
+    /// Creates the position `byte` bytes into segment `number`, which was written on `timeline`.
     #[must_use]
     pub const fn on(timeline: u64, number: u64, byte: u64) -> Self {
         let before = timeline.saturating_mul(SEGMENTS);
@@ -54,15 +55,15 @@ impl Position {
 }
 
 /// Random identity of one life of a stream, from its creation to its deletion. Keys of chunks and
-/// index blocks begin with it, so that two lives of a name share nothing.
+/// index blocks begin with it, so two lives of a name share no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Incarnation(pub [u8; 16]);
 
-/// The first half of an [`Incarnation`], which tells the lives of one name apart.
+/// The first half of an [`Incarnation`], which distinguishes the lives of one name.
 pub(crate) type LifeMark = [u8; 8];
 
 impl Incarnation {
-    /// Its first half.
+    /// Returns the first half.
     #[must_use]
     pub fn mark(self) -> LifeMark {
         self.0.first_chunk().copied().unwrap_or_default()
@@ -75,15 +76,15 @@ impl std::fmt::Display for Incarnation {
     }
 }
 
-/// Bytes in lower-case hexadecimal. Every key is made with it, and the formatter would take longer
-/// than all the rest of a read.
+/// Formats bytes in lower-case hexadecimal. Every key needs it, and the formatter would take longer
+/// than the rest of a read.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().saturating_mul(2));
     push_hex(&mut text, bytes);
     text
 }
 
-/// The same, behind `text`.
+/// Appends bytes in hexadecimal to `text`.
 pub(crate) fn push_hex(text: &mut String, bytes: &[u8]) {
     let digit = |nibble: u8| match nibble {
         0..=9 => b'0' + nibble,

@@ -3,21 +3,21 @@
 use crate::limits::WAKE_KEEP_MS;
 use sha2::{Digest, Sha256};
 
-/// What a producer says of itself with an append.
+/// The producer fields of an append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Producer {
-    /// Its name, not empty.
+    /// The producer's name, not empty.
     pub id: String,
-    /// Its session, at most `limits::MAX_PRODUCER_NUMBER`.
+    /// The producer's session, at most `limits::MAX_PRODUCER_NUMBER`.
     pub epoch: u64,
     /// The number of this append in the session, at most `limits::MAX_PRODUCER_NUMBER`.
     pub seq: u64,
 }
 
-/// A producer's name as heads keep it: the first 128 bits of its SHA-256.
+/// A producer's name in stored form: the first 128 bits of its SHA-256.
 pub(crate) type ProducerId = [u8; 16];
 
-/// The kept form of a producer's name.
+/// Returns the stored form of a producer's name.
 #[must_use]
 pub(crate) fn producer_id(name: &str) -> ProducerId {
     let digest = Sha256::digest(name.as_bytes());
@@ -31,16 +31,16 @@ pub(crate) fn producer_id(name: &str) -> ProducerId {
 /// One append of one producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProducerMark {
-    /// Whose.
+    /// The producer.
     pub id: ProducerId,
-    /// In which session.
+    /// The session of the producer.
     pub epoch: u64,
-    /// Which one.
+    /// The number of the append in the session.
     pub seq: u64,
 }
 
 impl Producer {
-    /// This append, as heads keep it.
+    /// Returns the mark of this append, in stored form.
     #[must_use]
     pub fn mark(&self) -> ProducerMark {
         ProducerMark {
@@ -51,31 +51,33 @@ impl Producer {
     }
 }
 
-/// What a stream remembers of a producer.
+/// The state of a producer that a stream remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProducerState {
-    /// Its last accepted append.
+    /// The producer's last accepted append.
     pub last: ProducerMark,
-    /// When that was, milliseconds since 1970; later by the time for which it is kept longer.
+    /// Time of the last append, milliseconds since 1970, plus the additional time for which the
+    /// state is kept.
     pub used_ms: u64,
 }
 
-/// How an append of a producer relates to what the stream remembers of it.
+/// Relation of an append to the remembered state of its producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It is the next one.
+    /// The append is the next one.
     Next,
-    /// It was accepted before; the highest accepted sequence number of its epoch.
+    /// The append was accepted before. `highest` is the highest accepted sequence number of its
+    /// epoch.
     Duplicate { highest: u64 },
-    /// Its epoch ended; the current one.
+    /// The append's epoch has ended.
     Fenced { current: u64 },
-    /// It begins an epoch, but not with 0.
+    /// The append begins an epoch, but not with 0.
     BadStart,
-    /// Some before it are missing.
+    /// Appends before this one are missing.
     Gap { expected: u64 },
 }
 
-/// Judges `mark` against what is remembered of its producer.
+/// Compares `mark` with the remembered state of its producer.
 pub(super) fn standing(known: Option<&ProducerState>, mark: &ProducerMark) -> Standing {
     let Some(known) = known else {
         return match mark.seq {
@@ -99,15 +101,15 @@ pub(super) fn standing(known: Option<&ProducerState>, mark: &ProducerMark) -> St
     }
 }
 
-/// No producer was idle long enough to be forgotten for a new one.
+/// No producer was idle long enough to be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoRoom {
-    /// When one will have been, if it does nothing until then: after so many milliseconds.
+    /// Milliseconds until a producer will have been idle for long enough.
     pub(super) wait_ms: u64,
 }
 
-/// The place in `producers` where the state of `id` is or may go, forgetting the one that was idle
-/// longest when all `most` places are taken and it was idle for `idle_ms`.
+/// Returns the index in `producers` for the state of `id`. If all `most` places are taken, the
+/// index is that of the producer that was idle longest, if it was idle for `idle_ms`.
 pub(super) fn place(
     producers: &[ProducerState],
     id: &ProducerId,
@@ -126,7 +128,7 @@ pub(super) fn place(
     let Some((place, oldest)) = oldest else {
         return Err(NoRoom { wait_ms: idle_ms });
     };
-    // A clock that was ahead for a while must not fill the table for as long.
+    // A clock that was ahead must not keep the table full until that time.
     let used_ms = oldest.used_ms.min(now_ms.saturating_add(WAKE_KEEP_MS));
     let due_ms = used_ms.saturating_add(idle_ms).saturating_add(1);
     match due_ms.saturating_sub(now_ms) {

@@ -1,38 +1,38 @@
-//! Where a read begins (sections 5.6 and 8).
+//! Start positions of reads (sections 5.6 and 8).
 
 use super::{Head, Position};
 use crate::limits::MAX_TIMELINE;
 
-/// Where a read begins.
+/// Start of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// At this place, at or before the tail. A place in a sealed segment was not compared with
-    /// that segment's length.
+    /// A position at or before the tail. In a sealed segment, the position was not compared with
+    /// the segment's length.
     Inside(Position),
-    /// At a place beyond the tail, on the store's own timeline. The head may be an older one than the
-    /// place is of; else the store lost that part of the stream.
+    /// A position beyond the tail, on the store's own timeline. Either the head was read from a
+    /// stale replica, or the store has lost that part of the stream.
     Ahead(Position),
-    /// At a place of a timeline that this instance does not know yet.
+    /// A position on a timeline that this instance does not know yet.
     Later,
 }
 
-/// The offset is of a part of history that is not there.
+/// The offset refers to a part of the history that no longer exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OffsetGone {
-    /// It belongs to an earlier life of the name.
+    /// The offset belongs to an earlier life of the name.
     #[error("The offset is of a deleted stream of this name")]
     EarlierLife,
-    /// The store went back to an older state: it has lost the place.
+    /// The store was restored to an older state and has lost the position.
     #[error("The offset is of a part of the stream that its store has lost")]
     Lost,
 }
 
-/// Finds the place `asked` for; `None` is the start. `timeline` is the store's, as far as its
-/// variable tells.
+/// Finds the start of a read at the position `asked`; `None` is the start of the stream. `timeline`
+/// is the store's, as far as this instance knows it.
 ///
 /// # Errors
 ///
-/// When the place is of an earlier life of the name, or of lost history.
+/// The position belongs to an earlier life of the name, or to lost history.
 pub(crate) fn locate(
     head: &Head,
     asked: Option<Position>,
@@ -42,7 +42,7 @@ pub(crate) fn locate(
     let timeline = timeline.max(head.timelines.last());
     let from = match asked {
         None | Some(Position::ZERO) => start,
-        // No timeline can be later than the last one there can be.
+        // A timeline above the largest one can never begin.
         Some(asked) if asked.timeline() > MAX_TIMELINE => return Ok(Origin::Ahead(asked)),
         Some(asked) if asked.timeline() > timeline => return Ok(Origin::Later),
         Some(asked) if asked < start && asked.number() < head.first => {
@@ -58,7 +58,7 @@ pub(crate) fn locate(
     match () {
         () if from <= tail && is_of_its_segment => Ok(Origin::Inside(from)),
         () if from <= tail => Err(OffsetGone::Lost),
-        // The next byte goes there: the same place as the tail.
+        // The next byte goes to this position, so it equals the tail.
         () if from == Position::on(timeline, head.open_segment(), 0) => Ok(Origin::Inside(from)),
         () if from.timeline() < timeline => Err(OffsetGone::Lost),
         () => Ok(Origin::Ahead(from)),

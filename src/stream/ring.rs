@@ -1,4 +1,4 @@
-//! The commits a head remembers, by which an attempt learns whether it was applied.
+//! The commits that a head remembers. They tell whether an attempt was applied.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,8 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// The ring with these commits, oldest first; the oldest beyond its largest size are dropped.
+    /// Creates the ring with these commits, oldest first. The oldest commits beyond the largest
+    /// size are dropped.
     #[must_use]
     pub fn of(mut commits: Vec<(u64, u64)>) -> Self {
         commits.drain(..commits.len().saturating_sub(RING_MOST_COMMITS));
@@ -20,9 +21,10 @@ impl Ring {
         }
     }
 
-    /// Adds the commit `id` that made `version`. `contended` says that other commits passed while this
-    /// one was tried: on such a stream many may pass while a swap waits in the queue of its store, so
-    /// the ring grows. Without contention it shrinks again, by one with each commit.
+    /// Adds the commit `id` that made `version`. `contended` says that other commits succeeded
+    /// while this one was attempted. On a contended stream many commits may pass while a swap waits
+    /// in the queue of its store, so the ring grows. Without contention it shrinks by one with each
+    /// commit.
     pub fn push(&mut self, id: u64, version: u64, contended: bool) {
         self.commits.push_back((id, version));
         let kept = match contended {
@@ -33,13 +35,13 @@ impl Ring {
         self.commits.drain(..over);
     }
 
-    /// Whether commit `id` is one of them.
+    /// Whether the ring contains commit `id`.
     #[must_use]
     pub fn contains(&self, id: u64) -> bool {
         self.commits.iter().any(|commit| commit.0 == id)
     }
 
-    /// Whether a commit made on top of version `base` would be here if it had been applied.
+    /// Whether the ring would contain a commit on top of version `base` if it had been applied.
     /// `born` is the version with which the incarnation began.
     #[must_use]
     pub fn reaches(&self, base: u64, born: u64) -> bool {

@@ -1,4 +1,4 @@
-//! Segments of a stream, their chunks, and the index blocks that list them.
+//! Segments of a stream, their chunks, and the index blocks that list segments.
 
 use super::Span;
 
@@ -7,32 +7,31 @@ use super::Span;
 pub struct Segment {
     /// Random id of the chunk.
     pub id: u64,
-    /// Bytes, 1 to `limits::MAX_CHUNK_BYTES`.
+    /// Number of bytes, 1 to `limits::MAX_CHUNK_BYTES`.
     pub length: u32,
-    /// Whether its last byte ends a message; always, but for parts of a JSON message larger than a
-    /// chunk.
+    /// Whether the last byte ends a message. False only inside a JSON message larger than a chunk.
     pub ends_message: bool,
 }
 
-/// The bytes of a segment that is about to be written.
+/// The bytes of a segment that will be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
-    /// Random id.
+    /// Random id of the chunk.
     pub id: u64,
     /// The bytes.
     pub bytes: Vec<u8>,
 }
 
-/// An index block that is about to be written: segments that a committed head already named.
+/// An index block that will be written: segments that a committed head already listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// Its number: it covers segments `64 * number` to `64 * number + 63`.
+    /// Number of the block. It covers segments `64 * number` to `64 * number + 63`.
     pub number: u64,
-    /// Number of its first segment, later than `64 * number` only in a stream's first block.
+    /// Number of the first segment: `64 * number`, or later in a stream's first block.
     pub first: u64,
     /// The segments.
     pub segments: Vec<Segment>,
-    /// Owners of its first segments, where another life than the block's has their chunks.
+    /// Owners of the first segments, if another life than the block's owns their chunks.
     pub owners: Vec<Span>,
 }
 

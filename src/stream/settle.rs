@@ -1,28 +1,29 @@
-//! How a stream's bytes are cut into chunks, and chunks into index blocks.
+//! Cutting of a stream's bytes into chunks, and of its segments into index blocks.
 
 use super::fork::spans_within;
 use super::{Block, Chunk, Head, Position, Segment};
 use crate::limits::{BLOCK_SEGMENTS, MAX_CHUNK_BYTES};
 
-/// A head with what must be stored before it is swapped in.
+/// A head, with the chunks and blocks that must be stored before it is swapped in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
     /// The head.
     pub head: Head,
-    /// Chunks that it names for the first time.
+    /// Chunks that the head names for the first time.
     pub chunks: Vec<Chunk>,
-    /// Index blocks whose segments it no longer names.
+    /// Index blocks with the segments that the head no longer names.
     pub blocks: Vec<Block>,
-    /// Lengths of the segments that `inline` became, from the open one on; the last may be inline.
+    /// Lengths of the segments that `inline` was cut into, from the open one on. The last one may
+    /// still be inline.
     cuts: Vec<u64>,
     /// Number of the segment that was open.
     open: u64,
-    /// The tail before, for position 0.
+    /// The tail before the change, for position 0.
     before: Position,
 }
 
 impl Settled {
-    /// The position `bytes` bytes after the beginning of the segment that was open.
+    /// Returns the position `bytes` bytes after the beginning of the segment that was open.
     #[must_use]
     pub fn position(&self, bytes: u64) -> Position {
         let mut left = bytes;
@@ -39,7 +40,7 @@ impl Settled {
     }
 }
 
-/// Takes the index blocks that are complete out of `head`.
+/// Removes the segments of complete index blocks from `head`, and returns the blocks.
 fn take_blocks(head: &mut Head) -> Vec<Block> {
     let mut blocks = Vec::new();
     loop {
@@ -66,23 +67,23 @@ fn take_blocks(head: &mut Head) -> Vec<Block> {
     }
 }
 
-/// How the inline bytes of a head became more.
+/// Growth of a head's inline bytes.
 pub(super) struct Growth<'a> {
-    /// Inline bytes that a stored head had; those behind them are new.
+    /// Number of inline bytes in the stored head; the bytes after them are new.
     pub(super) kept: usize,
-    /// Whether there are any.
+    /// Whether there are new bytes.
     pub(super) grew: bool,
-    /// Places in `inline` where messages end; `None`: anywhere.
+    /// Positions in `inline` where messages end; `None` if a cut may be anywhere.
     pub(super) ends: Option<&'a [usize]>,
-    /// Inline bytes above which all of them are sealed.
+    /// Largest number of inline bytes; above it, all of them are sealed.
     pub(super) budget: usize,
     /// The store's timeline.
     pub(super) timeline: u64,
 }
 
-/// Brings `head` into the form that is stored. Above the budget the whole of `inline` is sealed into
-/// chunks, cut at the last end of a message that fits. On a newer timeline than the stream's last one
-/// what was inline is sealed first: a segment is of one timeline.
+/// Brings `head` into stored form. Above the budget, all of `inline` is sealed into chunks, cut at
+/// the last end of a message that fits. On a newer timeline than the stream's last one, the old
+/// inline bytes are sealed first, because a segment has only one timeline.
 pub(super) fn settle(mut head: Head, growth: &Growth<'_>, next_id: impl FnMut() -> u64) -> Settled {
     let blocks = match growth.grew {
         true => take_blocks(&mut head),
@@ -91,7 +92,7 @@ pub(super) fn settle(mut head: Head, growth: &Growth<'_>, next_id: impl FnMut() 
     seal(head, blocks, growth, next_id)
 }
 
-/// The same, where index blocks were taken out already.
+/// Brings `head` into stored form, after its index blocks were taken out.
 pub(super) fn seal(
     head: Head,
     blocks: Vec<Block>,
@@ -136,7 +137,7 @@ pub(super) fn seal(
 }
 
 impl Settled {
-    /// Seals bytes, the first of them at `offset` of what was inline.
+    /// Seals `bytes`, which begin at `offset` of the former `inline`.
     fn seal_bytes(
         &mut self,
         bytes: &[u8],
@@ -165,8 +166,8 @@ impl Settled {
     }
 }
 
-/// The longest cut, not beyond `most`, that goes neither through a character nor between CR and LF, if
-/// it is text: a page ends where a segment does, and clients decode each page by itself.
+/// Returns the longest cut of at most `most` bytes that splits neither a character nor CR LF, if
+/// the bytes are text. A page ends where a segment ends, and clients decode each page by itself.
 fn cut_text(bytes: &[u8], most: usize) -> usize {
     let splits = |cut: &usize| {
         let before = cut.checked_sub(1).and_then(|last| bytes.get(last));
@@ -177,12 +178,12 @@ fn cut_text(bytes: &[u8], most: usize) -> usize {
         }
     };
     let cuts = most.saturating_sub(3)..=most;
-    // What goes on for longer is no text.
+    // A longer sequence is not text.
     cuts.rev().find(|cut| !splits(cut)).unwrap_or(most)
 }
 
-/// How many of the bytes that are left, the first of them at `offset`, the next segment takes, and
-/// whether that is the end of a message.
+/// Returns how many of the remaining bytes, which begin at `offset`, go to the next segment, and
+/// whether it then ends a message.
 fn cut(rest: &[u8], offset: usize, ends: Option<&[usize]>) -> (usize, bool) {
     if rest.len() <= MAX_CHUNK_BYTES {
         return (rest.len(), true);

@@ -1,4 +1,4 @@
-//! Who is to be woken by a stream: links from its head to subscriptions (section 6).
+//! Links from a stream's head to the subscriptions that the stream wakes (section 6).
 
 use super::Position;
 use crate::limits::SUBSCRIBERS;
@@ -6,16 +6,16 @@ use crate::limits::SUBSCRIBERS;
 /// A subscription that is linked to a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscriber {
-    /// The hash of its id.
+    /// The hash of the subscription's id.
     pub subscription: [u8; 20],
-    /// Which subscription of that id: an id may be used again.
+    /// The life of the subscription: an id may be used again.
     pub life: u64,
-    /// Its first cursor, before everything it is to be told of. Kept here too, so that whoever
-    /// finds the link before the subscription knows of it can bring it there.
+    /// The first cursor, before all events that the subscription must receive. An instance that
+    /// finds a link before the subscription has recorded it takes the cursor from here.
     pub since: Position,
 }
 
-/// As many subscriptions are linked to the stream as may be.
+/// The stream is linked to the largest number of subscriptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("The stream is linked to {SUBSCRIBERS} subscriptions already")]
 pub struct TooManySubscribers;
@@ -43,7 +43,7 @@ mod tests {
         };
         assert_eq!(head.attach(again), Ok(false));
         assert_eq!(head.subscriber(&[1; 20], 7), Some(&subscriber(1, 7)));
-        // Another subscription of the same id takes the place.
+        // Another life with the same id replaces the link.
         assert_eq!(head.attach(subscriber(1, 8)), Ok(true));
         assert_eq!(head.subscribers, [subscriber(1, 8)]);
         assert!(!head.detach(&[1; 20], 7) && head.detach(&[1; 20], 8));

@@ -1,13 +1,13 @@
-//! Timelines of a stream: the states of its store that its segments were written in.
+//! Timelines of a stream, which tell the histories of its store that its segments belong to.
 //!
-//! A store that went back in time, as after the restore of a backup, begins a new timeline with a
-//! greater number. Segments written before and after have the same numbers then, so an offset says
-//! which timeline its segment is of. Segment numbers themselves stay dense: index blocks and chunks
-//! know nothing of timelines.
+//! A store that was restored to an older state begins a new timeline with a greater number.
+//! Segments written before and after the restore can have the same numbers, so an offset names the
+//! timeline of its segment. Segment numbers themselves stay dense: index blocks and chunks do not
+//! record timelines.
 
 use super::Position;
 
-/// Segments from `first` on, up to those of the next entry, were written on `timeline`.
+/// An entry: the segments from `first` to the next entry were written on `timeline`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Era {
     /// Number of the first segment.
@@ -21,7 +21,7 @@ pub struct Era {
 pub struct Timelines(Vec<Era>);
 
 impl Timelines {
-    /// These timelines, or nothing if they are not ascending.
+    /// Creates the list of these entries; `None` if they are not ascending.
     #[must_use]
     pub fn of(eras: Vec<Era>) -> Option<Self> {
         let mut pairs = eras.iter().zip(eras.iter().skip(1));
@@ -31,7 +31,7 @@ impl Timelines {
         (ascend && begins).then_some(Self(eras))
     }
 
-    /// The timelines of a stream whose first segment `first` is written on `timeline`.
+    /// Creates the timelines of a stream with first segment `first`, written on `timeline`.
     #[must_use]
     pub fn beginning(first: u64, timeline: u64) -> Self {
         let mut timelines = Self::default();
@@ -70,7 +70,7 @@ impl Timelines {
         era.map_or(0, |era| era.timeline)
     }
 
-    /// The place `byte` bytes into segment `number`.
+    /// Returns the position `byte` bytes into segment `number`.
     #[must_use]
     pub fn position(&self, number: u64, byte: u64) -> Position {
         Position::on(self.at(number), number, byte)
@@ -84,21 +84,21 @@ impl Timelines {
         }
     }
 
-    /// Whether segment `number` is the last one of its timeline, and another follows.
+    /// Whether segment `number` is the last one of its timeline, and another timeline follows.
     #[must_use]
     pub fn ends_at(&self, number: u64) -> bool {
         let next = number.saturating_add(1);
         self.0.iter().any(|era| era.first == next)
     }
 
-    /// The first place that was written on a timeline newer than `timeline`.
+    /// Returns the first position on a timeline newer than `timeline`.
     #[must_use]
     pub fn after(&self, timeline: u64) -> Option<Position> {
         let era = self.0.iter().find(|era| era.timeline > timeline)?;
         Some(Position::on(era.timeline, era.first, 0))
     }
 
-    /// The timelines of the segments before `end`.
+    /// Returns the timelines of the segments before `end`.
     #[must_use]
     pub fn cut(&self, end: u64) -> Self {
         let eras = self.0.iter().filter(|era| era.first < end);

@@ -1,41 +1,41 @@
-//! What a worker says of its work (sections 7.1 and 7.2): acks, heartbeats, releases.
+//! Calls of a worker about its work (sections 7.1 and 7.2): acks, heartbeats and releases.
 
 use super::{Fence, Fenced, Phase, Subscription};
 use crate::stream::{LifeMark, Position};
 use serde::{Deserialize, Serialize};
 
-/// Why an ack was refused; nothing was changed.
+/// Reason why an ack was refused. No cursor was moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AckError {
-    /// It is about a wake that is over.
+    /// The ack refers to a wake that has ended.
     #[error(transparent)]
     Fenced(#[from] Fenced),
-    /// A stream that is not linked.
+    /// The subscription is not linked to a stream.
     #[error("The stream is not linked to the subscription")]
     NotLinked {
-        /// Which of the acks.
+        /// Index of the refused ack.
         place: usize,
     },
 }
 
-/// A cursor to be moved.
+/// A cursor with its new position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acked {
     /// The hash of the stream's name.
     pub stream: [u8; 20],
-    /// Everything up to here was processed.
+    /// The worker has processed the stream up to this position.
     pub to: Position,
-    /// The life that the stream has now, if it is there.
+    /// The current life of the stream, if it exists.
     pub life: Option<LifeMark>,
 }
 
 impl Subscription {
-    /// Moves cursors on, all of them or none, and extends the lease or, if the work is done, ends
-    /// the wake.
+    /// Moves all cursors forward, or none. Then extends the lease or, if the work is done, ends the
+    /// wake.
     ///
     /// # Errors
     ///
-    /// When the wake is over, or a stream is not linked; nothing was changed.
+    /// The wake has ended, or a stream is not linked. No cursor was moved.
     pub fn ack(
         &mut self,
         fence: Fence,
@@ -62,7 +62,7 @@ impl Subscription {
                 attempt_ms,
                 ..
             } => {
-                // Whoever acks was told.
+                // A worker that acks has received the wake.
                 *lease_ms = Some(extended);
                 *attempt_ms = None;
             }
@@ -75,7 +75,7 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// When the wake is over.
+    /// The wake has ended.
     pub fn release(&mut self, fence: Fence, now_ms: u64) -> Result<(), Fenced> {
         self.expire(now_ms);
         self.check(fence)?;

@@ -1,30 +1,31 @@
-//! How a worker gets a subscription (section 7.2).
+//! Claims: a worker takes the lease of a subscription (section 7.2).
 
 use super::{Phase, Subscription};
 
-/// Why a worker does not get it.
+/// Reason why a claim is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
-    /// Another has it.
+    /// Another worker has the lease.
     #[error("Another worker holds the lease")]
     AlreadyClaimed {
-        /// That worker's name.
+        /// The name of the other worker.
         worker: String,
-        /// The generation it works on.
+        /// The generation of its wake.
         generation: u64,
     },
-    /// Nobody was woken, and there is nothing to be woken for.
+    /// The subscription is idle, and no linked stream has pending events.
     #[error("No linked stream has pending events")]
     NoPendingWork,
 }
 
 impl Subscription {
-    /// Gives it to a worker. `is_pending` is asked only of an idle one, which was woken by nobody
-    /// if whoever was about to was stopped; `wake` is the number of its wake then.
+    /// Gives the lease to a worker. `is_pending` matters only for an idle subscription, which has
+    /// pending events if the instance that should have woken it was stopped. `wake` is then the
+    /// number of its wake.
     ///
     /// # Errors
     ///
-    /// When another worker has it, or there is nothing to do; nothing was changed.
+    /// Another worker has the lease, or there is nothing to do. No wake begins.
     pub fn claim(
         &mut self,
         worker: &str,

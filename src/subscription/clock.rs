@@ -1,11 +1,11 @@
-//! Times that were written by a clock that was ahead.
+//! Correction of times from a clock that was ahead.
 
 use super::{Phase, Subscription};
 use crate::limits::{CLOCK_SKEW_MS, RETRY_MOST_MS};
 
 impl Phase {
-    /// Brings a time that is further ahead than its own duration allows back to that duration from
-    /// now. Says whether there was one.
+    /// Limits each time to the longest duration it can have, counted from now. Returns whether a
+    /// time was further ahead.
     fn clamp(&mut self, now_ms: u64, lease_ttl_ms: u64) -> bool {
         let back = |time_ms: &mut u64, most_ms: u64| {
             let latest = now_ms.saturating_add(most_ms);
@@ -25,7 +25,7 @@ impl Phase {
                 let lease = lease_ms
                     .as_mut()
                     .is_some_and(|time| back(time, lease_ttl_ms));
-                // A pause may be a fifth longer.
+                // A pause may be a fifth longer than the longest one.
                 let most = RETRY_MOST_MS.saturating_add(RETRY_MOST_MS / 5);
                 let attempt = attempt_ms.as_mut().is_some_and(|time| back(time, most));
                 lease || attempt
@@ -36,8 +36,8 @@ impl Phase {
 }
 
 impl Subscription {
-    /// Brings the end of a lease, or the time of the next try, that a clock ahead wrote back to its
-    /// own duration from now. Says whether that changed anything.
+    /// Corrects the end of a lease, or the time of the next attempt, that a clock ahead wrote. The
+    /// corrected time is its own duration from now. Returns whether the subscription changed.
     pub fn clamp(&mut self, now_ms: u64) -> bool {
         self.phase.clamp(now_ms, self.config.lease_ttl_ms)
     }
@@ -55,7 +55,8 @@ mod tests {
 
     const DAY: u64 = 86_400_000;
 
-    /// A day's jump of the clock, put right, kept a claim of 30 seconds for that day.
+    /// A clock jumped ahead by a day and was corrected. Without a limit, a claim of 30 seconds
+    /// would have lasted that day.
     #[test]
     fn a_lease_of_a_clock_that_was_ahead_ends_its_length_from_now() {
         let mut one = subscription(false);
@@ -64,7 +65,7 @@ mod tests {
         assert!(one.is_ahead(1_000) && one.clamp(1_000));
         assert_eq!(one.due_ms(), Some(31_000));
         assert!(!one.is_ahead(1_000) && !one.clamp(1_000));
-        // Clocks of two instances may differ a little.
+        // A small difference between the clocks of two instances is accepted.
         one.claim("b", 6, 40_000, true).unwrap();
         assert!(!one.is_ahead(31_000));
     }

@@ -1,25 +1,26 @@
-//! What a subscription was asked to be, and how two askings are compared (section 6.2).
+//! Requested configuration of a subscription, and its comparison with another request (section
+//! 6.2).
 
 use super::Glob;
 use sha2::{Digest, Sha256};
 
-/// What a subscription is, apart from the streams that were named one by one.
+/// The configuration of a subscription, without the explicitly named streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// How workers are woken.
+    /// How the subscription wakes workers.
     pub delivery: Delivery,
-    /// The streams it is for.
+    /// The pattern of the names that it subscribes to.
     pub pattern: Option<Glob>,
     /// How long a worker may be silent, milliseconds.
     pub lease_ttl_ms: u64,
-    /// For people.
+    /// A description for people.
     pub description: Option<String>,
 }
 
-/// How workers are woken.
+/// How a subscription wakes workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// By a request to this URL, which was judged by [`super::url::judge`].
+    /// By a request to this URL, which [`super::url::judge`] has accepted.
     Webhook {
         /// The URL.
         url: String,
@@ -32,32 +33,33 @@ pub enum Delivery {
 }
 
 impl Config {
-    /// Whether workers are woken by webhook.
+    /// Whether the subscription wakes workers by webhook.
     #[must_use]
     pub const fn is_webhook(&self) -> bool {
         matches!(self.delivery, Delivery::Webhook { .. })
     }
 
-    /// Whether the stream `name` is one that the pattern is for. A stream of wake events never
-    /// wakes the subscription that it is for.
+    /// Whether the pattern matches the stream `name`. A wake stream never wakes its own
+    /// subscription.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let pattern = self.pattern.as_ref();
         !self.is_wake_stream(name) && pattern.is_some_and(|pattern| pattern.matches(name))
     }
 
-    /// Whether `name` is the stream of wake events.
+    /// Whether `name` is the subscription's wake stream.
     #[must_use]
     pub fn is_wake_stream(&self, name: &str) -> bool {
         matches!(&self.delivery, Delivery::PullWake { wake_stream } if wake_stream == name)
     }
 }
 
-/// The hash of all that was asked for; `streams` sorted and without repetition.
+/// Returns the hash of the whole request; `streams` must be sorted and without duplicates.
 #[must_use]
 pub(crate) fn config_hash(config: &Config, streams: &[String]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    // Each text after its length, so that no two configurations are written alike.
+    // Each text follows its length, so that different configurations give different input to the
+    // hash.
     let mut text = |text: &str| {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text.as_bytes());

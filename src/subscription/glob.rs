@@ -1,9 +1,8 @@
-//! Patterns over stream names (section 6.2): `*` stands for one path segment, or for any characters
-//! within one, `**` for any number of segments.
+//! Patterns over stream names (section 6.2). `*` matches one path segment or any characters within
+//! one, and `**` matches any number of segments.
 //!
-//! Matching takes at most about as many steps as the pattern is long times the name is long: after
-//! a mismatch only the last star of either kind is given more, which finds a match whenever there
-//! is one.
+//! Matching takes at most about as many steps as the product of the two lengths. After a mismatch,
+//! only the last star of either kind is extended, which finds a match whenever one exists.
 
 use crate::limits::{MAX_PATTERN_BYTES, MAX_PATTERN_SEGMENTS};
 
@@ -11,31 +10,32 @@ use crate::limits::{MAX_PATTERN_BYTES, MAX_PATTERN_SEGMENTS};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Glob(String);
 
-/// Why a text is no pattern.
+/// Reason why a text is not a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GlobError {
-    /// There is nothing in it, or nothing between two slashes.
+    /// The pattern is empty, or has an empty segment.
     #[error("it has an empty segment")]
     EmptySegment,
-    /// More bytes than any name may have.
+    /// The pattern has more bytes than any name may have.
     #[error("it is longer than {MAX_PATTERN_BYTES} bytes")]
     TooLong,
-    /// More segments than it may have; a name has 8 at most unless `max_name_segments` is raised.
+    /// The pattern has too many segments. A name has at most 8 unless `max_name_segments` is
+    /// raised.
     #[error("it has more than {MAX_PATTERN_SEGMENTS} segments")]
     TooManySegments,
-    /// Names have none.
+    /// The pattern has a control character, which names do not have.
     #[error("it has a control character")]
     ControlCharacter,
-    /// A segment is `.` or `..`, which names have not.
+    /// A segment is `.` or `..`, which names do not have.
     #[error("it has a segment . or .., and no name has")]
     DotSegment,
 }
 
-/// Any number of segments.
+/// The segment that matches any number of segments.
 const MANY: &str = "**";
 
 impl Glob {
-    /// Takes a pattern, as it is given.
+    /// Parses a pattern and keeps its text.
     ///
     /// # Errors
     ///
@@ -60,13 +60,13 @@ impl Glob {
         Ok(Self(text.to_owned()))
     }
 
-    /// As it was given.
+    /// Returns the pattern as given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the stream `name` is one of those it stands for.
+    /// Whether the pattern matches the stream `name`.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         let pattern: Vec<&str> = self.0.split('/').collect();
@@ -87,8 +87,8 @@ impl Glob {
         )
     }
 
-    /// Whether every name it stands for lies within `prefix`, which is whole leading segments;
-    /// empty for all names.
+    /// Whether all names that the pattern matches are within `prefix`, which is whole leading
+    /// segments. An empty prefix includes all names.
     #[must_use]
     pub fn is_within(&self, prefix: &str) -> bool {
         if prefix.is_empty() {
@@ -101,7 +101,7 @@ impl Glob {
     }
 }
 
-/// Whether `pattern` stands for all of `text`, where a star stands for any number of items.
+/// Whether `pattern` matches all of `text`, where a star matches any number of items.
 fn greedy<P, T>(
     pattern: &[P],
     text: &[T],
@@ -109,7 +109,7 @@ fn greedy<P, T>(
     same: impl Fn(&P, &T) -> bool,
 ) -> bool {
     let (mut at, mut place) = (0_usize, 0_usize);
-    // The last star, and what comes after those items that it was given.
+    // The index of the last star, and the index of the item after those that it has matched.
     let mut star: Option<(usize, usize)> = None;
     while let Some(item) = text.get(place) {
         match pattern.get(at) {
@@ -216,7 +216,7 @@ mod tests {
         assert!(!pattern.matches(&(["a"; 60].join("/") + "/b")));
     }
 
-    /// The definition, with all its choices.
+    /// The definition of a match, which tries all alternatives.
     fn stands_for(pattern: &[&str], name: &[&str]) -> bool {
         match (pattern, name) {
             ([], []) => true,

@@ -1,11 +1,11 @@
-//! Ids of subscriptions. Callers whose rights are for names below a prefix have ids of their own, so
-//! that no tenant learns which ids another has.
+//! Ids of subscriptions. Callers with a prefix in their rights have an id space of their own, so no
+//! tenant learns the ids of another.
 
-/// Between the prefix and the id that the caller gave. Neither has control characters in a request.
+/// Separator of the prefix and the given id. A request can have control characters in neither.
 const END: char = '\0';
 
-/// The id under which a caller's subscription is kept: with the prefix of the caller's rights, if
-/// there is one.
+/// Returns the id under which a caller's subscription is stored. It includes the prefix of the
+/// caller's rights, if there is one.
 #[must_use]
 pub fn full(prefix: &str, id: &str) -> String {
     match prefix.is_empty() {
@@ -14,13 +14,13 @@ pub fn full(prefix: &str, id: &str) -> String {
     }
 }
 
-/// The prefix of a full id, which is empty for callers without one, and the id that the caller gave.
+/// Splits a full id into the prefix, which is empty for callers without one, and the given id.
 #[must_use]
 pub fn parts(full: &str) -> (&str, &str) {
     full.rsplit_once(END).unwrap_or(("", full))
 }
 
-/// The id that the caller gave.
+/// Returns the id that the caller gave.
 #[must_use]
 pub fn given(full: &str) -> &str {
     parts(full).1

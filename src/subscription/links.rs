@@ -3,33 +3,34 @@
 use crate::limits::SUBSCRIPTION_LINKS;
 use crate::stream::{LifeMark, Position};
 
-/// A stream, with the cursor of the subscription in it.
+/// A linked stream, with the subscription's cursor in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
-    /// The hash of its name, which is in its head or among the names given.
+    /// The hash of the stream's name. The name itself is in the stream's head, or is listed
+    /// explicitly.
     pub stream: [u8; 20],
-    /// Everything up to here was processed.
+    /// The workers have processed the stream up to this position.
     pub acked: Position,
-    /// Why it is linked.
+    /// Why the stream is linked.
     pub kind: Kind,
-    /// Which life of the stream the cursor is of; nothing while it is known of none, and in records
-    /// of older builds.
+    /// The life of the stream that the cursor belongs to. `None` if no life is known, and in
+    /// records of older builds.
     pub life: Option<LifeMark>,
 }
 
-/// Why a stream is linked: at least one of them.
+/// Why a stream is linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The pattern is for it.
+    /// The pattern matches its name.
     Glob,
-    /// It was named.
+    /// Its name was given explicitly.
     Explicit,
-    /// Both.
+    /// Both reasons apply.
     Both,
 }
 
 impl Kind {
-    /// Why, in the words of the specification: naming a stream takes precedence.
+    /// Returns the specification's word for the reason. An explicit name takes precedence.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,7 +39,7 @@ impl Kind {
         }
     }
 
-    /// This reason and another.
+    /// Combines two reasons.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         match self == other {
@@ -48,7 +49,7 @@ impl Kind {
     }
 }
 
-/// There is no room for another link.
+/// The subscription has the largest number of links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("A subscription can have at most {SUBSCRIPTION_LINKS} streams.")]
 pub struct TooManyLinks;
@@ -58,7 +59,7 @@ pub struct TooManyLinks;
 pub struct Links(Vec<Link>);
 
 impl Links {
-    /// These links, or nothing if they are not ascending.
+    /// Creates the list of these links; `None` if they are not ascending.
     #[must_use]
     pub fn of(links: Vec<Link>) -> Option<Self> {
         let mut pairs = links.iter().zip(links.iter().skip(1));
@@ -67,19 +68,19 @@ impl Links {
             .then_some(Self(links))
     }
 
-    /// How many there are.
+    /// Number of links.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no links.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All of them, ascending.
+    /// Iterates over all links, ascending.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Link> + Clone {
         self.0.iter()
     }
@@ -88,18 +89,18 @@ impl Links {
         self.0.binary_search_by(|link| link.stream.cmp(stream))
     }
 
-    /// The link to a stream.
+    /// Returns the link to a stream.
     #[must_use]
     pub fn get(&self, stream: &[u8; 20]) -> Option<&Link> {
         self.place(stream).ok().and_then(|place| self.0.get(place))
     }
 
-    /// Sees to it that a stream is linked, with a cursor not before `since`; in another `life` of
-    /// it than before, with that cursor. Says whether that changed anything.
+    /// Links a stream, or updates its link: the cursor moves to `since` if it is before that, or
+    /// belongs to another life than `life`. Returns whether the list changed.
     ///
     /// # Errors
     ///
-    /// When there is no room; nothing was changed.
+    /// The list is full, and is unchanged.
     pub fn add(
         &mut self,
         stream: [u8; 20],
@@ -135,8 +136,8 @@ impl Links {
         }
     }
 
-    /// A stream was named until now, and is linked for this `kind` alone from now on; not at all, if
-    /// that is nothing.
+    /// Removes the explicit name of a stream. The link remains with this `kind`, or is removed if
+    /// `kind` is `None`.
     pub fn unname(&mut self, stream: &[u8; 20], kind: Option<Kind>) {
         let Ok(place) = self.place(stream) else {
             return;
@@ -147,7 +148,8 @@ impl Links {
         }
     }
 
-    /// Forgets a stream that is gone, unless it was named. Says whether that changed anything.
+    /// Removes a stream that no longer exists, unless its name was given explicitly. Returns
+    /// whether the list changed.
     pub fn forget(&mut self, stream: &[u8; 20]) -> bool {
         match self.place(stream) {
             Ok(place)
@@ -163,8 +165,8 @@ impl Links {
         }
     }
 
-    /// Moves a cursor on, never back, unless it is of another life of the stream than `life`. Says
-    /// whether there is such a link.
+    /// Moves a cursor forward, never back, unless it belongs to another life of the stream than
+    /// `life`. Returns whether the link exists.
     pub fn ack(&mut self, stream: &[u8; 20], to: Position, life: Option<LifeMark>) -> bool {
         let Ok(place) = self.place(stream) else {
             return false;
@@ -178,7 +180,7 @@ impl Links {
     }
 }
 
-/// Whether two lives are known, and are two.
+/// Whether both lives are known and differ.
 fn are_others(one: Option<LifeMark>, other: Option<LifeMark>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one != other)
 }
@@ -218,7 +220,7 @@ mod tests {
         assert!(links.ack(&stream, at(9), first));
         assert_eq!(links.add(stream, at(3), Kind::Explicit, first), Ok(false));
         assert_eq!(cursor(&links), at(9));
-        // Also back: the next life may be a fork, with its source's positions.
+        // The cursor may also move back: the next life may be a fork, with its source's positions.
         assert_eq!(links.add(stream, at(3), Kind::Explicit, second), Ok(true));
         assert_eq!(cursor(&links), at(3));
         assert!(links.ack(&stream, at(9), first), "a late worker's");

@@ -1,12 +1,12 @@
 //! The state machine of one subscription (sections 6 and 7): pure transitions over its record.
 //!
-//! A subscription is idle, waking or held. Pending work wakes an idle one, which begins a new
-//! generation; a worker that claims it, or a webhook that takes it, has it for as long as its lease;
-//! an ack that is done, a release or the lease's end make it idle. Everything a worker says has to
-//! name the generation and the wake it is about, so that one who was too slow changes nothing.
+//! A subscription is idle, waking or held. Pending work wakes an idle subscription, which begins a
+//! new generation. A worker that claims it, or a webhook that accepts the wake, holds it until the
+//! lease ends. An ack with `done`, a release or the end of the lease makes it idle. Every call of a
+//! worker names its generation and wake, so a worker that was too slow changes nothing.
 //!
-//! One file and one error type for each family. Nothing here does I/O, reads a clock or draws
-//! random bits.
+//! Each family of operations has one file and one error type. Nothing here does I/O, reads a clock
+//! or draws random bits.
 
 mod ack;
 mod claim;

@@ -1,67 +1,70 @@
-//! The record of a subscription: all that must change together.
+//! The record of a subscription: all state that must change together.
 
 use super::{Config, Links};
 use crate::access::Rights;
 use serde::{Deserialize, Serialize};
 
-/// Changes that a subscription remembers. Those who ask look again at once.
+/// Changes that a subscription remembers. An attempt of unknown outcome checks them immediately, so
+/// few are enough.
 const COMMITS: usize = 32;
 
 /// A subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// As its creator named it; kept to tell it from another with the same hash.
+    /// The full id, to distinguish it from another id with the same hash.
     pub id: String,
-    /// Random: an id may be used again after a deletion.
+    /// A random number, because an id may be used again after a deletion.
     pub life: u64,
     /// Raised by every swap.
     pub version: u64,
-    /// What it was asked to be.
+    /// The requested configuration.
     pub config: Config,
-    /// The hash of that, with the streams that were named at first.
+    /// The hash of the configuration and of the streams that the creation named.
     pub config_hash: [u8; 32],
-    /// Names of streams, sorted, which may not be there yet.
+    /// Sorted names of streams, which need not exist yet.
     pub streams: Vec<String>,
-    /// Of its creator, checked when a stream is linked.
+    /// The rights of the creator, checked whenever a stream is linked.
     pub rights: Rights,
-    /// Scheme and authority that its creator sent the request to, for the URLs in its answers.
+    /// Scheme and authority of the creator's request, for URLs in responses.
     pub origin: String,
-    /// Milliseconds since 1970.
+    /// The time of the creation, milliseconds since 1970.
     pub created_ms: u64,
-    /// The last changes, by the random ids of those who made them: who is not told whether its
-    /// change was applied finds out here.
+    /// The random ids of the last changes. An instance with an unconfirmed swap finds out here
+    /// whether its change was applied.
     pub commits: Vec<u64>,
-    /// Whether all streams that were there when it was created are linked.
+    /// Whether all streams that existed at its creation are linked.
     pub backfilled: bool,
-    /// Counts the wakes.
+    /// Raised by every wake and every new timeline.
     pub generation: u64,
-    /// What it does.
+    /// The current phase.
     pub phase: Phase,
-    /// Failed tries to tell of the wake, since the last one that went well.
+    /// Failed deliveries of the wake since the last successful one.
     pub failures: u32,
     /// How often its to-do entry was added.
     pub noted: u64,
-    /// Whether it is there.
+    /// Whether the to-do entry exists.
     pub is_noted: bool,
-    /// Streams and cursors.
+    /// Linked streams with their cursors.
     pub links: Links,
 }
 
-/// What a subscription does.
+/// Phase of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// It waits for pending work.
+    /// The subscription waits for pending work.
     Idle,
-    /// Workers were told, or are to be told.
+    /// Workers have been notified of the wake, or will be.
     Waking {
         /// The wake's random number.
         wake: u64,
-        /// Webhook: the end of the lease, milliseconds since 1970; none between two tries.
+        /// For a webhook, the end of the lease, milliseconds since 1970; `None` between two
+        /// attempts.
         lease_ms: Option<u64>,
-        /// When to tell again, milliseconds since 1970; none once it is known to be told.
+        /// Time of the next delivery, milliseconds since 1970; `None` once a delivery is known to
+        /// have succeeded.
         attempt_ms: Option<u64>,
     },
-    /// A worker claimed it.
+    /// A worker has claimed the subscription.
     Held {
         /// The wake's random number.
         wake: u64,
@@ -72,7 +75,7 @@ pub enum Phase {
     },
 }
 
-/// Which wake a request is about.
+/// The wake that a request refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fence {
     /// The generation.
@@ -81,13 +84,13 @@ pub struct Fence {
     pub wake: u64,
 }
 
-/// The request is about a wake that is over.
+/// The request refers to a wake that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("The wake is over: its lease ended, or it was released or acked")]
 pub struct Fenced;
 
 impl Subscription {
-    /// The wake that is under way.
+    /// The current wake.
     #[must_use]
     pub const fn fence(&self) -> Option<Fence> {
         match self.phase {
@@ -99,11 +102,11 @@ impl Subscription {
         }
     }
 
-    /// Refuses what is not about the wake under way.
+    /// Refuses a request that does not refer to the current wake.
     ///
     /// # Errors
     ///
-    /// When the wake is over.
+    /// The wake has ended.
     pub fn check(&self, fence: Fence) -> Result<(), Fenced> {
         match self.fence() == Some(fence) {
             true => Ok(()),
@@ -111,13 +114,13 @@ impl Subscription {
         }
     }
 
-    /// Whether it waits for pending work.
+    /// Whether the subscription waits for pending work.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Idle)
     }
 
-    /// Whether the last try to tell of the wake failed, and another one is due (section 6.3).
+    /// Whether the last delivery of the wake failed and another one is due (section 6.3).
     #[must_use]
     pub const fn is_failing(&self) -> bool {
         let is_due = matches!(
@@ -130,7 +133,7 @@ impl Subscription {
         is_due && self.failures > 0
     }
 
-    /// Notes a change, and forgets the oldest one beyond the last few.
+    /// Records a change, and forgets the oldest change if the list is full.
     pub fn commit(&mut self, id: u64) {
         let over = self.commits.len().saturating_add(1).saturating_sub(COMMITS);
         self.commits.drain(..over.min(self.commits.len()));
@@ -138,14 +141,14 @@ impl Subscription {
         self.version = self.version.saturating_add(1);
     }
 
-    /// Whether a change built on the version `base` would be among the commits if it had been
-    /// applied: each change makes one version and is one commit.
+    /// Whether the list would contain a change on top of version `base` if it had been applied:
+    /// each change makes one version and adds one commit.
     #[must_use]
     pub fn remembers(&self, base: u64) -> bool {
         base >= self.version.saturating_sub(self.commits.len() as u64)
     }
 
-    /// When something is to be done without anybody asking, milliseconds since 1970.
+    /// When the subscription needs background work, milliseconds since 1970.
     #[must_use]
     pub fn due_ms(&self) -> Option<u64> {
         match self.phase {
@@ -159,7 +162,7 @@ impl Subscription {
         }
     }
 
-    /// Whether the stream `name` belongs to it, and why.
+    /// Whether the stream `name` belongs to the subscription, and for which reason.
     #[must_use]
     pub fn wants(&self, name: &str) -> Option<super::Kind> {
         let named = self.streams.binary_search_by(|other| (**other).cmp(name));

@@ -1,10 +1,10 @@
-//! Telling of a wake, again and again if need be (section 7.1).
+//! Delivery of a wake, with retries (section 7.1).
 
 use super::{Fence, Fenced, Phase, Subscription};
 use crate::limits::{RETRY_LEAST_MS, RETRY_MOST_MS};
 
-/// The pause after so many failures in a row: doubling from 1 s up to 60 s, and a fifth more or
-/// less, by the random bits.
+/// Returns the pause after this many failures in a row. It doubles from 1 s up to 60 s, and varies
+/// by up to a fifth, depending on the random bits.
 #[must_use]
 pub(super) fn back_off_ms(failures: u32, random: u64) -> u64 {
     let doublings = failures.saturating_sub(1).min(16);
@@ -20,12 +20,12 @@ pub(super) fn back_off_ms(failures: u32, random: u64) -> u64 {
 }
 
 impl Subscription {
-    /// The wake could not be told: it will be again, after a pause. The lease does not go on
-    /// meanwhile.
+    /// Records a failed delivery of the wake and schedules the next one. There is no lease until
+    /// then.
     ///
     /// # Errors
     ///
-    /// When the wake is over.
+    /// The wake has ended.
     pub fn failed(&mut self, fence: Fence, now_ms: u64, random: u64) -> Result<(), Fenced> {
         self.check(fence)?;
         if let Phase::Waking {
@@ -41,11 +41,11 @@ impl Subscription {
         Ok(())
     }
 
-    /// The wake was told. Says whether that changed anything.
+    /// Records a successful delivery of the wake. Returns whether the subscription changed.
     ///
     /// # Errors
     ///
-    /// When the wake is over.
+    /// The wake has ended.
     pub fn told(&mut self, fence: Fence) -> Result<bool, Fenced> {
         self.check(fence)?;
         let Phase::Waking { attempt_ms, .. } = &mut self.phase else {
@@ -57,7 +57,7 @@ impl Subscription {
         Ok(changed)
     }
 
-    /// Whether the wake is to be told again now.
+    /// Whether another delivery of the wake is due.
     fn is_attempt_due(&self, now_ms: u64) -> bool {
         match self.phase {
             Phase::Waking { attempt_ms, .. } => attempt_ms.is_some_and(|at| at <= now_ms),
@@ -65,7 +65,8 @@ impl Subscription {
         }
     }
 
-    /// Begins another try, if one is due: a webhook has the lease from now on. Says whether it did.
+    /// Begins another delivery, if one is due, and starts the lease of a webhook. Returns whether
+    /// it was due.
     pub fn try_again(&mut self, now_ms: u64) -> bool {
         if !self.is_attempt_due(now_ms) {
             return false;
@@ -110,7 +111,7 @@ mod tests {
         let fence = one.fence().unwrap();
         one.failed(fence, 1_000, 200).unwrap();
         assert_eq!((one.due_ms(), one.failures), (Some(2_000), 1));
-        // Between two tries nobody has the lease.
+        // Between two attempts there is no lease.
         assert!(!one.expire(u64::MAX));
         assert!(!one.try_again(1_999) && one.try_again(2_000) && !one.try_again(2_000));
         assert_eq!((one.fence(), one.due_ms()), (Some(fence), Some(32_000)));

@@ -1,56 +1,56 @@
-//! Which URLs a webhook may have (sections 6.2 and 12.8), so that a server can't be made to talk to
-//! its own network.
+//! Allowed URLs of webhooks (sections 6.2 and 12.8). The rules keep a server from sending requests
+//! to its own network.
 //!
-//! A URL is judged by what is written: what a name resolves to, only who connects can judge (our
-//! host does, with [`is_public`]). There is one spelling of each address and of each name; all
-//! others, which libraries read in different ways, are refused.
+//! This module judges the text of a URL. Only the component that connects can judge the addresses
+//! that a name resolves to; our host does, with [`is_public`]. Each address and each name has one
+//! accepted spelling. Other spellings, which libraries parse differently, are refused.
 
 use crate::limits::MAX_WEBHOOK_URL_BYTES;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why a URL was refused.
+/// Reason why a URL was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
-    /// It is too long, or has a character that must be escaped in a URL.
+    /// The URL is too long, or has a character that must be escaped in a URL.
     #[error("it is no URL of at most {MAX_WEBHOOK_URL_BYTES} visible ASCII characters")]
     Malformed,
-    /// Not `https`, and not the exception for local development.
+    /// The URL is not `https`, and not the exception for local development.
     #[error("it must begin with https://")]
     NotHttps,
-    /// A name and a password, or something that looks like them.
+    /// The URL has a user name and a password, or text that looks like them.
     #[error("it must not have a name and a password")]
     Credentials,
-    /// A fragment, which is never sent.
+    /// The URL has a fragment, which is never sent.
     #[error("it must not have a fragment")]
     Fragment,
-    /// Not the port of https, and not one for everybody.
+    /// The port is neither 443 nor an unprivileged port.
     #[error("its port must be 443, or 1024 and above")]
     Port,
-    /// Neither a name with a dot nor an address in its usual spelling.
+    /// The host is neither a name with a dot nor an address in its usual spelling.
     #[error("its host must be a full domain name, or an address in its usual spelling")]
     Host,
-    /// An address or a name of the server's own network.
+    /// The host is an address or a name of the server's own network.
     #[error("its host is not on the public internet")]
     NotPublic,
 }
 
-/// A URL, taken apart.
+/// The parts of a URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target<'a> {
-    /// Whether it is `https`.
+    /// Whether the scheme is `https`.
     pub is_https: bool,
-    /// Host and port as written, for `Host`.
+    /// Host and port as written, for the field `Host`.
     pub authority: &'a str,
-    /// The host, an IPv6 address without its brackets.
+    /// The host; an IPv6 address is without its brackets.
     pub host: &'a str,
     /// The port.
     pub port: u16,
-    /// Path and query; empty stands for `/`, and so does nothing before a `?`.
+    /// Path and query as written. An empty path stands for `/`, also before a `?`.
     path: &'a str,
 }
 
 impl Target<'_> {
-    /// Path and query, as a request has them.
+    /// Returns the path and query for a request.
     #[must_use]
     pub fn path_and_query(&self) -> String {
         match self.path.starts_with('/') {
@@ -59,7 +59,8 @@ impl Target<'_> {
         }
     }
 
-    /// Whether it is the exception for local development: `localhost` or 127.0.0.0/8, over `http`.
+    /// Whether the URL is the exception for local development: `localhost` or 127.0.0.0/8, over
+    /// `http`.
     #[must_use]
     pub fn is_localhost(&self) -> bool {
         let loopback = |address: Ipv4Addr| address.is_loopback();
@@ -69,8 +70,7 @@ impl Target<'_> {
     }
 }
 
-/// Says whether a webhook may have this URL; `allow_localhost` is the variable
-/// `webhook_allow_localhost`.
+/// Checks a webhook's URL. `allow_localhost` is the variable `webhook_allow_localhost`.
 ///
 /// # Errors
 ///
@@ -150,7 +150,7 @@ fn strip<'a>(url: &'a str, scheme: &str) -> Option<&'a str> {
     given.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// Endings of names that mean something only within a network, or on the machine itself.
+/// Last labels of names that are valid only within a network or on the machine itself.
 const LOCAL: &[&str] = &[
     "localhost",
     "localdomain",
@@ -178,7 +178,8 @@ fn judge_name(host: &str) -> Result<(), UrlError> {
         return Err(UrlError::Host);
     }
     let last = host.rsplit('.').next().unwrap_or_default();
-    // Whatever ends in a number, some library reads as an address: 127.1, 0x7f000001, 2130706433.
+    // Some libraries read any host that ends in a number as an address: 127.1, 0x7f000001,
+    // 2130706433.
     if last.starts_with(|first: char| first.is_ascii_digit()) {
         let address: Ipv4Addr = host.parse().map_err(|_| UrlError::Host)?;
         return public(address.into());
@@ -197,8 +198,8 @@ fn public(address: IpAddr) -> Result<(), UrlError> {
     }
 }
 
-/// Whether an address is one of the public internet: not of this machine, not of a private network,
-/// not one that stands for another address, not reserved.
+/// Whether an address is on the public internet: not of this machine, of a private network or
+/// reserved, and not an alias of another address.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address {
@@ -207,7 +208,7 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The special-purpose registry of IANA (RFC 6890), and what is not unicast.
+/// Excludes the special-purpose registry of IANA (RFC 6890) and addresses that are not unicast.
 fn is_public_v4(address: Ipv4Addr) -> bool {
     !matches!(
         address.octets(),
@@ -228,9 +229,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     )
 }
 
-/// Only 2000::/3 is given out; IPv4-mapped, IPv4-compatible, NAT64, link-local and unique local
-/// addresses are all outside of it. Within it, tunnels that stand for IPv4 addresses and what is
-/// for documents are left out.
+/// Only 2000::/3 is assigned. IPv4-mapped, IPv4-compatible, NAT64, link-local and unique local
+/// addresses are all outside of it. Within it, tunnels to IPv4 addresses and documentation ranges
+/// are excluded.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
         // Teredo and other protocols, 6to4, documentation.
@@ -405,8 +406,8 @@ mod tests {
             let _ = judge(&url, allow);
         }
 
-        /// However an address is written, if the standard library takes it for one that is not
-        /// public, it is not let through.
+        /// However an address is written: if the standard library parses it as an address that is
+        /// not public, it is refused.
         #[test]
         fn no_literal_gets_past(bits: u32, hex: bool) {
             let address = Ipv4Addr::from(bits);

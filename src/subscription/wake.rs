@@ -1,13 +1,13 @@
-//! How a subscription begins and ends a wake.
+//! Begin and end of a wake.
 
 use super::{Phase, Subscription};
 use crate::limits::{ANNOUNCE_PATIENCE_MS, SEGMENTS};
 
 impl Subscription {
-    /// Begins a wake, if it is idle. Says whether it did.
+    /// Begins a wake, if the subscription is idle. Returns whether it began.
     ///
-    /// A webhook has the lease from now on. Workers that pull have none before one of them claims,
-    /// but whether they were told is looked at after a while.
+    /// For a webhook, the lease begins now. A pull subscription has no lease until a worker claims
+    /// it, but background work later checks whether its event was appended.
     pub fn wake(&mut self, wake: u64, now_ms: u64) -> bool {
         if !self.is_idle() {
             return false;
@@ -26,9 +26,10 @@ impl Subscription {
         true
     }
 
-    /// Brings the subscription onto the store's timeline. A wake of an older one is over, even if the
-    /// store that went back says that it is under way: another worker may have had a later one. The
-    /// generations of a timeline are greater than all of those before it, also than lost ones.
+    /// Moves the subscription to the store's timeline. A wake of an older timeline has ended, even
+    /// if the restored store says that it is under way: another worker may have had a later one.
+    /// All generations of a timeline are greater than those of earlier timelines, including lost
+    /// ones.
     pub fn enter(&mut self, timeline: u64) {
         let least = timeline.saturating_mul(SEGMENTS);
         if self.generation < least {
@@ -37,7 +38,7 @@ impl Subscription {
         }
     }
 
-    /// Ends the wake whose lease is over. Says whether there was one.
+    /// Ends the current wake if its lease has expired. Returns whether it ended.
     pub fn expire(&mut self, now_ms: u64) -> bool {
         let lease_ms = match self.phase {
             Phase::Idle => None,

@@ -1,4 +1,4 @@
-//! The interfaces that each build of the component imports and exports: exactly the written lists.
+//! The imports and exports of each build of the component are exactly the written lists.
 //!
 //! An import that is not on the list may be missing on some platform, so it is an error here.
 //! `cargo xtask test component` runs this.
@@ -8,7 +8,7 @@ use std::path::Path;
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine};
 
-/// The builds, and the ends of the names of their lists.
+/// The builds, and the suffixes of the names of their lists.
 const BUILDS: [(&str, &str); 2] = [
     ("durable_streams_edge.wasm", "p2"),
     ("durable_streams_edge_p3.wasm", "p3"),
@@ -51,7 +51,7 @@ fn compare(what: &str, found: BTreeSet<String>) {
 fn each_build_imports_and_exports_what_its_lists_say() {
     let mut config = Config::new();
     config.wasm_component_model_async(true);
-    // Only its type is looked at, so the quickest code will do.
+    // The test reads only the type of the component, so the fastest compilation will do.
     config.cranelift_opt_level(wasmtime::OptLevel::None);
     let engine = Engine::new(&config).expect("an engine");
     for (file, build) in BUILDS {

@@ -1,4 +1,4 @@
-//! A store outside the host's crate runs the contract suite of the host.
+//! A store outside the host's crate passes the host's contract suite.
 //!
 //! `cargo test -p durable-streams-host --features contract --test contract` runs this.
 
@@ -10,12 +10,12 @@ use durable_streams_host::store::{
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// A map behind one lock. A key that is gone stays in it, with its number.
+/// A map behind one lock. A deleted key stays in the map, with its number.
 #[derive(Default)]
 struct Outside {
     state: Mutex<State>,
     watchers: Watchers,
-    /// Whether a swap compares nothing.
+    /// Whether a swap does not compare.
     overwrites: bool,
 }
 
@@ -30,7 +30,7 @@ impl Outside {
         self.state.lock().expect("no caller panics")
     }
 
-    /// Makes of a key's value what `change` makes of it.
+    /// Replaces the value of a key with the result of `change`.
     fn write<T, E>(
         &self,
         key: &str,

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long anything may take.
+/// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Client {

@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How long emptying a disk may take.
+/// Longest time for emptying a disk.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A file system in memory that is full soon. Taken away when dropped.
+/// A small file system in memory. It is unmounted when dropped.
 struct SmallDisk {
     directory: tempfile::TempDir,
 }
@@ -22,7 +22,7 @@ fn run(program: &str, arguments: &[&str]) -> bool {
 }
 
 impl SmallDisk {
-    /// Nothing where this is not allowed.
+    /// Mounts the disk. Returns `None` where that is not allowed.
     fn new() -> Option<Self> {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().display().to_string();
@@ -34,7 +34,7 @@ impl SmallDisk {
         self.directory.path()
     }
 
-    /// Makes room.
+    /// Enlarges the disk.
     fn grow(&self) {
         let path = self.path().display().to_string();
         assert!(run("mount", &["-o", "remount,size=256m", &path]));
@@ -68,7 +68,7 @@ fn a_full_disk_is_told_loses_nothing_and_heals_when_there_is_room() {
     let mut answers = BTreeMap::<(u16, String), u64>::new();
     let mut refused = 0;
     let mut message = 0_u64;
-    // Large and small ones, so that both chunks and heads meet the end of the disk.
+    // Large and small appends, so that both chunks and heads meet the end of the disk.
     while refused < 50 {
         let body = format!("{message} ").repeat(if message.is_multiple_of(3) {
             20_000
@@ -110,7 +110,7 @@ fn a_full_disk_is_told_loses_nothing_and_heals_when_there_is_room() {
     println!("answers on a disk that fills up: {answers:?}");
 }
 
-/// Appends to streams until nothing fits any more, however small. Returns how many streams there are.
+/// Creates streams until even the smallest body does not fit. Returns the number of streams.
 fn fill(client: &mut Client, sizes: &[usize]) -> usize {
     let headers = [("content-type", "text/plain")];
     let mut streams = 0;
@@ -130,7 +130,7 @@ fn fill(client: &mut Client, sizes: &[usize]) -> usize {
     streams
 }
 
-/// Once 3,660 deletions on such a disk were all 507, also after a restart.
+/// 3,660 deletions on such a disk were all answered with 507, also after a restart.
 #[test]
 fn a_full_disk_is_emptied_by_deletions_and_takes_appends_again() {
     let mixed = [200_000, 2_000, 20];
@@ -156,7 +156,7 @@ fn a_full_disk_is_emptied_by_deletions_and_takes_appends_again() {
                 let deleted = client.send("DELETE", &path(*stream), &[], b"");
                 let status = deleted.expect("it answers").status;
                 *answers.entry(status).or_default() += 1;
-                // One whose outcome was unknown may have been deleted.
+                // A deletion with an unknown outcome may have been done.
                 status != 204 && status != 404
             });
             let spent = begun.elapsed();

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 const STREAMS: usize = 8;
 const WRITERS: usize = 32;
 
-/// How long one round may take.
+/// Longest time of one round.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Kills in a run of the tests, and in a long one.
+/// Number of kills: 10, or 100 in the long runs.
 fn rounds() -> u64 {
     match std::env::var("DS_TEST_FULL").as_deref() {
         Ok("1") => 100,
@@ -42,7 +42,7 @@ fn every_acknowledged_append_survives_kill_9_in_order_and_once() {
             }
         }
         let acknowledged = AtomicU64::new(0);
-        // Some kills come before there is a second batch, some in the middle of the traffic.
+        // Some kills come before there is a second batch, others in the middle of the traffic.
         let enough = 1 + (round * 7919) % 3000;
         let begun = Instant::now();
         std::thread::scope(|scope| {
@@ -52,7 +52,7 @@ fn every_acknowledged_append_survives_kill_9_in_order_and_once() {
             for reader in &mut readers {
                 scope.spawn(|| reader.follow(address));
             }
-            // A writer that panics is told by the scope, once there is an end to it.
+            // The scope reports a writer that panics, once the loop has ended.
             while acknowledged.load(Ordering::Relaxed) < enough && begun.elapsed() < PATIENCE {
                 std::thread::yield_now();
             }
@@ -82,7 +82,7 @@ fn every_acknowledged_append_survives_kill_9_in_order_and_once() {
     assert!(after.contains("left over: 0 keys"), "{after}");
 }
 
-/// What `durable-streams check` says of a store that is whole.
+/// Output of `durable-streams check` for a store without errors.
 fn check_store(directory: &Path, flags: &[&str]) -> String {
     let mut command = HOST.command();
     let output = command.arg("check").arg(directory).args(flags).output();

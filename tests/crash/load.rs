@@ -1,4 +1,4 @@
-//! Writers and readers that go on over restarts, and remember what they were told.
+//! Writers and readers that go on over restarts, and record the answers.
 
 use crate::client::{Client, Response};
 use std::io::Result;
@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Writer {
     pub(crate) number: usize,
     stream: String,
-    /// Whether it is an idempotent producer, which repeats what was not acknowledged.
+    /// Whether it is an idempotent producer, which repeats unacknowledged messages.
     pub(crate) is_producer: bool,
     /// The next message.
     next: u64,
     /// Messages that were acknowledged, in order.
     pub(crate) acknowledged: Vec<u64>,
-    /// Messages of which nobody knows.
+    /// Messages with an unknown outcome.
     pub(crate) unknown: Vec<u64>,
 }
 
@@ -49,7 +49,7 @@ impl Writer {
     fn append(&mut self, client: &mut Client) -> Result<()> {
         let message = self.next;
         let sent = self.send(client, message);
-        // A producer sends it again; whoever is none can't know and goes on.
+        // A producer repeats a failed append. A plain writer can't repeat it safely, so it goes on.
         if !(sent.is_err() && self.is_producer) {
             self.next += 1;
         }
@@ -80,7 +80,7 @@ impl Writer {
         client.send("POST", &self.stream, &headers, body.as_bytes())
     }
 
-    /// Looks for its messages among all lines of the stream.
+    /// Checks the writer's messages among all lines of the stream.
     pub(crate) fn check(&self, lines: &[(usize, u64)]) {
         let mine = lines.iter().filter(|(writer, _)| *writer == self.number);
         let mine: Vec<u64> = mine.map(|(_, message)| *message).collect();
@@ -96,14 +96,14 @@ impl Writer {
         assert_eq!(lost, None, "writer {who}: an acknowledged append is gone");
         let invented = mine.iter().find(|message| {
             let known = self.acknowledged.binary_search(message).is_ok();
-            // What a producer will send again may be there already.
+            // The message that a producer will send again may already be in the stream.
             !known && !self.unknown.contains(message) && **message != self.next
         });
         assert_eq!(invented, None, "writer {who}: nobody sent this");
     }
 }
 
-/// One reader that follows a stream, and everything it ever saw.
+/// A reader that follows a stream, and all bytes it has read.
 pub(crate) struct Reader {
     stream: String,
     offset: String,
@@ -125,12 +125,12 @@ impl Reader {
         assert!(ended.is_err(), "it is followed for ever");
     }
 
-    /// Reads what is there.
+    /// Reads to the tail.
     pub(crate) fn catch_up(&mut self, address: SocketAddr) {
         self.read(address, "").expect("the server answers");
     }
 
-    /// Reads on, to the tail unless the mode is to wait there.
+    /// Reads on to the tail. The live mode then waits there for more.
     fn read(&mut self, address: SocketAddr, mode: &str) -> Result<()> {
         let mut client = Client::connect(address)?;
         loop {

@@ -1,7 +1,8 @@
-//! What is acknowledged survives: the host is killed under load, and its disk is filled. And what
-//! keeping it costs.
+//! Acknowledged appends survive: the tests kill the host under load, and fill its disk. They also
+//! measure the cost of large stores.
 //!
-//! `cargo xtask test crash` runs this, on Linux; the full disk takes root, and is skipped without.
+//! `cargo xtask test crash` runs this, on Linux. The full disk needs root, and is skipped without
+//! it.
 
 mod client;
 mod disk_full;

@@ -1,4 +1,4 @@
-//! The host with a file store, as a child process that may be killed.
+//! The host with a file store, as a child process that the tests can kill.
 
 use crate::HOST;
 use std::io::{BufRead, BufReader};
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// From the start of the process until it listened.
+    /// Time from the start of the process until it listened.
     pub(crate) started_in: Duration,
 }
 
 impl Server {
-    /// Serves what is in a directory, on a free port.
+    /// Serves the store in a directory, on a free port.
     pub(crate) fn start(directory: &Path, flags: &[&str]) -> Self {
         Self::start_as(HOST.command(), directory, flags)
     }
 
-    /// The same by a command that runs the host.
+    /// As [`start`](Self::start), by another command that runs the host.
     pub(crate) fn start_as(mut command: Command, directory: &Path, flags: &[&str]) -> Self {
         let begun = Instant::now();
         command.args(["serve", "--listen", "127.0.0.1:0", "--store"]);
@@ -51,7 +51,7 @@ impl Server {
         self.child.wait().expect("it can be waited for");
     }
 
-    /// Bytes of memory that are the process's own: what is mapped from files is not counted.
+    /// Bytes of memory that belong to the process. Mapped files are not counted.
     pub(crate) fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("it runs, on Linux");

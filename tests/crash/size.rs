@@ -1,4 +1,4 @@
-//! What large stores cost: memory, disk, and time to start again.
+//! Cost of large stores: memory, disk, and time to start again.
 
 use crate::client::Client;
 use crate::load::path;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 const MIB: usize = 1024 * 1024;
 
-/// How long anything may take.
+/// Longest wait in these tests.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn full() -> bool {
@@ -33,7 +33,7 @@ fn read(client: &mut Client, target: &str) -> Vec<u8> {
     response.body
 }
 
-/// The same server again, what a first read takes, and how much memory both use.
+/// Restarts the server. Returns the new server and the time of a first read.
 fn restart(directory: &Path, server: Server, target: &str) -> (Server, Duration) {
     drop(server);
     let server = Server::start(directory, &[]);
@@ -50,7 +50,7 @@ fn an_idle_stream_costs_less_than_a_kibibyte_of_memory() {
     let server = Server::start(directory.path(), &[]);
     let begun = Instant::now();
     let body = vec![b'x'; 1024];
-    // Many at a time: a creation waits for the disk.
+    // Concurrent creations, because each waits for the disk.
     std::thread::scope(|scope| {
         for writer in 0..32 {
             let (server, body) = (&server, &body);
@@ -105,14 +105,14 @@ fn a_deleted_stream_gives_its_room_on_the_disk_back() {
     let deleted = client.send("DELETE", "/v1/stream/gone", &[], b"");
     assert_eq!(deleted.expect("it answers").status, 204);
     let begun = Instant::now();
-    // Two segments, the reserve and little more are allowed to stay.
+    // Two segments, the reserve and a little more may stay.
     while disk(directory.path()) > 152 * MIB as u64 {
         assert!(
             begun.elapsed() < PATIENCE,
             "{} bytes",
             disk(directory.path())
         );
-        // Nothing is asked of the server: it does this by itself.
+        // The server gets no request: it removes the files by itself.
         std::thread::park_timeout(Duration::from_millis(50));
     }
     println!(

@@ -1,5 +1,5 @@
-//! `kill -9` between append, wake, delivery and ack: workers are woken all the same, and what was
-//! acked stays acked.
+//! `kill -9` between append, wake, delivery and ack: workers still get their wakes, and acks stay
+//! in force.
 
 use crate::client::{Client, Response};
 use crate::server::Server;
@@ -38,22 +38,22 @@ fn send(client: &mut Client, method: &str, path: &str, body: &Value) -> Result<R
     client.send(method, &format!("{BASE}/{path}"), &headers, body.as_bytes())
 }
 
-/// A worker that does nothing unless the wake stream tells it to.
+/// A worker that claims only after a wake event.
 struct Worker {
-    /// How far it read the wake stream.
+    /// The worker's offset in the wake stream.
     offset: String,
     told: BTreeSet<u64>,
-    /// It was told, and its claim was not answered.
+    /// Whether it got a wake event, and has no answer to its claim yet.
     claims: bool,
-    /// What it was told is acked.
+    /// Acknowledged offsets, by path.
     acked: BTreeMap<String, String>,
-    /// A claim that is over.
+    /// The previous claim, which is over.
     former: Option<Value>,
     acks: u64,
 }
 
 impl Worker {
-    /// Works until the server is gone, or everything is done.
+    /// Works until the server is gone, or `done` returns true.
     fn run(&mut self, address: SocketAddr, progress: &AtomicU64, done: &dyn Fn() -> bool) {
         let worked = Client::connect(address).and_then(|mut client| {
             while !done() {
@@ -76,7 +76,7 @@ impl Worker {
         }
     }
 
-    /// Reads on in the wake stream.
+    /// Reads the next events of the wake stream.
     fn follow(&mut self, client: &mut Client) -> Result<()> {
         let target = format!("{BASE}/wake?offset={}&live=long-poll", self.offset);
         let page = client.send("GET", &target, &[], b"")?;
@@ -140,7 +140,7 @@ fn ack(client: &mut Client, claimed: &Value, acks: &Value) -> Result<Response> {
     client.send("POST", &target, &headers, body.to_string().as_bytes())
 }
 
-/// Takes webhooks and says that all is done. Counts them.
+/// Receives webhooks, answers each with `done`, and counts them.
 fn receiver() -> (String, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}/", listener.local_addr().expect("it is bound"));
@@ -162,7 +162,7 @@ fn receiver() -> (String, Arc<AtomicU64>) {
             if reader.read_exact(&mut body).is_ok() {
                 counts.fetch_add(1, Ordering::SeqCst);
                 let answer = "HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n{\"done\":true}";
-                // Whoever asked may be gone.
+                // The server may have been killed.
                 let _ = stream.write_all(answer.as_bytes());
             }
         }
@@ -185,7 +185,7 @@ fn append(address: SocketAddr, round: u64, appended: &AtomicU64) {
     }
 }
 
-/// Whether a subscription is acked up to all tails.
+/// Whether a subscription is acked up to the tails of all streams.
 fn is_done(address: SocketAddr, id: &str) -> bool {
     let mut client = Client::connect(address).expect("it listens");
     let mut get = |method: &str, path: &str| {
@@ -245,7 +245,7 @@ fn workers_are_woken_whatever_kill_9_came_between() {
         }
         let before = appended.load(Ordering::SeqCst);
         let acked = AtomicU64::new(worker.acks);
-        // Now and then before the first ack, else at some place in the middle of the traffic.
+        // Some kills come before the first ack, others in the middle of the traffic.
         let enough = (round * 7919) % 23;
         let first_ack = worker.acks;
         let begun = Instant::now();
@@ -266,7 +266,7 @@ fn workers_are_woken_whatever_kill_9_came_between() {
         });
         assert!(!late, "the worker is not woken");
     }
-    // Nobody appends any more: what is pending is found by itself.
+    // No further append comes: the server finds pending work by itself.
     let server = Server::start(directory.path(), &FLAGS);
     let begun = Instant::now();
     let done = || {

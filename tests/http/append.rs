@@ -48,7 +48,7 @@ fn every_offset_ever_returned_leads_to_what_was_appended_after_it() {
     let stream = shared().stream("application/octet-stream");
     let mut offsets = vec![(START.to_owned(), 0)];
     let mut all = Vec::new();
-    // Small ones, and sizes about the inline tail (16 KiB) and the largest segment (256 KiB).
+    // Small bodies, and sizes about the inline tail (16 KiB) and the largest segment (256 KiB).
     for near in [
         0, 1, 100, 16_383, 16_384, 16_385, 5, 40_000, 262_144, 262_145, 7, 600_000, 3,
     ] {
@@ -142,7 +142,7 @@ fn a_refused_append_takes_no_stream_seq() {
     post("1").expect(204);
 }
 
-/// It was stored as it came, and readers were not told that it was compressed.
+/// The server stored the encoded bytes, and readers did not learn that they were compressed.
 #[test]
 fn a_body_that_is_encoded_is_415() {
     let stream = shared().stream("text/plain");
@@ -187,7 +187,7 @@ fn a_chunked_body_is_refused_as_soon_as_it_passes_the_limit() {
         stream.path,
         "x".repeat(0x2711)
     );
-    // The body goes on, but nothing more of it is sent.
+    // The client promises a longer body, but sends no more of it.
     connection.write(head.as_bytes()).expect("the head is sent");
     connection.finish().problem(413, "PAYLOAD_TOO_LARGE");
     assert_eq!(stream.tail(), START);

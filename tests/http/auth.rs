@@ -1,4 +1,4 @@
-//! Access control and rate limits: a table of requests with what each gets, and what else only a
+//! Access control and rate limits: a table of requests with their statuses, and cases that only a
 //! real server shows.
 
 use crate::common::{Request, ServerUnderTest};
@@ -49,7 +49,7 @@ fn eddsa(header: &str, claims: &str, key: &SigningKey) -> String {
     })
 }
 
-/// Claims that are good for a minute; `rest` begins with a comma.
+/// Claims that are valid for a minute; `rest` begins with a comma.
 fn claims(rest: &str) -> String {
     format!(r#"{{"exp":{},"aud":"streams"{rest}}}"#, now() + 60)
 }
@@ -84,7 +84,7 @@ fn bearer(token: impl AsRef<str>) -> Vec<Vec<u8>> {
     vec![format!("Bearer {}", token.as_ref()).into_bytes()]
 }
 
-/// What it is, the method, the path below the base, `Authorization` fields, the status.
+/// Description, method, path below the base, `Authorization` fields, status.
 type Row = (&'static str, &'static str, &'static str, Vec<Vec<u8>>, u16);
 
 fn listed() -> Vec<Row> {
@@ -429,7 +429,7 @@ fn an_event_stream_ends_with_its_token() {
         .body("x")
         .send()
         .expect(201);
-    // It is over, but let in for four seconds more; as long do live reads go on, and no longer.
+    // The token has expired, but is accepted for four more seconds. Live reads last just as long.
     let claims = format!(r#"{{"exp":{},"aud":"streams","scope":"read"}}"#, now() - 6);
     let over = hs256(HS256, &claims, SECRET.as_bytes());
     let poll = format!("{path}?offset=now&live=long-poll");
@@ -482,8 +482,8 @@ fn a_malformed_secret_stops_the_start_and_is_not_printed() {
     );
 }
 
-/// The bucket is one request and takes a second to fill; the requests here take far less, and the
-/// first of them may come as late as it likes.
+/// The bucket holds one request and takes a second to fill. The requests here take far less, and
+/// the first one may arrive at any time.
 #[test]
 fn too_many_requests_are_told_when_to_come_back() {
     let limits = ["--rate-limit-per-token", "1"];
@@ -511,8 +511,8 @@ fn too_many_requests_are_told_when_to_come_back() {
     server.request("GET", "/health").send().expect(200);
 }
 
-/// To a script of a listed origin, a refusal was a network error; and its browser's preflights took
-/// from what it may send.
+/// Scripts of a listed origin saw a refusal as a network error, and preflights of their browser
+/// counted against the limit.
 #[test]
 fn scripts_of_listed_origins_may_read_that_they_sent_too_much() {
     const A: &str = "https://a.example";

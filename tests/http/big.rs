@@ -6,14 +6,14 @@ use std::process::Command;
 
 const MIB: usize = 1024 * 1024;
 
-/// Most that reading may add to the server's memory.
+/// Upper limit of the memory that reading may add to the server.
 const MAX_RISE: usize = 16 * MIB;
 
 fn part(number: usize) -> Vec<u8> {
     Random::seeded(number as u64).bytes(MIB)
 }
 
-/// Resident memory of a process, where the system tells.
+/// Resident memory of a process, on systems that report it.
 fn resident(process: u32) -> Option<usize> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status
@@ -23,7 +23,7 @@ fn resident(process: u32) -> Option<usize> {
     Some(kib * 1024)
 }
 
-/// One page by curl: its head and its body.
+/// Reads one page with curl: its head and its body.
 fn curl(url: &str) -> Option<(String, Vec<u8>)> {
     let out = Command::new("curl")
         .args(["--silent", "--show-error", "--fail", "--include", url])
@@ -59,7 +59,8 @@ fn a_large_stream_is_read_back_page_by_page_in_little_memory() {
         stream.append(part(number));
     }
     let url = format!("http://{}{}", stream.address, stream.path);
-    // What is allocated once, at the first read, is no matter of how much is read.
+    // The first read makes allocations that do not depend on the amount read, so it comes before
+    // the measurement.
     if curl(&url).is_none() {
         println!("skipped: curl is not installed");
         return;

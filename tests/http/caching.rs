@@ -1,4 +1,4 @@
-//! Sections 10 and 12.7: what caches and browsers are told.
+//! Sections 10 and 12.7: response fields for caches and browsers.
 
 use crate::common::{Response, ServerUnderTest, Stream, shared};
 

@@ -2,7 +2,7 @@
 
 use crate::common::{Random, START, ServerUnderTest, Stream, shared};
 
-/// A stream of about 40 kB in appends of 1 kB, on a server whose pages end after 5 kB.
+/// A stream of about 40 kB in appends of 1 kB, on a server with pages of 5 kB.
 fn paged(server: &ServerUnderTest) -> (Stream, Vec<u8>) {
     let stream = server.stream("application/octet-stream");
     let mut random = Random::seeded(3);
@@ -162,7 +162,7 @@ fn an_offset_past_the_tail_is_gone_until_the_stream_grows_past_it() {
     let gone = stream.get(&format!("offset={ahead}")).send();
     let gone = gone.problem(410, "OFFSET_GONE");
     stream.read(&gone.next_offset()).with_body("1234");
-    // Of a timeline that the store may get yet.
+    // An offset of a timeline that the store may reach later.
     let later = "offset=0000000100000000_0000000000000010";
     let later = stream.get(later).send().problem(503, "UNAVAILABLE");
     later.with("retry-after", "1");
@@ -182,14 +182,15 @@ fn an_invented_offset_inside_what_was_appended_begins_at_that_byte() {
     }
 }
 
-/// So many bytes further on in a segment: the last digit of an offset means nothing.
+/// Moves an offset by this many bytes within its segment. The last digit of an offset means
+/// nothing.
 fn moved(offset: &str, bytes: i64) -> String {
     let (segment, byte) = offset.split_once('_').expect("two parts");
     let byte = byte.parse::<i64>().expect("a number");
     format!("{segment}_{:016}", byte + bytes * 10)
 }
 
-/// As the Yjs server of the protocol's authors asks, having made a snapshot of what it read.
+/// The Yjs server of the protocol's authors adds 1 to its offset after it has made a snapshot.
 #[test]
 fn an_offset_to_which_1_was_added_loses_nothing() {
     let stream = shared().stream("application/octet-stream");

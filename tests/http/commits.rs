@@ -1,6 +1,6 @@
-//! What an answer says of a commit holds over stores that lie, forget and fail (see
-//! `service/append.rs` and `service/records/election.rs`): several hosts over one store, each with the real
-//! component.
+//! The claim that an answer makes about a commit holds over stores that lie, forget and fail (see
+//! `service/append.rs` and `service/records/election.rs`). Several hosts share one store, each with
+//! the real component.
 
 use crate::common::fleet::{Fleet, rounds};
 use crate::common::{Response, Stream, concurrently, full, server};
@@ -16,9 +16,9 @@ const HOSTS: usize = 8;
 const CREATORS: usize = 8;
 const WRITERS: usize = 64;
 
-/// So long an operation takes that others come between two of them.
+/// Long enough that operations of other hosts come between two of one host.
 const LATENCY: Duration = Duration::from_micros(200);
-/// So long that of many writers some can't get through in time.
+/// Long enough that some of many writers can't commit in time.
 const LONG_LATENCY: Duration = Duration::from_millis(2);
 
 fn memory() -> Arc<dyn Store> {
@@ -29,8 +29,8 @@ fn slow(store: &Arc<dyn Store>, latency: Duration) -> Arc<dyn Store> {
     Arc::new(LatencyStore::new(Arc::clone(store), latency))
 }
 
-/// These tests bring their own stores, so one run through each way is enough: the short run of all
-/// tests has the file store where it has none from memory through `wasi-http`.
+/// These tests bring their own stores, so one run for each driver is enough. The short run of all
+/// tests has no memory store with `wasi-http`, so that run uses the file store.
 fn is_run_elsewhere() -> bool {
     let elsewhere = match &*server::store() {
         "memory" => false,
@@ -49,8 +49,7 @@ fn over_spin_sqlite_one_of_8_creators_is_told_201_and_its_body_is_kept() {
         return;
     }
     let sqlite: Arc<dyn Store> = Arc::new(SpinStore::sqlite(memory()));
-    // Those that enter their name into the registry first meet there, and come to the record itself
-    // one after another.
+    // With a registry, creators compete for its entry first, and reach the head one after another.
     let fleet = |latency, registry| {
         let hosts = vec![slow(&sqlite, latency); HOSTS];
         Fleet::start(&hosts, &[("registry", registry)])
@@ -91,7 +90,7 @@ fn over_spin_sqlite_one_of_8_creators_is_told_201_and_its_body_is_kept() {
     assert_eq!(told(201), rounds);
 }
 
-/// What appends were told, and what of them is there.
+/// Outcomes that appends reported, and the appends that are in the stream.
 #[derive(Debug, Default)]
 struct Tally {
     done: usize,
@@ -133,7 +132,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// What became of one append.
+/// Outcome of one append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
     Done,
@@ -142,7 +141,7 @@ pub(crate) enum Told {
     Unknown,
 }
 
-/// What an answer says, in its status, its code and whether it asks for a retry.
+/// Outcome that an answer states by its status, its code and its request for a retry.
 pub(crate) fn told(answer: &Response) -> Told {
     let retry = answer.header("retry-after").is_some();
     let code = |code: &str| answer.text().contains(&format!("\"{code}\""));
@@ -155,13 +154,13 @@ pub(crate) fn told(answer: &Response) -> Told {
     }
 }
 
-/// A body of a writer that no other has; some are larger than what a head keeps.
+/// A body that no other writer has. Some bodies are larger than a head keeps.
 fn body(writer: usize) -> String {
     format!("<{writer}:{}>", "x".repeat(writer * 7 % 150))
 }
 
-/// Appends once if `writer` is even, else with a producer for as long as it takes. Says what it was
-/// told in the end and how often it repeated.
+/// Appends once if `writer` is even, else repeats with a producer until the append is
+/// done. Returns the outcome and the number of repeats.
 fn append(stream: &Stream, writer: usize) -> (Told, usize) {
     let post = stream.post(body(writer));
     if writer.is_multiple_of(2) {
@@ -174,8 +173,8 @@ fn append(stream: &Stream, writer: usize) -> (Told, usize) {
     (Told::Done, repeated)
 }
 
-/// The same name with one of its letters spelled as an escape, so that the host does not commit
-/// the appends of all its clients together.
+/// Spells one letter of a name as an escape, so that the host does not commit the appends of all
+/// its clients together.
 fn spelled(name: &str, letter: usize) -> String {
     let (before, rest) = name.split_at(letter);
     let escaped = rest
@@ -185,13 +184,13 @@ fn spelled(name: &str, letter: usize) -> String {
     format!("{before}{}{}", escaped.unwrap_or_default(), &rest[1..])
 }
 
-/// 64 appends at once through hosts that share a store; `land` ends whatever is under way, and the
-/// last host of the fleet reads what is there.
+/// 64 concurrent appends through hosts that share a store. `land` ends all operations under way,
+/// and the last host of the fleet reads the stream.
 fn round(fleet: &Fleet, name: &str, land: &dyn Fn()) -> Tally {
     let calm = fleet.stream(HOSTS, name, "text/plain");
     calm.create();
     let answers = concurrently(WRITERS, |writer| {
-        // Two of a host's eight may be committed together.
+        // Two of a host's eight appends may be committed together.
         let name = spelled(name, writer / HOSTS / 2);
         append(&fleet.stream(writer % HOSTS, &name, "text/plain"), writer)
     });
@@ -227,7 +226,7 @@ fn round(fleet: &Fleet, name: &str, land: &dyn Fn()) -> Tally {
     tally
 }
 
-/// So many rounds over `store`, which `calm` is too, but for what was injected.
+/// Runs `rounds` rounds over `store`. `calm` is the same store without injected faults.
 fn compete(
     rounds: usize,
     store: &Arc<dyn Store>,
@@ -250,7 +249,7 @@ fn compete(
     sum
 }
 
-/// Seals often, so that what an append leaves in chunks is in play too.
+/// Seals often, so that appends write chunks, too.
 const SMALL_TAIL: (&str, &str) = ("inline_tail_bytes", "256");
 
 #[test]
@@ -265,7 +264,7 @@ fn over_spin_redis_of_64_appends_each_is_there_as_often_as_it_was_told() {
     assert!(sum.done > 0);
 }
 
-/// Long enough for some tries and short enough for some to be given up.
+/// Long enough for some tries, and short enough that some appends give up.
 const SHORT_DEADLINE: (&str, &str) = ("commit_deadline_ms", "100");
 
 #[test]
@@ -291,6 +290,6 @@ fn with_faults_of_64_appends_each_is_there_as_often_as_it_was_told() {
     }
     println!("in all: {all}");
     assert!(all.done > 0 && all.unavailable + all.full + all.unknown > 0);
-    // A short run need not meet all of them.
+    // A short run need not meet every outcome.
     assert!(!full() || (all.unavailable > 0 && all.full > 0 && all.unknown > 0));
 }

@@ -190,8 +190,8 @@ fn creating_compares_with_the_current_closed_state() {
     open.send().expect(200).without("stream-closed");
     closed.send().problem(409, "ALREADY_EXISTS");
     stream.close();
-    // Else the official client takes it for an append that came too late, and the AI SDK's transport
-    // does not go on with a chat that is over.
+    // With `Stream-Closed`, the official client takes the answer for an append that came too late.
+    // The AI SDK's transport then does not go on with a finished chat.
     open.send()
         .problem(409, "ALREADY_EXISTS")
         .without("stream-closed");
@@ -246,6 +246,6 @@ fn a_name_that_was_deleted_begins_anew_and_no_offset_comes_again() {
     new.get(&format!("offset={old}"))
         .send()
         .problem(410, "OFFSET_GONE");
-    // The producers of the first life are forgotten: epoch 0 is not stale.
+    // The server has forgotten the producers of the first life: epoch 0 is not stale.
     new.post("2").producer("p", 0, 0).send().expect(200);
 }

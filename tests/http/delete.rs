@@ -44,7 +44,7 @@ fn head_tells_content_type_and_tail_without_a_body() {
         .without("stream-closed")
         .without("stream-ttl")
         .without("stream-expires-at")
-        // 0 would have caches drop the page they have (RFC 9111, section 4.3.5).
+        // A length of 0 would make caches drop the page they have (RFC 9111, section 4.3.5).
         .without("content-length")
         .with_body("");
 }

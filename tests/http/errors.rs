@@ -1,4 +1,5 @@
-//! Errors, routes and the service's own paths. What is an error of one operation is tested there.
+//! Errors, routes and the service's own paths. Errors of one operation are tested with that
+//! operation.
 
 use crate::common::{Connection, Response, ServerUnderTest, shared};
 
@@ -138,7 +139,7 @@ fn a_tick_says_whether_it_worked_and_is_open_without_a_token() {
     for _ in 0..3 {
         let tick = shared().request("POST", "/v1/stream/__ds/tick");
         let answer = tick.body("").send().expect(200);
-        // The host does the same by itself, so there may be nothing left.
+        // The host also does background work by itself, so there may be nothing left.
         assert!(answer.json()["worked"].is_boolean(), "{answer:?}");
     }
 }
@@ -255,7 +256,8 @@ fn http_1_0_is_answered() {
     connection.finish().expect(200).with_body("data");
 }
 
-/// Through `wasi:http` the connection was reset while the client still sent, and the answer lost.
+/// Through `wasi:http` the connection was reset while the client was still sending, and the answer
+/// was lost.
 #[test]
 fn a_body_that_is_too_large_is_413_for_a_client_that_sends_all_of_it_first() {
     let stream = shared().stream("text/plain");
@@ -270,7 +272,7 @@ fn a_body_that_is_too_large_is_413_for_a_client_that_sends_all_of_it_first() {
     }
 }
 
-/// A proxy in front may have gone by the other of the two.
+/// A proxy in front may have framed the body by the other field.
 #[test]
 fn a_body_with_two_lengths_is_400_in_any_order_and_in_later_requests() {
     let Some(server) = ServerUnderTest::start_native(&[], "the framing of bodies") else {

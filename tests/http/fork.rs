@@ -119,7 +119,7 @@ fn what_can_not_be_forked_is_told_with_a_code_of_its_own() {
     );
     refused(name.put().header(OFFSET, START), 400, "BAD_REQUEST");
     refused(name.put().header(SUB, "0"), 400, "BAD_REQUEST");
-    // None of them holds the source.
+    // The refused forks do not hold the source.
     source.delete().send().expect(204);
     source.head().send().expect(404);
 }
@@ -147,7 +147,7 @@ fn a_source_with_forks_is_gone_for_all_but_them() {
     fork_of_fork.delete().send().expect(204);
     for gone in [&source, &fork_of_it] {
         eventually("the last fork takes its sources with it", || {
-            // Whoever passes by does the rest.
+            // Background work removes the sources, and a tick does a part of it.
             Request::new(gone.address, "POST", "/v1/stream/__ds/tick").send();
             gone.head().send().status == 404
         });

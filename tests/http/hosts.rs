@@ -1,5 +1,5 @@
-//! What a request says it is for: URLs that the server gives away begin with it. And what else only
-//! a host can judge.
+//! The authority of a request, which begins all URLs that the server returns, and other parts of a
+//! request that only a host can judge.
 
 use crate::common::server::via;
 use crate::common::{Connection, Response, START, ServerUnderTest, shared};
@@ -16,7 +16,7 @@ fn send(server: &ServerUnderTest, lines: &[&str], body: &str) -> Response {
     connection.finish()
 }
 
-/// Whatever was said, or nothing, became part of `Location` and of what webhooks were told.
+/// The server put the host of a request, valid or not, into `Location` and the URLs in webhooks.
 #[test]
 fn a_request_that_does_not_say_once_and_well_whom_it_is_for_is_400() {
     let server = shared();
@@ -58,7 +58,7 @@ fn http_1_0_need_not_say_it_and_then_no_url_is_made_up() {
     let put = format!("PUT {} HTTP/1.0", stream.path);
     let answer = send(&server, &[&put], "");
     if via() == "wasi-http-p2" {
-        // A request of `wasi:http` 0.2 always names a host.
+        // A request of `wasi:http` 0.2 always has an authority.
         let location = format!("http://localhost{}", stream.path);
         answer.expect(201).with("location", &location);
         return;
@@ -77,7 +77,7 @@ fn http_1_0_need_not_say_it_and_then_no_url_is_made_up() {
     assert_eq!(signing["jwks_url"], expected);
 }
 
-/// The status and the location that a `PUT` over HTTP/2 is answered with.
+/// The status and the location in the answer to a `PUT` over HTTP/2.
 fn put_over_http_2(target: &str, host: Option<&str>) -> (u16, Option<String>) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().expect("a runtime");
@@ -121,7 +121,7 @@ fn in_http_2_both_ways_to_say_it_agree() {
     }
 }
 
-/// Bytes that only the client could decode were stored, and nobody was told how.
+/// The server stored bytes that only the client could decode, and readers did not learn the coding.
 #[test]
 fn a_body_in_a_transfer_coding_that_nobody_undoes_is_501() {
     let stream = shared().stream("text/plain");
@@ -132,7 +132,7 @@ fn a_body_in_a_transfer_coding_that_nobody_undoes_is_501() {
         let answer = send(shared(), &lines, "1\r\nx\r\n0\r\n\r\n");
         answer.problem(501, "UNSUPPORTED_TRANSFER_ENCODING");
     }
-    // Where such a body ends nobody knows, so that this is no HTTP.
+    // The end of such a body is unknown, so this is not valid HTTP.
     let lines = [
         &*post,
         "Host: x",

@@ -4,7 +4,7 @@ use crate::common::{ServerUnderTest, shared};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A server whose long-polls wait longer than any test does.
+/// A server with long-polls that wait longer than any test.
 fn patient() -> Option<ServerUnderTest> {
     ServerUnderTest::start(&[("long_poll_timeout_secs", "300")])
 }
@@ -76,7 +76,7 @@ fn now_waits_for_what_is_new() {
     let stream = server.stream("text/plain");
     stream.append("old");
     let waiting = stream.wait_at("now");
-    // The first append may come before the reader, which then waits for the next one.
+    // The first append may arrive before the reader, which then waits for the next one.
     let answered = AtomicBool::new(false);
     let answer = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -224,7 +224,7 @@ fn a_cursor_is_always_larger_than_the_one_that_was_sent() {
 fn cursors_do_not_differ_between_readers_of_one_state() {
     let stream = shared().stream("text/plain");
     stream.append("data");
-    // An interval may end between two of them, but not between all.
+    // A cursor interval may end between two of the reads, but not between all.
     let cursors: Vec<u64> = (0..20)
         .map(|_| stream.long_poll("-1").send().expect(200).cursor())
         .collect();
@@ -286,7 +286,7 @@ fn readers_that_leave_do_no_harm() {
     for _ in 0..200 {
         drop(stream.long_poll("now").start());
     }
-    // Not at `now`: the append could come before it.
+    // Not at `now`: the append could arrive before the reader.
     let waiting = stream.wait_at("-1");
     stream.append("x");
     waiting.finish().expect(200).with_body("x");

@@ -1,6 +1,6 @@
-//! Requests that no proper client sends, at every limit: the server says no and lives on.
+//! Requests that no proper client sends, at every limit: the server refuses them and keeps running.
 //!
-//! 5,000 of them in the usual run, 100,000 with `--full`. Each client's seed makes its own again.
+//! 5,000 requests in the usual run, 100,000 with `--full`. The seed of a client repeats its requests.
 
 use crate::common::{Connection, Random, ServerUnderTest, full};
 use std::collections::BTreeMap;
@@ -178,7 +178,7 @@ fn noise(random: &mut Random, most: usize) -> Vec<u8> {
     let length = random.below(most + 1);
     let mut bytes = random.bytes(length);
     if random.one_in(2) {
-        // Visible ASCII passes further into the server than bytes that HTTP itself refuses.
+        // Visible ASCII gets further into the server than bytes that HTTP itself refuses.
         bytes.iter_mut().for_each(|byte| *byte = b' ' + *byte % 95);
     }
     bytes
@@ -307,7 +307,7 @@ fn body(random: &mut Random) -> Vec<u8> {
     }
 }
 
-/// A head and a body that HTTP can make sense of, but nothing else may.
+/// A head and a body that are valid as HTTP, but may be invalid in every other way.
 fn framed(random: &mut Random) -> Raw {
     let methods = [
         "GET", "GET", "PUT", "POST", "POST", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH",
@@ -329,7 +329,7 @@ fn framed(random: &mut Random) -> Raw {
     for (field, value) in fields {
         own_host &= field != "Host";
         framed &= !matches!(field, "Transfer-Encoding" | "Connection" | "Expect");
-        // What would end the field or the head is for the broken ones.
+        // Bytes that would end the field or the head belong to the broken requests.
         let value = value
             .into_iter()
             .filter(|byte| !matches!(byte, b'\r' | b'\n' | 0));
@@ -403,7 +403,7 @@ fn broken(random: &mut Random) -> Raw {
     raw
 }
 
-/// What came back.
+/// Outcome of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     Status(u16),
@@ -416,7 +416,7 @@ fn exchange(server: &ServerUnderTest, kept: &mut Option<Connection>, raw: &Raw) 
         Some(connection) if raw.framed => connection,
         _ => Connection::to(server.address),
     };
-    // A server may stop reading once it knows that it will refuse.
+    // A server may stop reading once it has decided to refuse the request.
     let sent = connection.write(&raw.bytes);
     if !raw.framed {
         connection.stop_writing();
@@ -427,14 +427,14 @@ fn exchange(server: &ServerUnderTest, kept: &mut Option<Connection>, raw: &Raw) 
         Ok(false) | Err(_) => return Outcome::Closed,
     }
     let status = connection.head().status;
-    // 501 is what a transfer coding is told that nobody knows.
+    // An unknown transfer coding is answered with 501.
     if status >= 500 && status != 501 {
         let shown = &raw.bytes[..raw.bytes.len().min(700)];
         let shown = String::from_utf8_lossy(shown).into_owned();
         panic!("{:?}\nto {shown}", connection.finish());
     }
     if raw.endless || !raw.framed {
-        // What follows may wait for its time-out, or for the end of time.
+        // The rest of the body may wait for a time-out, or never end.
         return Outcome::Status(status);
     }
     let closes = connection.head().header("connection") == Some("close");
@@ -480,7 +480,7 @@ fn malformed_requests_are_refused_and_the_server_lives_on() {
         counts
     });
     println!("{count} malformed requests: {counts:?}");
-    // To hang up on everybody is no answer.
+    // A server that only closed connections would not pass.
     for class in [2, 4] {
         let of_class =
             |outcome: &Outcome| matches!(outcome, Outcome::Status(status) if status / 100 == class);

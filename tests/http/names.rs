@@ -1,8 +1,8 @@
-//! Section 12.2 and `protocol::name`: what a stream may be called.
+//! Section 12.2 and `protocol::name`: valid names of streams.
 
 use crate::common::{ServerUnderTest, Stream, shared};
 
-/// The stream at this raw path below the base path, in a place of its own.
+/// The stream at this raw path below the base path, below a name of its own.
 fn at(raw: &str) -> Stream {
     let place = shared().name("text/plain");
     Stream {

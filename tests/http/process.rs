@@ -1,10 +1,10 @@
-//! The host as a program: how it starts, what it says when it can't, and how it ends.
+//! The host as a program: its start, its messages when it can't start, and its end.
 
 use crate::common::{HOST, ServerUnderTest, server};
 use std::process::Command;
 
-/// Runs the host with these arguments, which must not serve. Returns its exit code and errors.
-/// Run in a directory of its own, since the host keeps its streams below it by default.
+/// Runs the host with these arguments, which it must refuse. Returns its exit code and errors.
+/// The host runs in a directory of its own, since it keeps its streams below it by default.
 fn refused(args: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let directory = tempfile::tempdir().expect("a directory");
     let mut command: Command = HOST.command();
@@ -216,7 +216,7 @@ fn a_server_that_is_told_to_end_ends_its_readers_cleanly_and_exits_with_0() {
             assert_eq!(answer.status, 204, "{answer:?}");
             assert!(answer.is_up_to_date());
         } else {
-            // The instance is not told, so nobody knows what to answer.
+            // The instance gets no notice of the shutdown, so it can't answer.
             answer.problem(503, "UNAVAILABLE");
         }
         assert_eq!(server.wait().code(), Some(0));
@@ -235,7 +235,7 @@ fn what_is_under_way_when_the_server_is_told_to_end_is_done_first() {
         stream.path
     );
     connection.write(head.as_bytes()).expect("it is sent");
-    // An answer on another connection says that the server had time to see the first.
+    // An answer on another connection shows that the server had time to read from the first.
     stream.tail();
     server.signal("TERM");
     connection.write(b"-half").expect("it is sent");
@@ -244,7 +244,7 @@ fn what_is_under_way_when_the_server_is_told_to_end_is_done_first() {
     assert_eq!(server.wait().code(), Some(0));
 }
 
-/// Huge pages keep 2 MiB for a few used bytes: the server's memory grew by leaps.
+/// A huge page keeps 2 MiB for a few used bytes, so the server's memory grew in large steps.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_server_uses_no_huge_pages() {
@@ -255,7 +255,7 @@ fn the_server_uses_no_huge_pages() {
     let enabled = status
         .lines()
         .find_map(|line| line.strip_prefix("THP_enabled:"));
-    // Kernels before 5.0 do not say.
+    // Kernels before 5.0 do not have this line.
     assert!(enabled.is_none_or(|enabled| enabled.trim() == "0"));
 }
 

@@ -214,7 +214,7 @@ fn a_producer_closes_and_its_retries_are_204() {
             .with("stream-closed", "true")
             .with("stream-next-offset", &closed.next_offset());
     }
-    // The same append without the field is the one that closed, too.
+    // The same append without the field is also a duplicate of the append that closed the stream.
     post(&stream, "b", 0, 1)
         .expect(204)
         .with("stream-closed", "true");

@@ -1,4 +1,4 @@
-//! Two hosts, as processes of their own, on one Redis.
+//! Two hosts, as separate processes, on one Redis.
 
 use crate::commits::{Told, told};
 use crate::common::server::new_redis;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const WRITERS: usize = 16;
 const READERS: usize = 16;
 
-/// These tests are about one store.
+/// These tests need Redis as the store.
 pub(crate) fn is_run_elsewhere() -> bool {
     let elsewhere = server::store() != "redis";
     if elsewhere {
@@ -29,7 +29,7 @@ pub(crate) fn through(hosts: &[ServerUnderTest; 2], stream: &Stream, number: usi
     }
 }
 
-/// The head of the answer to a GET, asked for again for as long as Redis is away.
+/// The head of the answer to a GET, which is repeated while Redis is away.
 fn open(stream: &Stream, query: &str) -> Connection {
     let mut answer = None;
     eventually("the stream can be read", || {
@@ -41,7 +41,7 @@ fn open(stream: &Stream, query: &str) -> Connection {
     answer.expect("it was read")
 }
 
-/// Follows a stream by SSE or by long-poll until it is closed, and hands over whatever comes.
+/// Follows a stream by SSE or by long-poll until it is closed, and passes its data to `take`.
 pub(crate) fn follow(stream: &Stream, by_sse: bool, mut take: impl FnMut(&str)) {
     let mut at = "-1".to_owned();
     loop {
@@ -75,7 +75,7 @@ pub(crate) fn follow(stream: &Stream, by_sse: bool, mut take: impl FnMut(&str)) 
     }
 }
 
-/// When what was appended was answered, and when it came to a reader of the other host.
+/// When each message was acknowledged, and when it reached a reader of the other host.
 #[derive(Default)]
 struct Clock {
     acknowledged: Mutex<HashMap<String, Instant>>,
@@ -83,7 +83,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// The times between, sorted; none where the reader was first.
+    /// The times between, sorted; zero where the message reached the reader first.
     fn waits(self) -> Vec<Duration> {
         let inner = |error: PoisonError<_>| error.into_inner();
         let acknowledged = self.acknowledged.into_inner().unwrap_or_else(inner);
@@ -114,8 +114,8 @@ fn say(what: &str, clock: Clock) {
     );
 }
 
-/// Appends messages of its own, each until it is there; two of four writers with a producer. Returns
-/// how often it was told to come again.
+/// Appends messages, each until it is acknowledged. Two of four writers use a producer. Returns the
+/// number of retries.
 fn write(stream: &Stream, writer: usize, messages: usize, clock: &Clock) -> usize {
     let mut again = 0;
     for number in 0..messages {
@@ -155,7 +155,7 @@ fn of_16_writers_and_16_live_readers_on_two_hosts_nothing_is_lost_doubled_or_out
             .map(|reader| {
                 scope.spawn(move || {
                     let mut all = String::new();
-                    // The first half reads by SSE, of each host as many.
+                    // The first half reads by SSE, with as many readers on each host.
                     follow(
                         &through(hosts, stream, reader),
                         reader < READERS / 2,
@@ -229,7 +229,7 @@ fn an_append_on_one_host_wakes_a_reader_on_the_other() {
         return;
     }
     let redis = new_redis(&[]);
-    // Whoever is woken by a time-out alone would fail this test by its own.
+    // The time-outs are longer than the test: a reader that only a time-out wakes fails it.
     let variables = [("long_poll_timeout_secs", "300"), ("sse_max_secs", "300")];
     let start = || ServerUnderTest::start_over(&redis.url(), &variables);
     let hosts = [start(), start()];
@@ -245,7 +245,7 @@ fn an_append_on_one_host_wakes_a_reader_on_the_other() {
                     let now = Instant::now();
                     let mut all = clock.arrived.lock().expect("no reader panicked");
                     all.push((data.to_owned(), now));
-                    // The writer left if the test failed.
+                    // The writer may have left after a failure.
                     let _ = arrived.send(());
                 });
             });

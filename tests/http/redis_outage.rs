@@ -1,4 +1,4 @@
-//! What clients are told while Redis is away, hangs or is full, and what is there afterwards.
+//! Answers while Redis is away, hangs or is full, and the streams afterwards.
 
 use crate::commits::{Told, told};
 use crate::common::server::new_redis;
@@ -11,7 +11,7 @@ const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 const WRITERS: usize = 8;
 const MESSAGES: usize = 60;
 
-/// An append with a producer, as often as it takes. Returns how often it was not done.
+/// Appends with a producer until it succeeds. Returns the number of failed tries.
 fn insist(stream: &Stream, writer: usize, number: usize) -> usize {
     let post = stream.post(format!("<{writer}:{number}>"));
     let post = post.producer(&format!("writer-{writer}"), 0, number as u64);
@@ -39,7 +39,7 @@ fn what_was_acknowledged_before_and_after_redis_was_killed_is_there_once() {
         let reader = scope.spawn(move || {
             let mut all = String::new();
             let there = through(hosts, stream, 1);
-            // A reader that waits stays while Redis is away.
+            // A waiting reader stays connected while Redis is away.
             follow(&there, true, |data| all.push_str(data));
             all
         });
@@ -91,7 +91,7 @@ fn what_was_acknowledged_before_and_after_redis_was_killed_is_there_once() {
     );
 }
 
-/// Demands that nothing is done while Redis is as it is, then that all goes on.
+/// Requires that no append succeeds during the outage, and that the host recovers afterwards.
 fn expect_outage(host: &ServerUnderTest, stream: &Stream, after: impl FnOnce()) {
     host.request("GET", "/health").send().expect(200);
     let refused = stream.post("refused").send();

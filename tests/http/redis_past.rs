@@ -1,4 +1,4 @@
-//! What clients are told once Redis came back as it was some time ago.
+//! Answers after Redis came back in an older state.
 
 use crate::common::server::new_redis;
 use crate::common::sse::Events;

@@ -1,4 +1,4 @@
-//! Section 5.8: server-sent events, the form of what is there.
+//! Section 5.8: the form of server-sent events.
 
 use crate::common::sse::{Control, Events};
 use crate::common::{Random, START, Stream, shared};
@@ -9,7 +9,7 @@ mod base64_text;
 
 pub(crate) use base64_text::decode as decoded;
 
-/// All data events until the stream is up to date, put together again.
+/// All data events until the stream is up to date, in order.
 fn catch_up(stream: &Stream, offset: &str) -> (Vec<String>, Control) {
     stream.sse(offset).until_up_to_date()
 }
@@ -92,7 +92,7 @@ fn text_is_delivered_whatever_its_lines() {
         stream.append(text);
         let mut events = stream.sse("-1");
         let (data, control) = events.pair();
-        // CR, LF and CRLF are each one line break; which one it was can't be told in this format.
+        // CR, LF and CRLF are each one line break, and the format does not keep which one it was.
         let expected = text.replace("\r\n", "\n").replace('\r', "\n");
         assert_eq!(data, expected, "{text:?}");
         assert_eq!(control.next_offset, stream.tail());
@@ -239,7 +239,7 @@ fn a_character_split_between_appends_is_delivered_whole() {
     let mut events = stream.sse("-1");
     let (mut text, mut control) = events.pair();
     assert_eq!(text, "a");
-    // Its first byte counts as not yet arrived.
+    // The first byte of the character counts as not yet arrived.
     assert!(control.next_offset < stream.tail() && control.up_to_date);
     for part in [&crab[1..3], &crab[3..], b"b"] {
         stream.append(part);
@@ -299,7 +299,7 @@ fn a_closed_stream_ends_after_its_last_control_event() {
     events.expect_end();
 
     for at in [tail.as_str(), "now"] {
-        // All of it is there at once, which is no reason to give it a length.
+        // The whole body is available at once, but must not have a length.
         let head = stream.get(&format!("offset={at}&live=sse")).open();
         head.head().clone().without("content-length");
         let mut events = stream.sse(at);

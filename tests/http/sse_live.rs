@@ -4,7 +4,7 @@ use crate::common::sse::{Events, Item};
 use crate::common::{Random, ServerUnderTest, Stream, shared};
 use std::sync::mpsc::TryRecvError;
 
-/// A reader that was told that it has everything.
+/// A reader that is up to date.
 fn caught_up(stream: &Stream) -> Events {
     let mut events = stream.sse("now");
     assert!(events.event().control().up_to_date);
@@ -136,8 +136,8 @@ fn a_silent_response_has_a_comment_now_and_then() {
     assert_eq!(events.pair().0, "x");
 }
 
-/// Each read of a stream with a lifetime may write its head, and each such write began the wait of all
-/// its readers anew: they got no comment, and one that had left was not noticed.
+/// Each read of a stream with a lifetime may write its head. Each such write restarted the wait of
+/// all readers: they got no comment, and the server did not notice a reader that had left.
 #[test]
 fn reads_of_a_stream_with_a_lifetime_put_off_no_comment() {
     let Some(server) = ServerUnderTest::start(&[("sse_heartbeat_secs", "1")]) else {
@@ -173,7 +173,7 @@ fn a_response_ends_cleanly_at_its_greatest_age() {
     let mut events = caught_up(&stream);
     events.expect_end();
     assert!(begun.elapsed().as_millis() >= 900, "not before");
-    // Also one that is never silent.
+    // A response that is never silent ends, too.
     let mut events = caught_up(&stream);
     std::thread::scope(|scope| {
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
@@ -184,7 +184,7 @@ fn a_response_ends_cleanly_at_its_greatest_age() {
             }
         });
         while events.next().is_some() {}
-        // The writer may have failed, which the scope tells.
+        // The writer may have failed; the scope reports that.
         let _ = stop.send(());
     });
 }
@@ -243,7 +243,8 @@ fn a_reader_that_fell_behind_got_whole_events_and_can_go_on() {
         all.extend_from_slice(&body);
     }
     stream.close();
-    // Only now it reads. Whether it was ended or not, what it got ends with a control event.
+    // The reader starts only now. Whether or not the server ended its response, its data ends with
+    // a control event.
     let mut read = Vec::new();
     let mut at = start;
     while let Some(event) = events.next() {

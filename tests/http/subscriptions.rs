@@ -1,4 +1,4 @@
-//! Subscriptions (sections 6 and 7): wakes by webhook and by stream, and who is not woken.
+//! Subscriptions (sections 6 and 7): wakes by webhook and by stream, and cases without a wake.
 
 use crate::common::receiver::{Received, Receiver};
 use crate::common::{Request, Response, ServerUnderTest, eventually};
@@ -13,7 +13,7 @@ fn server() -> Option<ServerUnderTest> {
     ServerUnderTest::start(&[("webhook_allow_localhost", "true")])
 }
 
-/// A server that looks after its streams without any request.
+/// A server that does background work without any request.
 fn server_with_a_timer() -> Option<ServerUnderTest> {
     let variables = [("webhook_allow_localhost", "true")];
     ServerUnderTest::start_native(&variables, "its timer")
@@ -60,7 +60,7 @@ fn code(response: &Response) -> String {
     code.unwrap_or_default()
 }
 
-/// Checks a signature with another library than the one that made it.
+/// Checks a signature with a library other than the server's.
 fn assert_signed(server: &ServerUnderTest, received: &Received) {
     let signature = received.header("webhook-signature");
     let part = |name: &str| {
@@ -217,7 +217,7 @@ fn a_redirect_is_not_followed_and_counts_as_a_failure() {
         read(&server, "redirect")["status"] == "failed"
     });
     receiver.answer("200 OK", r#"{"done":true}"#);
-    // By the timer: nobody sends a request meanwhile.
+    // The timer does it: no request arrives in the meantime.
     let again = receiver.next().json();
     assert_eq!(again["wake_id"], first["wake_id"]);
     eventually("it is well again", || {
@@ -257,7 +257,7 @@ fn a_lease_that_ends_is_noticed_without_any_request() {
         &json!({"worker": "w"}),
     );
     claim.send().expect(200);
-    // This waits in the server for a second wake event.
+    // The long-poll waits in the server for a second wake event.
     let target = format!("/v1/stream/lease-wake?offset={tail}&live=long-poll");
     let mut page = server.request("GET", &target).send();
     while page.status == 204 {

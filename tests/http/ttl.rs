@@ -20,7 +20,7 @@ fn is_there(stream: &Stream) -> bool {
     answer.status == 200
 }
 
-/// A date in seconds since 1970, as RFC 3339 has it.
+/// A date in seconds since 1970, in the form of RFC 3339.
 fn date(seconds: u64) -> String {
     let days = seconds / 86_400;
     let (mut year, mut rest) = (1970, days);
@@ -219,7 +219,7 @@ fn a_lifetime_of_0_ends_almost_at_once() {
     eventually("it expires", || !is_there(&stream));
 }
 
-/// Does this for three lifetimes of 1 s and says whether the stream outlived them.
+/// Runs `renew` during three lifetimes of 1 s. Returns whether the stream outlived them.
 fn outlives(mut renew: impl FnMut(&Stream)) -> bool {
     let stream = lives(1);
     stream.append("data");
@@ -304,6 +304,6 @@ fn what_is_read_of_a_stream_that_expires_is_cached_no_longer_than_it_lives() {
         .nth(1)
         .and_then(|rest| rest.split(',').next())
         .and_then(|digits| digits.parse::<u64>().ok());
-    // At most what is left of the lifetime and the granularity it is renewed with.
+    // At most the rest of the lifetime plus the granularity of its renewal.
     assert!(age.is_some_and(|age| age <= 6), "{cache}");
 }

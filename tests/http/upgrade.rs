@@ -1,5 +1,5 @@
-//! A store that an older version wrote: `tests/fixtures/store2`, by the commit that had the second format
-//! of the log, before manifests and timelines.
+//! A store that an older version wrote: `tests/fixtures/store2`, by the commit with the second
+//! format of the log, before manifests and timelines.
 
 use crate::common::server::{store, via};
 use crate::common::{ServerUnderTest, Stream};
@@ -23,7 +23,7 @@ fn big() -> Vec<u8> {
     numbers.collect::<String>().into_bytes()
 }
 
-/// Everything that was written to it, and where it ends.
+/// Checks the contents of every stream, and its tail.
 fn expect_all(stream: impl Fn(&str, &str) -> Stream) {
     for (name, all, tail) in [
         (
@@ -65,7 +65,7 @@ fn a_store_of_an_older_version_is_upgraded_and_reads_back_the_same() {
             ..server.name(content_type)
         };
         expect_all(stream);
-        // What it remembers beside the bytes.
+        // The store keeps producer state beside the bytes.
         let again = stream("json", "application/json").post("[{\"b\":2},{\"c\":3}]");
         let again = again
             .header("Producer-Id", "p")
@@ -80,7 +80,7 @@ fn a_store_of_an_older_version_is_upgraded_and_reads_back_the_same() {
         assert_eq!(one["pattern"], "text");
         let pending = &one["streams"][0];
         assert_eq!(pending["path"], "text", "{one}");
-        // And it takes more.
+        // The upgraded store accepts new streams.
         let name = format!("new{round}");
         let new = stream(&name, "text/plain");
         new.put()

@@ -1,11 +1,11 @@
-//! The arguments.
+//! Command-line arguments.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 
-/// Load for a Durable Streams server, and what it cost.
+/// Puts load on a Durable Streams server and measures its cost
 #[derive(Debug, Parser)]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -16,21 +16,21 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run one scenario against a server
     Measure(Measure),
-    /// Print medians and ratios of what `measure` wrote
+    /// Print medians and ratios of the results that `measure` wrote
     Summary(Summary),
-    /// Say what a sync of the disk takes
+    /// Measure how long a sync of the disk takes
     Syncs(Syncs),
     /// Watch a server's memory and latencies under a mixed load for a long time
     Soak(Soak),
 }
 
-/// What the load is.
+/// Kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Scenario {
     /// Small appends to many streams
     Append,
-    /// Reads at the tail, which answer nothing
+    /// Reads at the tail, with empty responses
     Tail,
     /// Reads of small streams from their start
     Read,
@@ -39,7 +39,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    /// What is counted: one of it, and several.
+    /// Name of the counted operation, in singular and plural.
     pub(crate) fn unit(self) -> (&'static str, &'static str) {
         match self {
             Self::Append | Self::Tail | Self::Read => ("request", "requests"),
@@ -61,7 +61,7 @@ impl fmt::Display for Scenario {
 
 #[derive(Debug, Args)]
 pub(crate) struct Measure {
-    /// Under which streams live, such as http://127.0.0.1:4437/v1/stream
+    /// Base URL of the streams, such as http://127.0.0.1:4437/v1/stream
     #[arg(long)]
     pub(crate) url: String,
     #[arg(long, value_enum)]
@@ -69,10 +69,10 @@ pub(crate) struct Measure {
     /// The server's process on this machine; without it CPU and memory are not measured
     #[arg(long)]
     pub(crate) pid: Option<u32>,
-    /// A directory of the server's, the flushes of whose disk are counted
+    /// A directory on the server's disk; the flushes of this disk are counted
     #[arg(long)]
     pub(crate) disk: Option<PathBuf>,
-    /// What the server is called in the results
+    /// The server's name in the results
     #[arg(long, default_value = "server")]
     pub(crate) label: String,
     /// Which round this is, in the results
@@ -81,7 +81,7 @@ pub(crate) struct Measure {
     /// How long to measure
     #[arg(long, default_value_t = 10.0)]
     pub(crate) seconds: f64,
-    /// How long the same load runs before that
+    /// How long the same load runs before the measurement
     #[arg(long, default_value_t = 1.0)]
     pub(crate) warm_up: f64,
     /// Where the result goes, as JSON
@@ -91,10 +91,10 @@ pub(crate) struct Measure {
     pub(crate) load: Load,
 }
 
-/// Connections unless it is said otherwise.
+/// Default number of connections.
 pub(crate) const DEFAULT_CONNECTIONS: usize = 32;
 
-/// How much load.
+/// Amount of load.
 #[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub(crate) struct Load {
     /// Connections that each have one request under way (append, tail, read)
@@ -103,7 +103,7 @@ pub(crate) struct Load {
     /// Streams that the requests go to in turn (append, tail, read)
     #[arg(long, default_value_t = 64)]
     pub(crate) streams: usize,
-    /// Length of each append
+    /// Length of each append in bytes
     #[arg(long, default_value_t = 256)]
     pub(crate) body_bytes: usize,
     /// Readers of the one stream (fan-out)
@@ -116,22 +116,22 @@ pub(crate) struct Load {
 
 #[derive(Debug, Args)]
 pub(crate) struct Soak {
-    /// Under which streams live, such as http://127.0.0.1:4437/v1/stream
+    /// Base URL of the streams, such as http://127.0.0.1:4437/v1/stream
     #[arg(long)]
     pub(crate) url: String,
     /// The server's process on this machine
     #[arg(long)]
     pub(crate) pid: u32,
-    /// The directory of its store
+    /// The directory of the server's store
     #[arg(long)]
     pub(crate) disk: PathBuf,
-    /// Where the chart and the figures go
+    /// Directory for the chart and the figures
     #[arg(long)]
     pub(crate) out: PathBuf,
-    /// How long
+    /// How long to run
     #[arg(long, default_value_t = 60.0)]
     pub(crate) minutes: f64,
-    /// Appends a second, of all streams together
+    /// Appends a second, over all streams
     #[arg(long, default_value_t = 300)]
     pub(crate) rate: u32,
     /// Streams at any time
@@ -150,7 +150,7 @@ pub(crate) struct Syncs {
 
 #[derive(Debug, Args)]
 pub(crate) struct Summary {
-    /// Where the results are
+    /// Directory of the results
     pub(crate) directory: PathBuf,
     /// The label that the others are compared with
     #[arg(long)]

@@ -1,4 +1,4 @@
-//! What a disk of this machine did, from `/proc`, and what a sync of it takes.
+//! Counters of a disk of this machine, from `/proc`, and the duration of a sync.
 
 use crate::histogram::Histogram;
 use anyhow::{Context, Result};
@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The disk under a directory. All that happens on it is counted, whoever does it.
+/// The disk under a directory. Its counters include the work of every process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Disk {
     major: u64,
@@ -16,10 +16,10 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Nothing where the system does not count for it, as for file systems in memory.
+    /// Returns nothing if the kernel keeps no counters for the disk, as for file systems in memory.
     pub(crate) fn under(directory: &Path) -> Result<Option<Self>> {
         let device = std::fs::metadata(directory)?.dev();
-        // As `gnu_dev_major` and `gnu_dev_minor` take it apart.
+        // The same bit layout as `gnu_dev_major` and `gnu_dev_minor`.
         let disk = Self {
             major: (device >> 8) & 0xfff | (device >> 32) & !0xfff,
             minor: device & 0xff | (device >> 12) & !0xff,
@@ -27,7 +27,7 @@ impl Disk {
         Ok(disk.flushes()?.map(|_| disk))
     }
 
-    /// Times that the disk was told to make everything durable.
+    /// Number of flush requests that the disk received.
     pub(crate) fn flushes(self) -> Result<Option<u64>> {
         let path = "/proc/diskstats";
         let stats = std::fs::read_to_string(path).context(path)?;
@@ -45,8 +45,8 @@ fn flushes(stats: &str, major: u64, minor: u64) -> Option<u64> {
     line.get(18)?.parse().ok()
 }
 
-/// Appends and syncs for a while, as a store would do it that did nothing else, and says how long
-/// each took.
+/// Appends and syncs for the given time, as a store without other work would, and returns the
+/// duration of each.
 pub(crate) fn measure_syncs(directory: &Path, time: Duration) -> Result<Histogram> {
     let path = directory.join("syncs.tmp");
     let mut file = File::create(&path).with_context(|| path.display().to_string())?;

@@ -1,11 +1,11 @@
-//! Latencies by their frequency, in buckets that are a thousandth wide.
+//! Latency histogram with three significant digits.
 
 use std::time::Duration;
 
 /// Significant decimal digits of a recorded latency.
 const DIGITS: u8 = 3;
 
-/// How often each latency was seen, in nanoseconds.
+/// Frequency of each latency, in nanoseconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Histogram(hdrhistogram::Histogram<u64>);
 
@@ -23,18 +23,18 @@ impl Histogram {
         recorded.expect("it grows with its values");
     }
 
-    /// Adds the records of another one.
+    /// Adds the records of another histogram.
     pub(crate) fn add(&mut self, other: &Self) {
         self.0 += &other.0;
     }
 
-    /// The latency that `share` (0 to 1) of those recorded did not exceed, in microseconds; zero if
-    /// there is none.
+    /// The latency that `share` (0 to 1) of the records did not exceed, in microseconds; zero if
+    /// the histogram is empty.
     pub(crate) fn quantile_us(&self, share: f64) -> f64 {
         us(self.0.value_at_quantile(share))
     }
 
-    /// The mean in microseconds; zero if there is none.
+    /// The mean in microseconds; zero if the histogram is empty.
     pub(crate) fn mean_us(&self) -> f64 {
         self.0.mean() / 1_000.0
     }

@@ -1,13 +1,13 @@
-//! Load for a Durable Streams server over HTTP/1.1, and what it cost the server.
+//! Load generator for a Durable Streams server over HTTP/1.1. It also measures the server's cost.
 //!
-//! `measure` runs one scenario against the server at an address and says how many requests or
-//! deliveries a second it did, what CPU each cost the server's process, and how long they took.
-//! `summary` compares what several runs of it wrote. `cargo xtask bench` does both for our host
-//! and a peer, in interleaved rounds. `soak` watches a server under a mixed load for a long time.
+//! `measure` runs one scenario against the server at an address. It reports requests or deliveries
+//! a second, the server's CPU for each, and latencies. `summary` compares the results of several
+//! runs. `cargo xtask bench` does both for our host and a peer, in interleaved rounds. `soak`
+//! watches a server under a mixed load for a long time.
 //!
-//! The generator is one thread, so that a server on a machine of two cores has the other one. It
-//! still shares the machine: the server's CPU is the figure to compare, rates and latencies are
-//! those of server and generator together.
+//! The generator is one thread, so on a machine of two cores the server has the other core. Both
+//! share the machine: compare the server's CPU, as rates and latencies include the generator's own
+//! cost.
 
 mod cli;
 mod disk;

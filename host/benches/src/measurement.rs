@@ -1,4 +1,4 @@
-//! What one run of a scenario gave, as it is printed and kept.
+//! Result of one run of a scenario, for printing and storing.
 
 use crate::cli::{DEFAULT_CONNECTIONS, Load, Measure, Scenario};
 use crate::process::Memory;
@@ -10,30 +10,30 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-/// The result of one run. An operation is a request or a delivery, as its scenario says.
+/// The result of one run. An operation is a request or a delivery, depending on the scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measurement {
     pub(crate) server: String,
     pub(crate) scenario: Scenario,
     pub(crate) round: u32,
     pub(crate) load: Load,
-    /// Time that was measured.
+    /// Length of the measured time.
     pub(crate) seconds: f64,
     pub(crate) operations: u64,
     pub(crate) per_second: f64,
-    /// CPU of the server's process an operation, in microseconds.
+    /// CPU of the server's process for each operation, in microseconds.
     pub(crate) server_cpu_us: Option<f64>,
     /// Flushes of the server's disk.
     pub(crate) flushes_per_second: Option<f64>,
-    /// CPU of the generator an operation, in microseconds.
+    /// CPU of the generator for each operation, in microseconds.
     pub(crate) generator_cpu_us: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) max_us: f64,
-    /// Resident memory of the server when the run was over, and the most it ever was.
+    /// Resident memory of the server at the end of the run, and its peak.
     pub(crate) rss_kib: Option<u64>,
     pub(crate) peak_rss_kib: Option<u64>,
-    /// What did not succeed, in the warm-up too, by its kind.
+    /// Failures by kind, including those of the warm-up.
     pub(crate) failures: BTreeMap<String, u64>,
 }
 
@@ -67,7 +67,7 @@ impl Measurement {
         }
     }
 
-    /// The scenario, and how many connections where that was not the usual number.
+    /// The scenario, with the number of connections if it is not the default.
     pub(crate) fn what(&self) -> String {
         match self.load.connections {
             DEFAULT_CONNECTIONS => self.scenario.to_string(),

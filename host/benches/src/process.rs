@@ -1,4 +1,4 @@
-//! What a process of this machine used, from `/proc`.
+//! Resource usage of a process of this machine, from `/proc`.
 
 use anyhow::{Context, Result};
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Process {
         Self(std::process::id())
     }
 
-    /// CPU time of all its threads, user and system, in steps of 10 ms.
+    /// CPU time of all threads of the process, user and system, in steps of 10 ms.
     pub(crate) fn cpu(self) -> Result<Duration> {
         let stat = self.read("stat")?;
         let ticks = cpu_ticks(&stat).context("utime and stime in /proc/PID/stat")?;
@@ -50,8 +50,8 @@ impl Process {
     }
 }
 
-/// The second field is the command's name in parentheses and may itself hold spaces and
-/// parentheses, so fields are counted from the last one.
+/// The second field of `stat` is the command's name in parentheses. The name may contain spaces and
+/// parentheses, so fields are counted from the last closing one.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut times = fields.split_ascii_whitespace().skip(11);

@@ -1,22 +1,22 @@
-//! Event streams, as far as a reader needs them that looks for our own messages.
+//! A minimal parser of event streams that finds the generator's own messages.
 
-/// Begins a stamp; nothing else that we send has it.
+/// First byte of a stamp. Nothing else in the generator's data contains it.
 const MARK: u8 = b'@';
 const SEQ_DIGITS: usize = 8;
 const NANOS_DIGITS: usize = 16;
 /// Bytes of a stamp, and so the shortest message.
 pub(crate) const STAMP_BYTES: usize = 1 + SEQ_DIGITS + NANOS_DIGITS;
 
-/// What a message says of itself.
+/// Stamp at the start of a message, with its number and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// Which message it is, counted from zero.
+    /// Number of the message, counted from zero.
     pub(crate) seq: u32,
-    /// When it was sent, in nanoseconds of the generator's clock.
+    /// Time of sending, in nanoseconds of the generator's clock.
     pub(crate) nanos: u64,
 }
 
-/// What was seen in an event stream.
+/// Element found in an event stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
     Message(Stamp),
@@ -25,7 +25,7 @@ pub(crate) enum Seen {
 }
 
 impl Stamp {
-    /// A message of text with this stamp and, if that is enough for one, `length` bytes.
+    /// A text message with this stamp, padded to `length` bytes if the stamp is shorter.
     pub(crate) fn message(self, length: usize) -> Vec<u8> {
         let Self { seq, nanos } = self;
         let mark = char::from(MARK);
@@ -45,7 +45,7 @@ impl Stamp {
     }
 }
 
-/// Finds messages in an event stream whose parts end anywhere.
+/// Finds messages in an event stream that is read in arbitrary parts.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     line: Vec<u8>,
@@ -77,7 +77,7 @@ fn see(line: &[u8], each: &mut impl FnMut(Seen)) {
     }
 }
 
-/// Finds messages in the bytes of a stream: a server may answer with several appends at once.
+/// Finds messages in the bytes of a stream. A server may return several appends at once.
 pub(crate) fn stamps(mut data: &[u8], mut each: impl FnMut(Stamp)) {
     while let Some(mark) = data.iter().position(|byte| *byte == MARK) {
         data = data.get(mark + 1..).unwrap_or_default();

@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Name of the file with the summary, beside those it is made of.
+/// Name of the file with the summary, in the directory of the results.
 const FILE: &str = "summary.json";
 
 /// Medians over the rounds of one scenario against one server.
@@ -21,10 +21,10 @@ struct Medians {
     server: String,
     rounds: usize,
     per_second: f64,
-    /// Times the baseline's; above one is better.
+    /// Ratio to the baseline; above one is better.
     rate_ratio: Option<f64>,
     server_cpu_us: Option<f64>,
-    /// Times the baseline's; below one is better.
+    /// Ratio to the baseline; below one is better.
     cpu_ratio: Option<f64>,
     p50_us: f64,
     p99_us: f64,
@@ -34,7 +34,7 @@ struct Medians {
     failed: u64,
 }
 
-/// Prints the table, writes it as JSON, and fails if any request did.
+/// Prints the table, writes it as JSON, and fails if any request failed.
 pub(crate) fn summarize(args: &cli::Summary) -> Result<()> {
     let measurements = read_all(&args.directory)?;
     let medians = medians(&measurements, args.baseline.as_deref());
@@ -124,7 +124,7 @@ fn medians(measurements: &[Measurement], baseline: Option<&str>) -> Vec<Medians>
     rows
 }
 
-/// The middle one, or the mean of the two in the middle.
+/// The middle value, or the mean of the two middle values.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;

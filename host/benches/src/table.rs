@@ -1,6 +1,6 @@
-//! Columns of text.
+//! Text tables.
 
-/// Lines of the rows, the first two columns to the left and the others to the right.
+/// Formats the rows as lines, with the first two columns aligned left and the others right.
 pub(crate) fn lines<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {

@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Where a server is.
+/// Address of a server, and the base path of its streams.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     authority: String,
     base_path: String,
-    /// Begins the names of all streams of this process, so that they are new ones.
+    /// Prefix of all stream names of this process, so that the streams are new.
     fresh: String,
 }
 
@@ -21,7 +21,6 @@ pub(crate) struct Target {
 pub(crate) struct Stream(String);
 
 impl Stream {
-    /// The path.
     pub(crate) fn path(&self) -> &str {
         &self.0
     }
@@ -54,7 +53,7 @@ impl Target {
         Stream(format!("{base_path}/{}/{number}", self.fresh))
     }
 
-    /// A request for the stream at `offset`, with the part of the query that goes before that.
+    /// A request that reads the stream from `offset`. `query` goes before the offset.
     pub(crate) fn read(&self, stream: &Stream, query: &str, offset: &str) -> Vec<u8> {
         let mut path = format!("{}?{query}offset=", stream.0);
         for byte in offset.bytes() {

@@ -1,18 +1,18 @@
-//! The time that is measured, and what was used in it.
+//! The measured time, and the resources used in it.
 
 use crate::disk::Disk;
 use crate::process::Process;
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
-/// Whose use is measured.
+/// Process and disk that are measured.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Watched {
     pub(crate) server: Option<Process>,
     pub(crate) disk: Option<Disk>,
 }
 
-/// A moment, with what was used until then.
+/// A moment, with the resources used until then.
 #[derive(Debug)]
 pub(crate) struct Mark {
     at: Instant,
@@ -21,15 +21,15 @@ pub(crate) struct Mark {
     flushes: Option<u64>,
 }
 
-/// What was used between two moments.
+/// Resources used between two moments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
     pub(crate) elapsed: Duration,
-    /// CPU time of the server's process, if it is known.
+    /// CPU time of the server's process, if known.
     pub(crate) server: Option<Duration>,
     /// CPU time of this process.
     pub(crate) generator: Duration,
-    /// Flushes of the disk, if they are known.
+    /// Flushes of the disk, if known.
     pub(crate) flushes: Option<u64>,
 }
 

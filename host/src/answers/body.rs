@@ -6,24 +6,24 @@ use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Why a response body has no end; the connection or the stream is reset.
+/// Reason that a response body has no end. The connection or the stream is reset.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// Bytes that were promised can't be had.
+    /// Bytes announced to the client are not available.
     #[error("the exchange was reset")]
     Reset,
     /// The instance that produced the body failed.
     #[error("the instance failed: {0}")]
     Instance(String),
-    /// It is about what is not there any more.
+    /// The response depends on a write that the store lost.
     #[error("{0}")]
     Lost(Lost),
 }
 
-/// What this host answers with.
+/// Body of a response of this host.
 pub(crate) struct ResponseBody(Kind);
 
-/// A body that the driver or an instance makes piece by piece.
+/// A body that the driver or an instance produces piece by piece.
 pub(crate) type Streamed = dyn Body<Data = Bytes, Error = BodyError> + Send;
 
 enum Kind {
@@ -33,19 +33,19 @@ enum Kind {
 }
 
 impl ResponseBody {
-    /// A body that is there, and of which it is told how long it is.
+    /// A complete body with an announced length.
     #[must_use]
     pub(crate) const fn whole(bytes: Bytes) -> Self {
         Self(Kind::Whole(bytes))
     }
 
-    /// A body that is there, of a kind that has no length.
+    /// A complete body without an announced length.
     #[must_use]
     pub(crate) const fn unannounced(bytes: Bytes) -> Self {
         Self(Kind::Unannounced(bytes))
     }
 
-    /// A body that is still being made.
+    /// A body that is still being produced.
     #[must_use]
     pub(crate) fn streamed(body: Box<Streamed>) -> Self {
         Self(Kind::Streamed(Box::into_pin(body)))

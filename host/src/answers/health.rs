@@ -1,7 +1,7 @@
-//! The answer to a probe of the process. It waits for no instance: a step may hang with the store
-//! below it, and a supervisor that gets no answer restarts one host after the other.
+//! Response to a health probe. It waits for no instance, as a step may hang together with the
+//! store. A supervisor without a response would restart one host after the other.
 //!
-//! It is the component's answer, byte for byte.
+//! The response is byte for byte that of the component.
 
 use super::body::ResponseBody;
 use super::problem::OwnAnswers;
@@ -11,7 +11,7 @@ use durable_streams_edge::protocol::response::Head;
 use http::header::HeaderMap;
 use http::{Method, Response, Uri};
 
-/// The answer, if the request is such a probe. The component answers other methods.
+/// Returns the response if the request is a health probe. The component handles other methods.
 pub(crate) fn health(
     own: &OwnAnswers,
     method: &Method,
@@ -43,7 +43,7 @@ mod tests {
     use http_body_util::BodyExt;
     use std::sync::Arc;
 
-    /// What the component sees where its store is away.
+    /// The component's environment while its store is unavailable.
     struct Away(&'static str);
 
     fn away<T>() -> Result<T, StoreError> {

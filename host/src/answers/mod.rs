@@ -1,4 +1,4 @@
-//! Responses, and the few of them that the host gives by itself.
+//! Responses, including the few that the host makes without an instance.
 
 mod body;
 mod health;

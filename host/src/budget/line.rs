@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::sync::{Notify, Semaphore};
 
-/// A connection, as far as its responses take room.
+/// Accounting of the response bytes of one connection.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(super) process: Arc<Pool>,
     /// The room that all connections of its address share.
     pub(super) address: Arc<Pool>,
     pub(super) share: Arc<Pool>,
-    /// For the one exchange that may find out, without a share, how large its answer is.
+    /// Permit for the one exchange that may find out the size of its response without a share.
     pub(super) probe: Arc<Semaphore>,
-    /// Bytes that a read takes room for before it knows how large its answer is.
+    /// Bytes that a read reserves before it knows the size of its response.
     page: usize,
-    /// Bytes that its responses have room for.
+    /// Bytes reserved by the connection's responses.
     held: AtomicUsize,
-    /// Bytes that the client took.
+    /// Bytes sent to the client.
     sent: AtomicU64,
     cut: Notify,
 }
@@ -38,7 +38,7 @@ impl Line {
         })
     }
 
-    /// Bytes that a read takes room for before it knows how large its answer is.
+    /// Bytes that a read reserves before it knows the size of its response.
     pub(crate) const fn page(&self) -> usize {
         self.page
     }
@@ -51,12 +51,12 @@ impl Line {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes that its responses have room for.
+    /// Bytes reserved by the connection's responses.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Counts bytes that the client took.
+    /// Counts bytes sent to the client.
     pub(crate) fn send(&self, bytes: usize) {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -70,7 +70,7 @@ impl Line {
         self.cut.notify_one();
     }
 
-    /// Returns when the connection has to end, since others need its room.
+    /// Returns when the connection has to end because other connections need its room.
     pub(crate) async fn is_cut(&self) {
         self.cut.notified().await;
     }

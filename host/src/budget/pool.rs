@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Bytes that one permit stands for.
+/// Bytes for each permit.
 const UNIT: usize = 1024;
 
-/// A number of bytes, taken in the order in which it was asked for.
+/// A number of bytes, granted in the order of the requests.
 #[derive(Debug)]
 pub(crate) struct Pool {
     permits: Arc<Semaphore>,
@@ -17,20 +17,20 @@ pub(crate) struct Pool {
     pressure: Arc<Pressure>,
 }
 
-/// Reads that wait for room in a pool, or in another that is part of it.
+/// Reads that wait for room in a pool or in one of its parts.
 #[derive(Debug, Default)]
 struct Pressure {
     waiting: AtomicUsize,
     begun: Notify,
 }
 
-/// Bytes of a pool, given back when this is dropped.
+/// Reserved bytes of a pool, released on drop.
 pub(super) type Taken = OwnedSemaphorePermit;
 
 /// Bytes that several responses share, and their room.
 struct Shared {
     bytes: Bytes,
-    /// None where there was no room: bytes that were read for a group are sent all the same.
+    /// None if there was no room: bytes read for a group are sent without a reservation.
     _room: Option<Taken>,
 }
 
@@ -40,7 +40,7 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-/// Counts a waiting read for as long as it lives.
+/// Counts a waiting read until it is dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {
@@ -50,7 +50,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Pool {
-    /// A pool of so many bytes, in whole KiB.
+    /// A pool of the given size, in whole KiB.
     pub(crate) fn new(bytes: usize) -> Arc<Self> {
         let whole = units(bytes);
         Arc::new(Self {
@@ -60,7 +60,7 @@ impl Pool {
         })
     }
 
-    /// A pool of so many bytes that are also taken from this one.
+    /// A part of this pool, with its own limit. Callers reserve bytes in both.
     pub(super) fn part(&self, bytes: usize) -> Arc<Self> {
         let whole = units(bytes).min(self.whole);
         Arc::new(Self {
@@ -70,7 +70,7 @@ impl Pool {
         })
     }
 
-    /// Takes room for so many bytes, or all the room there is if they are more.
+    /// Reserves the bytes, or the whole pool if they are more.
     pub(super) async fn take(&self, bytes: usize) -> Taken {
         if let Some(taken) = self.try_take(bytes) {
             return taken;
@@ -86,15 +86,15 @@ impl Pool {
         }
     }
 
-    /// Takes room for so many bytes if it is there now.
+    /// Reserves the bytes if they are free now.
     pub(super) fn try_take(&self, bytes: usize) -> Option<Taken> {
         let permits = Arc::clone(&self.permits);
         let taken = permits.try_acquire_many_owned(units(bytes).min(self.whole));
         taken.ok()
     }
 
-    /// Makes `taken` the room of so many bytes. Returns false, and leaves it as it is, where that
-    /// takes more than there is.
+    /// Changes the size of `taken`. Returns false, and leaves `taken` unchanged, if the pool has
+    /// too little room.
     pub(super) fn resize(&self, taken: &mut Taken, bytes: usize) -> bool {
         let (have, wanted) = (taken.num_permits(), units(bytes).min(self.whole) as usize);
         if wanted <= have {
@@ -111,7 +111,7 @@ impl Pool {
         }
     }
 
-    /// The same bytes, which take room once however many responses have them.
+    /// The same bytes with one reservation for all responses that send them.
     pub(crate) fn share(&self, bytes: Bytes) -> Bytes {
         if bytes.len() <= UNCOUNTED {
             return bytes;
@@ -123,7 +123,7 @@ impl Pool {
         Bytes::from_owner(Shared { bytes, _room: room })
     }
 
-    /// Whether a read waits for room, or none is left.
+    /// Whether a read waits for room, or no room is left.
     pub(super) fn is_pressed(&self) -> bool {
         self.pressure.waiting.load(Ordering::Relaxed) > 0 || self.permits.available_permits() == 0
     }
@@ -133,7 +133,7 @@ impl Pool {
         self.pressure.begun.notified().await;
     }
 
-    /// Bytes that are left, in whole KiB.
+    /// Free bytes, in whole KiB.
     #[cfg(test)]
     pub(crate) fn left(&self) -> usize {
         self.permits.available_permits().saturating_mul(UNIT)

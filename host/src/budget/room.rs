@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-/// Room for the bytes of a response, given back when this is dropped.
+/// Room for the bytes of a response, released on drop.
 ///
-/// An answer of at most 64 KiB is outside of its connection's share: many small answers must not
-/// wait for a large one that the client takes later.
+/// A response of at most 64 KiB does not count against its connection's share. Many small responses
+/// must not wait for a large one that the client reads later.
 #[derive(Debug)]
 pub(crate) struct Room {
     line: Arc<Line>,
@@ -54,7 +54,7 @@ impl Room {
         }
     }
 
-    /// Waits for room for so many bytes. None if there is none for half a minute.
+    /// Waits for room for the bytes. None if there is no room for half a minute.
     pub(crate) async fn reserve(line: Arc<Line>, bytes: usize) -> Option<Self> {
         Self::within(line, bytes, ROOM_PATIENCE).await
     }
@@ -69,8 +69,9 @@ impl Room {
         timeout(patience, room).await.ok()
     }
 
-    /// Waits for room for so many bytes, or for the turn to find out whether the answer needs so
-    /// much: such room is for one piece, and [`keep`](Self::keep) refuses more if there is no more.
+    /// Waits for room for the bytes, or for the connection's probe permit. With the permit the
+    /// caller has room for one piece, and finds out the size of the response. [`keep`](Self::keep)
+    /// then fails if a larger response has no room.
     pub(crate) async fn probe(line: Arc<Line>, bytes: usize) -> Option<Self> {
         let probe = async {
             let Ok(turn) = Arc::clone(&line.probe).acquire_owned().await else {
@@ -94,8 +95,8 @@ impl Room {
         }
     }
 
-    /// Makes this the room of so many bytes. Returns false where there is not enough; the
-    /// room that was there is still held.
+    /// Changes the size of this room. Returns false if there is too little room; the room reserved
+    /// before is still held.
     pub(crate) fn keep(&mut self, bytes: usize) -> bool {
         let line = &self.line;
         let is_piece = bytes <= UNSENT_OF_EXCHANGE;
@@ -122,12 +123,12 @@ impl Room {
         true
     }
 
-    /// The bytes, which keep their room until the last of them is dropped.
+    /// The bytes, which keep their room until the last reference to them is dropped.
     pub(crate) fn charge(mut self, bytes: Bytes) -> Bytes {
         if bytes.len() <= UNCOUNTED {
             return bytes;
         }
-        // Where there is no more room the bytes are there all the same.
+        // Without room the bytes are sent all the same.
         let _ = self.keep(bytes.len());
         Bytes::from_owner(Charged { bytes, _room: self })
     }
@@ -173,7 +174,7 @@ mod tests {
         assert_eq!((line.held(), line.process.left()), (0, 100 * MIB));
     }
 
-    /// A client that takes one stream's bytes before another's waited for ever.
+    /// A client that read one stream's bytes before another's waited for ever.
     #[tokio::test]
     async fn small_answers_pass_while_large_ones_hold_the_whole_share() {
         let line = line(100 * MIB);

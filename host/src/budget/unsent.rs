@@ -1,4 +1,4 @@
-//! All connections, and which of them ends when others wait for its room.
+//! All connections, and the choice of the one that ends when others wait for its room.
 
 use super::line::Line;
 use super::pool::Pool;
@@ -13,11 +13,11 @@ use tokio::time::sleep;
 #[derive(Debug)]
 pub(crate) struct Unsent {
     pool: Arc<Pool>,
-    /// Bytes that a read takes room for before it knows how large its answer is.
+    /// Bytes that a read reserves before it knows the size of its response.
     page: usize,
     /// How long a connection is watched before it is ended.
     period: Duration,
-    /// Bytes for the connections of one address.
+    /// Room for all connections of one address.
     per_address: usize,
     lines: Mutex<HashMap<u64, Known>>,
     addresses: Mutex<HashMap<u64, Weak<Pool>>>,
@@ -26,7 +26,7 @@ pub(crate) struct Unsent {
 
 #[derive(Debug)]
 struct Known {
-    /// Of the client.
+    /// The client's address.
     address: u64,
     line: Arc<Line>,
 }
@@ -53,26 +53,26 @@ impl Drop for Registered {
         let Some(known) = known else { return };
         let parts = self.unsent.addresses.lock();
         let mut parts = parts.unwrap_or_else(PoisonError::into_inner);
-        // This connection has it, and the bytes that are still to be dropped.
+        // The last reference is this connection's. Bytes not yet dropped hold further ones.
         if Arc::strong_count(&self.line.address) <= 1 {
             parts.remove(&known.address);
         }
     }
 }
 
-/// A connection that holds room, as it was seen in a period.
+/// A connection that holds room, as observed in a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seen {
     id: u64,
     address: u64,
     held: usize,
-    /// Bytes that it took in the period.
+    /// Bytes sent to the client in the period.
     took: u64,
 }
 
 impl Unsent {
-    /// Room for the default number of bytes, in pages of so many. One address gets its part of it,
-    /// unless all connections are one proxy's.
+    /// Room of the default size, with pages of the given size. One address gets a part of the room,
+    /// unless all connections come from one proxy.
     pub(crate) fn new(page: usize, proxied: bool) -> Arc<Self> {
         let per_address = match proxied {
             true => UNSENT,
@@ -102,14 +102,14 @@ impl Unsent {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The part of an address, which all of its connections share.
+    /// The room that all connections of an address share.
     fn part(&self, address: u64) -> Arc<Pool> {
         let parts = self.addresses.lock();
         let mut parts = parts.unwrap_or_else(PoisonError::into_inner);
         if let Some(part) = parts.get(&address).and_then(Weak::upgrade) {
             return part;
         }
-        // Bytes that were left when the last connection ended may have kept a part alive.
+        // Bytes left at the end of the last connection may have kept a part alive.
         if parts.len().is_power_of_two() {
             parts.retain(|_, part| part.strong_count() > 0);
         }
@@ -134,7 +134,7 @@ impl Unsent {
         }
     }
 
-    /// Ends slow connections while others wait for their room, for as long as this is polled.
+    /// Ends slow connections while others wait for their room. It runs until it is dropped.
     pub(crate) async fn relieve(self: Arc<Self>) {
         loop {
             self.pool.pressed().await;
@@ -178,8 +178,8 @@ impl Unsent {
     }
 }
 
-/// The connection that is ended first: of the address that holds most, the one that took least in
-/// the period. Connections that take as many bytes as they should are left alone.
+/// Returns the connection to end first. Of the address that holds most room, this is the connection
+/// that received the fewest bytes in the period. Connections above the least rate are not ended.
 fn slowest(seen: &[Seen], period: Duration) -> Option<u64> {
     let least = u128::from(LEAST_RATE_IN_NEED).saturating_mul(period.as_millis()) / 1000;
     let slow = || {
@@ -243,7 +243,7 @@ mod tests {
             }
         };
         let (waiting, room) = waits;
-        // A connection that is told to end drops its room.
+        // A connection that receives the signal drops its room.
         let ends = held.into_iter().map(|(line, room)| async move {
             line.line().is_cut().await;
             drop(room);
@@ -264,7 +264,7 @@ mod tests {
         assert!(addresses.values().all(|part| part.upgrade().is_none()));
     }
 
-    /// Thousands of unread answers of one address kept all other clients waiting.
+    /// Thousands of unread responses of one address kept all other clients waiting.
     #[tokio::test]
     async fn an_address_leaves_room_for_others() {
         let unsent = Unsent::new(1 << 20, false);

@@ -20,7 +20,7 @@ fn segment(id: u64) -> Segment {
     }
 }
 
-/// A stream whose first 64 segments are in an index block and two more in its head.
+/// A stream with 64 segments in an index block and two more in its head.
 fn head() -> Head {
     Head {
         name: "a".to_owned(),
@@ -62,7 +62,7 @@ impl OnDisk {
         }
     }
 
-    /// One with that stream, and a tombstone that owes chunk 1 of another life.
+    /// A store with the stream of [`head`], and a tombstone that owes chunk 1 of another life.
     fn with_a_stream() -> Self {
         let mut store = Self::empty();
         let names = Keys::new("");
@@ -234,7 +234,8 @@ fn a_changed_byte_is_found_wherever_it_is() {
     assert!(report.to_string().contains("damaged at byte"), "{report}");
 }
 
-/// A fork of that stream, cut within its second segment, and the source that counts so many.
+/// A store with a fork of the stream, cut within its second segment. The source counts `counted`
+/// forks.
 fn with_a_fork(counted: u64) -> OnDisk {
     let mut store = OnDisk::with_a_stream();
     let names = Keys::new("");

@@ -1,4 +1,4 @@
-//! Background work: expired streams, and what ended lives left.
+//! Background work: expiry of streams, and removal of the chunks of ended lives.
 
 use super::driver::Driver;
 use std::sync::Arc;
@@ -6,19 +6,21 @@ use std::time::Duration;
 
 /// Pause between two pieces of work while every instance serves requests.
 const BUSY: Duration = Duration::from_millis(20);
-/// Pause after all places were looked at.
+/// Pause after a round over all places.
 const IDLE: Duration = Duration::from_secs(2);
-/// Shortest pause: streams that expire one by one are found together.
+/// Shortest pause. Streams that expire one by one are then found together.
 const LEAST: Duration = Duration::from_millis(100);
-/// Pieces of work in one round: one that never ends must not keep the others from their turn.
+/// Most pieces of work in one round. Endless work in one round must not keep the others from their
+/// turn.
 const MOST: u32 = 4096;
-/// Looks at names and subscriptions between two pauses; what is known to be due is found by any.
+/// Rounds between two pauses. Each examines some names and subscriptions, and finds all work known
+/// to be due.
 const LOOKS: u64 = 4;
-/// The same at the start, and after a look that found something: where one stream expired, others did.
+/// Rounds at the start, and after a find: where one stream expired, others probably did.
 const MANY_LOOKS: u64 = 64;
 
-/// Has the component look after its streams for as long as this is polled. It works while there is
-/// work, in small pieces: requests go first.
+/// Lets the component maintain its streams until this future is dropped. It works in small pieces
+/// while there is work, as requests go first.
 pub(crate) async fn work(driver: Arc<Driver>) {
     let mut round: u64 = 0;
     let mut looks = MANY_LOOKS;

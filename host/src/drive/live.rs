@@ -1,4 +1,4 @@
-//! A response that goes on: what the client's connection does with its mailbox.
+//! A response with several steps. The client's connection drives it and reads its mailbox.
 
 use super::reader::{Reader, Taken, Then};
 use super::topic::Waiter;
@@ -23,13 +23,13 @@ pub(super) enum Event {
     Bytes(Bytes),
     /// The body is complete.
     End,
-    /// What was promised can't be had.
+    /// Announced bytes are not available.
     Reset,
-    /// A step of this exchange had no answer, twice.
+    /// A step of this exchange failed twice.
     Failed(StepError),
 }
 
-/// A step that was asked for.
+/// A step under way.
 #[derive(Debug)]
 struct Asked {
     token: Token,
@@ -38,7 +38,7 @@ struct Asked {
     again: bool,
 }
 
-/// The connection that a response is for, and the room for its first answer.
+/// The connection of a response, and the room for the answer to its first step.
 pub(crate) struct Grant {
     /// The connection.
     pub(crate) line: Arc<Line>,
@@ -53,22 +53,22 @@ struct Turn {
     room: Pin<Box<dyn Future<Output = Option<Room>> + Send>>,
 }
 
-/// An exchange that was begun and is not over. Dropped when the client leaves, which takes it out
-/// of its group at once.
+/// An exchange after its first step. A client that leaves drops it, and the drop removes the reader
+/// from its group at once.
 pub(super) struct Live {
     worker: Arc<Worker>,
     topics: Arc<Topics>,
     waiter: Arc<Waiter>,
     asked: Option<Asked>,
-    /// Where the bytes of its own steps count.
+    /// The connection that accounts for the bytes of this exchange's own steps.
     line: Option<Arc<Line>>,
     turn: Option<Turn>,
-    /// For the answer to the step that was asked for.
+    /// Room for the answer to the step under way.
     room: Option<Room>,
 }
 
 impl Live {
-    /// Goes on after the answer of a start.
+    /// Continues an exchange after the answer to its start.
     pub(super) fn new(
         worker: Arc<Worker>,
         topics: Arc<Topics>,
@@ -93,8 +93,8 @@ impl Live {
         live
     }
 
-    /// What is to be sent next. Bytes that are there come before another step, so that a client
-    /// that takes nothing costs nothing.
+    /// Polls for the next event. Available bytes come before another step, so a client that reads
+    /// nothing costs no steps.
     pub(super) fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         loop {
             match self.waiter.reader.take(context.waker()) {
@@ -104,7 +104,7 @@ impl Live {
                 Taken::Reset => return Poll::Ready(Event::Reset),
                 Taken::Failed(error) => return Poll::Ready(Event::Failed(error)),
                 Taken::Then(token, cause) => {
-                    // One that always has more to take never waits, and ends all the same.
+                    // A reader that always has more to read never waits, but must end too.
                     let expired = self.waiter.reader.is_expired(Instant::now().into_std());
                     let cause = match cause {
                         Cause::Ready | Cause::Changed if expired => Cause::Expired,
@@ -121,7 +121,7 @@ impl Live {
                         self.room = Some(room);
                         self.ask(token, cause, false);
                     }
-                    // The client comes again, and others have their turn until then.
+                    // The client reconnects, and other clients get their turn until then.
                     _ => return Poll::Ready(Event::End),
                 }
             }
@@ -139,7 +139,7 @@ impl Live {
         }
     }
 
-    /// Asks for a step of this reader alone, once there is room for its answer.
+    /// Requests a step of this reader alone, after room for its answer is reserved.
     fn wait_for_room(&mut self, token: Token, cause: Cause) {
         match &self.line {
             Some(line) if matches!(cause, Cause::Ready | Cause::Changed) => {

@@ -1,4 +1,4 @@
-//! The mailbox of one client that reads on.
+//! The mailbox of one client with a live read.
 
 use crate::exchange::{Cause, Head, Held, Message, StepError, Token};
 use bytes::Bytes;
@@ -8,13 +8,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
-/// Bytes of earlier events that a client may still have to take when the next one is due.
+/// Unsent bytes in a mailbox above which the next event ends the reader.
 pub(super) const MAX_UNSENT: usize = 256 * 1024;
 
-/// What follows once everything in the mailbox is taken.
+/// Next action after everything in the mailbox is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Then {
-    /// Whatever the group brings.
+    /// Wait for the next answer of the group.
     Wait,
     /// A step of this reader alone.
     Resume(Token, Cause),
@@ -26,14 +26,14 @@ pub(super) enum Then {
     Failed(StepError),
 }
 
-/// The next thing for the client.
+/// The next item for the client.
 #[derive(Debug)]
 pub(super) enum Taken {
     Head(Head),
     Bytes(Bytes),
-    /// Nothing yet; the waker will be woken.
+    /// Nothing yet; the mailbox wakes the waker later.
     Nothing,
-    /// Nothing, and this is to be done.
+    /// No item; the caller resumes this token.
     Then(Token, Cause),
     End,
     Reset,
@@ -49,16 +49,16 @@ struct Mailbox {
     waker: Option<Waker>,
 }
 
-/// A client that reads on, as its group sees it.
+/// A client with a live read, as its group sees it.
 #[derive(Debug)]
 pub(super) struct Reader {
     mailbox: Mutex<Mailbox>,
-    /// The client left; no group may take this reader in any more.
+    /// The client left; no group may add this reader any more.
     gone: AtomicBool,
     held: Held,
-    /// When its exchange has lasted as long as it may (`Held::max_age`).
+    /// Time at which the exchange reaches its maximum age (`Held::max_age`).
     pub(super) expires: Option<Instant>,
-    /// When the wait ends that goes on through changes that bring nothing.
+    /// End of the current wait. The wait continues through changes without a message.
     wait_ends: Mutex<Option<Instant>>,
 }
 
@@ -85,7 +85,8 @@ impl Reader {
         wait_ends.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a wait until `over`, or goes on with the one that ends earlier. Says when it ends.
+    /// Begins a wait until `over`, or continues the current one if that ends earlier. Returns the
+    /// end.
     pub(super) fn wait_until(&self, over: Instant) -> Instant {
         let mut wait_ends = self.wait_ends();
         let ends = wait_ends.map_or(over, |ends| ends.min(over));
@@ -93,8 +94,8 @@ impl Reader {
         ends
     }
 
-    /// Ends the wait: the next one begins anew. A change that brings nothing, such as a touch of a
-    /// stream with a TTL, ends none, or a reader would never get its heartbeat.
+    /// Ends the wait, so that the next one starts anew. A change without a message, such as a touch
+    /// of a stream with a TTL, ends no wait. Otherwise a reader would never get its heartbeat.
     pub(super) fn end_wait(&self) {
         *self.wait_ends() = None;
     }
@@ -103,7 +104,7 @@ impl Reader {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that the client left.
+    /// Records that the client left.
     pub(super) fn leave(&self) {
         self.gone.store(true, Ordering::SeqCst);
     }
@@ -112,14 +113,13 @@ impl Reader {
         self.gone.load(Ordering::SeqCst)
     }
 
-    /// Whether its exchange has lasted as long as it may, at `now`.
+    /// Whether the exchange has reached its maximum age at `now`.
     pub(super) fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// Puts an answer into the mailbox. Says whether the reader goes on as `then` says: not if it
-    /// has too much to take already, and is ended after that instead. `charge` gives the bytes their
-    /// room.
+    /// Puts an answer into the mailbox. `charge` assigns room to the bytes. Returns false if too
+    /// many bytes are unsent: the reader then gets `Then::End` in place of the answer and `then`.
     pub(super) fn deliver(
         &self,
         message: &mut Message,
@@ -146,14 +146,14 @@ impl Reader {
         !slow
     }
 
-    /// Says what follows, where no answer does.
+    /// Sets the next action without an answer.
     pub(super) fn set(&self, then: Then) {
         let mut mailbox = self.mailbox();
         mailbox.then = then;
         wake(mailbox);
     }
 
-    /// The next thing for the client; `waker` is woken when there is more.
+    /// Takes the next item for the client. `waker` is woken when there is more.
     pub(super) fn take(&self, waker: &Waker) -> Taken {
         let mut mailbox = self.mailbox();
         if let Some(head) = mailbox.head.take() {
@@ -182,7 +182,7 @@ impl Reader {
     }
 }
 
-/// Wakes the connection after letting go of the mailbox, which is what it will lock first.
+/// Wakes the connection after unlocking the mailbox, as the connection locks the mailbox first.
 fn wake(mut mailbox: MutexGuard<'_, Mailbox>) {
     let waker = mailbox.waker.take();
     drop(mailbox);

@@ -1,4 +1,4 @@
-//! The readers of one key, and which of them are due.
+//! The readers of one key, and the selection of those due.
 
 use super::reader::Reader;
 use crate::exchange::{Cause, Token};
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A reader, and where it waits.
+/// A reader, and its place in a group.
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub(super) reader: Reader,
@@ -28,7 +28,7 @@ impl Waiter {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the reader out of the group where it waits. No group takes it in again.
+    /// Removes the reader from its group. No group adds it again.
     pub(super) fn leave(self: &Arc<Self>) {
         self.reader.leave();
         let place = self.place().clone();
@@ -38,7 +38,7 @@ impl Waiter {
     }
 }
 
-/// Where a reader waits.
+/// Position of a waiting reader.
 #[derive(Debug, Clone)]
 struct Place {
     topic: Arc<Topic>,
@@ -49,7 +49,7 @@ struct Place {
 #[derive(Debug)]
 struct Member {
     waiter: Arc<Waiter>,
-    /// When the wait is over, or the reader's time.
+    /// The end of the wait or of the exchange, the earlier of the two.
     due: Instant,
 }
 
@@ -65,11 +65,11 @@ struct Group {
 #[derive(Debug, Default)]
 struct Groups {
     by_token: HashMap<Token, Group>,
-    /// When the task looks again by itself; none while it is looking.
+    /// Time of the task's next check; none during a check.
     armed: Option<Instant>,
-    /// The last change that the task compared the numbers of its readers with.
+    /// The last change that the task compared with its readers' numbers.
     compared: ChangeNumber,
-    /// The task ended all waiting readers, since the server ends.
+    /// Whether the task has ended all waiting readers because the server shuts down.
     drained: bool,
 }
 
@@ -78,11 +78,11 @@ struct Groups {
 pub(super) struct Topic {
     pub(super) key: Box<str>,
     groups: Mutex<Groups>,
-    /// Rung when the task has to look earlier than it meant to.
+    /// Notified when the task has to check earlier than planned.
     bell: Notify,
 }
 
-/// Readers that are to be resumed together.
+/// Readers to be resumed together.
 pub(super) struct Due {
     pub(super) token: Token,
     pub(super) cause: Cause,
@@ -102,8 +102,8 @@ impl Topic {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts readers into the group of their token. Their last step began when `noted` was the
-    /// latest change, and their wait is over at `over`.
+    /// Adds readers to the group of their token. `noted` was the latest change when their last step
+    /// began, and their wait ends at `over`.
     pub(super) fn insert(
         self: &Arc<Self>,
         waiters: Vec<Arc<Waiter>>,
@@ -113,7 +113,7 @@ impl Topic {
     ) {
         let mut groups = self.groups();
         let early = groups.insert(self, waiters, token, noted, over);
-        // What the task saw before these came in wakes it no more.
+        // A change that the task compared before these readers joined does not wake the task again.
         let missed = noted < groups.compared || groups.drained;
         if missed || groups.armed.is_some_and(|armed| early < armed) {
             drop(groups);
@@ -121,25 +121,25 @@ impl Topic {
         }
     }
 
-    /// Takes out every reader to be resumed now, where `changed` is the key's last change.
+    /// Removes and returns every reader to be resumed now. `changed` is the key's last change.
     pub(super) fn take_due(&self, changed: ChangeNumber, now: Instant, drain: bool) -> Vec<Due> {
         self.groups().take_due(changed, now, drain)
     }
 
-    /// Returns the time until which no reader is due by time alone, and has [`ring`](Self::ring)
-    /// return when that changes. None if no reader waits here.
+    /// Returns the earliest time at which a reader is due without a change. [`ring`](Self::ring)
+    /// returns when this time becomes earlier. None if no reader waits here.
     pub(super) fn arm(&self) -> Option<Instant> {
         let mut groups = self.groups();
         groups.armed = groups.by_token.values().map(|group| group.earliest).min();
         groups.armed
     }
 
-    /// The opposite of [`arm`](Self::arm), for a task that looks at every reader anyway.
+    /// Undoes [`arm`](Self::arm), for a task that is about to check every reader anyway.
     pub(super) fn disarm(&self) {
         self.groups().armed = None;
     }
 
-    /// Returns when the task has to look earlier than it meant to, or is not needed any more.
+    /// Returns when the task has to check earlier than planned, or is no longer needed.
     pub(super) async fn ring(&self) {
         self.bell.notified().await;
     }
@@ -152,7 +152,7 @@ impl Topic {
         let Some(group) = groups.by_token.get_mut(&place.token) else {
             return;
         };
-        // While its group is being served the reader is in none, and its place is an old one.
+        // While its group is served, the reader is in no group and its place is outdated.
         let found = group.members.get(place.index);
         if !found.is_some_and(|member| Arc::ptr_eq(&member.waiter, waiter)) {
             return;
@@ -174,7 +174,7 @@ impl Topic {
 }
 
 impl Groups {
-    /// Adds readers; says when the first of them is due.
+    /// Adds readers. Returns the earliest time at which one of them is due.
     fn insert(
         &mut self,
         topic: &Arc<Topic>,
@@ -192,7 +192,7 @@ impl Groups {
         let mut early = over;
         for waiter in waiters {
             let mut place = waiter.place();
-            // Asked under this lock: a reader that leaves later finds its place.
+            // Checked under this lock, so that a reader that leaves later finds its place.
             if waiter.reader.has_left() {
                 continue;
             }
@@ -218,7 +218,7 @@ impl Groups {
         early
     }
 
-    /// Takes out every reader to be resumed now.
+    /// Removes and returns every reader to be resumed now.
     fn take_due(&mut self, changed: ChangeNumber, now: Instant, drain: bool) -> Vec<Due> {
         self.compared = changed;
         self.drained = drain;
@@ -232,7 +232,8 @@ impl Groups {
             if let Some(cause) = cause {
                 let members = std::mem::take(&mut group.members);
                 let waiters = members.into_iter().map(|member| member.waiter);
-                // A busy stream must not keep those whose time is over.
+                // A stream that changes all the time must not keep readers beyond their maximum
+                // age.
                 let (expired, rest) = waiters.partition(|waiter| {
                     cause == Cause::Changed && waiter.reader.is_expired(now.into_std())
                 });
@@ -259,7 +260,7 @@ fn push(due: &mut Vec<Due>, token: &Token, cause: Cause, waiters: Vec<Arc<Waiter
 }
 
 impl Group {
-    /// Takes out the members whose time is over.
+    /// Removes the members that are due.
     fn take_late(&mut self, token: &Token, now: Instant, due: &mut Vec<Due>) {
         let late = self.members.extract_if(.., |member| member.due <= now);
         let (expired, timeout): (Vec<_>, Vec<_>) = late

@@ -1,13 +1,14 @@
 //! Readers that wait for changes of keys, in groups that are served together.
 //!
-//! Readers that wait with one token need one step and one encoding, however many they are. All
-//! groups of one key make a topic, which has a task for as long as a reader waits there.
+//! Readers with the same token share one step and one encoding, regardless of their number. All
+//! groups of one key form a topic. A topic has a task while a reader waits there.
 //!
-//! No wake-up is lost: a reader brings the change number that was noted before its last step. Of
-//! every change after that one, either the topic's task has still to compare the numbers when the
-//! reader comes in; or it compared them after the change, and remembers so ([`Topic::insert`] rings
-//! for it); or the change came later, and fires the watch that was registered before the
-//! comparison. With the end of the server it is the same.
+//! No wake-up is lost. A reader brings the change number that was noted before its last step. For
+//! every later change there are three cases. The topic's task may compare the numbers after the
+//! reader joins. The task may have compared them after the change and before the reader joined;
+//! then [`Topic::insert`] rings the bell. Or the change came after the comparison; then it fires
+//! the watch that was registered before the comparison. Shutdown of the server works in the same
+//! way.
 
 use super::reader::Then;
 use super::topic::{Due, Topic, Waiter};
@@ -24,7 +25,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Timeouts within this time of each other are served together; each is late by this at most.
+/// Timeouts within this time of each other are served together. Each is late by at most this time.
 const TOGETHER: Duration = Duration::from_millis(5);
 
 /// Result of joining.
@@ -32,7 +33,7 @@ const TOGETHER: Duration = Duration::from_millis(5);
 pub(super) enum Joined {
     /// The reader waits.
     Waits,
-    /// There is nothing to wait for: it is to be resumed at once.
+    /// The reader must be resumed at once, with this cause.
     Due(Cause),
 }
 
@@ -41,7 +42,7 @@ pub(super) struct Topics {
     worker: Arc<Worker>,
     by_key: Mutex<HashMap<Box<str>, Arc<Topic>>>,
     draining: watch::Receiver<bool>,
-    /// Room for the bytes that groups get.
+    /// Room for the bytes that groups send.
     pool: Arc<Pool>,
 }
 
@@ -69,7 +70,7 @@ impl Topics {
         self.by_key().len()
     }
 
-    /// Lets a reader wait, whose last step began when `noted` was the latest change.
+    /// Lets a reader wait. `noted` was the latest change when its last step began.
     pub(super) fn join(
         self: &Arc<Self>,
         waiter: &Arc<Waiter>,
@@ -79,7 +80,7 @@ impl Topics {
         if *self.draining.borrow() {
             return Joined::Due(Cause::Draining);
         }
-        // Saves the way through the group; what changes from here on is not missed there either.
+        // A shortcut past the group. The topic's task notices any later change.
         if self.worker.store().last_change(&wait.key) > noted {
             return Joined::Due(Cause::Changed);
         }
@@ -87,7 +88,7 @@ impl Topics {
         Joined::Waits
     }
 
-    /// Puts readers into the group of their token; the topic's task looks after them from now on.
+    /// Adds readers to the group of their token. The topic's task serves them from now on.
     fn insert(self: &Arc<Self>, waiters: Vec<Arc<Waiter>>, wait: Wait, noted: ChangeNumber) {
         let Wait {
             token,
@@ -96,7 +97,7 @@ impl Topics {
         } = wait;
         let now = Instant::now();
         let over = now.checked_add(max_wait).unwrap_or_else(|| far(now));
-        // The task gives up a topic under this lock too, so what is found here is alive.
+        // The task removes a topic under this lock too, so a topic found here has a task.
         let mut by_key = self.by_key();
         let topic = match by_key.entry(key) {
             Entry::Occupied(topic) => Arc::clone(topic.get()),
@@ -142,7 +143,7 @@ impl Topics {
             && !waiters.is_empty()
         {
             if cause == Cause::Draining {
-                // It was told to end, and has nothing more to say.
+                // The component was asked to end the exchange, and has nothing more to send.
                 waiters
                     .iter()
                     .for_each(|waiter| waiter.reader.set(Then::End));
@@ -153,7 +154,7 @@ impl Topics {
     }
 }
 
-/// What the mailbox does after an answer.
+/// The mailbox's next action after an answer.
 pub(super) fn after(next: &Next) -> Then {
     match next {
         Next::Done => Then::End,
@@ -161,15 +162,15 @@ pub(super) fn after(next: &Next) -> Then {
         Next::Change(_) => Then::Wait,
         Next::Reset => Then::Reset,
         Next::Again(_) => {
-            // There is no request to start again.
+            // A resumed exchange has no request to start again.
             telemetry::warn("the component asked to start a resumed exchange again", "");
             Then::Reset
         }
     }
 }
 
-/// Resumes, and once more if the instance broke: a token outlives the instance that made it, and
-/// reading changes nothing.
+/// Resumes with a token, and tries again if the instance broke. A token outlives the instance that
+/// made it, and reading has no side effects.
 pub(super) async fn resume(
     worker: &Arc<Worker>,
     token: &Token,
@@ -191,12 +192,12 @@ fn far(now: Instant) -> Instant {
     now.checked_add(year).unwrap_or(now)
 }
 
-/// Serves the readers that are due at a topic, until none waits there any more.
+/// Serves due readers of a topic until no reader waits there.
 async fn look_after(topics: Arc<Topics>, topic: Arc<Topic>) {
     let store = Arc::clone(topics.worker.store());
     let mut draining = topics.draining.clone();
     loop {
-        // The order matters: first the watch, then the number.
+        // The order matters: register the watch before reading the number.
         let watch = store.watch(&topic.key);
         let changed = store.last_change(&topic.key);
         let drain = *draining.borrow_and_update();

@@ -1,6 +1,6 @@
-//! Why there is no component to run.
+//! Errors that leave the host without a component.
 
-/// Why there is no component to run.
+/// Reason that there is no component to run.
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentError {
     /// The file can't be read or written.
@@ -8,18 +8,18 @@ pub enum ComponentError {
     File {
         /// The file.
         path: String,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
-    /// It is neither a component nor one that this version compiled.
+    /// The file is neither a component nor one compiled by this version.
     #[error("component {path}: {reason}")]
     Invalid {
         /// The file.
         path: String,
-        /// Why, in one line.
+        /// The reason, in one line.
         reason: String,
     },
-    /// It is the build for another way of calling it.
+    /// The component is the build for another `--via`.
     #[error(
         "component {path} exports {exports}, not the {wanted} that this --via needs: give the build \
          for WASI 0.2 (durable_streams_edge.wasm) to wasi-http-p2, and the build for WASI 0.3 \
@@ -33,7 +33,7 @@ pub enum ComponentError {
         /// The interface that is needed.
         wanted: &'static str,
     },
-    /// It exports the interface in a version that this host can't call.
+    /// The component exports the interface in a version that this host can't call.
     #[error(
         "component {path} exports {exports}, but this host calls {wanted}: take the component and \
          the host from one release"
@@ -46,7 +46,7 @@ pub enum ComponentError {
         /// The interface in the version that this host calls.
         wanted: &'static str,
     },
-    /// It exports the interface without something that this host calls.
+    /// The component's interface lacks something that this host calls.
     #[error(
         "component {path} exports {wanted}, but not as this host calls it: take the component and \
          the host from one release ({reason})"
@@ -56,7 +56,7 @@ pub enum ComponentError {
         path: String,
         /// The interface.
         wanted: &'static str,
-        /// What does not fit, in one line.
+        /// The mismatch, in one line.
         reason: String,
     },
     /// Wasmtime can't be set up on this machine.

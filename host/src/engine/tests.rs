@@ -3,7 +3,7 @@ use crate::store::MemoryStore;
 use wasmtime::{Caller, Func, Instance, Module, Trap};
 use wasmtime_wasi_http::WasiHttpView;
 
-/// Runs a loop of `turns`, each of which calls `host`.
+/// Runs a loop of `turns` iterations. Each iteration calls `host`.
 fn run(
     turns: i32,
     host: impl Fn(&Engine, &mut InstanceState) + Send + Sync + 'static,
@@ -36,7 +36,7 @@ fn pass(ticks: u64, engine: &Engine) {
     (0..ticks).for_each(|_| engine.increment_epoch());
 }
 
-/// A store that took 5 seconds to answer ended the step as broken, and what it wrote as unknown.
+/// A store that took 5 seconds to answer ended the step as broken, and its writes as unknown.
 #[test]
 fn the_time_that_a_store_takes_is_not_the_instances() {
     let slow = |engine: &Engine, state: &mut InstanceState| {
@@ -46,7 +46,7 @@ fn the_time_that_a_store_takes_is_not_the_instances() {
     assert_eq!(run(3, slow), Ok(()));
 }
 
-/// Twenty probes of `/health` in a row ask no store, and looked like an instance that is stuck.
+/// Twenty probes of `/health` in a row call no store. The check took the instance for stuck.
 #[test]
 fn requests_that_need_no_store_count_as_well() {
     let answers = |engine: &Engine, state: &mut InstanceState| {
@@ -63,7 +63,7 @@ fn an_instance_that_calls_nothing_is_stopped() {
     assert_eq!(run(STUCK_TICKS as i32 + 2, spins), Err(Trap::Interrupt));
 }
 
-/// A component that exports these instances, each with nothing in it.
+/// A component that exports these instances, each of them empty.
 fn exporting(interfaces: &[&str]) -> Runtime {
     let exports: String = interfaces
         .iter()
@@ -76,7 +76,7 @@ fn exporting(interfaces: &[&str]) -> Runtime {
     linked.expect("it imports nothing")
 }
 
-/// The beginning of the version was compared, so 0.10 was taken for 0.1 and failed at the first call.
+/// The check compared prefixes of the version. It took 0.10 for 0.1, and the first call failed.
 #[test]
 fn a_component_of_another_version_is_refused_with_both_versions() {
     const WANTED: &str = "durable-streams:edge/exchange@0.1.0";

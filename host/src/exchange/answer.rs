@@ -1,4 +1,4 @@
-//! The answer of one step.
+//! The answer to one step.
 
 use super::effects::Delivery;
 use super::message::{Held, Message};
@@ -8,47 +8,47 @@ use std::time::Duration;
 /// A wait for a change of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wait {
-    /// What to go on with.
+    /// Token to resume with.
     pub token: Token,
     /// The store's key.
     pub key: Box<str>,
-    /// How long, from when the reader began to wait.
+    /// Longest wait, from the moment the reader began to wait.
     pub max_wait: Duration,
 }
 
-/// A commit that is to be tried again.
+/// A commit to retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Retry {
-    /// After this long.
+    /// Delay before the retry.
     pub wait: Duration,
-    /// With this.
+    /// The attempt to pass to the next start.
     pub attempt: Attempt,
 }
 
-/// How the exchange goes on.
+/// How the exchange continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// It is over.
+    /// The exchange is over.
     Done,
-    /// As soon as the client took what was sent.
+    /// Resume after the client took all bytes sent so far.
     Ready(Token),
-    /// When the key changed, or the wait is over.
+    /// Resume after a change of the key, or at the end of the wait.
     Change(Wait),
-    /// By another start of the same requests.
+    /// Start the same requests again.
     Again(Retry),
-    /// Never: the connection is to be reset.
+    /// Reset the connection.
     Reset,
 }
 
-/// What one step says.
+/// Result of one step.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
-    /// To be sent now.
+    /// The part to send now.
     pub message: Message,
-    /// How it goes on.
+    /// How the exchange continues.
     pub next: Next,
-    /// Only in the answer of a start.
+    /// Set only in the answer to a start.
     pub held: Option<Held>,
-    /// Requests to be sent, whatever becomes of the exchange.
+    /// Webhook requests to send, regardless of the rest of the exchange.
     pub effects: Vec<Delivery>,
 }

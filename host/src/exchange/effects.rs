@@ -8,34 +8,34 @@ use std::time::Duration;
 /// A request to a webhook.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
-    /// Where to.
+    /// The URL.
     pub url: String,
-    /// Header fields beyond those that every request has.
+    /// Header fields in addition to those of every request.
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
-    /// How long to wait for the whole answer.
+    /// Timeout for the whole response.
     pub timeout: Duration,
-    /// What to go on with.
+    /// Token to resume with.
     pub token: Token,
 }
 
-/// What became of a delivery.
+/// Result of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was answered: the status, and the beginning of the body.
+    /// A response arrived: its status, and the beginning of its body.
     Answered(u16, Bytes),
-    /// It was not sent, or not answered in time.
+    /// The request was not sent, or had no response in time.
     Failed,
 }
 
-/// What a step did that no exchange asked for.
+/// Result of one step of background work.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Worked {
-    /// Whether there was something to do.
+    /// Whether the step found work.
     pub worked: bool,
-    /// Requests to be sent.
+    /// Requests to send.
     pub effects: Vec<Delivery>,
-    /// When something will be due, milliseconds since 1970.
+    /// Time of the next known work, in milliseconds since 1970.
     pub due_ms: Option<u64>,
 }

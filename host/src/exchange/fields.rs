@@ -1,12 +1,12 @@
-//! Header fields as an instance writes them.
+//! Header fields in the packed format of an instance.
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// Header fields that most answers have at most.
+/// Number of header fields that most answers do not exceed.
 const FIELDS: usize = 12;
 
-/// The header fields of an answer, but for those that can't be any. The values share the buffer.
+/// Unpacks the header fields of an answer, and skips invalid ones. The values share the buffer.
 pub(crate) fn unpack_fields(packed: Vec<u8>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(FIELDS);
     let packed = Bytes::from(packed);

@@ -1,4 +1,4 @@
-//! The part of an answer that is sent, as each of the readers that share it gets it.
+//! The message of an answer, in the form that each of its readers gets.
 
 use crate::budget::Pool;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -9,7 +9,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where a cursor goes that does not belong into the body.
+/// Header field of a cursor that is not part of the body.
 const STREAM_CURSOR: HeaderName = HeaderName::from_static(headers::STREAM_CURSOR);
 /// Digits of the largest cursor.
 const CURSOR_DIGITS: usize = 20;
@@ -23,45 +23,45 @@ pub(crate) struct Head {
     pub headers: HeaderMap,
 }
 
-/// The one cursor of an answer, which each reader gets above its own floor.
+/// The cursor of an answer. Each reader gets a value above its own floor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Cursor {
-    /// There is none.
+    /// No cursor.
     None,
-    /// To be added to the head.
+    /// A cursor to add to the head.
     Header(u64),
-    /// To be written after the body, and these bytes after it.
+    /// A cursor to write after the body, and the bytes that follow it.
     Event(u64, Bytes),
 }
 
-/// What the driver keeps for a read that goes on.
+/// State that the driver keeps for a live read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Held {
-    /// To be added to whatever head a later answer brings.
+    /// Fields to add to the head of a later answer.
     pub headers: HeaderMap,
-    /// Cursors given to this reader are above it.
+    /// Floor of the cursors that this reader gets.
     pub cursor_floor: Option<u64>,
-    /// The age at which the exchange is ended.
+    /// The age at which the exchange ends.
     pub max_age: Option<Duration>,
 }
 
-/// The part of an answer that is sent. Its bytes are made once for all readers whose cursors agree.
+/// The message of an answer. Readers with equal cursors share one encoding of its bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
-    /// Begins the response.
+    /// Head of the response, in the first message.
     pub head: Option<Head>,
-    /// To be sent now.
+    /// Bytes to send now.
     pub body: Bytes,
-    /// Belongs to the head or follows the body.
+    /// Cursor in the head or after the body.
     pub cursor: Cursor,
-    /// The bytes for the cursor that was asked for last.
+    /// The cursor encoded last, and the resulting bytes.
     made: Option<(u64, Bytes)>,
-    /// Where bytes count that several readers share.
+    /// Pool in which shared bytes are reserved.
     pool: Option<Arc<Pool>>,
 }
 
 impl Message {
-    /// A message that was sent to no reader yet.
+    /// A message that no reader has received yet.
     #[must_use]
     pub(crate) const fn new(head: Option<Head>, body: Bytes, cursor: Cursor) -> Self {
         Self {
@@ -73,7 +73,7 @@ impl Message {
         }
     }
 
-    /// Bytes that a reader gets, at most.
+    /// Upper bound of the bytes for one reader.
     #[must_use]
     pub(crate) fn size(&self) -> usize {
         match &self.cursor {
@@ -91,7 +91,7 @@ impl Message {
         self.head.is_none() && self.body.is_empty() && !matches!(self.cursor, Cursor::Event(..))
     }
 
-    /// Has the bytes count once for all readers that get them.
+    /// Reserves the bytes once for all readers that get them.
     pub(crate) fn share(&mut self, pool: &Arc<Pool>) {
         match &self.cursor {
             Cursor::None | Cursor::Header(_) => {
@@ -101,12 +101,12 @@ impl Message {
         }
     }
 
-    /// The head for a reader, if this answer begins its response.
+    /// The head for a reader, if the message has one.
     pub(crate) fn head_for(&self, held: &Held) -> Option<Head> {
         self.head.clone().map(|head| self.finish(head, held))
     }
 
-    /// The same for the only reader there is.
+    /// Likewise for a message with only one reader.
     pub(crate) fn take_head(&mut self, held: &Held) -> Option<Head> {
         self.head.take().map(|head| self.finish(head, held))
     }

@@ -1,7 +1,7 @@
 //! The exchange of `src/wit/exchange.wit` in the host's own types.
 //!
-//! [`Steps`] is what the driver calls; a component instance implements it, and so do the fakes of
-//! the driver's tests.
+//! The driver calls [`Steps`]. Component instances implement it, and so do the fakes in the
+//! driver's tests.
 
 mod answer;
 mod effects;

@@ -1,4 +1,4 @@
-//! The calls of an instance.
+//! The exported calls of an instance.
 
 use super::answer::Answer;
 use super::effects::{Outcome, Worked};
@@ -7,14 +7,14 @@ use super::token::{Attempt, Token};
 use crate::store::Lost;
 use crate::wasi::Footprint;
 
-/// Why an exchange is resumed.
+/// Reason for resuming an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// The client took what was sent.
+    /// The client took all bytes sent so far.
     Ready,
     /// The key changed.
     Changed,
-    /// It did not, for as long as was asked.
+    /// The key did not change during the requested wait.
     Timeout,
     /// The exchange reached the age in [`Held::max_age`](super::Held::max_age).
     Expired,
@@ -22,43 +22,45 @@ pub(crate) enum Cause {
     Draining,
 }
 
-/// Why a step has no answer.
+/// Reason that a step has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StepError {
-    /// The instance trapped or broke the contract: what it was doing may have been applied. It must
-    /// not be called again.
+    /// The instance trapped or broke the contract. Its step may have been applied. The instance
+    /// must not be called again.
     #[error("the instance broke: {0}")]
     Broken(String),
-    /// No instance could be had, so nothing was done.
+    /// No instance is available, so the step was not applied.
     #[error("no instance: {0}")]
     NoInstance(String),
-    /// What the step wrote, or what it had read, is not there any more.
+    /// The store lost a write of the step, or a write that the step had read.
     #[error("{0}")]
     Lost(#[from] Lost),
 }
 
-/// The exported steps of one instance. Each call blocks until its step is done, which is the work
-/// of microseconds; an instance that runs away is stopped and [`StepError::Broken`].
+/// The exported steps of one instance. Each call blocks until its step is done, which takes
+/// microseconds. An instance that runs too long is stopped, and the result is
+/// [`StepError::Broken`].
 pub(crate) trait Steps: Send {
     /// Begins a step; see [`Keys::begin`](crate::wasi::Keys::begin).
     fn begin(&mut self, _hurried: bool) {}
 
-    /// What the step met in the store.
+    /// Ends a step, and returns its footprint in the store.
     fn end(&mut self) -> Footprint {
         Footprint::default()
     }
 
-    /// Begins the exchanges of one request, or of several `POST`s to one raw path; one answer each.
+    /// Begins the exchanges of one request, or of several `POST`s to one raw path. Returns one
+    /// answer for each.
     fn start(
         &mut self,
         requests: &[&Request],
         attempt: Option<&Attempt>,
     ) -> Result<Vec<Answer>, StepError>;
 
-    /// Goes on with an exchange; equal tokens with equal causes get equal answers.
+    /// Resumes an exchange. Equal tokens with equal causes get equal answers.
     fn resume(&mut self, token: &Token, cause: Cause) -> Result<Answer, StepError>;
 
-    /// Goes on when the outcome of a delivery is known.
+    /// Resumes with the outcome of a delivery.
     fn delivered(&mut self, token: &Token, outcome: &Outcome) -> Result<Worked, StepError>;
 
     /// Does one piece of background work.

@@ -1,11 +1,11 @@
-//! What an instance has the host keep for it, opaque to the host.
+//! State that the host keeps for an instance. Only the component reads it.
 
 use bytes::Bytes;
 
-/// What is kept between two steps of one exchange; the component's alone to read.
+/// State between two steps of one exchange. Only the component reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Token(pub Bytes);
 
-/// What all attempts of one commit share; the component's alone to read.
+/// State shared by all attempts of one commit. Only the component reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attempt(pub Bytes);

@@ -1,5 +1,5 @@
-//! Connections are accepted only while there are descriptors for them. Otherwise the store would
-//! run out of descriptors in the middle of a write.
+//! Accepts connections only while descriptors are left for them. Otherwise the store would run out
+//! of descriptors in the middle of a write.
 
 use crate::limits::PROBE_PLACES;
 use crate::telemetry;
@@ -11,16 +11,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 
-/// Descriptors that are left to the store's segments, to Redis and to webhooks, at least.
+/// Least number of descriptors left to the store's segments, to Redis and to webhooks.
 const RESERVED: u64 = 256;
-/// The part of the limit that is left to them where that is more: a store of a terabyte has 16,384
-/// segments.
+/// The part of the limit left to them if that is more: one in this many descriptors. A store of a
+/// terabyte has 16,384 segments.
 const RESERVED_PART: u64 = 4;
-/// Connections that are taken however low the limit is.
+/// Connections accepted even with a very low limit.
 const LEAST: u64 = 64;
-/// Pause after the system had no more connections to give.
+/// Pause after the system failed to accept a connection.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often it is told that all places are taken.
+/// Shortest time between two warnings that all places are taken.
 const TOLD_FOR: Duration = Duration::from_secs(60);
 
 /// The places for connections.
@@ -28,18 +28,18 @@ const TOLD_FOR: Duration = Duration::from_secs(60);
 pub(crate) struct Places {
     most: usize,
     any: Arc<Semaphore>,
-    /// For connections that only ask whether the server works, while all others are taken.
+    /// Places for connections that only send health probes, while all other places are taken.
     probes: Arc<Semaphore>,
 }
 
 impl Places {
-    /// As many as the process's limit of open files allows.
+    /// As many places as the process's limit of open files allows.
     pub(crate) fn by_limit() -> Self {
         let limit = getrlimit(Resource::NOFILE).map_or(0, |(soft, _)| soft);
         Self::new(most(limit).saturating_sub(PROBE_PLACES), PROBE_PLACES)
     }
 
-    /// So many, and so many for probes.
+    /// Creates `any` places, and `probes` places for probes.
     pub(crate) fn new(any: usize, probes: usize) -> Self {
         Self {
             most: any,
@@ -48,17 +48,17 @@ impl Places {
         }
     }
 
-    /// Connections that there may be at a time, probes not counted.
+    /// Most connections at a time, without those for probes.
     pub(crate) const fn most(&self) -> usize {
         self.most
     }
 
-    /// A place for a probe, if there is one now.
+    /// A place for a probe, if one is free.
     pub(super) fn probe(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.probes).try_acquire_owned().ok()
     }
 
-    /// Places that are left.
+    /// Number of free places.
     pub(super) fn left(&self) -> usize {
         self.any.available_permits()
     }
@@ -69,7 +69,7 @@ impl Places {
 pub(crate) enum Use {
     /// Any request.
     Any,
-    /// Requests that ask whether the server works.
+    /// Probes of the server's health only.
     Probe,
 }
 
@@ -81,22 +81,22 @@ fn most(limit: u64) -> usize {
     })
 }
 
-/// A connection.
+/// An accepted connection.
 pub(crate) struct Accepted {
     pub(crate) stream: TcpStream,
     pub(crate) peer: SocketAddr,
-    /// To be kept for as long as the connection.
+    /// Held for as long as the connection lives.
     pub(crate) place: OwnedSemaphorePermit,
     pub(crate) purpose: Use,
 }
 
-/// Takes connections.
+/// Accepts connections.
 pub(crate) struct Door {
     listener: TcpListener,
     places: Places,
-    /// When it was last told that all places were taken.
+    /// Time of the last warning that all places are taken.
     told_full: Option<Instant>,
-    /// Whether it was told that the system gives none.
+    /// Whether the current failure to accept was logged.
     told_error: bool,
 }
 
@@ -110,7 +110,8 @@ impl Door {
         }
     }
 
-    /// The next connection, once there is a place for it; until then clients wait with the system.
+    /// Returns the next connection after reserving a place for it. Until then clients wait in the
+    /// system's backlog.
     pub(crate) async fn next(&mut self) -> Accepted {
         let (mut place, mut purpose) = self.place().await;
         loop {

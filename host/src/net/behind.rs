@@ -1,4 +1,4 @@
-//! Bodies that are passed on unread, watched for clients that fall behind.
+//! Bodies passed on unread, with detection of clients that fall behind.
 
 use super::pace::{PaceError, Paced};
 use crate::budget::Reservation;
@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// A body that fails when it comes too slowly, and what returns if it does. An instance reads the
-/// body before it does anything.
+/// Returns a body that fails if it comes too slowly, and a future that is ready after that failure.
+/// An instance reads the whole body before its first effect.
 pub(super) fn watched<B>(
     body: Paced<B>,
     mut room: Reservation,
@@ -21,14 +21,14 @@ where
     let (tell, told) = oneshot::channel();
     let mut tell = Some(tell);
     let body = body.map_frame(move |frame| {
-        // What there is no room for is still passed on, and leaves less than half all the more.
+        // Bytes without room are passed on all the same. Room is short then, so slow bodies fail.
         let _ = room.grow(frame.data_ref().map_or(0, Bytes::len));
         frame
     });
     let body = body.map_err(move |error| match error {
         PaceError::Body(error) => error.into(),
         PaceError::TooSlow => {
-            // It may have been answered without its body.
+            // The receiver is gone if the request was answered without its body.
             let _ = tell.take().map(|tell| tell.send(()));
             Error::ConnectionReadTimeout
         }
@@ -51,7 +51,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    /// A few such uploads kept all the room of an instance for as long as they liked.
+    /// A few such uploads kept all the room of an instance for any length of time.
     #[tokio::test]
     async fn a_body_that_is_given_up_is_told_before_the_instance_can_answer() {
         let begun = Begun(Bytes::from_static(b"begun"));

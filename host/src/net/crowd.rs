@@ -1,4 +1,4 @@
-//! All connections: how many an address has, and which are idle.
+//! All connections: their number for each address, and their idle times.
 
 use super::accept::Use;
 use crate::limits::PROBE_IDLE;
@@ -10,19 +10,19 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// How often it is told that an address has too many connections.
+/// Shortest time between two warnings that an address has too many connections.
 const TOLD_FOR: Duration = Duration::from_secs(60);
-/// Connections of an address that are looked at when it has too many: each new one costs as much.
+/// Connections examined when an address has too many. Each new connection costs this work.
 const OLDEST: usize = 64;
-/// Looks at a busy connection in the time that it may be idle.
+/// Checks of a busy connection during one idle timeout.
 const LOOKS: u32 = 8;
 
 /// The connections of a server.
 #[derive(Debug)]
 pub(crate) struct Crowd {
-    /// Connections of one address, at most; none means any number.
+    /// Most connections of one address; none means any number.
     per_address: Option<usize>,
-    /// How long a connection may have no request.
+    /// Longest time that a connection may have no request.
     idle: Duration,
     known: Mutex<Known>,
     next: AtomicU64,
@@ -30,12 +30,12 @@ pub(crate) struct Crowd {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The connections of each address by their numbers, the oldest first.
+    /// The connections of each address by number, the oldest first.
     by_address: HashMap<u64, BTreeMap<u64, Arc<Activity>>>,
     told: Option<Instant>,
 }
 
-/// A connection of the crowd until this is dropped.
+/// A registered connection, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Member {
     crowd: Arc<Crowd>,
@@ -44,7 +44,7 @@ pub(super) struct Member {
     activity: Arc<Activity>,
 }
 
-/// The requests of a connection.
+/// The requests of a connection, and its signal to end.
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
@@ -53,11 +53,11 @@ pub(super) struct Activity {
 
 #[derive(Debug)]
 struct State {
-    /// Requests that are not answered to their end.
+    /// Requests without a complete response.
     requests: usize,
-    /// Since there are none.
+    /// Time since which there is no request.
     idle: Instant,
-    /// It was told to end.
+    /// Whether the connection was signalled to end.
     ending: bool,
 }
 
@@ -88,13 +88,13 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
-    /// Since when there is no request; none if there is one.
+    /// Time since which there is no request; none if there is one.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let state = self.state();
         (state.requests == 0).then_some(state.idle)
     }
 
-    /// Since when the connection could be told to end.
+    /// Idle since this time, if the connection is idle and was not signalled to end.
     fn endable_since(&self) -> Option<Instant> {
         let state = self.state();
         (state.requests == 0 && !state.ending).then_some(state.idle)
@@ -105,7 +105,7 @@ impl Activity {
         self.end.notify_one();
     }
 
-    /// Returns when there was no request for so long, or the connection has to make room.
+    /// Returns when there was no request for `patience`, or the connection has to make room.
     pub(super) async fn over(&self, patience: Duration) {
         tokio::select! {
             () = self.end.notified() => {}
@@ -163,7 +163,7 @@ impl Drop for Member {
 }
 
 impl Crowd {
-    /// A crowd with so many connections of one address at most, each idle for so long at most.
+    /// A crowd with limits on the connections of one address and on their idle time.
     pub(crate) fn new(per_address: Option<usize>, idle: Duration) -> Arc<Self> {
         Arc::new(Self {
             per_address,
@@ -177,9 +177,9 @@ impl Crowd {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a connection of this address in. If the address has too many, one of its oldest that is
-    /// idle ends for it; none if all of those are busy. Probes are always taken in: there are few
-    /// places for them.
+    /// Adds a connection of this address. If the address has too many connections, one of its
+    /// oldest that is idle ends for the new one. None if all of these are busy. Probes are always
+    /// added, as they have few places.
     pub(super) fn join(self: &Arc<Self>, address: u64, purpose: Use) -> Option<Member> {
         let mut known = self.known();
         let members = known.by_address.entry(address).or_default();
@@ -205,7 +205,7 @@ impl Crowd {
         })
     }
 
-    /// Ends the connections that were idle for longest, so many of them if there are as many.
+    /// Ends up to `connections` connections, those idle for longest first.
     pub(super) fn make_room(&self, connections: usize) {
         let known = self.known();
         let members = known.by_address.values().flat_map(BTreeMap::values);
@@ -223,7 +223,7 @@ impl Crowd {
     }
 }
 
-/// Ends an idle connection among the oldest; false if all of them are busy.
+/// Ends the longest idle of the oldest connections. Returns false if all of these are busy.
 fn end_oldest(members: &BTreeMap<u64, Arc<Activity>>) -> bool {
     let oldest = members.values().take(OLDEST);
     let idle = oldest.filter_map(|activity| Some((activity.endable_since()?, activity)));

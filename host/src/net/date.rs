@@ -1,13 +1,13 @@
-//! The `Date` of responses.
+//! The `Date` field of responses.
 //!
-//! hyper formats it once a second and waits for its next second: after the clock was set back, its
-//! date stays ahead for as long as the jump was.
+//! hyper formats its date once a second, and then waits for the next second of the clock. After the
+//! clock is set back, hyper's date stays ahead until the clock catches up.
 
 use http::header::HeaderValue;
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A date, formatted for its second.
+/// A date, formatted for one second.
 #[derive(Debug)]
 struct Cached {
     second: Option<u64>,
@@ -20,14 +20,14 @@ impl Cached {
         value: HeaderValue::from_static(""),
     };
 
-    /// The date at `now`, by a clock that may go back.
+    /// The date at `now`. The clock may go back.
     fn at(&mut self, now: SystemTime) -> HeaderValue {
         let second = now
             .duration_since(UNIX_EPOCH)
             .map_or(0, |age| age.as_secs());
         if self.second != Some(second) {
             let date = httpdate::HttpDate::from(UNIX_EPOCH + Duration::from_secs(second));
-            // A date has no characters that a field must not have.
+            // A date has only valid characters for a field.
             if let Ok(value) = HeaderValue::try_from(date.to_string()) {
                 *self = Self {
                     second: Some(second),
@@ -39,7 +39,7 @@ impl Cached {
     }
 }
 
-/// The date of a response that is sent now.
+/// The date of a response sent now.
 pub(super) fn date() -> HeaderValue {
     thread_local!(static CACHED: RefCell<Cached> = const { RefCell::new(Cached::EMPTY) });
     CACHED.with_borrow_mut(|cached| cached.at(SystemTime::now()))
@@ -49,7 +49,8 @@ pub(super) fn date() -> HeaderValue {
 mod tests {
     use super::*;
 
-    /// After a day's jump of the clock, put right, answers were dated ahead for that day.
+    /// After a jump of the clock by a day and its correction, responses had a date in the future
+    /// for a day.
     #[test]
     fn the_date_follows_a_clock_that_is_set_back() {
         let mut cached = Cached::EMPTY;

@@ -1,30 +1,30 @@
-//! Requests of HTTP/1 whose body has two lengths.
+//! Detection of HTTP/1 requests with two lengths of their body.
 //!
-//! A request with `Transfer-Encoding` and `Content-Length` may be two requests to a proxy in front
-//! (RFC 9112, section 6.3). hyper goes by `Transfer-Encoding` and drops the other field, so the
-//! request that a service gets does not tell. The bytes of all heads pass by here, before hyper
-//! reads them. The framing is followed as hyper does it; where hyper ends the connection, it does
-//! not matter which requests are found after that.
+//! A proxy in front may take a request with `Transfer-Encoding` and `Content-Length` for two
+//! requests (RFC 9112, section 6.3). hyper uses `Transfer-Encoding` and drops the other field, so a
+//! service can't detect the conflict in its request. This parser therefore sees the bytes of all
+//! heads before hyper reads them. It follows the framing in the same way as hyper. After a point
+//! where hyper ends the connection, its results do not matter.
 
 use crate::limits::HEAD_BYTES;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of a line that are kept when it comes in parts; hyper takes no longer one.
+/// Most bytes of a partial line that are kept; hyper accepts no longer line.
 const LINE: usize = HEAD_BYTES;
-/// Bytes that are kept for the next line.
+/// Capacity kept for the next line.
 const KEPT: usize = 256;
 /// The first line of an HTTP/2 client.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0";
 
-/// Requests of one connection with two lengths.
+/// Requests of one connection that have two lengths of their body.
 #[derive(Debug, Default)]
 pub(super) struct Doubtful {
     /// Whether there are any.
     any: AtomicBool,
-    /// Their numbers, those first that come first.
+    /// Their numbers, in ascending order.
     numbers: Mutex<Vec<u64>>,
-    /// Requests that were asked about.
+    /// Number of calls of [`next`](Self::next) so far.
     asked: AtomicU64,
 }
 
@@ -35,7 +35,8 @@ impl Doubtful {
         self.any.store(true, Ordering::Release);
     }
 
-    /// Whether the next request of the connection is one. To be asked once for each, in their order.
+    /// Whether the next request of the connection has two lengths. The caller calls this once for
+    /// each request, in order.
     pub(super) fn next(&self) -> bool {
         let number = self.asked.fetch_add(1, Ordering::AcqRel);
         if !self.any.load(Ordering::Acquire) {
@@ -46,20 +47,20 @@ impl Doubtful {
     }
 }
 
-/// The next part of the bytes.
+/// Position of the parser in the bytes of the connection.
 #[derive(Debug)]
 enum State {
-    /// A line of a head; none came before if there is no head.
+    /// At a line of a head; with none, at its first line.
     Head(Option<Head>),
-    /// So many bytes of a body.
+    /// Within a body, with this many bytes left.
     Body(u64),
-    /// The line with the size of a chunk.
+    /// At the line with the size of a chunk.
     Size,
-    /// So many bytes of a chunk, and the end of their line.
+    /// Within a chunk, with this many bytes left, or at the end of its line.
     Chunk(u64),
-    /// A line after the last chunk.
+    /// At a line after the last chunk.
     Trailer,
-    /// Nothing that matters.
+    /// Parsing has ended.
     Over,
 }
 
@@ -70,11 +71,11 @@ struct Head {
     codings: bool,
 }
 
-/// Follows the requests of one connection.
+/// Parser of the requests of one connection.
 #[derive(Debug)]
 pub(super) struct Framing {
     state: State,
-    /// The beginning of a line whose end is still to come.
+    /// The beginning of a line without its end.
     line: Vec<u8>,
     heads: u64,
     found: Arc<Doubtful>,
@@ -99,7 +100,7 @@ impl Framing {
         }
     }
 
-    /// Takes the bytes that came next.
+    /// Parses the next bytes.
     pub(super) fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             match &mut self.state {
@@ -118,7 +119,7 @@ impl Framing {
         }
     }
 
-    /// Takes a line or its beginning; returns the rest.
+    /// Parses a line, or keeps its beginning. Returns the rest.
     fn read_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
             self.keep(bytes);
@@ -186,7 +187,7 @@ impl Framing {
 }
 
 impl Head {
-    /// Takes a field. Returns false where hyper refuses it.
+    /// Parses a field. Returns false if hyper refuses it.
     fn field(&mut self, line: &[u8]) -> bool {
         let colon = line.iter().position(|byte| *byte == b':');
         let Some((name, value)) = colon.map(|colon| line.split_at(colon)) else {
@@ -200,7 +201,7 @@ impl Head {
             let length = std::str::from_utf8(value).ok();
             let length = length.and_then(|value| value.parse().ok());
             if self.codings {
-                // Not even looked at.
+                // hyper does not check the value in this case.
                 return true;
             }
             let is_other = self.length.is_some_and(|known| Some(known) != length);
@@ -231,7 +232,7 @@ mod tests {
     const BOTH: &str = "POST / HTTP/1.1\r\ncontent-length: 6\r\nTRANSFER-ENCODING: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
     const BOTH_TURNED: &str = "POST / HTTP/1.1\r\nTransfer-Encoding:chunked\r\nhost: a\r\nContent-Length:6\r\n\r\n0\r\n\r\n";
 
-    /// The numbers of the requests that are found, where so many bytes come at a time.
+    /// Whether each request is found to have two lengths, with `at_a_time` bytes in each read.
     fn found(text: &str, at_a_time: usize) -> Vec<bool> {
         let doubtful = Arc::new(Doubtful::default());
         let mut framing = Framing::new(Arc::clone(&doubtful));

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The checks of a request before the handler sees it.
+/// The checks of a request before the handler receives it.
 pub(crate) struct Gate {
     limits: Option<Limits>,
     own: Arc<OwnAnswers>,
@@ -22,7 +22,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A gate that lets so many requests pass, if they are requests at all.
+    /// A gate with limits on the rates of requests.
     pub(crate) fn new(rates: Rates, own: Arc<OwnAnswers>, store: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
             limits: Limits::new(rates),
@@ -32,14 +32,14 @@ impl Gate {
         })
     }
 
-    /// The host's own answers.
+    /// The host's own responses.
     pub(super) fn own(&self) -> &OwnAnswers {
         &self.own
     }
 
-    /// The answer to a request that is refused, or that the host answers by itself. With `doubtful`
-    /// its body has two lengths, and its connection can't go on. Nor can one that took a place that is
-    /// kept for probes.
+    /// Response to a refused request, or to one that the host answers without an instance. With
+    /// `doubtful` the request's body has two lengths, so its connection has to end. A connection in
+    /// a place for probes has to end after any other request.
     pub(super) fn answer<B>(
         &self,
         peer: IpAddr,
@@ -82,7 +82,7 @@ impl Gate {
         }
         check_host(request.version(), uri, headers)?;
         check_framing(headers)?;
-        // An instance only reads there, which goes on.
+        // An instance checks readiness by reading, and reads work while the store refuses writes.
         match uri.path() == READY && self.store.refuses_writes() {
             true => Err(Problem::unavailable()),
             false => Ok(()),

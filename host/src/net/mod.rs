@@ -1,4 +1,4 @@
-//! Connections and the requests on them: what is accepted, for how long, and how bodies are read.
+//! Connections and their requests: limits, timeouts and the reading of bodies.
 
 mod accept;
 mod behind;

@@ -1,7 +1,7 @@
 //! Checks of a request's host and of its body's framing. Only the host can make them: an instance
-//! learns neither the version of HTTP nor how the framing was understood.
+//! receives neither the version of HTTP nor the framing.
 //!
-//! The component has the rule for the syntax of a host's name.
+//! The component has the rule for the syntax of a host name.
 
 use durable_streams_edge::protocol::problem::{Code, Problem};
 use durable_streams_edge::protocol::request::check_authority;
@@ -9,8 +9,8 @@ use http::header::{HOST, HeaderMap, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
 use http::{Uri, Version};
 
-/// Refuses a request that does not name one valid host (RFC 9112, section 3.2; RFC 9113, section
-/// 8.3.1). Before HTTP/1.1 a request may name none.
+/// Refuses a request that does not name exactly one valid host (RFC 9112, section 3.2; RFC 9113,
+/// section 8.3.1). Before HTTP/1.1 a request may have no host.
 pub(crate) fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let mut hosts = headers.get_all(HOST).iter();
     let (host, more) = (hosts.next(), hosts.next());
@@ -31,7 +31,7 @@ pub(crate) fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Re
     };
     check_authority(host.as_bytes())?;
     match target {
-        // Before HTTP/2 a target with a host makes the field mean nothing (RFC 9112, section 3.2.2).
+        // Before HTTP/2 a target with a host overrides the field (RFC 9112, section 3.2.2).
         Some(target) if version == Version::HTTP_2 && !is_same(target, host.as_bytes(), uri) => {
             bad("Host and :authority differ. Send the same, or :authority alone.")
         }
@@ -39,7 +39,7 @@ pub(crate) fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Re
     }
 }
 
-/// Whether both mean one server: names are compared without case, and the scheme has a port.
+/// Whether both name the same server. The comparison ignores case and the scheme's default port.
 fn is_same(target: &Authority, host: &[u8], uri: &Uri) -> bool {
     let port = match uri.scheme() == Some(&Scheme::HTTPS) {
         true => &b":443"[..],
@@ -56,15 +56,15 @@ fn bad(detail: &str) -> Result<(), Problem> {
     Err(Problem::new(Code::BadRequest, detail))
 }
 
-/// The problem of a body with two lengths: a proxy in front may have gone by the other one (RFC 9112,
+/// Problem for a body with two lengths. A proxy in front may have used the other length (RFC 9112,
 /// section 6.3).
 pub(super) fn two_lengths() -> Problem {
     let detail = "Transfer-Encoding and Content-Length were sent together. Send one of them.";
     Problem::new(Code::BadRequest, detail)
 }
 
-/// Refuses a body that is encoded for its transfer in any way but in chunks, which alone are undone
-/// (RFC 9112, section 6.1). One that does not even end in chunks has no length: hyper's 400.
+/// Refuses a body with a transfer coding other than chunked, as this server decodes no other (RFC
+/// 9112, section 6.1). For a body that does not end in chunks, hyper responds 400 itself.
 pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Problem> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let (coding, more) = (codings.next(), codings.next());
@@ -94,7 +94,7 @@ mod tests {
         judged.err().map(|problem| problem.code)
     }
 
-    /// Whether a request with this target and these fields is let through.
+    /// Whether a request with this target and these fields passes.
     fn passes(version: Version, target: &'static str, hosts: &[&'static str]) -> bool {
         let judged = check_host(version, &Uri::from_static(target), &headers(&HOST, hosts));
         let code = code(judged);

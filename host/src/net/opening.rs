@@ -1,4 +1,4 @@
-//! Connections whose client does not begin, or does not end a head.
+//! Timeouts for clients that send nothing, or send an incomplete head.
 
 use super::crowd::Activity;
 use super::framing::Framing;
@@ -13,29 +13,29 @@ use tokio::time::{Sleep, sleep};
 /// The first bytes of an HTTP/2 client. Any others begin HTTP/1.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A connection whose requests are looked at, and that fails when its client has not shown after some time which HTTP it speaks. The
-/// timeouts of HTTP/1 and HTTP/2 begin only then, so a silent client would hold the connection for
-/// ever.
+/// A connection with timeouts for its first bytes and for incomplete heads. It passes all bytes to
+/// the framing parser. hyper's timeouts begin only after it knows the version of HTTP, so a silent
+/// client would hold the connection for ever.
 #[derive(Debug)]
 pub(crate) struct Opening<T> {
     inner: T,
     begins: Option<Begins>,
     framing: Framing,
     activity: Arc<Activity>,
-    /// When the head that has begun has to be there.
+    /// Timeout of an incomplete head.
     head: Option<Pin<Box<Sleep>>>,
     patience: Duration,
 }
 
 #[derive(Debug)]
 struct Begins {
-    /// Bytes of the preface that came.
+    /// Number of bytes received that match the preface.
     seen: usize,
     until: Pin<Box<Sleep>>,
 }
 
 impl Begins {
-    /// Whether more is to come before it is known.
+    /// Whether the version of HTTP is still unknown after these bytes.
     fn goes_on(&mut self, bytes: &[u8]) -> bool {
         let rest = PREFACE.get(self.seen..).unwrap_or_default();
         self.seen = self.seen.saturating_add(bytes.len());
@@ -44,7 +44,7 @@ impl Begins {
 }
 
 impl<T> Opening<T> {
-    /// A connection that has this long to begin.
+    /// A connection with this timeout for its first bytes.
     pub(super) fn new(
         inner: T,
         patience: Duration,
@@ -64,8 +64,8 @@ impl<T> Opening<T> {
 }
 
 impl<T> Opening<T> {
-    /// Fails a read when a head of HTTP/1 is not complete in time. The clock runs only while it is
-    /// waited for, and not in the pause before it.
+    /// Fails a read if a head of HTTP/1 is not complete in time. The clock runs only while the read
+    /// waits for the rest of a head, and not in the pause before a head.
     fn judge_head(
         &mut self,
         context: &mut Context<'_>,
@@ -146,7 +146,7 @@ mod tests {
     use futures::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-    /// A connection without any patience, whose client said something and is there.
+    /// A connection with timeouts of zero. Its client sent `said` and is still connected.
     async fn after(said: &[u8]) -> Result<(Opening<DuplexStream>, DuplexStream)> {
         let (mut client, server) = duplex(1024);
         client.write_all(said).await?;
@@ -156,7 +156,7 @@ mod tests {
         Ok((server, client))
     }
 
-    /// They held a connection for ever.
+    /// Such clients held a connection for ever.
     #[tokio::test]
     async fn who_does_not_say_which_http_it_speaks_is_cut_off() -> Result<()> {
         for said in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
@@ -176,7 +176,7 @@ mod tests {
         Ok(())
     }
 
-    /// A client that had begun a head held its connection for as long as a connection may be idle.
+    /// A client with an incomplete head held its connection for the whole idle timeout.
     #[tokio::test]
     async fn a_head_that_does_not_end_is_given_up_and_a_pause_before_it_is_not() -> Result<()> {
         const WHOLE: &[u8] = b"GET / HTTP/1.1\r\n\r\n";

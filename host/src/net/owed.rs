@@ -1,11 +1,12 @@
-//! How long a client may still take for the bytes that wait for it.
+//! Time that a slow client has left for the bytes that wait for it.
 
 use crate::limits::LEAST_RATE;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The time that a client has left. It falls while bytes wait, and grows with each that is taken. A
-/// bound on pauses is not enough: a client that takes a byte now and then would keep all the others.
+/// The time that a client has left. It falls while bytes wait, and grows with each byte sent. A
+/// limit on pauses is not enough: a client that takes a byte now and then would hold all other
+/// bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owed {
     left: Duration,
@@ -13,12 +14,12 @@ pub(super) struct Owed {
 }
 
 impl Owed {
-    /// Bytes begin to wait at `now` for a client that has this much time left.
+    /// Bytes begin to wait at `now` for a client with this much time left.
     pub(super) const fn new(left: Duration, now: Instant) -> Self {
         Self { left, since: now }
     }
 
-    /// The client took so many bytes at `now`, and has `most` time left at most.
+    /// Records that the client took `bytes` at `now`. The time left is at most `most`.
     pub(super) fn took(&mut self, bytes: usize, now: Instant, most: Duration) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let earned = Duration::from_secs(1).saturating_mul(bytes) / LEAST_RATE;
@@ -28,13 +29,13 @@ impl Owed {
         self.since = now;
     }
 
-    /// The time that is left at `now`.
+    /// The time left at `now`.
     pub(super) fn left(&self, now: Instant) -> Duration {
         self.left
             .saturating_sub(now.saturating_duration_since(self.since))
     }
 
-    /// When no time is left, unless the client takes something.
+    /// The moment at which no time is left, unless the client takes bytes before.
     pub(super) fn ends(&self) -> Option<Instant> {
         self.since.checked_add(self.left)
     }
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
     use crate::limits::STALL;
 
-    /// For how long a client is waited for that takes so many bytes in such steps.
+    /// How long the server waits for a client that takes `bytes` after each of `steps` pauses.
     fn waited(bytes: usize, pause: Duration, steps: u32) -> Duration {
         let begun = Instant::now();
         let mut owed = Owed::new(STALL, begun);
@@ -60,7 +61,7 @@ mod tests {
         now - begun
     }
 
-    /// Ten connections held a gigabyte for as long as they liked.
+    /// Ten connections held a gigabyte for any length of time.
     #[test]
     fn a_client_that_takes_a_byte_now_and_then_is_given_up() {
         for secs in [1, 25, 59] {

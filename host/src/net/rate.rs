@@ -1,8 +1,9 @@
-//! How many requests a token or an address may send. Off unless asked for.
+//! Limits on the requests of a token or an address. They are off by default.
 //!
-//! Each has a bucket of as many requests as it gets a second, filled evenly: what is kept of it is
-//! when it would be full again (the generic cell rate algorithm). Buckets are in a table of fixed
-//! size, under a keyed hash of the token or address: made-up tokens do not make it grow.
+//! Each token or address has a bucket for the requests of one second, filled at an even rate. Only
+//! the time at which the bucket is full again is stored (the generic cell rate algorithm). The
+//! buckets are in a table of fixed size, under a keyed hash of the token or address. Made-up tokens
+//! therefore do not make the table grow.
 
 use durable_streams_edge::protocol::paths::HEALTH;
 use http::header::{AUTHORIZATION, HeaderName};
@@ -15,22 +16,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Buckets that are kept. One that is dropped was not used for long, or begins anew.
+/// Number of buckets kept. A dropped bucket starts full again.
 const BUCKETS: usize = 65_536;
 
-/// What an even flow of requests is measured against.
+/// Length of the interval of the rates, and depth of a bucket.
 const SECOND_NS: u64 = 1_000_000_000;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// How many requests a second are taken; none means any number.
+/// Accepted requests a second; none means any number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rates {
-    /// With one `Authorization` field.
+    /// Requests with one value of `Authorization`.
     pub per_token: Option<NonZeroU32>,
-    /// From one IPv4 address or one /64 network of IPv6.
+    /// Requests from one IPv4 address or one /64 network of IPv6.
     pub per_address: Option<NonZeroU32>,
-    /// Whether the address is the last one in `X-Forwarded-For`, where there is one.
+    /// Whether the address is the last one in `X-Forwarded-For`, if the field is present.
     pub trust_forwarded_for: bool,
 }
 
@@ -43,7 +44,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Nothing where nothing is limited.
+    /// Returns nothing if no rate is limited.
     pub(crate) fn new(rates: Rates) -> Option<Self> {
         let limits = Self {
             per_token: rates.per_token.map(Buckets::new),
@@ -53,8 +54,8 @@ impl Limits {
         (limits.per_token.is_some() || limits.per_address.is_some()).then_some(limits)
     }
 
-    /// Counts a request of `peer` at `now`, on a clock that never goes back; says how long it has
-    /// to wait if it is one too many.
+    /// Counts a request of `peer` at `now`, on a clock that never goes back. Returns how long the
+    /// request has to wait if it exceeds a limit.
     pub(crate) fn admit(
         &self,
         peer: IpAddr,
@@ -63,8 +64,9 @@ impl Limits {
         headers: &HeaderMap,
         now: Duration,
     ) -> Result<(), Duration> {
-        // A probe that is refused gets the server restarted, and a preflight is the browser's own:
-        // its script is not told why it may not ask. The store is asked for neither.
+        // A supervisor restarts the server after a refused probe. A preflight comes from the
+        // browser itself, and a script does not receive the reason of its failure. Neither reads
+        // the store.
         if *method == Method::OPTIONS || HEALTH.contains(&path) {
             return Ok(());
         }
@@ -79,13 +81,13 @@ impl Limits {
     }
 }
 
-/// The address that the nearest proxy saw: the last one of the last field.
+/// The address that the nearest proxy received the request from: the last one of the last field.
 fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
     let last = headers.get_all(X_FORWARDED_FOR).iter().next_back()?;
     address(last.to_str().ok()?.rsplit(',').next()?.trim())
 }
 
-/// An address as proxies write it: some add the port, and put IPv6 in brackets.
+/// Parses an address in the formats of proxies. Some add the port, and put IPv6 in brackets.
 fn address(text: &str) -> Option<IpAddr> {
     let inside = text
         .strip_prefix('[')
@@ -94,21 +96,21 @@ fn address(text: &str) -> Option<IpAddr> {
     alone.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
 }
 
-/// What counts as one sender.
+/// Key of one sender: an IPv4 address, or a /64 network of IPv6.
 pub(super) fn network(address: IpAddr) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(address) => u64::from(address.to_bits()),
-        // A client with one address of a /64 has all of them. None begins with 32 zero bits.
+        // A client with one address of a /64 has all of them. No /64 begins with 32 zero bits.
         IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
     }
 }
 
 #[derive(Debug)]
 struct Buckets {
-    /// When each is full again, in nanoseconds.
+    /// Time at which each bucket is full again, in nanoseconds.
     full_ns: Cache<u64, Arc<AtomicU64>>,
     hasher: RandomState,
-    /// Time that one request takes to come back.
+    /// Time in which a bucket regains one request.
     request_ns: u64,
 }
 
@@ -194,7 +196,7 @@ mod tests {
         for _ in 0..10 {
             assert_eq!(admit(5_000), Ok(()));
         }
-        // A refused one costs nothing.
+        // A refused request costs nothing.
         for _ in 0..100 {
             assert_eq!(admit(5_000), Err(ms(100)));
         }
@@ -264,7 +266,8 @@ mod tests {
             (&["192.0.2.1"][..], Some("192.0.2.1")),
             (&["10.0.0.1, 192.0.2.1 "][..], Some("192.0.2.1")),
             (&["10.0.0.1", "x, 2001:db8::1"][..], Some("2001:db8::1")),
-            // With the port it was no address, so all clients were one: the proxy.
+            // An address with a port did not parse. The proxy's own address then counted for all
+            // clients.
             (&["10.0.0.1, 192.0.2.1:5678"][..], Some("192.0.2.1")),
             (&["[2001:db8::1]:443"][..], Some("2001:db8::1")),
             (&["[2001:db8::1]"][..], Some("2001:db8::1")),

@@ -1,7 +1,7 @@
-//! The rest of a body that an instance did not read.
+//! Reads the rest of a request body after an instance responded early.
 //!
-//! An instance answers a body that is too large while the client still sends it. If the rest were
-//! not read, the connection would be reset, and the answer lost with it.
+//! An instance responds to a body that is too large while the client still sends it. Without
+//! reading the rest the connection would be reset, and the response lost.
 
 use super::collect::discard;
 use bytes::Bytes;
@@ -11,14 +11,15 @@ use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A body whose rest is read for a moment when it is dropped.
+/// A body that reads its rest for a short time after the drop.
 #[derive(Debug)]
 pub(super) struct Rest<B>
 where
     B: Body<Data = Bytes, Error: Send> + Send + Unpin + 'static,
 {
     body: Option<B>,
-    /// The client waits for permission to send it, which the first read gives.
+    /// Whether the client waits for permission to send the body. The first read gives the
+    /// permission.
     waits: bool,
 }
 
@@ -71,7 +72,7 @@ where
         if let Some(body) = self.body.take()
             && !body.is_end_stream()
             && !self.waits
-            // None where the process ends.
+            // There is no runtime at the end of the process.
             && tokio::runtime::Handle::try_current().is_ok()
         {
             discard(body);
@@ -86,7 +87,7 @@ mod tests {
     use http::header::HeaderValue;
     use http_body_util::BodyExt;
 
-    /// Most clients got a broken connection instead of the answer.
+    /// Most clients got a broken connection instead of the response.
     #[tokio::test]
     async fn a_body_that_is_dropped_is_read_unless_its_client_waits_for_permission() {
         for (frames, expects, is_read) in [

@@ -1,4 +1,4 @@
-//! Connections: HTTP/1.1 and HTTP/2 on one port, and their orderly end.
+//! Connections: HTTP/1.1 and HTTP/2 on one port, and their graceful end.
 
 use super::accept::{Accepted, Door, Places, Use};
 use super::collect::turn_away;
@@ -29,9 +29,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-/// How long an idle connection that has to end may take for that.
+/// Time for an idle connection to end after the signal.
 const FAREWELL: Duration = Duration::from_millis(500);
-/// The part of all places that is made free at once.
+/// One in this many places is freed at once.
 const MADE_ROOM: usize = 64;
 
 /// The parts that serve connections.
@@ -42,8 +42,8 @@ pub(crate) struct Server {
     pub(crate) crowd: Arc<Crowd>,
 }
 
-/// Accepts connections until told to stop; then ends what waits, lets what is under way finish, and
-/// returns when the last connection is gone or `grace` is over.
+/// Accepts connections until `stop`. Then it ends waiting reads, lets other requests finish, and
+/// returns when the last connection has ended or `grace` is over.
 pub(crate) async fn run(
     mut door: Door,
     server: Server,
@@ -51,7 +51,7 @@ pub(crate) async fn run(
     grace: Duration,
 ) {
     let builder = Arc::new(builder(STALL));
-    // Closed when the last connection has dropped its end.
+    // Closed when the last connection drops its sender.
     let (open, mut closed) = mpsc::channel::<Infallible>(1);
     let mut relief = pin!(Arc::clone(&server.unsent).relieve());
     loop {
@@ -83,13 +83,13 @@ pub(crate) async fn run(
     }
 }
 
-/// Connections whose streams may stall for so long.
+/// A builder of connections that resets a stream after it stalls for `stall`.
 pub(crate) fn builder(stall: Duration) -> Builder<Streams> {
     let mut builder = Builder::new(Streams(stall));
     builder
         .http1()
         .timer(TokioTimer::new())
-        // That of hyper begins with the end of the request before; see `opening`.
+        // hyper's timeout starts at the end of the previous request; see `opening`.
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEAD_FIELDS);
@@ -123,12 +123,12 @@ fn connect(
     if joined.is_none()
         && let Some(free) = places.probe()
     {
-        // The supervisor may be at the address that has too many.
+        // The supervisor may share an address that has too many connections.
         (place, purpose) = (free, Use::Probe);
         joined = server.crowd.join(address, purpose);
     }
     let Some(member) = joined else { return };
-    // A connection without it works too, only later.
+    // A connection without this option works too, with more latency.
     let _ = stream.set_nodelay(true);
     let registered = server.unsent.register(address);
     let line = Arc::clone(registered.line());
@@ -163,12 +163,12 @@ fn connect(
         loop {
             tokio::select! {
                 biased;
-                // Clients come and go as they like; faults are told where they happen.
+                // Clients disconnect at any time; faults are logged where they occur.
                 _ = connection.as_mut() => break,
                 () = registered.line().is_cut() => break,
                 _ = stop.wait_for(|stop| *stop), if !ending => {}
                 () = member.over(purpose), if !ending => idle = true,
-                // An HTTP/2 client that is gone never says that it knows of the end.
+                // An HTTP/2 client that is gone never acknowledges the end.
                 () = sleep(FAREWELL), if idle => match member.activity().idle_since() {
                     Some(_) => break,
                     None => continue,
@@ -181,8 +181,8 @@ fn connect(
     });
 }
 
-/// Reads the rest of a request that was answered without its body. HTTP/2 needs no such read: its
-/// stream ends, and the connection goes on.
+/// Reads the rest of a request after a response that did not need its body. HTTP/2 needs no such
+/// read: its stream ends, and the connection continues.
 fn discard(request: hyper::Request<Incoming>) {
     let (parts, body) = request.into_parts();
     if parts.version != Version::HTTP_2 {

@@ -1,4 +1,4 @@
-//! Connections whose client takes nothing.
+//! Timeouts for clients that do not read.
 
 use super::owed::Owed;
 use crate::budget::Line;
@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A connection that fails when its client falls a minute behind the least rate: so slow a reader
+/// A connection that fails when its client falls a minute behind the least rate. Such a slow reader
 /// would hold its buffers for ever. The clock runs only while a write waits.
 #[derive(Debug)]
 pub(crate) struct Stall<T> {

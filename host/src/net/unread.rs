@@ -1,10 +1,10 @@
-//! HTTP/2 streams whose client takes nothing.
+//! Timeouts for HTTP/2 streams that the client does not read.
 //!
-//! An HTTP/2 client says of each stream how much of it may be sent. While it says nothing no write
-//! waits, so [`Stall`](super::stall::Stall) sees nothing, but what was made for the client is kept.
-//! So each stream counts what it was given and has not sent ([`Unread`]), and the task of one that
-//! falls a minute behind the least rate is dropped, which resets the stream. A stream that was given
-//! nothing, such as a live read of a silent stream, may wait for as long as it likes.
+//! An HTTP/2 client opens a window for each stream. Without a window no write waits, so
+//! [`Stall`](super::stall::Stall) notices nothing, but the stream's bytes stay in memory. Each
+//! stream therefore counts its unsent bytes ([`Unread`]). The task of a stream that falls a minute
+//! behind the least rate is dropped, which resets the stream. A stream without unsent bytes, such
+//! as a live read of a silent stream, may wait for any length of time.
 
 use super::crowd::Busy;
 use super::owed::Owed;
@@ -17,28 +17,28 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Bytes that may be unsent when the end of a body is handed over. After that the task is gone, and
-/// with it the way to reset the stream; so much costs no more than the stream itself. Bodies that
-/// are not larger, and there are many, need no frame of their own for the end.
+/// Bytes that may be unsent when hyper receives the end of a body. After the end the stream has no
+/// task, and can't be reset any more. This many bytes cost no more than the stream itself. The many
+/// bodies up to this size need no separate frame for the end.
 const LEFT: usize = 1024;
 
 tokio::task_local! {
-    /// Of the stream whose task this is.
+    /// The counter of the stream that the current task serves.
     static UNREAD: Arc<Unread>;
 }
 
-/// What a stream was given and has not sent.
+/// Counter of the bytes of a stream that are not sent yet.
 #[derive(Debug)]
 struct Unread(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     bytes: usize,
-    /// The time that the client has left for them.
+    /// The time that the client has left for the bytes.
     owed: Owed,
-    /// The most that it ever has.
+    /// The most time that the client can have left.
     patience: Duration,
-    /// Waits until nearly all of them are sent.
+    /// Waker of the task that waits until nearly all bytes are sent.
     waker: Option<Waker>,
 }
 
@@ -64,7 +64,7 @@ impl Unread {
         state.bytes = state.bytes.saturating_add(bytes);
     }
 
-    /// So many are sent, or will never be.
+    /// Records that `bytes` were sent or dropped.
     fn take(&self, bytes: usize, now: Instant) {
         let mut state = self.state();
         state.bytes = state.bytes.saturating_sub(bytes);
@@ -93,14 +93,14 @@ impl Unread {
         Poll::Pending
     }
 
-    /// When it will have stalled if nothing moves; never, if there is nothing to send.
+    /// The moment at which the stream stalls unless bytes are sent; none if no byte is unsent.
     fn stalls_at(&self) -> Option<Instant> {
         let state = self.state();
         state.owed.ends().filter(|_| state.bytes > 0)
     }
 
-    /// Returns when the client has no time left for the bytes that wait. To be polled whenever
-    /// the stream's task was: that is when it is given something.
+    /// Returns when the client has no time left for the unsent bytes. The caller polls this after
+    /// each poll of the stream's task, since only that task adds bytes.
     async fn stalled(&self) {
         let mut timer: Option<Pin<Box<Sleep>>> = None;
         std::future::poll_fn(|context| {
@@ -108,7 +108,7 @@ impl Unread {
                 let Some(stalls) = self.stalls_at() else {
                     return Poll::Pending;
                 };
-                // One that was set for an earlier time goes on: most streams are over before.
+                // A timer set for an earlier moment continues, as most streams end before it fires.
                 let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(stalls)));
                 ready!(timer.as_mut().poll(context));
                 if timer.deadline() >= stalls {
@@ -121,7 +121,8 @@ impl Unread {
     }
 }
 
-/// Runs the tasks of HTTP/2 streams, and drops those that stall for so long.
+/// Executor of the tasks of HTTP/2 streams. It drops the task of a stream that stalls for this
+/// time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Streams(pub(crate) Duration);
 
@@ -143,25 +144,26 @@ where
     }
 }
 
-/// A body on its way to a client. On an HTTP/2 stream it is counted.
+/// A response body. On an HTTP/2 stream its unsent bytes are counted.
 #[derive(Debug)]
 pub(crate) struct Outgoing<B> {
     body: B,
-    /// What comes when the pieces are nearly sent: trailers or nothing.
+    /// The last frame, sent when the pieces are nearly sent: trailers or nothing.
     end: Option<Option<Frame<Piece>>>,
     unread: Option<Arc<Unread>>,
-    /// Its connection has something to do until the body is gone.
+    /// Marks the connection as busy until the body is dropped.
     _busy: Busy,
 }
 
 impl<B> Outgoing<B> {
-    /// To be called on the task of the stream, if there is one.
+    /// Must be called on the task of the stream, if there is one.
     pub(super) fn new(body: B, busy: Busy) -> Self {
         Self {
             body,
             _busy: busy,
             end: None,
-            // Connections of HTTP/1 have none: a write that waits shows what they do not take.
+            // Connections of HTTP/1 have no counter: a waiting write shows that the client does not
+            // read.
             unread: UNREAD.try_with(Arc::clone).ok(),
         }
     }

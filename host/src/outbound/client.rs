@@ -1,8 +1,8 @@
-//! Requests to webhooks: only to the public internet, and never where a redirect points.
+//! Requests to webhooks. They go only to the public internet, and never follow a redirect.
 //!
-//! The component has the rules for a URL (`subscription::url`), but only this client sees the
-//! addresses of its name. It connects to the very address that it judged, so a name that resolves
-//! to another address a moment later gains nothing.
+//! The component has the rules for a URL (`subscription::url`), but only this client has the
+//! addresses of a name. It connects to the address that it checked. A later change of the name's
+//! address therefore has no effect.
 
 use super::permits::Permits;
 use bytes::Bytes;
@@ -27,25 +27,25 @@ use tokio_rustls::TlsConnector;
 /// The value of `User-Agent`.
 const AGENT: &str = concat!("durable-streams/", env!("CARGO_PKG_VERSION"));
 
-/// Error of a request without an answer.
+/// Error of a request without a response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutboundError {
-    /// The URL is none that a webhook may have.
+    /// The URL is not allowed for a webhook.
     #[error("the URL is refused: {0}")]
     Url(#[from] UrlError),
-    /// The name has no address that is on the public internet.
+    /// The name has no address, or one outside of the public internet.
     #[error("{0} does not resolve to a public address")]
     NotPublic(String),
-    /// No connection, or a broken one.
+    /// The connection failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
-    /// No HTTP.
+    /// The response is not valid HTTP.
     #[error("{0}")]
     Http(#[from] hyper::Error),
-    /// A header field whose value is not valid.
+    /// A header field has an invalid value.
     #[error("{0}")]
     Request(#[from] http::Error),
-    /// It took too long.
+    /// The request timed out.
     #[error("no answer in time")]
     TimedOut,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Outbound {
     permits: Permits,
 }
 
-/// A whole answer; of its body, the frames before `limits::WEBHOOK_ANSWER_BYTES` is passed.
+/// A complete response. Its body has only the frames up to `limits::WEBHOOK_ANSWER_BYTES`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
     /// The status.
@@ -67,7 +67,7 @@ pub(crate) struct Reply {
 }
 
 impl Outbound {
-    /// A client that knows the usual certificate authorities. `allow_localhost` is the variable
+    /// A client that trusts the usual certificate authorities. `allow_localhost` is the variable
     /// `webhook_allow_localhost`.
     #[must_use]
     pub(crate) fn new(allow_localhost: bool) -> Arc<Self> {
@@ -75,7 +75,7 @@ impl Outbound {
         Self::trusting(roots.iter().cloned().collect(), allow_localhost)
     }
 
-    /// A client that knows these certificate authorities.
+    /// A client that trusts these certificate authorities.
     fn trusting(roots: RootCertStore, allow_localhost: bool) -> Arc<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
@@ -90,11 +90,12 @@ impl Outbound {
         })
     }
 
-    /// Posts `body` to `url` and reads the answer.
+    /// Posts `body` to `url` and reads the response.
     ///
     /// # Errors
     ///
-    /// [`OutboundError`], also if all of it took longer than `most`, the wait for a permit included.
+    /// [`OutboundError`], also if the call takes longer than `most`, including the wait for a
+    /// permit.
     pub(crate) async fn post(
         &self,
         url: &str,
@@ -109,7 +110,7 @@ impl Outbound {
             let status = response.status();
             let mut body = Vec::new();
             let mut rest = Limited::new(response.into_body(), WEBHOOK_ANSWER_BYTES);
-            // What is cut, or breaks off, is judged by what came.
+            // A truncated or broken body is judged by the bytes received.
             while let Some(Ok(frame)) = rest.frame().await {
                 if let Ok(data) = frame.into_data() {
                     body.extend_from_slice(&data);
@@ -123,7 +124,7 @@ impl Outbound {
             .unwrap_or(Err(OutboundError::TimedOut))
     }
 
-    /// Sends a request and answers with the head of the response.
+    /// Sends a request and returns the response with its body unread.
     ///
     /// # Errors
     ///
@@ -141,7 +142,7 @@ impl Outbound {
         self.send_to(address, &target, request).await
     }
 
-    /// Sends a request to the address that was chosen for its target.
+    /// Sends a request to the address chosen for its target.
     async fn send_to(
         &self,
         address: SocketAddr,
@@ -158,14 +159,15 @@ impl Outbound {
         exchange(stream, request).await
     }
 
-    /// The address to connect to: the first that the name has, if all of them are public.
+    /// The address to connect to: the first IPv4 address of the name, or else its first, if all are
+    /// allowed.
     async fn resolve(&self, target: &Target<'_>) -> Result<SocketAddr, OutboundError> {
         let found = tokio::net::lookup_host((target.host, target.port)).await?;
         choose(target, found.collect())
     }
 }
 
-/// The request for a target.
+/// Builds the request for a target.
 fn request(
     method: Method,
     target: &Target<'_>,
@@ -187,13 +189,13 @@ fn request(
 }
 
 fn choose(target: &Target<'_>, found: Vec<SocketAddr>) -> Result<SocketAddr, OutboundError> {
-    // `localhost` was excepted by its name, for what is on this machine and nothing else.
+    // The exception for `localhost` covers only loopback addresses.
     let allowed = |address: IpAddr| match target.is_localhost() {
         true => address.is_loopback(),
         false => url::is_public(address),
     };
     let all = found.iter().all(|address| allowed(address.ip()));
-    // What listens for a test often does so on one of the two families only.
+    // A test server often listens on IPv4 only.
     let first = found.iter().find(|address| address.is_ipv4());
     match first.or_else(|| found.first()) {
         Some(first) if all => Ok(*first),
@@ -207,7 +209,7 @@ async fn exchange(
 ) -> Result<Response<Incoming>, OutboundError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
-        // How it ended, the response tells.
+        // The response carries the connection's error.
         let _ = connection.await;
     });
     Ok(sender.send_request(request).await?)

@@ -1,4 +1,4 @@
-//! Requests that this host sends.
+//! Requests sent by this host.
 
 mod client;
 mod permits;

@@ -1,16 +1,16 @@
-//! Limits on the requests to webhooks that are under way at a time. One receiver gets fewer permits
-//! than there are, so a slow receiver does not keep requests to the others waiting.
+//! Limits on the number of concurrent requests to webhooks. One receiver gets only a part of the
+//! permits, so a slow receiver does not keep requests to the others waiting.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-/// Requests under way at a time.
+/// Most concurrent requests.
 const ALL: usize = 64;
-/// Of these, requests to one host and port.
+/// Most concurrent requests to one host and port.
 const TO_ONE: usize = 16;
 
-/// Gives out permits.
+/// The permits for all receivers.
 #[derive(Debug)]
 pub(crate) struct Permits {
     all: Semaphore,
@@ -22,7 +22,7 @@ pub(crate) struct Permits {
 #[derive(Debug)]
 pub(crate) struct Permit<'a> {
     _of_all: Option<SemaphorePermit<'a>>,
-    // Before the receiver, which is forgotten with the last that uses it.
+    // Dropped before the receiver, as the receiver's drop removes an unused receiver from the map.
     _of_receiver: Option<OwnedSemaphorePermit>,
     _receiver: Receiver<'a>,
 }
@@ -38,7 +38,7 @@ struct Receiver<'a> {
 impl Drop for Receiver<'_> {
     fn drop(&mut self) {
         let mut receivers = self.all.receivers();
-        // The map's and this one. More are made only with the map locked.
+        // Two references remain: the map's and this one. More are made only with the map locked.
         if Arc::strong_count(&self.permits) <= 2 {
             receivers.remove(&self.authority);
         }
@@ -74,10 +74,10 @@ impl Permits {
         }
     }
 
-    /// Waits for a permit. A request that waits for its receiver holds no other permit meanwhile.
+    /// Waits for a permit. A request that waits for its receiver's permit holds no other permit.
     pub(crate) async fn take(&self, authority: &str) -> Permit<'_> {
         let receiver = self.receiver(authority);
-        // They are never closed.
+        // The semaphores are never closed.
         let of_receiver = Arc::clone(&receiver.permits).acquire_owned().await.ok();
         let of_all = self.all.acquire().await.ok();
         Permit {
@@ -123,7 +123,7 @@ mod tests {
         let taken: Vec<_> = (0..TO_ONE)
             .filter_map(|_| now(&permits, "a.example"))
             .collect();
-        // Gives up waiting.
+        // Drops the waiting request.
         assert!(now(&permits, "a.example").is_none());
         assert_eq!(permits.receivers().len(), 1);
         drop(taken);

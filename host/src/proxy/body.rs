@@ -9,24 +9,25 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use wasmtime_wasi_http::WasiBody;
 
-/// Is done when the server ends.
+/// Future that is ready when the server shuts down.
 pub(super) type Drain = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What an instance writes by itself, each piece held back until it may leave.
+/// Response body written by an instance. Each piece is held back until the writes before it are
+/// settled.
 pub(super) struct InstanceBody {
     body: WasiBody,
     outlet: Outlet,
     drain: Option<Drain>,
     held: Option<(Piece, Settle)>,
-    /// For the bytes that the instance has and the client has not.
+    /// Room for the bytes that the instance wrote and the client has not received.
     room: Option<Room>,
 }
 
-/// A frame, the end, or why there is none.
+/// A frame, the end, or an error.
 type Piece = Option<Result<Frame<Bytes>, BodyError>>;
 
 impl InstanceBody {
-    /// With `drain` the body also ends when the server does and the instance has nothing to write.
+    /// With `drain` the body also ends at shutdown, as soon as the instance has nothing to write.
     pub(super) const fn new(
         body: WasiBody,
         outlet: Outlet,
@@ -66,7 +67,7 @@ impl InstanceBody {
             (Poll::Ready(frame), _) => frame,
             (Poll::Pending, None) => return Poll::Pending,
             (Poll::Pending, Some(drain)) => {
-                // The client took everything, and the instance has nothing more to write.
+                // The client has received everything, and the instance has nothing to write.
                 self.room = None;
                 ready!(drain.as_mut().poll(context));
                 None
@@ -92,7 +93,7 @@ impl Body for InstanceBody {
     fn size_hint(&self) -> SizeHint {
         match self.held {
             None => self.body.size_hint(),
-            // The frame that is held back is not part of the instance's own count.
+            // The size hint of the instance's body does not include a frame that is held back.
             Some(_) => SizeHint::default(),
         }
     }

@@ -21,19 +21,19 @@ use wasmtime_wasi_http::handler::{InstantiationError, ProxyHandler, ProxyPre};
 use wasmtime_wasi_http::p2;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
-/// After this time a live read without an answer waits for a change. Other answers that take as long
-/// keep their room.
+/// Time after which a live read without a response is taken to wait for a change. Other requests of
+/// that duration keep their room.
 const WAITS: Duration = Duration::from_millis(250);
 
-/// The response takes so many bytes, and there is no room for them.
+/// The response needs this many bytes, and there is no room for them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom(pub(crate) usize);
 
-/// The begin of a response.
+/// The beginning of a response.
 enum Answered {
-    /// The host's own.
+    /// A response of the host itself.
     Own(Response<ResponseBody>),
-    /// An instance's, and how its body is passed on.
+    /// A response of an instance, with the parts needed to pass its body on.
     Instance(Response<WasiBody>, Outlet, Option<Drain>),
 }
 
@@ -42,17 +42,17 @@ pub(crate) struct Proxy {
     handler: ProxyHandler<OnDemand>,
     store: Arc<dyn Store>,
     own: Arc<OwnAnswers>,
-    /// The authority of a request of HTTP/1.0 that names no host: `wasi:http` 0.2 has none without.
+    /// The authority for a request of HTTP/1.0 without a host, as `wasi:http` 0.2 requires one.
     unnamed: Option<Authority>,
     draining: watch::Sender<bool>,
 }
 
 impl Proxy {
-    /// A proxy without an instance yet.
+    /// A proxy that has no instance yet.
     ///
     /// # Errors
     ///
-    /// When the component is another build or has another version.
+    /// The component is another build or has another version.
     pub(crate) fn new(
         runtime: Runtime,
         reuse: Reuse,
@@ -87,13 +87,13 @@ impl Proxy {
         }))
     }
 
-    /// Serves a request, its body unread. `fell_behind` returns if the body comes too slowly. The
-    /// bytes of the response keep their part of the room, which is given back while a live read
-    /// waits.
+    /// Serves a request with an unread body. `fell_behind` is ready if the body comes too slowly.
+    /// The bytes of the response keep their room. A live read releases its room when it begins to
+    /// wait.
     ///
     /// # Errors
     ///
-    /// [`NoRoom`] when the response needs more room.
+    /// [`NoRoom`] if the response needs more room.
     pub(crate) async fn handle(
         &self,
         request: Request<WasiBody>,
@@ -106,7 +106,8 @@ impl Proxy {
         let is_live = request.uri().query().is_some_and(asks_for_live);
         let mut answer = Box::pin(self.answer(request, &asker));
         let answered = tokio::select! {
-            // First: the instance is told too, and can only say that the body was cut off.
+            // First, because the instance also gets this error, and can only report a truncated
+            // body.
             biased;
             () = fell_behind => return Ok(self.own.problem(&too_slow(), &asker)),
             answered = &mut answer => Some(answered),
@@ -133,7 +134,7 @@ impl Proxy {
         })
     }
 
-    /// Serves a request of the host's own; its path is all that counts.
+    /// Serves a request of the host itself, of which only the path matters.
     pub(crate) async fn send(&self, request: Request<WasiBody>) -> Response<ResponseBody> {
         let asker = self
             .own
@@ -160,7 +161,7 @@ impl Proxy {
                     return refuse(Applied::of_lost(&method, lost));
                 }
                 let kind = response.headers().get(CONTENT_TYPE);
-                // It goes on until it is ended.
+                // An event stream continues until it is ended.
                 let endless = kind.is_some_and(|kind| kind == sse::MEDIA_TYPE);
                 let drain = endless.then(|| Box::pin(self.drained()) as Drain);
                 Answered::Instance(response, outlet, drain)
@@ -175,8 +176,8 @@ impl Proxy {
         }
     }
 
-    /// Ends event streams where the instance has nothing to write, and answers reads that wait.
-    /// The instances themselves are not told that the server ends, as under Spin.
+    /// Ends event streams without data from the instance, and responds to waiting reads. The
+    /// instances themselves get no signal of the shutdown, as under Spin.
     pub(crate) fn drain(&self) {
         self.draining.send_replace(true);
     }
@@ -184,13 +185,13 @@ impl Proxy {
     fn drained(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut draining = self.draining.subscribe();
         async move {
-            // Without a sender there is no server either.
+            // Without a sender the server is gone too.
             let _ = draining.wait_for(|draining| *draining).await;
         }
     }
 }
 
-/// Whether this query may be a live read's.
+/// Whether a request with this query may be a live read.
 fn asks_for_live(query: &str) -> bool {
     query.split('&').any(|pair| pair.starts_with("live="))
 }
@@ -211,8 +212,8 @@ fn streamed(
         .map(|body| ResponseBody::streamed(Box::new(InstanceBody::new(body, outlet, drain, room))))
 }
 
-/// Gives a request the scheme and the authority that a guest is to see. One that names no host has
-/// neither, unless an authority is given that stands for it.
+/// Sets the scheme and the authority of a request for the guest. A request without a host gets
+/// neither, unless `unnamed` is given.
 fn absolute(request: Request<WasiBody>, unnamed: Option<Authority>) -> Request<WasiBody> {
     let (mut parts, body) = request.into_parts();
     let mut uri = std::mem::take(&mut parts.uri).into_parts();
@@ -222,7 +223,7 @@ fn absolute(request: Request<WasiBody>, unnamed: Option<Authority>) -> Request<W
     uri.scheme = uri.authority.as_ref().map(|_| Scheme::HTTP);
     let path = uri.path_and_query.take();
     uri.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    // Either all three parts are there or a path alone, so they make a URI.
+    // The URI has all three parts or only a path, so it is valid.
     parts.uri = Uri::from_parts(uri).unwrap_or_default();
     Request::from_parts(parts, body)
 }

@@ -1,4 +1,4 @@
-//! Instances behind Wasmtime's own `ProxyHandler`, with the limits that Spin has.
+//! Instances behind Wasmtime's own `ProxyHandler`, with the same limits as Spin.
 
 use crate::engine::{Runtime, STUCK_TICKS, stop_when_stuck};
 use crate::store::{Outlet, Store};
@@ -16,24 +16,24 @@ use wasmtime_wasi_http::handler::{
     HandlerState, Instance, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
 };
 
-/// Requests an instance has not answered yet, at most.
+/// Most concurrent requests of an instance.
 const CONCURRENT: usize = 16;
-/// Requests an instance takes in its life.
+/// Most requests in the life of an instance.
 const TOTAL: usize = 128;
 /// How long an idle instance is kept.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How many requests an instance takes.
+/// Number of requests that an instance serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reuse {
-    /// Several at a time, and some in its life: `wasi:http/handler`.
+    /// Several at a time, and a limited number in its life: `wasi:http/handler`.
     AsSpin,
-    /// One: `wasi:http/incoming-handler`.
+    /// Exactly one: `wasi:http/incoming-handler`.
     Never,
 }
 
 impl Reuse {
-    /// The interface that the component is called through.
+    /// The interface through which the host calls the component.
     pub(super) const fn interface(self) -> &'static str {
         match self {
             Self::AsSpin => "wasi:http/handler@0.3.0",
@@ -42,7 +42,7 @@ impl Reuse {
     }
 }
 
-/// Makes the instances.
+/// Factory of the instances.
 pub(super) struct OnDemand {
     pub(super) runtime: Runtime,
     pub(super) pre: ProxyPre<InstanceState>,
@@ -103,18 +103,18 @@ impl WorkerExpiration for IdleFor {
     }
 }
 
-/// Error with which Wasmtime ends an instance whose task is gone before its end. Either the task
-/// panicked, or the runtime dropped it because the process ends.
+/// Wasmtime's error for an instance that ended early with its task. Either the task panicked, or
+/// the runtime dropped the task because the process ends.
 const TASK_GONE: &str = "worker panicked";
 
-/// Whether an instance ended only because its task was dropped. A task that panics is dropped while
-/// its thread unwinds.
+/// Whether an instance ended only because the runtime dropped its task. A task that panics is
+/// dropped while its thread unwinds.
 fn was_dropped(error: &wasmtime::Error, panicking: bool) -> bool {
     !panicking && error.to_string() == TASK_GONE
 }
 
 pub(super) struct Limits {
-    /// Since the instance began.
+    /// Losses of the store since the instance began.
     outlet: Outlet,
     reuse: Reuse,
 }
@@ -126,7 +126,8 @@ impl WorkerState for Limits {
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
         match (concurrent, total) {
             (_, 1..) if self.reuse == Reuse::Never => ShouldAccept::Never,
-            // It may know of what was lost, and the store refuses it.
+            // The instance may hold data that the store lost, so the store refuses the instance's
+            // calls.
             _ if self.outlet.check(Ok(())).is_err() => ShouldAccept::Never,
             (_, TOTAL..) => ShouldAccept::Never,
             (CONCURRENT.., _) => ShouldAccept::No,
@@ -157,7 +158,7 @@ impl WorkerState for Limits {
 mod tests {
     use super::*;
 
-    /// Each instance of a host that stopped was said to have panicked.
+    /// The log reported a panic for each instance of a host that stopped.
     #[test]
     fn an_instance_that_ends_with_its_host_is_no_panic() {
         for (error, panicking, expected) in [

@@ -9,13 +9,13 @@ use http_body_util::{BodyExt, Empty};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Pause after there was something to do.
+/// Pause after a tick that did some work.
 const BUSY: Duration = Duration::from_millis(20);
-/// Pause after there was nothing to do.
+/// Pause after a tick without work.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Has the component look after its streams for as long as this is polled. A request over HTTP is the
-/// only way in where instances come on demand.
+/// Lets the component maintain its streams until this future is dropped. Instances on demand can
+/// only be called with a request over HTTP.
 pub(crate) async fn tick(proxy: Arc<Proxy>, base_path: String, token: String) {
     let target = target(&base_path);
     let token = format!("Bearer {token}");
@@ -28,22 +28,22 @@ pub(crate) async fn tick(proxy: Arc<Proxy>, base_path: String, token: String) {
             .uri(&target)
             .header(AUTHORIZATION, &token)
             .body(nothing.boxed_unsync());
-        // The path and the token were judged at the start, so this is a request.
+        // The path and the token were checked at the start, so this request is valid.
         if let Ok(request) = request {
             let response = proxy.send(request).await;
-            // The body must be taken, or the instance waits for that.
+            // The instance waits until its body is read.
             let body = response.into_body().collect().await;
             pause = body.map_or(IDLE, |body| after(&body.to_bytes()));
         }
     }
 }
 
-/// The URL of a tick below a path without a slash at its end.
+/// The URL of a tick below a path without a trailing slash.
 fn target(base_path: &str) -> String {
     format!("http://localhost{base_path}/{RESERVED}/{TICK}")
 }
 
-/// The pause after a tick, by what it answered.
+/// The pause after a tick, from its response.
 fn after(answer: &[u8]) -> Duration {
     #[derive(serde::Deserialize)]
     struct Answer {
@@ -67,7 +67,8 @@ mod tests {
     use super::*;
     use durable_streams_edge::limits::Config;
 
-    /// Below `/` the tick went to a path with two slashes, which is none of ours.
+    /// With the base path `/` the tick went to a path with two slashes, which is not a path of the
+    /// component.
     #[test]
     fn a_tick_goes_to_a_path_of_the_component() {
         for (given, expected) in [

@@ -1,4 +1,4 @@
-//! Interface of a store, and what a wrapper passes on to the store below it.
+//! Interface of a store, and the macro by which a wrapper delegates to the store below it.
 
 use super::change::{ChangeNumber, Seen};
 use super::error::{StoreError, SwapError};
@@ -6,16 +6,16 @@ use super::settle::Settle;
 use super::watch::Watch;
 use bytes::Bytes;
 
-/// A key-value store; see the [module](super) for what all methods promise.
+/// A key-value store. The [module](super) describes the guarantees of all methods.
 #[expect(
     clippy::missing_errors_doc,
     reason = "what all of them fail with is `StoreError`'s to say"
 )]
 pub trait Store: Send + Sync {
-    /// The kind of store, such as `memory`; a wrapper says that of the store below it.
+    /// The kind of store, such as `memory`. A wrapper returns the kind of the store below it.
     fn kind(&self) -> &'static str;
 
-    /// The same with all that is done to it.
+    /// The kind, with the wrappers around the store and their settings.
     fn describe(&self) -> String {
         self.kind().to_owned()
     }
@@ -25,54 +25,55 @@ pub trait Store: Send + Sync {
         false
     }
 
-    /// Whether every call waits for a network, so that it takes many instances and threads to keep
-    /// the store busy.
+    /// Whether every call waits for a network. The host then needs many instances and threads to
+    /// keep the store busy.
     fn blocks(&self) -> bool {
         false
     }
 
-    /// Whether a [`swap`](Self::swap) of an absent key fails when somebody else wrote it first. It
-    /// does, but for stores that imitate those where it does not.
+    /// Whether a [`swap`](Self::swap) of an absent key fails if another writer created the key
+    /// first. False only for stores that imitate backends without this guard.
     fn guards_creation(&self) -> bool {
         true
     }
 
-    /// Whether every label opens the one bucket there is, for stores that imitate those where it
-    /// does.
+    /// Whether every label opens the same single bucket. True only for stores that imitate such
+    /// backends.
     fn ignores_labels(&self) -> bool {
         false
     }
 
-    /// The key as it is now.
+    /// Reads the current state of the key.
     fn get(&self, key: &str) -> Result<Seen, StoreError>;
 
-    /// The same, or nothing where that would wait for a disk; then [`get`](Self::get) is to be
-    /// called where waiting does no harm, after which this one answers.
+    /// Reads the key like [`get`](Self::get), or returns `None` if the read would wait for a disk.
+    /// The caller then calls [`get`](Self::get) where blocking is allowed, and `get_now` returns
+    /// the value afterwards.
     fn get_now(&self, key: &str) -> Result<Option<Seen>, StoreError> {
         self.get(key).map(Some)
     }
 
-    /// The key for a caller that swaps nothing. It may be as it was a moment ago, for stores that
-    /// imitate those whose plain reads may lag behind; the number is never too high.
+    /// Reads the key for a caller that swaps nothing. Stores that imitate backends with lagging
+    /// reads may return an older state. The number is never too high.
     fn read(&self, key: &str) -> Result<Seen, StoreError> {
         self.get(key)
     }
 
-    /// Whether a key has a value, and the number that [`Seen::changed`] would have.
+    /// Returns whether a key has a value, and the number that [`Seen::changed`] would have.
     fn exists(&self, key: &str) -> Result<(bool, ChangeNumber), StoreError> {
         let seen = self.get(key)?;
         Ok((seen.value.is_some(), seen.changed))
     }
 
-    /// Writes a value whatever was there; a swap of that key that is under way fails.
+    /// Writes a value unconditionally. A concurrent swap of the key fails.
     fn set(&self, key: &str, value: Bytes) -> Result<ChangeNumber, StoreError>;
 
-    /// Removes a key, if it is there; a swap of that key that is under way then fails.
+    /// Removes a key, if present. A concurrent swap of the key then fails.
     fn delete(&self, key: &str) -> Result<ChangeNumber, StoreError>;
 
-    /// [`set`](Self::set) or [`delete`](Self::delete), by somebody who may know of whatever was
-    /// there when there had been so many [`losses`](Self::losses). If there were more since, it is
-    /// refused: it may be built on what is gone.
+    /// [`set`](Self::set) or [`delete`](Self::delete) by a caller that read the store after this
+    /// many [`losses`](Self::losses). After a further loss the store refuses the write, since it
+    /// may be built on lost values.
     fn write_since(
         &self,
         losses: u64,
@@ -88,17 +89,18 @@ pub trait Store: Send + Sync {
         }
     }
 
-    /// Adds to a counter and says what it came to. An absent key counts as 0 and exists afterwards,
-    /// also when `delta` is 0. A key that was written as anything but a counter, and a sum outside
-    /// of `i64`, is [`StoreError::Other`]. A swap of that key that is under way fails.
+    /// Adds to a counter and returns the sum. An absent key counts as 0 and exists afterwards, also
+    /// when `delta` is 0. The call fails with [`StoreError::Other`] if the value is not a counter
+    /// or the sum is outside of `i64`. A concurrent swap of the key fails.
     fn increment(&self, key: &str, delta: i64) -> Result<(i64, ChangeNumber), StoreError>;
 
-    /// Writes a value if the key has not changed since it was `seen`, also where it was absent
-    /// then. It may answer [`SwapError::Conflict`] for an absent key that did not change.
+    /// Writes a value if the key has not changed since it was `seen`, including a key that was
+    /// absent then. The store may return [`SwapError::Conflict`] for an absent key that did not
+    /// change.
     fn swap(&self, key: &str, seen: &Seen, value: Bytes) -> Result<ChangeNumber, SwapError>;
 
-    /// [`swap`](Self::swap) by a caller that may know of whatever was there when there had been so many
-    /// [`losses`](Self::losses). If there were more since, it is refused.
+    /// [`swap`](Self::swap) by a caller that read the store after this many
+    /// [`losses`](Self::losses). The store refuses the swap after a further loss.
     fn swap_since(
         &self,
         losses: u64,
@@ -112,7 +114,7 @@ pub trait Store: Send + Sync {
         self.swap(key, seen, value)
     }
 
-    /// A swap by somebody who did not look at the key, which has nothing to compare with.
+    /// A swap by a caller that did not read the key. There is no state to compare with.
     fn swap_unseen(&self, _key: &str, _value: Bytes) -> Result<ChangeNumber, SwapError> {
         let why = "swap before current".to_owned();
         Err(SwapError::Store(StoreError::Other(why)))
@@ -124,35 +126,34 @@ pub trait Store: Send + Sync {
     /// The number of the last change of this key, or a higher one.
     fn last_change(&self, key: &str) -> ChangeNumber;
 
-    /// Begins to wait for the next change of a key. Changes before this call returns may be missed
-    /// by the watch, so [`last_change`](Self::last_change) is to be asked after it.
+    /// Begins to wait for the next change of a key. The watch may miss changes made before this
+    /// call returns, so the caller must read [`last_change`](Self::last_change) after it.
     fn watch(&self, key: &str) -> Watch;
 
-    /// What becomes of this change and all before it: done once they are as durable as the store
-    /// makes them.
+    /// Outcome of this change and all earlier ones. It is ready once they are as durable as the
+    /// store makes them.
     fn settle(&self, _change: ChangeNumber) -> Settle {
         Settle::done()
     }
 
-    /// Whether no write is taken until the server is started again; reads go on.
+    /// Whether the store refuses all writes until the server is restarted. Reads go on.
     fn refuses_writes(&self) -> bool {
         false
     }
 
-    /// How often changes were lost so far. What was read before a loss must not be built on after
-    /// it.
+    /// Number of losses of changes so far. Values read before a loss must not be built on after it.
     fn losses(&self) -> u64 {
         0
     }
 
-    /// The timeline of the store: a number that is raised whenever it goes back to an older state. One
-    /// that rises while the store is open is a loss.
+    /// The timeline of the store: a number that rises whenever the store goes back to an older
+    /// state. A rise while the store is open is a loss.
     fn timeline(&self) -> u64 {
         0
     }
 }
 
-/// What a wrapper leaves to the store in its field of this name.
+/// Delegates these methods to the store in the named field of a wrapper.
 macro_rules! pass_on {
     ($below:ident) => {
         fn is_volatile(&self) -> bool {

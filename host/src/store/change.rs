@@ -1,16 +1,16 @@
-//! Changes of keys, and keys as they were seen.
+//! Change numbers, and keys as they were read.
 
 use bytes::Bytes;
 
-/// Counts the changes of a whole store; grows with each.
+/// Number of a change in a whole store. Each change takes a higher number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangeNumber(u64);
 
 impl ChangeNumber {
-    /// Before any change.
+    /// The number before any change.
     pub const ZERO: Self = Self(0);
 
-    /// The number as a store counts it.
+    /// Wraps a number as a store counts it.
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
@@ -23,12 +23,12 @@ impl ChangeNumber {
     }
 }
 
-/// A key as it was seen, for the [`Store::swap`](super::Store::swap) that depends on it.
+/// A key as it was read, for the [`Store::swap`](super::Store::swap) that depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// The value; none if the key was absent.
+    /// The value, or `None` if the key was absent.
     pub value: Option<Bytes>,
     /// The number of the key's last change, so two versions of one key differ even where their
-    /// values are equal. Of an absent key it may be a higher one.
+    /// values are equal. For an absent key the number may be higher.
     pub changed: ChangeNumber,
 }

@@ -1,13 +1,14 @@
-//! Counters as our own stores keep them.
+//! Encoding of counters in the project's own stores.
 
 use super::StoreError;
 use bytes::Bytes;
 
-/// Adds to a counter that has this value; an absent one counts as 0. Eight bytes, little-endian.
+/// Adds to a counter with this value. An absent counter counts as 0. The encoding is eight bytes,
+/// little-endian.
 ///
 /// # Errors
 ///
-/// [`StoreError::Other`] if the value is no counter, or the sum is none.
+/// [`StoreError::Other`] if the value is not a counter, or if the sum is outside of `i64`.
 pub(super) fn add(before: Option<&Bytes>, delta: i64) -> Result<(i64, Bytes), StoreError> {
     let other = |why: &str| StoreError::Other(why.to_owned());
     let before = value(before);
@@ -17,7 +18,7 @@ pub(super) fn add(before: Option<&Bytes>, delta: i64) -> Result<(i64, Bytes), St
     Ok((sum, bytes(sum)))
 }
 
-/// What a counter came to that has this value; none if it is no counter.
+/// Count in a counter's value, or `None` if the value is not a counter.
 pub(super) fn value(value: Option<&Bytes>) -> Option<i64> {
     match value {
         None => Some(0),
@@ -25,7 +26,7 @@ pub(super) fn value(value: Option<&Bytes>) -> Option<i64> {
     }
 }
 
-/// The value of a counter that came to this.
+/// Value of a counter with this sum.
 pub(super) fn bytes(sum: i64) -> Bytes {
     Bytes::copy_from_slice(&sum.to_le_bytes())
 }

@@ -1,39 +1,39 @@
 //! Errors of stores.
 
-/// Why a store could not do what it was asked; says what the caller may do next.
+/// Error of a store call. The variant says whether a retry can succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It can't be reached now. The same call may work later; a write may have been applied.
+    /// The store can't be reached now. The same call may work later. A write may have been applied.
     #[error("unavailable: {0}")]
     Unavailable(String),
     /// There is no room for this write, which was not applied. Reads go on.
     #[error("full: {0}")]
     Full(String),
-    /// No writes are taken now, whatever their size; this one was not applied. Reads go on.
+    /// The store takes no writes of any size now. This write was not applied. Reads go on.
     #[error("refused: {0}")]
     Refused(String),
-    /// The value of this key is not as it was written, and stays so; nothing was applied.
+    /// The stored value of this key is damaged and stays so. Nothing was applied.
     #[error("damaged: {0}")]
     Damaged(String),
-    /// The call itself can't work, now or later; nothing was applied.
+    /// The call itself can't work, now or later. Nothing was applied.
     #[error("{0}")]
     Other(String),
 }
 
 impl StoreError {
-    /// What somebody is told who may know of what is gone.
+    /// Error for an instance that may have read values that are lost now.
     pub(crate) fn lost() -> Self {
         Self::Unavailable("changes were lost that this instance may know of".to_owned())
     }
 }
 
-/// Why a swap was not done.
+/// Reason why a swap was not applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SwapError {
-    /// The key changed since it was looked at; nothing was applied. Look again.
+    /// The key changed since it was read. Nothing was applied. The caller reads again.
     #[error("the key changed since it was looked at")]
     Conflict,
-    /// As for every other call.
+    /// The errors of every other call.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

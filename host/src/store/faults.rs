@@ -1,4 +1,4 @@
-//! A store that fails now and then: `--inject faults:SEED`.
+//! A store with injected faults: `--inject faults:SEED`.
 
 use super::{ChangeNumber, Seen, Store, StoreError, SwapError, pass_on};
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use kv_model::{Call, Fault, LateWrites, Random, Rates};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A small append is two operations, so most succeed and a few in a hundred need another try.
+/// A small append is two operations, so most appends succeed and a few in a hundred need a retry.
 const INJECTED: Rates = Rates {
     before: 10,
     after: 10,
@@ -19,17 +19,17 @@ const INJECTED: Rates = Rates {
     denied: 10,
 };
 
-/// Most operations that overtake a late write.
+/// Largest number of operations that overtake a late write.
 const OVERTAKING: u64 = 32;
 
-/// How long an operation takes that times out.
+/// Duration of an operation that times out.
 const TIME_OUT: Duration = Duration::from_millis(5);
 
-/// Fails now and then as network stores do: see [`Fault`]. Which operations fail follows from the
-/// seed and the order of the operations.
+/// Fails at random as network stores do; see [`Fault`]. The seed and the order of the operations
+/// determine which operations fail.
 ///
-/// A value that is read is always the latest, and a swap that arrives late is as conditional as
-/// ever: nothing here breaks what a store promises.
+/// A read always returns the latest value, and a late swap still checks its condition. So no fault
+/// breaks a guarantee of the store.
 pub struct FaultyStore {
     below: Arc<dyn Store>,
     seed: u64,
@@ -42,7 +42,7 @@ struct State {
     late: LateWrites<Late>,
 }
 
-/// A write that was answered with an error and is still under way.
+/// A write that failed for the caller, but is still under way.
 struct Late {
     key: Box<str>,
     write: Write,
@@ -56,7 +56,7 @@ enum Write {
 }
 
 impl Late {
-    /// Arrives. Nobody is there to hear what became of it.
+    /// Applies the write. No caller waits for the result.
     fn land(self, below: &dyn Store) {
         let key = &*self.key;
         match self.write {
@@ -73,7 +73,7 @@ fn unavailable(why: &str) -> StoreError {
     StoreError::Unavailable(format!("injected: {why}"))
 }
 
-/// The error of an operation that this fault struck; one that timed out comes after a while.
+/// Returns the error of an operation that this fault struck. A time-out delays it.
 fn failure(fault: Fault) -> StoreError {
     match fault {
         Fault::Before => unavailable("not sent"),
@@ -90,7 +90,7 @@ fn failure(fault: Fault) -> StoreError {
 }
 
 impl FaultyStore {
-    /// Keeps everything in `below`, if not always when it is told to.
+    /// Wraps `below`, which keeps all data.
     #[must_use]
     pub const fn new(below: Arc<dyn Store>, seed: u64) -> Self {
         Self::with_rates(below, seed, INJECTED)
@@ -109,16 +109,16 @@ impl FaultyStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets every write that is under way arrive.
+    /// Applies every write that is still under way.
     pub fn land(&self) {
         let late = self.state().late.land();
         late.into_iter().for_each(|late| late.land(&*self.below));
     }
 
-    /// Begins an operation: what is due arrives before it.
+    /// Begins an operation. Late writes that are due are applied before it.
     fn draw(&self, call: Call) -> Option<Fault> {
         let mut state = self.state();
-        // The lock is held, or another operation could come between what arrives at once.
+        // Hold the lock, or another operation could come between late writes that are due together.
         let due = state.late.pass();
         due.into_iter().for_each(|late| late.land(&*self.below));
         let State { random, rates, .. } = &mut *state;

@@ -1,5 +1,5 @@
-//! A store for tests of who waits: what is written settles, or is lost, when the test says so, and
-//! values can be out of memory.
+//! A store for tests of waiting requests. The test decides when writes settle or are lost, and
+//! which values are out of memory.
 
 use crate::store::{
     ChangeNumber, Lost, MemoryStore, Seen, Settle, Settling, Store, StoreError, SwapError, Watch,
@@ -12,22 +12,22 @@ use std::sync::{Mutex, MutexGuard};
 pub(crate) struct HeldStore {
     memory: MemoryStore,
     settling: Settling,
-    /// Keys whose values are not in memory.
+    /// Keys with values that are not in memory.
     cold: Mutex<HashSet<String>>,
 }
 
 impl HeldStore {
-    /// Everything that was written is durable now.
+    /// Makes every write so far durable.
     pub(crate) fn confirm(&self) {
         self.settling.confirm(self.memory.latest_change());
     }
 
-    /// What was written up to this change is durable now.
+    /// Makes every write up to this change durable.
     pub(crate) fn confirm_to(&self, change: ChangeNumber) {
         self.settling.confirm(change);
     }
 
-    /// What was written since is gone, and this key is as it was.
+    /// Loses every write that has not settled, and gives this key its earlier value back.
     pub(crate) fn lose(&self, key: &str, before: &'static str, lost: Lost) {
         self.settling.count_loss();
         let last = self.memory.latest_change();

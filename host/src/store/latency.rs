@@ -1,4 +1,4 @@
-//! A store that is far away: `--inject latency:MS`.
+//! A store with added latency: `--inject latency:MS`.
 
 use super::{ChangeNumber, Seen, Store, StoreError, SwapError, pass_on};
 use bytes::Bytes;
@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Waits before every operation on another store. The wait blocks the calling instance and its
-/// thread, as an instance under Spin is blocked by its store.
+/// thread, as the stores of Spin do.
 pub struct LatencyStore {
     below: Arc<dyn Store>,
     latency: Duration,
 }
 
 impl LatencyStore {
-    /// Keeps everything in `below`.
+    /// Wraps `below`, which keeps all data.
     #[must_use]
     pub const fn new(below: Arc<dyn Store>, latency: Duration) -> Self {
         Self { below, latency }
     }
 
-    /// The other store, after the wait.
+    /// Waits, then returns the store below.
     fn there(&self) -> &dyn Store {
         std::thread::sleep(self.latency);
         &*self.below

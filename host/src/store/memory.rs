@@ -7,13 +7,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks that unrelated keys seldom share.
+/// Number of locks. Unrelated keys seldom share one.
 const SHARDS: usize = 64;
 
 /// Keys and values in hash maps, each behind its own lock.
 ///
-/// The version of a key is the number of its last change, so no two writes ever share one. Of keys
-/// that are gone only the highest number of each shard is kept, which stands for all of them.
+/// The version of a key is the number of its last change, so no two writes share a version. For
+/// deleted keys each shard keeps only the highest number, which stands for all of them.
 pub struct MemoryStore {
     hasher: RandomState,
     shards: Vec<Mutex<Shard>>,
@@ -24,7 +24,7 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct Shard {
     entries: HashMap<Box<str>, Entry>,
-    /// The number of the last deletion here.
+    /// The number of the last deletion in this shard.
     forgotten: ChangeNumber,
 }
 
@@ -75,8 +75,8 @@ impl MemoryStore {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the next number. The shard of the key that changes is locked: who noted a number
-    /// before and reads the key's old value afterwards must find a higher one on it later.
+    /// Takes the next number. The caller holds the lock of the changing key's shard. A reader that
+    /// notes a number and then reads the old value must later find a higher number on the key.
     fn next_change(&self) -> ChangeNumber {
         let before = self.latest.fetch_add(1, Ordering::SeqCst);
         ChangeNumber::new(before.wrapping_add(1))
@@ -136,8 +136,8 @@ impl Store for MemoryStore {
 
     fn swap(&self, key: &str, seen: &Seen, value: Bytes) -> Result<ChangeNumber, SwapError> {
         let mut shard = self.shard(key);
-        // For an absent key this is the shard's number: a deletion of another key may make it fail,
-        // and the creation and deletion of this very key in between always does.
+        // For an absent key this is the shard's number, so the deletion of another key may make the
+        // swap fail. If this key was created and deleted in between, the swap always fails.
         if shard.last_change(key) != seen.changed {
             return Err(SwapError::Conflict);
         }

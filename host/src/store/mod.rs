@@ -1,30 +1,33 @@
-//! What the host keeps its keys and values in.
+//! Stores for the keys and values of the host.
 //!
-//! A store knows keys, values, swaps and changes, and nothing of streams. Every backend and every
-//! wrapper runs the public suite in `contract`; the feature of that name exports it for stores
-//! outside this crate.
+//! A store knows keys, values, swaps and changes. It knows nothing of streams. Every backend and
+//! every wrapper runs the public suite in `contract`. The feature of that name exports the suite
+//! for stores outside this crate.
 //!
 //! # Atomicity and visibility
 //!
-//! Each method is atomic and linearizable: once one returned, every method that begins later, on
-//! any thread, sees its effect. Nothing spans two keys.
+//! Each method is atomic and linearizable: once a call has returned, every call that begins later,
+//! on any thread, sees its effect. No operation spans two keys.
 //!
 //! # Changes
 //!
-//! Every change of a key (a [`set`](Store::set), a [`delete`](Store::delete) of a key that was
-//! there, an [`increment`](Store::increment), a successful [`swap`](Store::swap)) takes the next
-//! [`ChangeNumber`] of the whole store. Who wants to know when a key changes after it was read
-//! notes [`latest_change`](Store::latest_change), reads, and then waits until
-//! [`last_change`](Store::last_change) of the key is above the number it noted: no change can be
-//! missed in between. A store may forget the numbers of keys that are gone, but must then answer
-//! with one that is too high: that costs a needless look, where one too low would cost a wake-up.
+//! Every change of a key takes the next [`ChangeNumber`] of the whole store. Changes are a
+//! [`set`](Store::set), a [`delete`](Store::delete) of a present key, an
+//! [`increment`](Store::increment) and a successful [`swap`](Store::swap).
+//!
+//! A reader that waits for the next change of a key notes [`latest_change`](Store::latest_change)
+//! and reads the key. Then it waits until [`last_change`](Store::last_change) of the key is above
+//! the noted number, so it can't miss a change in between. A store may forget the numbers of
+//! deleted keys, but must then return a number that is too high. A number that is too high costs a
+//! needless read; one that is too low would cost a wake-up.
 //!
 //! # Durability
 //!
-//! A change is visible at once and may become durable later. Nothing that depends on one may leave
-//! the host before: whoever read or wrote waits with what it has to say until the highest number it
-//! met has [settled](Store::settle). Changes that can't be made durable are *lost*: they and all
-//! that were built on them are gone as if they had never been made.
+//! A change is visible at once and may become durable later. No output that depends on a change may
+//! leave the host before the change is durable. Readers and writers therefore hold back their
+//! output until the highest number they met has [settled](Store::settle). Changes that can't be
+//! made durable are *lost*: the store drops them, and all changes built on them, as if they had
+//! never been made.
 
 mod backend;
 mod change;

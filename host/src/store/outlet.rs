@@ -1,34 +1,36 @@
-//! What leaves the host on behalf of an instance that can't be asked what it met.
+//! Output gate for instances that can't report which changes they met.
 
 use super::backend::Store;
 use super::settle::{Lost, Settle};
 use std::sync::Arc;
 
-/// What leaves a request whose instance can't be asked what it met: it waits for everything.
+/// Output gate of a request with an instance that can't report which changes it met. The output
+/// waits for all changes of the store.
 pub(crate) struct Outlet {
     store: Arc<dyn Store>,
     losses: u64,
 }
 
 impl Outlet {
-    /// For a request that begins now.
+    /// Opens the gate of a request that begins now.
     #[must_use]
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         let losses = store.losses();
         Self { store, losses }
     }
 
-    /// Whatever the instance knows by now settles.
+    /// Waits for every change that the instance may know by now.
     pub(crate) fn settle(&self) -> Settle {
         self.store.settle(self.store.latest_change())
     }
 
-    /// Whether something may leave for which [`settle`](Self::settle) came to this. What was lost
-    /// since the request began may be known to its instance.
+    /// Checks whether output may leave after [`settle`](Self::settle) returned this result. The
+    /// instance may know of values that were lost since the request began.
     ///
     /// # Errors
     ///
-    /// [`Lost::NotConfirmed`], whatever was lost: it may have been another request's change.
+    /// [`Lost::NotConfirmed`] for every kind of loss, since the lost change may belong to another
+    /// request.
     pub(crate) fn check(&self, settled: Result<(), Lost>) -> Result<(), Lost> {
         match settled.is_ok() && self.store.losses() == self.losses {
             true => Ok(()),
@@ -42,8 +44,8 @@ mod tests {
     use super::*;
     use crate::store::held::HeldStore;
 
-    /// A durable append was answered 507, with nothing applied, since another's change found no
-    /// room.
+    /// A durable append got a 507, which says that nothing was applied, because another request's
+    /// change found no room.
     #[test]
     fn of_a_request_that_waits_for_everything_no_loss_says_that_nothing_was_done() {
         let store = Arc::new(HeldStore::default());

@@ -1,4 +1,4 @@
-//! What becomes of changes that are not durable yet.
+//! Durability of changes: pending, durable or lost.
 
 use super::change::ChangeNumber;
 use std::collections::VecDeque;
@@ -8,25 +8,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 
-/// Ranges of lost changes that are remembered. Who waits asks within the time of a step; by then
-/// not as many further ranges can have been lost, since each takes a write to the disk.
+/// Number of ranges of lost changes kept in memory. A waiter polls within the time of a step. Not
+/// as many further ranges can be lost by then, since each takes a write to the disk.
 const RANGES: usize = 1024;
 
-/// Why a change is not there any more. Changes that were built on it went with it.
+/// Reason why a change was lost. Changes built on it are lost with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
-    /// There was no room for it. It will not come back.
+    /// There was no room for the change. It will not come back.
     #[error("the disk is full")]
     NoSpace,
-    /// It could not be written. It will not come back.
+    /// The change could not be written. It will not come back.
     #[error("the disk could not be written")]
     NotWritten,
-    /// The disk did not say that it keeps it. It may be there after a restart.
+    /// The disk did not confirm the write. The change may be there after a restart.
     #[error("the disk did not confirm a write")]
     NotConfirmed,
 }
 
-/// Ready when a change is as durable as it gets, or lost.
+/// Future that is ready once a change is as durable as the store makes it, or lost.
 #[derive(Debug)]
 #[must_use = "what is not awaited may not leave the host"]
 pub struct Settle(State);
@@ -38,12 +38,12 @@ enum State {
 }
 
 impl Settle {
-    /// A change that is durable.
+    /// A future for a durable change.
     pub const fn done() -> Self {
         Self(State::Known(Ok(())))
     }
 
-    /// What is known already.
+    /// The outcome, if it is known already.
     #[must_use]
     pub const fn known(&self) -> Option<Result<(), Lost>> {
         match &self.0 {
@@ -61,34 +61,34 @@ impl Future for Settle {
             State::Known(outcome) => Poll::Ready(*outcome),
             State::Waits(waits) => {
                 let outcome = ready!(Pin::new(waits).poll(context));
-                // A store that is gone confirms nothing.
+                // A dropped store confirms nothing.
                 Poll::Ready(outcome.unwrap_or(Err(Lost::NotConfirmed)))
             }
         }
     }
 }
 
-/// How far a store has settled, and who waits for more of it.
+/// Progress of a store's changes towards durability, and the callers that wait for it.
 #[derive(Debug, Default)]
 pub struct Settling {
-    /// Everything up to here was durable when none was ever lost.
+    /// All changes up to this number are durable, as long as no loss was ever counted.
     durable: AtomicU64,
-    /// Times that changes were lost.
+    /// Number of losses so far.
     losses: AtomicU64,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Everything up to here is durable or lost.
+    /// All changes up to this number are durable or lost.
     settled: ChangeNumber,
-    /// What was lost, oldest first: after the first number, up to the second.
+    /// Ranges of lost changes, oldest first: after the first number, up to the second.
     lost: VecDeque<(ChangeNumber, ChangeNumber, Lost)>,
     waiters: Vec<(ChangeNumber, oneshot::Sender<Result<(), Lost>>)>,
 }
 
 impl Settling {
-    /// All changes up to `settled` are durable, nobody waits.
+    /// Begins with all changes up to `settled` durable, and no waiters.
     #[must_use]
     pub fn new(settled: ChangeNumber) -> Self {
         let settling = Self::default();
@@ -103,7 +103,8 @@ impl Settling {
 
     /// See [`Store::settle`](super::Store::settle).
     pub fn settle(&self, change: ChangeNumber) -> Settle {
-        // In this order: who sees that none was lost sees a number that no loss was counted into.
+        // The order matters: if `losses` is still 0 after this load, the number includes no lost
+        // change.
         let durable = change.get() <= self.durable.load(Ordering::SeqCst);
         if durable && self.losses() == 0 {
             return Settle::done();
@@ -127,7 +128,7 @@ impl Settling {
         self.losses.load(Ordering::SeqCst)
     }
 
-    /// Everything up to `change` that was not lost is durable.
+    /// Marks every change up to `change` that was not lost as durable.
     pub fn confirm(&self, change: ChangeNumber) {
         let mut inner = self.inner();
         inner.settled = inner.settled.max(change);
@@ -135,7 +136,7 @@ impl Settling {
         inner.tell(Ok(()));
     }
 
-    /// Everything that was not settled is lost, up to `change`. Called after the values are gone.
+    /// Marks every unsettled change up to `change` as lost. The caller drops the values first.
     pub fn lose(&self, change: ChangeNumber, lost: Lost) {
         let mut inner = self.inner();
         if change <= inner.settled {
@@ -153,7 +154,8 @@ impl Settling {
         inner.tell(Err(lost));
     }
 
-    /// Counts a loss, before its values are dropped: who reads them afterwards may know.
+    /// Counts a loss. The caller counts before it drops the values, so that a later reader can
+    /// detect the loss.
     pub fn count_loss(&self) {
         self.losses.fetch_add(1, Ordering::SeqCst);
     }
@@ -166,9 +168,10 @@ impl Inner {
             .waiters
             .extract_if(.., |(change, _)| *change <= settled);
         let told: Vec<_> = told.collect();
-        // The oldest last: who waits for them in their order is woken once, and finds them all.
+        // Notify the oldest waiter last. A task that awaits its changes in order is then woken
+        // once, and finds all of them ready.
         for (_, waiter) in told.into_iter().rev() {
-            // Clients come and go.
+            // The receiver may be gone, since clients come and go.
             let _ = waiter.send(outcome);
         }
     }

@@ -1,4 +1,4 @@
-//! A store with the quirks of one of Spin's, over any other.
+//! A store with the quirks of one of Spin's stores, over any other store.
 
 use super::{ChangeNumber, Seen, Store, StoreError, SwapError, pass_on};
 use bytes::Bytes;
@@ -6,20 +6,20 @@ use kv_model::{Lag, Quirks};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Does what a store of Spin does: see [`Quirks`] for what that is.
+/// Imitates a store of Spin, as its [`Quirks`] describe.
 pub struct SpinStore {
     below: Arc<dyn Store>,
     kind: &'static str,
     quirks: Quirks,
-    /// Values that plain reads may still return; none if they never lag.
+    /// Replaced values that plain reads may still return. `None` if reads never lag.
     lag: Option<Mutex<Lag<Seen>>>,
-    /// Writers take turns, as a condition is judged with its write.
+    /// Serializes writers, since a write and its condition must be one step.
     writes: Mutex<()>,
-    /// Whether a panic has ended the only connection.
+    /// Whether a panic has ended the only connection. Further calls fail.
     ended: AtomicBool,
 }
 
-/// Operations for which a replaced value may still be read.
+/// Number of operations during which a read may still return a replaced value.
 const LAG: u64 = 8;
 
 impl SpinStore {
@@ -60,7 +60,7 @@ impl SpinStore {
         }
     }
 
-    /// The store below, unless this one has ended.
+    /// Returns the store below, unless this one has ended.
     fn there(&self) -> Result<&dyn Store, StoreError> {
         match self.ended.load(Ordering::Relaxed) {
             true => Err(other("the connection is poisoned")),
@@ -68,7 +68,7 @@ impl SpinStore {
         }
     }
 
-    /// Writes one key, and remembers the value before where reads lag.
+    /// Writes one key. Where reads lag, keeps the value before the write.
     fn write<T, E: From<StoreError>>(
         &self,
         key: &str,
@@ -91,7 +91,7 @@ impl SpinStore {
         locked(self.lag.as_ref()?).read(key)
     }
 
-    /// A swap of a key that was seen, or was not looked at: then nothing is compared.
+    /// Swaps a key. Without `seen` there is nothing to compare, and the swap always applies.
     fn swap_seen(
         &self,
         key: &str,

@@ -1,4 +1,4 @@
-//! Numbers of timelines: states that a store went back from to an older one.
+//! Numbers of timelines. A store begins a new timeline when it goes back to an older state.
 
 use durable_streams_edge::limits::MAX_TIMELINE;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// 2026-01-01T00:00:00Z, in seconds since 1970.
 const NEW_YEAR: u64 = 1_767_225_600;
 
-/// The timeline that follows `old` at this time. Two restores of one backup differ by the minute that
-/// they are made in.
+/// Returns the timeline that follows `old` at this time. Two restores of one backup in different
+/// minutes get different numbers.
 pub(crate) fn next(old: u64, now: SystemTime) -> u64 {
     let new_year = UNIX_EPOCH.checked_add(Duration::from_secs(NEW_YEAR));
     let since = new_year.and_then(|new_year| now.duration_since(new_year).ok());

@@ -1,4 +1,4 @@
-//! Who waits for the change of which key.
+//! Waiters for changes of keys.
 
 use futures::task::AtomicWaker;
 use std::collections::HashMap;
@@ -11,10 +11,10 @@ use std::task::{Context, Poll};
 
 const SHARDS: usize = 16;
 
-/// The waiters of a store, by key; keys that nobody waits for take no room.
+/// The waiters of a store, by key. Keys without waiters take no room.
 ///
-/// A store makes a change visible first and calls [`notify`](Self::notify) then; a waiter registers
-/// first and looks at the key then. So one of the two always sees the other.
+/// A store first makes a change visible and then calls [`notify`](Self::notify). A waiter first
+/// registers and then reads the key. So one of the two always sees the other.
 #[derive(Clone, Default)]
 pub struct Watchers {
     table: Arc<Table>,
@@ -28,7 +28,7 @@ struct Table {
 
 #[derive(Default)]
 struct Shard {
-    /// Entries of `waiters`, so that a change of a key in a shard without any costs one load.
+    /// Number of entries of `waiters`. A change of a key in a shard without waiters costs one load.
     keys: AtomicUsize,
     waiters: Mutex<HashMap<Box<str>, Vec<Arc<Waiter>>>>,
 }
@@ -50,7 +50,7 @@ pub struct Watch {
 impl Table {
     fn shard(&self, key: &str) -> &Shard {
         let hash = self.hasher.hash_one(key) as usize;
-        // The remainder is in range; the first shard stands in for what can't be.
+        // The remainder is always in range. The first shard stands in only to avoid a panic.
         self.shards.get(hash % SHARDS).unwrap_or(&self.shards[0])
     }
 }
@@ -62,10 +62,10 @@ impl Shard {
 }
 
 impl Watchers {
-    /// Wakes everyone who waits for this key. To be called after the change is visible.
+    /// Wakes every waiter of this key. The caller makes the change visible first.
     pub fn notify(&self, key: &str) {
         let shard = self.table.shard(key);
-        // The store's own lock orders this load: whoever registered before looking at the key
+        // The store's own lock orders this load: a waiter that registered before it read the key
         // either saw the change, or is counted here.
         if shard.keys.load(Ordering::SeqCst) == 0 {
             return;
@@ -82,7 +82,7 @@ impl Watchers {
         }
     }
 
-    /// Wakes everyone, for a store that can't say which keys changed.
+    /// Wakes every waiter, for a store that can't say which keys changed.
     pub fn notify_all(&self) {
         for shard in &self.table.shards {
             let woken = std::mem::take(&mut *shard.lock());
@@ -112,7 +112,7 @@ impl Watchers {
         }
     }
 
-    /// Keys that somebody waits for.
+    /// Number of keys with waiters.
     #[cfg(test)]
     pub fn watched_keys(&self) -> usize {
         self.table

@@ -1,21 +1,21 @@
-//! Names that were probably meant for another.
+//! Search for the name that was probably meant.
 
-/// Most edits between two names that are close.
+/// Most edits between two close names.
 const CLOSE: usize = 2;
 
-/// The name that is closest to `given`, if it is close at all.
+/// The name closest to `given`, if it is close.
 pub(super) fn closest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let distances = names.map(|name| (distance(given, name), name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= CLOSE).then_some(name)
 }
 
-/// Insertions, deletions and replacements of bytes that make one text of the other (Levenshtein).
+/// Least number of insertions, deletions and replacements of bytes between two texts (Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     let other = other.as_bytes();
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (index, byte) in one.bytes().enumerate() {
-        // Of the row before, one place to the left.
+        // The value from the previous row, one place to the left.
         let mut diagonal = index;
         let mut left = index.saturating_add(1);
         if let Some(first) = row.first_mut() {

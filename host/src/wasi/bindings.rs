@@ -1,4 +1,4 @@
-//! Bindings of what an instance imports.
+//! Bindings of an instance's imports.
 
 wasmtime::component::bindgen!({
     path: "../src/wit",

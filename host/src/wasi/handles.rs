@@ -1,4 +1,4 @@
-//! Resources that an instance may have open.
+//! Resources that an instance may open.
 
 #![expect(
     unreachable_pub,
@@ -7,7 +7,7 @@
 
 use crate::store::Seen;
 
-/// Buckets and swaps an instance may have open.
+/// Most buckets and swaps that an instance may have open.
 pub(super) const MAX_HANDLES: usize = 256;
 
 /// An open bucket.

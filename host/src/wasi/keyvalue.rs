@@ -1,6 +1,6 @@
 //! `wasi:keyvalue` draft2 over a [`Store`](crate::store::Store).
 //!
-//! A guest that asks for too much gets an error, never a trap.
+//! A guest that exceeds a limit gets an error, never a trap.
 
 use super::bindings::wasi::keyvalue::{atomics, store};
 use super::handles::{Bucket, Cas};
@@ -12,11 +12,11 @@ use durable_streams_edge::seam::{DAMAGED, FULL, REFUSED};
 use store::Error;
 use wasmtime::component::Resource;
 
-/// The one bucket there is.
+/// Label of the only bucket.
 const LABEL: &str = "default";
-/// Longest key; the component's are at most 200 bytes.
+/// Longest key. The component's keys have at most 200 bytes.
 const MAX_KEY_BYTES: usize = 1024;
-/// Largest value, as on the platforms the component is made for.
+/// Largest value, as on the platforms that the component supports.
 const MAX_VALUE_BYTES: usize = 1_000_000;
 fn other(text: &str) -> Error {
     Error::Other(text.to_owned())
@@ -48,7 +48,7 @@ fn check_value(value: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// A handle, where there is room for one more.
+/// Returns the new handle, or an error if too many are open.
 fn opened<T>(handle: Option<Resource<T>>) -> Result<Resource<T>, Error> {
     handle.ok_or_else(|| other("too many open handles"))
 }
@@ -89,7 +89,7 @@ impl store::HostBucket for InstanceState {
         _: Resource<Bucket>,
         _: Option<String>,
     ) -> Result<store::KeyResponse, Error> {
-        // The component never lists keys: most backends it is made for can't do it well.
+        // The component never lists keys, as most of its backends list them badly.
         Err(other("keys are not listed"))
     }
 

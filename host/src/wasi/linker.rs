@@ -4,11 +4,11 @@ use super::bindings::Imports;
 use super::state::InstanceState;
 use wasmtime::component::{HasSelf, Linker};
 
-/// Links everything an instance may import.
+/// Links all imports of an instance.
 ///
 /// # Errors
 ///
-/// Only where two of the linked packages define one name.
+/// Two of the linked packages define the same name.
 pub(crate) fn add_to_linker(linker: &mut Linker<InstanceState>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasmtime_wasi::p3::add_to_linker(linker)?;

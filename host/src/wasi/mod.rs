@@ -1,4 +1,4 @@
-//! What an instance is given: WASI, its variables and the key-value store.
+//! Imports of an instance: WASI, its variables and the key-value store.
 
 mod bindings;
 mod config;

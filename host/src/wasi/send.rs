@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 use std::sync::Arc;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-/// What an instance may send: nothing, unless there is a client. A request leaves when everything
-/// that the instance may know of is durable.
+/// Sends requests of an instance. Without a client every request is denied. A request leaves after
+/// all changes that the instance may have read are durable.
 pub(super) struct Sending {
     outlet: Arc<Outlet>,
     outbound: Option<Arc<Outbound>>,

@@ -12,17 +12,17 @@ use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// Linear memory one instance may have.
+/// Most linear memory of one instance.
 pub(crate) const MAX_MEMORY_BYTES: usize = 128 * 1024 * 1024;
 
-/// The variable that has the store's timeline.
+/// The variable with the store's timeline.
 const TIMELINE: &str = "timeline";
 
 /// The values of all variables, by name.
 pub(crate) type Variables = BTreeMap<String, String>;
 
-/// The variables of an instance that begins on this timeline of its store. A variable that is greater
-/// was given for a reason.
+/// The variables of an instance that begins on this timeline of its store. A greater configured
+/// value stays, as an operator set it on purpose.
 fn on_timeline(variables: Arc<Variables>, timeline: u64) -> Arc<Variables> {
     let given = variables.get(TIMELINE).and_then(|text| text.parse().ok());
     if timeline <= given.unwrap_or(0_u64) {
@@ -41,15 +41,15 @@ pub(crate) struct InstanceState {
     hooks: Sending,
     pub(super) keys: Keys,
     pub(super) variables: Arc<Variables>,
-    /// Buckets and swaps that are open.
+    /// Number of open buckets and swaps.
     pub(super) handles: usize,
-    /// The memory limit, for Wasmtime to ask.
+    /// The memory limit, read by Wasmtime.
     pub limits: StoreLimits,
 }
 
 impl InstanceState {
-    /// The state of an instance that has done nothing yet. Its standard error is the host's; it has
-    /// no arguments, environment, files or sockets.
+    /// The state of an instance before its first call. Its standard error is the host's. It has no
+    /// arguments, environment, files or sockets.
     #[must_use]
     pub(crate) fn new(
         store: Arc<dyn Store>,
@@ -57,8 +57,8 @@ impl InstanceState {
         outbound: Option<Arc<Outbound>>,
     ) -> Self {
         let keys = Keys::new(Arc::clone(&store));
-        // After the losses that the keys begin with: a newer timeline than theirs is refused, an older
-        // one would not be.
+        // The timeline is read after the keys' number of losses. The store then refuses the
+        // instance if a loss came in between; in the other order it would accept an old timeline.
         let variables = on_timeline(variables, store.timeline());
         Self {
             table: ResourceTable::new(),
@@ -74,7 +74,7 @@ impl InstanceState {
         }
     }
 
-    /// Opens a handle; none, where too many are open.
+    /// Opens a handle; none if too many are open.
     pub(super) fn open_handle<T: Send + 'static>(&mut self, handle: T) -> Option<Resource<T>> {
         if self.handles >= MAX_HANDLES {
             return None;
@@ -84,7 +84,7 @@ impl InstanceState {
         Some(resource)
     }
 
-    /// Closes a handle and gives back what it stood for.
+    /// Closes a handle and returns its value.
     pub(super) fn close_handle<T: Send + 'static>(
         &mut self,
         handle: Resource<T>,
@@ -94,13 +94,13 @@ impl InstanceState {
         Ok(handle)
     }
 
-    /// The store, as this instance sees it.
+    /// This instance's access to the store.
     #[must_use]
     pub(crate) const fn keys(&self) -> &Keys {
         &self.keys
     }
 
-    /// The same, to begin and end steps.
+    /// Likewise, to begin and end steps.
     pub(crate) const fn keys_mut(&mut self) -> &mut Keys {
         &mut self.keys
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// The earliest time that was set.
+/// The earliest due time.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     at: Mutex<Option<Instant>>,
@@ -13,7 +13,7 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// Names a time, milliseconds since 1970.
+    /// Adds a due time in milliseconds since 1970.
     pub(crate) fn set(&self, due_ms: Option<u64>) {
         let Some(due_ms) = due_ms else { return };
         let due = UNIX_EPOCH.checked_add(Duration::from_millis(due_ms));
@@ -28,7 +28,7 @@ impl Alarm {
         }
     }
 
-    /// Waits until then, but no longer than `most`, and forgets it.
+    /// Waits until the earliest due time, but no longer than `most`, and removes it.
     pub(crate) async fn wait(&self, most: Duration) {
         let now = Instant::now();
         let end = now.checked_add(most).unwrap_or(now);
@@ -48,7 +48,7 @@ impl Alarm {
 mod tests {
     use super::*;
 
-    /// Milliseconds since 1970, so many from now.
+    /// The time this many milliseconds from now, in milliseconds since 1970.
     fn in_ms(ms: u64) -> Option<u64> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         Some(now.expect("after 1970").as_millis() as u64 + ms)
@@ -65,7 +65,7 @@ mod tests {
             alarm.set(in_ms(1_800_000));
         };
         tokio::join!(alarm.wait(forever), sets);
-        // It is forgotten then; what is over rings at once.
+        // The time is removed after the wait; a time in the past is due at once.
         assert!(alarm.at.lock().expect("no panic").is_none());
         alarm.set(Some(0));
         alarm.wait(forever).await;

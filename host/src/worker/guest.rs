@@ -1,4 +1,5 @@
-//! A component instance behind [`Steps`]: calls of the `lane` world and its types in the host's.
+//! A component instance behind [`Steps`]: calls the `lane` world, and converts its types to the
+//! host's.
 
 use super::inline::guarded;
 use crate::engine::{ComponentError, Runtime, stop_when_stuck};
@@ -24,21 +25,21 @@ mod bindings {
     });
 }
 
-/// The interface, in the version that the bindings are made from.
+/// The interface, in the version of the bindings.
 const EXCHANGE: &str = "durable-streams:edge/exchange@0.1.0";
 
-/// A component whose instances are called through [`EXCHANGE`].
+/// A component that exports [`EXCHANGE`].
 pub(crate) struct Guest {
     runtime: Runtime,
     pre: InstancePre<InstanceState>,
 }
 
 impl Guest {
-    /// A component that exports every function of the interface.
+    /// Checks that the component exports every function of the interface.
     ///
     /// # Errors
     ///
-    /// When the component is another build or has another version.
+    /// The component is another build or has another version.
     pub(crate) fn new(runtime: Runtime) -> Result<Self, ComponentError> {
         runtime.check_export(EXCHANGE)?;
         let pre = runtime.pre().clone();
@@ -51,7 +52,8 @@ impl Guest {
     ///
     /// # Errors
     ///
-    /// [`StepError::NoInstance`] when there is no room for one, or its functions have other types.
+    /// [`StepError::NoInstance`] if there is no room for an instance, or its functions have other
+    /// types.
     pub(crate) fn start(
         &self,
         store: Arc<dyn Store>,
@@ -68,7 +70,7 @@ impl Guest {
     }
 }
 
-/// The error of an instance that broke before its first step.
+/// Converts the error of an instance that broke before its first step.
 fn no_instance(error: StepError) -> StepError {
     match error {
         StepError::Broken(reason) => StepError::NoInstance(reason),
@@ -76,7 +78,7 @@ fn no_instance(error: StepError) -> StepError {
     }
 }
 
-/// An instance that is called through [`EXCHANGE`].
+/// An instance called through [`EXCHANGE`].
 pub(crate) struct Instance {
     store: wasmtime::Store<InstanceState>,
     lane: bindings::Lane,
@@ -159,7 +161,7 @@ fn lower<'a>(request: &'a Request, head: &'a [u8]) -> wit::Request<'a> {
 
 fn lift(answer: wit::Answer) -> Answer {
     let head = answer.head.map(|head| Head {
-        // A component that makes up a status no one knows has failed to answer.
+        // An invalid status is an error of the component.
         status: StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         headers: unpack_fields(head.headers),
     });
@@ -217,7 +219,7 @@ mod tests {
     use crate::engine::ComponentSource;
     use crate::store::MemoryStore;
 
-    /// A component whose export of the interface has these members.
+    /// A component that exports the interface with these members.
     fn component(members: &str) -> Runtime {
         let text = format!(
             r#"(component

@@ -6,16 +6,17 @@ use crate::telemetry;
 use crate::wasi::Footprint;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Makes the instances of a worker.
+/// Creates the instances of a worker.
 pub(crate) type Factory = Box<dyn Fn() -> Result<Box<dyn Steps>, StepError> + Send + Sync>;
 
-/// An instance that began after so many losses of the store; it knows nothing of what was lost.
+/// An instance, and the store's number of losses before its start. The instance has read no change
+/// lost before.
 struct Begun {
     losses: u64,
     steps: Box<dyn Steps>,
 }
 
-/// The place of an instance. Locked for as long as a step takes.
+/// The place of an instance. It is locked during a step.
 pub(super) struct Slot {
     store: Arc<dyn Store>,
     factory: Factory,
@@ -23,7 +24,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// A place whose instance is started with the first step.
+    /// An empty place. The first step starts an instance.
     pub(super) fn new(store: Arc<dyn Store>, factory: Factory) -> Self {
         Self {
             store,
@@ -46,14 +47,14 @@ impl Slot {
     }
 
     fn begin(&self) -> Result<Begun, StepError> {
-        // First the number, so that what is lost meanwhile is not missed.
+        // The number is read first, so that a loss during the start is noticed.
         let losses = self.store.losses();
         let steps = (self.factory)()?;
         Ok(Begun { losses, steps })
     }
 
-    /// Runs one step, on a new instance if there is none; one that broke, or that may know of what
-    /// was lost, is not used again.
+    /// Runs one step, on a new instance if there is none. An instance is replaced after it broke,
+    /// and after a loss of the store, as it may hold lost data.
     pub(super) fn step<T>(
         &self,
         hurried: bool,

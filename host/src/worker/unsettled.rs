@@ -1,18 +1,18 @@
-//! Steps whose answers wait for the store.
+//! Steps with answers that wait for the store.
 //!
-//! A sync of the disk settles what many steps met. One task waits for the oldest of them and then
-//! goes on with all that are settled: a task for each, woken from the store's thread one by one,
-//! cost more than a microsecond an append.
+//! One sync of the disk settles the changes of many steps. One task waits for the oldest step, and
+//! then continues with all settled steps. A task for each step, woken from the store's thread one
+//! by one, cost more than a microsecond an append.
 
 use crate::store::{Lost, Settle};
 use crate::vital;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What is done when it is known what became of a change.
+/// Callback with the outcome of a change.
 type Then = Box<dyn FnOnce(Result<(), Lost>) + Send>;
 
-/// What waits, in the order in which it came.
+/// Steps that wait for the outcome of a change, in order of arrival.
 #[derive(Default)]
 pub(super) struct Unsettled {
     waiting: Mutex<Waiting>,
@@ -21,12 +21,12 @@ pub(super) struct Unsettled {
 #[derive(Default)]
 struct Waiting {
     steps: VecDeque<(Settle, Then)>,
-    /// A task waits for the first.
+    /// Whether a task waits for the first step.
     watched: bool,
 }
 
 impl Unsettled {
-    /// Runs `then` when this settles: at once, if it has.
+    /// Runs `then` after `settle` is ready, or at once if its outcome is known.
     pub(super) fn when(
         self: &Arc<Self>,
         settle: Settle,
@@ -48,7 +48,7 @@ impl Unsettled {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first; without one the task is over.
+    /// Takes the first step. Without one the task ends.
     fn first(&self) -> Option<(Settle, Then)> {
         let mut waiting = self.waiting();
         let first = waiting.steps.pop_front();
@@ -58,7 +58,7 @@ impl Unsettled {
 
     async fn watch(self: Arc<Self>) {
         while let Some((settle, then)) = self.first() {
-            // Most have settled together with the one before them.
+            // Most steps have settled together with the one before them.
             then(settle.await);
         }
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: our host against a peer, in interleaved rounds.
+//! `cargo xtask bench`: measures our host and a peer in interleaved rounds.
 
 mod seed;
 
@@ -11,23 +11,24 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// The load, in the order of the table.
+/// The scenarios, in the order of the table.
 const SCENARIOS: [&str; 4] = ["append", "tail", "read", "fan-out"];
 
-/// Connections, where appends are kept on the disk: what one alone waits for, and what many share.
+/// Numbers of connections for appends to the disk: the wait of a single connection, and syncs
+/// shared by many.
 const CONNECTIONS: [&str; 3] = ["1", "32", "256"];
 
 /// Connections of the other scenarios.
 const USUAL: [&str; 1] = ["32"];
 
-/// What a measurement of the readers needs, for itself and for the server alike.
+/// Open files needed by a measurement of the readers, in the generator and in the server alike.
 const OPEN_FILES: u64 = 1_200;
 
-/// Longer than any measurement: no reader may end in the middle of one.
+/// Longer than any measurement, so that no reader ends during one.
 const SSE_SECS: &str = "3600";
 
-/// A server that is measured, in the order of a round: the peer between our two ways, so that
-/// whatever the machine does meanwhile meets all of them.
+/// A measured server, in the order of a round. The peer runs between two of ours, so that other
+/// load on the machine affects all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contestant {
     Exchange,
@@ -38,10 +39,10 @@ enum Contestant {
     FileOs,
 }
 
-/// From memory.
+/// Servers that keep data in memory.
 const VOLATILE: [Contestant; 3] = [Contestant::Exchange, Contestant::Seed, Contestant::WasiHttp];
 
-/// On the disk.
+/// Servers that keep data on the disk.
 const DURABLE: [Contestant; 3] = [Contestant::File, Contestant::SeedAcid, Contestant::FileOs];
 
 impl Contestant {
@@ -76,7 +77,7 @@ impl Contestant {
     }
 }
 
-/// What was asked for.
+/// Options of the command line.
 #[derive(Debug)]
 struct Options {
     durable: bool,
@@ -134,7 +135,7 @@ fn parse(args: &[String]) -> Result<Options, Failure> {
     Ok(options)
 }
 
-/// Builds what is missing, measures, and prints medians and ratios.
+/// Builds missing programs, measures, and prints medians and ratios.
 pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     let options = parse(args)?;
     enough_open_files()?;
@@ -187,7 +188,7 @@ fn prepare(options: &Options) -> Result<(), Failure> {
     host::build()
 }
 
-/// One scenario against a server of its own, which has no other streams and no other memory.
+/// Runs one scenario against a new server, without other streams or earlier memory use.
 fn measure(
     contestant: Contestant,
     scenario: &str,
@@ -223,7 +224,7 @@ pub(crate) fn ended_well(generator: &mut Command) -> Result<(), Failure> {
     }
 }
 
-/// The directory of the results, without those of an earlier call.
+/// The directory of the results, without the results of an earlier call.
 fn results() -> Result<PathBuf, Failure> {
     let directory = directory();
     std::fs::create_dir_all(&directory)?;
@@ -243,14 +244,14 @@ fn directory() -> PathBuf {
     paths::target().join("bench")
 }
 
-/// A directory on the disk that durable servers write to.
+/// A directory on the disk used by durable servers.
 fn disk() -> Result<PathBuf, Failure> {
     let directory = paths::target().join("tmp");
     std::fs::create_dir_all(&directory)?;
     Ok(directory)
 }
 
-/// The load generator's program.
+/// Path of the load generator's program.
 pub(crate) fn generator() -> PathBuf {
     paths::target()
         .join("host/durable-streams-bench")
@@ -259,7 +260,7 @@ pub(crate) fn generator() -> PathBuf {
 
 fn enough_open_files() -> Result<(), Failure> {
     let out = Command::new("sh").args(["-c", "ulimit -n"]).output()?;
-    // "unlimited" is no number, and enough.
+    // "unlimited" does not parse, and is enough.
     let limit = String::from_utf8_lossy(&out.stdout).trim().parse::<u64>();
     match limit {
         Ok(limit) if limit < OPEN_FILES => Err(Failure::new(format!(

@@ -1,16 +1,16 @@
-//! Cargo, called from a program that cargo started.
+//! Cargo, called from a program started by cargo.
 
 use crate::paths;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The profile of everything native. `serve` and `test` share it, so that Wasmtime is compiled
-/// once; nothing here may set RUSTFLAGS, which would compile it again.
+/// The profile of all native code. `serve` and `test` share it, so that Wasmtime is compiled once.
+/// No command may set RUSTFLAGS, which would compile Wasmtime again.
 pub(crate) const HOST_PROFILE: &str = "host";
 
-/// Cargo in the root of the repository, without the variables that `cargo run` set for us: some
-/// build scripts look at them and would run again.
+/// Cargo in the root of the repository, without the variables that `cargo run` set for this
+/// program. Some build scripts read such variables, and would run again.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(paths::root());
@@ -39,8 +39,8 @@ fn describes_this_package(variable: &str) -> bool {
     PREFIXES.iter().any(|prefix| variable.starts_with(prefix)) || NAMES.contains(&variable)
 }
 
-/// `cargo run` adds its own directories and the toolchain's; another compiler's libraries must not
-/// be looked for there.
+/// Removes the directories that `cargo run` added: its own and the toolchain's. Another compiler
+/// must not load libraries from there.
 fn library_dirs_of_others(dirs: &OsString) -> Option<OsString> {
     let target = paths::target();
     let sysroot = sysroot();
@@ -54,7 +54,7 @@ fn library_dirs_of_others(dirs: &OsString) -> Option<OsString> {
     std::env::join_paths(others).ok()
 }
 
-/// What `rustc` prints on standard output, trimmed, if it succeeds.
+/// The trimmed standard output of `rustc`, if it succeeds.
 pub(crate) fn rustc(rustc: &Path, args: &[&str]) -> Option<String> {
     let out = Command::new(rustc)
         .args(args)
@@ -65,7 +65,7 @@ pub(crate) fn rustc(rustc: &Path, args: &[&str]) -> Option<String> {
     out.status.success().then(|| text.trim().to_owned())
 }
 
-/// The directory of the toolchain that builds everything native.
+/// The directory of the toolchain that builds all native code.
 pub(crate) fn sysroot() -> Option<PathBuf> {
     rustc(Path::new("rustc"), &["--print", "sysroot"]).map(PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! Building the component.
+//! The build of the component.
 
 use crate::cargo;
 use crate::failure::Failure;
@@ -7,13 +7,13 @@ use crate::run;
 use crate::toolchain::{self, TARGET, Toolchain};
 use std::path::{Path, PathBuf};
 
-/// Largest release component, in bytes.
+/// Size limit of the release component, in bytes.
 pub(crate) const MAX_BYTES: u64 = 1_500_000;
 
-/// The builds of the component; the features of its package tell them apart.
+/// The builds of the component, selected by features of its package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Build {
-    /// For `wasi:http` 0.2, which every released Spin has. `spin.toml` names it.
+    /// For `wasi:http` 0.2, which every released Spin supports. `spin.toml` names this build.
     P2,
     /// For `wasi:http` 0.3 and the exchange of our own host.
     P3,
@@ -22,7 +22,7 @@ pub(crate) enum Build {
 impl Build {
     pub(crate) const ALL: [Self; 2] = [Self::P2, Self::P3];
 
-    /// The version of WASI that it serves.
+    /// The version of WASI that the build supports.
     pub(crate) const fn wasi(self) -> &'static str {
         match self {
             Self::P2 => "WASI 0.2",
@@ -30,7 +30,7 @@ impl Build {
         }
     }
 
-    /// The name of its files, without an extension.
+    /// The name of the build's files, without an extension.
     pub(crate) const fn file_name(self) -> &'static str {
         match self {
             Self::P2 => "durable_streams_edge",
@@ -38,7 +38,7 @@ impl Build {
         }
     }
 
-    /// What picks it, for Cargo.
+    /// Cargo's arguments for this build.
     pub(crate) const fn features(self) -> &'static [&'static str] {
         match self {
             Self::P2 => &[],
@@ -46,8 +46,8 @@ impl Build {
         }
     }
 
-    /// Its target directory. Each build has its own: with one for both, each would replace the
-    /// other's file, and Cargo would build both at every turn.
+    /// The build's target directory. With a common directory each build would replace the other's
+    /// file, and Cargo would rebuild both every time.
     pub(crate) fn target_dir(self) -> PathBuf {
         let target = paths::root().join("target");
         match self {
@@ -71,7 +71,8 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds the component both ways, to where the manifests name it. Cargo skips what did not change.
+/// Builds both variants of the component, at the paths in the manifests. Cargo skips unchanged
+/// ones.
 pub(crate) fn build() -> Result<(), Failure> {
     let toolchain = toolchain::find()?;
     Build::ALL
@@ -102,7 +103,8 @@ fn build_one(build: Build, toolchain: &Toolchain) -> Result<(), Failure> {
     put(&built, &paths::component(build))
 }
 
-/// Copies a file unless the same bytes are there already: its time tells whether to compile again.
+/// Copies a file unless the target has the same bytes. An unchanged modification time avoids
+/// another compilation.
 fn put(from: &Path, to: &Path) -> Result<(), Failure> {
     if from == to {
         return Ok(());
@@ -114,7 +116,7 @@ fn put(from: &Path, to: &Path) -> Result<(), Failure> {
     if let Some(dir) = to.parent() {
         std::fs::create_dir_all(dir)?;
     }
-    // Renamed into place, so that nobody reads half of it.
+    // Renamed into place, so that no reader finds a partial file.
     let part = to.with_extension("part");
     std::fs::write(&part, new)?;
     std::fs::rename(part, to)?;

@@ -1,8 +1,8 @@
-//! What went wrong, and what a person can do about it.
+//! Errors with an optional instruction for the user.
 
 use std::fmt;
 
-/// A step that did not succeed.
+/// A failed step.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     what: String,
@@ -17,7 +17,7 @@ impl Failure {
         }
     }
 
-    /// Says what to do by hand, instead of whatever was to be done anyway.
+    /// Adds an instruction for the user, which replaces an earlier one.
     pub(crate) fn by_hand(mut self, what_to_do: impl Into<String>) -> Self {
         self.by_hand = Some(what_to_do.into());
         self

@@ -1,5 +1,5 @@
-//! `cargo xtask fuzz`: the targets of `tests/fuzz` under cargo-fuzz. Not part of the tests, which
-//! replay the corpus.
+//! `cargo xtask fuzz`: runs the targets of `tests/fuzz` under cargo-fuzz. The tests only replay the
+//! corpus.
 
 use crate::cargo;
 use crate::failure::Failure;
@@ -11,11 +11,11 @@ use std::path::PathBuf;
 
 const USAGE: &str = "fuzz [TARGET] [--seconds N]";
 
-/// Longer inputs find nothing that shorter ones do not.
+/// Longest input. Longer ones find no more than shorter ones do.
 const MOST_BYTES: u32 = 2_048;
 
-/// Fuzzes one target or each, a minute unless it is told otherwise. What is new goes to
-/// `target/fuzz/corpus`; what breaks a claim is named, and belongs into `tests/fuzz/fixtures`.
+/// Fuzzes one target or each, for a minute by default. New inputs go to `target/fuzz/corpus`. The
+/// output names an input that fails a check; add it to `tests/fuzz/fixtures`.
 pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     let wrong = || Failure::new(format!("wrong arguments; it is: {USAGE}"));
     let (mut targets, mut seconds) = (targets()?, 60_u32);
@@ -42,7 +42,7 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     targets.iter().try_for_each(|target| fuzz(target, seconds))
 }
 
-/// The directory that has one of inputs for each target.
+/// The directory with a subdirectory of inputs for each target.
 fn corpus() -> PathBuf {
     paths::root().join("tests/fuzz/corpus")
 }
@@ -66,7 +66,7 @@ fn fuzz(target: &str, seconds: u32) -> Result<(), Failure> {
     fs::create_dir_all(&grown)?;
     fs::create_dir_all(&found)?;
     let mut fuzz = cargo::cargo();
-    // The stable compiler has what libFuzzer needs, but not under its own name.
+    // The variable enables the unstable flags of libFuzzer in the stable compiler.
     fuzz.env("RUSTC_BOOTSTRAP", "1")
         .args(["fuzz", "run", "--sanitizer", "none"])
         .args(["--fuzz-dir", "tests/fuzz/libfuzzer", "--target-dir"])

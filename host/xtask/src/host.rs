@@ -1,4 +1,4 @@
-//! Building the host with the component in it.
+//! The build of the host with the component embedded.
 
 use crate::cargo::{self, HOST_PROFILE};
 use crate::component::{self, Build};
@@ -11,7 +11,7 @@ use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The variable that hands a precompiled build of the component to the host's build.
+/// The variable that passes a precompiled component to the host's build.
 const fn embed(build: Build) -> &'static str {
     match build {
         Build::P2 => "DS_EMBED_COMPONENT_P2",
@@ -19,8 +19,9 @@ const fn embed(build: Build) -> &'static str {
     }
 }
 
-/// Cargo for the native packages, with the precompiled component if it is there: its absence
-/// would build the host another time. Without it, `.cargo/config.toml` says what stands for it.
+/// Cargo for the native packages, with the precompiled components that exist. A change of the
+/// variables would build the host again. Without a precompiled component the placeholder in
+/// `.cargo/config.toml` applies.
 pub(crate) fn cargo(subcommand: &str) -> Command {
     let mut cargo = cargo::cargo();
     cargo.args([subcommand, "--profile", HOST_PROFILE]);
@@ -34,7 +35,7 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
     cargo
 }
 
-/// The host as a program, without the variables that are about building it.
+/// The host's program, without the variables of the build.
 pub(crate) fn program() -> Command {
     let mut program = Command::new(paths::host());
     for build in Build::ALL {
@@ -54,7 +55,7 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Builds the component, the host, and the host again with the component in it if that changed.
+/// Builds the component and the host. Builds the host again if the component to embed changed.
 pub(crate) fn build() -> Result<(), Failure> {
     check_tools()?;
     component::build()?;
@@ -69,10 +70,11 @@ pub(crate) fn build() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Looks for what compiles the C of our dependencies, rather than after minutes of compiling.
+/// Checks for the tools that compile the dependencies' C code. Without this check the build would
+/// fail after minutes.
 fn check_tools() -> Result<(), Failure> {
     let compiler = std::env::var("CC").unwrap_or_default();
-    // There may be a wrapper before it, and options behind.
+    // The first word is the compiler or a wrapper of it; options follow.
     let compiler = compiler.split_whitespace().next().unwrap_or("cc");
     match [compiler, "make"].into_iter().find(|tool| !run::is_there(tool)) {
         None => Ok(()),
@@ -91,7 +93,8 @@ fn build_binary(what: &str) -> Result<(), Failure> {
     )
 }
 
-/// Lets the host compile a build of the component for this machine. Returns whether that was needed.
+/// Lets the host compile a build of the component for this machine. Returns false if the compiled
+/// file is current.
 fn precompile(build: Build) -> Result<bool, Failure> {
     let precompiled = paths::precompiled(build);
     let stamp = precompiled.with_extension("stamp");
@@ -115,8 +118,8 @@ fn precompile(build: Build) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// A digest of all that the compiled component depends on: the component, the engine's settings
-/// and Wasmtime's version.
+/// A digest of all inputs of the compiled component: the component, the engine's settings and
+/// Wasmtime's version.
 fn inputs(build: Build) -> Result<String, Failure> {
     let root = paths::root();
     let files: [PathBuf; 3] = [

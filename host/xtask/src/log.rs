@@ -1,4 +1,4 @@
-//! Output of commands: in files below `target/logs`, unless `--verbose` shows it.
+//! Output of commands: in files below `target/logs`, or on the terminal with `--verbose`.
 
 use crate::failure::Failure;
 use crate::paths;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static VERBOSE: AtomicBool = AtomicBool::new(false);
 
-/// Lines that are shown of a log without a section of failures.
+/// Lines shown of a log without a section of failures.
 const TAIL_LINES: usize = 200;
 
 /// Shows the output of all commands from now on.
@@ -39,13 +39,13 @@ impl Log {
         VERBOSE.load(Ordering::Relaxed)
     }
 
-    /// A handle that writes to its end.
+    /// A handle that appends to the log.
     pub(crate) fn writer(&self) -> Result<LogFile, Failure> {
         let file = OpenOptions::new().append(true).open(&self.path)?;
         Ok(LogFile(file))
     }
 
-    /// Shows the failures in it, and says where the rest is.
+    /// Shows the failures in the log, and prints its path.
     pub(crate) fn show_failures(&self) -> Result<(), Failure> {
         if self.is_shown() {
             return Ok(());
@@ -57,7 +57,7 @@ impl Log {
     }
 }
 
-/// A log that is being written.
+/// A log open for writing.
 pub(crate) struct LogFile(File);
 
 impl From<LogFile> for Stdio {
@@ -76,8 +76,8 @@ impl std::io::Write for LogFile {
     }
 }
 
-/// The sections of failures that `cargo test` prints, and the lines of failed claims of our scripts; the
-/// end of the text where there are none.
+/// The sections of failures in the output of `cargo test`, and the lines of failed checks in our
+/// scripts. Without either, the end of the text.
 fn failures(text: &str) -> String {
     let mut shown = Vec::new();
     let mut inside = false;

@@ -12,7 +12,7 @@ pub(crate) struct Scripts {
 }
 
 impl Scripts {
-    /// Installs exactly what the lock file says, unless that was done.
+    /// Installs exactly the packages of the lock file, unless they are installed.
     pub(crate) fn install(name: &str) -> Result<Self, Failure> {
         let dir = paths::root().join("tests").join(name);
         let lock = std::fs::read(dir.join("package-lock.json"))?;

@@ -1,4 +1,4 @@
-//! Where things are.
+//! Paths of the repository and its build outputs.
 
 use crate::component::Build;
 use std::ffi::OsString;
@@ -10,8 +10,8 @@ pub(crate) fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-/// Cargo's target directory for everything native, which cargo is told: it would take a relative one
-/// as relative to where it is called.
+/// Cargo's target directory for native code. Every call of Cargo gets this absolute path, since
+/// Cargo resolves a relative one from its working directory.
 pub(crate) fn target() -> PathBuf {
     target_dir(std::env::var_os("CARGO_TARGET_DIR"))
 }
@@ -20,7 +20,7 @@ fn target_dir(set: Option<OsString>) -> PathBuf {
     root().join(set.unwrap_or_else(|| "target".into()))
 }
 
-/// A build of the component, where the manifest names it.
+/// Path of a build of the component, as in the manifest.
 pub(crate) fn component(build: Build) -> PathBuf {
     root()
         .join("target/wasm32-wasip2/release")
@@ -28,7 +28,7 @@ pub(crate) fn component(build: Build) -> PathBuf {
         .with_extension("wasm")
 }
 
-/// The same, compiled ahead of time for this machine by the host.
+/// Path of the same build, compiled by the host for this machine.
 pub(crate) fn precompiled(build: Build) -> PathBuf {
     target()
         .join("host")

@@ -1,4 +1,4 @@
-//! Running a command that may take long: a heading, a sign of life, the time it took.
+//! Runs a command that may take long, with a heading, signs of life and the elapsed time.
 
 use crate::failure::Failure;
 use crate::log::Log;
@@ -8,10 +8,10 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-/// How often a step that goes on says so.
+/// Interval of the signs of life of a running step.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
-/// Prints a heading and, every half minute until it is dropped, that the step goes on.
+/// A running step. It prints a heading, and every half minute until the drop a sign of life.
 pub(crate) struct Step {
     what: String,
     begun: Instant,
@@ -37,7 +37,7 @@ impl Step {
         }
     }
 
-    /// Ends the step well.
+    /// Ends the step as successful.
     pub(crate) fn done(self) {
         println!("    done in {}: {}", elapsed(self.begun), self.what);
     }
@@ -88,9 +88,9 @@ pub(crate) fn show(what: &str, command: &mut Command) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs a command and shows each line of its standard output to `look`. All of its output goes into a
-/// log, and the failures are shown. Returns whether the command succeeded; an error is one of
-/// starting it.
+/// Runs a command and passes each line of its standard output to `look`. All output goes into a
+/// log, and failures are shown. Returns whether the command succeeded; an error means that it did
+/// not start.
 pub(crate) fn watch(
     what: &str,
     command: &mut Command,

@@ -5,8 +5,8 @@ use crate::host;
 use crate::paths;
 use std::process::Command;
 
-/// Builds what is missing and becomes the host, with the flags given. Any host that there is can say
-/// which flags it has.
+/// Builds missing parts and replaces this process by the host, with the given flags. For `--help`
+/// any existing host will do.
 pub(crate) fn command(flags: &[String]) -> Result<(), Failure> {
     let asks = flags.iter().any(|flag| matches!(&**flag, "--help" | "-h"));
     if !(asks && paths::host().is_file()) {

@@ -1,4 +1,4 @@
-//! The host as a child process, for suites that are not written in Rust.
+//! The host as a child process, for test suites not written in Rust.
 
 use crate::failure::Failure;
 use crate::host;
@@ -12,13 +12,13 @@ use test_support::{RedisServer, redis_program};
 /// The ways in which the host calls the component.
 pub(crate) const VIAS: [&str; 3] = ["exchange", "wasi-http", "wasi-http-p2"];
 
-/// The store that keeps things as they are; others have the habits of other platforms' stores.
+/// The plain store in memory. The `spin-` stores imitate the stores of other platforms.
 pub(crate) const MEMORY: &str = "memory";
 
-/// The store in a directory; each server gets one of its own.
+/// The store in a directory. Each server gets its own directory.
 pub(crate) const FILE: &str = "file";
 
-/// The store in a Redis; each server starts one of its own.
+/// The store in Redis. Each server starts its own Redis.
 pub(crate) const REDIS: &str = "redis";
 
 /// The stores that every suite can run over.
@@ -31,10 +31,10 @@ const STORES: [&str; 6] = [
     "spin-dynamodb",
 ];
 
-/// A store, and which way the host calls the component over it.
+/// A store, and the way in which the host calls the component over it.
 pub(crate) type Pair = (&'static str, &'static str);
 
-/// What the suites run over: every store and every way once, or each with each.
+/// The combinations to test: every store and every way at least once, or all of them with `full`.
 pub(crate) fn pairs(full: bool) -> Vec<Pair> {
     match full {
         false => vec![
@@ -54,14 +54,14 @@ pub(crate) fn pairs(full: bool) -> Vec<Pair> {
     }
 }
 
-/// A running host; dropping it ends it.
+/// A running host. The drop ends it.
 pub(crate) struct Server {
     child: Child,
-    /// Its address, as `http://127.0.0.1:PORT`.
+    /// The server's address, as `http://127.0.0.1:PORT`.
     pub(crate) url: String,
-    /// Where its streams are; removed with it.
+    /// Directory of the server's streams, removed with the server.
     directory: Option<PathBuf>,
-    /// What it keeps its streams in, if that is not its own.
+    /// The Redis that holds the server's streams, if its store is [`REDIS`].
     _redis: Option<RedisServer>,
 }
 
@@ -71,7 +71,7 @@ impl Server {
         Self::start_with(pair, variables, &[])
     }
 
-    /// The same with more flags.
+    /// Likewise with more flags.
     pub(crate) fn start_with(
         (store, via): Pair,
         variables: &[(&str, &str)],
@@ -105,7 +105,7 @@ impl Server {
         for line in lines.by_ref() {
             if let Some((_, url)) = line?.split_once("listening on ") {
                 server.url = url.trim().to_owned();
-                // What it says later must not fill the pipe.
+                // Later output must not fill the pipe.
                 std::thread::spawn(move || lines.for_each(drop));
                 return Ok(server);
             }
@@ -113,7 +113,7 @@ impl Server {
         Err(Failure::new("the host ended before it listened"))
     }
 
-    /// Takes over another server that was started, and its directory.
+    /// Takes ownership of another server's process and directory.
     pub(crate) fn adopt(child: Child, url: String, directory: Option<PathBuf>) -> Self {
         Self {
             child,
@@ -123,17 +123,17 @@ impl Server {
         }
     }
 
-    /// Its process.
+    /// Process id of the server.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Where its streams are, if it keeps them in a directory.
+    /// Directory of the server's streams, if its store is [`FILE`].
     pub(crate) fn directory(&self) -> Option<&Path> {
         self.directory.as_deref()
     }
 
-    /// Whether it is gone.
+    /// Whether the server has ended.
     pub(crate) fn ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
@@ -148,17 +148,17 @@ fn start_redis() -> Result<RedisServer, Failure> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Already gone is as good.
+        // An error means that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if let Some(directory) = &self.directory {
-            // It is below Cargo's target directory, where nobody minds it.
+            // A directory left below Cargo's target directory does no harm.
             let _ = std::fs::remove_dir_all(directory);
         }
     }
 }
 
-/// A directory that no server had. The server makes it.
+/// A new directory name. The server creates the directory.
 pub(crate) fn new_directory() -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);

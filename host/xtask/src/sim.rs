@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: the simulation, built if need be.
+//! `cargo xtask sim`: runs the simulation, and builds it first if needed.
 
 use crate::failure::Failure;
 use crate::host;

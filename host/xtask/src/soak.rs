@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: our host over a file store, watched under a mixed load for a long time.
+//! `cargo xtask soak`: runs our host over a file store under a mixed load for a long time.
 
 use crate::bench::{build_generator, ended_well, generator};
 use crate::failure::Failure;
@@ -9,8 +9,8 @@ use std::process::Command;
 
 const USAGE: &str = "soak [--minutes M] [--rate APPENDS_A_SECOND] [--streams N]";
 
-/// Builds what is missing, runs the load, and says whether memory and latencies stayed as they
-/// were. The charts are in `target/soak`.
+/// Builds missing parts, runs the load, and reports whether memory and latencies stayed constant.
+/// The charts are in `target/soak`.
 pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     let known = |flag: &String| ["--minutes", "--rate", "--streams"].contains(&flag.as_str());
     if !args.len().is_multiple_of(2) || !args.iter().step_by(2).all(known) {

@@ -1,4 +1,4 @@
-//! Which toolchain builds the component.
+//! Choice of the toolchain that builds the component.
 
 use crate::cargo;
 use crate::debian::{self, Debian};
@@ -9,26 +9,26 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-/// The target that the component is built for.
+/// The target of the component.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
 
-/// The variable that picks one.
+/// The variable that selects a toolchain.
 pub(crate) const CHOICE: &str = "DS_WASM_TOOLCHAIN";
 
-/// How long rustup may try before the Debian route is taken.
+/// How long rustup may try before Debian's packages are used.
 const RUSTUP_PATIENCE: Duration = Duration::from_secs(90);
 
 /// A toolchain that can build the component.
 #[derive(Debug)]
 pub(crate) enum Toolchain {
-    /// The one that builds everything else, with the target installed.
+    /// The toolchain of all native code, with the target installed.
     Rustup,
     /// Debian's compiler, which builds its own standard library for the target.
     Debian(Debian),
 }
 
-/// The first that there is: an installed target, Debian's packages if they were needed before,
-/// what rustup can add, Debian's packages.
+/// Returns the first that works of these: an installed target, Debian's packages if they were used
+/// before, a target added by rustup, Debian's packages.
 pub(crate) fn find() -> Result<Toolchain, Failure> {
     match std::env::var(CHOICE).as_deref() {
         Ok("rustup") => return rustup(),
@@ -86,12 +86,12 @@ fn rustup_adds_target() -> bool {
 }
 
 fn ends_well_within(mut child: Child, patience: Duration) -> bool {
-    // Its standard error would be inherited; the end of a pipe of ours tells when it ended.
+    // `Child` has no wait with a timeout, so a thread waits.
     let (sender, receiver) = mpsc::channel();
     let id = child.id();
     let waiter = std::thread::spawn(move || {
         let ended = child.wait().is_ok_and(|status| status.success());
-        // Nobody listens any more once the patience is over.
+        // The receiver is gone after the timeout.
         let _ = sender.send(ended);
     });
     match receiver.recv_timeout(patience) {

@@ -1,4 +1,4 @@
-//! Bodies in and out, in bounded time and room.
+//! Reading and writing of bodies, in bounded time and memory.
 
 use super::waits::{after, now, ready_by};
 use crate::guest::message::READ_BYTES;
@@ -8,7 +8,7 @@ use crate::protocol::request::BodyState;
 use wasi::http::types::{IncomingBody, IncomingRequest, OutgoingBody};
 use wasi::io::streams::{InputStream, OutputStream, StreamError};
 
-/// The other side is gone, or takes nothing any more.
+/// The other side has disconnected, or has stopped reading.
 pub(super) struct Gone;
 
 impl From<StreamError> for Gone {
@@ -40,14 +40,14 @@ pub(super) fn collect(request: &IncomingRequest, announced: Option<usize>) -> (V
     }
 }
 
-/// Reads the beginning of a webhook's answer, until `end`.
+/// Reads the beginning of a webhook's response, until `end`.
 pub(super) fn collect_answer(body: &IncomingBody, end: u64) -> Result<Vec<u8>, Gone> {
     let mut bytes = read(body, None, WEBHOOK_ANSWER_BYTES, |_| end)?;
     bytes.truncate(WEBHOOK_ANSWER_BYTES);
     Ok(bytes)
 }
 
-/// Reads a body to its end, or until it has more than `most` bytes. The next bytes have to come by
+/// Reads a body to its end, or until it has more than `most` bytes. The next bytes must arrive by
 /// `deadline(now)`.
 fn read(
     body: &IncomingBody,
@@ -67,8 +67,8 @@ fn read(
     Ok(bytes)
 }
 
-/// The next bytes of a body, or nothing at its end. A body that was cut off is an error, and so is
-/// one that brings nothing by `end`.
+/// Returns the next bytes of a body, or `None` at its end. A body that was cut off, or that sends
+/// nothing by `end`, is an error.
 fn next(stream: &InputStream, end: u64) -> Result<Option<Vec<u8>>, Gone> {
     loop {
         match stream.read(READ_BYTES as u64) {
@@ -83,21 +83,21 @@ fn next(stream: &InputStream, end: u64) -> Result<Option<Vec<u8>>, Gone> {
     }
 }
 
-/// The body that goes out. Dropping it before [`finish`](Self::finish) resets the connection.
+/// An outgoing body. Dropping it before [`finish`](Self::finish) resets the connection.
 pub(super) struct Outgoing {
-    /// A child of the body, so it is dropped before it.
+    /// A child resource of the body, so it must be dropped first.
     stream: OutputStream,
     body: OutgoingBody,
 }
 
 impl Outgoing {
-    /// The bytes of `body`, which nothing has been written to.
+    /// Opens the stream of `body`, which must not have been written to.
     pub(super) fn new(body: OutgoingBody) -> Result<Self, Gone> {
         let stream = body.write().map_err(|()| Gone)?;
         Ok(Self { stream, body })
     }
 
-    /// Writes as much as there is room for, without waiting. Returns how many bytes that were.
+    /// Writes as much as there is room for, without waiting. Returns the number of bytes written.
     pub(super) fn write_now(&self, bytes: &[u8]) -> Result<usize, Gone> {
         if bytes.is_empty() {
             return Ok(0);
@@ -111,7 +111,7 @@ impl Outgoing {
         Ok(piece.len())
     }
 
-    /// Writes all of it, as fast as the other side takes it.
+    /// Writes all bytes, as fast as the other side reads them.
     pub(super) fn write(&self, mut bytes: &[u8]) -> Result<(), Gone> {
         while !bytes.is_empty() {
             let written = self.write_now(bytes)?;
@@ -124,15 +124,15 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Whether the other side is known to be gone.
+    /// Whether the other side is known to have disconnected.
     pub(super) fn is_gone(&self) -> bool {
         self.stream.check_write().is_err()
     }
 
-    /// Ends the body well.
+    /// Ends the body regularly.
     pub(super) fn finish(self) {
         drop(self.stream);
-        // A reader that is gone needs no end.
+        // A reader that has disconnected needs no end.
         let _ = OutgoingBody::finish(self.body, None);
     }
 }

@@ -1,5 +1,5 @@
-//! Deliveries of webhooks through `wasi:http/outgoing-handler`, after the response: an instance
-//! ends with its request, so its webhooks are finished before.
+//! Webhook deliveries through `wasi:http/outgoing-handler`, after the response. An instance ends
+//! with its request, so the request completes its deliveries first.
 
 use super::body::{self, Gone, Outgoing};
 use super::waits::{after, now};
@@ -17,17 +17,17 @@ use wasi::io::poll::{Pollable, poll};
 /// A delivery that was sent.
 struct Flight {
     delivery: Delivery,
-    /// Whether it is answered; nothing if it could not be sent. A child of the response, so it is
-    /// dropped before it.
+    /// Resolves when the response is there; `None` if the request could not be sent. A child
+    /// resource of the response, so it must be dropped first.
     ready: Option<Pollable>,
     response: Option<FutureIncomingResponse>,
-    /// When it is given up, in monotonic nanoseconds.
+    /// The deadline of the delivery, in monotonic nanoseconds.
     end: u64,
-    /// How many deliveries it follows from.
+    /// The position of the delivery in its row of successive deliveries, from 1.
     row: usize,
 }
 
-/// Sends all of them at once, and the deliveries that follow from their outcomes.
+/// Sends all deliveries at once, and then the deliveries that follow from their outcomes.
 pub(super) fn deliver(deliveries: Vec<Delivery>) {
     let begin = |delivery| begin(delivery, 1);
     let mut flights: Vec<Flight> = deliveries.into_iter().map(begin).collect();
@@ -43,7 +43,8 @@ pub(super) fn deliver(deliveries: Vec<Delivery>) {
     }
 }
 
-/// Waits for one that is answered, failed or late; nothing if there is none.
+/// Waits for a delivery that is answered, has failed or is late. Returns its index, or `None` if
+/// there is no delivery.
 fn first_done(flights: &[Flight]) -> Option<usize> {
     let soonest = flights.iter().map(|flight| flight.end).min()?;
     if let Some(failed) = flights.iter().position(|flight| flight.ready.is_none()) {
@@ -98,7 +99,8 @@ fn malformed(_: impl std::fmt::Debug) -> Gone {
 
 fn send(delivery: &Delivery) -> Result<FutureIncomingResponse, Gone> {
     let allow_localhost = service().config().webhook_allow_localhost;
-    // Judged when it was given; the variable may have been another then.
+    // The URL was checked when the subscription was created, but the variable may have changed
+    // since.
     let target = url::judge(&delivery.url, allow_localhost).map_err(malformed)?;
     let fields = Fields::from_list(&delivery_fields(delivery)).map_err(malformed)?;
     let request = OutgoingRequest::new(fields);
@@ -116,7 +118,7 @@ fn send(delivery: &Delivery) -> Result<FutureIncomingResponse, Gone> {
         .map_err(malformed)?;
     let body = Outgoing::new(request.body().map_err(malformed)?)?;
     let response = handle(request, None).map_err(malformed)?;
-    // A receiver that answers before it read everything is no failure.
+    // A receiver that answers before it has read the whole body has not failed.
     if body.write(&delivery.body).is_ok() {
         body.finish();
     }

@@ -1,5 +1,5 @@
-//! The driver of `wasi:http/incoming-handler`: a request's body in, its answers out, its waits in
-//! between, and at last the webhooks that it set off.
+//! The driver of `wasi:http/incoming-handler`. It reads a request's body, sends the service's
+//! answers, waits between them, and at last sends the webhooks that the request caused.
 
 use super::body::{self, Gone, Outgoing};
 use super::deliver::deliver;
@@ -32,7 +32,7 @@ impl Guest for Component {
     }
 }
 
-/// Starts a request, as often as the service asks for it.
+/// Starts a request, and repeats it as long as the service asks for a retry.
 fn begin(received: &Received, effects: &mut Vec<Delivery>) -> Answer {
     let raw = received.raw();
     let mut attempt = None;
@@ -60,14 +60,14 @@ fn resume(token: &[u8], cause: Cause) -> Answer {
     step(now_ms(), |service| service.resume(token, cause))
 }
 
-/// What an exchange keeps between its steps.
+/// The state of an exchange between its steps.
 struct Exchange {
     started: u64,
     held: Held,
 }
 
 impl Exchange {
-    /// Goes on until the exchange is over, or the client is gone.
+    /// Runs until the exchange is over or the client has disconnected.
     fn run(mut self, mut answer: Answer, out: ResponseOutparam) {
         loop {
             if let Some(held) = answer.held.take() {
@@ -103,8 +103,9 @@ impl Exchange {
         let Ok(Ok(body)) = response.body().map(Outgoing::new) else {
             return ResponseOutparam::set(out, Err(internal("the response has no body")));
         };
-        // Before the head leaves, so that both go out in one piece: else the host's connection holds
-        // the first bytes back until the client acknowledged the head.
+        // The first bytes are written before the head leaves, so that both go out in one piece.
+        // Otherwise the host's connection holds the bytes back until the client has acknowledged
+        // the head.
         let bytes = take_bytes(&mut answer, &self.held);
         let written = body.write_now(&bytes).unwrap_or_default();
         let rest = bytes.get(written..).unwrap_or_default();
@@ -113,11 +114,12 @@ impl Exchange {
             return ResponseOutparam::set(out, Ok(response));
         }
         ResponseOutparam::set(out, Ok(response));
-        // A client that is gone wants nothing any more.
+        // The only error is a client that has disconnected.
         let _ = self.send(rest, answer, body);
     }
 
-    /// Sends the rest of a body, and others until the exchange is over or the client is gone.
+    /// Sends the rest of a body, and further bytes until the exchange is over or the client has
+    /// disconnected.
     fn send(&self, rest: &[u8], mut answer: Answer, body: Outgoing) -> Result<(), Gone> {
         body.write(rest)?;
         loop {
@@ -132,7 +134,7 @@ impl Exchange {
                 Next::Change {
                     token, max_wait_ms, ..
                 } => self.wait(Some(&body), token, max_wait_ms)?,
-                // Dropping the body resets the connection: the page can't be completed.
+                // Dropping the body resets the connection, because the page can't be completed.
                 Next::Reset => return Err(Gone),
                 Next::Done | Next::Again { .. } => {
                     body.finish();
@@ -149,8 +151,8 @@ impl Exchange {
             .map_or(u64::MAX, |ms| waits::after(self.started, ms))
     }
 
-    /// Waits for the next answer that has something to say: reads the head again now and then, until
-    /// the wait or the connection's age is over.
+    /// Waits for the next answer with a head, bytes or an end. It reads the head again at
+    /// intervals, until the wait or the connection's age is over.
     fn wait(
         &self,
         body: Option<&Outgoing>,

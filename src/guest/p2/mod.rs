@@ -1,7 +1,7 @@
 //! The driver of WASI 0.2: [`http`] serves `wasi:http/incoming-handler`.
 //!
-//! The platform makes a fresh instance for each request, and calls block. So nothing is shared, a
-//! waiting reader reads its stream's head again by itself, and each wait has an end.
+//! The platform makes a fresh instance for each request, and calls block. So requests share
+//! nothing, each waiting reader polls its stream's head itself, and each wait has an end.
 
 mod body;
 mod deliver;
@@ -28,5 +28,5 @@ pub(super) fn random() -> u64 {
     get_random_u64()
 }
 
-/// Notes that a key was swapped: no other request is in this instance, so no reader waits for it.
+/// Ignores a swapped key: the instance serves one request, so no reader waits for the key.
 pub(super) const fn swapped(_: &str) {}

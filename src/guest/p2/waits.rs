@@ -20,12 +20,12 @@ pub(super) fn since_ms(start: u64) -> u64 {
     now().saturating_sub(start) / MS
 }
 
-/// Blocks for so many milliseconds.
+/// Blocks for `ms` milliseconds.
 pub(super) fn pause(ms: u64) {
     until(after(now(), ms));
 }
 
-/// Blocks until this moment.
+/// Blocks until `end`.
 pub(super) fn until(end: u64) {
     subscribe_instant(end).block();
 }

@@ -1,5 +1,5 @@
-//! Deliveries of webhooks through `wasi:http/client`, each in a task of its own: the answer that
-//! set it off does not wait for it.
+//! Webhook deliveries through `wasi:http/client`, each in a task of its own. The response to the
+//! request that caused a delivery does not wait for it.
 
 use super::{hub, waits};
 use crate::guest::message::{MOST_IN_A_ROW, delivery_fields};
@@ -18,7 +18,7 @@ use std::pin::pin;
 
 type Ending = Result<Option<Trailers>, ErrorCode>;
 
-/// Sends all of them, and whatever follows from their outcomes.
+/// Sends all deliveries, and the deliveries that follow from their outcomes.
 pub(super) fn deliver(deliveries: Vec<Delivery>) {
     for delivery in deliveries {
         spawn(async move { follow(delivery).await });
@@ -49,7 +49,8 @@ fn malformed(_: impl std::fmt::Debug) -> ErrorCode {
 
 async fn send(delivery: &Delivery) -> Result<Outcome, ErrorCode> {
     let allow_localhost = service().config().webhook_allow_localhost;
-    // Judged when it was given; the variable may have been another then.
+    // The URL was checked when the subscription was created, but the variable may have changed
+    // since.
     let target = url::judge(&delivery.url, allow_localhost).map_err(malformed)?;
     let fields = Fields::from_list(&delivery_fields(delivery)).map_err(malformed)?;
     let (trailers_out, trailers) = wit_future::new::<Ending>(|| Ok(None));
@@ -69,7 +70,7 @@ async fn send(delivery: &Delivery) -> Result<Outcome, ErrorCode> {
         .map_err(malformed)?;
     let bytes = delivery.body.clone();
     spawn(async move {
-        // A server that answers before it read everything is no failure.
+        // A receiver that answers before it has read the whole body has not failed.
         let _ = body_out.write_all(bytes).await;
         drop(body_out);
         let _ = trailers_out.write(Ok(None)).await;
@@ -80,7 +81,7 @@ async fn send(delivery: &Delivery) -> Result<Outcome, ErrorCode> {
     Ok(Outcome::Answered { status, body })
 }
 
-/// The beginning of an answer's body.
+/// The beginning of a response body.
 async fn collect(response: Response) -> Vec<u8> {
     let (taken, result) = wit_future::new::<Result<(), ErrorCode>>(|| Ok(()));
     drop(taken);

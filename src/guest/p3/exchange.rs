@@ -1,4 +1,4 @@
-//! The export `durable-streams:edge/exchange`: the service's steps, with the types converted.
+//! The export `durable-streams:edge/exchange`: the service's steps, with converted types.
 
 use super::lane::exports::durable_streams::edge::exchange as wit;
 use super::{Component, hub};
@@ -40,7 +40,7 @@ impl wit::Guest for Component {
     }
 }
 
-/// Takes a step at `now`. Who waits for what it changed, the host knows.
+/// Takes a step at `now`. The host knows which readers wait for the keys that the step changed.
 fn step<T>(now: u64, step: impl FnOnce(&Service<World>) -> T) -> T {
     env::begin_step();
     let result = guest::step(now, step);
@@ -52,7 +52,7 @@ fn request(request: &wit::Request) -> RawRequest<'_> {
     let mut head = Texts::new(&request.head);
     let mut text = || {
         let bytes = head.next().unwrap_or_default();
-        // What is no text is no method and no path either.
+        // Bytes that are not UTF-8 become an empty text, which is no valid method or path.
         std::str::from_utf8(bytes).unwrap_or_default()
     };
     RawRequest {

@@ -1,4 +1,5 @@
-//! The driver of `wasi:http/handler`: a request's body in, its answers out, its waits in between.
+//! The driver of `wasi:http/handler`. It reads a request's body, sends the service's answers, and
+//! waits between them.
 
 use super::deliver::deliver;
 use super::hub::{self, Place};
@@ -66,14 +67,14 @@ fn resume(token: &[u8], cause: Cause) -> Answer {
     answer
 }
 
-/// What an exchange keeps between its steps.
+/// The state of an exchange between its steps.
 struct Exchange {
     started: u64,
     held: Held,
 }
 
 impl Exchange {
-    /// Goes on until there is a head, and leaves the rest to a task of its own.
+    /// Runs until there is a head, and leaves the rest to a task of its own.
     async fn run(&mut self, mut answer: Answer) -> Result<Response, ErrorCode> {
         loop {
             if let Some(held) = answer.held.take() {
@@ -119,7 +120,7 @@ impl Exchange {
         Ok(response)
     }
 
-    /// Sends bodies until the exchange is over, or the client is gone.
+    /// Sends bytes until the exchange is over or the client has disconnected.
     async fn send(
         self,
         mut answer: Answer,
@@ -127,7 +128,7 @@ impl Exchange {
         ending: FutureWriter<Ending>,
     ) {
         loop {
-            // Joined before the first byte is sent: what changes meanwhile is not missed.
+            // Join before the first byte is sent, so that no change during the write is missed.
             let place = match &answer.next {
                 Next::Change { key, .. } => Some(Place::join(key)),
                 _ => None,
@@ -174,8 +175,9 @@ impl Exchange {
             .map_or(u64::MAX, |ms| waits::after(self.started, ms))
     }
 
-    /// Waits for the cause of the next step and takes it; again, while the step has nothing. A change
-    /// that brings nothing, such as a touch, puts off neither a heartbeat nor the end of a long-poll.
+    /// Waits for the cause of the next step and takes the step. Waits again while the step yields
+    /// no output. A change without output, such as a touch, delays neither a heartbeat nor the end
+    /// of a long-poll.
     async fn wait(&self, place: &mut Place, token: &[u8], key: &str, max_wait_ms: u64) -> Answer {
         let ends = Ends {
             wait: waits::after(waits::now(), max_wait_ms),
@@ -186,8 +188,8 @@ impl Exchange {
             let cause = waits::cause(place, ends).await;
             let news_for_all = place.looks().is_some();
             if cause == Cause::Changed && !news_for_all {
-                // The news took it out of the group. It is back before the head is read, so that it
-                // misses no change.
+                // The notification removed this waiter from the group. Join again before the head
+                // is read, so that no change is missed.
                 *place = Place::join(key);
             }
             let answer = resume(&token, cause);
@@ -214,7 +216,7 @@ impl Exchange {
     }
 }
 
-/// Reads a request. The second part is the room that its body takes.
+/// Reads a request. The second part of the result is the share of the budget that its body uses.
 async fn receive(request: Request) -> (Received, Room) {
     let method = method_name!(request.get_method(), Method);
     let scheme = request.get_scheme();
@@ -242,7 +244,7 @@ async fn receive(request: Request) -> (Received, Room) {
     (received, room)
 }
 
-/// Reads a body of at most `max_append_bytes`, in the room that is left.
+/// Reads a body of at most `max_append_bytes`, within the remaining budget.
 async fn collect(
     request: Request,
     announced: Option<usize>,
@@ -262,7 +264,7 @@ async fn collect(
     let mut body = Vec::new();
     loop {
         if announced == Some(body.len()) {
-            // The platform lets no more bytes through than were announced.
+            // The platform passes on no more bytes than were announced.
             return (body, BodyState::Complete);
         }
         let left = announced.map_or(READ_BYTES, |length| length.saturating_sub(body.len()));
@@ -283,7 +285,7 @@ async fn collect(
             break;
         }
     }
-    // A stream that was cut off ends like any other; only this tells.
+    // A stream that was cut off ends like any other. Only the trailers report the failure.
     let whole = trailers.await.is_ok() && announced.is_none_or(|length| length == body.len());
     match whole {
         true => (body, BodyState::Complete),
@@ -295,7 +297,7 @@ thread_local! {
     static ROOM: Cell<usize> = const { Cell::new(BODY_BUDGET) };
 }
 
-/// A share of the instance's room for bodies.
+/// A share of the instance's budget for bodies.
 #[derive(Default)]
 struct Room {
     taken: usize,

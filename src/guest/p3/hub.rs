@@ -1,11 +1,12 @@
-//! Who waits in this instance, and for which key.
+//! The readers that wait in this instance, by the key that they wait for.
 //!
-//! A request's task must not be woken by another's: a Rust waker across tasks traps ("Cannot
-//! support cross-component-model-task wakeup"), and only what comes through the host wakes. So each
-//! waiter reads from a stream of its own, and whoever has news writes one byte to it.
+//! A request's task must not be woken by another request's task: a Rust waker across tasks traps
+//! ("Cannot support cross-component-model-task wakeup"). Only events from the host can wake a task.
+//! So each waiter reads from a stream of its own, and a task with news writes one byte to that
+//! stream.
 //!
-//! No host tells when another instance changed a key. The waiter of a key that waits longest looks
-//! for all; when it leaves, the next one is told to.
+//! No host reports a change of a key by another instance. The waiter that has waited longest for a
+//! key polls for all waiters of the key. When it leaves, the next one is notified to take over.
 
 use futures::FutureExt as _;
 use spin_sdk::wasip3::clocks::monotonic_clock;
@@ -19,7 +20,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub(super) enum News {
     /// The key changed.
     Changed,
-    /// You wait longest now: look for the others.
+    /// This waiter has waited longest now, and must poll for the others.
     Look,
 }
 
@@ -30,7 +31,7 @@ struct Waiter {
 
 struct Group {
     waiters: VecDeque<Waiter>,
-    /// When the key was last known to change, or was first waited for; monotonic nanoseconds.
+    /// When the key last changed, as far as known, or when the group began; monotonic nanoseconds.
     changed_at: u64,
 }
 
@@ -55,12 +56,12 @@ pub(super) fn changed(key: &str) {
     });
 }
 
-/// Drops the notes: the host knows of the changes and has the waiters.
+/// Drops the noted changes: the host knows of the changes and holds the waiters.
 pub(super) fn forget_changes() {
     HUB.with_borrow_mut(|hub| hub.changed.clear());
 }
 
-/// Wakes those who wait for what was swapped here.
+/// Wakes the waiters of all keys that were swapped in this instance.
 pub(super) fn wake_changed() {
     let keys = HUB.with_borrow_mut(|hub| std::mem::take(&mut hub.changed));
     for key in keys {
@@ -68,7 +69,7 @@ pub(super) fn wake_changed() {
     }
 }
 
-/// Wakes all who wait for `key`.
+/// Wakes all waiters of `key`.
 pub(super) fn wake(key: &str) {
     let group = HUB.with_borrow_mut(|hub| hub.groups.remove(key));
     for mut waiter in group.into_iter().flat_map(|group| group.waiters) {
@@ -77,11 +78,11 @@ pub(super) fn wake(key: &str) {
 }
 
 fn tell(news: &mut StreamWriter<u8>, what: News) {
-    // The reader is there, or gone; it never makes this write wait.
+    // The reader either exists or is gone. In neither case does the write wait.
     let _ = news.write_all(vec![what as u8]).now_or_never();
 }
 
-/// A place among those who wait for a key. Dropping it leaves.
+/// A place among the waiters of a key. Dropping the place leaves the group.
 pub(super) struct Place {
     key: String,
     id: u64,
@@ -89,7 +90,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Joins those who wait for `key`.
+    /// Joins the waiters of `key`.
     pub(super) fn join(key: &str) -> Self {
         let (sender, news) = wit_stream::new::<u8>();
         let id = HUB.with_borrow_mut(|hub| {
@@ -109,7 +110,7 @@ impl Place {
         }
     }
 
-    /// Whether this is the one that looks, and if so for how long nothing changed.
+    /// How long the key has not changed, in milliseconds, if this waiter is the one that polls.
     pub(super) fn looks(&self) -> Option<u64> {
         HUB.with_borrow(|hub| {
             let group = hub.groups.get(&self.key)?;

@@ -1,5 +1,5 @@
-//! The driver of WASI 0.3: [`http`] serves `wasi:http/handler`, as Spin calls it; [`exchange`]
-//! offers the steps to a host that knows them.
+//! The driver of WASI 0.3. [`http`] serves `wasi:http/handler`, as Spin calls it. [`exchange`]
+//! exports the service's steps to a host that knows them.
 
 mod deliver;
 mod exchange;
@@ -37,7 +37,7 @@ pub(super) fn random() -> u64 {
     get_random_u64()
 }
 
-/// Notes that a key was swapped: readers in this instance may wait for it.
+/// Notes that a key was swapped, because readers in this instance may wait for it.
 pub(super) fn swapped(key: &str) {
     hub::changed(key);
 }

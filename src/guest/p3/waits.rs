@@ -1,5 +1,5 @@
-//! The waits of an exchange on a platform that tells nothing: news from this instance, a look at
-//! the store now and then, the end of a wait, the age of a connection.
+//! Waits of an exchange on a platform that reports no changes. A wait ends with news from this
+//! instance, a poll of the store, its deadline, or the connection's maximum age.
 
 use super::hub::{News, Place};
 use crate::guest::polling;
@@ -10,7 +10,7 @@ use std::pin::pin;
 
 const MS: u64 = 1_000_000;
 
-/// Waits so many milliseconds.
+/// Waits `ms` milliseconds.
 pub(super) async fn pause(ms: u64) {
     monotonic_clock::wait_for(ms.saturating_mul(MS)).await;
 }
@@ -32,8 +32,8 @@ pub(super) fn now() -> u64 {
     monotonic_clock::now()
 }
 
-/// Waits in `place` for the cause of the next step. `Changed` may only mean that it is time to
-/// look.
+/// Waits in `place` for the cause of the next step. `Changed` may also mean that it is time to
+/// poll.
 pub(super) async fn cause(place: &mut Place, ends: Ends) -> Cause {
     loop {
         let start = now();

@@ -1,8 +1,8 @@
-//! What control calls answer, and what wakes say.
+//! Response bodies of control calls, and the content of wakes.
 
 use serde::Serialize;
 
-/// The text of a wake's number.
+/// Formats a wake's number as its id.
 #[must_use]
 pub fn wake_id(wake: u64) -> String {
     format!("w_{wake:016x}")
@@ -11,55 +11,55 @@ pub fn wake_id(wake: u64) -> String {
 /// A subscription (section 6.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct SubscriptionDocument {
-    /// As its creator named it.
+    /// The id that the creator gave.
     pub id: String,
-    /// The same.
+    /// Equal to `id`.
     pub subscription_id: String,
     /// `webhook` or `pull-wake`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// The streams it is for.
+    /// The pattern of the names that it subscribes to.
     pub pattern: Option<String>,
-    /// The streams that are linked.
+    /// The linked streams.
     pub streams: Vec<StreamDocument>,
-    /// Where wakes are sent.
+    /// The receiver of the wakes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookDocument>,
-    /// The stream that has the wakes.
+    /// The stream that receives the wakes.
     pub wake_stream: Option<String>,
-    /// How long a worker may be silent.
+    /// How long a worker may be silent, in milliseconds.
     pub lease_ttl_ms: u64,
-    /// RFC 3339.
+    /// The time of creation, in RFC 3339 form.
     pub created_at: String,
     /// `active` or `failed`.
     pub status: &'static str,
-    /// For people.
+    /// The description that the creator gave.
     pub description: Option<String>,
 }
 
 /// A linked stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct StreamDocument {
-    /// Its name.
+    /// The name of the stream.
     pub path: String,
     /// `glob` or `explicit`.
     pub link_type: &'static str,
-    /// Everything up to here was processed.
+    /// The worker has processed the stream up to this offset.
     pub acked_offset: String,
-    /// Where it ends; only in what a worker gets.
+    /// The tail of the stream; sent only to workers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tail_offset: Option<String>,
-    /// Whether it ends behind that.
+    /// Whether the tail is beyond `acked_offset`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub has_pending: Option<bool>,
 }
 
-/// Where wakes are sent, and how they are signed.
+/// The receiver of wakes, and the signing of its requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct WebhookDocument {
-    /// The URL.
+    /// The URL of the webhook.
     pub url: String,
-    /// How.
+    /// How the requests are signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing: Option<SigningDocument>,
 }
@@ -71,64 +71,64 @@ pub(crate) struct SigningDocument {
     pub alg: &'static str,
     /// The key that is in use now.
     pub kid: String,
-    /// Where all keys are.
+    /// The URL of the key set.
     pub jwks_url: String,
 }
 
-/// What a worker that claims gets (section 7.2).
+/// The response to a claim (section 7.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ClaimDocument {
-    /// The wake.
+    /// The id of the wake.
     pub wake_id: String,
-    /// Its generation.
+    /// The generation of the wake.
     pub generation: u64,
-    /// For the worker's other calls.
+    /// The token for the worker's further calls.
     pub token: String,
-    /// The streams that are linked.
+    /// The linked streams.
     pub streams: Vec<StreamDocument>,
-    /// How long the worker may be silent.
+    /// How long the worker may be silent, in milliseconds.
     pub lease_ttl_ms: u64,
 }
 
-/// What a webhook gets (section 7.1).
+/// The request body to a webhook (section 7.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct WakeDocument<'a> {
-    /// Of which subscription.
+    /// The id of the subscription.
     pub subscription_id: &'a str,
-    /// The wake.
+    /// The id of the wake.
     pub wake_id: String,
-    /// Its generation.
+    /// The generation of the wake.
     pub generation: u64,
-    /// The streams that are linked.
+    /// The linked streams.
     pub streams: Vec<StreamDocument>,
-    /// Where to say what was done.
+    /// The URL for the worker's callbacks.
     pub callback_url: String,
-    /// With this.
+    /// The token for the callbacks.
     pub callback_token: String,
 }
 
-/// What a wake stream gets (section 7.2).
+/// The event in a wake stream (section 7.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct WakeEvent<'a> {
     /// `wake`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Of which subscription.
+    /// The id of the subscription.
     pub subscription_id: &'a str,
-    /// The stream whose event brought it about.
+    /// The stream that caused the wake.
     pub stream: &'a str,
-    /// Its generation.
+    /// The generation of the wake.
     pub generation: u64,
-    /// Milliseconds since 1970.
+    /// The time of the wake, milliseconds since 1970.
     pub ts: u64,
 }
 
-/// What a worker that acks gets.
+/// The response to an ack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct AckDocument {
-    /// Always.
+    /// Always true.
     pub ok: bool,
-    /// Whether another wake follows at once.
+    /// Whether another wake follows immediately.
     pub next_wake: bool,
 }
 
@@ -146,7 +146,7 @@ pub(crate) struct KeyDocument {
     pub kty: &'static str,
     /// `Ed25519`.
     pub crv: &'static str,
-    /// From the key's thumbprint.
+    /// The thumbprint of the key.
     pub kid: String,
     /// `sig`.
     #[serde(rename = "use")]

@@ -1,5 +1,5 @@
-//! What control calls ask for. Members that are not known, or not for this type of subscription,
-//! are passed over; the others must be what they should.
+//! Request bodies of control calls. Unknown members, and members for another type of subscription,
+//! are ignored. All other members must be valid.
 
 use super::object::Object;
 use super::{Refused, RefusedCode};
@@ -15,19 +15,19 @@ use crate::subscription::{Config, Delivery, Fence, Glob, url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-/// A subscription to be (section 6.2).
+/// A request to create a subscription (section 6.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
-    /// What it is to be.
+    /// The configuration of the subscription.
     pub config: Config,
-    /// The streams that are named, sorted, each once.
+    /// The explicitly named streams, sorted and without duplicates.
     pub streams: Vec<String>,
 }
 
-/// Streams to be added (section 6.4).
+/// A request to add streams (section 6.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StreamsAsk {
-    /// Sorted, each once.
+    /// The names, sorted and without duplicates.
     pub streams: Vec<String>,
 }
 
@@ -38,28 +38,28 @@ pub(crate) struct ClaimAsk {
     pub worker: String,
 }
 
-/// The wake that a worker's call is about.
+/// The wake that a worker's call refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WakeRef {
-    /// What it says; nothing if the wake's id can't be one of ours.
+    /// The generation and the wake; `None` if the wake's id is not in this server's format.
     pub fence: Option<Fence>,
 }
 
 /// A callback or an ack (section 7.1, 7.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AckAsk {
-    /// The wake it is about.
+    /// The wake that the call refers to.
     pub fencing: WakeRef,
-    /// Streams, and everything up to where was processed.
+    /// Streams, each with the position up to which it was processed.
     pub acks: Vec<(String, Position)>,
-    /// Whether the wake is over.
+    /// Whether the worker has finished the wake.
     pub done: bool,
 }
 
-/// What a webhook answered (section 7.1).
+/// The response of a webhook (section 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub(crate) struct WebhookAnswer {
-    /// Whether the wake is over.
+    /// Whether the worker has finished the wake.
     #[serde(default, deserialize_with = "or_null")]
     pub done: bool,
 }
@@ -69,7 +69,7 @@ fn or_null<'a, D: Deserializer<'a>>(value: D) -> Result<bool, D::Error> {
 }
 
 impl WebhookAnswer {
-    /// Reads an answer; what is no such object says nothing.
+    /// Parses a response. Any body that is not such an object gives the default.
     #[must_use]
     pub(crate) fn parse(body: &[u8]) -> Self {
         serde_json::from_slice(body).map_or_else(|_| Self::default(), |Object(answer)| answer)
@@ -80,7 +80,7 @@ fn invalid(message: impl Into<String>) -> Refused {
     Refused::new(RefusedCode::InvalidRequest, message)
 }
 
-/// The body of a call, as JSON. What is empty is `{}`.
+/// Parses the body of a call as JSON. An empty body is read as `{}`.
 fn json<T: DeserializeOwned>(raw: &RawRequest<'_>) -> Result<T, Refused> {
     let too_large = |most: &str| {
         let message = format!("The body is larger than {most}");
@@ -92,7 +92,7 @@ fn json<T: DeserializeOwned>(raw: &RawRequest<'_>) -> Result<T, Refused> {
             return Err(too_large(&format!("{MAX_CONTROL_BYTES} bytes")));
         }
         BodyState::Complete => {}
-        // Lack of room is answered before this is asked.
+        // Requests that found no room are answered before they are parsed.
         BodyState::Broken | BodyState::NoRoom => {
             return Err(invalid("The body ended before its announced end"));
         }
@@ -125,11 +125,11 @@ struct RawWebhook {
 }
 
 impl Ask {
-    /// Reads a creation.
+    /// Parses a request to create a subscription.
     ///
     /// # Errors
     ///
-    /// Why not, as the `__ds` answer says it.
+    /// The reason, as the `__ds` error response states it.
     pub fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
         let asked: RawAsk = json(raw)?;
         let delivery = match (&*asked.kind, asked.webhook, asked.wake_stream) {
@@ -210,11 +210,11 @@ fn stream_names(names: Vec<String>, config: &limits::Config) -> Result<Vec<Strin
 }
 
 impl StreamsAsk {
-    /// Reads streams to be added.
+    /// Parses a request to add streams.
     ///
     /// # Errors
     ///
-    /// Why not, as the `__ds` answer says it.
+    /// The reason, as the `__ds` error response states it.
     pub(crate) fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
         #[derive(Deserialize)]
         struct Raw {
@@ -227,11 +227,11 @@ impl StreamsAsk {
 }
 
 impl ClaimAsk {
-    /// Reads a claim.
+    /// Parses a claim.
     ///
     /// # Errors
     ///
-    /// Why not, as the `__ds` answer says it.
+    /// The reason, as the `__ds` error response states it.
     pub(crate) fn parse(raw: &RawRequest<'_>) -> Result<Self, Refused> {
         #[derive(Deserialize)]
         struct Raw {
@@ -269,28 +269,28 @@ impl From<RawFence> for WakeRef {
 }
 
 impl WakeRef {
-    /// Reads a release.
+    /// Parses a release.
     ///
     /// # Errors
     ///
-    /// Why not, as the `__ds` answer says it.
+    /// The reason, as the `__ds` error response states it.
     pub(crate) fn parse(raw: &RawRequest<'_>) -> Result<Self, Refused> {
         json::<RawFence>(raw).map(Self::from)
     }
 }
 
 impl AckAsk {
-    /// Reads a callback or an ack.
+    /// Parses a callback or an ack.
     ///
     /// # Errors
     ///
-    /// Why not, as the `__ds` answer says it.
+    /// The reason, as the `__ds` error response states it.
     pub(crate) fn parse(raw: &RawRequest<'_>, config: &limits::Config) -> Result<Self, Refused> {
         #[derive(Deserialize)]
         struct Raw {
             #[serde(flatten)]
             fence: RawFence,
-            // What is not given may be null: an empty list of Go is.
+            // A missing member may be null: Go writes an empty list as null.
             acks: Option<Vec<Object<RawAck>>>,
             done: Option<bool>,
         }
@@ -300,7 +300,7 @@ impl AckAsk {
             offset: String,
         }
         let asked: Raw = json(raw)?;
-        // The head of each is read. There are no more streams than that.
+        // The step reads the head of each acked stream. No subscription has more streams than this.
         let given = asked.acks.unwrap_or_default();
         if given.len() > SUBSCRIPTION_LINKS {
             return Err(invalid(format!(
@@ -459,7 +459,7 @@ mod tests {
         assert_eq!(asked.fencing.fence, Some(fence));
         assert_eq!(asked.acks, [("a".to_owned(), Position::new(1, 42))]);
         assert!(asked.done);
-        // A heartbeat of a worker in Go lost its lease.
+        // A refused null cost a worker in Go its lease: its heartbeat has an empty list of acks.
         let nothing = parse(r#"{"wake_id":"w","generation":7,"acks":null,"done":null}"#).unwrap();
         assert!(nothing.acks.is_empty() && !nothing.done);
         assert!(!WebhookAnswer::parse(br#"{"done":null}"#).done);

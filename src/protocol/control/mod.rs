@@ -1,4 +1,4 @@
-//! Bodies of control calls: what is asked in JSON, and what is answered in JSON.
+//! JSON bodies of control calls: requests and responses.
 
 mod answer;
 mod ask;

@@ -1,5 +1,5 @@
-//! JSON objects: a derived reader also takes an array, by the order in which the members of its type
-//! are declared.
+//! JSON objects that must be objects: a derived deserializer also accepts an array, in the order in
+//! which the members of its type are declared.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::marker::PhantomData;
 
-/// What was read from an object, and from nothing else.
+/// A value that was read from a JSON object, not from an array.
 pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

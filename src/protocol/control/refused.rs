@@ -1,33 +1,33 @@
-//! Error answers of control calls: `{"error":{"code":..,"message":..}}`.
+//! Error responses of control calls: `{"error":{"code":..,"message":..}}`.
 
 use serde::Serialize;
 
-/// What went wrong.
+/// The kind of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RefusedCode {
-    /// The body, or something in it, has no meaning.
+    /// The body, or a value in it, is invalid.
     InvalidRequest,
-    /// An offset is none that the stream has given out.
+    /// The stream never returned this offset.
     InvalidOffset,
-    /// A webhook may not have this URL.
+    /// The URL is not allowed for a webhook.
     WebhookUrlRejected,
     /// The body is too large.
     PayloadTooLarge,
-    /// No such subscription.
+    /// The subscription does not exist.
     SubscriptionNotFound,
-    /// There is one with another configuration.
+    /// The subscription exists with another configuration.
     SubscriptionAlreadyExists,
     /// A subscription or a stream would have too many links.
     TooManyLinks,
     /// There is no room for another subscription.
     TooManySubscriptions,
-    /// The stream is none of the subscription's.
+    /// The subscription is not linked to the stream.
     NotLinked,
-    /// Nothing is to be claimed.
+    /// There is no work to claim.
     NoPendingWork,
     /// Another worker has the lease.
     AlreadyClaimed,
-    /// The request is about a wake that is over.
+    /// The request refers to a wake that has ended.
     Fenced,
 }
 
@@ -70,15 +70,15 @@ impl RefusedCode {
     }
 }
 
-/// An error answer.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", code.as_str())]
 pub struct Refused {
-    /// What went wrong.
+    /// The kind of the error.
     pub code: RefusedCode,
-    /// What it means here, for people.
+    /// An explanation for people.
     pub message: String,
-    /// The worker that has the lease, and the generation it works on.
+    /// The worker that has the lease, and the generation of its wake.
     pub holder: Option<(String, u64)>,
 }
 
@@ -98,7 +98,7 @@ struct Error<'a> {
 }
 
 impl Refused {
-    /// A refusal.
+    /// Creates an error without a holder of the lease.
     #[must_use]
     pub fn new(code: RefusedCode, message: impl Into<String>) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl Refused {
         }
     }
 
-    /// The body.
+    /// Encodes the response body.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
         let holder = self.holder.as_ref();

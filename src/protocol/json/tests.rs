@@ -107,7 +107,7 @@ fn what_is_not_one_json_value_is_refused_with_its_place() {
     assert_eq!(error, "not UTF-8 at line 2 column 4");
 }
 
-// An instance has a small stack, and an overflow would end every exchange in it.
+// An instance has a small stack. An overflow would end every exchange in the instance.
 #[test]
 fn a_body_has_at_most_128_levels_and_takes_no_stack_for_more() {
     let nested = |depth: usize| {
@@ -120,7 +120,7 @@ fn a_body_has_at_most_128_levels_and_takes_no_stack_for_more() {
     for body in nested(128) {
         assert!(frame(body.as_bytes()).is_ok(), "{body}");
     }
-    // Brackets in texts are no levels, and neither are those side by side.
+    // Brackets in strings do not nest, and neither do adjacent brackets.
     let flat = format!("[\"{}\",{}1]", "[{".repeat(200), "[],{},".repeat(200));
     assert!(frame(flat.as_bytes()).is_ok());
     let unclosed = "[{\"a\":".repeat(100_000);
@@ -155,7 +155,7 @@ fn the_end_before_a_long_message_is_kept() {
     assert_eq!(messages.ends, [2, 5005, 5007, 10_010, 10_012]);
 }
 
-/// Ends as they would be without thinning.
+/// All ends, without thinning.
 fn all_ends(lengths: &[usize]) -> Vec<usize> {
     let mut end = 0;
     let next = |length: &usize| {
@@ -189,7 +189,8 @@ proptest! {
         let write = if pretty { serde_json::to_vec_pretty } else { serde_json::to_vec };
         let body = write(&value).unwrap();
         let read: Value = serde_json::from_slice(&page(&frame(&body).unwrap())).unwrap();
-        // Read back as well, since the library neither writes NaN nor reads every f64 exactly.
+        // The body is parsed as well, since the library neither writes NaN nor reads every f64
+        // exactly.
         let sent: Value = serde_json::from_slice(&body).unwrap();
         prop_assert_eq!(read, if sent.is_array() { sent } else { Value::from(vec![sent]) });
     }
@@ -207,7 +208,8 @@ proptest! {
                 let read: Value = serde_json::from_slice(&page(&framed.unwrap())).unwrap();
                 prop_assert_eq!(read, if value.is_array() { value } else { Value::from(vec![value]) });
             }
-            // A number no f64 holds and half a surrogate pair are grammar, but no values.
+            // Some bodies are grammatical without a value: a number that no f64 holds, or half a
+            // surrogate pair.
             Err(error) => {
                 let grammar = serde_json::from_str::<serde::de::IgnoredAny>(&body).is_ok();
                 prop_assert_eq!(framed.is_ok(), grammar, "{}", error);

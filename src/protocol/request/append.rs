@@ -15,7 +15,7 @@ pub(super) fn parse(fields: &Fields<'_>, empty: bool) -> Result<Append, Problem>
             "The body is empty. Send bytes to append, or Stream-Closed: true to close the stream.",
         ));
     }
-    // Client libraries add a type to everything, so that of no bytes means nothing.
+    // Client libraries add a content type to every request, so it is ignored without a body.
     let content_type = if empty {
         None
     } else {
@@ -41,7 +41,7 @@ fn seq(fields: &Fields<'_>) -> Result<Option<Vec<u8>>, Problem> {
     let Some(value) = fields.one(name)? else {
         return Ok(None);
     };
-    // Opaque: whatever a field can hold.
+    // The value is opaque: any bytes of a field are valid.
     if value.is_empty() {
         return Err(fields::invalid(name, value, "it must not be empty"));
     }

@@ -1,15 +1,15 @@
-//! What a request says it was sent to. URLs that the server gives away begin with it, so that it is
-//! a host, or the request is refused (RFC 9110, sections 4.2.1 and 7.2).
+//! The authority that a request was sent to. URLs that the server returns begin with it, so it must
+//! be a host, or the request is refused (RFC 9110, sections 4.2.1 and 7.2).
 
 use super::super::problem::Problem;
 use super::fields;
 use crate::limits::MAX_FIELD_BYTES;
 use std::net::Ipv6Addr;
 
-/// Refuses what is not a host with perhaps a port after it.
+/// Refuses a value that is not a host with an optional port.
 ///
-/// Names are those of the DNS, more or less: that a URL may have others, such as lists with commas,
-/// nobody needs but those who would have them repeated.
+/// Names follow the DNS, with little more. URL syntax would also allow names such as lists with
+/// commas. Only attackers that want the server to repeat such a name have a use for it.
 ///
 /// # Errors
 ///

@@ -9,7 +9,7 @@ use super::raw::RawRequest;
 use super::target::invalid_name;
 use crate::limits::Config;
 
-/// The call that a request of this route is.
+/// Parses a request of this route into a control call.
 pub(super) fn parse(
     raw: &RawRequest<'_>,
     route: ControlRoute,

@@ -1,14 +1,14 @@
-//! How a body is encoded: not at all. What is stored is what came, and readers are not told of
-//! another coding, so that one which is not undone here would be lost.
+//! Content codings of request bodies: only the identity is accepted. The server stores a body as
+//! received and does not pass its coding on to readers, so any other coding would be lost.
 
 use super::super::headers;
 use super::super::problem::{Code, Problem};
 use super::raw::{RawRequest, trim};
 
-/// The only coding there is (RFC 9110, section 8.4).
+/// The only accepted coding (RFC 9110, section 8.4).
 const IDENTITY: &str = "identity";
 
-/// Refuses a body that is encoded. Of no bytes, a coding means nothing.
+/// Refuses an encoded body. For an empty body the coding is ignored.
 pub(super) fn check(raw: &RawRequest<'_>) -> Result<(), Problem> {
     let is_identity = |coding: &[u8]| coding.eq_ignore_ascii_case(IDENTITY.as_bytes());
     let mut codings = raw

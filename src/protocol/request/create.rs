@@ -48,7 +48,7 @@ fn fork(fields: &Fields<'_>, config: &Config) -> Result<Option<Fork>, Problem> {
     Ok(Some(Fork { source, asked }))
 }
 
-/// The stream that a URL path on this server means.
+/// Parses a URL path on this server into the stream that it names.
 fn source(path: &str, config: &Config) -> Result<StreamName, Problem> {
     let invalid = |reason: &str| {
         let name = headers::STREAM_FORKED_FROM;
@@ -71,7 +71,7 @@ fn source(path: &str, config: &Config) -> Result<StreamName, Problem> {
     StreamName::parse(name, config).or_else(|error| invalid(&error.to_string()))
 }
 
-/// A place, or nothing for the tail.
+/// Parses the offset of a fork. Returns `None` for the tail.
 fn fork_offset(text: &str) -> Result<Option<Position>, Problem> {
     match Offset::parse(text) {
         Ok(Offset::Start) => Ok(Some(Position::ZERO)),

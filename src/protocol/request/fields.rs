@@ -1,4 +1,4 @@
-//! Header fields of a request, each read once and strictly.
+//! Header fields of a request, each parsed once and strictly.
 
 use super::super::headers;
 use super::super::problem::{Code, Problem};
@@ -17,7 +17,7 @@ impl<'a> Fields<'a> {
         Self(*raw)
     }
 
-    /// The value of a field that has one; the same one twice counts as one.
+    /// Returns the value of a field, if present. Repeated equal values count as one.
     pub(super) fn one(&self, name: &'static str) -> Result<Option<&'a [u8]>, Problem> {
         let mut values = self.0.field_values(name);
         let first = values.next();
@@ -31,7 +31,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Like [`Self::one`], as text.
+    /// Returns the value of a field as text.
     pub(super) fn text(&self, name: &'static str) -> Result<Option<&'a str>, Problem> {
         let Some(value) = self.one(name)? else {
             return Ok(None);
@@ -42,19 +42,19 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// All lines of a list field as one list.
+    /// Joins all lines of a list field into one list.
     pub(super) fn list(&self, name: &'static str) -> Option<Vec<u8>> {
         let lines: Vec<&[u8]> = self.0.field_values(name).collect();
         (!lines.is_empty()).then(|| lines.join(&b", "[..]))
     }
 
-    /// Whether `Stream-Closed` says `true`; anything else is as if it were absent (section 4.1).
+    /// Whether `Stream-Closed` is `true`. Any other value counts as absent (section 4.1).
     pub(super) fn closed(&self) -> Result<bool, Problem> {
         let value = self.one(headers::STREAM_CLOSED)?;
         Ok(value.is_some_and(|value| value.eq_ignore_ascii_case(b"true")))
     }
 
-    /// `Content-Type`, where it is there.
+    /// Returns the `Content-Type`, if present.
     pub(super) fn content_type(&self) -> Result<Option<ContentType>, Problem> {
         let name = headers::CONTENT_TYPE;
         let Some(value) = self.one(name)? else {
@@ -79,8 +79,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The token of `Authorization: Bearer`, where it is there. Twice is too often, also the same
-    /// one: proxies differ in which they take.
+    /// Returns the token of `Authorization: Bearer`, if present. Two fields are refused even if
+    /// they are equal: proxies differ in which one they use.
     pub(super) fn bearer(&self) -> Result<Option<&'a [u8]>, Problem> {
         let mut values = self.0.field_values(headers::AUTHORIZATION);
         let Some(value) = values.next() else {
@@ -100,7 +100,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Refuses values that a head record has no room for.
+/// Refuses values that are too long for a head record.
 pub(super) fn check_length(name: &'static str, value: &[u8]) -> Result<(), Problem> {
     match value.len() <= MAX_FIELD_BYTES {
         true => Ok(()),
@@ -112,22 +112,22 @@ pub(super) fn check_length(name: &'static str, value: &[u8]) -> Result<(), Probl
     }
 }
 
-/// A decimal number without sign and leading zeros, where it fits.
+/// Parses a decimal number without a sign and leading zeros, if it fits.
 pub(super) fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let plain = digits && (text.len() == 1 || !text.starts_with('0'));
     plain.then(|| text.parse().ok()).flatten()
 }
 
-/// The problem of a field or parameter with this value.
+/// Creates the problem for an invalid value of a field or parameter.
 pub(super) fn invalid(name: &str, value: &[u8], reason: &str) -> Problem {
     let detail = format!("Invalid value {} for {name}: {reason}.", quote(value));
     Problem::new(Code::BadRequest, detail)
 }
 
-/// A value in quotes, escaped and cut.
+/// Formats a value in quotes, escaped and truncated.
 pub(super) fn quote(value: &[u8]) -> String {
-    // A character takes at most 4 bytes, so this much decides.
+    // A character takes at most 4 bytes, so this many bytes are enough.
     let text = String::from_utf8_lossy(value.get(..SHOWN_CHARS * 4 + 4).unwrap_or(value));
     let mut quoted = String::from("\"");
     quoted.extend(text.chars().take(SHOWN_CHARS).flat_map(char::escape_debug));

@@ -1,4 +1,4 @@
-//! Methods that a resource takes.
+//! Methods that a resource supports.
 
 use super::super::headers;
 use super::super::problem::{Code, Problem};

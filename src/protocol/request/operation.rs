@@ -1,36 +1,36 @@
-//! What a request asks for.
+//! Parsed requests.
 
 use super::super::name::StreamName;
 use super::super::offset::Offset;
 use super::control::Control;
 use crate::stream::{Asked, ContentType, Expiry, Producer};
 
-/// What a request asks for.
+/// The operation that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
-    /// Is the process alive?
+    /// The liveness probe.
     Health,
-    /// Can it serve?
+    /// The readiness probe.
     Ready,
-    /// May a browser's script ask?
+    /// A CORS preflight.
     Preflight,
-    /// Do one piece of background work.
+    /// One piece of background work.
     Tick {
-        /// The bearer token that came with it.
+        /// The bearer token of the request.
         token: Option<Vec<u8>>,
     },
     /// A call of the subscription APIs (section 6).
     Control(Control),
-    /// Something with a stream.
+    /// An operation on a stream.
     Stream {
-        /// Which.
+        /// The name of the stream.
         name: StreamName,
-        /// What.
+        /// The operation on it.
         action: Action,
     },
 }
 
-/// What a request does with a stream.
+/// An operation on a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// `PUT` (section 5.1).
@@ -48,33 +48,33 @@ pub enum Action {
 /// A creation; the initial bytes are the request's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Create {
-    /// The type, where given.
+    /// The content type, if given.
     pub content_type: Option<ContentType>,
-    /// When the stream ends by itself.
+    /// When the stream expires.
     pub expiry: Expiry,
     /// Whether it is closed from the start.
     pub close: bool,
-    /// The stream to begin with, where it is a fork.
+    /// The source, if the stream is a fork.
     pub fork: Option<Fork>,
 }
 
-/// What a fork begins with (section 4.2).
+/// The source of a fork (section 4.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fork {
     /// The source.
     pub source: StreamName,
-    /// How much of it.
+    /// How much of the source the fork includes.
     pub asked: Asked,
 }
 
 /// An append, a close, or both; the bytes are the request's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
-    /// The type; none exactly where the body is empty.
+    /// The content type; `None` exactly if the body is empty.
     pub content_type: Option<ContentType>,
     /// The writer's own sequence.
     pub seq: Option<Vec<u8>>,
-    /// Who appends, so that a retry is recognised.
+    /// The producer, so that a retry is recognised.
     pub producer: Option<Producer>,
     /// Whether this is the last append.
     pub close: bool,
@@ -85,21 +85,21 @@ pub struct Append {
 pub struct Read {
     /// Where to begin.
     pub offset: Offset,
-    /// What to do at the tail.
+    /// The behaviour at the tail.
     pub mode: Mode,
     /// The cursor the client echoes.
     pub cursor: Option<u64>,
-    /// `If-None-Match`, all of its lines as one list.
+    /// `If-None-Match`, with all lines joined into one list.
     pub if_none_match: Option<Vec<u8>>,
 }
 
-/// What a read does at the tail.
+/// The behaviour of a read at the tail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// It ends (section 5.6).
+    /// The read ends (section 5.6).
     CatchUp,
-    /// It waits for the next bytes (section 5.7).
+    /// The read waits for the next bytes (section 5.7).
     LongPoll,
-    /// It follows (section 5.8).
+    /// The read continues with every new append (section 5.8).
     Sse,
 }

@@ -1,15 +1,15 @@
-//! A request as a driver has it.
+//! A request in the form that a driver provides.
 
 use super::super::packed;
 
-/// A request as a driver has it.
+/// A request in the form that a driver provides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawRequest<'a> {
-    /// The method, in its case.
+    /// The method, case-sensitive.
     pub method: &'a str,
-    /// `http` or `https`, where known.
+    /// `http` or `https`, if known.
     pub scheme: Option<&'a str>,
-    /// Host and port, where known.
+    /// Host and port, if known.
     pub authority: Option<&'a str>,
     /// Raw path and query.
     pub target: &'a str,
@@ -17,25 +17,25 @@ pub struct RawRequest<'a> {
     pub headers: &'a [u8],
     /// The body, empty unless it is complete.
     pub body: &'a [u8],
-    /// How the body ended.
+    /// How the reading of the body ended.
     pub body_state: BodyState,
 }
 
-/// How a request body came to its end.
+/// How the reading of a request body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyState {
-    /// It is all there.
+    /// The body is complete.
     Complete,
-    /// It passed `max_append_bytes`.
+    /// The body is larger than `max_append_bytes`.
     TooLarge,
-    /// There was no room to buffer it.
+    /// There was no room to buffer the body.
     NoRoom,
-    /// It was malformed, or cut off before its end.
+    /// The body was malformed or cut off.
     Broken,
 }
 
 impl<'a> RawRequest<'a> {
-    /// The values of a field, without white space around them.
+    /// Iterates over the values of a field, without surrounding white space.
     pub fn field_values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         packed::fields(self.headers)
             .filter(move |(given, _)| given.eq_ignore_ascii_case(name.as_bytes()))
@@ -43,7 +43,7 @@ impl<'a> RawRequest<'a> {
     }
 }
 
-/// A value without the white space that may stand around it.
+/// Removes the white space around a value.
 pub(super) fn trim(value: &[u8]) -> &[u8] {
     let mut value = value;
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {

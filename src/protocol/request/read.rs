@@ -47,7 +47,8 @@ fn offset(value: &[u8]) -> Result<Offset, Problem> {
     })
 }
 
-/// A cursor is opaque to clients, so one that can't be ours is as if it were absent.
+/// Parses an echoed cursor. Cursors are opaque to clients, so one that this server can't have
+/// written counts as absent.
 fn echoed(value: &[u8]) -> Result<Option<u64>, Problem> {
     if value.is_empty() {
         return Err(fields::invalid(
@@ -59,7 +60,7 @@ fn echoed(value: &[u8]) -> Result<Option<u64>, Problem> {
     Ok(std::str::from_utf8(value).ok().and_then(cursor::parse))
 }
 
-/// The query parameters that mean something; others are ignored.
+/// The known query parameters; others are ignored.
 #[derive(Default)]
 struct Query<'a> {
     offset: Option<Cow<'a, [u8]>>,
@@ -72,7 +73,7 @@ impl<'a> Query<'a> {
         let mut parsed = Self::default();
         for pair in query.split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            // Decoded, so that no spelling of a key hides a second one.
+            // The key is decoded, so that an escaped spelling can't hide a second one.
             let Ok(key) = percent::decode(key) else {
                 continue;
             };

@@ -8,8 +8,7 @@ struct Event {
     data: String,
 }
 
-/// What a browser makes of a stream (WHATWG HTML, section 9.2.6), written without regard to the
-/// encoder.
+/// Parses a stream as a browser does (WHATWG HTML, section 9.2.6), independently of the encoder.
 fn events(stream: &[u8]) -> Vec<Event> {
     let text = String::from_utf8_lossy(stream);
     let mut lines = Vec::new();
@@ -62,7 +61,7 @@ fn event(encoding: Encoding, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// The same with a buffer for each step, the first of which begins the event.
+/// Encodes an event with a buffer for each step. The first step begins the event.
 fn event_in_steps(encoding: Encoding, parts: &[&[u8]]) -> Vec<u8> {
     let mut steps = Vec::new();
     for (index, part) in parts.iter().enumerate() {
@@ -224,7 +223,7 @@ fn dangling_counts_what_can_still_become_a_character() {
     assert_eq!(unfinished(b"a\xe2\x82"), 2);
 }
 
-/// Bytes in which everything that matters here is frequent.
+/// Bytes in which line ends, spaces and framing are frequent.
 fn text_bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         "[ab:\\[ ]{1,3}".prop_map(String::into_bytes),

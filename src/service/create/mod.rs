@@ -1,6 +1,6 @@
-//! Creation of streams (section 5.1); of forks together with [`fork`](super::fork).
+//! Creation of streams (section 5.1), and of forks together with [`fork`](super::fork).
 //!
-//! `putter` has what a creation was asked for, `put` its steps.
+//! `putter` has the state of a creation, `put` its steps.
 
 mod put;
 mod putter;

@@ -1,4 +1,4 @@
-//! Creation of streams (section 5.1); of forks together with `fork/create.rs`.
+//! Creation of streams (section 5.1), and of forks together with `fork/create.rs`.
 
 use super::putter::{Call, Done, Putter};
 use crate::keys::head::Record;
@@ -20,16 +20,16 @@ use crate::service::reply::Reply;
 use crate::service::{ending, fork, heads, problems, report};
 use crate::stream::{AppendError, Birth, Head, Settled, Tombstone, begin_fork, create};
 
-/// What a step of a creation came to.
+/// Result of one creation step.
 pub(in crate::service) enum Outcome {
     Reply(Reply),
     Again(u64, Box<CreateAttempt>),
 }
 
-/// Looks at the head in one step.
+/// Reads of the head in one step.
 pub(in crate::service) const LOOKS: usize = 8;
 
-/// Creates the stream of `call`, or finds that it is there.
+/// Creates the stream of `call`, or finds that it exists.
 pub(in crate::service) fn put<E: Env>(
     core: &Core<E>,
     slot: &Slot,
@@ -70,7 +70,7 @@ pub(in crate::service) fn put<E: Env>(
 impl<E: Env> Putter<'_, E> {
     fn step(&mut self) -> Result<Done, Fault> {
         if self.attempt.timeline != self.core.config.timeline {
-            // All that was found and written so far may be of another history.
+            // Everything found and written so far may belong to another history.
             let why = "the store went back to an older state".to_owned();
             return Err(Fault::Unknown(why));
         }
@@ -100,7 +100,7 @@ impl<E: Env> Putter<'_, E> {
         Ok(Done::Wait(self.core.pause_ms(self.attempt.tries)))
     }
 
-    /// There is a stream.
+    /// Handles a live head under the name.
     fn meet(&mut self, cas: E::Cas, head: &Head) -> Result<Option<Done>, Fault> {
         if head.is_pending() {
             drop(cas);
@@ -136,20 +136,20 @@ impl<E: Env> Putter<'_, E> {
         let reply = found.unwrap_or_else(|| {
             let problem = problems::already_exists()
                 .with_field(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()));
-            // Without Stream-Closed: to clients that says that an append came too late.
+            // No Stream-Closed field: clients take it for an append that came too late.
             Reply::problem(&problem, self.call.instance)
         });
         Ok(Some(Done::Reply(reply)))
     }
 
-    /// Why there can be no such stream. Asked only where there is none yet.
+    /// Refuses a stream that is too large. Checked only where no stream exists yet.
     fn too_large(&self) -> Option<Done> {
         let most = self.core.config.max_stream_bytes;
         let bytes = self.payload.bytes().len() as u64;
         (most != 0 && bytes > most).then(|| self.full())
     }
 
-    /// Whether the lives of the name have used up all numbers of segments.
+    /// Refuses a stream if the lives of the name have used up all segment numbers.
     fn overflows(&mut self, settled: &Settled) -> Option<Done> {
         let over = settled.head.open_segment() >= SEGMENTS;
         over.then(|| {
@@ -163,7 +163,7 @@ impl<E: Env> Putter<'_, E> {
         Done::Reply(Reply::problem(&problem, self.call.instance))
     }
 
-    /// There is nothing behind `gate`, nor before.
+    /// Creates the head behind `gate`. No gate up to this one has a record.
     fn create(&mut self, gate: u32) -> Result<Option<Done>, Fault> {
         if let Some(refused) = self.too_large() {
             return Ok(Some(refused));
@@ -206,19 +206,20 @@ impl<E: Env> Putter<'_, E> {
         }
     }
 
-    /// There was a stream.
+    /// Replaces the tombstone of an earlier stream.
     fn replace(&mut self, cas: E::Cas, tombstone: &Tombstone) -> Result<Option<Done>, Fault> {
         if tombstone.incarnation == self.attempt.incarnation {
             if self.call.fork.is_some() {
                 let why = "the fork was given up, or deleted already";
                 return Err(Fault::Unknown(why.to_owned()));
             }
-            // Created, and deleted by somebody before this step looked.
+            // This attempt created the stream, and another caller deleted it before this step
+            // looked.
             let settled = self.settle(None);
             return Ok(Some(Done::Reply(self.was_created(&settled.head))));
         }
-        // A tombstone of the same life with another version only lost what it owed: what was sent
-        // can't be applied any more, and is built anew.
+        // A tombstone of the same life with another version only lost its debt. The swap that was
+        // sent can't be applied any more, so this step builds a new one.
         let other = match self.attempt.sent {
             Some((life, _)) => life != tombstone.incarnation,
             None => self.unsure(),
@@ -345,8 +346,8 @@ impl<E: Env> Putter<'_, E> {
         Ok(())
     }
 
-    /// Leaves the rest to a later step, or gives up. Waiting for another creator has a patience of
-    /// its own, which the deadline does not cut short.
+    /// Leaves the rest to a later step, or gives up. Waiting for another creator extends the
+    /// deadline.
     fn again(mut self, wait_ms: u64) -> Outcome {
         let unsure = self.unsure();
         let attempt = &mut self.attempt;

@@ -1,4 +1,4 @@
-//! A creation under way: what it was asked for, and how far it is.
+//! State of a creation under way.
 
 use crate::keys::{NameHash, Slot};
 use crate::protocol::name::StreamName;
@@ -8,11 +8,11 @@ use crate::service::core::Core;
 use crate::service::reply::Reply;
 use crate::stream::{Asked, ContentType, Create, Head, Payload, Position, is_fork_of, matches};
 
-/// A creation with what its answer needs of the request.
+/// A creation, with the parts of the request that its answer needs.
 pub(in crate::service) struct Call<'a> {
     pub(in crate::service) name: &'a str,
     pub(in crate::service) create: Create,
-    /// The body; of a fork without a content type as it came.
+    /// The body, framed; of a fork without a content type, as received.
     pub(in crate::service) payload: Payload,
     pub(in crate::service) fork: Option<Fork>,
     /// The stream's absolute URL.
@@ -21,11 +21,11 @@ pub(in crate::service) struct Call<'a> {
     pub(in crate::service) instance: &'a str,
 }
 
-/// What a creation forks.
+/// The fork that a creation asks for.
 pub(in crate::service) struct Fork {
     pub(in crate::service) source: StreamName,
     pub(in crate::service) asked: Asked,
-    /// The type given; else the fork has that of its source.
+    /// The content type of the request; without one the fork inherits its source's.
     pub(in crate::service) content_type: Option<ContentType>,
 }
 
@@ -40,16 +40,16 @@ pub(in crate::service) struct Putter<'a, E> {
     pub(in crate::service) call: &'a Call<'a>,
     pub(in crate::service) hash: NameHash,
     pub(in crate::service) attempt: Box<CreateAttempt>,
-    /// What is asked for, with what a fork inherits.
+    /// The requested stream, with the settings that a fork inherits.
     pub(in crate::service) create: Create,
-    /// The body as it is stored.
+    /// The body in stored form.
     pub(in crate::service) payload: Payload,
-    /// Where a fork leaves its source; `None` for the tail.
+    /// Where a fork branches off its source; `None` for the tail.
     pub(in crate::service) point: Option<Position>,
 }
 
 impl<E> Putter<'_, E> {
-    /// The answer if `head`, which has the name asked for, is as asked for.
+    /// The answer if `head`, which has the requested name, matches the request.
     pub(in crate::service) fn found(&self, head: &Head) -> Option<Reply> {
         let same = matches(head, &self.create) && self.is_that_fork(head);
         same.then(|| {
@@ -57,7 +57,7 @@ impl<E> Putter<'_, E> {
         })
     }
 
-    /// Whether `head` is a fork as asked for, or none.
+    /// Whether `head` is the requested fork, or no fork if none was requested.
     pub(in crate::service) fn is_that_fork(&self, head: &Head) -> bool {
         match &self.call.fork {
             None => head.lineage.is_none(),
@@ -72,14 +72,15 @@ impl<E> Putter<'_, E> {
         described(Reply::write(201), head).with(headers::LOCATION, &*self.call.location)
     }
 
-    /// The reply to a creation that is found applied. `head` may have been appended to meanwhile,
-    /// and a creator that goes on reading from there would miss that.
+    /// The reply to a creation that is found applied. `head` may contain later appends, and a
+    /// creator that reads on from its tail would miss them.
     pub(in crate::service) fn was_created(&mut self, head: &Head) -> Reply {
         let reply = self.attempt.reply.take();
         reply.unwrap_or_else(|| self.created(head))
     }
 
-    /// Whether what was written now is a fork's head, which is not there before it is counted.
+    /// Notes that a fork's head was written; it stays invisible until its source counts it. False
+    /// if no fork was requested.
     pub(in crate::service) fn wrote_fork(&mut self) -> bool {
         let fork = self.attempt.fork.as_mut();
         fork.map(|fork| fork.written = true).is_some()
@@ -91,8 +92,8 @@ impl<E> Putter<'_, E> {
         written || self.attempt.sent.is_some() || self.attempt.election.confirming
     }
 
-    /// Whether the life that was sent may have been there and be gone: `head`, which is another, did
-    /// not take its place.
+    /// Whether the sent life may have existed and ended. It can't have if `head`, another life,
+    /// took its place.
     pub(in crate::service) fn may_have_been(&self, head: &Head) -> bool {
         let born = match self.attempt.sent {
             Some((_, version)) => version.saturating_add(1),
@@ -102,7 +103,7 @@ impl<E> Putter<'_, E> {
     }
 }
 
-/// Adds what a creation's answer says of the stream.
+/// Adds the header fields that describe the created stream.
 fn described(reply: Reply, head: &Head) -> Reply {
     reply
         .with(headers::CONTENT_TYPE, head.content_type.as_str())

@@ -1,11 +1,15 @@
-//! The end of forks that nobody goes on with: their name is barred to them.
+//! The end of abandoned forks: a tombstone bars the name to the fork's life.
 //!
-//! A fork's to-do entry is the only trace of it that is sure to be found, so it is removed only once
-//! its creator can leave no other. The age of the entry does not tell that, since the clocks of two
-//! instances may differ by more than any patience. So, in this order: a tombstone of the fork's life
-//! takes the place of its head, which can never be written then; the source gets another version, so
-//! that a swap which adds the step comes too late; the entry goes. A creator takes the handle of its
-//! source before it looks for that tombstone.
+//! A fork's to-do entry is the only trace of it that is sure to be found. So the entry is removed
+//! only once the fork's creator can leave no other trace. The age of the entry does not prove that,
+//! since the clocks of two instances may differ by more than any timeout. The order of the steps
+//! is:
+//!
+//! 1. A tombstone of the fork's life takes the place of its head, which can then never be written.
+//! 2. The source gets another version, so that a swap that adds the fork's step comes too late.
+//! 3. The entry is removed.
+//!
+//! A creator takes the handle of its source before it looks for that tombstone.
 
 use super::steps::{self, changed};
 use crate::keys::head::Record;
@@ -20,11 +24,11 @@ use crate::service::records::election::{Candidate, Step};
 use crate::service::records::update::Updated;
 use crate::stream::{Incarnation, Link, Tombstone};
 
-/// The tombstone of a life that never began, in place of what was left of the name.
+/// The tombstone of a life that never began. It replaces `before`, the name's last tombstone.
 fn barred(life: Incarnation, before: Option<Tombstone>) -> Tombstone {
     let before = before.as_ref();
     Tombstone {
-        // Unknown, if it was never used: nobody had the name.
+        // Empty if the name was never used: only its hash is known here.
         name: before.map_or_else(String::new, |before| before.name.clone()),
         incarnation: life,
         version: before.map_or(1, |before| before.version.saturating_add(1)),
@@ -40,8 +44,8 @@ fn is_of(envelope: &Envelope, life: Incarnation) -> bool {
     matches!(record, Ok(Record::Tombstone(tombstone)) if tombstone.incarnation == life)
 }
 
-/// Sees to it that a fork, whose head is not written, never begins and leaves nothing in its
-/// source. False if the fork has to be looked at again.
+/// Ensures that a fork with no written head never begins and leaves nothing in its source. False if
+/// the caller must read the fork again.
 pub(in crate::service) fn bar<E: Env>(
     core: &Core<E>,
     fork: Link,
@@ -64,8 +68,7 @@ pub(in crate::service) fn is_barred<E: Env>(core: &Core<E>, fork: Link) -> Resul
     Ok(found.is_some_and(|(_, envelope)| is_of(&envelope, fork.incarnation)))
 }
 
-/// Sees to it that the head of a fork can't be written. False if the fork has to be looked at
-/// again.
+/// Ensures that the head of a fork can't be written. False if the caller must read the fork again.
 fn bar_name<E: Env>(
     core: &Core<E>,
     fork: Link,
@@ -92,7 +95,7 @@ fn bar_name<E: Env>(
         Record::Tombstone(before) if before.incarnation == life => {
             return Ok(Updated::Done(true));
         }
-        // Others are about to take that away.
+        // Another step is about to clear its debt or its source.
         Record::Tombstone(before) if before.owes.is_some() || before.source.is_some() => {
             return Ok(Updated::Wait(core.pause_ms(3)));
         }
@@ -127,8 +130,8 @@ fn create_barred<E: Env>(
     })
 }
 
-/// Sees to it that a swap which adds the step of a fork, and may still be under way, comes too
-/// late: the source has another version then.
+/// Ensures that a swap that adds a fork's step, and may still be under way, comes too late: the
+/// source then has another version.
 pub(in crate::service) fn outrun<E: Env>(
     core: &Core<E>,
     fork: Link,

@@ -1,9 +1,15 @@
-//! Creation of forks (section 4.2): what a `PUT` with `Stream-Forked-From` does before and after
-//! what every creation does.
+//! Creation of forks (section 4.2): the steps that a `PUT` with `Stream-Forked-From` adds to an
+//! ordinary creation.
 //!
-//! Source looked at; to-do entry; *joining* in the source's head, and with it the branch, which is
-//! kept in the attempt; the fork's head, pending; *joined*; the fork's head without `pending`;
-//! 201. Whoever finds it pending goes on with it, see `steps.rs`.
+//! 1. Read the source.
+//! 2. Add the to-do entry.
+//! 3. Mark the fork as *joining* in the source's head; the attempt keeps the branch cut from it.
+//! 4. Write the fork's head, pending.
+//! 5. Mark the fork as *joined* in the source's head.
+//! 6. Write the fork's head without `pending`.
+//! 7. Answer 201.
+//!
+//! Any request that finds the fork pending continues it, see `steps.rs`.
 
 use super::steps::{self, Progress};
 use super::{bar, place};
@@ -29,7 +35,7 @@ use crate::stream::{
     inherited_expiry,
 };
 
-/// Looks at the head of the source in one step.
+/// Reads of the source's head in one step.
 const LOOKS: usize = 8;
 
 fn source_hash<E: Env>(_putter: &Putter<'_, E>, fork: &Fork) -> NameHash {
@@ -40,7 +46,7 @@ fn fork_link<E: Env>(putter: &Putter<'_, E>) -> Link {
     heads::link(&putter.hash, putter.attempt.incarnation)
 }
 
-/// The source, once it was looked at.
+/// The source, once it was read.
 pub(in crate::service) fn source_link<E: Env>(putter: &Putter<'_, E>) -> Option<Link> {
     let fork = putter.call.fork.as_ref()?;
     let begun = putter.attempt.fork.as_ref()?;
@@ -55,8 +61,8 @@ fn branch<E: Env>(putter: &Putter<'_, E>) -> Option<Head> {
     }
 }
 
-/// Looks at the source of a fork, and takes over what the fork inherits. The reply, if it
-/// can't be forked so.
+/// Reads the source of a fork, and copies the settings that the fork inherits. Returns the reply if
+/// the source can't be forked as requested.
 pub(in crate::service) fn prepare<E: Env>(
     putter: &mut Putter<'_, E>,
 ) -> Result<Option<Done>, Fault> {
@@ -81,7 +87,7 @@ pub(in crate::service) fn prepare<E: Env>(
     }
 }
 
-/// The life that the name of the source has now.
+/// The current life of the source's name.
 fn source<E: Env>(putter: &Putter<'_, E>, fork: &Fork) -> Result<Option<Head>, Fault> {
     let slot = putter.core.keys.head(&source_hash(putter, fork));
     Ok(match heads::record(putter.core, &slot)? {
@@ -90,8 +96,8 @@ fn source<E: Env>(putter: &Putter<'_, E>, fork: &Fork) -> Result<Option<Head>, F
     })
 }
 
-/// The answer to a creation that is repeated, where its source can't be forked any more: a
-/// deleted source is kept for its forks, with what they inherit.
+/// The answer to a repeated creation if its source can't be forked any more. A deleted source is
+/// kept for its forks, with the settings that they inherit.
 fn repeated<E: Env>(
     putter: &mut Putter<'_, E>,
     fork: &Fork,
@@ -144,7 +150,8 @@ fn look<E: Env>(
         .as_ref()
         .is_some_and(|begun| begun.source != source)
     {
-        // Deleted and created again between two steps: nothing of this attempt is in it.
+        // The source was deleted and created again between two steps: the new life has nothing of
+        // this attempt.
         withdraw(putter);
         putter.attempt.fork = None;
     }
@@ -177,7 +184,7 @@ fn check<E: Env>(putter: &Putter<'_, E>, fork: &Fork, head: &Head) -> Result<(),
     Err(Refusal::Problem(problem))
 }
 
-/// Takes over what a fork has from its source unless its creator says otherwise.
+/// Copies the settings that a fork inherits from its source unless the request sets them.
 fn inherit<E: Env>(putter: &mut Putter<'_, E>, fork: &Fork, source: &Head) -> Result<(), Refusal> {
     putter.create.expiry = inherited_expiry(putter.call.create.expiry, source.expiry);
     if fork.content_type.is_some() {
@@ -198,8 +205,8 @@ fn inherit<E: Env>(putter: &mut Putter<'_, E>, fork: &Fork, source: &Head) -> Re
     Ok(())
 }
 
-/// Sees to it that the source has the fork's step, and keeps the branch. Nothing to do where
-/// no fork is asked for.
+/// Ensures that the source has the fork's step, and keeps the branch. Does nothing if no fork was
+/// requested.
 pub(in crate::service) fn join<E: Env>(putter: &mut Putter<'_, E>) -> Result<Option<Done>, Fault> {
     let (Some(fork), Some(source)) = (&putter.call.fork, source_link(putter)) else {
         return Ok(None);
@@ -252,11 +259,11 @@ fn add_step<E: Env>(
         if fresh {
             check(putter, fork, &head)?;
         }
-        // Before the swap: what can't be forked leaves no trace in the source.
+        // Before the swap, so that an impossible fork leaves no trace in the source.
         let branch = cut(putter, fork, source, &head)?.encode();
         if fresh {
-            // Only now, with the source's handle taken: who bars the name moves the source on
-            // after that.
+            // Only now, with the source's handle taken: a worker that bars the name changes the
+            // source's version after that.
             if bar::is_barred(putter.core, fork_link(putter))? {
                 return Err(Fault::Deadline("the fork was taken for left over").into());
             }
@@ -311,12 +318,13 @@ fn cut<E: Env>(
     .map_err(|error| Refusal::Problem(problems::fork(error)))
 }
 
-/// The head of the fork, as it was when its source got its step.
+/// The head of the fork at the time when its source got its step.
 pub(in crate::service) fn begun<E: Env>(putter: &Putter<'_, E>) -> Option<Head> {
     putter.call.fork.as_ref().and_then(|_| branch(putter))
 }
 
-/// There is a fork that its source has not counted yet: goes on with it, whoever began it.
+/// Handles a fork that its source has not counted yet: continues it, even if another request began
+/// it.
 pub(in crate::service) fn meet_pending<E: Env>(
     putter: &mut Putter<'_, E>,
     head: &Head,
@@ -326,13 +334,12 @@ pub(in crate::service) fn meet_pending<E: Env>(
     };
     let fork = heads::link(&putter.hash, head.incarnation);
     let shared = &mut putter.attempt.shared;
-    // A step of it each; what it came to is seen when its head is looked at again.
+    // One step per call; the next read of the fork's head shows the result.
     let _: Progress = steps::advance(putter.core, fork, lineage.source, shared)?;
     Ok(None)
 }
 
-/// The fork is there: removes the traces of its creation. What can't be removed now is by
-/// whoever finds the to-do entry.
+/// Removes the traces of a finished creation. A worker that finds the to-do entry removes the rest.
 pub(in crate::service) fn tidy<E: Env>(putter: &mut Putter<'_, E>) {
     let Some(source) = source_link(putter) else {
         return;
@@ -345,7 +352,8 @@ pub(in crate::service) fn tidy<E: Env>(putter: &mut Putter<'_, E>) {
     }
 }
 
-/// The fork will not begin, and its head was not written: takes its step out of the source.
+/// Takes the step of a fork out of the source. The fork will not begin, and its head was not
+/// written.
 pub(in crate::service) fn withdraw_step<E: Env>(putter: &mut Putter<'_, E>) {
     let (Some(source), Some(begun)) = (source_link(putter), putter.attempt.fork.clone()) else {
         return;
@@ -357,7 +365,7 @@ pub(in crate::service) fn withdraw_step<E: Env>(putter: &mut Putter<'_, E>) {
     let entry = join_entry(putter, source);
     let shared = &mut putter.attempt.shared;
     match steps::give_up(core, fork, source, shared) {
-        // With a swap under way that adds it, it may come yet.
+        // If a swap that adds the step is under way, the step may still arrive.
         Ok(Updated::Done(gone)) if gone || !begun.sent => {
             let _ = todo::remove(core, putter.hash.shard(), &entry, shared);
         }
@@ -366,7 +374,7 @@ pub(in crate::service) fn withdraw_step<E: Env>(putter: &mut Putter<'_, E>) {
     putter.attempt.fork = None;
 }
 
-/// Takes back what was stored for a life that will not begin.
+/// Removes the data stored for a life that will not begin.
 pub(in crate::service) fn withdraw<E: Env>(putter: &mut Putter<'_, E>) {
     withdraw_step(putter);
     if putter.attempt.stored {
@@ -379,7 +387,7 @@ pub(in crate::service) fn withdraw<E: Env>(putter: &mut Putter<'_, E>) {
     }
     if let Some(leaf) = putter.attempt.leaf.take() {
         let life = putter.attempt.incarnation;
-        // What stays is found by the walk through the registry.
+        // If this fails, the walk through the registry finds the name.
         let _ = names::remove(
             putter.core,
             &putter.hash,

@@ -1,8 +1,8 @@
 //! Forks (section 4.2): their creation and their end.
 //!
-//! `create` is what a `PUT` with `Stream-Forked-From` does besides what every creation does; `steps`
-//! are the steps of `stream::Forks`, each a swap of one head; `place` finds where a fork leaves its
-//! source; `bar` ends forks that were given up.
+//! `create` has the steps that a `PUT` with `Stream-Forked-From` adds to an ordinary creation.
+//! `steps` has the steps of `stream::Forks`, each a swap of one head. `place` finds where a fork
+//! branches off its source. `bar` ends forks that were given up.
 
 mod bar;
 mod create;

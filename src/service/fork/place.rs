@@ -1,5 +1,5 @@
-//! Where a fork leaves its source (section 4.2): the place that `Stream-Fork-Offset` and
-//! `Stream-Fork-Sub-Offset` mean.
+//! Where a fork branches off its source (section 4.2): the place that `Stream-Fork-Offset` and
+//! `Stream-Fork-Sub-Offset` name.
 
 use crate::limits::{PAGE_SEGMENTS, STEP_BYTES};
 use crate::protocol::json;
@@ -11,8 +11,8 @@ use crate::service::problems;
 use crate::service::segments::Segments;
 use crate::stream::{Asked, Head, OffsetGone, Position};
 
-/// The place in `head` that a fork's creator asks for: written with the segment that holds
-/// the byte before it, zeros for the start.
+/// The requested place in `head`, in canonical form: written with the segment that holds the byte
+/// before it, zeros for the start.
 pub(in crate::service) fn place<E: Env>(
     core: &Core<E>,
     head: &Head,
@@ -50,8 +50,8 @@ pub(in crate::service) fn place<E: Env>(
     }
 }
 
-/// `place` as it is written; `None` if the stream has none such, or a JSON message goes over
-/// it.
+/// The canonical form of `place`. `None` if the stream has no such place, or if it is inside a JSON
+/// message.
 fn canonical<E: Env>(
     core: &Core<E>,
     head: &Head,
@@ -77,8 +77,8 @@ fn canonical<E: Env>(
     Ok(whole.then_some(found))
 }
 
-/// The place `count` bytes or messages after `anchor`, within the page that a read from there
-/// gets; `None` beyond.
+/// The place `count` bytes or messages after `anchor`. `None` if it is beyond the page that a read
+/// from `anchor` returns.
 fn after<E: Env>(
     core: &Core<E>,
     head: &Head,

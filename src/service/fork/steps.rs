@@ -1,9 +1,9 @@
-//! Which forks a stream has: the steps of `stream::Forks`, each a swap of one head.
+//! Bookkeeping of a stream's forks: the steps of `stream::Forks`, each a swap of one head.
 //!
-//! Everything here is idempotent. Before a fork's head is swapped for what its source says, the
-//! fork's handle is taken and then the source is read; before a source's head is swapped for what
-//! a fork says, the source's handle is taken and then the fork is read. So a slow worker never
-//! does a step again that others have done, and whose trace they removed.
+//! Every step is idempotent. A step that updates a fork's head from its source takes the fork's
+//! handle first, and reads the source second. A step that updates a source's head from a fork takes
+//! the source's handle first, and reads the fork second. So a slow worker never repeats a step that
+//! other workers have completed, even if they removed its trace.
 
 use crate::keys::NameHash;
 use crate::keys::head::Record;
@@ -18,34 +18,34 @@ use crate::service::records::update::Updated;
 use crate::service::{ending, heads};
 use crate::stream::{ForkStep, Head, Link, Tombstone};
 
-/// How far the creation of a fork is.
+/// Progress of the creation of a fork.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum Progress {
-    /// Look again: it went a step on, or somebody else moved it.
+    /// Read again: this step or another worker advanced the fork.
     Moved,
-    /// It is there.
+    /// The fork exists.
     Done,
-    /// It is given up, or deleted.
+    /// The fork was given up, or deleted.
     Over,
-    /// Its head is not written.
+    /// The fork's head is not written.
     Absent,
 }
 
-/// What a source's head is to become.
+/// Change of a source's head.
 pub(in crate::service) enum Change {
     Keep,
     Write,
-    /// There is no room for the step.
+    /// The source has no room for the step.
     Full,
 }
 
-/// Swaps tried before the caller is told to wait.
+/// Swaps tried before the caller has to wait.
 const TRIES: usize = 4;
 
-/// Sources up a chain that one piece of work tells of a fork's end.
+/// Sources up a chain that one piece of work updates after a fork's end.
 const LEVELS: usize = 2;
 
-/// Takes the creation of a fork, whose step its source got, one swap on.
+/// Advances the creation of a fork, after its source got its step, by one swap.
 pub(in crate::service) fn advance<E: Env>(
     core: &Core<E>,
     fork: Link,
@@ -75,13 +75,13 @@ pub(in crate::service) fn advance<E: Env>(
             Some(ForkStep::Leaving) | None => {}
         }
     }
-    // Given up before it was counted; nobody can count it any more.
+    // The fork was given up before it was counted; no worker can count it any more.
     let hash = NameHash::from_bytes(fork.hash);
     ending::end_life(core, &hash, cas, &head, core.env.now_ms(), shared)?;
     Ok(Progress::Moved)
 }
 
-/// Forgets the step of a fork that is there.
+/// Forgets the step of a fork that exists.
 pub(in crate::service) fn settle_join<E: Env>(
     core: &Core<E>,
     fork: Link,
@@ -93,7 +93,7 @@ pub(in crate::service) fn settle_join<E: Env>(
     })
 }
 
-/// Gives up a fork whose head is not written. Says whether its source had its step.
+/// Gives up a fork with no written head. Returns whether its source had its step.
 pub(in crate::service) fn give_up<E: Env>(
     core: &Core<E>,
     fork: Link,
@@ -105,8 +105,8 @@ pub(in crate::service) fn give_up<E: Env>(
     })
 }
 
-/// Takes a step in paying what the tombstone of a fork owes its source: takes the fork out of
-/// the count, once, or clears the debt.
+/// Takes one step in paying the debt of a fork's tombstone to its source: takes the fork out of the
+/// count, once, or clears the debt.
 pub(in crate::service) fn release<E: Env>(
     core: &Core<E>,
     fork: Link,
@@ -129,7 +129,7 @@ pub(in crate::service) fn release<E: Env>(
     })?;
     match left {
         Updated::Wait(ms) => return Ok(Updated::Wait(ms)),
-        // The debt is cleared by the next call: that is enough for one piece of work.
+        // The next call clears the debt: one change is enough for one piece of work.
         Updated::Done(true) => return Ok(Updated::Done(())),
         Updated::Done(false) => {}
     }
@@ -137,8 +137,8 @@ pub(in crate::service) fn release<E: Env>(
     Ok(Updated::Done(()))
 }
 
-/// Takes something that is done out of the tombstone of a life, if `settle` says that it was
-/// there. Tried once: whoever comes next finds what is left.
+/// Removes a completed debt from the tombstone of a life; `settle` returns whether it was still
+/// there. Tried once: the next worker finds the rest.
 pub(in crate::service) fn settle_tombstone<E: Env>(
     core: &Core<E>,
     life: Link,
@@ -157,9 +157,9 @@ pub(in crate::service) fn settle_tombstone<E: Env>(
     }
 }
 
-/// Does what [`release`] does, and the same for a source that went with its last fork: what
-/// a chain of deleted streams needs would else wait for as many pieces of work. What is left to
-/// do is noted.
+/// Does the work of [`release`], also for a source that ended with its last fork. Otherwise a chain
+/// of deleted streams would wait for one piece of work per stream. To-do entries note the remaining
+/// work.
 pub(in crate::service) fn cascade<E: Env>(
     core: &Core<E>,
     fork: Link,
@@ -197,7 +197,7 @@ pub(in crate::service) fn forget<E: Env>(
     })
 }
 
-/// Whether the tombstone of this life says that its source counts it.
+/// Whether the tombstone of this life still has a debt to its source, which counts it.
 fn owes<E: Env>(core: &Core<E>, fork: Link) -> Result<bool, Fault> {
     let record = heads::record(core, &heads::link_slot(core, fork))?;
     Ok(matches!(
@@ -207,8 +207,8 @@ fn owes<E: Env>(core: &Core<E>, fork: Link) -> Result<bool, Fault> {
     ))
 }
 
-/// Changes what a source's head says of its forks. A deleted stream that the change leaves
-/// without forks becomes a tombstone in the same swap. Says whether anything was changed.
+/// Changes the fork bookkeeping in a source's head. If the change leaves a deleted stream without
+/// forks, the same swap makes it a tombstone. Returns whether anything was changed.
 pub(in crate::service) fn change_source<E: Env>(
     core: &Core<E>,
     source: Link,

@@ -20,8 +20,8 @@ pub(in crate::service) struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Takes the stream as it is now, which may have ended meanwhile, or have another life. It is read
-    /// as for a swap: on some platforms only such a read shows all that was written before.
+    /// Reads the stream again; it may have ended meanwhile, or have another life. It reads
+    /// through a swap handle: on some platforms only such a read shows all earlier writes.
     pub(super) fn read_again<E: Env>(&mut self, core: &Core<E>) -> Result<(), Refusal> {
         let read = match heads::find(core, self.slot)? {
             Place::Found { gate, envelope, .. } => Some((gate, envelope)),
@@ -71,7 +71,7 @@ fn live<E: Env>(
     }
 }
 
-/// The same, for a step of a read: moves the sliding window if that is due.
+/// The live stream `name`, for a step of a read: moves the sliding window if that is due.
 pub(super) fn stream_read<'s, E: Env>(
     core: &Core<E>,
     name: &str,
@@ -89,9 +89,9 @@ pub(super) fn stream_read<'s, E: Env>(
     })
 }
 
-/// Writes that the stream was read at `now_ms`. Tried once: whoever moved the head meanwhile
-/// nearly always touched it too, and where not, or where the store failed, the next read tries
-/// again. Says whether somebody moved the window, as far as is known.
+/// Writes that the stream was read at `now_ms`. Tried once: another writer of the head nearly
+/// always touched it too. If not, or if the store failed, the next read tries again. Returns
+/// whether the window was moved, as far as is known.
 fn touch<E: Env>(core: &Core<E>, slot: &Slot, head: &Head, now_ms: u64) -> bool {
     let Ok(Place::Found { cas, envelope, .. }) = heads::find(core, slot) else {
         return false;

@@ -1,7 +1,7 @@
-//! Reads (sections 5.5 to 5.8): metadata, pages, and the waiting of long-polls and event streams.
+//! Reads (sections 5.5 to 5.8): metadata, pages, long-polls and event streams.
 //!
-//! `start` begins a read or resumes it; `found` is the stream at one step; `page` answers with a
-//! page, at once or after a long-poll; `sse` makes the events.
+//! `start` begins or resumes a read; `found` is the stream at one step; `page` answers with a page,
+//! at once or after a long-poll; `sse` makes the events.
 
 mod found;
 mod page;

@@ -1,4 +1,4 @@
-//! Pages, as answers (sections 5.6 and 5.7).
+//! Page responses (sections 5.6 and 5.7).
 
 use super::found;
 use super::found::Found;
@@ -70,7 +70,7 @@ fn plan<E: Env>(core: &Core<E>, head: &Head, from: Position, limit: u64) -> Resu
     page.ok_or_else(|| Refusal::Problem(problems::no_such_place(&offset::format(from))))
 }
 
-/// The answer with a page, up to its first step's bytes.
+/// The answer with a page, up to the bytes of the first step.
 fn send_page<E: Env>(
     core: &Core<E>,
     found: &Found,
@@ -115,7 +115,7 @@ pub(super) fn page_part<E: Env>(
         return Ok(Next::Ready(token.encode()));
     }
     if head.content_type.is_json() {
-        // The comma after the last message.
+        // Replaces the comma after the last message.
         body.pop();
         body.push(b']');
     }
@@ -136,7 +136,7 @@ fn page_head<E: Env>(
         bytes => bytes.saturating_add(extra),
     };
     let class = match (page.bytes, tag) {
-        // Without a tag it is what follows `now`, which is never the same.
+        // Without a tag the page follows `now`, which differs with each read.
         (0, _) | (_, None) => Cache::None,
         _ => Cache::Page {
             lives_ms: head
@@ -169,7 +169,7 @@ fn page_head<E: Env>(
     response
 }
 
-/// The head of a long-poll that ends with nothing.
+/// The response head of a long-poll that ends without data.
 fn nothing<E: Env>(core: &Core<E>, found: &Found, at: Position) -> ResponseHead {
     ResponseHead::new(204)
         .with(

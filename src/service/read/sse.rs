@@ -1,4 +1,4 @@
-//! Steps of an SSE response (section 5.8): a data event and its control event each.
+//! Steps of an SSE response (section 5.8): each sends a data event and its control event.
 
 use super::found;
 use super::found::Found;
@@ -18,7 +18,7 @@ use crate::service::segments::{Page, Part, Segments};
 use crate::service::token::{Token, TokenMode};
 use crate::stream::Position;
 
-/// Goes on behind an event pair.
+/// Continues after an event pair.
 pub(in crate::service) fn follow_on<E: Env>(
     core: &Core<E>,
     found: &Found,
@@ -38,8 +38,8 @@ pub(in crate::service) fn follow_on<E: Env>(
     }
 }
 
-/// The next event pair from `at` on. Where there is no data the control event stands alone if
-/// the stream is closed or `first` asks for one; else the reader waits.
+/// The next event pair from `at` on. Without data the control event stands alone if the stream is
+/// closed or `first` asks for one; otherwise the reader waits.
 pub(in crate::service) fn event<E: Env>(
     core: &Core<E>,
     found: &Found,
@@ -51,7 +51,8 @@ pub(in crate::service) fn event<E: Env>(
     let (mut page, mut part) = event_data(core, found, at, STEP_BYTES)?;
     let ended = page.reached_tail && head.closed.is_some();
     if encoding == Encoding::Text && !ended {
-        // What is cut off comes with the bytes that follow it, or was all that came yet.
+        // A later step sends the bytes cut off, together with the bytes that complete them. If
+        // nothing else is left, this step reads further, or waits at the tail.
         let mut cut = unfinished(&page, &part);
         if cut == part.bytes.len() && !page.reached_tail {
             (page, part) = event_data(core, found, at, STEP_BYTES.saturating_mul(2))?;
@@ -89,7 +90,7 @@ fn event_data<E: Env>(
     Ok((page, part))
 }
 
-/// The next bytes of an event that is larger than a step, a JSON message.
+/// The next bytes of an event that is larger than a step, which is a JSON message.
 pub(in crate::service) fn event_part<E: Env>(
     core: &Core<E>,
     found: &Found,
@@ -132,7 +133,7 @@ fn end_event<E: Env>(
 ) -> Result<Answer, Fault> {
     let encoding = Encoding::of(&found.head.content_type);
     if encoding == Encoding::Json {
-        // The comma after the last message.
+        // Drops the comma after the last message.
         part.bytes.pop();
     }
     sse::data_part(&mut body, encoding, &part.bytes);
@@ -141,7 +142,7 @@ fn end_event<E: Env>(
     Ok(control_event(core, found, reached, body, at_tail, closed))
 }
 
-/// Adds the control event, and says how it goes on behind it.
+/// Adds the control event, and decides how the exchange goes on after it.
 fn control_event<E: Env>(
     core: &Core<E>,
     found: &Found,
@@ -178,7 +179,7 @@ fn wait_on<E: Env>(core: &Core<E>, found: &Found, at: Position) -> Answer {
     found::wait(core, found, at, TokenMode::Sse, heartbeat)
 }
 
-/// Bytes at the end of a part of text that wait for what follows them.
+/// Number of bytes at the end of a text part that wait for the bytes after them.
 fn unfinished(page: &Page, part: &Part) -> usize {
     match page.reached_tail {
         true => sse::dangling(&part.bytes),
@@ -198,7 +199,7 @@ pub(super) fn follow<E: Env>(
     let mut response = ResponseHead::new(200)
         .with(headers::CONTENT_TYPE, sse::MEDIA_TYPE)
         .with(headers::CONTENT_SECURITY_POLICY, SANDBOX)
-        // nginx and others hold answers back until a buffer is full.
+        // nginx and other proxies hold answers back until a buffer is full.
         .with(headers::X_ACCEL_BUFFERING, "no")
         .with(
             headers::CACHE_CONTROL,

@@ -1,4 +1,4 @@
-//! The begin of a read, and its next step.
+//! The first step of a read, and its later steps.
 
 use super::found::Found;
 use super::sse;
@@ -37,7 +37,7 @@ pub(in crate::service) fn metadata<E: Env>(
     })
 }
 
-/// Begins a read. `common` are the fields that every answer to this request has.
+/// Begins a read. `common`: the header fields of every answer to this request.
 pub(in crate::service) fn get<E: Env>(
     core: &Core<E>,
     name: &str,
@@ -63,8 +63,8 @@ fn begin<E: Env>(
     }
 }
 
-/// A part of a stream that is missing was removed with the stream, if that ended since its head was
-/// read. Then there is no fault.
+/// Reads the head again if a part of the stream is missing. If the stream has ended since the first
+/// read, its parts were removed with it, and there is no fault.
 fn unless_gone<E: Env>(
     core: &Core<E>,
     found: &mut Found<'_>,
@@ -76,8 +76,8 @@ fn unless_gone<E: Env>(
     answer
 }
 
-/// The place where a read begins. In a JSON stream it has to be between two messages: from inside one,
-/// the page would be no JSON, or other messages than those that were written.
+/// The place where a read begins. In a JSON stream it must lie between two messages. From inside a
+/// message the page would be invalid JSON, or have messages that were never written.
 fn origin<E: Env>(
     core: &Core<E>,
     found: &mut Found<'_>,
@@ -102,8 +102,8 @@ fn origin<E: Env>(
     ))))
 }
 
-/// Judges a place. One beyond the tail is judged again by another read of the stream: appends by other
-/// instances may have come between.
+/// Judges a place. If it is beyond the tail, judges it by another read of the stream, because other
+/// instances may have appended meanwhile.
 fn place<E: Env>(
     core: &Core<E>,
     found: &mut Found<'_>,
@@ -118,7 +118,7 @@ fn place<E: Env>(
     }
 }
 
-/// The answer to a read from a place that is not here.
+/// The problem of a read from a place that does not exist.
 fn absent<E: Env>(core: &Core<E>, found: &Found<'_>, placed: Placed) -> Problem {
     let gone = match placed {
         Placed::Later => return problems::later_timeline(),
@@ -129,7 +129,7 @@ fn absent<E: Env>(core: &Core<E>, found: &Found<'_>, placed: Placed) -> Problem 
     problems::offset_gone(gone, &found.head, found.now)
 }
 
-/// Goes on with a read.
+/// Continues a read.
 pub(in crate::service) fn resume<E: Env>(
     core: &Core<E>,
     token: &Token,
@@ -150,15 +150,15 @@ fn go_on<E: Env>(
     token: &Token,
     cause: Cause,
 ) -> Result<Answer, Refusal> {
-    // The store may have gone back since the last step. Of a page that has begun its end is judged:
-    // where that is, its rest is.
+    // The store may have gone back since the last step. For a page under way this judges the end of
+    // the page: if the end exists, so does the rest.
     let (needed, waits) = match token.mode {
         TokenMode::Page { to } | TokenMode::SseEvent { to } => (to, false),
         TokenMode::LongPoll { .. } | TokenMode::Sse => (token.at, true),
     };
     match place(core, found, Some(needed))? {
         Placed::Here(_) => {}
-        // Each read may be an older one than the last: what it lacks comes with another.
+        // A read may be older than the last one; a later read shows the missing bytes.
         Placed::Beyond if waits && core.config.kv_stale_reads => {}
         placed => return Err(Refusal::Problem(absent(core, found, placed))),
     }

@@ -1,12 +1,13 @@
-//! Creating a record exactly once, also where a swap of an absent key overwrites.
+//! Creates a record exactly once, even where a swap of an absent key overwrites.
 //!
-//! Where the store guards creation (`kv_guarded_create`) it is one swap. Elsewhere a counter, the
-//! gate, elects the creator: whoever raises it from 0 is the only one that may ever write the
-//! record behind it from nothing, and does so at most once. It writes the record *unconfirmed*,
-//! asks whether somebody opened the next gate meanwhile, and confirms it only if not. Whoever finds
-//! a creator missing for long opens the next gate first and voids what is unconfirmed behind the
-//! lower ones. Confirming and voiding are swaps of a present key, so one of them wins, and no clock
-//! decides. An unconfirmed or void record is as good as none.
+//! Where the store guards creation (`kv_guarded_create`), a creation is one swap. Elsewhere a
+//! counter, the gate, elects the creator. Only the candidate that raises the gate from 0 may ever
+//! write the record behind it from nothing, and it does so at most once. The creator writes the
+//! record *unconfirmed*. It then checks whether another candidate opened the next gate meanwhile,
+//! and confirms the record only if not. A candidate that has waited too long for a creator opens
+//! the next gate first, and voids any unconfirmed record behind the lower gates. Confirming and
+//! voiding are swaps of a present key, so one of them wins, and no clock decides. An unconfirmed or
+//! void record counts as absent.
 
 use crate::keys::{Envelope, Slot, State};
 use crate::service::core::Core;
@@ -16,33 +17,33 @@ use crate::service::heads;
 use crate::service::progress::Election;
 use bytes::Bytes;
 
-/// What a step of a creation came to.
+/// Result of one creation step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum Step {
     /// The record is this creator's.
     Created,
-    /// There is another's; look again.
+    /// Another creator's record exists; read it again.
     Taken,
-    /// Somebody else is at it: go on after so many milliseconds.
+    /// Another candidate is at work: retry after this many milliseconds.
     Wait(u64),
 }
 
-/// Swaps tried in one step before it is left for a later one.
+/// Swaps tried in one step; a later step does the rest.
 const TRIES: usize = 4;
 
-/// Gates in one step at which this creator gives something up: its patience, or its own record.
+/// Gates in one step at which this candidate gives up another creator, or its own record.
 const GATES: usize = 4;
 
-/// Gates in one step that somebody else gave up. Workers begin with the first in each call, so all
-/// that can be expected are passed in one.
+/// Gates in one step that other candidates gave up. Workers begin at the first gate in each call,
+/// so one call has to pass all gates that can be expected.
 const GIVEN_UP: usize = 64;
 
-/// What came of a gate.
+/// Result at one gate.
 enum Turn {
     End(Step),
-    /// Something was given up: the next gate.
+    /// This candidate gave up a creator or a record: try the next gate.
     Next,
-    /// Somebody else had lost patience with its creator: the next gate.
+    /// Another candidate had given up this gate's creator: try the next gate.
     Skip,
 }
 
@@ -50,18 +51,19 @@ enum Turn {
 pub(in crate::service) struct Candidate<'a, E> {
     pub(in crate::service) core: &'a Core<E>,
     pub(in crate::service) slot: &'a Slot,
-    /// Version of the confirmed record, at least 1; the unconfirmed one has the one before.
+    /// Version of the confirmed record, at least 1; the unconfirmed record has the version before
+    /// it.
     pub(in crate::service) version: u64,
     pub(in crate::service) body: &'a [u8],
-    /// Tells this creator's record from another's where the store guards creation.
+    /// Distinguishes this creator's record from another's, where the store guards creation.
     pub(in crate::service) is_ours: &'a dyn Fn(&Envelope) -> bool,
 }
 
 impl<E: Env> Candidate<'_, E> {
     /// Takes the creation as far as it gets without waiting.
     ///
-    /// After an error the creation may be gone on with; if `progress.confirming`, it may have been
-    /// completed.
+    /// After an error the caller may continue the creation; if `progress.confirming`, the creation
+    /// may be complete.
     pub(in crate::service) fn step(&self, progress: &mut Election) -> Result<Step, Fault> {
         if self.core.config.kv_guarded_create {
             return self.guarded(progress);
@@ -86,7 +88,7 @@ impl<E: Env> Candidate<'_, E> {
         Ok(Step::Wait(self.core.pause_ms(2)))
     }
 
-    /// One swap from nothing, which the store refuses if there is something.
+    /// Creates the record by one swap from nothing, which the store refuses if a value exists.
     fn guarded(&self, progress: &mut Election) -> Result<Step, Fault> {
         let bytes = self.bytes(State::Confirmed);
         let key = self.slot.key(0);
@@ -96,11 +98,11 @@ impl<E: Env> Candidate<'_, E> {
                 let found = heads::open(&key, bytes)?;
                 return Ok(match (self.is_ours)(&found) {
                     true => Step::Created,
-                    // Ours may have been there before.
+                    // Our record may have been there before.
                     false => Step::Taken,
                 });
             }
-            // An earlier one may still be under way when this one finds no room.
+            // An earlier swap may still be under way when this one finds no room.
             let before = std::mem::replace(&mut progress.confirming, true);
             cas = match self.core.env.swap(cas, &bytes) {
                 Ok(()) => return Ok(Step::Created),
@@ -133,7 +135,7 @@ impl<E: Env> Candidate<'_, E> {
         .encode()
     }
 
-    /// Another was elected at this gate: see how far it is.
+    /// Handles a gate that elected another candidate: reads how far it is.
     fn watch(&self, progress: &mut Election) -> Result<Turn, Fault> {
         let key = self.slot.key(progress.gate);
         let state = match self.core.env.get(&key)? {
@@ -146,15 +148,15 @@ impl<E: Env> Candidate<'_, E> {
                 progress.skip();
                 Ok(Turn::Skip)
             }
-            // Somebody lost patience with that creator before: one wait for each is enough, or a
-            // name with several of them could never be reached.
+            // Another candidate gave up that creator before. One wait for each creator is enough:
+            // otherwise a name with several of them could never be reached.
             None | Some(State::Unconfirmed) if self.is_open(progress.gate.saturating_add(1))? => {
                 progress.skip();
                 Ok(Turn::Skip)
             }
             None | Some(State::Unconfirmed) => {
-                // Longer and longer, so that where the store is slow most of the request's time
-                // still is waiting, and its patience ends before the request does.
+                // The waits get longer. So on a slow store the request still spends most of its
+                // time waiting, and its patience ends before the request does.
                 let ms = 50_u64
                     .saturating_add(self.core.jitter(100))
                     .saturating_add(progress.waited_ms / 8);
@@ -166,13 +168,13 @@ impl<E: Env> Candidate<'_, E> {
         }
     }
 
-    /// Whether somebody was elected at `gate`.
+    /// Whether `gate` elected a creator.
     fn is_open(&self, gate: u32) -> Result<bool, Fault> {
         let key = self.slot.gate(gate);
         Ok(self.core.env.exists(&key)? && self.core.env.increment(&key, 0)? > 0)
     }
 
-    /// This creator was elected at this gate.
+    /// Handles a gate that elected this candidate.
     fn own(&self, progress: &mut Election) -> Result<Turn, Fault> {
         let key = self.slot.key(progress.gate);
         if !progress.confirming {
@@ -187,7 +189,7 @@ impl<E: Env> Candidate<'_, E> {
                 }
             }
             let next = self.slot.gate(progress.gate.saturating_add(1));
-            // An error may mean that somebody opened it.
+            // An error may mean that another candidate opened the gate.
             if !matches!(self.core.env.increment(&next, 0), Ok(0)) {
                 self.void(&key)?;
                 progress.pass();
@@ -205,8 +207,8 @@ impl<E: Env> Candidate<'_, E> {
         }
     }
 
-    /// Writes the record from nothing, once. False if it was voided or can't be seen, so that this
-    /// gate has to be given up.
+    /// Writes the record from nothing, once. False if the record was voided or can't be seen; then
+    /// this candidate has to give up the gate.
     fn write_unconfirmed(&self, key: &str, progress: &mut Election) -> Result<bool, Fault> {
         let mut cas = self.core.env.cas(key)?;
         loop {
@@ -226,7 +228,7 @@ impl<E: Env> Candidate<'_, E> {
         }
     }
 
-    /// Sees to it that the record at `key` will never be confirmed. False if it is already.
+    /// Ensures that the record at `key` will never be confirmed. False if it is already confirmed.
     fn void(&self, key: &str) -> Result<bool, Fault> {
         let mut cas = self.core.env.cas(key)?;
         for _ in 0..TRIES {
@@ -255,7 +257,7 @@ impl<E: Env> Candidate<'_, E> {
         Err(StoreError::Unavailable(format!("{key} could not be voided")).into())
     }
 
-    /// Makes the record visible. False if it was voided, `None` if that is not known yet.
+    /// Makes the record visible. False if it was voided, `None` if the outcome is not known yet.
     fn confirm(&self, key: &str) -> Result<Option<bool>, Fault> {
         let mut cas = self.core.env.cas(key)?;
         for _ in 0..TRIES {

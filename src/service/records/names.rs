@@ -1,6 +1,6 @@
-//! The name registry: every stream's name is entered before its head is written, and leaves it in
-//! the work of its deletion. An entry is for one life of the name, so that a late removal for one
-//! life can't take the entry of the next.
+//! The name registry. A creation enters the stream's name before it writes the head, and the work
+//! of the deletion removes the name. An entry belongs to one life of the name, so that a late
+//! removal for one life can't take the entry of the next.
 
 use super::update;
 use crate::keys::registry::{Entry, Leaf, decode, encode};
@@ -29,8 +29,8 @@ pub(in crate::service) fn enter<E: Env>(
     entry: &Entry,
     progress: &mut SharedCreation,
 ) -> Result<Updated<u32>, Fault> {
-    // Leaf 0 says which one is open; where that is full the next takes over, and a new one
-    // only when that is full too, so that leaves that emptied are used again.
+    // Leaf 0 records the open leaf. When that leaf is full, the next one becomes open. A new leaf
+    // is added only if the next one is full too, so that emptied leaves are used again.
     for _ in 0..4 {
         let first = leaf_slot(core, hash, 0);
         let root = heads::read(core, &first)?
@@ -63,7 +63,7 @@ pub(in crate::service) fn enter<E: Env>(
     Ok(Updated::Wait(core.pause_ms(3)))
 }
 
-/// Makes another leaf than `full` the open one: the next, if it has room, else a new one.
+/// Opens another leaf than `full`: the next one, if it has room, else a new one.
 fn open_next_leaf<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
@@ -127,7 +127,7 @@ pub(in crate::service) fn edit_leaf<E: Env>(
     })
 }
 
-/// The leaf `round` steps on in `shard`, with its slot. Leaves are visited in turn.
+/// The leaf of `shard` for this `round`, with its slot. Rounds visit the leaves in turn.
 pub(in crate::service) fn leaf_in_turn<E: Env>(
     core: &Core<E>,
     shard: u8,
@@ -155,7 +155,7 @@ pub(in crate::service) fn leaf_in_turn<E: Env>(
     }
 }
 
-/// Leaf 0 of a shard, which says how many there are; nothing, where there is no shard yet.
+/// Leaf 0 of a shard, which records the number of leaves; `None` if the shard does not exist yet.
 pub(in crate::service) fn first_leaf<E: Env>(
     core: &Core<E>,
     shard: u8,
@@ -167,7 +167,7 @@ pub(in crate::service) fn first_leaf<E: Env>(
         .transpose()
 }
 
-/// A leaf; an empty one, where nothing was entered yet.
+/// A leaf; empty if no name was entered yet.
 pub(in crate::service) fn leaf_of<E: Env>(
     core: &Core<E>,
     shard: u8,

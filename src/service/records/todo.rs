@@ -1,5 +1,5 @@
-//! To-do shards: an entry is added before work of several steps begins and removed after its last
-//! step, so that whoever comes by ends what a crash left.
+//! To-do shards: an entry is added before work of several steps begins, and removed after its last
+//! step. So a later step finds and completes work that a crash interrupted.
 
 use super::update;
 use crate::keys::NameHash;
@@ -14,11 +14,11 @@ use crate::service::progress::SharedCreation;
 use crate::service::records::update::{Edit, Updated};
 use crate::stream::{Incarnation, Link};
 
-/// Age after which an entry that was noted for a life that goes on, or a name that was entered for
-/// a life that never began, is taken for left over. Far above every deadline of a request.
+/// Age after which an entry counts as left over: an entry noted for a life that goes on, or a name
+/// entered for a life that never began. Far above every deadline of a request.
 pub(in crate::service) const LEFT_OVER_MS: u64 = 600_000;
 
-/// Age up to which an entry need not be brought up to date.
+/// Age up to which an entry is fresh enough to stay unchanged.
 const FRESH_MS: u64 = 60_000;
 
 fn decode_entries(slot: &Slot, body: &[u8]) -> Result<Vec<Entry>, Fault> {
@@ -34,7 +34,7 @@ pub(in crate::service) fn entries<E: Env>(core: &Core<E>, shard: u8) -> Result<V
     }
 }
 
-/// Adds an entry, or brings the one for the same work up to date.
+/// Adds an entry, or updates the entry for the same work.
 pub(in crate::service) fn add<E: Env>(
     core: &Core<E>,
     shard: u8,
@@ -44,7 +44,7 @@ pub(in crate::service) fn add<E: Env>(
     edit(core, shard, progress, |entries| {
         let same = |other: &&mut Entry| other.is_same_work(entry);
         match entries.iter_mut().find(same) {
-            // A repeated edit finds what it wrote itself.
+            // A repeated edit finds the entry that it wrote itself.
             Some(other)
                 if entry.adds_nothing_to(other)
                     && entry.since_ms() < other.since_ms().saturating_add(FRESH_MS) => {}
@@ -54,7 +54,7 @@ pub(in crate::service) fn add<E: Env>(
     })
 }
 
-/// Removes the entry as it was seen. One that was wanted again meanwhile stays.
+/// Removes the entry if it is unchanged. An entry that was renewed meanwhile stays.
 pub(in crate::service) fn remove<E: Env>(
     core: &Core<E>,
     shard: u8,
@@ -89,8 +89,7 @@ fn edit<E: Env>(
     })
 }
 
-/// Sees to it that a debt which is there, or will be, has its to-do entry; also one to a
-/// source.
+/// Ensures that a debt that exists, or will exist, has its to-do entry; also a debt to a source.
 pub(in crate::service) fn note_work<E: Env>(
     core: &Core<E>,
     hash: &NameHash,

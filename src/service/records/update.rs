@@ -1,5 +1,5 @@
-//! Changing small shared records: to-do shards, registry leaves, the list of subscriptions and the
-//! signing keys.
+//! Changes of small shared records: to-do shards, registry leaves, the list of subscriptions and
+//! the signing keys.
 
 use crate::keys::{Envelope, Slot, State};
 use crate::limits::CREATION_PATIENCE_MS;
@@ -11,29 +11,29 @@ use crate::service::heads::Place;
 use crate::service::progress::{Election, SharedCreation};
 use crate::service::records::election::{Candidate, Step};
 
-/// What a change came to.
+/// Result of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum Updated<T> {
     /// The record is as the change wants it.
     Done(T),
-    /// The record is being created, or is busy: try again after so many milliseconds.
+    /// The record is being created, or is busy: retry after this many milliseconds.
     Wait(u64),
 }
 
-/// What a change makes of a record.
+/// Effect of a change on a record.
 pub(in crate::service) enum Edit<T> {
-    /// It is as it should be.
+    /// Keep the record as it is.
     Keep(T),
-    /// It should be this.
+    /// Write this body.
     Write(Vec<u8>, T),
 }
 
-/// Swaps tried before the caller is told to wait.
+/// Swaps tried before the caller has to wait.
 const TRIES: usize = 8;
 
-/// The progress of a worker, which keeps nothing between its calls. So its patience with a
-/// creator that vanished is drawn instead of summed up: in one call of nine what is drawn is all
-/// of it.
+/// The progress of a worker, which keeps nothing between its calls. So a random draw replaces the
+/// sum of its waits for a vanished creator. In one call of nine the draw alone exhausts the
+/// patience.
 pub(in crate::service) fn drawn_patience<E: Env>(core: &Core<E>) -> SharedCreation {
     let most = CREATION_PATIENCE_MS.saturating_add(CREATION_PATIENCE_MS / 8);
     SharedCreation {
@@ -45,9 +45,9 @@ pub(in crate::service) fn drawn_patience<E: Env>(core: &Core<E>) -> SharedCreati
     }
 }
 
-/// Applies `edit` to the record of `slot`, which is created empty if it is not there. As the
-/// outcome of a swap may be unknown, `edit` is repeated on what it may have written itself and
-/// must then keep it.
+/// Applies `edit` to the record of `slot`, which is created empty if it is missing. The outcome of
+/// a swap may be unknown, so `edit` may run again on a body that it wrote itself, and must then
+/// keep it.
 pub(in crate::service) fn update<E: Env, T>(
     core: &Core<E>,
     slot: &Slot,
@@ -97,7 +97,7 @@ pub(in crate::service) fn update<E: Env, T>(
                     Err(SwapError::Store(error)) if error.refuses() => {
                         return Err(error.into());
                     }
-                    // Whatever it says, what counts is what is there now.
+                    // The next read of the record decides, not this error.
                     Err(SwapError::Failed(_) | SwapError::Store(_)) => {}
                 }
             }

@@ -1,4 +1,4 @@
-//! Telling workers of a wake: an event in the wake stream, or a request to the webhook.
+//! Notifies workers of a wake: by an event in the wake stream, or by a request to the webhook.
 
 use super::records::{Change, Changed};
 use super::sent::Sent;
@@ -22,8 +22,8 @@ use crate::service::{append, transient};
 use crate::stream::{Append, Payload, Producer};
 use crate::subscription::{Delivery, Fence, Subscription, id};
 
-/// Tells workers of the wake under way, which events of the stream `name` brought about. Says
-/// what was appended for that.
+/// Notifies workers of the current wake, which events of the stream `name` caused. Returns the news
+/// of the append to the wake stream, if any.
 pub(super) fn announce<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -54,7 +54,8 @@ pub(super) fn announce<E: Env>(
             Ok(None)
         }
         Err(fault) => {
-            // While the store fails this will too; the lease or the walk brings the next try.
+            // While the store fails, this write fails too; the lease or the walk brings the next
+            // try.
             let _ = put_off(
                 core,
                 effects,
@@ -67,7 +68,7 @@ pub(super) fn announce<E: Env>(
     }
 }
 
-/// Notes that the wake could not be told.
+/// Notes that workers could not be notified of the wake.
 pub(super) fn put_off<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -91,7 +92,7 @@ pub(super) fn put_off<E: Env>(
     Ok(())
 }
 
-/// Appends the event of a wake to its stream, once, however often this is called for it.
+/// Appends the event of a wake to its stream, once, even if it is called repeatedly.
 fn write_event<E: Env>(
     core: &Core<E>,
     subscription: &Subscription,
@@ -129,7 +130,7 @@ fn write_event<E: Env>(
         }
     };
     let producer = Producer {
-        // No client can send this name: a header has no control characters.
+        // No client can send this producer id: a header has no control characters.
         id: format!(
             "\u{1}wake {:016x} {}",
             subscription.life,
@@ -156,7 +157,7 @@ fn write_event<E: Env>(
         match append::append(core, wake_stream, &slot, calls, attempt) {
             Appended::Replies(replies, news) => {
                 let status = replies.first().map_or(503, |reply| reply.head.status);
-                // Fenced: a later wake was told already.
+                // Fenced: workers were already notified of a later wake.
                 let told = matches!(status, 200 | 204 | 403);
                 return Ok(match told {
                     true => Ok(news),
@@ -169,7 +170,7 @@ fn write_event<E: Env>(
     Ok(Err(NotWritten))
 }
 
-/// Has a request sent to the webhook, once the step is over.
+/// Queues a request to the webhook; the driver sends it once the step is over.
 fn send<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -211,17 +212,17 @@ fn send<E: Env>(
         url: url.to_owned(),
         headers: fields,
         body,
-        // Longer than the lease nobody would care for the answer.
+        // After the lease the answer has no use.
         timeout_ms: lease_ms.min(WEBHOOK_TIMEOUT_MS),
         token: transient::encode(&sent),
     });
     Ok(())
 }
 
-/// The wake stream takes no event now.
+/// The wake stream accepts no event now.
 struct NotWritten;
 
-/// Where the control calls are, for those who work for a subscription.
+/// Base URL of the control calls, for the workers of a subscription.
 pub(super) fn control_url<E: Env>(core: &Core<E>, subscription: &Subscription) -> String {
     let origin = match &*core.config.public_url {
         "" => &subscription.origin,

@@ -1,4 +1,4 @@
-//! Control calls (sections 6 and 7), each handed to the file that does it.
+//! Control calls (sections 6 and 7): dispatches each call to the file that performs it.
 
 use super::create::Creating;
 use super::signing::Rotated;
@@ -24,24 +24,24 @@ use crate::service::report;
 use crate::subscription::{Delivery, Glob, Subscription, id};
 use serde::Serialize;
 
-/// What a step of a control call came to.
+/// Result of one step of a control call.
 pub(in crate::service) enum Outcome {
     Reply(Reply),
-    /// To be gone on with after so many milliseconds.
+    /// Retry after this many milliseconds, passing this attempt back.
     Again(u64, Box<ControlAttempt>),
 }
 
-/// A control call, as its request has it.
+/// A control call, with its request.
 pub(in crate::service) struct Call<'a> {
     pub(in crate::service) raw: &'a RawRequest<'a>,
     pub(in crate::service) control: &'a Control,
-    /// Of who sent it.
+    /// Rights of the sender.
     pub(in crate::service) rights: &'a Rights,
-    /// Scheme and authority it was sent to.
+    /// Scheme and authority that the request was sent to.
     pub(in crate::service) origin: &'a str,
 }
 
-/// Does a control call.
+/// Performs a control call.
 pub(in crate::service) fn control<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -55,7 +55,7 @@ pub(in crate::service) fn control<E: Env>(
     attempt.commit.wrote |= attempt.create.shared.wrote;
     let stop = definite(core, stop, &attempt);
     let again = match &stop {
-        // Walking on is no waiting: as long as it goes on it may.
+        // A step that only continues is no wait: the call may go on as long as it makes progress.
         Stop::Wait(0) => {
             attempt.deadline_ms = core
                 .env
@@ -83,7 +83,7 @@ pub(in crate::service) fn control<E: Env>(
     Outcome::Reply(match stop {
         Stop::Refused(refused) => refusal(&refused),
         Stop::Problem(problem) => Reply::problem(&problem, instance),
-        // A store that failed after that may have kept what it was sent.
+        // A store that failed after that may have kept the write.
         Stop::Fault(fault) if attempt.commit.wrote && !matches!(fault, Fault::Corrupt { .. }) => {
             report::fault(core, &Fault::Unknown(fault.to_string()), instance)
         }
@@ -103,7 +103,7 @@ fn refusal(refused: &Refused) -> Reply {
     reply
 }
 
-/// A webhook is told URLs of this server, which has none that it knows.
+/// Refuses a webhook: it needs URLs of this server, and the server knows none.
 fn nowhere_to_call() -> Refused {
     let message = "A webhook is told where to call back, but neither the request nor public_url \
                    says where this server is. Send Host";
@@ -117,7 +117,7 @@ fn json(status: u16, document: &impl Serialize) -> Reply {
     reply
 }
 
-/// A refusal says that nothing was changed: if that is not sure, nobody knows.
+/// A refusal says that nothing was changed. If that is not certain, the outcome is unknown.
 fn definite<E: Env>(core: &Core<E>, stop: Stop, attempt: &ControlAttempt) -> Stop {
     let (Stop::Refused(_) | Stop::Problem(_), Some(doubt)) = (&stop, &attempt.commit.doubt) else {
         return stop;
@@ -143,7 +143,7 @@ fn perform<E: Env>(
     };
     let raw = call.raw;
     let id = match (&attempt.id, action) {
-        // Its token says which.
+        // The worker's token identifies the subscription.
         (_, SubscriptionAction::Work { .. }) => given.to_owned(),
         (Some(id), _) => id.clone(),
         (None, action) => {
@@ -179,7 +179,7 @@ fn perform<E: Env>(
         SubscriptionAction::Delete => {
             let shared = &mut attempt.create.shared;
             let found = match attempt.ended {
-                // An earlier step may have done it.
+                // An earlier step may have ended it.
                 Some(life) => life,
                 None => lookup::subscription_named(core, id, call.rights)?.life,
             };
@@ -274,7 +274,7 @@ fn describe<E: Env>(
 
 fn public_keys<E: Env>(core: &Core<E>) -> Result<Reply, Stop> {
     let keyring = signing::keyring(core)?;
-    // Before there is a key nobody needs one, and an empty set must not be kept.
+    // Before the first key no signature exists, and caches must not keep an empty set.
     let cache = match keyring {
         Some(_) => "public, max-age=300",
         None => "no-store",

@@ -1,7 +1,12 @@
-//! Creation of a subscription (section 6.2), in bounded steps: its record; its entry in the list of
-//! all subscriptions; links to the streams that were named; links to those that the registry has and
-//! the pattern is for. Only then it is answered. Whoever asks for the same again after a crash goes
-//! on with it.
+//! Creation of a subscription (section 6.2), in bounded steps:
+//!
+//! 1. Write its record.
+//! 2. Add its entry to the list of all subscriptions.
+//! 3. Link it to the named streams.
+//! 4. Link it to the streams in the registry that match its pattern.
+//!
+//! The answer comes only after the last step. After a crash an equal request continues the
+//! creation.
 
 use super::records::{Change, Changed};
 use super::stop::Stop;
@@ -25,7 +30,7 @@ use crate::service::records::update::Updated;
 use crate::stream::{Incarnation, Position};
 use crate::subscription::{Delivery, Kind, Links, Phase, Subscription, config_hash};
 
-/// What a creation needs of its request.
+/// The parts of a request that its creation needs.
 pub(super) struct Creating<'a> {
     pub(super) id: &'a str,
     pub(super) ask: &'a Ask,
@@ -36,10 +41,10 @@ pub(super) struct Creating<'a> {
     pub(super) now_ms: u64,
 }
 
-/// Looks at the record in one step.
+/// Reads of the record in one step.
 const LOOKS: usize = 4;
 
-/// Creates a subscription, or finds that it is there. Says which.
+/// Creates a subscription, or finds that it exists. Returns whether this call created it.
 pub(super) fn create_subscription<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -59,7 +64,7 @@ pub(super) fn create_subscription<E: Env>(
     }
     let linked = backfill(core, effects, &subscription, progress);
     if let (Err(Stop::Refused(_)), true) = (&linked, ours) {
-        // Nobody was told of it.
+        // No caller has seen the subscription.
         lookup::end_subscription(core, &hash, subscription.life, &mut progress.shared)?;
     }
     linked?;
@@ -69,9 +74,10 @@ pub(super) fn create_subscription<E: Env>(
     })?;
     match changed {
         Changed::Written(subscription) | Changed::Kept(subscription) => {
-            // What came meanwhile woke nobody.
+            // Events that arrived during the backfill did not wake it.
             spread::rouse_quietly(core, effects, &subscription);
-            // That read the heads of all streams, and the answer does again: in its own step.
+            // This call reads the heads of all streams, and the answer reads them again: in its own
+            // step.
             match subscription.links.len() > BACKFILL_STREAMS {
                 true => Err(Stop::Wait(0)),
                 false => Ok((ours, subscription)),
@@ -107,7 +113,7 @@ fn check_rights<E: Env>(core: &Core<E>, creating: &Creating<'_>) -> Result<(), S
     }
 }
 
-/// Writes the record, or finds it.
+/// Writes the record, or finds an existing one.
 fn begin<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
@@ -196,7 +202,7 @@ fn fresh<E: Env>(_core: &Core<E>, creating: &Creating<'_>) -> Result<Box<Subscri
     let mut links = Links::default();
     for name in streams {
         let stream = *NameHash::of(name).bytes();
-        // Until the stream is looked at, or begins.
+        // Holds until the stream is read, or begins.
         let added = links.add(stream, Position::ZERO, Kind::Explicit, None);
         added.map_err(|error| Refused::new(RefusedCode::TooManyLinks, error.to_string()))?;
     }
@@ -221,7 +227,7 @@ fn fresh<E: Env>(_core: &Core<E>, creating: &Creating<'_>) -> Result<Box<Subscri
     }))
 }
 
-/// Links the streams that there are.
+/// Links the existing streams.
 fn backfill<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -251,13 +257,13 @@ fn walk_registry<E: Env>(
     mut left: usize,
 ) -> Result<(), Stop> {
     while progress.shard < SHARDS {
-        // How many leaves there are now is enough: a name that is entered in a later one is of
-        // a stream that reads the list.
+        // The current number of leaves is enough: a stream that enters its name into a later leaf
+        // reads the list of subscriptions.
         let first = names::first_leaf(core, progress.shard)?;
         let leaves = first.as_ref().map_or(0, |first| first.leaves);
         let mut first = first.filter(|_| progress.leaf == 0);
         while progress.leaf < leaves {
-            // A leaf without a name that is wanted is looked at all the same.
+            // A leaf counts even if it has no matching name.
             if left == 0 {
                 return Err(Stop::Wait(0));
             }
@@ -284,8 +290,8 @@ fn walk_leaf<E: Env>(
     progress: &mut CreateProgress,
     left: &mut usize,
 ) -> Result<(), Stop> {
-    // Names that leave the leaf between two steps move those behind them forward, so places
-    // say nothing. If the last one itself left, the leaf is looked at from its beginning.
+    // A name that leaves the leaf between two steps moves later names forward, so indexes prove
+    // nothing. If the last linked name left, the step reads the leaf from its beginning.
     let is_last = |life: Incarnation| {
         let mut entries = leaf.entries.iter();
         entries.position(|entry| entry.incarnation == life)

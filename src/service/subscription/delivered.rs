@@ -1,4 +1,4 @@
-//! The outcome of a request to a webhook.
+//! Handles the outcome of a request to a webhook.
 
 use super::records::{Change, Changed};
 use super::sent::Sent;
@@ -14,7 +14,7 @@ use crate::service::progress::Commit;
 use crate::service::transient;
 use crate::subscription::Acked;
 
-/// Goes on when the outcome of a delivery is known.
+/// Continues when the outcome of a delivery is known.
 pub(in crate::service) fn delivered<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,

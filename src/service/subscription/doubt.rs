@@ -1,9 +1,9 @@
-//! What a control call does not know of its own change: a store that failed may apply it yet.
+//! Doubt of a control call about its own change: a store that failed may still apply the change.
 //!
-//! A call that is refused says that it changed nothing. So one whose change was sent, and not
+//! A refusal says that the call changed nothing. So a call with a change that was sent, but not
 //! confirmed, may be refused only once that change can never land: the record moved on without it.
-//! Of an ack that arrived late, after the lease had ended by the clock, its worker heard that it was
-//! fenced, though its cursors were moved.
+//! Without this check a worker could get a fenced error for an ack that moved its cursors. The ack
+//! arrived late, after the lease had ended by the clock.
 
 use super::records;
 use crate::keys::subscription::Stored;
@@ -12,7 +12,7 @@ use crate::service::env::Env;
 use crate::service::fault::Fault;
 use crate::service::progress::Doubt;
 
-/// Whether the change in doubt, which has this commit id, is there or may be yet.
+/// Whether the change in doubt, with this commit id, is applied or may still be.
 pub(super) fn may_land<E: Env>(core: &Core<E>, doubt: &Doubt, commit: u64) -> Result<bool, Fault> {
     Ok(match records::stored(core, &doubt.hash)? {
         Some(Stored::Live(found)) if found.life == doubt.life => {
@@ -20,7 +20,7 @@ pub(super) fn may_land<E: Env>(core: &Core<E>, doubt: &Doubt, commit: u64) -> Re
                 || found.version <= doubt.base
                 || !found.remembers(doubt.base)
         }
-        // What would tell is gone.
+        // The record that would show the outcome is gone.
         Some(_) | None => true,
     })
 }

@@ -1,4 +1,4 @@
-//! What is due without anybody asking: leases that ended, wakes to be told again, and links that a
+//! Work that is due without a request: leases that ended, wakes to announce again, and links that a
 //! crash left half made.
 
 use super::link::{From, Linking};
@@ -16,17 +16,17 @@ use crate::service::records::todo;
 use crate::service::records::update;
 use crate::subscription::{Link, Subscription};
 
-/// What the walk found of a link.
+/// Result of the walk for one link.
 enum Walked {
-    /// It is as it should be, or can't be helped now.
+    /// The link is as it should be, or can't be repaired now.
     Nothing,
-    /// There was something to do, and it was done.
+    /// The link needed work, and the work was done.
     Worked,
-    /// The stream is not there.
+    /// The stream does not exist.
     Gone,
 }
 
-/// Looks after the subscription of a to-do entry. Says whether there was something to do.
+/// Does the work of a subscription's to-do entry. Returns whether there was something to do.
 pub(in crate::service) fn work_wake<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -50,8 +50,8 @@ pub(in crate::service) fn work_wake<E: Env>(
     if spread::rouse(core, effects, &subscription)? {
         return Ok(true);
     }
-    // First the record says that there is no entry; whoever is about to say that there is one
-    // has to add another first.
+    // First the record loses its mark for the entry. A step that is about to set the mark again
+    // must first add another entry.
     let mut commit = Commit::new(core.env.random());
     let changed = records::change(core, hash, *life, &mut commit, |subscription| {
         if subscription.due_ms().is_some() || subscription.noted > *turn {
@@ -73,9 +73,9 @@ pub(in crate::service) fn work_wake<E: Env>(
     Ok(true)
 }
 
-/// Compares some links of one subscription with their streams: the net under whoever was
-/// stopped between an append and the wake, or between a stream and its link. Says whether there
-/// was something to do.
+/// Compares some links of one subscription with their streams. So it repairs a step that stopped
+/// between an append and the wake, or between a stream and its link. Returns whether there was
+/// something to do.
 pub(in crate::service) fn walk_subscriptions<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -141,7 +141,7 @@ fn walk_link<E: Env>(
             &[subscription],
             From::Beginning,
         )?;
-        // A stream that has no room is nothing to go on with at once.
+        // A stream without room is no reason for another step at once.
         return Ok(match linked {
             Linking::Done => Walked::Worked,
             Linking::Absent | Linking::Full | Linking::Busy => Walked::Nothing,
@@ -154,7 +154,7 @@ fn walk_link<E: Env>(
     Ok(Walked::Worked)
 }
 
-/// Takes streams that are gone out of the links, but for those that were named.
+/// Removes the links to streams that are gone, except to named streams.
 fn forget_gone<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
@@ -164,7 +164,7 @@ fn forget_gone<E: Env>(
     let mut commit = Commit::new(core.env.random());
     records::change(core, hash, life, &mut commit, |subscription| {
         let mut change = Change::Keep;
-        // A worker that was told of a stream may ack it, with all others.
+        // A worker that was notified of a stream may ack it together with all others.
         if !subscription.is_idle() {
             return Ok(change);
         }

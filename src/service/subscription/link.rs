@@ -1,9 +1,9 @@
 //! Links between streams and subscriptions (section 6.2).
 //!
-//! The head of a stream names its subscriptions, each with its first cursor; the subscription gets
-//! to know of the stream after that, from whoever finds the link first. A stream that begins writes
-//! its head and then reads the list of subscriptions; a subscription writes itself into that list
-//! and then reads the heads that there are. So of two that begin at once, one sees the other.
+//! The head of a stream names its subscriptions, each with its first cursor. The subscription
+//! learns of the stream later, from the first step that finds the link. A new stream writes its
+//! head, then reads the list of subscriptions. A new subscription writes itself into that list,
+//! then reads the existing heads. So of two that begin at once, one sees the other.
 
 use super::{records, spread};
 use crate::keys::NameHash;
@@ -21,29 +21,29 @@ use crate::subscription::Subscription;
 /// Swaps of a head tried in one step.
 const TRIES: usize = 4;
 
-/// What an attempt to link a stream came to.
+/// Result of an attempt to link a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Linking {
     /// It is linked.
     Done,
-    /// There is no such stream.
+    /// The stream does not exist.
     Absent,
-    /// It has as many subscriptions as may be.
+    /// The stream has the most subscriptions allowed, or the subscription the most streams.
     Full,
-    /// Others are changing it: try again.
+    /// Other writers are changing it: try again.
     Busy,
 }
 
 /// Where the first cursor of a new link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum From {
-    /// Before everything in the stream: it began after the subscription.
+    /// Before everything in the stream, which began after the subscription.
     Beginning,
-    /// At the tail: only what comes is of interest.
+    /// At the tail: only later appends count.
     Tail,
 }
 
-/// Links the stream `hash` to subscriptions, and tells them.
+/// Links the stream `hash` to subscriptions, and notifies them.
 pub(super) fn link<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -74,7 +74,7 @@ pub(super) fn link<E: Env>(
                 since,
             };
             let attached = match head.attach(subscriber) {
-                // Once is enough, and it reads the record of each.
+                // Once is enough, because it reads the record of each subscription.
                 Err(TooManySubscribers) if !swept => {
                     swept = true;
                     drop_stale(core, &mut head)?;
@@ -98,7 +98,7 @@ pub(super) fn link<E: Env>(
     Ok(Linking::Busy)
 }
 
-/// Removes the links of a head to subscriptions that are no more.
+/// Removes the links of a head to subscriptions that no longer exist.
 fn drop_stale<E: Env>(core: &Core<E>, head: &mut Head) -> Result<(), Fault> {
     let mut stale = Vec::new();
     for subscriber in &head.subscribers {
@@ -113,8 +113,8 @@ fn drop_stale<E: Env>(core: &Core<E>, head: &mut Head) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Links a stream that began to the subscriptions that are for it. What fails is logged: the
-/// stream is there, and the walk finds it.
+/// Links a new stream to the subscriptions that match it. A fault is only logged: the stream
+/// exists, and the walk finds it.
 pub(in crate::service) fn greet<E: Env>(core: &Core<E>, effects: &mut Effects, name: &str) {
     let hash = NameHash::of(name);
     let greeted = records::subscriptions(core)
@@ -124,8 +124,8 @@ pub(in crate::service) fn greet<E: Env>(core: &Core<E>, effects: &mut Effects, n
     }
 }
 
-/// Links a stream to those of the listed subscriptions that are for it, where the head or the
-/// subscription does not know of it: whoever began the stream was stopped before that.
+/// Links a stream to the listed subscriptions that match it, if its head or the subscription lacks
+/// the link. The step that created the stream was stopped before it linked them.
 pub(in crate::service) fn greet_again<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -142,7 +142,7 @@ pub(in crate::service) fn greet_again<E: Env>(
     link_all(core, effects, &found, hash, &head.name)
 }
 
-/// Links a stream to those of the listed subscriptions that are for it.
+/// Links a stream to the listed subscriptions that match it.
 fn greet_from<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -154,7 +154,7 @@ fn greet_from<E: Env>(
     link_all(core, effects, &found, hash, name)
 }
 
-/// Those of the listed subscriptions that are for a stream.
+/// The listed subscriptions that match a stream.
 fn wanting<E: Env>(
     core: &Core<E>,
     entries: &[Entry],

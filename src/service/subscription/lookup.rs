@@ -1,4 +1,4 @@
-//! A subscription by its id, and its end (section 6.4).
+//! Finds a subscription by its id, and ends it (section 6.3).
 
 use super::records;
 use super::records::Changed;
@@ -14,15 +14,15 @@ use crate::service::progress::SharedCreation;
 use crate::service::records::update::Updated;
 use crate::subscription::{Subscription, id};
 
-/// Looks at the record in one step.
+/// Reads of the record in one step.
 const LOOKS: usize = 4;
 
-/// The full id of the subscription that a caller with `rights` means by `given`: its own, or one
-/// that a caller with fewer names made.
+/// The full id that `given` means for a caller with `rights`: its own subscription, or one that a
+/// caller with fewer names made.
 ///
 /// # Errors
 ///
-/// When several are meant, or the store fails.
+/// Several subscriptions match, or the store fails.
 pub(super) fn full_id<E: Env>(
     core: &Core<E>,
     given: &str,
@@ -40,7 +40,7 @@ pub(super) fn full_id<E: Env>(
     if has(&own)? {
         return Ok(own);
     }
-    // Before prefixes had ids of their own, all had the given one.
+    // Before prefixes had ids of their own, every subscription had the given one.
     if !rights.prefix.is_empty() && has(given)? {
         return Ok(given.to_owned());
     }
@@ -69,7 +69,7 @@ pub(super) fn full_id<E: Env>(
     }
 }
 
-/// The subscription of that full id. One of a caller with other names is as if it did not exist.
+/// The subscription with that full id. One beyond the rights of the caller counts as missing.
 pub(super) fn subscription_named<E: Env>(
     core: &Core<E>,
     full_id: &str,
@@ -81,8 +81,8 @@ pub(super) fn subscription_named<E: Env>(
     }
 }
 
-/// Ends one life of a subscription: nobody finds it any more. Links to it are removed by the
-/// appends that meet them.
+/// Ends one life of a subscription, so that no step finds it any more. Appends that meet its links
+/// remove them.
 pub(super) fn end_subscription<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
@@ -113,7 +113,7 @@ pub(super) fn end_subscription<E: Env>(
             Err(SwapError::Store(error)) if error.refuses() => {
                 return Err(Fault::Store(error).into());
             }
-            // Whatever it says, what counts is what is there now.
+            // The next read of the record decides, not this result.
             Ok(()) | Err(SwapError::Failed(_) | SwapError::Store(_)) => {}
         }
     }

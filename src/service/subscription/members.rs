@@ -1,4 +1,4 @@
-//! Streams that are named, and the end of a subscription (sections 6.3 and 6.4).
+//! Adds named streams to a subscription, and removes them (section 6.4).
 
 use super::lookup::written;
 use super::records::Change;
@@ -15,7 +15,7 @@ use crate::service::progress::{Commit, CreateProgress, SharedCreation};
 use crate::stream::Position;
 use crate::subscription::{Kind, Subscription};
 
-/// Names more streams, in bounded steps: their tails; the record; the list; links to them.
+/// Adds named streams, in bounded steps: their tails; the record; the list; the links.
 pub(super) fn add_streams<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -38,7 +38,7 @@ pub(super) fn add_streams<E: Env>(
     let mut left = BACKFILL_STREAMS;
     let subscription = match progress.named_to {
         Some(life) if life == found.life => found,
-        // Another took its place.
+        // Another subscription took its place.
         Some(_) => return Err(Stop::missing(id)),
         None => note_streams(core, &found, names, commit, progress, &mut left)?,
     };
@@ -49,7 +49,7 @@ pub(super) fn add_streams<E: Env>(
     linked
 }
 
-/// Takes back the naming of streams by a call that is refused after all.
+/// Removes the names that a call added before it was refused.
 fn take_back<E: Env>(
     core: &Core<E>,
     names: &[String],
@@ -82,8 +82,8 @@ fn take_back<E: Env>(
     Ok(())
 }
 
-/// Removes a name that was given. The stream stays linked if the pattern is for it. Says whether
-/// that changed anything.
+/// Removes a given name. The stream stays linked if the pattern matches it. Returns whether
+/// anything changed.
 fn unname<E: Env>(_core: &Core<E>, subscription: &mut Subscription, name: &str) -> bool {
     let known = |other: &String| (**other).cmp(name);
     let Ok(place) = subscription.streams.binary_search_by(known) else {
@@ -96,8 +96,8 @@ fn unname<E: Env>(_core: &Core<E>, subscription: &mut Subscription, name: &str) 
     true
 }
 
-/// Removes the link of a stream to a subscription that does not want it any more. If this fails
-/// the next append does it.
+/// Removes the link of a stream to a subscription that does not want it any more. If this fails,
+/// the next append removes the link.
 fn unlink_unwanted<E: Env>(core: &Core<E>, name: &str, subscription: &Subscription) {
     if records::wants(subscription, name).is_none() {
         let hash = NameHash::of_subscription(&subscription.id);
@@ -105,7 +105,7 @@ fn unlink_unwanted<E: Env>(core: &Core<E>, name: &str, subscription: &Subscripti
     }
 }
 
-/// Writes more names into the record, all of them or none.
+/// Adds names to the record, all of them or none.
 fn note_streams<E: Env>(
     core: &Core<E>,
     found: &Subscription,
@@ -114,7 +114,7 @@ fn note_streams<E: Env>(
     progress: &mut CreateProgress,
     left: &mut usize,
 ) -> Result<Box<Subscription>, Stop> {
-    // What was appended before is not of interest, even if this is stopped half way.
+    // Appends before this call do not count, even if the call stops half way.
     for name in names.iter().skip(progress.tails.len()) {
         if *left == 0 {
             return Err(Stop::Wait(0));
@@ -136,7 +136,7 @@ fn note_streams<E: Env>(
                 fresh.push(number);
             }
             let stream = *NameHash::of(name).bytes();
-            // One that was linked before keeps its cursor.
+            // A stream that was linked before keeps its cursor.
             let since = match subscription.links.get(&stream) {
                 Some(_) => Position::ZERO,
                 None => *tail,
@@ -162,7 +162,7 @@ fn note_streams<E: Env>(
     Ok(subscription)
 }
 
-/// Takes back the naming of a stream.
+/// Removes a named stream.
 pub(super) fn remove_stream<E: Env>(
     core: &Core<E>,
     id: &str,

@@ -1,11 +1,11 @@
-//! Subscriptions (sections 6 and 7): control calls, and what follows from appends.
+//! Subscriptions (sections 6 and 7): control calls, and the work that follows from appends.
 //!
 //! From the bottom: `records` reads and changes one subscription's record, by compare-and-swap;
-//! `signing`, `token` and `sent` are keys and tokens; `streams` reads the linked streams; `announce`
-//! notifies workers; `wake` wakes a subscription; `spread` takes the news of an append to the
-//! subscriptions of its stream; `link` and `naming` link streams. `create`, `members`, `workers` and
-//! `lookup` are the calls, which `control` picks. `due` and `delivered` have no caller: they do what
-//! is due, and what follows from the answer of a webhook.
+//! `signing`, `token` and `sent` are keys and tokens; `streams` reads the linked streams;
+//! `announce` notifies workers; `wake` wakes a subscription; `spread` takes the news of an append
+//! to the subscriptions of its stream; `link` and `naming` link streams. `create`, `members`,
+//! `workers` and `lookup` are the calls, which `control` dispatches. No request calls `due` and
+//! `delivered`: they do the work that is due, and handle the answer of a webhook.
 
 mod announce;
 mod control;

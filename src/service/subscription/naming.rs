@@ -13,7 +13,7 @@ use crate::service::progress::{CreateProgress, SharedCreation};
 use crate::service::records::update::Updated;
 use crate::subscription::Subscription;
 
-/// Writes the subscription into the list that streams read when they begin.
+/// Writes the subscription into the list that new streams read.
 pub(super) fn enlist<E: Env>(
     core: &Core<E>,
     subscription: &Subscription,
@@ -31,7 +31,7 @@ pub(super) fn enlist<E: Env>(
     }
 }
 
-/// Links the streams of these names that were not looked at, as many as are left to the step.
+/// Links the remaining streams of these names, at most as many as the step has left.
 pub(super) fn link_named<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -52,7 +52,7 @@ pub(super) fn link_named<E: Env>(
     Ok(())
 }
 
-/// Links a stream, if it is there, for what comes from now on.
+/// Links a stream, if it exists, with the cursor at its tail.
 pub(super) fn link_at_tail<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -73,7 +73,7 @@ pub(super) fn link_at_tail<E: Env>(
     }
 }
 
-/// First the list, then the heads: a stream that begins meanwhile reads the list.
+/// Writes the list first, and the heads second: a stream that begins meanwhile reads the list.
 pub(super) fn link_streams<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,

@@ -20,27 +20,27 @@ use crate::subscription::{Subscription, id};
 /// Swaps tried in one step.
 const TRIES: usize = 6;
 
-/// What a change made of a subscription, which is handed back as it is now.
+/// Result of a change of a subscription, with the subscription as it is now.
 pub(in crate::service) enum Changed {
-    /// It was changed.
+    /// The change is applied.
     Written(Box<Subscription>),
-    /// It was not.
+    /// The change was not needed.
     Kept(Box<Subscription>),
-    /// There is none of that life.
+    /// No subscription has that life.
     Missing,
-    /// It was not, or nobody knows: others were faster, or the store does not say. To be tried
-    /// again with the same commit id.
+    /// The change failed, or its outcome is unknown: other writers were faster, or the store did
+    /// not answer. Try again with the same commit id.
     Busy,
 }
 
-/// Whether a change is to be written.
+/// Whether to write a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) enum Change {
     Keep,
     Write,
 }
 
-/// The record of a subscription, on the store's timeline.
+/// Decodes the record of a subscription, and moves it to the store's timeline.
 pub(in crate::service) fn decode_subscription<E: Env>(
     core: &Core<E>,
     slot: &Slot,
@@ -69,7 +69,7 @@ pub(in crate::service) fn stored<E: Env>(
     decode_subscription(core, &slot, gate, &envelope.body, envelope.version).map(Some)
 }
 
-/// The subscription of that hash and life; of any life, if none is given.
+/// The subscription with that hash and life; with any life if `life` is `None`.
 pub(in crate::service) fn subscription<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
@@ -81,7 +81,7 @@ pub(in crate::service) fn subscription<E: Env>(
     })
 }
 
-/// Finds the record of the subscription of `slot` to swap it; nothing where there is none.
+/// Finds the record of the subscription of `slot`, to swap it; `None` if it does not exist.
 pub(super) fn find_stored<E: Env>(
     core: &Core<E>,
     slot: &Slot,
@@ -99,8 +99,8 @@ pub(super) fn find_stored<E: Env>(
     }
 }
 
-/// Changes a subscription. A change that may have been applied is recognised by its commit id,
-/// so `edit` takes effect once for each id.
+/// Changes a subscription. The commit id shows whether the change was applied before, so `edit`
+/// takes effect once for each id.
 pub(in crate::service) fn change<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
@@ -134,7 +134,7 @@ pub(in crate::service) fn change<E: Env>(
                 let (hash, life) = (*hash, life);
                 commit.doubt = Some(Doubt { hash, life, base });
             }
-            // Whatever it says, what counts is what is there now.
+            // The next read of the record decides, not this error.
             _ => {}
         }
     }
@@ -154,8 +154,8 @@ pub(in crate::service) fn subscriptions<E: Env>(core: &Core<E>) -> Result<Vec<En
     }
 }
 
-/// Brings a subscription's entry in that list up to date. The record is read after the list, so
-/// that of two who do this the later one writes what is there. False if there is no room.
+/// Updates a subscription's entry in that list. The record is read after the list, so of two
+/// updates at once the later one writes the current state. False if there is no room.
 pub(in crate::service) fn list<E: Env>(
     core: &Core<E>,
     hash: &NameHash,
@@ -183,8 +183,8 @@ pub(in crate::service) fn list<E: Env>(
     })
 }
 
-/// Whether the list, which takes `bytes`, may have these entries. Callers with a prefix have a share
-/// each, and leave a part to callers without one.
+/// Whether the list, which takes `bytes`, may have these entries. Callers with a prefix have a
+/// share each, and leave a part to callers without a prefix.
 fn has_room(entries: &[Entry], bytes: usize, subscription: &Subscription) -> bool {
     let (prefix, _) = id::parts(&subscription.id);
     if prefix.is_empty() {
@@ -215,14 +215,14 @@ pub(in crate::service) fn unlist<E: Env>(
     })
 }
 
-/// Why a subscription is for a stream, as far as its creator may read that.
+/// Why a subscription wants a stream, provided that its creator may read the stream.
 pub(super) fn wants(subscription: &Subscription, name: &str) -> Option<crate::subscription::Kind> {
     let allowed = subscription.rights.allow(crate::access::Scope::Read, name);
     allowed.then(|| subscription.wants(name)).flatten()
 }
 
-/// Adds the to-do entry of a subscription that is about to be woken, unless it is there. Without
-/// it the walk takes longer to find it; so nothing waits for the entry.
+/// Adds the to-do entry of a subscription that is about to be woken, unless it exists. Without the
+/// entry the walk takes longer to find the subscription, so no wake waits for the entry.
 pub(super) fn note_wake<E: Env>(
     core: &Core<E>,
     hash: &NameHash,

@@ -1,4 +1,4 @@
-//! The keys of webhooks and tokens: made once and kept, or given by a variable (section 6.5).
+//! The keys of webhooks and tokens (section 6.5): made once and kept, or set by a variable.
 
 use crate::keys::NameHash;
 use crate::keys::signing::{Retired, Signing, decode, encode};
@@ -22,22 +22,22 @@ use sha2::{Digest, Sha256};
 /// The keys, ready to be used.
 pub(super) struct Keyring {
     signing: SigningKey,
-    /// The one in use first.
+    /// The key in use is the first.
     public: Vec<VerifyingKey>,
-    /// What tokens are sealed with; the first seals new ones.
+    /// Secrets that seal tokens; the first seals new tokens.
     secrets: Vec<[u8; 32]>,
 }
 
-/// What a rotation came to.
+/// Result of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rotated {
-    /// There is a new key.
+    /// A new key is in use.
     Done,
-    /// The keys are given by a variable.
+    /// A variable sets the keys.
     Given,
-    /// As many old public keys as are kept for this caller are still to be published, so long.
+    /// This caller has all the old public keys it may have, and each must still be published.
     TooSoon {
-        /// Milliseconds until one need not be.
+        /// Milliseconds until one of them need not be published.
         wait_ms: u64,
     },
 }
@@ -54,7 +54,7 @@ impl Keyring {
         };
         Some(Self {
             public: public.collect(),
-            // Of every seed: tokens outlive the change to a new one.
+            // One for every seed: tokens outlive the change to a new seed.
             secrets: seeds.iter().map(secret).collect::<Option<_>>()?,
             signing,
         })
@@ -78,7 +78,7 @@ impl Keyring {
         kid(&self.signing.verifying_key())
     }
 
-    /// The value of `Webhook-Signature` for a body sent at a time in seconds.
+    /// The value of `Webhook-Signature` for a body sent at `seconds`.
     pub(super) fn sign(&self, seconds: u64, body: &[u8]) -> String {
         let signed = [format!("{seconds}.").as_bytes(), body].concat();
         let signature = BASE64_URL.encode(self.signing.sign(&signed).to_bytes());
@@ -100,14 +100,15 @@ impl Keyring {
         }
     }
 
-    /// The code that only this server can make of a text.
+    /// The code of a text; only this server can make it.
     pub(super) fn seal(&self, text: &[u8]) -> [u8; 32] {
         let mac = self.secrets.first().and_then(|secret| mac(secret));
         let sealed = mac.map(|mac| mac.chain_update(text).finalize());
         sealed.map_or([0; 32], |code| code.into_bytes().into())
     }
 
-    /// Whether `code` is that code, or was; takes as long for each that is not.
+    /// Whether `code` is the code of `text`, or was with an earlier secret. All wrong codes take
+    /// the same time.
     pub(super) fn is_seal(&self, text: &[u8], code: &[u8]) -> bool {
         self.secrets.iter().any(|secret| {
             let mac = mac(secret).map(|mac| mac.chain_update(text));
@@ -128,7 +129,7 @@ fn kid(key: &VerifyingKey) -> String {
     format!("ds_{print}")
 }
 
-/// The keys, if there are any yet.
+/// The keys, if they exist yet.
 pub(super) fn keyring<E: Env>(core: &Core<E>) -> Result<Option<Keyring>, Fault> {
     if let Some(given) = given_keys(core) {
         return Ok(Some(given));
@@ -149,7 +150,7 @@ fn given_keys<E: Env>(core: &Core<E>) -> Option<Keyring> {
     Keyring::of_seeds(&seeds)
 }
 
-/// Sees to it that there are keys.
+/// Ensures that keys exist.
 pub(super) fn make_keys<E: Env>(
     core: &Core<E>,
     progress: &mut SharedCreation,
@@ -172,8 +173,8 @@ pub(super) fn make_keys<E: Env>(
     })
 }
 
-/// How long a caller has to wait for another rotation, if it has to. Callers with a prefix have a
-/// share each, so that none of them takes the others', nor that of callers without one.
+/// Time that a caller must wait for another rotation, if any. Callers with a prefix have a share
+/// each. So no caller takes the share of another prefix, nor that of callers without a prefix.
 fn wait_ms(retired: &[Retired], prefix: Option<[u8; 4]>, now_ms: u64) -> Option<u64> {
     let own = retired.iter().filter(|one| one.prefix == prefix);
     let own: Vec<&Retired> = own.collect();
@@ -188,8 +189,8 @@ fn wait_ms(retired: &[Retired], prefix: Option<[u8; 4]>, now_ms: u64) -> Option<
     Some(end_ms.saturating_sub(now_ms))
 }
 
-/// Signs with a new key from now on, for a caller with rights for the names below `prefix`, and keeps
-/// the last one's public key for a while.
+/// Changes to a new signing key, for a caller with rights for the names below `prefix`. Keeps the
+/// last public key for a while.
 pub(super) fn rotate_keys<E: Env>(
     core: &Core<E>,
     prefix: &str,

@@ -1,4 +1,4 @@
-//! From an append to a wake: the subscriptions that are linked to a stream get its news.
+//! From an append to a wake: notifies the subscriptions that are linked to a stream of its news.
 
 use super::records::{Change, Changed};
 use super::wake::Done;
@@ -17,17 +17,17 @@ use crate::stream::Subscriber;
 use crate::subscription::{Subscription, TooManyLinks};
 use std::collections::VecDeque;
 
-/// Times that the store may not answer before the rest is left to the walk: each may last as long
-/// as a store is waited for, and whoever appended waits for all of them.
+/// Failures of the store to answer before the rest is left to the walk. Each may take the whole
+/// timeout of the store, and the appending request waits for all of them.
 const MOST_SILENT: u32 = 2;
 
 const fn is_silence(fault: &Fault) -> bool {
     matches!(fault, Fault::Store(StoreError::Unavailable(_)))
 }
 
-/// Tells all who are linked, and those who are linked to the streams that get wake events. What
-/// fails is logged: the append is committed, and the walk finds what is pending.
-/// Says whether somebody had no room for the link.
+/// Notifies all linked subscriptions, and those linked to the streams that get wake events. A fault
+/// is only logged: the append is committed, and the walk finds pending events. Returns whether a
+/// subscription had no room for the link.
 pub(in crate::service) fn spread<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -59,7 +59,7 @@ pub(in crate::service) fn spread<E: Env>(
     full
 }
 
-/// Tells one.
+/// Notifies one subscription.
 fn tell<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -75,7 +75,7 @@ fn tell<E: Env>(
             let now_ms = core.env.now_ms();
             let mut tried = found.clone();
             match hear(core, &mut tried, news, subscriber, 0, now_ms) {
-                // An append passes by: what is due is done.
+                // Each append also does the work that is due.
                 Heard::Nothing if found.due_ms().is_some_and(|due| due <= now_ms) => {
                     return Ok(Told::More(wake::look_after(core, effects, &found)?.news));
                 }
@@ -117,7 +117,7 @@ fn tell<E: Env>(
     })
 }
 
-/// What news make of a subscription.
+/// Applies news to a subscription.
 fn hear<E: Env>(
     _core: &Core<E>,
     subscription: &mut Subscription,
@@ -143,7 +143,7 @@ fn hear<E: Env>(
     let acked = subscription.links.get(&stream).map(|link| link.acked);
     let pending = acked.is_some_and(|acked| news.tail > acked);
     subscription.expire(now_ms);
-    // Before its creation was answered nobody can work for it.
+    // No worker can work for a subscription before its creation was answered.
     let pending = pending && subscription.backfilled;
     match pending && subscription.wake(wake, now_ms) {
         true => Heard::Woken,
@@ -152,8 +152,8 @@ fn hear<E: Env>(
     }
 }
 
-/// Wakes an idle subscription that has pending events, and tells of what follows. Says whether
-/// it is woken.
+/// Wakes an idle subscription that has pending events, and spreads the news of its wake event.
+/// Returns whether it is woken.
 pub(super) fn rouse<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -163,7 +163,7 @@ pub(super) fn rouse<E: Env>(
     Ok(spread_all(core, effects, roused))
 }
 
-/// Tells of what followed from something. Says whether that was done at all.
+/// Spreads the news of some work, if any. Returns whether there was something to do.
 pub(super) fn spread_all<E: Env>(core: &Core<E>, effects: &mut Effects, done: Done) -> bool {
     if let Some(news) = done.news {
         spread(core, effects, news);
@@ -171,8 +171,8 @@ pub(super) fn spread_all<E: Env>(core: &Core<E>, effects: &mut Effects, done: Do
     done.worked
 }
 
-/// Wakes it again if need be. The worker's call is applied, so a failure is for the log only:
-/// the walk finds what is pending.
+/// Wakes a subscription again if needed. The worker's call is applied, so a fault is only logged:
+/// the walk finds pending events.
 pub(super) fn rouse_quietly<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -187,23 +187,23 @@ pub(super) fn rouse_quietly<E: Env>(
     }
 }
 
-/// What news make of a subscription.
+/// Effect of news on a subscription.
 enum Heard {
-    /// Nothing.
+    /// No effect.
     Nothing,
-    /// A link that it did not know.
+    /// It got a new link.
     Linked,
-    /// A wake.
+    /// It was woken.
     Woken,
-    /// It is not for that stream.
+    /// It does not want that stream.
     NotWanted,
-    /// It has no room for it.
+    /// It has no room for the link.
     NoRoom,
 }
 
-/// What telling one came to.
+/// Result of notifying one subscription.
 enum Told {
-    /// What was appended for that, if anything.
+    /// News of the wake event that was appended, if any.
     More(Option<News>),
     /// It has no room for the link, which was removed.
     NoRoom,

@@ -1,16 +1,16 @@
-//! Why a step of a control call did not end.
+//! Why a step of a control call did not finish.
 
 use crate::protocol::control::{Refused, RefusedCode};
 use crate::protocol::problem::{Code, Problem};
 use crate::service::fault::Fault;
 use crate::subscription::id;
 
-/// Why a step did not end.
+/// Why a step did not finish.
 pub(super) enum Stop {
     Refused(Refused),
     Problem(Problem),
     Fault(Fault),
-    /// Go on after so many milliseconds.
+    /// Retry after this many milliseconds.
     Wait(u64),
 }
 
@@ -33,7 +33,7 @@ impl From<Fault> for Stop {
 }
 
 impl Stop {
-    /// There is no subscription of this id, or not for this caller.
+    /// No subscription has this id, or the caller has no right to it.
     pub(super) fn missing(id: &str) -> Self {
         let message = format!("There is no subscription {}", id::given(id));
         Refused::new(RefusedCode::SubscriptionNotFound, message).into()

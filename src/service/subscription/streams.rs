@@ -1,4 +1,4 @@
-//! The streams of a subscription as they are now: names and tails, from their heads.
+//! The current streams of a subscription: names and tails, from their heads.
 
 use crate::keys::NameHash;
 use crate::keys::head::Record;
@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 pub(super) struct Linked {
     pub(super) link: Link,
     pub(super) name: String,
-    /// The cursor, in the life of the name that there is now.
+    /// The cursor, in the current life of the name.
     pub(super) acked: Position,
     pub(super) tail: Position,
-    /// That life; nothing if the stream is not there.
+    /// The current life; `None` if the stream does not exist.
     life: Option<LifeMark>,
 }
 
@@ -28,7 +28,7 @@ impl Linked {
         self.tail > self.acked
     }
 
-    /// The ack of all that is there.
+    /// The ack of everything in the stream.
     pub(super) const fn acked_to_its_tail(&self) -> Acked {
         Acked {
             stream: self.link.stream,
@@ -37,7 +37,7 @@ impl Linked {
         }
     }
 
-    /// The stream in an answer; with its tail, if a worker is to see that.
+    /// The stream in an answer. `with_tail` adds the tail, for workers.
     pub(super) fn document(&self, with_tail: bool) -> StreamDocument {
         StreamDocument {
             path: self.name.clone(),
@@ -49,7 +49,7 @@ impl Linked {
     }
 }
 
-/// The stream behind a link, if it is there.
+/// The stream behind a link, if it exists.
 pub(super) fn linked_head<E: Env>(
     core: &Core<E>,
     stream: &[u8; 20],
@@ -62,7 +62,7 @@ pub(super) fn linked_head<E: Env>(
     Ok((head.presence(now) == Presence::Here).then_some(head))
 }
 
-/// All streams of a subscription, at most `limits::SUBSCRIPTION_LINKS` reads. Streams that are
+/// All streams of a subscription, from at most `limits::SUBSCRIPTION_LINKS` reads. Streams that are
 /// gone are left out, unless they were named.
 pub(super) fn snapshot<E: Env>(
     core: &Core<E>,
@@ -97,8 +97,8 @@ pub(super) fn snapshot<E: Env>(
     Ok(linked)
 }
 
-/// The name of a stream that has pending events. Where it looks first is drawn, so that no
-/// stream is always the last.
+/// The name of a stream with pending events. The search begins at a random link, so that no stream
+/// is always the last.
 pub(super) fn pending<E: Env>(
     core: &Core<E>,
     subscription: &Subscription,
@@ -117,8 +117,8 @@ pub(super) fn pending<E: Env>(
     Ok(None)
 }
 
-/// Removes the link of a head to a subscription that does not want it. Tried once: it is in
-/// nobody's way.
+/// Removes the link of a head to a subscription that does not want it. Tried once, because a link
+/// that stays does no harm.
 pub(super) fn unlink_head<E: Env>(
     core: &Core<E>,
     stream: &NameHash,

@@ -9,15 +9,15 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64_URL;
 use serde::{Deserialize, Serialize};
 
-/// The one header there is, so that no token chooses how it is verified.
+/// The only header accepted, so that no token chooses how it is verified.
 const HEADER: &str = r#"{"alg":"HS256","typ":"ds-wake+jwt"}"#;
 
-/// What a token says.
+/// Content of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Claims {
     /// The subscription's full id.
     sub: String,
-    /// Which subscription of that id, in hexadecimal: it is a large number.
+    /// The life of that subscription, in hexadecimal: it is a large number.
     life: String,
     /// The generation.
     generation: u64,
@@ -29,7 +29,7 @@ fn life(subscription: &Subscription) -> String {
     format!("{:016x}", subscription.life)
 }
 
-/// A token for the wake that is under way.
+/// A token for the current wake.
 pub(super) fn issue(keyring: &Keyring, subscription: &Subscription, now_ms: u64) -> String {
     let claims = Claims {
         sub: subscription.id.clone(),
@@ -57,20 +57,20 @@ fn sealed<'a>(keyring: &Keyring, token: &'a [u8]) -> Option<&'a str> {
     keyring.is_seal(signed.as_bytes(), &code).then_some(signed)
 }
 
-/// The full id of the subscription that a token of this server is for, if that was given as `given`.
-/// [`judge`] does the rest, with the subscription.
+/// The full id of the subscription that a token of this server is for, if the caller gave it as
+/// `given`. [`judge`] checks the rest against the subscription.
 pub(super) fn names(keyring: &Keyring, token: &[u8], given: &str) -> Option<String> {
     let full = claims(sealed(keyring, token)?)?.sub;
     (id::given(&full) == given).then_some(full)
 }
 
-/// The token is for another subscription, or not of this server.
+/// The token is for another subscription, or was not made by this server.
 pub(super) fn invalid() -> Problem {
     let detail = "The token is not one of this subscription.";
     Problem::new(Code::TokenInvalid, detail)
 }
 
-/// The generation that a token is for, if it is one for this subscription.
+/// The generation of a token, if the token is for this subscription.
 pub(super) fn judge(
     keyring: &Keyring,
     token: &[u8],

@@ -1,8 +1,8 @@
-//! From an append to a wake: who is linked to a stream is told what was appended.
+//! Wakes of subscriptions with pending events, and the work that is due for a subscription.
 //!
-//! The order that loses nothing: an append is committed, then the subscription
-//! is read; a subscription becomes idle, then the tails are read. So of an append and a release
-//! that cross, one sees the other. Whatever stops in between is found by the walk in `due.rs`.
+//! The order that loses no wake: an append is committed, then the subscription is read; a
+//! subscription becomes idle, then the tails are read. So of an append and a release that cross,
+//! one sees the other. If a step stops in between, the walk in `due.rs` finds the pending events.
 
 use super::records::{Change, Changed};
 use super::{announce, records, streams};
@@ -48,17 +48,17 @@ pub(super) fn wake_pending<E: Env>(
         Changed::Written(subscription) if is_wake(&subscription, wake) => {
             Done::with(announce::announce(core, effects, &subscription, &name)?)
         }
-        // Somebody else woke it.
+        // Another step woke it.
         Changed::Kept(_) => Done::with(None),
         Changed::Written(_) | Changed::Missing | Changed::Busy => Done::NOTHING,
     })
 }
 
-/// What was done for a subscription.
+/// Result of work for a subscription.
 pub(super) struct Done {
     /// Whether there was something to do.
     pub(super) worked: bool,
-    /// What was appended for that, for those who are linked to it.
+    /// News of the wake event that was appended, for the subscriptions linked to its stream.
     pub(super) news: Option<News>,
 }
 
@@ -73,12 +73,12 @@ impl Done {
     }
 }
 
-/// Whether the wake under way is this one.
+/// Whether `wake` is the current wake.
 pub(super) fn is_wake(subscription: &Subscription, wake: u64) -> bool {
     subscription.fence().is_some_and(|fence| fence.wake == wake)
 }
 
-/// Does what is due for a subscription, if anything is.
+/// Does the work that is due for a subscription, if any.
 pub(super) fn look_after<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -117,7 +117,7 @@ pub(super) fn look_after<E: Env>(
         let news = wake_pending(core, effects, &subscription)?.news;
         return Ok(Done::with(news));
     }
-    // Which stream brought it about, nobody knows any more; one that is pending is as good.
+    // The stream that caused the wake is not recorded; any pending stream serves as well.
     let name = streams::pending(core, &subscription)?.unwrap_or_default();
     let Some(fence) = subscription.fence() else {
         return Ok(Done::with(None));
@@ -132,7 +132,7 @@ pub(super) fn look_after<E: Env>(
             subscription.life,
             &mut commit,
             |subscription| {
-                // Unless that failed too, which counted.
+                // Unless this try failed too, and was counted.
                 if subscription.failures > failures {
                     return Ok(Change::Keep);
                 }

@@ -1,4 +1,4 @@
-//! What workers ask for (sections 7.1 and 7.2): claims, acks, callbacks, releases.
+//! Calls of workers (sections 7.1 and 7.2): claims, acks, callbacks, releases.
 
 use super::lookup::written;
 use super::records::{Change, Changed};
@@ -43,7 +43,7 @@ fn needed_keys<E: Env>(core: &Core<E>) -> Result<Keyring, Stop> {
     signing::keyring(core)?.ok_or_else(missing)
 }
 
-/// The subscription of that id, once its creation was completed.
+/// The subscription with that id, once its creation is complete.
 fn working<E: Env>(core: &Core<E>, id: &str, rights: &Rights) -> Result<Box<Subscription>, Stop> {
     let found = lookup::subscription_named(core, id, rights)?;
     match found.backfilled {
@@ -68,7 +68,7 @@ pub(super) fn claim<E: Env>(
         return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
     }
     let keyring = needed_keys(core)?;
-    // Most of those who come for a subscription that somebody has can go at once.
+    // Refuses most claims of a held subscription early, before its streams are read.
     if !found.commits.contains(&commit.id) {
         let mut tried = found.clone();
         let judged = tried.claim(&asked.worker, commit.id, core.env.now_ms(), true);
@@ -108,7 +108,7 @@ pub(super) fn claim<E: Env>(
     })
 }
 
-/// Whether a worker's call is about the wake under way (section 7.3).
+/// Checks that a worker's call is about the current wake (section 7.3).
 fn admit<E: Env>(
     core: &Core<E>,
     asked: &str,
@@ -117,7 +117,7 @@ fn admit<E: Env>(
     fencing: WakeRef,
     commit: &Commit,
 ) -> Result<(Box<Subscription>, Fence), Stop> {
-    // Its token is all that a worker needs.
+    // A worker needs no right beyond its token.
     let token = token.unwrap_or_default();
     let keyring = signing::keyring(core)?;
     let named = keyring.and_then(|keyring| token::names(&keyring, token, asked));
@@ -125,7 +125,7 @@ fn admit<E: Env>(
         working(core, named.as_deref().unwrap_or(asked), &Rights::all()),
         &named,
     ) {
-        // A forged token must not tell which ids there are.
+        // A forged token must not reveal which ids exist.
         (Err(Stop::Refused(_)), None) if core.access.is_on() => return Err(token::invalid().into()),
         (found, _) => found?,
     };
@@ -150,8 +150,8 @@ fn admit<E: Env>(
     Ok((found, fence))
 }
 
-/// Refuses an ack of what is not in the stream, or was lost by its store. An ack that names an earlier
-/// life of the stream comes too late, and moves nothing.
+/// Refuses an ack of an offset that is not in the stream, or that the store has lost. An ack for an
+/// earlier life of the stream comes too late, and moves nothing.
 fn check_ack<E: Env>(core: &Core<E>, head: &Head, to: Position) -> Result<(), Stop> {
     let what = match places::judge(core, head, Some(to))? {
         Placed::Here(_) | Placed::Gone(OffsetGone::EarlierLife) => return Ok(()),
@@ -163,7 +163,7 @@ fn check_ack<E: Env>(core: &Core<E>, head: &Head, to: Position) -> Result<(), St
     Err(Refused::new(RefusedCode::InvalidOffset, message).into())
 }
 
-/// Moves cursors on, and extends the lease or ends the wake.
+/// Moves cursors, and extends the lease or ends the wake.
 pub(super) fn ack_wake<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,

@@ -1,4 +1,4 @@
-//! Access control: who is let in, and what everybody else can tell.
+//! Access control: the callers that are let in, and the facts that refused callers can find out.
 
 use super::driver::{Ask, Response, Server, ask, call, resume, send, serve, start};
 use super::forks::fork;
@@ -34,7 +34,7 @@ fn with(token: &str, request: Ask) -> Ask {
     request.header("authorization", format!("Bearer {token}"))
 }
 
-/// A token that may do everything and ends `after_ms` after the new year.
+/// A token to read and write, which ends `after_ms` after the new year.
 fn until(after_ms: u64) -> String {
     let secs = (NEW_YEAR_MS + after_ms) as f64 / 1000.0;
     let claims = format!(r#"{{"exp":{secs},"scope":"read write"}}"#);
@@ -63,7 +63,7 @@ fn is(response: &Response, status: u16, code: &str) {
     assert_eq!(what, (status, code), "{response:?}");
 }
 
-/// What was answered, whether or not it goes on.
+/// The status of an answer, whether or not the exchange goes on.
 fn answered(server: &Server, request: Ask) -> u16 {
     let answer = start(server, &[request.raw()], |_| {}).remove(0);
     answer.head.map_or(0, |head| head.status)
@@ -113,7 +113,7 @@ fn a_prefix_is_for_whole_segments_however_they_are_written() {
     }
 }
 
-/// Also not by what the store is asked, and so not by how long it takes.
+/// The store operations do not differ either, so neither does the response time.
 #[test]
 fn nobody_who_is_refused_can_tell_whether_a_name_is_taken() {
     let (_, server) = setup();
@@ -139,7 +139,7 @@ fn nobody_who_is_refused_can_tell_whether_a_name_is_taken() {
         assert_eq!(server.env().ops(), ops, "the store was asked");
         answers
     };
-    // No request came before: not even the marker is looked for.
+    // No request came before: a refused request does not even read the marker.
     let missing = refused(&server);
     let made = with(WRITER, ask("PUT", "s").content_type("text/plain").body("x"));
     assert_eq!(call(&server, made).status, 201);
@@ -275,7 +275,8 @@ fn what_is_read_is_for_its_reader_alone() {
     );
 }
 
-/// The driver ends it, who shares its steps with readers that may stay: they hold equal tokens.
+/// The driver ends the read, because its steps are shared with readers that may stay: all of them
+/// hold equal tokens.
 #[test]
 fn a_live_read_ends_with_its_token() {
     let (world, server) = setup();
@@ -289,7 +290,7 @@ fn a_live_read_ends_with_its_token() {
     for (mode, longest) in [("sse", 60_000), ("long-poll", 25_000)] {
         let forever = read(READER, mode);
         assert_eq!(forever.held.max_age_ms, Some(longest));
-        // With the time by which clocks may differ: in it, a read that ended would begin again.
+        // The age includes the clock skew: within the skew, a read that ended would begin again.
         for (left, age) in [(5_500, 5_500), (90_000, longest), (500, 500)] {
             let now = world.now_ms() - NEW_YEAR_MS;
             let ends = read(&until(now + left - CLOCK_SKEW_MS), mode);
@@ -298,13 +299,13 @@ fn a_live_read_ends_with_its_token() {
             let ended = resume(&server, ends, Cause::Expired).whole();
             assert!(!ended.reset && ended.is_ok());
         }
-        // Who waits is not judged again.
+        // A waiting reader is not judged again.
         world.advance(1_000_000);
         resume(&server, forever, Cause::Timeout).waiting();
     }
 }
 
-/// It was told 401, though it was applied.
+/// The second attempt of an append got 401, though the first attempt was applied.
 #[test]
 fn a_token_that_expires_between_two_attempts_does_not_hide_how_it_went() {
     let (world, server) = setup();
@@ -376,7 +377,7 @@ fn a_tick_is_for_its_own_token_and_for_managers() {
     ] {
         assert_eq!(call(&server, with(token, tick())).status, status, "{token}");
     }
-    // And for nothing else.
+    // The tick token allows nothing else.
     assert_eq!(call(&server, with("clock", ask("GET", "s"))).status, 401);
 }
 
@@ -395,7 +396,7 @@ fn a_subscription_is_for_managers_and_keeps_within_the_rights_of_its_creator() {
     for (token, request, status) in [
         (READER, inside(), 403),
         (WRITER, inside(), 403),
-        // Who may manage and not read can't have streams read for them.
+        // A caller that may manage but not read can't have streams read for it.
         (MANAGER, inside(), 403),
         (TENANT, subscribe("a/**", "a/b/wakes"), 403),
         (TENANT, subscribe("**", "a/b/wakes"), 403),
@@ -447,7 +448,7 @@ fn a_subscription_of_others_is_as_if_it_did_not_exist() {
         );
         assert_eq!(call(&server, request).status, 401, "{what}");
     }
-    // What is wrong with the request itself is told first, of both alike.
+    // Problems of the request itself come first, for an existing and a missing subscription alike.
     for path in [one, "__ds/subscriptions/none"] {
         let malformed = json("POST", &format!("{path}/streams"), "[");
         assert_eq!(call(&server, with(NEIGHBOUR, malformed)).status, 400);
@@ -487,7 +488,7 @@ fn a_claim_is_for_managers_and_its_token_is_all_that_a_worker_needs() {
     assert_eq!(call(&server, release()).status, 401);
     assert_eq!(call(&server, with(TENANT, release())).status, 401);
     assert_eq!(call(&server, with(&text("token"), release())).status, 204);
-    // And its token is good for nothing else.
+    // The worker's token is good for nothing else.
     let read = with(&text("token"), ask("GET", "a/b/x"));
     assert_eq!(call(&server, read).status, 401);
 }
@@ -508,7 +509,7 @@ fn it_is_said_once_that_access_control_is_off() {
     let server = serve(&world);
     call(&server, ask("PUT", "s"));
     call(&server, ask("GET", "s"));
-    // On platforms that start instances on demand every one of them would say it.
+    // On platforms that start instances on demand, each of them would log the line again.
     call(&serve(&world), ask("GET", "s"));
     let log = world.log_lines();
     assert_eq!(log.len(), 1, "{log:?}");

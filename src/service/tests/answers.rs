@@ -1,4 +1,4 @@
-//! Answers that depend on the configuration, the store's state or a producer's.
+//! Answers that depend on the configuration, or on the state of the store or of a producer.
 
 use super::driver::{Ask, ask, call, read_all, resume, send, serve};
 use super::world::{Quirk, World};
@@ -9,8 +9,8 @@ fn text(method: &str, body: &str) -> Ask {
     ask(method, "s").content_type("text/plain").body(body)
 }
 
-/// A malformed variable was told only where the request had no other problem, and with a
-/// `base_path` of one's own every request has one: the default path is another.
+/// A malformed variable was reported only if the request had no other problem. With a custom
+/// `base_path` every request had one, because the service used the default path.
 #[test]
 fn a_malformed_variable_answers_everything_but_health() {
     let world = World::new(Quirk::Plain, 1);
@@ -39,8 +39,8 @@ fn a_malformed_variable_answers_everything_but_health() {
     );
 }
 
-/// Its default was taken: where a vault did not answer once, an instance let everybody in, or wrote
-/// under the names of others.
+/// The service took the variable's default. When a vault did not answer once, an instance admitted
+/// every caller, or wrote under the names of another deployment.
 #[test]
 fn a_variable_that_can_not_be_read_is_not_taken_for_absent() {
     let world = World::new(Quirk::Plain, 1);
@@ -73,8 +73,8 @@ fn a_variable_that_can_not_be_read_is_not_taken_for_absent() {
     assert!(serve(&world).is_settled());
 }
 
-/// Two ways of creating records would overwrite each other's. Reading and swapping a record that is
-/// there is the same in both.
+/// Two ways of creating records would overwrite each other's records. Both ways read and swap an
+/// existing record alike.
 #[test]
 fn a_store_that_was_used_in_the_other_way_creates_nothing_and_serves_what_is_there() {
     for first in ["true", "false"] {
@@ -104,7 +104,7 @@ fn a_store_that_was_used_in_the_other_way_creates_nothing_and_serves_what_is_the
     }
 }
 
-/// An instance that serves one request, as on Spin 3, asks the store for nothing but the record.
+/// An instance that serves one request, as on Spin 3, reads nothing but the record from the store.
 #[test]
 fn the_first_append_and_the_first_read_of_an_instance_ask_for_one_record() {
     let world = World::new(Quirk::SpinSqlite, 1);
@@ -117,7 +117,7 @@ fn the_first_append_and_the_first_read_of_an_instance_ask_for_one_record() {
     assert_eq!(first(ask("GET", "s")), 1);
     // A handle, its value, the swap.
     assert_eq!(first(text("POST", "y")), 3);
-    // Where every swap is reported as failed, a plain read tells that it was applied.
+    // Where every swap is reported as failed, a plain read shows that it was applied.
     let world = World::new(Quirk::SpinRedis, 1);
     assert_eq!(call(&serve(&world), text("PUT", "x")).status, 201);
     let server = serve(&world);
@@ -147,7 +147,7 @@ fn a_tick_asks_for_its_token() {
     );
 }
 
-/// A tick did one piece of work, and a scheduler that calls once a minute never caught up.
+/// A tick did one piece of work, so a scheduler that calls once a minute never caught up.
 #[test]
 fn a_tick_works_until_its_budget_is_used_or_nothing_is_left() {
     let left_over = || {
@@ -207,8 +207,8 @@ fn a_stream_takes_no_more_than_it_may_hold() {
     assert_eq!(read_all(&server, "s"), b"1234567890");
 }
 
-/// The size was judged before the name was looked at, so a creation that was sent again was a 413
-/// once `max_stream_bytes` had been lowered.
+/// The service judged the size before it read the name. So a repeated creation got 413 once
+/// `max_stream_bytes` had been lowered.
 #[test]
 fn an_existing_name_is_told_before_a_limit() {
     let world = World::new(Quirk::Plain, 1);
@@ -220,8 +220,8 @@ fn an_existing_name_is_told_before_a_limit() {
     assert_eq!(call(&server, other).status, 409);
 }
 
-/// Each page load of a Yjs document is a producer. The 257th within an hour could not write, and its
-/// user was not told.
+/// Each page load of a Yjs document is a producer. The 257th within an hour could not write, and
+/// its user got no notice.
 #[test]
 fn a_document_takes_the_edits_of_600_page_loads_an_hour() {
     let world = World::new(Quirk::Plain, 1);
@@ -265,7 +265,7 @@ fn a_full_table_of_producers_is_a_429_until_one_was_idle_long_enough() {
         (refused.status, &*refused.code()),
         (429, "TOO_MANY_PRODUCERS")
     );
-    // The first may go 60 s after its last append, of which two are over.
+    // The first producer may go once it has been idle for more than 60 s; two of them are over.
     assert_eq!(refused.get("retry-after"), "59");
     assert_eq!(
         call(&server, text("POST", "A").producer("a", 0, 1)).status,
@@ -273,7 +273,7 @@ fn a_full_table_of_producers_is_a_429_until_one_was_idle_long_enough() {
     );
     world.advance(60_000);
     assert_eq!(call(&server, third()).status, 200);
-    // The one that was idle longest is forgotten, the other is not.
+    // The producer that was idle longest is forgotten, the other is not.
     let known = call(&server, text("POST", "A").producer("a", 0, 1));
     assert_eq!(known.status, 204);
     assert_eq!(read_all(&server, "s"), b"abAc");

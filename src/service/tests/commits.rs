@@ -1,4 +1,4 @@
-//! Appends that compete, and appends whose writer crashes or whose store fails.
+//! Competing appends, and appends with a writer that crashes or a store that fails.
 
 use super::driver::{Ask, Response, ask, call, call_in_turn, read_all, serve};
 use super::schedule::Baton;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 const WRITERS: usize = 64;
 
-/// What became of appends, and how often each of their bodies is in the stream.
+/// Outcomes of appends, and how often each of their bodies is in the stream.
 #[derive(Debug, Default)]
 struct Tally {
     done: usize,
@@ -117,8 +117,8 @@ fn with_failing_operations_no_append_is_lost_or_doubled() {
     }
 }
 
-/// Appends that each seal a segment and, now and then, write an index block, by a writer that is
-/// gone after each of its operations; then the same producer's retry.
+/// Appends that each seal a segment and, now and then, write an index block. The writer crashes
+/// after each of its operations; then the same producer retries.
 #[test]
 fn an_append_of_a_crashed_writer_is_there_once_after_its_retry() {
     for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
@@ -140,7 +140,7 @@ fn an_append_of_a_crashed_writer_is_there_once_after_its_retry() {
                 let doomed = Service::new(world.instance().crashing_after(life));
                 let response = call(&doomed, append(before));
                 let crashed = doomed.env().is_dead();
-                // Whoever reads meanwhile sees all of it or nothing.
+                // A reader meanwhile sees all of it or nothing.
                 let seen = read_all(&server, "s");
                 let retried = call(&serve(&world), append(before));
                 assert!(matches!(retried.status, 200 | 204), "{retried:?}");
@@ -201,8 +201,8 @@ fn one_small_append_is_one_read_and_one_write() {
     }
 }
 
-/// A writer whose swap was applied but answered with an error, and who hears of it only after
-/// `others` more commits. Returns its answer and how often its body is there.
+/// A writer gets an error for its swap, and reads the head again only after `others` more commits.
+/// `applied`: the swap was applied. Returns its answer and how often its body is in the stream.
 fn hear_late(quirk: Quirk, others: u64, applied: bool) -> (Response, usize) {
     let world = World::new(quirk, others);
     let server = serve(&world);
@@ -237,7 +237,7 @@ fn hear_late(quirk: Quirk, others: u64, applied: bool) -> (Response, usize) {
 #[test]
 fn a_commit_is_recognised_while_its_stream_remembers_it_and_unknown_beyond() {
     for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
-        // Where instances share nothing, a stream remembers more.
+        // Where instances share nothing, the ring of a stream has more commits.
         let size = if quirk == Quirk::Guarded { 64 } else { 512 };
         for (others, applied) in [(0, true), (size - 1, true), (size, true), (size + 36, true)] {
             let (response, times) = hear_late(quirk, others, applied);
@@ -255,8 +255,8 @@ fn a_commit_is_recognised_while_its_stream_remembers_it_and_unknown_beyond() {
     }
 }
 
-/// An append that met a deletion was told that its outcome is unknown, though the deletion had
-/// replaced the very head that the append was built on.
+/// An append that met a deletion got an unknown outcome, though the deletion had replaced the very
+/// head that the append was built on.
 #[test]
 fn an_append_that_a_deletion_overtakes_is_a_404_and_leaves_nothing() {
     for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
@@ -294,8 +294,8 @@ fn one_seed_is_one_history() {
     }
 }
 
-/// Touches raise the version and stay out of the ring: a writer that is overtaken by one knows
-/// that its swap was lost, and tries again.
+/// Touches raise the version and stay out of the ring. A writer that a touch overtakes knows that
+/// its swap was lost, and tries again.
 #[test]
 fn a_touch_between_read_and_swap_costs_a_writer_one_more_try() {
     let world = World::new(Quirk::Guarded, 1);
@@ -318,8 +318,8 @@ fn a_touch_between_read_and_swap_costs_a_writer_one_more_try() {
     assert_eq!(read_all(&server, "s"), b"x");
 }
 
-/// It was taken for a write that may have been applied: the append was sent again for five seconds,
-/// and then its outcome was unknown.
+/// The service took the append for one that may have been applied. It sent the append again for
+/// five seconds, and then reported an unknown outcome.
 #[test]
 fn an_append_that_the_store_refuses_is_unavailable_at_once() {
     for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
@@ -341,8 +341,8 @@ fn an_append_that_the_store_refuses_is_unavailable_at_once() {
     }
 }
 
-/// On Spin all operations wait for the lock of one connection to SQLite, which is not fair. More than 64 commits passed
-/// while a swap waited there, and one append in eleven was told that its outcome is unknown.
+/// On Spin all operations wait for the unfair lock of one connection to SQLite. More than 64
+/// commits passed while a swap waited there, and one append in eleven got an unknown outcome.
 #[test]
 fn a_hot_stream_behind_one_lock_has_no_unknown_outcome() {
     const APPENDS: usize = 20;

@@ -1,4 +1,4 @@
-//! Creators that compete, and creators that vanish.
+//! Competing creators, and creators that vanish.
 
 use super::driver::{Response, ask, call, call_in_turn, read_all, serve};
 use super::schedule::Baton;
@@ -13,7 +13,7 @@ fn put(body: &str) -> super::driver::Ask {
     ask("PUT", "s").content_type("text/plain").body(body)
 }
 
-/// `CREATORS` at the same time, with different bodies; every fourth wants another content type.
+/// `CREATORS` creations at once, with different bodies; every fourth wants another content type.
 fn compete(world: &Arc<World>) -> Vec<Response> {
     world.set_op_us(400);
     let responses = Baton::run(world, CREATORS, |baton, place| {
@@ -60,8 +60,8 @@ fn of_8_concurrent_creators_one_is_told_201_and_its_body_is_kept() {
     }
 }
 
-/// It was deleted and created again before its creator looked, who was told that there had been another
-/// stream: 200 or 409 for what it had created itself.
+/// The stream was deleted and created again before its creator looked. The creator got 200 or 409,
+/// as if the stream that it had created itself had belonged to another caller.
 #[test]
 fn a_creation_that_was_deleted_and_followed_by_another_is_not_told_of_that() {
     for quirk in Quirk::ALL {
@@ -148,7 +148,7 @@ fn with_failing_operations_no_two_creators_win_and_no_acknowledged_body_is_lost(
     }
 }
 
-/// Waits of one creator that took over from another that vanished.
+/// One creator takes over from another that vanished; the test measures its longest wait.
 #[test]
 fn a_creator_that_vanishes_leaves_the_name_to_another_within_its_patience() {
     for quirk in Quirk::ALL {
@@ -229,15 +229,15 @@ fn an_unconfirmed_stream_is_a_404_to_everybody_else() {
     }
 }
 
-/// Each creator that lost patience with one before it began with the first again, and its request
-/// ended before it came to the last: the name was lost.
+/// Each creator that gave up an earlier one began at the first gate again. Its request ended before
+/// it reached the last gate, so the name was lost.
 #[test]
 fn a_name_with_many_creators_that_vanished_is_reached_in_one_patience() {
     for quirk in [Quirk::Plain, Quirk::SpinSqlite, Quirk::SpinRedis] {
         let world = World::new(quirk, 1);
         world.variable("registry", "false");
         for _ in 0..6 {
-            // Every one vanishes as soon as it was elected.
+            // Each creator vanishes as soon as it is elected.
             let elected = Arc::new(AtomicBool::new(false));
             let doomed = world.instance().dying_once(elected.clone());
             let mut before: Option<String> = None;
@@ -264,7 +264,7 @@ fn a_name_with_many_creators_that_vanished_is_reached_in_one_patience() {
 fn a_creator_that_waits_writes_nothing_while_it_does() {
     let world = World::new(Quirk::SpinSqlite, 1);
     world.variable("registry", "false");
-    // Elected, and gone: the marker's two operations, the two looks, the gate.
+    // Elected, and crashed: two operations for the marker, the two looks, the gate.
     let doomed = Service::new(world.instance().crashing_after(7));
     call(&doomed, put("doomed"));
     let key = world.keys().into_iter().find(|key| key.starts_with("g.s."));
@@ -274,8 +274,9 @@ fn a_creator_that_waits_writes_nothing_while_it_does() {
     assert_eq!(world.count(&gate), 2);
 }
 
-/// A creation whose first swap was still under way met a full store with its second, and was told
-/// that nothing had been applied: its chunks were removed, and then the first swap arrived.
+/// The first swap of a creation was still under way when its second met a full store. The caller
+/// got the answer that nothing was applied, and the chunks were removed. Then the first swap
+/// arrived.
 #[test]
 fn a_creation_under_way_that_meets_a_full_store_is_unknown_and_keeps_its_chunks() {
     for quirk in Quirk::ALL {
@@ -316,8 +317,8 @@ fn a_creation_under_way_that_meets_a_full_store_is_unknown_and_keeps_its_chunks(
     }
 }
 
-/// A creator whose swap was applied, but not confirmed, was told the tail of the head as it found it
-/// later: whoever had appended meanwhile would have been skipped by a reader that goes on from there.
+/// A creator with a swap that was applied, but not confirmed, got the tail of the head that it
+/// found later. A reader that goes on from there would have missed the appends made meanwhile.
 #[test]
 fn a_creator_that_finds_its_stream_is_told_the_tail_of_its_own_body() {
     for quirk in Quirk::ALL {
@@ -354,8 +355,8 @@ fn a_creator_that_finds_its_stream_is_told_the_tail_of_its_own_body() {
     }
 }
 
-/// Only waits count towards a creator's patience. Where the store takes its time, requests ended
-/// before they had waited for long enough, one after the other, and nobody ever took over.
+/// Only waits count towards a creator's patience. On a slow store, one request after the other
+/// ended before it had waited for long enough, and no creator ever took over.
 #[test]
 fn a_creator_that_vanished_is_given_up_also_where_the_store_is_slow() {
     for registry in ["true", "false"] {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) const QUIRKS: [Quirk; 3] = [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis];
 
-/// How much a stream owns.
+/// Amount of data that a stream owns.
 #[derive(Debug, Clone, Copy)]
 enum Size {
     Inline,
@@ -16,7 +16,7 @@ enum Size {
     Blocks,
 }
 
-/// A stream `s` that owns something of each kind that `size` says.
+/// A stream `s` that owns data of each kind that `size` names.
 fn fill(world: &Arc<World>, size: Size) -> Server {
     if !matches!(size, Size::Inline) {
         world.variable("inline_tail_bytes", "0");
@@ -37,7 +37,7 @@ fn fill(world: &Arc<World>, size: Size) -> Server {
     server
 }
 
-/// Works until there is nothing to do anywhere, with the clock at its place.
+/// Works until nothing is left to do, without moving the clock.
 pub(super) fn work_all(server: &Server) {
     let mut idle = 0;
     for round in 0..20_000 {
@@ -53,7 +53,7 @@ pub(super) fn work_all(server: &Server) {
     panic!("there is always something to do");
 }
 
-/// The keys that hold more than a deleted stream may leave.
+/// The keys that a deleted stream must not leave.
 pub(super) fn left(world: &Arc<World>) -> Vec<String> {
     let kept = |key: &&String| {
         let first = key.split('.').next().unwrap_or_default();
@@ -101,7 +101,8 @@ fn a_deletion_that_stops_anywhere_is_ended_by_another_instance() {
                 let crashed = doomed.env().is_dead();
                 let other = serve(&world);
                 if call(&other, ask("GET", "s")).status == 200 {
-                    // Stopped before the swap: nothing happened, and a second one works.
+                    // The deletion stopped before its swap: nothing happened, and a second one
+                    // works.
                     assert!(crashed);
                     let again = call(&other, ask("DELETE", "s"));
                     assert_eq!(again.status, 204, "{quirk:?} {size:?} {life}: {again:?}");
@@ -136,8 +137,8 @@ fn stopped(quirk: Quirk) -> (Arc<World>, Server) {
     unreachable!("a deletion notes what it leaves");
 }
 
-/// By a clock that is ahead the entry was old. The worker removed it, and what the next deletion, which
-/// had found it, left was never removed, if that was stopped.
+/// A worker with a clock ahead took the entry for old, and removed it. The next deletion had found
+/// the entry, and relied on it. If that deletion was stopped, its data was never removed.
 #[test]
 fn a_worker_that_takes_a_deletion_for_left_over_leaves_the_next_one_its_entry() {
     const AHEAD_MS: i64 = 3_600_000;
@@ -232,7 +233,7 @@ fn a_stream_recreated_while_its_last_life_is_removed_keeps_its_own_data() {
 #[test]
 fn an_append_that_stopped_before_its_swap_leaves_no_index_block_behind_a_deletion() {
     // An index block is written before the swap that forgets its entries. If that swap never came,
-    // no head names the block, and the deletion must find it all the same.
+    // no head names the block, and the deletion must still find it.
     for life in 0.. {
         let world = World::new(Quirk::Guarded, life);
         world.variable("inline_tail_bytes", "0");
@@ -309,7 +310,7 @@ fn a_sweep_that_crashes_anywhere_is_ended_by_another_instance() {
     }
 }
 
-/// Store operations of one call of `work`: platforms bound what one request may do.
+/// The store operations of one call of `work` are bounded, because platforms bound one request.
 #[test]
 fn one_piece_of_work_is_bounded() {
     for quirk in QUIRKS {
@@ -330,16 +331,16 @@ fn one_piece_of_work_is_bounded() {
             most = most.max(server.env().ops() - before);
         }
         println!("{quirk:?}: one piece of work takes at most {most} operations");
-        // A store that never confirms a swap has each of them read again.
+        // On a store that never confirms a swap, each swap needs another read.
         let again = if quirk == Quirk::SpinRedis { 8 } else { 0 };
-        // To find it, each shard of both kinds is read, with the gate behind it where it is not there,
-        // and a leaf of each shard of names.
+        // The search reads each shard of both kinds, with the gate behind it if it is missing, and
+        // a leaf of each shard of names.
         let search = 5 * u64::from(crate::limits::SHARDS);
         assert!(most <= crate::limits::WORK_OPERATIONS as u64 + search + again);
     }
 }
 
-/// A reader that had the head found no bytes and answered 503, as if the store had lost them.
+/// A reader that had read the head found no bytes, and got 503 as if the store had lost them.
 #[test]
 fn a_read_of_a_stream_that_is_deleted_meanwhile_is_whole_or_a_404() {
     let mut missed = 0;

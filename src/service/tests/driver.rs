@@ -1,4 +1,4 @@
-//! What every driver does: start, wait, start again, resume. No protocol.
+//! The parts of every driver: start, wait, start again, resume. No protocol.
 
 use super::schedule::Baton;
 use super::world::{Instance, World};
@@ -31,7 +31,7 @@ pub(super) fn ask(method: &str, name: &str) -> Ask {
 }
 
 impl Ask {
-    /// The same of a client that does not say whom it is for.
+    /// The request without a host.
     pub(super) fn without_host(mut self) -> Self {
         self.authority = None;
         self
@@ -75,7 +75,7 @@ impl Ask {
     }
 }
 
-/// A response that came.
+/// A response that was received.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Response {
     pub(super) status: u16,
@@ -110,7 +110,7 @@ impl Response {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The code of a problem document, or nothing.
+    /// The code of a problem document; empty if there is none.
     pub(super) fn code(&self) -> String {
         let document: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
         document["code"].as_str().unwrap_or_default().to_owned()
@@ -125,10 +125,10 @@ impl Response {
     }
 }
 
-/// A reader that waits.
+/// A waiting reader.
 #[derive(Debug, Clone)]
 pub(super) struct Waiting {
-    /// What came so far; status 0 if not even a head.
+    /// The response so far; status 0 without a head.
     pub(super) response: Response,
     pub(super) token: Vec<u8>,
     pub(super) key: String,
@@ -136,7 +136,7 @@ pub(super) struct Waiting {
     pub(super) held: Held,
 }
 
-/// How far an exchange came.
+/// How far an exchange got.
 #[derive(Debug, Clone)]
 pub(super) enum Came {
     Whole(Response),
@@ -178,7 +178,7 @@ pub(super) fn call(server: &Server, ask: Ask) -> Response {
     send(server, ask).whole()
 }
 
-/// Starts requests together until none is to be started again.
+/// Starts requests together until none of them has to start again.
 pub(super) fn start(
     server: &Server,
     requests: &[RawRequest<'_>],
@@ -218,7 +218,7 @@ pub(super) fn call_in_turn(server: &Server, baton: &Baton, place: usize, ask: As
     go_on(server, Response::default(), Held::default(), answer).whole()
 }
 
-/// Goes on with a reader that waits.
+/// Resumes a waiting reader.
 pub(super) fn resume(server: &Server, waiting: Waiting, cause: Cause) -> Came {
     let answer = server.resume(&waiting.token, cause);
     go_on(server, waiting.response, waiting.held, answer)
@@ -285,7 +285,7 @@ pub(super) fn go_on(
     }
 }
 
-/// Everything that is in the stream `name`, page by page.
+/// The whole content of the stream `name`, page by page.
 pub(super) fn read_all(server: &Server, name: &str) -> Vec<u8> {
     let mut offset = "-1".to_owned();
     let mut all = Vec::new();

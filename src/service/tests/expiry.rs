@@ -1,4 +1,4 @@
-//! Time to live: sliding on reads and writes, also of readers that wait.
+//! Time to live: it slides with reads and writes, also for waiting readers.
 
 use super::driver::{Server, ask, call, resume, send, serve};
 use super::world::{Quirk, World};
@@ -91,8 +91,8 @@ fn an_expired_stream_is_a_404_and_its_name_is_free() {
     assert_eq!(call(&server, ask("GET", "s")).text(), "new");
 }
 
-/// Where every swap is said to have failed, who ended an expired life took it for its own to end
-/// and said 204.
+/// On stores that report every swap as failed, a deletion took the end of an expired life for its
+/// own work, and answered 204.
 #[test]
 fn the_deletion_of_an_expired_stream_is_a_404_whatever_the_store_says_of_its_swap() {
     for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
@@ -129,7 +129,7 @@ fn a_clock_that_goes_back_moves_no_window_back() {
     for key in world.keys() {
         other.poke(&key, world.peek(&key).as_deref());
     }
-    // Its clock is five seconds behind.
+    // The clock of this world is five seconds behind.
     let behind = serve(&other);
     assert_eq!(call(&behind, append()).status, 204);
     other.advance(15_900);
@@ -138,7 +138,8 @@ fn a_clock_that_goes_back_moves_no_window_back() {
     assert_eq!(call(&behind, ask("HEAD", "s")).status, 404);
 }
 
-/// A clock that was a day ahead, and was put right, kept what it had written for that day.
+/// A clock was a day ahead. After the clock was put right, streams kept the times written for that
+/// day.
 #[test]
 fn a_stream_that_a_clock_ahead_touched_ends_its_length_after_the_clock_was_put_right() {
     let (world, server) = stream("10");
@@ -152,7 +153,7 @@ fn a_stream_that_a_clock_ahead_touched_ends_its_length_after_the_clock_was_put_r
     assert_eq!(call(&server, late("HEAD")).status, 200);
     world.advance(2_300);
     assert_eq!(call(&server, late("HEAD")).status, 404);
-    // One that is read by the right clock slides on by that clock.
+    // A stream that is read by the right clock slides on by that clock.
     world.by_a_clock_off(86_400_000, || {
         let create = late("PUT").header("stream-ttl", "2");
         assert_eq!(call(&server, create).status, 201);

@@ -14,19 +14,19 @@ use crate::stream::{ForkStep, Forks, Link};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a doomed instance is asked for.
+/// The work of a doomed instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scene {
     Create,
-    /// The name had a life, and that is not collected yet.
+    /// The name had a life that is not collected yet.
     CreateAgain,
-    /// The name was a fork before, and its source counts that one still.
+    /// The name was a fork before, and its source still counts that fork.
     ForkAgain,
     Delete,
     DeleteSource,
-    /// The source is deleted already, and goes with its last fork.
+    /// The source is deleted already, and ends with its last fork.
     DeleteLast,
-    /// Only the work behind requests: a chain of three is to go.
+    /// Only background work: a chain of three has to end.
     Collect,
 }
 
@@ -78,7 +78,7 @@ fn set_up(world: &Arc<World>, scene: Scene) -> Server {
     server
 }
 
-/// `most` operations in one piece of work.
+/// Performs the scene. One piece of work takes at most `most` operations.
 fn act(doomed: &Server, scene: Scene, most: u64) -> u16 {
     let request = match scene {
         Scene::Create | Scene::CreateAgain | Scene::ForkAgain => {
@@ -107,7 +107,7 @@ fn act(doomed: &Server, scene: Scene, most: u64) -> u16 {
     call(doomed, request).status
 }
 
-/// Works until nothing is to be done, also of what waits for its time.
+/// Works until nothing is left to do, including work that waits for its time.
 fn recover(server: &Server) {
     for wait_ms in [61_000, 600_000, 61_000] {
         work_all(server);
@@ -116,7 +116,7 @@ fn recover(server: &Server) {
     work_all(server);
 }
 
-/// All records that streams have.
+/// All records of streams.
 fn records(world: &Arc<World>) -> Vec<Record> {
     let heads = world.keys().into_iter().filter(|key| key.starts_with("s."));
     let envelopes = heads.filter_map(|key| Envelope::decode(&world.peek(&key)?).ok());
@@ -126,7 +126,8 @@ fn records(world: &Arc<World>) -> Vec<Record> {
         .collect()
 }
 
-/// Every stream counts the forks there are, and none comes or goes for ever.
+/// Checks that every stream counts its existing forks, and that no fork stays half joined or half
+/// gone.
 pub(super) fn assert_counts(world: &Arc<World>, what: &str) {
     let link = |record: &Record, incarnation| Link {
         hash: *NameHash::of(record.name()).bytes(),
@@ -165,10 +166,10 @@ pub(super) fn assert_counts(world: &Arc<World>, what: &str) {
 #[test]
 fn a_crash_at_any_operation_is_finished_or_undone_by_later_work() {
     for quirk in QUIRKS {
-        // A store that never confirms a swap has each of them read again, and records that are
-        // used for the first time are created in several steps.
+        // On a store that never confirms a swap, each swap needs another read. Records in first use
+        // are created in several steps.
         let again = if quirk == Quirk::Guarded { 0 } else { 16 };
-        // To find it, shards of both kinds are read.
+        // The search reads shards of both kinds.
         let search = 3 * u64::from(SHARDS);
         for scene in SCENES {
             let mut leaked = 0;
@@ -182,7 +183,7 @@ fn a_crash_at_any_operation_is_finished_or_undone_by_later_work() {
                 let server = serve(&world);
                 recover(&server);
                 assert_counts(&world, &what);
-                // Whatever came of it, it is there as a whole or not at all, and can be had.
+                // In any case the fork exists as a whole or not at all, and can be created.
                 if scene != Scene::Collect {
                     let source = call(&server, ask("GET", "s"));
                     match source.status {
@@ -215,7 +216,7 @@ fn a_crash_at_any_operation_is_finished_or_undone_by_later_work() {
                 }
                 recover(&server);
                 let left = left(&world);
-                // A chunk that no head came to name is left for the offline check.
+                // A chunk that no head names yet is left for the offline check.
                 let chunks = left.iter().filter(|key| key.starts_with("c.")).count();
                 assert_eq!(chunks, left.len(), "{what}: {left:?}");
                 let creates =
@@ -233,18 +234,18 @@ fn a_crash_at_any_operation_is_finished_or_undone_by_later_work() {
     }
 }
 
-/// What happens while an instance pauses.
+/// An event while an instance pauses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meanwhile {
-    /// All that is to be done is done.
+    /// Workers do all the work that is due.
     Work,
-    /// Time passes, so that what seems left over is taken back.
+    /// Time passes, so that workers take back work that seems left over.
     WorkLater,
     /// The source is deleted.
     DeleteSource,
-    /// The fork is deleted, and another made in its place.
+    /// The fork is deleted, and another one takes its place.
     ForkAnew,
-    /// The same is asked for by another.
+    /// Another instance gets the same request.
     Same,
 }
 
@@ -280,13 +281,14 @@ fn go_by(world: &Arc<World>, meanwhile: Meanwhile, scene: Scene) {
 fn an_instance_that_pauses_at_any_operation_does_nothing_twice_and_nothing_too_late() {
     for quirk in QUIRKS {
         for (scene, meanwhile) in SCENES.into_iter().flat_map(|s| MEANWHILE.map(|m| (s, m))) {
-            // The stores differ little here, so all of this once and a part of it with each.
+            // The stores differ little here, so all of this runs once, and a part of it with each
+            // store.
             let step = if quirk == Quirk::Guarded { 1 } else { 5 };
             for pause in (0..).step_by(step) {
                 let what = format!("{quirk:?} {scene:?} {meanwhile:?} before {pause}");
                 let world = World::new(quirk, pause);
                 let server = set_up(&world, scene);
-                // Others count on the source, too.
+                // Another fork counts on the source, too.
                 let other = call(&server, fork("h", "s")).status == 201;
                 let there = world.clone();
                 let hook = Box::new(move |ops, _, _: &str| {
@@ -295,7 +297,7 @@ fn an_instance_that_pauses_at_any_operation_does_nothing_twice_and_nothing_too_l
                     }
                 });
                 let slow = Service::new(world.instance().with_hook(hook));
-                // Who is overtaken tries again.
+                // A request that is overtaken tries again.
                 act(&slow, scene, u64::MAX);
                 let over = slow.env().ops() <= pause;
                 recover(&server);
@@ -324,8 +326,8 @@ fn an_instance_that_pauses_at_any_operation_does_nothing_twice_and_nothing_too_l
     }
 }
 
-/// Works until the name `f` is barred to a fork, by workers of which each is stopped; the last of them
-/// when it had done just that.
+/// Works until the name `f` is barred to a fork. Each worker is stopped, the last one right after
+/// it barred the name.
 fn bar_and_stop(world: &Arc<World>) {
     let round = u64::from(NameHash::of("f").shard());
     for life in 0..200 {
@@ -338,8 +340,8 @@ fn bar_and_stop(world: &Arc<World>) {
     }
 }
 
-/// A worker whose clock was ahead took the entry for left over and removed it, and the creator, which
-/// went on, was stopped later: the fork was pending for ever, and its source kept for it.
+/// A worker with a clock ahead took the entry for left over, and removed it. The creator went on,
+/// and was stopped later. So the fork stayed pending for ever, and its source was kept for it.
 #[test]
 fn a_creator_whose_entry_was_taken_for_left_over_and_that_crashes_then_leaves_nothing() {
     for (quirk, stops) in [
@@ -465,7 +467,7 @@ fn forks_that_come_and_go_at_once_are_counted_right() {
             }
             recover(&server);
             let mut left = left(&world);
-            // A creation that was given up stays unconfirmed: the next one passes by.
+            // A creation that was given up stays unconfirmed: the next one skips it.
             left.retain(|key| {
                 let envelope = Envelope::decode(&world.peek(key).unwrap());
                 !key.starts_with("s.") || envelope.unwrap().state == State::Confirmed

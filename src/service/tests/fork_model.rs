@@ -1,4 +1,4 @@
-//! Random trees of forks against a model that copies, and what forks cost.
+//! Random trees of forks against a model that copies, and the costs of forks.
 
 use super::deletion::work_all;
 use super::driver::{Server, ask, call, read_all, serve};
@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A stream as the model has it.
+/// A stream in the model.
 #[derive(Debug, Clone)]
 struct Model {
     bytes: Vec<u8>,
-    /// Offsets that were given out, and the bytes before each.
+    /// Offsets that the service returned, and the bytes before each.
     offsets: Vec<(String, usize)>,
     closed: bool,
     ends_ms: Option<u64>,
@@ -124,7 +124,7 @@ impl Run {
         }
         let made = call(&self.server, asked);
         if model.gone {
-            // A creation that is repeated is told that the fork is there.
+            // A repeated creation finds its fork.
             let same = self.tree.0.get(&name);
             let is_there = same.is_some_and(|fork| !fork.gone && fork.parent == Some(source));
             match made.status {
@@ -209,7 +209,7 @@ impl Run {
         work_all(&self.server);
     }
 
-    /// Reads every stream from every offset it gave out.
+    /// Reads every stream from every offset that it returned.
     fn read(&self) {
         for n in 0..NAMES {
             let name = format!("n{n}");
@@ -224,7 +224,7 @@ impl Run {
             for (offset, before) in model.offsets.iter().step_by(step) {
                 let page = call(&self.server, ask("GET", &format!("{name}?offset={offset}")));
                 let rest = &model.bytes[*before..];
-                // More than a page has segments.
+                // The stream may have more segments than a page.
                 assert!(
                     rest.starts_with(&page.body),
                     "{} {name} {offset}",
@@ -241,7 +241,7 @@ impl Run {
     }
 }
 
-/// Trees that are grown: more with `cargo xtask test --full`.
+/// Number of trees: more with `cargo xtask test --full`.
 #[expect(clippy::disallowed_methods, reason = "how much a test does")]
 fn seeds() -> u64 {
     let full = std::env::var("DS_TEST_FULL").is_ok_and(|value| value == "1");
@@ -288,7 +288,7 @@ fn trees_of_forks_read_as_if_they_had_been_copied() {
     println!("{} trees, at most {most} streams at a time", seeds());
 }
 
-/// The least time of several tries, which the machine disturbed least.
+/// The shortest of several runs: the machine disturbed it least.
 #[expect(clippy::disallowed_methods, reason = "a figure that is printed")]
 fn quickest(mut act: impl FnMut()) -> Duration {
     let tries = (0..20).map(|_| {
@@ -299,7 +299,7 @@ fn quickest(mut act: impl FnMut()) -> Duration {
     tries.min().unwrap_or_default()
 }
 
-/// Bytes that one small append swaps into the store.
+/// The writes of one small append, and the bytes that it swaps into the store.
 fn bytes_of_an_append(server: &Server) -> (u64, usize) {
     let world = server.env().world();
     let (writes, ops) = (world.writes(), server.env().ops());
@@ -332,7 +332,7 @@ fn a_source_with_ten_thousand_forks_appends_with_one_small_write() {
     println!("writes and bytes of an append: {before:?}, with 10,000 forks {after:?}");
     println!("operations of a read of the 1st, 100th and 10,000th fork: {costs:?}, {times:?}");
     assert_eq!((before.0, after.0), (1, 1));
-    // One append more is in the ring and inline, and the fork count takes a few bytes.
+    // The ring and the inline tail have one append more, and the fork count takes a few bytes.
     assert!(after.1 <= before.1 + 24);
     assert!(costs.iter().all(|cost| *cost == costs[0]));
 }

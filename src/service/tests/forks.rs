@@ -1,4 +1,4 @@
-//! Forks over HTTP steps: what they inherit, what is refused, and what deletion leaves.
+//! Forks over HTTP steps: inherited settings, refusals, and the data that deletion leaves.
 
 use super::deletion::{QUIRKS, left, work_all};
 use super::driver::{Ask, Response, Server, ask, call, read_all, resume, send, serve};
@@ -85,7 +85,7 @@ fn a_fork_is_refused_for_its_source_before_its_own_name() {
         let beyond = fork("f", "s").header("stream-fork-offset", beyond);
         is(&call(&server, beyond), 400, "BAD_REQUEST");
     }
-    // Of a timeline that the store may get yet.
+    // The offset is of a timeline that the store may still get.
     let later = fork("f", "s").header("stream-fork-offset", "0000000100000000_0000000000000010");
     is(&call(&server, later), 503, "UNAVAILABLE");
     let sub = |name: &str, offset: &str, sub: u64| {
@@ -95,7 +95,7 @@ fn a_fork_is_refused_for_its_source_before_its_own_name() {
     is(&call(&server, sub("f", "-1", 5)), 400, "BAD_REQUEST");
     is(&call(&server, sub("f", &tail, 1)), 400, "BAD_REQUEST");
     assert_eq!(call(&server, ask("GET", "f")).status, 404);
-    // None of them left a trace: the source is gone with its deletion.
+    // A successful fork changes the head of its source.
     let before = world.peek(&head_key("s")).unwrap();
     assert_eq!(call(&server, sub("f", "-1", 3)).status, 201);
     assert_ne!(world.peek(&head_key("s")).unwrap(), before);
@@ -170,7 +170,7 @@ fn json_messages_are_counted_and_never_cut() {
                 call(&server, ask("DELETE", "again"));
             }
         }
-        // An offset that nobody was given, within a message.
+        // An offset that the service never returned, within a message.
         let inside = "0000000000000000_0000000000000090";
         is(&call(&server, at("x", inside, 0)), 400, "BAD_REQUEST");
         is(
@@ -319,7 +319,7 @@ fn a_source_that_expires_lives_on_for_its_forks() {
     }
 }
 
-/// Section 4.2: who did not get the answer asks again, also when the source went meanwhile.
+/// Section 4.2: a client that got no answer asks again, even if the source was deleted meanwhile.
 #[test]
 fn a_fork_that_outlived_its_source_is_confirmed_as_before() {
     for quirk in QUIRKS {
@@ -342,7 +342,7 @@ fn a_fork_that_outlived_its_source_is_confirmed_as_before() {
             let location = format!("http://a.example/v1/stream/{name}");
             assert_eq!(again.get("location"), location);
         }
-        // What is not the same is refused as what is new.
+        // A request that differs is refused like a new one.
         for other in [
             fork("f", "s").header("stream-fork-offset", &middle),
             fork("f", "s").header("stream-ttl", 61),

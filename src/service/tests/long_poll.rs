@@ -43,7 +43,7 @@ fn a_reader_at_the_tail_waits_and_gets_what_another_instance_appended() {
         assert_eq!(waiting.max_wait_ms, 25_000);
         assert_eq!(waiting.held.max_age_ms, Some(25_000));
         assert!(world.keys().contains(&waiting.key));
-        // A change that brings nothing for this reader.
+        // A change without data for this reader.
         let waiting = resume(&server, waiting, Cause::Changed).waiting();
         if query == TAIL {
             append(&serve(&world), "def");
@@ -64,7 +64,7 @@ fn readers_at_one_place_hold_equal_tokens_and_get_equal_answers() {
     append(&server, "def");
     let answers = [Cause::Changed; 2].map(|cause| server.resume(&one.token, cause));
     assert_eq!(answers[0], answers[1]);
-    // What differs is the reader's own, and the driver's to keep.
+    // Only the state that the driver keeps for each reader differs.
     assert_eq!(
         (one.held.cursor_floor, other.held.cursor_floor),
         (None, Some(123))
@@ -98,7 +98,7 @@ fn a_poll_ends_empty_with_its_age_or_the_server() {
         assert_eq!(response.get("cache-control"), "no-store");
         assert!(!response.get("stream-cursor").is_empty());
     }
-    // What came at the last moment is not left behind.
+    // Data that arrived at the last moment is in the answer.
     let waiting = poll(&server, TAIL).waiting();
     append(&server, "x");
     assert_eq!(
@@ -150,8 +150,8 @@ fn a_waiting_poll_is_never_an_instant_304() {
     send(&server, request.header("if-none-match", etag)).waiting();
 }
 
-/// A poll from `now` was answered with a tag and `max-age`, so that a shared cache gave the next
-/// reader's `now` what had been appended up to a minute before.
+/// A poll from `now` got a tag and `max-age`. So a shared cache gave the next reader's `now` data
+/// that was up to a minute old.
 #[test]
 fn what_follows_now_is_nothing_a_cache_may_keep() {
     let (_, server) = stream();

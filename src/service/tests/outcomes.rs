@@ -1,4 +1,4 @@
-//! What is said of a request that went on over a store that failed: no more than is known.
+//! Answers to requests that went on over a failing store: they claim no more than is known.
 
 use super::driver::{Response, Server, ask, call, go_on, read_all, serve};
 use super::subscribing::*;
@@ -16,8 +16,8 @@ const SILENT: Faults = Faults {
     refused: 0,
 };
 
-/// An instance whose store goes silent with the first swap of a key that begins so, which it does
-/// if it `applies`.
+/// An instance with a store that goes silent at the first swap of a key with this prefix. The store
+/// applies that swap if `applies`.
 fn silent_from(world: &Arc<World>, prefix: &'static str, applies: bool) -> Server {
     let faulty = Arc::clone(world);
     let mut swapped = false;
@@ -37,7 +37,8 @@ fn silent_from(world: &Arc<World>, prefix: &'static str, applies: bool) -> Serve
     Service::new(world.instance().with_hook(Box::new(hook)))
 }
 
-/// Begins an append of these requests over a store that goes silent with its swap; what goes on.
+/// Begins an append of these requests over a store that goes silent at its swap. Returns the
+/// attempt.
 fn begin(world: &Arc<World>, raw: &[RawRequest<'_>], applies: bool) -> Vec<u8> {
     let begun = silent_from(world, "s.", applies).start(raw, None);
     let Next::Again { attempt, .. } = &begun[0].next else {
@@ -51,8 +52,8 @@ fn code(response: &Response) -> (u16, String) {
     (response.status, response.code())
 }
 
-/// A claim that was applied was said not to be, and its worker was then told that another one, it
-/// itself, had the lease.
+/// A claim that was applied got the answer that it was not. The worker's next claim was refused,
+/// because another worker, the caller itself, had the lease.
 #[test]
 fn a_claim_that_may_have_been_applied_is_not_said_not_to_be() {
     for applies in [true, false] {
@@ -79,8 +80,8 @@ fn a_claim_that_could_not_begin_was_not_applied() {
     assert_eq!(code(&told), (503, "UNAVAILABLE".to_owned()));
 }
 
-/// An append that went on in another instance was said not to be applied, since that one could not
-/// read which kind of store it is.
+/// An append that went on in another instance got the answer that it was not applied. That instance
+/// could not read the kind of its store.
 #[test]
 fn what_was_begun_goes_on_in_an_instance_that_knows_nothing_yet() {
     let world = World::new(Quirk::Guarded, 1);

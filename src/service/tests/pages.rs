@@ -20,7 +20,7 @@ fn create(server: &Server, kind: &str) {
     assert_eq!(created.get("location"), "http://a.example/v1/stream/s");
 }
 
-/// Appends and returns the offset behind it.
+/// Appends, and returns the offset after it.
 fn append(server: &Server, kind: &str, body: impl AsRef<[u8]>) -> String {
     let response = call(server, ask("POST", "s").content_type(kind).body(body));
     assert_eq!(response.status, 204, "{response:?}");
@@ -101,7 +101,7 @@ fn a_page_ends_with_the_segment_that_fits_but_has_at_least_one() {
     assert_eq!(pages, expected.map(|(text, end)| (text.to_owned(), end)));
 }
 
-/// With segments of one byte a page of 1 MiB was a read of a million chunks.
+/// With segments of one byte, a page of 1 MiB took a million chunk reads.
 #[test]
 fn a_page_of_the_smallest_segments_ends_after_a_bounded_number_of_them() {
     let (_, server) = world(&[("inline_tail_bytes", "0")]);
@@ -154,10 +154,10 @@ fn an_offset_beyond_the_tail_is_gone_or_newer_than_its_store() {
         assert_eq!((page.status, &*page.code()), (status, code), "{ahead}");
         assert_eq!(page.get("retry-after").is_empty(), status == 410);
     }
-    // What the Yjs server adds 1 to is the tail.
+    // The Yjs server adds 1 to the tail; the sum still means the tail.
     let tail = read(&server, "0000000000000000_0000000000000031");
     assert_eq!((tail.status, tail.text()), (200, ""));
-    // The open segment grows past the place; then it is sealed before another.
+    // First the open segment grows past the place; then it is sealed, and another one begins.
     append(&server, TEXT, "def");
     let page = read(&server, "0000000000000000_0000000000000040");
     assert_eq!(page.text(), "ef");
@@ -276,7 +276,7 @@ fn a_page_that_was_announced_is_completed_though_the_stream_goes_on() {
     let mut body = std::mem::take(&mut answer.body);
     let mut n = 0;
     while let Next::Ready(token) = answer.next {
-        // The inline tail is sealed under the page.
+        // The inline tail is sealed during the read of the page.
         append(&server, JSON, format!("\"{}\"", "n".repeat(140_000)));
         n += 1;
         answer = server.resume(&token, Cause::Ready);
@@ -337,7 +337,7 @@ fn the_content_of_a_stream_is_sandboxed_and_its_metadata_are_not() {
     }
 }
 
-/// A browser that followed the advice to read from -1 got the page of the old life from its cache.
+/// A browser that followed the advice to read from -1 got the old life's page from its cache.
 #[test]
 fn an_offset_of_an_earlier_life_is_answered_with_a_url_that_no_cache_holds() {
     let (world, server) = world(&[]);
@@ -358,7 +358,7 @@ fn an_offset_of_an_earlier_life_is_answered_with_a_url_that_no_cache_holds() {
     assert_eq!(read(&server, later.offset()).text(), "new");
 }
 
-/// Messages with everything in them that looks like the end of one.
+/// Messages with everything in them that looks like the end of a message.
 fn nasty() -> Vec<serde_json::Value> {
     use serde_json::json;
     vec![
@@ -371,7 +371,7 @@ fn nasty() -> Vec<serde_json::Value> {
     ]
 }
 
-/// A reader that jumped into a message got `200` and what was left of it.
+/// A reader that jumped into a message got `200` and the rest of the message.
 #[test]
 fn an_offset_is_good_exactly_where_a_message_ends() {
     for inline in ["0", "40", "16384"] {
@@ -385,7 +385,7 @@ fn an_offset_is_good_exactly_where_a_message_ends() {
         for pair in messages.chunks(2) {
             append(&server, JSON, serde_json::to_vec(pair).unwrap());
         }
-        // Positions by segment: their lengths are found by asking one byte at a time.
+        // Positions by segment: the loop finds their lengths by asking one byte at a time.
         let mut sent = 0;
         let mut good = 0;
         for segment in 0..4_u64 {
@@ -438,10 +438,10 @@ fn an_offset_inside_a_message_of_several_chunks_is_refused_and_its_end_is_not() 
             }
         }
     }
-    // The start, and the ends of the first two messages, each by two names.
+    // The start, and the ends of the first two messages, each under two names.
     assert!(seen.len() <= 4, "{seen:?}");
     assert_eq!(read(&server, &tail).text(), "[]");
-    // The message behind the large one begins in the middle of the last chunk.
+    // The message after the large one begins in the middle of the last chunk.
     let (segment, byte) = tail.split_once('_').unwrap();
     let end: u64 = byte.parse::<u64>().unwrap() / 10;
     let ends = |before: &str| end - before.len() as u64;

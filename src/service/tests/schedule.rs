@@ -1,10 +1,10 @@
-//! A deterministic scheduler: exchanges run on threads of their own, but only one at a time, and
-//! who goes on after an operation on the store is drawn from the world's seed.
+//! A deterministic scheduler: exchanges run on threads of their own, but only one at a time. After
+//! each operation on the store, the world's seed decides which thread goes on.
 
 use super::world::World;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-/// What only one of several threads has.
+/// The right to run; one of several threads has it.
 pub(super) struct Baton {
     world: Arc<World>,
     turns: Mutex<Turns>,
@@ -13,22 +13,22 @@ pub(super) struct Baton {
 
 #[derive(Debug, Default)]
 struct Turns {
-    /// Who has it.
+    /// Place of the thread that has the baton.
     current: Option<usize>,
-    /// Who could go on.
+    /// Places of the threads that could go on.
     ready: Vec<usize>,
-    /// Who waits, and until when.
+    /// Sleeping threads: time of waking, and place.
     asleep: Vec<(u64, usize)>,
-    /// How many have not come yet.
+    /// Number of threads that have not arrived yet.
     missing: usize,
-    /// Whether one that has just used the store is likely to use it again before the others.
+    /// Whether the thread that used the store last is likely to use it again before the others.
     is_unfair: bool,
-    /// The last one that had it.
+    /// Place of the last thread that had the baton.
     last: Option<usize>,
 }
 
 impl Baton {
-    /// Runs `act` for each place from 0 to `count`, taking turns; returns what they return.
+    /// Runs `act` for each place from 0 to `count`, taking turns; returns all results.
     pub(super) fn run<T: Send>(
         world: &Arc<World>,
         count: usize,
@@ -37,8 +37,8 @@ impl Baton {
         Self::run_by(world, count, false, act)
     }
 
-    /// The same where they wait for one lock that is not fair, as for Spin's connection to SQLite: one
-    /// that releases it often has it again before those that wait.
+    /// Like `run`, but the threads wait for one unfair lock, as for Spin's connection to SQLite. A
+    /// thread that releases the lock often gets it again before the waiting threads.
     pub(super) fn run_unfairly<T: Send>(
         world: &Arc<World>,
         count: usize,
@@ -88,7 +88,7 @@ impl Baton {
         let mut turns = self.turns();
         turns.missing -= 1;
         turns.ready.push(place);
-        // In order, so that the draw does not depend on who came first.
+        // Sorted, so that the draw does not depend on the order of arrival.
         turns.ready.sort_unstable();
         if turns.missing == 0 {
             self.next(&mut turns);
@@ -96,7 +96,7 @@ impl Baton {
         self.wait(turns, place);
     }
 
-    /// Lets any go on, also the one that calls.
+    /// Lets any thread go on, possibly the caller.
     pub(super) fn pass(&self, place: usize) {
         let mut turns = self.turns();
         turns.ready.push(place);
@@ -159,7 +159,7 @@ impl Baton {
     }
 }
 
-/// Hands the baton on when a thread ends, also by a panic.
+/// Passes the baton on when a thread ends, also by a panic.
 struct Leaves(Arc<Baton>);
 
 impl Drop for Leaves {

@@ -1,4 +1,4 @@
-//! Server-sent events (section 5.8), taken apart as a browser would.
+//! Server-sent events (section 5.8), parsed as by a browser.
 
 use super::driver::{Came, Server, Waiting, ask, call, resume, send, serve};
 use super::world::{Quirk, World};
@@ -73,7 +73,7 @@ fn parse(bytes: &[u8]) -> (Vec<String>, serde_json::Value) {
     (data, last)
 }
 
-/// What came since the last look.
+/// The events since the last call.
 fn fresh(waiting: &mut Waiting) -> (Vec<String>, serde_json::Value) {
     parse(&std::mem::take(&mut waiting.response.body))
 }

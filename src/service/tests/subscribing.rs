@@ -1,5 +1,5 @@
-//! What tests of subscriptions ask for, and what they look at: the subscription `s`, and a wake
-//! stream `wake/pool`.
+//! Requests and checks that tests of subscriptions share: the subscription `s`, and a wake stream
+//! `wake/pool`.
 
 use super::driver::{Ask, Response, Server, ask, call, serve};
 use super::world::{Quirk, World};
@@ -12,7 +12,7 @@ pub(super) fn ds(method: &str, path: &str) -> Ask {
     ask(method, &format!("__ds/{path}"))
 }
 
-/// The same with a JSON body.
+/// A control call with a JSON body.
 pub(super) fn ds_json(method: &str, path: &str, body: &Value) -> Ask {
     ds(method, path).body(body.to_string())
 }
@@ -69,7 +69,7 @@ pub(super) fn paths(server: &Server) -> Vec<String> {
     streams.iter().map(path).collect()
 }
 
-/// The generations that the wake stream tells of.
+/// The generations in the events of the wake stream.
 pub(super) fn woken(server: &Server) -> Vec<u64> {
     let page = ok(call(server, ask("GET", "wake/pool")));
     let events: Vec<Value> = serde_json::from_slice(&page.body).unwrap();
@@ -82,7 +82,7 @@ pub(super) fn claim(server: &Server, id: &str, worker: &str) -> Response {
     call(server, ds_json("POST", &path, &json!({"worker": worker})))
 }
 
-/// An ack of everything that a claim told.
+/// An ack of everything in the answer to a claim.
 pub(super) fn ack_all(server: &Server, id: &str, claimed: &Value, done: bool) -> Response {
     let acks: Vec<Value> = claimed["streams"]
         .as_array()
@@ -109,7 +109,7 @@ pub(super) fn read(server: &Server, id: &str) -> Value {
     json_of(&ok(call(server, ds("GET", &format!("subscriptions/{id}")))))
 }
 
-/// One exchange, with the deliveries it asks for.
+/// One exchange, with the deliveries that it asks for.
 pub(super) fn deliveries(server: &Server, ask: Ask) -> (u16, Vec<Delivery>) {
     let answer = server.start(&[ask.raw()], None).remove(0);
     let status = answer.head.as_ref().map_or(0, |head| head.status);
@@ -125,12 +125,12 @@ pub(super) fn servers() -> impl Iterator<Item = (Quirk, Arc<World>, Server)> {
     })
 }
 
-/// What a worker is told that claims.
+/// The answer to the claim of a worker.
 pub(super) fn claimed_by(server: &Server, worker: &str) -> Value {
     json_of(&ok(claim(server, "s", worker)))
 }
 
-/// A worker claims, and is done with everything.
+/// A worker claims, and acks everything.
 pub(super) fn take_all(server: &Server) {
     ok(ack_all(server, "s", &claimed_by(server, "w"), true));
 }

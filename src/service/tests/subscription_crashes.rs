@@ -1,5 +1,5 @@
-//! Crashes between any two operations of what subscriptions do: no wake is lost, none is told
-//! twice, what was acked stays acked.
+//! Crashes between any two operations of subscriptions: no wake is lost or announced twice, and
+//! acked events stay acked.
 
 use super::deletion::{QUIRKS, work_all};
 use super::driver::{Server, ask, call, serve};
@@ -14,17 +14,17 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What a doomed instance is asked for.
+/// The work of a doomed instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scene {
-    /// A subscription, where there are streams.
+    /// A new subscription, with existing streams.
     Subscribe,
-    /// A stream that a pattern is for, with a first event.
+    /// A new stream that a pattern matches, with a first event.
     Create,
     /// An event for an idle subscription.
     Append,
     Claim,
-    /// An ack that is done, while more is pending.
+    /// An ack with `done`, while more is pending.
     Ack,
     Release,
     /// The lease ends.
@@ -44,7 +44,7 @@ const SCENES: [Scene; 8] = [
     Scene::Name,
 ];
 
-/// What there is before, and what a worker knows of it.
+/// The state before the scene, and the claim that a worker has.
 fn set_up(world: &Arc<World>, scene: Scene) -> (Server, Value) {
     let server = server(world);
     ok(call(&server, create("events/a", "one")));
@@ -65,7 +65,7 @@ fn set_up(world: &Arc<World>, scene: Scene) -> (Server, Value) {
     (server, claimed)
 }
 
-/// Does it, and says what the answer was.
+/// Performs the scene, and returns the status of the answer.
 fn act(doomed: &Server, scene: Scene, claimed: &Value) -> u16 {
     match scene {
         Scene::Subscribe => call(doomed, pull("s", "events/*")).status,
@@ -93,7 +93,7 @@ fn act(doomed: &Server, scene: Scene, claimed: &Value) -> u16 {
     }
 }
 
-/// Works, also at what waits for its time: leases, and wakes to be told again.
+/// Works, including work that waits for its time: leases, and wakes to announce again.
 fn recover(server: &Server) {
     for wait_ms in [0, 2_000, 31_000, 61_000, 31_000] {
         server.env().world().advance(wait_ms);
@@ -101,7 +101,7 @@ fn recover(server: &Server) {
     }
 }
 
-/// A worker that does all there is to do, as far as it is woken.
+/// A worker that does all pending work, as far as it is woken.
 fn drain(server: &Server, what: &str) {
     let mut done = 0;
     loop {
@@ -148,7 +148,7 @@ fn a_crash_at_any_operation_loses_no_wake_and_tells_none_twice() {
                 let server = serve(&world);
                 recover(&server);
                 if scene == Scene::Subscribe && status != 201 {
-                    // It was not acknowledged: whoever asks again ends it.
+                    // The creation was not acknowledged: a repeated request completes it.
                     let again = call(&server, pull("s", "events/*"));
                     assert!(matches!(again.status, 200 | 201), "{what}: {again:?}");
                 }
@@ -167,7 +167,7 @@ fn a_crash_at_any_operation_loses_no_wake_and_tells_none_twice() {
                     ));
                 }
                 drain(&server, &what);
-                // It goes on as if nothing had happened.
+                // The subscription goes on as if nothing had happened.
                 ok(call(&server, append("events/a", "more")));
                 ok(call(&server, create("events/c", "more")));
                 drain(&server, &what);
@@ -194,7 +194,7 @@ fn a_crash_at_any_operation_loses_no_wake_and_tells_none_twice() {
     }
 }
 
-/// An append waited for one operation that timed out a subscription: with many, for minutes.
+/// An append waited for one timed-out operation per subscription: with many of them, for minutes.
 #[test]
 fn a_store_that_went_silent_is_not_asked_once_for_each_subscription() {
     const SUBSCRIPTIONS: usize = 8;
@@ -260,7 +260,8 @@ fn a_crash_around_a_delivery_is_told_again() {
                     }
                 }
                 let Some(last) = last else {
-                    // What it sent itself before it was stopped is known to nobody.
+                    // The stopped instance's own delivery is lost, so a worker must send another
+                    // one.
                     panic!("{what}: it is not told again");
                 };
                 let accepted = Outcome::Answered {
@@ -283,7 +284,7 @@ fn a_crash_around_a_delivery_is_told_again() {
 
 #[test]
 fn a_subscription_and_a_stream_that_begin_at_once_find_each_other() {
-    // At each operation of one, all of the other.
+    // At each operation of one request, all of the other runs.
     for quirk in [Quirk::Guarded, Quirk::SpinRedis] {
         for (one, other) in [
             (create("events/a", "new"), pull("s", "events/*")),
@@ -293,7 +294,7 @@ fn a_subscription_and_a_stream_that_begin_at_once_find_each_other() {
                 let what = format!("{quirk:?} {one:?} at {at}");
                 let world = World::new(quirk, at);
                 let setting_up = server(&world);
-                // Records that are made at their first use are there.
+                // Records that are created at their first use exist already.
                 ok(call(&setting_up, pull("first", "x/*")));
                 ok(call(&setting_up, ds("DELETE", "subscriptions/first")));
                 for n in 0..40 {

@@ -1,4 +1,4 @@
-//! Control calls whose change arrives at the store after they were answered.
+//! Control calls with a change that arrives at the store after the answer.
 
 use super::deletion::{QUIRKS, work_all};
 use super::driver::{Response, call, serve};
@@ -8,9 +8,9 @@ use super::subscribing::{
 use super::world::{Faults, Op, Quirk, World};
 use crate::service::Service;
 
-/// An ack whose swap is under way when its lease ends by the clock, and arrives at any time after
-/// that. `overtaken`: another worker gets the subscription meanwhile. Returns the answer, and whether
-/// the cursor was moved in the end.
+/// An ack with a swap that is under way when its lease ends by the clock, and arrives at any later
+/// time. `overtaken`: another worker gets the subscription meanwhile. Returns the answer, and
+/// whether the cursor was moved in the end.
 fn ack_late(quirk: Quirk, seed: u64, overtaken: bool) -> (Response, bool) {
     let world = World::new(quirk, seed);
     let server = server(&world);
@@ -48,8 +48,8 @@ fn ack_late(quirk: Quirk, seed: u64, overtaken: bool) -> (Response, bool) {
     (answer, *acked == claimed["streams"][0]["tail_offset"])
 }
 
-/// The worker was told that it was fenced, and then its ack arrived: what it took back nobody did
-/// again.
+/// The worker got a fenced error, and then its ack arrived. It had discarded its work, and no other
+/// worker did the work again.
 #[test]
 fn an_ack_that_may_arrive_after_its_lease_is_not_called_fenced() {
     for quirk in QUIRKS {

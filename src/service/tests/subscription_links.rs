@@ -19,7 +19,7 @@ fn add(id: &str, streams: &Value) -> Ask {
     ds_json("POST", &path, &json!({"streams": streams}))
 }
 
-/// A server with a stream `full` that has as many subscriptions as it may.
+/// A server with a stream `full` that has the most subscriptions allowed.
 fn full() -> Server {
     let server = server(&World::new(Quirk::Guarded, 1));
     ok(call(&server, create("full", "")));
@@ -32,8 +32,8 @@ fn full() -> Server {
     server
 }
 
-/// The cursor of the life before was taken for one of the fork, which has the positions of its
-/// source: no wake came until it had passed that.
+/// The service took the cursor of the earlier life for one of the fork, which has the positions of
+/// its source. No wake came until the fork had passed that cursor.
 #[test]
 fn a_name_that_begins_again_as_a_fork_wakes_for_what_is_its_own() {
     for by_pattern in [true, false] {
@@ -64,7 +64,7 @@ fn a_name_that_begins_again_as_a_fork_wakes_for_what_is_its_own() {
     }
 }
 
-/// What a webhook took of the life before moved the cursor of the next one, which has the same
+/// A webhook's ack for the earlier life moved the cursor of the next one, which has the same
 /// positions.
 #[test]
 fn an_ack_of_the_life_before_takes_nothing_of_the_next() {
@@ -86,7 +86,8 @@ fn an_ack_of_the_life_before_takes_nothing_of_the_next() {
     assert_eq!(acked, "0000000000000000_0000000000000030");
 }
 
-/// The whole link was removed with the name, and its cursor: what was acked was pending again.
+/// The removal of a name removed the whole link with its cursor, so acked events were pending
+/// again.
 #[test]
 fn taking_back_a_name_leaves_the_link_of_the_pattern_with_its_cursor() {
     for (quirk, _, server) in servers() {
@@ -109,7 +110,7 @@ fn taking_back_a_name_leaves_the_link_of_the_pattern_with_its_cursor() {
     }
 }
 
-/// The names were in the record already, and the client was woken later for what it was refused.
+/// The record had the names already, so the client was woken later for names that it was refused.
 #[test]
 fn names_that_are_refused_are_not_in_the_subscription() {
     let server = full();
@@ -127,7 +128,7 @@ fn names_that_are_refused_are_not_in_the_subscription() {
     assert_refused(&claim(&server, "s", "w"), 409, "NO_PENDING_WORK");
 }
 
-/// A link that its stream had no room for was work that never ended: nothing else was looked after.
+/// A link to a stream without room was work that never ended, so workers did nothing else.
 #[test]
 fn a_stream_without_room_is_no_work_that_never_ends() {
     let server = server(&World::new(Quirk::Guarded, 1));
@@ -142,7 +143,7 @@ fn a_stream_without_room_is_no_work_that_never_ends() {
         let repeats = (0..50).find(|_| !server.work(round).worked);
         assert!(repeats.is_some(), "round {round}");
     }
-    // Once there is room, it is linked.
+    // Once the stream has room, it is linked.
     ok(call(&server, ds("DELETE", "subscriptions/one0")));
     for round in 0..200 {
         server.work(round);
@@ -154,7 +155,7 @@ fn a_stream_without_room_is_no_work_that_never_ends() {
     }
 }
 
-/// Only the walk found them, which Spin has no timer for.
+/// Only the walk found names given in advance, and Spin has no timer for the walk.
 #[test]
 fn a_name_given_in_advance_is_linked_without_a_registry_too() {
     let world = World::new(Quirk::Guarded, 1);

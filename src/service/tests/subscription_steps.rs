@@ -1,4 +1,4 @@
-//! Control calls that are about many streams, in steps that the host lets end.
+//! Control calls about many streams, in steps short enough for the host.
 
 use super::deletion::QUIRKS;
 use super::driver::{Ask, Response, Server, ask, call, go_on, start};
@@ -10,11 +10,10 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// Store operations that one look at a stream or a leaf takes here: a link swaps the head and the
-/// subscription.
+/// Store operations for one look at a stream or a leaf: a link swaps the head and the subscription.
 const OPS: u64 = 12;
 
-/// Those of a step besides: the keys, the record, the list, a leaf of each shard.
+/// Other store operations of a step: the keys, the record, the list, a leaf of each shard.
 const BESIDES: u64 = 32 + 4 * SHARDS as u64;
 
 /// Most store operations of a step.
@@ -35,8 +34,9 @@ fn steps(server: &Server, ask: &Ask) -> (Response, Vec<u64>) {
     (response, counts)
 }
 
-/// Checks that the steps are bounded, and that there are as many as so many looks take at least.
-/// The last two may read the heads of so many linked streams: for what is pending, and the answer.
+/// Checks that the steps are bounded, and that there are at least as many as `looks` looks need.
+/// The last two may also read the heads of `linked` streams: for pending events, and for the
+/// answer.
 #[track_caller]
 fn assert_bounded(counts: &[u64], looks: usize, linked: usize) {
     let (earlier, last) = counts.split_at(counts.len().saturating_sub(2));
@@ -58,8 +58,8 @@ fn long_name(number: usize) -> String {
     format!("long/{number:0900}")
 }
 
-/// Each leaf was looked at in the one step that there was, so that with a million streams the host
-/// ended it, and every other one that was tried.
+/// One step looked at all leaves. With a million streams the host ended that step, and also each
+/// retry.
 #[test]
 fn a_pattern_that_no_stream_has_walks_the_registry_in_steps() {
     for quirk in [Quirk::Guarded, Quirk::Plain] {
@@ -73,7 +73,7 @@ fn a_pattern_that_no_stream_has_walks_the_registry_in_steps() {
         let (created, counts) = steps(&server, &pull("s", "none/*"));
         assert_eq!(created.status, 201, "{quirk:?} {created:?}");
         assert_bounded(&counts, leaves, 0);
-        // None is read twice.
+        // No leaf is read twice.
         let all: u64 = counts.iter().sum();
         assert!(all < leaves as u64 + BESIDES * counts.len() as u64, "{all}");
         assert!(read(&server, "s")["streams"].as_array().unwrap().is_empty());
@@ -105,7 +105,7 @@ fn streams_behind_many_leaves_and_many_in_one_leaf_are_all_linked() {
         assert_eq!(created.status, 201, "{quirk:?} {created:?}");
         assert_bounded(&counts, expected.len() + leaves(&world), expected.len());
         assert_eq!(paths(&server), expected, "{quirk:?}");
-        // At their tails, and in their heads.
+        // The links have their cursors at the tails, and are in the streams' heads.
         assert_eq!(claim(&server, "s", "w").status, 409, "{quirk:?}");
         ok(call(&server, append("short/1619", "new")));
         assert_eq!(woken(&server), [1], "{quirk:?}");
@@ -122,7 +122,7 @@ fn a_name_that_leaves_its_leaf_between_two_steps_hides_no_other() {
     for name in &names {
         ok(call(&server, create(name, "old")));
     }
-    // The first ones stand before the place where a step ended.
+    // The first names stand before the place where a step ended.
     let gone = RefCell::new(names.iter());
     let removed = RefCell::new(Vec::new());
     let other = super::driver::serve(&world);
@@ -157,7 +157,7 @@ fn many_streams_are_named_in_steps() {
         let body = json!({"streams": names});
         let (named, counts) = steps(&server, &ds_json("POST", "subscriptions/s/streams", &body));
         assert_eq!(named.status, 204, "{quirk:?} {named:?}");
-        // Each was looked at twice: for its tail, and for its link.
+        // Each stream was read twice: for its tail, and for its link.
         assert_bounded(&counts, 2 * names.len(), 0);
         assert_eq!(paths(&server), names, "{quirk:?}");
         let nothing = claim(&server, "s", "w");
@@ -195,7 +195,7 @@ fn streams_are_not_named_to_the_next_subscription_of_that_id() {
         }
         last = step;
         match named.status {
-            // It was replaced before anything was written of the names.
+            // The subscription was replaced before any name was written.
             204 => assert_eq!(paths(&server), names),
             status => assert_eq!((status, paths(&server).len()), (404, 0)),
         }
@@ -217,7 +217,7 @@ fn more_names_than_a_subscription_has_room_for_are_refused_unread() {
     assert_bounded(&counts, 0, 0);
 }
 
-/// As many as fit into a body were compared with their heads in one step.
+/// One step compared all acks that fit into a body with their heads.
 #[test]
 fn more_acks_than_a_subscription_has_streams_are_refused_unread() {
     let world = World::new(Quirk::Guarded, 1);
@@ -237,7 +237,7 @@ fn more_acks_than_a_subscription_has_streams_are_refused_unread() {
     let (refused, counts) = steps(&server, &call_with(vec![ack("-1"); SUBSCRIPTION_LINKS + 1]));
     assert_refused(&refused, 400, "INVALID_REQUEST");
     assert_bounded(&counts, 0, 0);
-    // Of several acks of one stream the furthest counts, whatever their order.
+    // Of several acks of one stream the furthest counts, in any order.
     let (acked, _) = steps(&server, &call_with(vec![ack(tail), ack("-1")]));
     assert_eq!(acked.status, 200, "{acked:?}");
     assert_eq!(read(&server, "s")["streams"][0]["acked_offset"], tail);

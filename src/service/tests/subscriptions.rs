@@ -1,4 +1,4 @@
-//! Subscriptions (sections 6 and 7) in memory: what is answered, who is woken, who is fenced.
+//! Subscriptions (sections 6 and 7) in memory: answers, wakes and fencing.
 
 use super::driver::{Server, ask, call, serve};
 use super::subscribing::*;
@@ -69,7 +69,7 @@ fn a_wake_goes_from_the_append_over_the_claim_to_the_ack() {
         assert!(woken(&server).is_empty());
         ok(call(&server, append("events/a", "one")));
         ok(call(&server, append("events/a", "two")));
-        // Once: it was not idle any more.
+        // Only one wake: after the first event the subscription was not idle any more.
         assert_eq!(woken(&server), [1], "{quirk:?}");
         let claimed = claimed_by(&server, "w1");
         assert_eq!(claimed["generation"], 1);
@@ -104,7 +104,7 @@ fn what_comes_while_a_worker_is_busy_wakes_again_when_it_is_done() {
         let acked = ack_all(&server, "s", &claimed, true);
         assert_eq!(acked.text(), r#"{"ok":true,"next_wake":true}"#, "{quirk:?}");
         assert_eq!(woken(&server), [1, 2]);
-        // A release moves no cursor, and what is pending wakes again.
+        // A release moves no cursor, so pending events wake the subscription again.
         let claimed = claimed_by(&server, "w");
         let release = json!({"wake_id": claimed["wake_id"], "generation": 2});
         let token = format!("Bearer {}", claimed["token"].as_str().unwrap());
@@ -136,7 +136,7 @@ fn a_lease_that_ends_wakes_again_and_fences_the_worker() {
     }
 }
 
-/// Whether the rest was acked depended on whether the walk had come by.
+/// The progress of the walk decided whether the ack moved the other cursors.
 #[test]
 fn an_ack_of_streams_of_which_one_is_gone_moves_the_others() {
     for (quirk, _, server) in servers() {
@@ -149,7 +149,7 @@ fn an_ack_of_streams_of_which_one_is_gone_moves_the_others() {
         let acked = ack_all(&server, "s", &claimed, true);
         assert_eq!(acked.status, 200, "{quirk:?} {acked:?}");
         assert_refused(&claim(&server, "s", "w"), 409, "NO_PENDING_WORK");
-        // Now nobody is told of it any more.
+        // Now the walk has removed the stream, so no worker gets it any more.
         super::deletion::work_all(&server);
         assert_eq!(paths(&server), ["events/b"], "{quirk:?}");
     }
@@ -314,7 +314,8 @@ fn a_deleted_subscription_fences_and_wakes_nobody() {
         assert_refused(&late, 404, "SUBSCRIPTION_NOT_FOUND");
         ok(call(&server, append("events/a", "two")));
         assert_eq!(woken(&server), [1]);
-        // The same id again is another subscription: the old token is none of its tokens.
+        // A subscription created again under the same id is another one: the old token does not fit
+        // it.
         ok(call(&server, pull("s", "events/*")));
         let late = ack_all(&server, "s", &claimed, true);
         assert_eq!(

@@ -1,5 +1,5 @@
-//! Tenants: callers whose tokens are for the names below a prefix. None of them learns of another's
-//! subscriptions, or takes the room that others need.
+//! Tenants: callers with tokens for the names below a prefix. No tenant learns of the subscriptions
+//! of another one, or takes the room that others need.
 
 use super::driver::{Ask, Server, ask, call, serve};
 use super::world::{Quirk, World};
@@ -68,7 +68,7 @@ fn an_id_is_free_whatever_other_tenants_have() {
     assert_eq!(status(&server, A, delete()), 404);
     assert_eq!(pattern(&server, B), "b/*");
     assert_eq!(pattern(&server, OPERATOR), "c/*");
-    // Without one of its own, the operator's call is about the only one that is left.
+    // The operator has none of its own any more, so its call means the only one left.
     assert_eq!(status(&server, OPERATOR, delete()), 204);
     assert_eq!(pattern(&server, OPERATOR), "b/*");
     let create = subscribe("one", "a/*", "a/wakes");
@@ -114,7 +114,7 @@ fn each_tenants_worker_gets_its_own_wake() {
         });
         let request = || json("POST", "subscriptions/one/ack", &ack.to_string());
         let token = claimed["token"].as_str().unwrap();
-        // Nothing tells a stranger that there is such a subscription.
+        // A stranger can't find out that the subscription exists.
         assert_eq!(status(&server, "forged.token.x", request()), 401);
         assert_eq!(status(&server, token, request()), 200);
     }
@@ -125,7 +125,7 @@ fn what_a_tenant_made_before_prefixes_had_ids_stays_its_own() {
     let (world, server) = setup();
     let create = || subscribe("one", "a/*", "a/wakes");
     assert_eq!(status(&server, A, create()), 201);
-    // As it was written then.
+    // The record as it was written before prefixes had ids.
     let slot = |id: &str| {
         Keys::new("")
             .subscription(&NameHash::of_subscription(id))
@@ -205,7 +205,7 @@ fn a_tenant_with_as_many_patterns_as_it_may_have_leaves_room_for_others() {
     assert_eq!(create(A, "a", number), 409);
     assert_eq!(create(B, "b", 0), 201);
     assert_eq!(create(OPERATOR, "c", 0), 201);
-    // One that goes makes room for another.
+    // A deleted subscription makes room for another.
     assert_eq!(
         status(&server, A, ask("DELETE", "__ds/subscriptions/0")),
         204

@@ -1,4 +1,4 @@
-//! Stores that went back to an older state: no offset, token or sequence of what was lost reads or
+//! Stores that went back to an older state: no offset, token or sequence of lost history reads or
 //! moves anything.
 
 use super::driver::{Came, Response, Server, ask, call, read_all, resume, send, serve};
@@ -19,7 +19,7 @@ fn world(variables: &[(&str, &str)]) -> Arc<World> {
     world
 }
 
-/// Instances that start from now on know this timeline.
+/// Starts an instance that knows this timeline; so do all instances that start later.
 fn serve_on(world: &Arc<World>, timeline: u64) -> Server {
     world.variable("timeline", &timeline.to_string());
     serve(world)
@@ -30,7 +30,7 @@ fn put(server: &Server, name: &str) {
     assert_eq!(created.status, 201, "{created:?}");
 }
 
-/// Appends a message, and returns the offset behind it.
+/// Appends a message, and returns the offset after it.
 fn post(server: &Server, name: &str, message: &str) -> String {
     let append = ask("POST", name).content_type(JSON).body(message);
     let appended = call(server, append);
@@ -48,7 +48,7 @@ fn is(response: &Response, status: u16, code: &str) {
     assert_eq!(found, (status, code.to_owned()), "{response:?}");
 }
 
-/// The reader was ahead: it missed two messages silently, and got the rest of one, `4}]`.
+/// The reader was ahead: it silently missed two messages, and got the rest of one, `4}]`.
 #[test]
 fn a_reader_of_lost_messages_is_told_and_never_reads_the_middle_of_another() {
     let world = world(&[]);
@@ -67,7 +67,7 @@ fn a_reader_of_lost_messages_is_told_and_never_reads_the_middle_of_another() {
     let (sse, poll) = (live("sse").waiting(), live("long-poll").waiting());
     world.restore(&backup);
     let server = serve_on(&world, 1);
-    // Before the first append on the new timeline as after it.
+    // The answers before the first append on the new timeline are as those after it.
     for message in [
         "",
         "{\"n\":12}",
@@ -121,7 +121,7 @@ fn an_instance_that_does_not_know_the_timeline_yet_asks_to_try_again() {
     let new = serve_on(&world, 7);
     let offset = post(&new, "s", "1");
     assert_eq!(&offset[..16], "0000000700000000");
-    // The stream itself says so, where it has a segment of that timeline.
+    // The stream itself proves the timeline if it has a segment of it.
     assert_eq!(get(&old, "s", &offset).status, 200);
     is(&get(&old, "t", &offset), 503, "UNAVAILABLE");
     is(&get(&new, "t", &offset), 410, "OFFSET_GONE");
@@ -190,7 +190,7 @@ fn new_lives_and_forks_begin_on_the_stores_timeline() {
     for (name, offset) in [("new", in_new), ("fork", in_fork), ("kept", in_kept)] {
         is(&get(&server, name, &offset), 410, "OFFSET_GONE");
     }
-    // What a fork shares keeps its offsets.
+    // The part that a fork shares keeps its offsets.
     assert_eq!(
         get(&server, "fork", &shared).text(),
         "[\"longer than that\"]"
@@ -254,7 +254,8 @@ fn acks_and_generations_of_lost_history_are_refused() {
     let late = claimed_by(&server, "late");
     world.restore(&backup);
     let server = serve_on(&world, 2);
-    // The store says that the first worker has the lease. It may have been lost since.
+    // By the store the first worker has the lease, but it may have lost the lease in the lost
+    // history.
     assert_refused(&ack_all(&server, "s", &early, false), 409, "FENCED");
     assert_refused(&ack_all(&server, "s", &late, false), 409, "FENCED");
     let claimed = claimed_by(&server, "new");
@@ -284,7 +285,7 @@ fn acks_and_generations_of_lost_history_are_refused() {
     assert!(woken(&server).is_sorted());
 }
 
-/// A step of a stream's history.
+/// A step in the history of a stream.
 #[derive(Debug, Clone)]
 enum Move {
     Append(usize),
@@ -310,8 +311,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Appends, backups, restores, new lives. Each offset ever given goes with the messages that its
-    /// reader has. It reads on to exactly what the stream holds, or it is refused.
+    /// Appends, backups, restores, new lives. The test keeps each offset with the messages read up
+    /// to it. A reader then reads on to exactly the stream's content, or it is refused.
     #[test]
     fn a_reader_has_a_part_of_the_stream_or_is_told(
         moves in moves(),

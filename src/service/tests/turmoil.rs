@@ -1,5 +1,5 @@
 //! Everything at once: producers, readers, deletions, creations and workers on a few names, over
-//! quirky stores with faults, checked against what was acknowledged.
+//! quirky stores with faults, checked against the acknowledged writes.
 
 use super::driver::{Server, ask, call, call_in_turn, read_all, serve};
 use super::schedule::Baton;
@@ -15,7 +15,7 @@ const FAULTS: Faults = Faults {
     refused: 10,
 };
 
-/// Works until nothing is to be done, ten minutes later too.
+/// Works until nothing is left to do, ten minutes later too.
 fn clean_up(world: &Arc<World>) {
     let server = serve(world);
     for _ in 0..25 {
@@ -33,7 +33,7 @@ fn owned(world: &Arc<World>) -> Vec<String> {
     keys
 }
 
-/// What a producer does until its append is answered for good.
+/// Retries as a producer does until the append gets a final answer.
 fn append_until_done(server: &Server, baton: &Baton, place: usize, seq: u64, body: &str) -> bool {
     for _ in 0..50 {
         let append = ask("POST", "s")
@@ -99,7 +99,7 @@ fn lives_that_come_and_go_never_mix() {
                 for n in 0..12 {
                     let send = |request| call_in_turn(&server, &baton, place, request);
                     match place {
-                        // Two that create, each life with a mark of its own.
+                        // Two creators; each life has a mark of its own.
                         0 | 1 => {
                             let body = format!("({place}.{n})");
                             let create = ask("PUT", "s").content_type("text/plain").body(body);
@@ -133,7 +133,7 @@ fn lives_that_come_and_go_never_mix() {
             assert_eq!(call(&server, ask("GET", "s")).status, 404);
             clean_up(&world);
             leaked += owned(&world).len();
-            // The name is free, and starts anew.
+            // The name is free, and begins anew.
             let create = ask("PUT", "s").content_type("text/plain").body("(end)");
             assert_eq!(call(&server, create).status, 201, "{quirk:?} seed {seed}");
             assert_eq!(read_all(&server, "s"), b"(end)");
@@ -166,7 +166,8 @@ fn without_faults_nothing_is_left_of_lives_that_ended() {
                         _ => ask("DELETE", "s"),
                     };
                     let response = call_in_turn(&server, &baton, place, request);
-                    // Who meets a deletion with a swap under way may not know which came first.
+                    // A request that meets a deletion with a swap under way may not know which came
+                    // first.
                     let unknown = place < 4 && response.code() == "OUTCOME_UNKNOWN";
                     assert!(
                         response.status < 500 || unknown,
@@ -185,7 +186,7 @@ fn without_faults_nothing_is_left_of_lives_that_ended() {
             clean_up(&world);
             let left = owned(&world);
             let chunks = left.iter().filter(|key| key.starts_with("c.")).count();
-            // Only the chunk of an append whose outcome is unknown stays.
+            // Only the chunk of an append with an unknown outcome stays.
             let unknown: usize = unknown.iter().sum();
             assert!(
                 left.len() == chunks && chunks <= unknown,

@@ -1,4 +1,4 @@
-//! Webhooks (sections 6.5 and 7.1) in memory: who is told, signed by which key, and when again.
+//! Webhooks (sections 6.5 and 7.1) in memory: endpoints, signing keys, and retries.
 
 use super::driver::{Server, call, serve};
 use super::subscribing::*;
@@ -28,7 +28,7 @@ fn a_webhook_is_told_signed_and_acks_by_its_answer() {
             "http://a.example/v1/stream/__ds/subscriptions/s/callback"
         );
         assert_eq!(body["streams"][0]["has_pending"], true);
-        // Another append while it is told is told afterwards.
+        // The next delivery announces an append that came during this one.
         let (_, none) = deliveries(&server, append("events/a", "two"));
         assert!(none.is_empty());
         let done = Outcome::Answered {
@@ -43,7 +43,7 @@ fn a_webhook_is_told_signed_and_acks_by_its_answer() {
             body["streams"][0]["acked_offset"],
             "0000000000000000_0000000000000030"
         );
-        // An outcome that comes twice changes nothing.
+        // An outcome that is reported twice changes nothing.
         assert!(server.delivered(&sent[0].token, &done).effects.is_empty());
         assert!(server.delivered(&next[0].token, &done).effects.is_empty());
         let streams = read(&server, "s")["streams"].clone();
@@ -54,7 +54,7 @@ fn a_webhook_is_told_signed_and_acks_by_its_answer() {
     }
 }
 
-/// The URLs that its worker was told began with no host.
+/// The URLs in the delivery to its worker began with no host.
 #[test]
 fn a_webhook_needs_a_server_that_knows_its_own_url() {
     let world = World::new(Quirk::Guarded, 1);
@@ -63,7 +63,7 @@ fn a_webhook_needs_a_server_that_knows_its_own_url() {
     assert_refused(&nowhere, 400, "INVALID_REQUEST");
     let missing = call(&known, ds("GET", "subscriptions/s"));
     assert_refused(&missing, 404, "SUBSCRIPTION_NOT_FOUND");
-    // Who asks for work is told no URL.
+    // A pull-wake worker gets no URL.
     ok(call(&known, pull("p", "events/*").without_host()));
     world.variable("public_url", "https://streams.example");
     let public = serve(&world);
@@ -125,7 +125,7 @@ fn a_webhook_that_fails_is_tried_again_after_the_pause_that_was_kept() {
         let due = failed.due_ms.unwrap() - world.now_ms();
         assert!((800..=1_200).contains(&due), "{due}");
         assert_eq!(read(&server, "s")["status"], "failed");
-        // Another instance honours it.
+        // Another instance keeps to the pause.
         let server = serve(&world);
         let work = |server: &Server| -> Vec<Delivery> {
             (0..40)
@@ -152,7 +152,7 @@ fn a_webhook_that_fails_is_tried_again_after_the_pause_that_was_kept() {
         };
         server.delivered(&again[0].token, &accepted);
         assert_eq!(read(&server, "s")["status"], "active", "{quirk:?}");
-        // It never says that it is done: the lease ends, and it is told anew.
+        // The webhook never answers `done`: the lease ends, and another delivery follows.
         world.advance(30_000);
         let anew = work(&server);
         assert_eq!(wake(&anew[0])["generation"], 2);
@@ -211,7 +211,7 @@ fn no_rotation_takes_away_a_key_that_is_still_needed() {
     assert_eq!(rotate().status, 200);
 }
 
-/// A new seed put first ended what workers were doing: their tokens were of the old one.
+/// A new seed, put first, ended the work of all workers: their tokens were of the old seed.
 #[test]
 fn tokens_outlive_the_change_to_a_new_seed() {
     let world = World::new(Quirk::Guarded, 1);

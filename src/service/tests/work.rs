@@ -1,4 +1,4 @@
-//! Background work goes on past what it can't do.
+//! Background work continues past failures.
 
 use super::deletion::{left, work_all};
 use super::driver::{Server, ask, call, serve};
@@ -23,7 +23,7 @@ fn lives(world: &Arc<World>) -> Vec<String> {
     left.filter(|key| key.starts_with("s.")).collect()
 }
 
-/// It ended each call, so that nothing expired any more and no subscription was looked after.
+/// The fault ended each call, so no stream expired and no subscription was served.
 #[test]
 fn a_debt_that_can_not_be_read_keeps_nothing_else_from_being_done() {
     let world = World::new(Quirk::Guarded, 1);
@@ -48,7 +48,7 @@ fn a_debt_that_can_not_be_read_keeps_nothing_else_from_being_done() {
     assert!(world.log_lines().iter().any(told));
 }
 
-/// The first three of a leaf were looked at, and were the same ones each time.
+/// Each call looked at the first three names of a leaf, always the same ones.
 #[test]
 fn heads_that_can_not_be_read_do_not_keep_others_of_their_leaf_from_expiring() {
     let world = World::new(Quirk::Guarded, 1);
@@ -76,7 +76,7 @@ fn heads_that_can_not_be_read_do_not_keep_others_of_their_leaf_from_expiring() {
     }
 }
 
-/// It was looked at again and again, and nothing else was, until it was taken for left over.
+/// Each call looked at that name and at nothing else, until it counted as left over.
 #[test]
 fn a_name_whose_creation_stopped_is_not_work_before_it_is_left_over() {
     let mut alone = 0;
@@ -95,8 +95,9 @@ fn a_name_whose_creation_stopped_is_not_work_before_it_is_left_over() {
     );
 }
 
-/// A worker drew its patience for the first creator alone. With two of them there was none left for
-/// the second, so whatever needed that record was never done, and each call wrote to both gates.
+/// A worker drew its patience for the first creator alone. With two vanished creators none was left
+/// for the second. So work that needed the record was never done, and each call wrote to both
+/// gates.
 #[test]
 fn a_record_with_several_creators_that_vanished_is_reached_by_workers() {
     const VANISH: u32 = 3;
@@ -111,7 +112,7 @@ fn a_record_with_several_creators_that_vanished_is_reached_by_workers() {
         world.advance(2_000);
         let gates = Keys::new("").todo(NameHash::of("s").shard());
         for number in 0..VANISH {
-            // It is elected, and never heard of again.
+            // The creator is elected, and then vanishes.
             let (watched, gate) = (world.clone(), gates.gate(number));
             let elected = Arc::new(AtomicBool::new(false));
             let death = elected.clone();

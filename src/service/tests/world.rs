@@ -1,8 +1,8 @@
 //! A world in memory: one store that several instances share, a virtual clock, seeded randomness,
 //! faults and crashes.
 //!
-//! The store, its quirks and its faults are those of `kv_model`. This file serves `Env` with them,
-//! and checks the records that are swapped.
+//! `kv_model` has the store, its quirks and its faults. This file serves `Env` with them, and
+//! checks the swapped records.
 
 mod instance;
 
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 pub(super) enum Quirk {
     /// A true compare-and-swap; creation needs no gates.
     Guarded,
-    /// A true compare-and-swap; creation uses gates all the same.
+    /// A true compare-and-swap; creation uses gates anyway.
     Plain,
     /// See [`Quirks::SPIN_SQLITE`].
     SpinSqlite,
@@ -63,7 +63,7 @@ impl Op {
         match self {
             Self::Set | Self::Increment => Call::Write,
             Self::Swap => Call::Swap,
-            // No test lets a deletion find no room.
+            // No test makes a deletion find the store full.
             Self::Get | Self::Exists | Self::Delete | Self::Cas | Self::Current => Call::Read,
         }
     }
@@ -74,7 +74,7 @@ impl Op {
 pub(super) struct Faults {
     pub(super) before: u64,
     pub(super) after: u64,
-    /// Of swaps alone: what arrives late of other writes is for the offline check to remove.
+    /// Only of swaps: the offline check removes other writes that land late.
     pub(super) late: u64,
     pub(super) full: u64,
     pub(super) refused: u64,
@@ -97,7 +97,7 @@ impl Faults {
 /// The shared part of a world.
 pub(super) struct World {
     state: Mutex<Shared>,
-    /// None for a variable that can't be told.
+    /// `None` for a variable that can't be read.
     variables: Mutex<BTreeMap<String, Option<String>>>,
 }
 
@@ -149,13 +149,13 @@ impl World {
         self.state.lock().unwrap()
     }
 
-    /// Gives instances that start from now on a variable.
+    /// Sets a variable for instances that start later.
     pub(super) fn variable(&self, name: &str, value: &str) {
         let mut variables = self.variables.lock().unwrap();
         variables.insert(name.to_owned(), Some(value.to_owned()));
     }
 
-    /// Lets instances that start from now on fail when they ask for a variable.
+    /// Makes a variable unreadable for instances that start later.
     pub(super) fn withhold(&self, name: &str) {
         self.variables.lock().unwrap().insert(name.to_owned(), None);
     }
@@ -183,7 +183,7 @@ impl World {
         state.clock_us = state.clock_us.max(ms * 1000);
     }
 
-    /// Does something by a clock that is so much ahead, or behind.
+    /// Runs `act` by a clock that is `ms` ahead, or behind.
     pub(super) fn by_a_clock_off(&self, ms: i64, act: impl FnOnce()) {
         let shift = |ms: i64| {
             let mut state = self.state();
@@ -198,14 +198,14 @@ impl World {
         self.state().random.next()
     }
 
-    /// The keys there are.
+    /// All keys.
     pub(super) fn keys(&self) -> Vec<String> {
         let state = self.state();
         let entries = state.model.entries();
         entries.map(|(key, _)| key.to_owned()).collect()
     }
 
-    /// The value of a key, past all faults.
+    /// The value of a key, without faults.
     pub(super) fn peek(&self, key: &str) -> Option<Vec<u8>> {
         let state = self.state();
         state.model.entries().find_map(|entry| match entry {
@@ -214,13 +214,13 @@ impl World {
         })
     }
 
-    /// Changes a key past all rules; no value deletes it.
+    /// Changes a key past all rules; `None` deletes it.
     pub(super) fn poke(&self, key: &str, value: Option<&[u8]>) {
         let value = value.map(|value| value.to_vec().into());
         self.state().model.force(key, value);
     }
 
-    /// All values, as a backup would have them; there must be no counters.
+    /// All values, as in a backup; the store must have no counters.
     pub(super) fn backup(&self) -> BTreeMap<String, Vec<u8>> {
         let keys = self.keys().into_iter();
         keys.map(|key| (key.clone(), self.peek(&key).unwrap()))
@@ -258,7 +258,7 @@ impl World {
         self.state().model.count(gate)
     }
 
-    /// Lets all swaps under way arrive.
+    /// Makes all swaps under way arrive.
     pub(super) fn land_late(&self) {
         let mut state = self.state();
         for late in state.late.land() {

@@ -1,4 +1,4 @@
-//! Removal of what an ended life left.
+//! Removal of the data that an ended life left.
 
 use crate::keys::head::Record;
 use crate::keys::todo::Entry;
@@ -14,7 +14,7 @@ use crate::service::records::{names, update};
 use crate::service::{ending, heads};
 use crate::stream::Link;
 
-/// One step of removing what the life of a to-do entry left.
+/// Does one step of removing the data of the life in a to-do entry.
 pub(super) fn collect<E: Env>(core: &Core<E>, shard: u8, entry: &Entry) -> Result<bool, Fault> {
     let Entry::Collect {
         hash,
@@ -31,7 +31,7 @@ pub(super) fn collect<E: Env>(core: &Core<E>, shard: u8, entry: &Entry) -> Resul
     let mut shared = update::drawn_patience(core);
     match heads::record(core, &core.keys.head(hash))? {
         Some(Record::Live(head)) if head.incarnation == incarnation => {
-            // Its deletion is about to swap, or never will.
+            // Its deletion is about to swap the head, or never will.
             if since_ms.saturating_add(todo::LEFT_OVER_MS) < core.env.now_ms() {
                 leave_life(core, shard, entry, this, &mut shared)?;
             }
@@ -66,17 +66,18 @@ pub(super) fn collect<E: Env>(core: &Core<E>, shard: u8, entry: &Entry) -> Resul
         return Ok(false);
     }
     todo::remove(core, shard, entry, &mut shared)?;
-    // A slower worker may have written the debt again before it could see that: one of the two
-    // sees what the other did.
+    // A slower worker may have written the debt again before it could see this removal. One of the
+    // two sees the change of the other.
     if core.env.exists(&core.keys.debt(incarnation))? {
         todo::note_work(core, hash, incarnation, None, &mut shared)?;
     }
     Ok(true)
 }
 
-/// Removes the entry of a life whose deletion stopped before its swap. By its deleter's clock the
-/// entry may be young. So the head gets another version before that, for which a swap that is
-/// under way comes too late, and after that, since a swap is sent only with an entry.
+/// Removes the entry of a life with a deletion that stopped before its swap. By the deleter's clock
+/// the entry may be young. So the head gets another version before the removal, and a swap under
+/// way comes too late. It gets another version after the removal too, since a swap is sent only
+/// with an entry.
 fn leave_life<E: Env>(
     core: &Core<E>,
     shard: u8,
@@ -89,14 +90,15 @@ fn leave_life<E: Env>(
     }
     todo::remove(core, shard, entry, shared)?;
     if !matches!(outrun_deletion(core, life), Ok(true)) {
-        // It was deleted after all, or is changed by others: who comes next looks again.
+        // The life was deleted after all, or others are changing its head: the next worker looks
+        // again.
         todo::add(core, shard, entry, shared)?;
     }
     Ok(())
 }
 
-/// Sees to it that a deletion of this life that is under way comes too late. False if it may have
-/// come already.
+/// Ensures that a deletion of this life that is under way comes too late. False if it may have been
+/// applied already.
 fn outrun_deletion<E: Env>(core: &Core<E>, life: Link) -> Result<bool, Fault> {
     match heads::life(core, life)? {
         Life::Head(cas, head) => heads::put(core, cas, head),

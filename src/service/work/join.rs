@@ -1,4 +1,4 @@
-//! Forks whose creator may have left them half made.
+//! Forks that their creator may have left half made.
 
 use crate::keys::todo::Entry;
 use crate::limits::FORK_PATIENCE_MS;
@@ -11,7 +11,7 @@ use crate::service::records::todo;
 use crate::service::records::update;
 use crate::service::records::update::Updated;
 
-/// One step of a fork's creation that its creator may have left.
+/// Does one step of a fork's creation that its creator may have left.
 pub(super) fn work_join<E: Env>(core: &Core<E>, shard: u8, entry: &Entry) -> Result<bool, Fault> {
     let Entry::Join {
         hash,
@@ -31,13 +31,14 @@ pub(super) fn work_join<E: Env>(core: &Core<E>, shard: u8, entry: &Entry) -> Res
             Updated::Done(_) => {}
             Updated::Wait(_) => return Ok(false),
         },
-        // Perhaps by a bar, and whoever set it was stopped before the source was moved on.
+        // A bar may have ended the fork, and its worker may have stopped before it changed the
+        // source.
         Progress::Over => {
             if let Updated::Wait(_) = fork::outrun(core, fork, *source, &mut shared)? {
                 return Ok(false);
             }
         }
-        // Its creator is about to write it, or never will.
+        // Its creator is about to write the head, or never will.
         Progress::Absent if age <= FORK_PATIENCE_MS => return Ok(false),
         Progress::Absent => match fork::give_up(core, fork, *source, &mut shared)? {
             Updated::Done(true) => return Ok(true),

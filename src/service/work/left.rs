@@ -5,18 +5,18 @@ use crate::service::env::{Env, StoreError};
 use crate::service::fault::Fault;
 use crate::service::report;
 
-/// Times in one call that the store may fail before the rest is left to another one: it may take
-/// its time to fail.
+/// Failures of the store in one call before the rest is left to another call: each failure may take
+/// long.
 const FAILURES: u32 = 1;
 
-/// What could not be done in one call, and was left.
+/// Count of the failures in one call.
 #[derive(Default)]
 pub(super) struct Left {
     failures: u32,
 }
 
-/// Whether something was done. A fault is told, and does not keep the rest from being done: one
-/// record that can't be read would end the work on all others.
+/// Returns whether something was done. A fault is logged, and does not stop the rest of the work:
+/// otherwise one unreadable record would end the work on all others.
 pub(super) fn leave<E: Env>(
     core: &Core<E>,
     left: &mut Left,

@@ -1,4 +1,4 @@
-//! One piece of background work, picked by chance.
+//! One piece of background work, picked at random.
 
 use super::left::Left;
 use super::registry;
@@ -12,12 +12,12 @@ use crate::service::fault::Fault;
 use crate::service::records::todo;
 use crate::service::subscription;
 
-/// Entries of a shard that are looked at, if there is nothing to do for the first ones.
+/// Entries of a shard that one call looks at, if the first ones need no work.
 const ENTRIES: usize = 4;
 
-/// One piece of work: an entry of the first to-do shard that has something to do, or else the due
-/// names in a leaf of the name registry, or a look at a subscription. `round` picks where to begin, and
-/// what to look at. Says whether there was something to do.
+/// Does one piece of work: an entry of the first to-do shard that has something to do; else the due
+/// names in a leaf of the name registry; else a look at a subscription. `round` picks the place to
+/// begin, and the leaf and subscription to look at. Returns whether there was something to do.
 pub(in crate::service) fn work<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -49,7 +49,7 @@ pub(in crate::service) fn work<E: Env>(
     subscription::walk_subscriptions(core, effects, round)
 }
 
-/// One step of one entry of a to-do shard.
+/// Does one step of one entry of a to-do shard.
 pub(in crate::service) fn work_todo<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -65,7 +65,7 @@ fn work_entries<E: Env>(
     left: &mut Left,
 ) -> Result<bool, Fault> {
     let entries = todo::entries(core, shard)?;
-    // Workers that come at the same time take different entries.
+    // A random start, so that workers at the same time take different entries.
     let any = core.any_of(entries.len());
     let (before, from) = entries.split_at_checked(any).unwrap_or_default();
     for entry in from.iter().chain(before).take(ENTRIES) {

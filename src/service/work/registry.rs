@@ -1,4 +1,4 @@
-//! A look at names of the registry: lives that expired, names that were left over.
+//! Checks names of the registry: lives that expired, names that were left over.
 
 use super::left;
 use super::left::Left;
@@ -18,21 +18,21 @@ use crate::service::subscription;
 use crate::service::{ending, heads};
 use crate::stream::{Expiry, Head};
 
-/// Due names looked at in one call.
+/// Due names checked in one call.
 const NAMES: usize = 8;
 
-/// What the look at a name found.
+/// Result of the check of a name.
 enum Looked {
     /// Nothing to do, or nothing that can be done now.
     Nothing,
-    /// There was something to do for the stream, and it was done.
+    /// The stream needed work, and the work was done.
     Worked,
-    /// The life of the name is over, and leaves nothing else: the name can go.
+    /// The life of the name is over, and leaves nothing else: the name can be removed.
     Gone,
 }
 
-/// Looks at the due names of a leaf and ends lives that expired; with `others`, also at one of the
-/// other names: lives that were left over, links to subscriptions that are missing.
+/// Checks the due names of a leaf and ends lives that expired. With `others`, also checks one of
+/// the other names: lives that were left over, links to subscriptions that are missing.
 pub(super) fn work_names<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -50,8 +50,8 @@ pub(super) fn work_names<E: Env>(
         .iter()
         .partition(|entry| entry.due_ms.is_some_and(|due| due <= now));
     effects.expect(rest.iter().filter_map(|entry| entry.due_ms).min());
-    // The longest overdue first. Lives that can't be ended now must not stand before the others for
-    // ever, so the place to begin is drawn.
+    // The longest overdue come first. Lives that can't be ended now must not block the others for
+    // ever, so the place to begin is random.
     due.sort_by_key(|entry| entry.due_ms);
     let first = core.any_of(due.len().div_ceil(NAMES)).saturating_mul(NAMES);
     let mut picked: Vec<&registry::Entry> = due.into_iter().skip(first).take(NAMES).collect();
@@ -84,7 +84,7 @@ pub(super) fn work_names<E: Env>(
     Ok(worked)
 }
 
-/// Compares one name of a leaf with its head, and the head with the subscriptions there are.
+/// Compares one name of a leaf with its head, and the head with the listed subscriptions.
 fn look_at<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -95,7 +95,7 @@ fn look_at<E: Env>(
     let mut shared = update::drawn_patience(core);
     let hash = NameHash::of(&entry.name);
     let now = core.env.now_ms();
-    // Normally a creation enters the name and then writes the head; else it was stopped in between.
+    // A creation enters the name, then writes the head. It may have stopped in between.
     let left_over = entry.since_ms.saturating_add(todo::LEFT_OVER_MS) < now;
     let absent = match left_over {
         true => Looked::Gone,
@@ -110,7 +110,8 @@ fn look_at<E: Env>(
             look_at_head(core, effects, leaf, entry, listed, (cas, head), now)
         }
         Record::Tombstone(tombstone) if tombstone.incarnation == entry.incarnation => {
-            // Normally its work is noted; else a deletion was stopped right here.
+            // The work of the life normally has an entry. Without one, a deletion stopped right
+            // here.
             if let Some(source) = tombstone.source {
                 let this = heads::link(&hash, tombstone.incarnation);
                 fork::release(core, this, source, &mut shared)?;
@@ -126,7 +127,7 @@ fn look_at<E: Env>(
     }
 }
 
-/// The same for a name whose life goes on.
+/// Checks a name with a live head.
 fn look_at_head<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
@@ -140,7 +141,7 @@ fn look_at_head<E: Env>(
     let hash = NameHash::of(&entry.name);
     let pending = head.lineage.as_ref().filter(|lineage| lineage.pending);
     if let Some(lineage) = pending {
-        // Normally its work is noted; else its creator was far too slow.
+        // The work of the fork normally has an entry. Without one, its creator was far too slow.
         let left_over = entry.since_ms.saturating_add(todo::LEFT_OVER_MS) < now;
         if !left_over {
             return Ok(Looked::Nothing);
@@ -161,13 +162,13 @@ fn look_at_head<E: Env>(
         );
     }
     if head.is_ahead(now) && matches!(head.expiry, Expiry::Ttl { .. }) {
-        // Its window ends its length from now, whenever it is looked at again.
+        // The last touch was ahead of the clock. Now the window ends one full length from now.
         head.touched_ms = now;
         heads::put(core, cas, head)?;
         return Ok(Looked::Worked);
     }
     if entry.due_ms.is_some_and(|due| is_wrong(due, &head, now)) {
-        // What only its forks keep alive has ended already.
+        // A life that only its forks keep alive has ended already.
         let due = head.expires_ms(now).filter(|_| !head.forks.deleted);
         names::edit_leaf(core, leaf, &mut shared, |entries| {
             for other in entries.iter_mut() {

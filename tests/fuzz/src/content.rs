@@ -1,8 +1,8 @@
-//! What streams hold, in the units that their forks are cut in.
+//! Contents of streams, in the units at which forks are cut.
 
 use crate::input::Input;
 
-/// The content types that are told apart.
+/// The content types that need different handling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Kind {
     Json,
@@ -11,7 +11,7 @@ pub(crate) enum Kind {
     Octets,
 }
 
-/// Messages that whoever looks for commas, brackets and quotes may misread.
+/// Messages that a naive search for commas, brackets and quotes misreads.
 const MESSAGES: [&str; 8] = [
     "0",
     "-1.5e3",
@@ -24,12 +24,12 @@ const MESSAGES: [&str; 8] = [
 ];
 
 impl Kind {
-    /// One of them.
+    /// One of the kinds, by the input.
     pub(crate) fn any(input: &mut Input<'_>) -> Self {
         [Self::Json, Self::Text, Self::Octets][input.below(3)]
     }
 
-    /// As a header has it.
+    /// Value of the header field.
     pub(crate) const fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
@@ -53,7 +53,7 @@ impl Default for Content {
 }
 
 impl Content {
-    /// What an empty stream holds.
+    /// Content of an empty stream.
     pub(crate) const fn none(kind: Kind) -> Self {
         match kind {
             Kind::Json => Self::Messages(Vec::new()),
@@ -72,7 +72,7 @@ impl Content {
             Kind::Text | Kind::Octets => {
                 let length = 1 + input.below(12);
                 let mut bytes = input.bytes(length).to_vec();
-                // A reader of events can't tell a CR from a line feed, nor both from either.
+                // A reader of events can't tell CR, LF and CRLF apart.
                 let breaks = bytes.iter_mut().filter(|byte| **byte == b'\r');
                 breaks.for_each(|byte| *byte = b'\n');
                 if bytes.is_empty() {
@@ -83,7 +83,7 @@ impl Content {
         }
     }
 
-    /// How many units it has.
+    /// Number of units.
     pub(crate) const fn len(&self) -> usize {
         match self {
             Self::Bytes(bytes) => bytes.len(),
@@ -91,7 +91,7 @@ impl Content {
         }
     }
 
-    /// The units from `from` on, before `to`.
+    /// The units from `from` up to, but not including, `to`.
     pub(crate) fn part(&self, from: usize, to: usize) -> Self {
         match self {
             Self::Bytes(bytes) => Self::Bytes(bytes.get(from..to).unwrap_or_default().to_vec()),
@@ -101,7 +101,7 @@ impl Content {
         }
     }
 
-    /// Puts other units behind its own, where they are of a kind.
+    /// Appends the units of other content of the same kind.
     pub(crate) fn extend(&mut self, other: &Self) {
         match (self, other) {
             (Self::Bytes(bytes), Self::Bytes(more)) => bytes.extend(more),
@@ -110,7 +110,7 @@ impl Content {
         }
     }
 
-    /// As a body has it.
+    /// The content as a body.
     pub(crate) fn body(&self) -> Vec<u8> {
         match self {
             Self::Bytes(bytes) => bytes.clone(),
@@ -118,7 +118,7 @@ impl Content {
         }
     }
 
-    /// As a client may write it, who is free to put space between messages.
+    /// The content as a client may write it. A client is free to put space between messages.
     pub(crate) fn written(&self, spaced: bool) -> Vec<u8> {
         match self {
             Self::Messages(messages) if spaced => {
@@ -128,11 +128,11 @@ impl Content {
         }
     }
 
-    /// How many units from `from` on a body consists of.
+    /// Number of units of a body that begins at unit `from`.
     ///
     /// # Panics
     ///
-    /// The body is not what follows there.
+    /// If the body does not match the content there.
     pub(crate) fn count(&self, from: usize, body: &[u8]) -> usize {
         let to = match self {
             Self::Bytes(_) => from + body.len(),

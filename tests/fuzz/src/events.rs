@@ -1,13 +1,13 @@
-//! A reader of server-sent events that shares nothing with the writer.
+//! A reader of server-sent events that shares no code with the writer.
 
-/// The events of a stream, as WHATWG HTML 9.2.6 has it: their types and their data.
+/// The events of a stream, by WHATWG HTML 9.2.6: their types and their data.
 pub(crate) fn read(text: &str) -> Vec<(String, String)> {
     let mut events = Vec::new();
     let (mut kind, mut data) = (String::new(), String::new());
     for line in text.replace("\r\n", "\n").replace('\r', "\n").split('\n') {
         if line.is_empty() {
             if !data.is_empty() {
-                // The last line feed is none of the data.
+                // The last line feed is not a part of the data.
                 data.pop();
                 events.push((std::mem::take(&mut kind), std::mem::take(&mut data)));
             }

@@ -1,5 +1,4 @@
-//! Choices taken from an input, one byte after another. Whatever the bytes are, they mean
-//! something.
+//! Choices taken from an input, one byte after another. Every byte is a valid choice.
 
 /// The rest of an input.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +29,7 @@ impl<'a> Input<'a> {
         self.byte() % 2 == 1
     }
 
-    /// So many bytes, or as many as are left.
+    /// The next `count` bytes, or all that are left.
     pub(crate) fn bytes(&mut self, count: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(count.min(self.0.len()));
         self.0 = rest;

@@ -19,10 +19,10 @@ pub(crate) fn run(input: &[u8]) {
     }
     assert!(ends.is_sorted() && ends.iter().all(|end| whole.contains(end)));
     assert_eq!(ends.last().copied().unwrap_or(0), bytes.len());
-    // What is kept about a body is bounded by the body.
+    // The size of the body bounds the memory for its framing.
     assert!(bytes.len() <= input.len() + 1 && ends.len() <= 2 + bytes.len() / 512);
     same_values(input, expected);
-    // Messages are found again in what is stored, wherever it is cut into parts.
+    // Stored messages can be counted, wherever their bytes are cut into parts.
     let cut = input.len() / 2;
     for parts in [
         vec![&**bytes],
@@ -39,7 +39,7 @@ pub(crate) fn run(input: &[u8]) {
     }
 }
 
-/// Each element of an array, or the value itself, with a comma behind it.
+/// Each element of an array, or the value itself, followed by a comma.
 fn expected(body: &[u8]) -> Option<Vec<Vec<u8>>> {
     let value: &RawValue = serde_json::from_slice(body).ok()?;
     let texts = match value.get().starts_with('[') {
@@ -50,7 +50,7 @@ fn expected(body: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(messages.map(String::into_bytes).collect())
 }
 
-/// The messages mean what the body means, as far as the library takes values that are nested.
+/// The messages have the same values as the body, as far as the library parses nested values.
 fn same_values(body: &[u8], messages: &[Vec<u8>]) {
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
         return;

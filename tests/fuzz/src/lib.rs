@@ -1,8 +1,8 @@
-//! What is fuzzed: functions of bytes that an outsider, or a store, may send. Each holds what it
-//! makes of them to some claims, and panics where one is broken.
+//! Fuzz targets: functions of bytes that a client or a store may send. Each checks claims about the
+//! result, and panics if a claim is broken.
 //!
-//! `libfuzzer/` runs them with cargo-fuzz (`cargo xtask fuzz`); `tests/replay.rs` runs them on the
-//! corpus and on mutations of it, so that what was found once is found by ordinary tests.
+//! `libfuzzer/` runs them with cargo-fuzz (`cargo xtask fuzz`). `tests/replay.rs` runs them on the
+//! corpus and on mutations of it, so that ordinary tests repeat earlier findings.
 
 mod content;
 mod events;
@@ -19,10 +19,10 @@ mod world;
 
 pub use mutate::Mutator;
 
-/// A target: its name, which is that of its corpus, and what it does with an input.
+/// A target: its name, which is also the name of its corpus, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub const TARGETS: &[Target] = &[
     ("json", json::run),
     ("offsets", offsets::run),
@@ -36,7 +36,7 @@ pub const TARGETS: &[Target] = &[
 ///
 /// # Panics
 ///
-/// There is no such target, or a claim is broken.
+/// If there is no such target, or a claim is broken.
 pub fn run(name: &str, input: &[u8]) {
     let target = TARGETS.iter().find(|(known, _)| *known == name);
     let (_, target) = target.expect("a target of that name");

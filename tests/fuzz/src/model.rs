@@ -1,4 +1,4 @@
-//! What a server of the protocol is, as plainly as it can be said: streams that copy.
+//! A plain model of a server of the protocol, in which streams copy their contents.
 
 use crate::content::{Content, Kind};
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// The offset of the start of every stream.
 pub(crate) const START: &str = "0000000000000000_0000000000000000";
 
-/// Who appended, as an idempotent producer.
+/// The producer fields of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) producer: usize,
@@ -18,54 +18,54 @@ pub(crate) struct Mark {
 #[derive(Debug, Clone)]
 pub(crate) struct Append {
     pub(crate) kind: Kind,
-    /// None for a close alone.
+    /// `None` for a close without content.
     pub(crate) content: Option<Content>,
     pub(crate) mark: Option<Mark>,
     pub(crate) seq: Option<String>,
     pub(crate) close: bool,
 }
 
-/// What becomes of an append.
+/// Outcome of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Accepted,
-    /// It was done already, or there is nothing to do.
+    /// The append was already done, or has no effect.
     Done,
-    /// A newer epoch of its producer is known.
+    /// The producer has a newer epoch.
     Fenced,
     Refused,
 }
 
-/// When a stream ends by itself.
+/// When a stream expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum End {
     #[default]
     Never,
     /// At this time, in milliseconds.
     At(u64),
-    /// After so many seconds without a read or a write.
+    /// After this many seconds without a read or a write.
     Idle(u64),
 }
 
 /// A stream.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stream {
-    /// Tells it from others of its name.
+    /// Number that differs from that of other streams of the name.
     pub(crate) life: u64,
     pub(crate) kind: Kind,
     pub(crate) content: Content,
-    /// Offsets that were given out, and how many units are before each.
+    /// Offsets in answers, each with the number of units before it.
     pub(crate) offsets: BTreeMap<String, usize>,
     pub(crate) closed: bool,
     pub(crate) closer: Option<Mark>,
     pub(crate) producers: BTreeMap<usize, Mark>,
     pub(crate) seq: Option<String>,
     pub(crate) end: End,
-    /// When its window of [`End::Idle`] was moved last.
+    /// Time of the last move of the [`End::Idle`] window.
     pub(crate) touched_ms: u64,
-    /// The stream that it was forked from.
+    /// The source of a fork.
     pub(crate) parent: Option<String>,
-    /// Deleted or expired, and kept for its forks.
+    /// Deleted or expired, but kept for its forks.
     pub(crate) gone: bool,
 }
 
@@ -76,8 +76,8 @@ impl Stream {
         last.map_or(START, |(offset, _)| offset)
     }
 
-    /// Takes note of an offset with so many units before it: there is one for each place, and
-    /// text order is stream order.
+    /// Records an offset with the number of units before it. Each place has one offset, and text
+    /// order is stream order.
     pub(crate) fn learn(&mut self, offset: &str, count: usize) {
         let before = self.offsets.range(..offset.to_owned()).next_back();
         assert!(
@@ -94,7 +94,7 @@ impl Stream {
         self.offsets.insert(offset.to_owned(), count);
     }
 
-    /// Judges an append in the order of section 5.2, and applies it if it is accepted.
+    /// Judges an append in the order of section 5.2, and applies an accepted one.
     pub(crate) fn append(&mut self, append: &Append, now_ms: u64) -> Verdict {
         let known = append
             .mark
@@ -140,12 +140,12 @@ impl Stream {
         Verdict::Accepted
     }
 
-    /// The steps in which a window of so many seconds is moved.
+    /// Length of the steps in which an idle window of `secs` seconds moves.
     fn step_ms(secs: u64) -> u64 {
         (secs * 100).clamp(200, 60_000)
     }
 
-    /// A read moves the window, if the last move is a step ago.
+    /// A read moves the window if the last move is at least one step ago.
     pub(crate) fn touch(&mut self, now_ms: u64) {
         if let End::Idle(secs) = self.end
             && now_ms >= self.touched_ms + Self::step_ms(secs)
@@ -167,13 +167,13 @@ impl Stream {
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     streams: BTreeMap<String, Stream>,
-    /// The last offset of the lives of a name that are over.
+    /// The highest offset of the ended lives of each name.
     ended: BTreeMap<String, String>,
     lives: u64,
 }
 
 impl Model {
-    /// 200, 404, or 410 for what only its forks keep.
+    /// 200, 404, or 410 for a stream that is kept only for its forks.
     pub(crate) fn status(&self, name: &str) -> u16 {
         match self.streams.get(name) {
             None => 404,
@@ -182,7 +182,7 @@ impl Model {
         }
     }
 
-    /// A stream that is there.
+    /// A stream that is not gone.
     pub(crate) fn get(&self, name: &str) -> Option<&Stream> {
         self.streams.get(name).filter(|stream| !stream.gone)
     }
@@ -191,12 +191,12 @@ impl Model {
         self.streams.get_mut(name).filter(|stream| !stream.gone)
     }
 
-    /// The last offset that an earlier life of this name had.
+    /// The highest offset of the earlier lives of this name.
     pub(crate) fn ended(&self, name: &str) -> Option<&str> {
         self.ended.get(name).map(String::as_str)
     }
 
-    /// Begins a stream whose tail has this offset.
+    /// Begins a stream with its tail at this offset.
     pub(crate) fn begin(&mut self, name: &str, mut stream: Stream, tail: &str) {
         let own = stream.parent.is_none() && tail != START;
         if let (Some(last), true) = (self.ended(name), own) {
@@ -208,7 +208,7 @@ impl Model {
         self.streams.insert(name.to_owned(), stream);
     }
 
-    /// Deletes a stream, and the sources that go with their last fork.
+    /// Deletes a stream, and each source that loses its last fork by that.
     pub(crate) fn end(&mut self, name: &str) {
         if let Some(stream) = self.streams.get(name) {
             let last = self.ended.entry(name.to_owned()).or_default();
@@ -229,7 +229,7 @@ impl Model {
         }
     }
 
-    /// Ends what is over at this time.
+    /// Ends the streams that have expired by this time.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         let over = |stream: &Stream| !stream.gone && stream.is_over(now_ms);
         while let Some((name, _)) = self.streams.iter().find(|(_, stream)| over(stream)) {

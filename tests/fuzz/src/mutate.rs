@@ -1,16 +1,16 @@
-//! Inputs made of other inputs, by a seed: for runs without a fuzzer.
+//! Inputs made from other inputs, by a seed: for runs without a fuzzer.
 
-/// Makes inputs of a corpus.
+/// Makes new inputs from a corpus.
 #[derive(Debug)]
 pub struct Mutator {
     state: u64,
 }
 
-/// Longer inputs find nothing that these do not, and take their time.
+/// Longer inputs find no more, and are slow.
 const MOST_BYTES: usize = 2_048;
 
 impl Mutator {
-    /// The same seed makes the same inputs.
+    /// Creates a mutator. The same seed makes the same inputs.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self { state: seed }
@@ -28,7 +28,7 @@ impl Mutator {
         (self.next() % end.max(1) as u64) as usize
     }
 
-    /// An input like those of the corpus.
+    /// A mutation of inputs of the corpus.
     pub fn input(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
         let any = |mutator: &mut Self| {
             let number = mutator.below(corpus.len());

@@ -1,4 +1,4 @@
-//! Offsets: what parses is what was written, but for the last digit, and text order is stream order.
+//! Offsets: parsing keeps all but the last digit of the text, and text order is stream order.
 
 use durable_streams_edge::protocol::offset::{Offset, format};
 

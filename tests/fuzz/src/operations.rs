@@ -1,5 +1,5 @@
-//! Sequences of operations, each answer compared with that of a model; and in the end, when all is
-//! deleted, nothing is left in the store but what marks that it was there.
+//! Sequences of operations, with each answer compared with the answer of a model. At the end
+//! everything is deleted, and the store keeps only the marks of deleted streams.
 
 mod followers;
 mod forks;
@@ -15,7 +15,7 @@ use followers::Follower;
 use std::rc::Rc;
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
-/// Operations of one input.
+/// Most operations of one input.
 const MOST: usize = 200;
 
 pub(crate) fn run(input: &[u8]) {
@@ -65,13 +65,13 @@ impl Run {
             12 => {
                 self.world.advance(u64::from(input.byte()) * 100);
                 self.model.expire(self.world.now_ms());
-                // What expired keeps its source until somebody notices.
+                // An expired fork holds its source until background work ends it.
                 self.settle();
             }
             13 => {
                 let _: bool = self.work();
             }
-            // Another instance knows as much as this one.
+            // All state is in the store, so a new instance goes on.
             14 => self.server = serve(&self.world),
             15 => self.poll(name, input),
             16 | 17 => self.follow(name, input),
@@ -80,7 +80,7 @@ impl Run {
         }
     }
 
-    /// When a creation asks to end: some streams are over at once.
+    /// Expiry in a creation: some streams have expired at once.
     fn end(&self, input: &mut Input<'_>) -> End {
         let byte = u64::from(input.byte());
         match byte {
@@ -99,7 +99,8 @@ impl Run {
         assert_eq!(status, expected, "DELETE {name}");
         if self.model.get(name).is_some() {
             self.model.end(name);
-            // A source goes with its last fork, and the source of that, a step at a time.
+            // A source goes with its last fork, and then the source of that source, one step at a
+            // time.
             self.settle();
         }
     }
@@ -114,13 +115,13 @@ impl Run {
         }
     }
 
-    /// One piece of background work. Says whether there was something to do.
+    /// Does one piece of background work. Returns whether there was work to do.
     fn work(&mut self) -> bool {
         self.rounds += 1;
         self.server.work(self.rounds).worked
     }
 
-    /// Works until everywhere was looked without anything to do.
+    /// Works until two rounds over all shards find nothing to do.
     fn settle(&mut self) {
         let mut idle = 0;
         while idle < 2 * SHARDS {
@@ -137,7 +138,7 @@ impl Run {
         assert!(self.followers.is_empty(), "a follower of what is deleted");
         for _ in 0..3 {
             self.settle();
-            // What seems to be under way is left to others for a while.
+            // Work that seems under way is left to its instance for a while.
             self.world.advance(700_000);
         }
         let kept = |key: &String| ["c.", "i.", "d."].iter().any(|kind| key.starts_with(kind));
@@ -146,7 +147,7 @@ impl Run {
     }
 }
 
-/// Asks for this end.
+/// Adds the fields for this expiry.
 fn ending(ask: Ask, end: End) -> Ask {
     match end {
         End::Never => ask,

@@ -1,5 +1,5 @@
-//! Record decoding: whatever the store returns is a record or is refused; a record that is written
-//! again is the same.
+//! Record decoding: bytes from the store are a record or are refused. A record that is written
+//! again stays the same.
 
 use crate::input::Input;
 use crate::world::{Ask, Response, Rest, World, begin, call, resume, serve};
@@ -32,8 +32,8 @@ pub(crate) fn run(input: &[u8]) {
                 assert_eq!(version, bytes[0], "read as a block of another version");
             }
         }
-        // These stay between driver and component; a driver that is wrong must not
-        // end the instance all the same.
+        // Tokens and attempts stay between driver and component. A wrong driver still must not end
+        // the instance.
         6 => tokens(bytes),
         7 => attempts(bytes),
         8 => sealed(bytes, Stored::decode, Stored::encode),
@@ -45,7 +45,7 @@ pub(crate) fn run(input: &[u8]) {
         10 => sealed(bytes, unversioned(signing::decode), |keys| {
             keys.as_ref().map(signing::encode).unwrap_or_default()
         }),
-        // Keys come from the store as well, where a tool walks it.
+        // Keys also come from the store, when a tool lists its keys.
         _ => {
             if let Some((namespace, _)) = std::str::from_utf8(bytes).ok().and_then(parse) {
                 assert!(bytes.starts_with(namespace.as_bytes()));
@@ -54,7 +54,7 @@ pub(crate) fn run(input: &[u8]) {
     }
 }
 
-/// Goes on with reads by tokens that are wrong: all of it, or some bytes of a real one.
+/// Resumes reads with wrong tokens: random bytes, or a real token with some changed bytes.
 fn tokens(bytes: &[u8]) {
     let world = World::new(1);
     let server = serve(&world);
@@ -77,7 +77,7 @@ fn tokens(bytes: &[u8]) {
     }
 }
 
-/// Goes on with writes by attempts that are wrong.
+/// Retries writes with wrong attempts.
 fn attempts(bytes: &[u8]) {
     let world = World::new(1);
     let server = serve(&world);
@@ -97,14 +97,14 @@ fn attempts(bytes: &[u8]) {
     }
 }
 
-/// A decoder of what does not know its version.
+/// A decoder that ignores the version of the record.
 fn unversioned<T>(
     decode: impl Fn(&[u8]) -> Result<T, Corrupt>,
 ) -> impl Fn(&[u8], u64) -> Result<T, Corrupt> {
     move |bytes, _| decode(bytes)
 }
 
-/// The same as [`again`], for what a store keeps in an envelope.
+/// As [`again`], for records that the store keeps in an envelope.
 fn sealed<T: PartialEq + Debug>(
     bytes: &[u8],
     decode: impl Fn(&[u8], u64) -> Result<T, Corrupt>,
@@ -115,7 +115,7 @@ fn sealed<T: PartialEq + Debug>(
     }
 }
 
-/// What can be read is the same after it was written and read again.
+/// A record is the same after it was written and read again.
 fn again<T: PartialEq + Debug, E: Debug>(
     bytes: &[u8],
     decode: impl Fn(&[u8]) -> Result<T, E>,

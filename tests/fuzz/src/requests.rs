@@ -1,5 +1,4 @@
-//! Requests: whatever is asked for is answered, and nothing that an outsider sends is a fault of
-//! the server.
+//! Requests: every request is answered, and no bytes of a client lead to an error of the server.
 //!
 //! An input is the text of a request without its version: method and target, header fields, an
 //! empty line, the body.

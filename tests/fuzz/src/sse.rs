@@ -1,4 +1,4 @@
-//! SSE framing: whatever a stream holds, an independent reader finds it in one data event.
+//! SSE framing: an independent reader finds the bytes of a stream in one data event.
 
 use crate::events;
 use crate::input::Input;
@@ -32,7 +32,7 @@ pub(crate) fn run(input: &[u8]) {
             Encoding::Json => most.max(1).min(rest.len()),
         };
         let (part, after) = rest.split_at(length);
-        // Each part may go into a buffer of its own, but for the first.
+        // Each part but the first may go into a buffer of its own.
         if rest.len() == bytes.len() {
             data_part(&mut out, encoding, part);
         } else {
@@ -57,7 +57,7 @@ pub(crate) fn run(input: &[u8]) {
     match encoding {
         Encoding::Base64 => assert_eq!(STANDARD.decode(data).expect("it is base64"), bytes),
         Encoding::Json => {
-            // A line may end in the middle of a CRLF, but none is in a value.
+            // A line may end in the middle of a CRLF, but a JSON value contains neither.
             let lines = |text: &str| text.replace(['\r', '\n'], "");
             let text = std::str::from_utf8(bytes).expect("messages are UTF-8");
             assert_eq!(lines(data), format!("[{}]", lines(text)));
@@ -70,7 +70,7 @@ pub(crate) fn run(input: &[u8]) {
     }
 }
 
-/// What an event has to tell: any bytes, or messages without the last comma.
+/// The payload of an event: any bytes, or messages without the last comma.
 fn stored(encoding: Encoding, input: &[u8]) -> Option<Cow<'_, [u8]>> {
     if encoding != Encoding::Json {
         return Some(Cow::Borrowed(input));

@@ -1,4 +1,4 @@
-//! A store, a clock and random bits that never fail, for one instance after another.
+//! A store, a clock and random bits that never fail, for several instances in turn.
 
 use durable_streams_edge::limits::MAX_VALUE_BYTES;
 use durable_streams_edge::protocol::packed::Fields;
@@ -15,7 +15,7 @@ use std::rc::Rc;
 /// 2026-01-01T00:00:00Z in milliseconds.
 const NEW_YEAR_MS: u64 = 1_767_225_600_000;
 
-/// What all instances share.
+/// Shared state of all instances.
 #[derive(Debug)]
 pub(crate) struct World {
     model: RefCell<Model>,
@@ -64,7 +64,7 @@ pub(crate) fn serve(world: &Rc<World>) -> Server {
     Service::new(Instance(Rc::clone(world)))
 }
 
-/// A request that asks for something, without what a driver knows.
+/// A request, without the fields that a driver adds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Ask {
     pub(crate) method: &'static str,
@@ -103,25 +103,25 @@ impl Response {
     }
 }
 
-/// How an exchange came to rest.
+/// State of an exchange that has come to rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Rest {
-    /// It is over.
+    /// The exchange is over.
     Done,
-    /// It waits for a change, and goes on with this token.
+    /// The exchange waits for a change, and goes on with this token.
     Waits { token: Vec<u8> },
     /// The connection is reset.
     Reset,
 }
 
-/// Does an exchange that does not wait for others.
+/// Runs an exchange to its end. It must not wait for a change.
 pub(crate) fn call(server: &Server, ask: &Ask) -> Response {
     let (response, rest) = begin(server, ask);
     assert_eq!(rest, Rest::Done, "{ask:?}: {response:?}");
     response
 }
 
-/// Does an exchange until it is over or waits for others.
+/// Runs an exchange until it is over or waits for a change.
 pub(crate) fn begin(server: &Server, ask: &Ask) -> (Response, Rest) {
     let raw = RawRequest {
         method: ask.method,
@@ -142,7 +142,7 @@ pub(crate) fn begin(server: &Server, ask: &Ask) -> (Response, Rest) {
     (response, rest)
 }
 
-/// Goes on with an exchange that waits.
+/// Resumes an exchange that waits.
 pub(crate) fn resume(server: &Server, response: &mut Response, token: &[u8], cause: Cause) -> Rest {
     go_on(server, response, server.resume(token, cause))
 }

@@ -1,14 +1,14 @@
-//! The corpus, the inputs that once found something, and mutations of both.
+//! Runs the corpus, the inputs that once found a defect, and mutations of both.
 //!
-//! `DS_FUZZ_RUNS` says how many mutations of each target; few unless it is given.
-//! `cargo xtask test fuzz` runs this; `cargo xtask fuzz` looks for new inputs.
+//! `DS_FUZZ_RUNS` sets the number of mutations of each target; the default is small.
+//! `cargo xtask test fuzz` runs this; `cargo xtask fuzz` searches for new inputs.
 
 use durable_streams_fuzz::{Mutator, TARGETS, run};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Instant;
 
-/// Mutations of each target in an ordinary run: seconds.
+/// Mutations of each target in an ordinary run, which take seconds.
 const RUNS: u64 = 20_000;
 
 /// The inputs of a target, by their file names.
@@ -23,7 +23,7 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
             inputs.push((name, bytes));
         }
     }
-    // Directories have no order.
+    // Directory listings have no order.
     inputs.sort();
     inputs
 }

@@ -1,5 +1,5 @@
-//! A blocking HTTP/1.1 client that sends exactly what it is told, also what no proper client
-//! would, and hands over what comes back as it comes.
+//! A blocking HTTP/1.1 client that sends exactly the bytes it gets, even invalid ones, and returns
+//! the response as it arrives.
 
 use super::{PATIENCE, Response};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -51,7 +51,7 @@ impl Request {
         self
     }
 
-    /// A body of unknown length, in these chunks.
+    /// A body of unknown length, sent in these chunks.
     pub(crate) fn chunks<C: AsRef<[u8]>>(mut self, chunks: impl IntoIterator<Item = C>) -> Self {
         let chunks = chunks.into_iter().map(|chunk| chunk.as_ref().to_vec());
         self.body = Some(Body::Chunks(chunks.collect()));
@@ -106,18 +106,19 @@ impl Request {
         bytes
     }
 
-    /// Sends it and reads the head of the answer; the body is read from what is returned.
+    /// Sends the request and reads the head of the answer. The body is read from the returned
+    /// connection.
     #[track_caller]
     pub(crate) fn open(&self) -> Connection {
         let mut connection = Connection::to(self.address);
-        // A server that refuses a large body early may close before it took all of it.
+        // A server that refuses a large body early may close before it has read all of it.
         let _ = connection.write(&self.bytes());
         connection.expects_body(&self.method);
         connection.read_head();
         connection
     }
 
-    /// Sends it, but reads nothing yet.
+    /// Sends the request, but reads nothing yet.
     #[track_caller]
     pub(crate) fn start(&self) -> Connection {
         let mut connection = Connection::to(self.address);
@@ -127,7 +128,7 @@ impl Request {
         connection
     }
 
-    /// Sends it and reads the whole answer.
+    /// Sends the request and reads the whole answer.
     #[track_caller]
     pub(crate) fn send(&self) -> Response {
         self.open().finish()
@@ -157,7 +158,7 @@ enum Framing {
 pub(crate) enum End {
     /// As its framing promised.
     Complete,
-    /// The connection ended before that.
+    /// The connection ended early.
     CutOff,
 }
 
@@ -184,18 +185,19 @@ impl Connection {
         self.reader.get_mut().write_all(bytes)
     }
 
-    /// The answer to HEAD has no body, whatever its fields say.
+    /// The answer to HEAD has no body, even if its fields give a length.
     pub(crate) fn expects_body(&mut self, method: &str) {
         self.bodiless = method == "HEAD";
     }
 
-    /// Says that nothing more will be sent.
+    /// Ends the request's direction of the connection.
     pub(crate) fn stop_writing(&mut self) {
         // The server may have closed already.
         let _ = self.reader.get_ref().shutdown(std::net::Shutdown::Write);
     }
 
-    /// Reads the head of the next answer that is not an interim one. The test fails if none comes.
+    /// Reads the head of the next answer that is not an interim one. The test fails if there is
+    /// none.
     #[track_caller]
     pub(crate) fn read_head(&mut self) -> &Response {
         match self.try_read_head() {
@@ -266,7 +268,7 @@ impl Connection {
         &self.head
     }
 
-    /// Bytes of the body as they come; an empty answer means that it is over.
+    /// Bytes of the body as they arrive; no bytes mean that the body has ended.
     pub(crate) fn read_some(&mut self) -> std::io::Result<(Vec<u8>, Option<End>)> {
         loop {
             let most = match self.framing {
@@ -311,7 +313,7 @@ impl Connection {
         }
     }
 
-    /// Reads the body to its end. The test fails if it is cut off.
+    /// Reads the body to its end. The test fails if the body is cut off.
     #[track_caller]
     pub(crate) fn read_body(&mut self) -> Vec<u8> {
         match self.read_to_end() {
@@ -321,7 +323,7 @@ impl Connection {
         }
     }
 
-    /// Reads the body, and tells how it ended.
+    /// Reads the body, and returns how it ended.
     pub(crate) fn read_to_end(&mut self) -> std::io::Result<(Vec<u8>, End)> {
         let mut body = Vec::new();
         loop {
@@ -333,7 +335,7 @@ impl Connection {
         }
     }
 
-    /// The answer with its body, reading its head first if that was not done.
+    /// The answer with its body; reads the head first if that was not done.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Response {
         if self.head.status == 0 {

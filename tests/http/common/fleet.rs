@@ -1,5 +1,5 @@
-//! Several hosts over one store, as platforms run several instances of one component. They are in
-//! this process, so that the store can be the same and the tests can look behind it.
+//! Several hosts over one store, as platforms run several instances of one component. The hosts run
+//! in this process, so that they can share the store and the tests can inspect it.
 
 use super::HOST;
 use super::server::via;
@@ -17,20 +17,20 @@ use tokio::runtime::{Builder, Runtime};
 /// Threads of all fleets: a step blocks one while it waits for a slow store.
 const THREADS: usize = 32;
 
-/// Outlives every fleet, so that the instances of hosts that are gone end in peace.
+/// Outlives every fleet, so that the instances of stopped hosts end properly.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(THREADS).enable_all();
     builder.build().expect("a runtime")
 });
 
-/// Of all fleets: a pool for each host took more memory mappings than a process may have.
+/// Shared by all fleets: a pool for each host took more memory mappings than a process may have.
 static COMPONENT: LazyLock<Component> = LazyLock::new(|| {
     Component::load(&ComponentSource::File(HOST.component(&via())))
         .expect("the component is loaded")
 });
 
-/// Hosts that run. Dropping them stops them.
+/// Running hosts. Dropping them stops them.
 pub(crate) struct Fleet(Vec<Running>);
 
 impl Fleet {
@@ -59,7 +59,7 @@ impl Fleet {
         Self(hosts.collect())
     }
 
-    /// A stream of this name through one of the hosts, counted round and round.
+    /// A stream of this name through one of the hosts; the number wraps around.
     pub(crate) fn stream(&self, host: usize, name: &str, content_type: &str) -> Stream {
         Stream {
             address: self.0[host % self.0.len()].address(),
@@ -69,7 +69,7 @@ impl Fleet {
     }
 }
 
-/// How often a race is run: `often` in the long runs.
+/// Repetitions of a race: `often` in the long runs.
 pub(crate) fn rounds(seldom: usize, often: usize) -> usize {
     if full() { often } else { seldom }
 }

@@ -1,5 +1,5 @@
-//! What the HTTP tests share: a server, a client that can send anything, and readers of what
-//! comes back.
+//! Shared parts of the HTTP tests: a server, a client that can send anything, and readers of
+//! responses.
 
 pub(crate) mod client;
 pub(crate) mod fleet;
@@ -28,23 +28,23 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The all-zeros offset: the start of a stream that was never deleted.
 pub(crate) const START: &str = "0000000000000000_0000000000000000";
 
-/// Asks again until the answer is yes; fails the test when it never becomes so.
+/// Calls `ask` until it returns true; fails the test if that takes too long.
 #[track_caller]
 pub(crate) fn eventually(what: &str, mut ask: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !ask() {
         assert!(begun.elapsed() < PATIENCE, "it never came true: {what}");
-        // Asking without a pause would take the processor from what is waited for.
+        // A loop without a pause would take the processor from the server.
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 
-/// Whether the long runs were asked for (`cargo xtask test --full`).
+/// Whether this is a long run (`cargo xtask test --full`).
 pub(crate) fn full() -> bool {
     std::env::var("DS_TEST_FULL").is_ok_and(|value| value == "1")
 }
 
-/// Does `count` things at once, each knowing its number; what they came to in that order.
+/// Runs `count` threads at once, each with its number. Returns their results in that order.
 pub(crate) fn concurrently<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
         let work = &work;

@@ -1,4 +1,4 @@
-//! Random choices that a seed repeats.
+//! Random choices that are repeatable by their seed.
 
 /// SplitMix64.
 #[derive(Debug, Clone)]

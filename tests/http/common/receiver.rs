@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver as Queue, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A request that came.
+/// A request that arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) path: String,
@@ -28,10 +28,10 @@ impl Received {
     }
 }
 
-/// What the next requests are answered: status line's rest, fields and body.
+/// Answer to the next requests: the rest of the status line, fields and body.
 type Answer = Arc<Mutex<String>>;
 
-/// It listens until the test is over.
+/// A receiver that listens until the test ends.
 pub(crate) struct Receiver {
     address: SocketAddr,
     answer: Answer,
@@ -39,7 +39,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// One that answers 200 with this body.
+    /// Starts a receiver that answers 200 with this body.
     pub(crate) fn start(body: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
@@ -61,12 +61,12 @@ impl Receiver {
         receiver
     }
 
-    /// What is answered from now on.
+    /// Sets the answer to later requests.
     pub(crate) fn answer(&self, status: &str, body: &str) {
         self.answer_with(status, "", body);
     }
 
-    /// The same with header fields, each with its line end.
+    /// Sets the answer with header fields, each with its line end.
     pub(crate) fn answer_with(&self, status: &str, fields: &str, body: &str) {
         let length = body.len();
         let text = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{fields}\r\n{body}");
@@ -87,7 +87,7 @@ impl Receiver {
         self.requests.recv_timeout(PATIENCE).expect("a webhook")
     }
 
-    /// A request that came already.
+    /// A request that has already arrived.
     pub(crate) fn came(&self) -> Option<Received> {
         self.requests.try_recv().ok()
     }

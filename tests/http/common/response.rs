@@ -1,4 +1,4 @@
-//! An answer, and what tests demand of it.
+//! An answer, and the checks that tests make on it.
 
 use serde_json::Value;
 use std::fmt;
@@ -12,7 +12,7 @@ pub(crate) struct Response {
     pub(crate) body: Vec<u8>,
 }
 
-/// Without most of a long body, which would hide the rest.
+/// Shortens a long body, which would hide the rest.
 impl fmt::Debug for Response {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = &self.body[..self.body.len().min(300)];
@@ -27,7 +27,7 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    /// The value of a field that may be there once.
+    /// The value of a field that may occur once.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let values = self.all(name);
@@ -44,14 +44,14 @@ impl Response {
         named.map(|(_, value)| value.as_str()).collect()
     }
 
-    /// Demands this status.
+    /// Requires this status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 
-    /// Demands one of the statuses that mean success.
+    /// Requires one of the statuses that mean success.
     #[track_caller]
     pub(crate) fn expect_success(self) -> Self {
         let success = matches!(self.status, 200 | 201 | 204);
@@ -59,21 +59,21 @@ impl Response {
         self
     }
 
-    /// Demands a field with this value.
+    /// Requires a field with this value.
     #[track_caller]
     pub(crate) fn with(self, name: &str, value: &str) -> Self {
         assert_eq!(self.header(name), Some(value), "{name} of {self:?}");
         self
     }
 
-    /// Demands that a field is not there.
+    /// Requires that a field is absent.
     #[track_caller]
     pub(crate) fn without(self, name: &str) -> Self {
         assert_eq!(self.header(name), None, "{name} of {self:?}");
         self
     }
 
-    /// Demands this body.
+    /// Requires this body.
     #[track_caller]
     pub(crate) fn with_body(self, body: impl AsRef<[u8]>) -> Self {
         let expected = String::from_utf8_lossy(body.as_ref());
@@ -81,7 +81,7 @@ impl Response {
         self
     }
 
-    /// Demands a problem document with this status and code, and all that goes with every error.
+    /// Requires a problem document with this status and code, and the fields of every error.
     #[track_caller]
     pub(crate) fn problem(self, status: u16, code: &str) -> Self {
         let response = self.expect(status);
@@ -101,7 +101,7 @@ impl Response {
         response
     }
 
-    /// Demands the fields that every answer has (section 12.7).
+    /// Requires the fields that every answer has (section 12.7).
     #[track_caller]
     pub(crate) fn expect_security(&self) {
         assert_eq!(

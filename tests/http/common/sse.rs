@@ -11,7 +11,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// Demands a control event and reads it.
+    /// Requires a control event and reads it.
     #[track_caller]
     pub(crate) fn control(&self) -> Control {
         assert_eq!(self.name, "control", "{self:?}");
@@ -37,7 +37,7 @@ impl Event {
         }
     }
 
-    /// Demands a data event and returns its text.
+    /// Requires a data event and returns its text.
     #[track_caller]
     pub(crate) fn data(&self) -> &str {
         assert_eq!(self.name, "data", "{self:?}");
@@ -45,7 +45,7 @@ impl Event {
     }
 }
 
-/// What a control event says (section 5.8).
+/// Content of a control event (section 5.8).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Control {
     pub(crate) next_offset: String,
@@ -54,12 +54,12 @@ pub(crate) struct Control {
     pub(crate) closed: bool,
 }
 
-/// What comes next in a stream of events.
+/// The next item in a stream of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Item {
     Event(Event),
     Comment(String),
-    /// The response is over; it ended cleanly, between two events, or this is not returned.
+    /// The response ended cleanly, between two events. After any other end, the test fails.
     End,
 }
 
@@ -67,7 +67,7 @@ pub(crate) enum Item {
 #[derive(Debug)]
 pub(crate) struct Events {
     connection: Connection,
-    /// Bytes that came and are not yet whole lines.
+    /// Bytes that arrived and are not yet whole lines.
     rest: Vec<u8>,
     name: String,
     data: Option<String>,
@@ -85,7 +85,7 @@ impl Events {
         }
     }
 
-    /// The next event, past comments; None at the end.
+    /// The next event, skipping comments; None at the end.
     #[track_caller]
     pub(crate) fn next(&mut self) -> Option<Event> {
         loop {
@@ -110,7 +110,7 @@ impl Events {
         (data, self.event().control())
     }
 
-    /// Events until one says that everything was sent; their data, in order.
+    /// Events until one says that the reader is up to date; their data, in order.
     #[track_caller]
     pub(crate) fn until_up_to_date(&mut self) -> (Vec<String>, Control) {
         let mut data = Vec::new();
@@ -127,7 +127,7 @@ impl Events {
         }
     }
 
-    /// Demands that nothing more comes.
+    /// Requires that nothing more arrives.
     #[track_caller]
     pub(crate) fn expect_end(&mut self) {
         let next = self.next();
@@ -167,7 +167,7 @@ impl Events {
         }
     }
 
-    /// The next line, which CR, LF or CRLF ends; None at the end of the response.
+    /// The next line, ended by CR, LF or CRLF; None at the end of the response.
     #[track_caller]
     fn line(&mut self) -> Option<String> {
         loop {
@@ -177,7 +177,7 @@ impl Events {
                 .position(|byte| matches!(byte, b'\n' | b'\r'));
             if let Some(end) = end {
                 let cr = self.rest[end] == b'\r';
-                // Whether a CR is followed by an LF is only known once the next byte is there.
+                // Only the next byte shows whether a CR is followed by an LF.
                 if !cr || self.over || end + 1 < self.rest.len() {
                     let crlf = cr && self.rest.get(end + 1) == Some(&b'\n');
                     let line = self.rest[..end].to_vec();

@@ -1,4 +1,4 @@
-//! One stream on a server, and the usual things done to it.
+//! One stream on a server, and the usual requests to it.
 
 use super::client::Connection;
 use super::sse::Events;
@@ -43,7 +43,7 @@ impl Stream {
         self.request("DELETE")
     }
 
-    /// The same name for a stream of another content type.
+    /// The same name as a stream of another content type.
     pub(crate) fn name_again(&self, content_type: &str) -> Self {
         Self {
             content_type: content_type.to_owned(),
@@ -120,12 +120,12 @@ impl Stream {
         self.get(&format!("offset={offset}&live=long-poll"))
     }
 
-    /// Begins a long-poll and gives it time to reach the server.
+    /// Starts a long-poll and gives it time to reach the server.
     #[track_caller]
     pub(crate) fn wait_at(&self, offset: &str) -> Connection {
         let connection = self.long_poll(offset).start();
-        // Nothing tells that a request waits; a few that were sent after it and are answered make
-        // it likely. What is claimed holds in either order.
+        // No answer shows that a request is waiting. A few later requests that are answered make it
+        // likely. The tests hold in either order.
         for _ in 0..3 {
             self.head().send();
         }

@@ -1,6 +1,6 @@
-//! Base64 as section 5.8 has it: one event decodes by itself.
+//! Base64 as in section 5.8: each event can be decoded by itself.
 
-/// Decodes the data of one event. Line breaks in it mean nothing.
+/// Decodes the data of one event. Its line breaks mean nothing.
 #[track_caller]
 pub(crate) fn decode(data: &str) -> Vec<u8> {
     let text: Vec<u8> = data.bytes().filter(|byte| *byte != b'\n').collect();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counters {
     /// Eight bytes, little-endian; sums wrap. Spin on SQLite, which panics at any other value and
-    /// loses its connection by that.
+    /// thereby loses its connection.
     LittleEndian,
     /// Decimal digits; sums are checked. Spin on Redis (`INCRBY`) and on DynamoDB.
     Decimal,
@@ -26,7 +26,7 @@ impl Counters {
     ///
     /// # Errors
     ///
-    /// The value is no counter, or the sum has no place in 64 bits.
+    /// The value is not a counter, or the sum does not fit in 64 bits.
     pub fn add(self, value: Option<&[u8]>, delta: i64) -> Result<i64, CounterError> {
         let error = |why, ends_the_store| CounterError {
             why,

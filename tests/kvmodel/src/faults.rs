@@ -25,7 +25,7 @@ macro_rules! faults {
             /// All faults.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// Its name.
+            /// Name of the fault.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -57,7 +57,7 @@ faults! {
     /// An error, and nothing was done: the request did not reach the store. A refused connection;
     /// SQLite with `database is locked`.
     Before: before,
-    /// An error, though the operation was done: its answer was lost. Redis and DynamoDB, whose
+    /// An error, though the operation was done: its answer was lost. Redis and DynamoDB after a
     /// connection breaks between a command and its reply.
     After: after,
     /// An error after a wait, and nothing was done. Redis that is stopped or fails over.
@@ -123,7 +123,7 @@ pub enum Outage {
     All,
     /// Writes get no answer. DynamoDB that throttles the writes of a partition.
     Writes,
-    /// Writes find no room. A full disk until someone clears it.
+    /// Writes find no room. A full disk until space is freed.
     Room,
 }
 

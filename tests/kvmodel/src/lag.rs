@@ -43,7 +43,7 @@ impl<S: Clone> Lag<S> {
         }
     }
 
-    /// Notes a write of `key`, which was like `before`.
+    /// Records a write of `key`, which was as `before` until then.
     pub fn write(&mut self, key: &str, before: S) {
         self.pass();
         self.before.insert(key.into(), (before, self.now));

@@ -12,7 +12,7 @@ pub struct LateWrites<W> {
 }
 
 impl<W> LateWrites<W> {
-    /// No writes; one that comes arrives with one of the next `longest` operations.
+    /// No writes. A pushed write arrives with one of the next `longest` operations.
     #[must_use]
     pub const fn new(longest: u64) -> Self {
         Self {
@@ -21,7 +21,7 @@ impl<W> LateWrites<W> {
         }
     }
 
-    /// Sends a write on its way.
+    /// Adds a write that is under way.
     pub fn push(&mut self, write: W, random: &mut Random) {
         let after = random.range(1, self.longest);
         self.under_way.push((after, write));
@@ -36,7 +36,7 @@ impl<W> LateWrites<W> {
         due.map(|(_, write)| write).collect()
     }
 
-    /// All writes that are under way, which arrive now.
+    /// All writes that are under way. They arrive now.
     pub fn land(&mut self) -> Vec<W> {
         let all = self.under_way.drain(..);
         all.map(|(_, write)| write).collect()

@@ -24,8 +24,7 @@ struct Entry {
 
 /// A key-value store in memory.
 ///
-/// It holds its user to the rules that portable users of real stores keep, and panics when a rule
-/// is broken:
+/// It checks the rules that portable users of real stores keep, and panics when a rule is broken:
 ///
 /// - A key is either swapped, or set and deleted, or incremented. Spin on SQLite compares values,
 ///   so a set between two swaps could bring a value back.
@@ -33,7 +32,7 @@ struct Entry {
 ///   and 255 bytes.
 /// - Values have at most as many bytes as the model was made with. DynamoDB allows 400 KB.
 /// - A swap follows a read through the same handle.
-/// - No swap of an absent key overwrites a value, also where the store would do so. A
+/// - No swap of an absent key overwrites a value, even where the store would do so. A
 ///   [lenient](Self::lenient) model does it.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -41,7 +40,7 @@ pub struct Model {
     value_bytes: usize,
     strict: bool,
     entries: BTreeMap<String, Entry>,
-    /// Keys that were swapped, and keys that were set: never the same.
+    /// Keys that were swapped, and keys that were set. No key is in both.
     swapped: BTreeSet<String>,
     set: BTreeSet<String>,
     latest: u64,
@@ -52,7 +51,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// An empty store whose values have at most `value_bytes` bytes.
+    /// An empty store. Values have at most `value_bytes` bytes.
     #[must_use]
     pub const fn new(quirks: Quirks, value_bytes: usize) -> Self {
         Self {
@@ -68,7 +67,7 @@ impl Model {
         }
     }
 
-    /// The same store, which overwrites values where its quirks let it.
+    /// The same store, but swaps overwrite values where its quirks let them.
     #[must_use]
     pub fn lenient(self) -> Self {
         Self {
@@ -77,7 +76,7 @@ impl Model {
         }
     }
 
-    /// The same store, whose changes can be lost until a [sync](Self::sync), all of them at once.
+    /// The same store, but all changes since the last [sync](Self::sync) can be lost together.
     #[must_use]
     pub fn durable_later(self) -> Self {
         Self {
@@ -86,7 +85,7 @@ impl Model {
         }
     }
 
-    /// Its quirks.
+    /// Quirks of the store.
     #[must_use]
     pub const fn quirks(&self) -> Quirks {
         self.quirks
@@ -105,13 +104,13 @@ impl Model {
         changed.max(self.floor)
     }
 
-    /// Keys that are there, with their content.
+    /// Keys with content, and their content.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Held)> {
         let entries = self.entries.iter();
         entries.filter_map(|(key, entry)| Some((key.as_str(), entry.held.as_ref()?)))
     }
 
-    /// All keys that were ever there; a deleted one has no content.
+    /// All keys that ever had content. A deleted key has no content.
     pub fn history(&self) -> impl Iterator<Item = (&str, Option<&Held>)> {
         let entries = self.entries.iter();
         entries.map(|(key, entry)| (key.as_str(), entry.held.as_ref()))
@@ -131,7 +130,7 @@ impl Model {
     ///
     /// # Panics
     ///
-    /// If it is a counter.
+    /// If the key is a counter.
     #[must_use]
     pub fn see(&self, key: &str) -> Seen {
         let value = match self.held(key) {
@@ -226,7 +225,7 @@ impl Model {
     }
 
     /// Swaps a key that was `seen`, and returns the number of the change; none if the swap was not
-    /// applied. The answer that the store gives is for [`Quirks::answer`].
+    /// applied. [`Quirks::answer`] gives the answer of the store.
     ///
     /// # Panics
     ///
@@ -249,7 +248,7 @@ impl Model {
         Some(self.put(key, Some(Held::Value(value))))
     }
 
-    /// Changes a key past all rules; no value deletes it.
+    /// Changes a key without checking any rule; no value deletes the key.
     pub fn force(&mut self, key: &str, value: Option<Bytes>) -> u64 {
         self.put(key, value.map(Held::Value))
     }
@@ -278,8 +277,8 @@ impl Model {
         self.journal.iter_mut().for_each(Journal::sync);
     }
 
-    /// Loses all changes that are not durable, and returns the number of the first one; none if
-    /// there are none. Every key counts as changed then.
+    /// Loses all changes that are not durable, and returns the number of the first one; none if all
+    /// changes are durable. After a loss, every key counts as changed.
     pub fn lose(&mut self) -> Option<u64> {
         let loss = self.journal.as_mut()?.lose(self.latest)?;
         for (key, entry) in loss.before {
@@ -293,8 +292,8 @@ impl Model {
         Some(loss.first)
     }
 
-    /// Goes back to a `snapshot` that was taken of this store: to all that was durable then. Every key
-    /// counts as changed.
+    /// Goes back to a `snapshot` of this store, without the changes that were not durable then.
+    /// Every key counts as changed.
     pub fn restore(&mut self, snapshot: &Self) {
         let mut snapshot = snapshot.clone();
         let first = snapshot.latest;

@@ -26,7 +26,7 @@ pub enum Comparison {
 /// Answer of a swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// It tells the truth.
+    /// The answer is true.
     True,
     /// Every swap is reported as failed, the applied ones too. Spin on Redis: it sends `UNWATCH`
     /// with an argument after the transaction, and Redis refuses that command.

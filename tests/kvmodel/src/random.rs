@@ -5,7 +5,7 @@
 pub struct Random(u64);
 
 impl Random {
-    /// The generator of this seed.
+    /// Creates the generator of this seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
@@ -38,7 +38,7 @@ impl Random {
         self.below(1000) < per_mille
     }
 
-    /// One of these.
+    /// One of the elements of `among`.
     pub fn pick<T: Copy>(&mut self, among: &[T]) -> T {
         among[self.below(among.len() as u64) as usize]
     }

@@ -1,5 +1,5 @@
 //! The world as one instance of the service sees it during an exchange. Every operation on the
-//! store takes time, in which anything else may happen, and may fail.
+//! store takes time, in which anything may happen, and every operation may fail.
 
 use crate::forge::{forge, is_tombstone};
 use crate::instance::{Failure, Instance, Late, Op, never};

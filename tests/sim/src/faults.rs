@@ -1,4 +1,4 @@
-//! What may go wrong, how often, and how often it did.
+//! Kinds of faults, their rates, and their counts.
 
 use kv_model::{Fault as StoreFault, Random, Rates as StoreRates};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 
 macro_rules! faults {
     ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
-        /// A fault of the world around the store; [`StoreFault`] has those of its operations.
+        /// A fault of the world around the store; [`StoreFault`] has the faults of its operations.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Fault {
             $($(#[doc = $doc])+ $name),+
@@ -21,27 +21,27 @@ macro_rules! faults {
 }
 
 faults! {
-    /// The store refuses everything, or all writes, for a while; some arrive when that is over.
+    /// The store refuses all operations or all writes for a while. Some writes arrive afterwards.
     Outage,
-    /// An operation takes long.
+    /// An operation is slow.
     Slow,
-    /// An instance stands still for longer than creators have patience.
+    /// An instance stands still for longer than the patience of creators.
     Freeze,
     /// An instance crashes before an operation arrives.
     CrashBefore,
-    /// An instance crashes after an operation was done, before it knows.
+    /// An instance crashes after an operation was done, before it gets the result.
     CrashAfter,
     /// An instance crashes between steps.
     Crash,
-    /// An instance is told to end, and does.
+    /// An instance is asked to end, and ends.
     Drain,
-    /// All instances crash, and what was not durable is lost.
+    /// All instances crash, and changes that were not durable are lost.
     PowerFailure,
-    /// A sync fails, and what was not durable is lost.
+    /// A sync fails, and changes that were not durable are lost.
     Loss,
     /// A clock jumps.
     ClockJump,
-    /// A clock leaps a day ahead, and is put right after a while.
+    /// A clock leaps a day ahead, and is corrected after a while.
     ClockLeap,
     /// All instances stop, and the store goes back to an older state.
     Restore,
@@ -75,7 +75,7 @@ impl Injected {
         names.filter(|(name, count)| *count > 0 || Fault::NAMES.contains(name))
     }
 
-    /// All of them.
+    /// Sum of all counts.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts().map(|(_, count)| count).sum()
@@ -99,7 +99,7 @@ impl fmt::Display for Injected {
     }
 }
 
-/// Chances in thousandths of all operations, or as it is said.
+/// Chances in thousandths of all operations, unless noted otherwise.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rates {
     pub(crate) store: StoreRates,
@@ -111,7 +111,7 @@ pub(crate) struct Rates {
     pub(crate) timeout: u64,
     /// Of all syncs.
     pub(crate) loss: u64,
-    /// Milliseconds between two of them, on average; 0 for never.
+    /// Average milliseconds between two of these faults; 0 for never.
     pub(crate) node_crash_ms: u64,
     pub(crate) drain_ms: u64,
     pub(crate) power_ms: u64,
@@ -122,7 +122,7 @@ pub(crate) struct Rates {
 }
 
 impl Rates {
-    /// Some runs have none, some few of all kinds, and some many of few kinds.
+    /// Some runs have no faults, some have few of all kinds, and some have many of few kinds.
     pub(crate) fn draw(random: &mut Random) -> Self {
         let mut rates = Self::default();
         let style = random.below(8);

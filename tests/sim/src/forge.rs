@@ -1,4 +1,4 @@
-//! Heads as planted bugs would write them.
+//! Heads that planted bugs write.
 
 use crate::planted::Planted;
 use crate::sim::Sim;
@@ -16,7 +16,7 @@ pub(crate) fn is_tombstone(bytes: &[u8]) -> bool {
     matches!(record, Ok(Record::Tombstone(_)))
 }
 
-/// A head as a planted bug would write it, if it does.
+/// The head that the planted bug writes instead, if it changes this one.
 pub(crate) fn forge(sim: &Sim, seen: Option<&Seen>, value: &[u8]) -> Option<Vec<u8>> {
     use Planted::{
         ForkCountedTwice, ForkGivenUp, ForkNotCounted, ForkStaysCounted, TimelinesForgotten,

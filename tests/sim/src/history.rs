@@ -1,14 +1,14 @@
-//! What happened in a run, as clients saw it. The checker knows nothing else.
+//! Events of a run, as clients saw them. The checker knows nothing else.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A place in a stream: segment and byte, ordered as its offset is as text.
+/// A place in a stream: segment and byte, in the order of offsets as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place(pub(crate) u64, pub(crate) u64);
 
 impl Place {
-    /// Where every empty stream ends, and where the first one of a name begins.
+    /// Place where every empty stream ends, and where the first stream of a name begins.
     pub(crate) const ZERO: Self = Self(0, 0);
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -24,14 +24,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// What an append adds: so many messages that only this append has.
+/// Body of an append: `messages` messages, which no other append has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Body {
     pub(crate) id: u64,
     pub(crate) messages: u32,
 }
 
-/// Who appended, as an idempotent producer.
+/// The producer fields of an append.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Mark {
     pub(crate) producer: String,
@@ -39,13 +39,13 @@ pub(crate) struct Mark {
     pub(crate) seq: u64,
 }
 
-/// When a stream ends by itself.
+/// When a stream expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ends {
     Never,
-    /// So many milliseconds after it was used last.
+    /// This many milliseconds after its last use.
     Idle(u64),
-    /// At that time of the run, in milliseconds.
+    /// At this time of the run, in milliseconds.
     At(u64),
 }
 
@@ -53,13 +53,13 @@ pub(crate) enum Ends {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fork {
     pub(crate) source: String,
-    /// Or at the tail, wherever that is.
+    /// `None` for a fork at the tail.
     pub(crate) at: Option<Place>,
-    /// So many messages after that; only of JSON.
+    /// Number of messages after that place; only of JSON.
     pub(crate) skip: u64,
 }
 
-/// What a client asked for.
+/// Request of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ask {
     Create {
@@ -76,7 +76,7 @@ pub(crate) enum Ask {
     },
     Delete,
     Head,
-    /// From there, or from the start; `now` is neither.
+    /// From a place, from the start or from `now`.
     Read {
         from: From,
         live: Live,
@@ -91,7 +91,7 @@ pub(crate) enum From {
     At(Place),
 }
 
-/// What a read does at the tail.
+/// Behaviour of a read at the tail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Live {
     No,
@@ -99,18 +99,18 @@ pub(crate) enum Live {
     Sse,
 }
 
-/// What a client was told.
+/// Answer as the client understands it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// It was done.
+    /// The request was done.
     Done {
         status: u16,
         tail: Option<Place>,
         closed: bool,
     },
-    /// It was not done, and never will be; status and code.
+    /// The request was not done, and never will be; status and code.
     Refused(u16, String),
-    /// It may have been done, or may be later.
+    /// The request may have been done, or may be done later.
     Unknown(String),
 }
 
@@ -126,17 +126,17 @@ pub(crate) struct Call {
     pub(crate) told: Told,
 }
 
-/// A piece of a stream that a client was sent.
+/// A piece of a stream that was sent to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
     pub(crate) name: String,
     /// Pages of one run follow each other.
     pub(crate) run: u64,
-    /// No later than the step that read it began.
+    /// No later than the start of the step that read it.
     pub(crate) began: u64,
     pub(crate) ended: u64,
     pub(crate) from: From,
-    /// Whose bytes they are, and where they begin, as far as the tag says it.
+    /// Life of the bytes, and the place where they begin, as far as the tag shows it.
     pub(crate) tag: Option<(String, Place)>,
     pub(crate) to: Place,
     pub(crate) bytes: Vec<u8>,
@@ -145,7 +145,7 @@ pub(crate) struct Page {
     pub(crate) closed: bool,
 }
 
-/// A reader waited at that place of a stream; if it is not known, at the tail at that time.
+/// A wait of a reader at a place of a stream; `None` for the tail at that time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) name: String,
@@ -157,7 +157,7 @@ pub(crate) struct Wait {
 /// The store went back to an older state, with all instances stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Restore {
-    /// When it was in that state, and when it went back; virtual time, in microseconds.
+    /// When the store was in that state, and when it went back; virtual time, in microseconds.
     pub(crate) taken: u64,
     pub(crate) done: u64,
     /// The tails of its streams in that state.
@@ -172,27 +172,27 @@ pub(crate) enum Event {
     Restore(Restore),
 }
 
-/// What the checker has to know of a run to judge it.
+/// Conditions of a run that the checker needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Terms {
-    /// How much two clocks may differ at most, in milliseconds.
+    /// Most that two clocks may differ, in milliseconds.
     pub(crate) skew_ms: u64,
     /// Whether producers may be forgotten: a full table, and a short idle time.
     pub(crate) forgetful: bool,
-    /// How late a waiting reader may be told, in microseconds.
+    /// Most delay in waking a waiting reader, in microseconds.
     pub(crate) wake_us: u64,
-    /// When faults ended; whatever began later must go well.
+    /// End of the faults. No later request may fail with a server error.
     pub(crate) calm_from: u64,
 }
 
-/// All of a run.
+/// The whole history of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct History {
     pub(crate) terms: Terms,
     pub(crate) events: Vec<Event>,
 }
 
-/// The text of message `part` of an append, which no other message has.
+/// The text of message `part` of an append. The text is unique.
 pub(crate) fn message(body: Body, part: u32, fill: usize, json: bool) -> String {
     let filler = String::from(filler(body.id)).repeat(fill);
     let Body { id, messages } = body;
@@ -213,7 +213,7 @@ pub(crate) struct Message {
     pub(crate) part: u32,
 }
 
-/// Reads the inside of a message; `None` if it is none of ours.
+/// Reads the inside of a message; `None` if it does not have the form of [`message`].
 pub(crate) fn parse_message(text: &str) -> Option<Message> {
     let (id, rest) = text.split_once('.')?;
     let (part, rest) = rest.split_once('/')?;

@@ -1,4 +1,4 @@
-//! One instance of the service, and what may happen to its operations on the store.
+//! One instance of the service, and the faults of its operations on the store.
 
 use crate::faults::Fault;
 use crate::sim::Sim;
@@ -9,7 +9,7 @@ use kv_model::{Call, Fault as StoreFault};
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// What arrives at the store later.
+/// A write that arrives at the store later.
 pub(crate) type Late = Box<dyn FnOnce(&mut Store)>;
 
 /// An operation on the store.
@@ -31,11 +31,11 @@ impl Op {
     }
 }
 
-/// How long an instance stands still, around `CREATION_PATIENCE_MS`.
+/// Length of a freeze, around `CREATION_PATIENCE_MS`.
 const FREEZE_US: (u64, u64) = (5_000_000, 15_000_000);
 
-/// Rates while the store is out, and while swaps conflict without a reason, as any store may let
-/// them.
+/// Rates of late writes during an outage, and of conflicts without a reason during a storm. Any
+/// store may report such conflicts.
 const LATE_IN_OUTAGES: u64 = 300;
 const CONFLICTS_IN_STORMS: u64 = 700;
 
@@ -44,7 +44,8 @@ pub(crate) struct Instance<'c> {
     cx: &'c Cx<'c>,
     node: usize,
     life: u64,
-    /// Losses of the store when the step began; what was lost later it may know of.
+    /// Losses of the store when the step began. The step may have read changes that were lost
+    /// later.
     losses: Cell<usize>,
     /// The highest change that was read or written in this step.
     met: Cell<u64>,
@@ -54,10 +55,10 @@ fn unavailable(why: &str) -> StoreError {
     StoreError::Unavailable(why.to_owned())
 }
 
-/// Why an operation did not do what it was asked.
+/// Why an operation was not done.
 pub(crate) enum Failure {
     Store(StoreError),
-    /// The swap is said to have failed.
+    /// The swap reports a conflict.
     Conflict,
 }
 
@@ -107,18 +108,18 @@ impl<'c> Instance<'c> {
         self.node
     }
 
-    /// Whether it crashed.
+    /// Whether the instance crashed.
     pub(crate) fn is_dead(&self) -> bool {
         self.sim().nodes.borrow()[self.node].life != self.life
     }
 
-    /// Begins a step. The host has a new instance for it after a loss.
+    /// Begins a step. After a loss, the host has a new instance for the next step.
     pub(crate) fn begin(&self) {
         self.losses.set(self.sim().store.borrow().losses());
         self.met.set(0);
     }
 
-    /// The highest change that the step met.
+    /// The highest change that the step read or wrote.
     pub(crate) const fn met(&self) -> u64 {
         self.met.get()
     }
@@ -127,7 +128,7 @@ impl<'c> Instance<'c> {
         self.met.set(self.met.get().max(change));
     }
 
-    /// Whether nothing that this instance does reaches the store any more.
+    /// Refuses operations of an instance that crashed, or that began before the latest loss.
     fn refused(&self) -> Result<(), StoreError> {
         if self.is_dead() {
             return Err(unavailable("the instance crashed"));
@@ -138,8 +139,8 @@ impl<'c> Instance<'c> {
         Ok(())
     }
 
-    /// Waits as long as an operation takes. Where the store has one connection, after those before it,
-    /// or after some more: its lock is not fair.
+    /// Waits as long as an operation takes. Where the store has one connection, the operation waits
+    /// for earlier ones. Its lock is not fair, so some later operations may pass.
     fn take_turn(&self) {
         let sim = self.sim();
         let took_us = sim.range(sim.plan.op_us);
@@ -156,8 +157,8 @@ impl<'c> Instance<'c> {
         self.cx.sleep_us(begins + took_us - self.cx.now_us());
     }
 
-    /// Does an operation, with all that may happen to it. `late` is what arrives of it if it is
-    /// said to have failed.
+    /// Does an operation, with the faults that may happen to it. `late` is the write that arrives
+    /// later if the operation reports a failure.
     pub(crate) fn operate<T>(
         &self,
         op: Op,
@@ -171,7 +172,7 @@ impl<'c> Instance<'c> {
         if sim.strikes(Fault::Slow, rates.slow) {
             self.cx.sleep_us(sim.range((1, sim.plan.slow_us)));
         }
-        // Only creation counts, and it goes wrong around its counters if anywhere.
+        // Only creation uses counters, and a freeze is most likely to break a creation.
         let freeze = match op {
             Op::Count => rates.freeze,
             Op::Swap => rates.freeze / 4,
@@ -207,7 +208,7 @@ impl<'c> Instance<'c> {
             },
             fault => fault,
         };
-        // What an outage stops has no faults of its own.
+        // An operation that an outage stops has no faults of its own.
         let stopped = outage.fault(op.call()).filter(|_| left_us > 0);
         if let Some(fault) = stopped {
             return Err(fault.into());
@@ -230,13 +231,13 @@ impl<'c> Instance<'c> {
         }
     }
 
-    /// Lets a write arrive after the outage, if there is one.
+    /// Applies a late write, after the outage if there is one.
     fn send_late(&self, late: Late, left_us: u64) {
         let sim = self.sim();
         let after_us = left_us + sim.range((1, 2_000_000));
         let losses = self.losses.get();
         spawn(sim, after_us, move |cx| {
-            // A store that loses changes takes none that was begun before.
+            // After a loss, the store takes no write that began before it.
             if cx.sim.store.borrow().losses() == losses {
                 cx.sim.act(late);
             }
@@ -244,7 +245,7 @@ impl<'c> Instance<'c> {
     }
 }
 
-/// What can't be late, because nothing was asked for.
+/// For operations that write nothing, so nothing can be late.
 pub(crate) fn never() -> Option<Late> {
     None
 }

@@ -9,9 +9,9 @@
 //!                           checker
 //! ```
 //!
-//! A run draws a plan, lets clients loose on instances of the service while faults happen,
-//! lets the world come to rest, reads what is there, and hands the history of all that to the
-//! checker, which knows nothing else.
+//! A run draws a plan, and starts clients on instances of the service while faults happen. Then it
+//! ends all faults, reads every stream, and passes the history to the checker, which knows nothing
+//! else.
 
 mod check;
 mod clients;

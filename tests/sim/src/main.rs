@@ -1,4 +1,4 @@
-//! `sim`: runs seeds and says what came of them.
+//! `sim`: runs seeds and prints their outcomes.
 
 use durable_streams_sim::{Outcome, Planted, Tally, catch, run, run_many};
 use std::process::ExitCode;
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         outcome.story.iter().for_each(|line| println!("{line}"));
         return verdict(&mut Tally::default(), seed, &outcome);
     }
-    // A panic of a run is a violation, and told as one.
+    // A panic of a run is a violation, and is printed as one.
     std::panic::set_hook(Box::new(|_| {}));
     if let Some(seeds) = args.planted {
         return look_for_planted(seeds);

@@ -1,22 +1,22 @@
-//! What a seed makes of a run before it begins.
+//! Plan of a run, drawn from its seed.
 
 use crate::faults::Rates;
 use crate::store::Kind;
 use kv_model::Random;
 
-/// One stream name and what is put there.
+/// One stream name and its contents at the start.
 #[derive(Debug, Clone)]
 pub(crate) struct Topic {
     pub(crate) name: String,
     pub(crate) content_type: &'static str,
     /// Most filler characters of a message.
     pub(crate) fill: u64,
-    /// Appends before anything goes wrong.
+    /// Appends before any fault.
     pub(crate) prefill: u64,
-    /// Whether anybody deletes it or lets it expire.
+    /// Whether clients delete it or let it expire.
     pub(crate) mortal: bool,
-    /// Whether it is a fork. Its name is created once, by whoever made it up: a second life might
-    /// leave another source at another place, and offsets of the two would mix.
+    /// Whether it is a fork. Only the client that made up the name creates it, once. A second life
+    /// might leave another source at another place, and offsets of the two would mix.
     pub(crate) fork: bool,
 }
 
@@ -33,20 +33,20 @@ pub(crate) struct Plan {
     pub(crate) variables: Vec<(&'static str, String)>,
     pub(crate) rates: Rates,
     pub(crate) nodes: usize,
-    /// Clocks of instances are off by so much at most, in milliseconds.
+    /// Most that the clock of an instance is off, in milliseconds.
     pub(crate) skew_ms: u64,
     /// Time of an operation, in microseconds.
     pub(crate) op_us: (u64, u64),
-    /// Time of a slow one.
+    /// Most time of a slow operation.
     pub(crate) slow_us: u64,
-    /// Pause of a driver that looks for changes itself; 0 where the store tells it.
+    /// Pause of a driver that polls for changes; 0 where the store notifies it.
     pub(crate) poll_ms: u64,
-    /// How long appends wait for company, in microseconds.
+    /// Time for which appends wait for other appends, in microseconds.
     pub(crate) gather_us: u64,
     /// Pause between two syncs of files.
     pub(crate) sync_us: u64,
     pub(crate) topics: Vec<Topic>,
-    /// Whether no stream is there when the clients come.
+    /// Whether no stream exists when the clients start.
     pub(crate) racy: bool,
     pub(crate) clients: usize,
     /// Requests of a client.
@@ -107,7 +107,7 @@ impl Plan {
             }
         }
         let variables = variables(random, kind, long_poll_secs, forgetful);
-        // A wake stream that is full tells nobody.
+        // A full wake stream takes no events.
         let endless = variables.contains(&("max_stream_bytes", "0".to_owned()));
         let subscribed = endless && random.chance(400);
         let queued = kind == Kind::SpinSqlite && random.chance(500);
@@ -133,7 +133,7 @@ impl Plan {
             forgetful,
             forks: random.chance(500),
             subscribed,
-            // Wakes that workers had are lost then, and the rules about them know of no losses.
+            // A restore loses wakes that workers had, and the rules about wakes know of no losses.
             restored: !subscribed && random.chance(200),
             queued,
         }
@@ -183,7 +183,7 @@ fn variables(
     let guarded = matches!(kind, Kind::Guarded | Kind::Files);
     let (producers, idle_secs) = match (forgetful, random.chance(200)) {
         (true, _) => ("2", "2"),
-        // Full tables, and nobody is ever idle for long enough.
+        // Full tables, and no producer is ever idle for long enough.
         (false, true) => ("2", "31536000"),
         (false, false) => ("256", "3600"),
     };

@@ -1,5 +1,5 @@
-//! Bugs that are planted to see whether the checker finds them. They are in the simulated store,
-//! driver and network, so that the service itself is always the real one.
+//! Planted bugs, which the checker has to find. They are in the simulated store, driver and
+//! network, so that the service itself is always the real one.
 
 use crate::plan::Plan;
 use crate::store::Kind;
@@ -13,40 +13,40 @@ macro_rules! planted {
         }
 
         impl Planted {
-            /// All there are.
+            /// All planted bugs.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
         }
     };
 }
 
 planted! {
-    /// A driver starts an append again that was done.
+    /// A driver starts an append again that is already done.
     AppendStartedTwice,
     /// A producer's retry reaches the server without its number.
     ProducerNotKnown,
-    /// A store says that a head was swapped, and forgets it.
+    /// A store reports a swapped head, and forgets it.
     SwapNotApplied,
-    /// A store swaps a head whatever is there.
+    /// A store swaps a head without comparing it.
     SwapOverwrites,
-    /// A store says that a chunk is stored, and forgets it.
+    /// A store reports a stored chunk, and forgets it.
     ChunkNotStored,
-    /// Answers leave before what they depend on is durable.
+    /// Answers leave before the changes they depend on are durable.
     AnswersTooEarly,
     /// A driver notes the change number after the step instead of before it.
     WakeMissed,
-    /// Creation is unguarded on a store whose swaps of absent keys overwrite.
+    /// Creation is unguarded on a store that overwrites in swaps of absent keys.
     CreationNotGuarded,
-    /// A read is answered from what the instance remembers.
+    /// A read is answered from the memory of the instance.
     ReadFromMemory,
     /// A close is acknowledged and not done.
     CloseForgotten,
-    /// A deletion leaves nothing, so that a new life gives the same offsets.
+    /// A deletion leaves nothing, so that a new life repeats the same offsets.
     TombstoneForgotten,
-    /// A follower is sent an event twice.
+    /// A follower gets an event twice.
     EventTwice,
     /// Instances draw the same random numbers.
     RandomRepeats,
-    /// An append that was done is told to have been refused.
+    /// An append that was done is answered as refused.
     RefusedThoughDone,
     /// Producers are forgotten long before their time.
     ProducersForgotten,
@@ -58,24 +58,24 @@ planted! {
     ForkCountedTwice,
     /// A fork that leaves stays counted.
     ForkStaysCounted,
-    /// A fork goes live though its source has given it up, as by a creator that is too slow.
+    /// A fork goes live though its source has given it up, as after a creator that is too slow.
     ForkGivenUp,
-    /// A fork is made at the tail, whatever place was asked for.
+    /// A fork is made at the tail, and its place is ignored.
     ForkOffsetForgotten,
-    /// What a fork was to begin with is dropped.
+    /// The initial body of a fork is dropped.
     ForkBodyForgotten,
-    /// A store says that a subscription was changed, and forgets it.
+    /// A store reports a changed subscription, and forgets the change.
     WakeForgotten,
-    /// A store goes back to an older state, and its timeline stays.
+    /// A store goes back to an older state without a new timeline.
     TimelineNotRaised,
     /// A head forgets on which timelines its segments were written.
     TimelinesForgotten,
-    /// An offset is taken for one of the newest timeline, whatever it says.
+    /// An offset is always taken for one of the newest timeline.
     TimelineNotCompared,
 }
 
 impl Planted {
-    /// Makes it likely that the bug matters.
+    /// Makes it likely that the bug has an effect.
     pub(crate) fn adapt(self, plan: &mut Plan) {
         plan.restored = false;
         let mut set = |name: &str, value: &str| {

@@ -11,47 +11,47 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-/// What a run came to.
+/// Outcome of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// Operations of instances on the store.
     pub operations: u64,
-    /// Requests and pages that clients wrote down.
+    /// Requests and pages that clients recorded.
     pub events: u64,
     /// Waits of readers.
     pub waits: u64,
     /// Faults by kind.
     pub injected: Injected,
-    /// How often it came where it should.
+    /// How often the run reached each point of interest.
     pub reached: BTreeMap<&'static str, u64>,
     /// Virtual time, in milliseconds.
     pub virtual_ms: u64,
-    /// What must not be.
+    /// Broken promises.
     pub violations: Vec<Violation>,
-    /// What was recorded, for who wants to look.
+    /// The record of the run, in text.
     pub story: Vec<String>,
 }
 
 const SECOND_US: u64 = 1_000_000;
 
-/// Longest time that faults go on.
+/// Longest time with faults.
 const CHAOS_US: u64 = 120 * SECOND_US;
 
-/// After the last fault: what is under way ends, also creators that wait for others.
+/// Time after the last fault in which requests under way end, also creators that wait for others.
 const REST_US: u64 = 40 * SECOND_US;
 
-/// Longest time until everybody is done after that.
+/// Longest time after that until all clients are done.
 const END_US: u64 = 300 * SECOND_US;
 
-/// Longest time until everything is removed after that.
+/// Longest time after that until everything is removed.
 const CLEAR_US: u64 = 20_000 * SECOND_US;
 
-/// Runs a seed. `tell` asks for the story.
+/// Runs a seed. `tell` requests the story.
 #[must_use]
 pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> Outcome {
     let sim = Sim::new(seed, planted);
     let ended = catch_unwind(AssertUnwindSafe(|| play(&sim)));
-    // Tasks hold the world they are in.
+    // Tasks hold a reference to their world.
     let abandoned = catch_unwind(AssertUnwindSafe(|| abandon(&sim)));
     let history = sim.history.take();
     let mut violations = match &ended {

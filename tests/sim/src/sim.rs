@@ -1,4 +1,4 @@
-//! The world of a run: store, clocks, instances, faults, and what is written down.
+//! The world of a run: store, clocks, instances, faults, and the history.
 
 use crate::faults::{Fault, Injected, Rates};
 use crate::history::{Event, History, Restore, Terms};
@@ -12,25 +12,25 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// 2026-01-01T00:00:00Z in milliseconds: where runs begin.
+/// Start of each run: 2026-01-01T00:00:00Z in milliseconds.
 pub(crate) const NEW_YEAR_MS: u64 = 1_767_225_600_000;
 
-/// How far a clock leaps: a day, in milliseconds.
+/// Length of a clock leap: a day, in milliseconds.
 const LEAP_MS: i64 = 86_400_000;
 
 /// One instance of the component, as far as the world sees it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Node {
-    /// Counts its lives; what began in an earlier one is dead.
+    /// Counts its lives. Work that began in an earlier life is dead.
     pub(crate) life: u64,
     pub(crate) up: bool,
-    /// Whether it was told to end.
+    /// Whether it was asked to end.
     pub(crate) draining: bool,
-    /// How far its clock is off, in milliseconds.
+    /// Error of its clock, in milliseconds.
     pub(crate) skew_ms: i64,
 }
 
-/// Values as instances saw them last.
+/// Values that instances read last.
 type Remembered = BTreeMap<(usize, String), Option<Vec<u8>>>;
 
 /// A world.
@@ -45,11 +45,11 @@ pub(crate) struct Sim {
     pub(crate) nodes: RefCell<Vec<Node>>,
     pub(crate) history: RefCell<History>,
     pub(crate) injected: RefCell<Injected>,
-    /// Rates that are in force.
+    /// Current rates.
     pub(crate) rates: Cell<Rates>,
-    /// Whether a storm of conflicts rages.
+    /// Whether there is a storm of conflicts.
     pub(crate) storm: Cell<bool>,
-    /// What the store refuses now, and until when, in microseconds.
+    /// Operations that the store refuses now, and the end of the outage, in microseconds.
     pub(crate) outage: Cell<(Outage, u64)>,
     /// Operations of instances on the store.
     pub(crate) operations: Cell<u64>,
@@ -57,20 +57,20 @@ pub(crate) struct Sim {
     next_id: Cell<u64>,
     /// Clients that are not done.
     pub(crate) busy: Cell<usize>,
-    /// Those of them that write.
+    /// Busy clients that write.
     pub(crate) writers: Cell<usize>,
-    /// Whether there are no faults any more.
+    /// Whether all faults are over.
     pub(crate) calm: Cell<bool>,
-    /// Whether readers are to end at the tail.
+    /// Whether readers have to end at the tail.
     pub(crate) ending: Cell<bool>,
     pub(crate) logs: RefCell<Vec<String>>,
-    /// Batches of appends that wait for company, by node and stream.
+    /// Batches of appends that wait for other appends, by node and stream.
     pub(crate) batches: RefCell<BTreeMap<(usize, String), crate::driver::Batch>>,
-    /// How often runs came where they should.
+    /// How often runs reached each point of interest.
     pub(crate) reached: RefCell<BTreeMap<&'static str, u64>>,
-    /// What instances remember of keys, for a planted bug.
+    /// Values of keys in the memory of instances, for a planted bug.
     pub(crate) remembered: RefCell<Remembered>,
-    /// What workers of the subscription saw.
+    /// Claims and acks of the workers of the subscription.
     pub(crate) wakes: RefCell<Wakes>,
     /// When the store's only connection is free, in microseconds.
     pub(crate) free_us: Cell<u64>,
@@ -168,13 +168,13 @@ impl Sim {
         self.planted == Some(planted) && self.chance(per_mille)
     }
 
-    /// What an instance's clock shows, in milliseconds since 1970.
+    /// Time on an instance's clock, in milliseconds since 1970.
     pub(crate) fn clock_ms(&self, node: usize) -> u64 {
         let now = NEW_YEAR_MS + self.tasks.now_us() / 1000;
         now.saturating_add_signed(self.nodes.borrow()[node].skew_ms)
     }
 
-    /// Does something to the store, and wakes whom that wakes.
+    /// Changes the store, and wakes the tasks that watch the changed keys.
     pub(crate) fn act<T>(self: &Rc<Self>, act: impl FnOnce(&mut Store) -> T) -> T {
         let (done, woken, newer) = {
             let mut store = self.store.borrow_mut();
@@ -198,7 +198,7 @@ impl Sim {
         done
     }
 
-    /// Ends an instance; another takes its place after a while.
+    /// Ends an instance. A new instance takes its place after a while.
     pub(crate) fn crash(self: &Rc<Self>, node: usize) {
         {
             let mut nodes = self.nodes.borrow_mut();
@@ -213,7 +213,7 @@ impl Sim {
         });
     }
 
-    /// Has the store go back to a snapshot, with all instances stopped, and begins a timeline.
+    /// Stops all instances, takes the store back to a snapshot, and begins a timeline.
     fn restore(self: &Rc<Self>, taken_us: u64, snapshot: &Snapshot) {
         for node in 0..self.plan.nodes {
             self.crash(node);
@@ -229,7 +229,7 @@ impl Sim {
         }));
     }
 
-    /// Tells an instance to end, and ends it after a while.
+    /// Asks an instance to end, and ends it after a while.
     fn drain(self: &Rc<Self>, node: usize) {
         self.nodes.borrow_mut()[node].draining = true;
         self.alarm();
@@ -241,7 +241,7 @@ impl Sim {
         });
     }
 
-    /// Lets everybody who waits look at what happened.
+    /// Wakes every waiting task, so that it checks its condition.
     fn alarm(self: &Rc<Self>) {
         self.act(|store| {
             for (_, tasks) in std::mem::take(&mut store.watchers) {
@@ -250,7 +250,7 @@ impl Sim {
         });
     }
 
-    /// Counts that a run came here, so that it can be seen that runs do.
+    /// Counts that a run reached this point. The counts show that the simulation covers it.
     pub(crate) fn reach(&self, what: &'static str) {
         *self.reached.borrow_mut().entry(what).or_default() += 1;
     }
@@ -258,11 +258,11 @@ impl Sim {
 
 fn draw_skew(random: &mut Random, most_ms: u64) -> i64 {
     let skew = random.below(most_ms + 1) as i64;
-    // Two clocks differ by at most `most_ms` then.
+    // With this range, two clocks differ by at most `most_ms`.
     skew - (most_ms / 2) as i64
 }
 
-/// Something that happens again and again, on average every `every_ms`, while faults do.
+/// Repeats an event, on average every `every_ms`, while there are faults.
 fn repeat(sim: &Rc<Sim>, every_ms: u64, happen: impl Fn(&Cx<'_>) + 'static) {
     if every_ms == 0 {
         return;
@@ -278,7 +278,7 @@ fn repeat(sim: &Rc<Sim>, every_ms: u64, happen: impl Fn(&Cx<'_>) + 'static) {
     });
 }
 
-/// Begins what happens to the world by itself.
+/// Starts the faults and background work of the world.
 pub(crate) fn unleash(sim: &Rc<Sim>) {
     let rates = sim.plan.rates;
     sim.rates.set(rates);

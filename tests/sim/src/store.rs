@@ -1,5 +1,5 @@
-//! The store that all instances of a run share: the model with the quirks of the run, and what only
-//! a simulation asks of it: watchers, checks of the records, and what deleted streams left.
+//! The store that all instances of a run share: the model with the quirks of the run. It adds parts
+//! that only a simulation needs: watchers, checks of the records, and remains of deleted streams.
 
 use crate::history::Place;
 use crate::tasks::TaskId;
@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) enum Kind {
     /// A true compare-and-swap, also of absent keys; durable at once.
     Guarded,
-    /// The same, but durable only later: the host's file store.
+    /// As [`Guarded`](Self::Guarded), but durable only later: the host's file store.
     Files,
-    /// A true compare-and-swap, but creation uses gates all the same.
+    /// A true compare-and-swap, but creation still uses gates.
     Plain,
     /// See [`Quirks::SPIN_SQLITE`].
     SpinSqlite,
@@ -36,7 +36,7 @@ impl Kind {
     }
 }
 
-/// A store as it was at some time.
+/// A store at an earlier time.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     model: Model,
@@ -46,17 +46,17 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct Store {
     model: Model,
-    /// How often it went back to a snapshot.
+    /// Number of restores.
     restores: usize,
     /// Whether a wrong successor of a record ends the run.
     strict: bool,
-    /// Chunks and index blocks that tombstones named as theirs to remove, and the number of the
-    /// change by which they did.
+    /// Chunks and index blocks that tombstones have to remove, and the number of the change that
+    /// named them.
     owed: BTreeMap<String, u64>,
-    /// Keys that were set long after their writer was told that this failed.
+    /// Keys that were set long after their writer got an error.
     late: BTreeSet<String>,
     pub(crate) watchers: BTreeMap<String, Vec<TaskId>>,
-    /// Tasks to be woken by what was done last.
+    /// Tasks that the last change wakes.
     pub(crate) woken: Vec<TaskId>,
 }
 
@@ -80,12 +80,12 @@ impl Store {
         }
     }
 
-    /// The model, for what changes nothing.
+    /// The model, for reading only.
     pub(crate) const fn model(&self) -> &Model {
         &self.model
     }
 
-    /// How often changes were lost. What was begun before a loss changes nothing after it.
+    /// How often changes were lost. A write that began before a loss changes nothing after it.
     pub(crate) fn losses(&self) -> usize {
         self.model.losses() + self.restores
     }
@@ -130,7 +130,7 @@ impl Store {
         self.model.sync();
     }
 
-    /// Loses everything that is not durable. Every key counts as changed.
+    /// Loses every change that is not durable. Every key counts as changed.
     pub(crate) fn lose(&mut self) {
         let Some(first) = self.model.lose() else {
             return;
@@ -161,7 +161,7 @@ impl Store {
         self.model.delete(key)
     }
 
-    /// Changes a key as no platform does; for planted bugs. No value removes it.
+    /// Changes a key as no platform does; for planted bugs. `None` removes the key.
     pub(crate) fn force(&mut self, key: &str, value: Option<Vec<u8>>) -> u64 {
         self.wake(key);
         self.model.force(key, value.map(Into::into))
@@ -172,14 +172,14 @@ impl Store {
         self.model.increment(key, delta)
     }
 
-    /// What arrives long after its writer was told that it failed may stay: for the offline check.
+    /// Sets a key long after its writer got an error. The value may stay for the offline check.
     pub(crate) fn set_late(&mut self, key: &str, value: Vec<u8>) {
         self.late.insert(key.to_owned());
         self.set(key, value);
     }
 
-    /// What should not be there once every stream is deleted and all work is done. Chunks that no
-    /// head ever named are for the offline check.
+    /// Keys that should not be there once every stream is deleted and all work is done. Chunks that
+    /// no head ever named are left to the offline check.
     pub(crate) fn left_over(&self) -> Vec<String> {
         let values = self.model.entries().filter_map(|entry| match entry {
             (key, Held::Value(value)) => Some((key, value)),
@@ -194,7 +194,7 @@ impl Store {
             .collect()
     }
 
-    /// Why a value should not be there when everything is deleted, if so.
+    /// Why a value should not be there when everything is deleted; `None` if it may stay.
     fn why_left(&self, key: &str, value: &[u8]) -> Option<String> {
         let body = || {
             let envelope = Envelope::decode(value).ok()?;
@@ -227,8 +227,8 @@ impl Store {
                     .map(|entry| format!("it lists {}", entry.name)),
                 Err(error) => Some(error.to_string()),
             },
-            // A worker that was slow may have written it again when it was paid, and stopped there: it
-            // is for the offline check then.
+            // A slow worker may have written a paid debt again, and stopped there. Such
+            // a debt is left to the offline check.
             Key::Debt(life) => {
                 let Ok(debt) = debt::decode(value) else {
                     return Some("it can't be read".to_owned());
@@ -244,7 +244,7 @@ impl Store {
         }
     }
 
-    /// What is there in the end, a line for each key.
+    /// The final contents of the store, a line for each key.
     pub(crate) fn describe(&self) -> Vec<String> {
         let lines = self.model.history().map(|(key, held)| match held {
             None => format!("{key} is gone"),
@@ -296,7 +296,7 @@ fn owed(head: &[u8]) -> Vec<String> {
     chunks.chain(blocks).collect()
 }
 
-/// Versions rise, and what is confirmed or void stays so.
+/// Versions rise, and a confirmed or void record stays so.
 fn check_successor(key: &str, before: Option<&[u8]>, after: &[u8]) {
     let Some(before) = before else { return };
     let open = |bytes| Envelope::decode(bytes).expect("envelope: a record");

@@ -1,4 +1,4 @@
-//! Many runs together.
+//! Sums over many runs.
 
 use crate::check::Violation;
 use crate::faults::Injected;
@@ -64,7 +64,7 @@ impl fmt::Display for Tally {
     }
 }
 
-/// The first of so many seeds whose violations show a planted bug, and its first violation.
+/// The first of `seeds` seeds with violations under a planted bug, and its first violation.
 #[must_use]
 pub fn catch(planted: Planted, seeds: u64) -> Option<(u64, Violation)> {
     (0..seeds).find_map(|seed| {
@@ -74,7 +74,7 @@ pub fn catch(planted: Planted, seeds: u64) -> Option<(u64, Violation)> {
     })
 }
 
-/// Runs seeds on all processors, and tells of each in the order of the seeds.
+/// Runs seeds on all processors, and reports each in the order of the seeds.
 pub fn run_many(from: u64, seeds: u64, mut tell: impl FnMut(u64, Outcome)) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicU64::new(from);

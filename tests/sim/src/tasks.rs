@@ -1,5 +1,5 @@
-//! Tasks in virtual time: coroutines of which one runs at a time, and who is next is decided by
-//! the times they wait for and, among equals, by the seed.
+//! Tasks in virtual time: coroutines of which one runs at a time. The next task is the one with the
+//! earliest time. The seed decides among equal times.
 
 use crate::sim::Sim;
 use corosensei::stack::DefaultStack;
@@ -10,26 +10,26 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
-/// Which task.
+/// Index of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TaskId(usize);
 
-/// When a task that stops wants to go on, in microseconds; or whenever somebody wakes it.
+/// Time at which a paused task goes on, in microseconds; `None` if only a wake-up ends the pause.
 type Pause = Option<u64>;
 
 type Body = Coroutine<(), Pause, (), DefaultStack>;
 
-/// Stack of a task. The service recurses nowhere, but framing JSON takes some.
+/// Stack of a task. The service has no recursion, but framing JSON needs some stack.
 const STACK_BYTES: usize = 256 * 1024;
 
 #[derive(Default)]
 struct Slot {
     body: Option<Body>,
-    /// Counts the pauses, so that a wake-up meant for an earlier one does nothing.
+    /// Counts the pauses, so that a wake-up for an earlier pause does nothing.
     pauses: u64,
 }
 
-/// A wake-up: when, a draw that orders those of one time, whom, and at which of its pauses.
+/// A wake-up: its time, a draw that orders equal times, the task, and the number of the pause.
 type Due = Reverse<(u64, u64, TaskId, u64)>;
 
 /// All tasks of a run.
@@ -52,13 +52,13 @@ impl Tasks {
         self.due.borrow_mut().push(Reverse((at, draw, task, pause)));
     }
 
-    /// Lets a task go on that stopped.
+    /// Lets a paused task go on.
     pub(crate) fn wake(&self, task: TaskId, random: &RefCell<Random>) {
         let pause = self.slots.borrow()[task.0].pauses;
         self.push(self.now_us(), random, task, pause);
     }
 
-    /// The next task that is due, no later than `until`; moves the clock to it.
+    /// The next task that is due, no later than `until`. Moves the clock to its time.
     fn next(&self, until: u64) -> Option<TaskId> {
         loop {
             let Reverse((at, _, task, pause)) = *self.due.borrow().peek()?;
@@ -75,7 +75,7 @@ impl Tasks {
     }
 }
 
-/// Begins a task after `after_us`.
+/// Starts a task after `after_us`.
 pub(crate) fn spawn(sim: &Rc<Sim>, after_us: u64, body: impl FnOnce(&Cx<'_>) + 'static) -> TaskId {
     let tasks = &sim.tasks;
     let pooled = tasks.stacks.borrow_mut().pop();
@@ -104,7 +104,7 @@ pub(crate) fn spawn(sim: &Rc<Sim>, after_us: u64, body: impl FnOnce(&Cx<'_>) + '
     task
 }
 
-/// Runs tasks until none is due before `until_us`, or `done` says so.
+/// Runs tasks until none is due by `until_us`, or `done` returns true.
 pub(crate) fn run(sim: &Rc<Sim>, until_us: u64, done: impl Fn() -> bool) {
     let tasks = &sim.tasks;
     while !done() {
@@ -136,7 +136,7 @@ pub(crate) fn run(sim: &Rc<Sim>, until_us: u64, done: impl Fn() -> bool) {
     }
 }
 
-/// Drops all tasks, which may be in the middle of anything.
+/// Drops all tasks, even in the middle of their work.
 pub(crate) fn abandon(sim: &Rc<Sim>) {
     let count = sim.tasks.slots.borrow().len();
     for place in 0..count {
@@ -145,7 +145,7 @@ pub(crate) fn abandon(sim: &Rc<Sim>) {
     }
 }
 
-/// What a task has of the world it runs in.
+/// A task's handle to its world.
 pub(crate) struct Cx<'y> {
     pub(crate) sim: Rc<Sim>,
     yielder: &'y Yielder<(), Pause>,
@@ -163,7 +163,7 @@ impl Cx<'_> {
 
     pub(crate) fn sleep_us(&self, us: u64) {
         let until = self.now_us() + us;
-        // Nobody wakes a task that only sleeps but by mistake; it goes on sleeping then.
+        // Only a mistake wakes a sleeping task early, so it goes on sleeping.
         while self.now_us() < until || us == 0 {
             self.yielder.suspend(Some(until));
             if us == 0 {
@@ -176,7 +176,7 @@ impl Cx<'_> {
         self.sleep_us(ms.saturating_mul(1000));
     }
 
-    /// Stops until somebody wakes this task, at most until then.
+    /// Pauses until a wake-up, at most until this time.
     pub(crate) fn pause_until(&self, us: u64) {
         if self.now_us() < us {
             self.yielder.suspend(Some(us));

@@ -1,38 +1,38 @@
-//! What workers of a subscription saw, and whether the promises allow it.
+//! Claims and acks of the workers of a subscription, and their rules.
 
 use crate::check::Violation;
 use std::collections::BTreeSet;
 
-/// What a worker was told of its ack.
+/// Answer to an ack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AckTold {
     Done,
     Fenced,
-    /// Nothing, or that nobody knows.
+    /// There was no answer, or one that leaves the outcome open.
     Unknown,
 }
 
-/// All that was seen of one subscription.
+/// The record of one subscription.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
-    /// Paths, offsets, and what came of it; as long as nothing did, it may be done.
+    /// Paths, offsets, and outcomes. An ack may still be done until its outcome is known.
     acks: Vec<(String, String, AckTold)>,
-    /// Cursors as claims told them, and how many acks had been sent by then.
+    /// Cursors in claims, and the number of acks sent before each claim.
     cursors: Vec<(String, String, usize)>,
-    /// Generations in the wake stream, in the end.
+    /// Generations in the wake stream, at the end of the run.
     pub(crate) generations: Vec<u64>,
-    /// Streams that are there in the end, their tails, and their cursors.
+    /// Streams that exist at the end of the run, their tails, and their cursors.
     pub(crate) ends: Vec<(String, String, Option<String>)>,
 }
 
 impl Wakes {
-    /// A claim told a cursor.
+    /// Records a cursor in a claim.
     pub(crate) fn cursor(&mut self, path: &str, offset: &str) {
         let seen = (path.to_owned(), offset.to_owned(), self.acks.len());
         self.cursors.push(seen);
     }
 
-    /// Acks are about to be sent; says where they are noted.
+    /// Records acks before they are sent. Returns their positions in the record.
     pub(crate) fn acks(&mut self, acked: &[(String, String)]) -> std::ops::Range<usize> {
         let first = self.acks.len();
         for (path, offset) in acked {
@@ -42,14 +42,14 @@ impl Wakes {
         first..self.acks.len()
     }
 
-    /// What came of them.
+    /// Records the outcome of acks.
     pub(crate) fn told(&mut self, acks: std::ops::Range<usize>, told: AckTold) {
         for (_, _, outcome) in self.acks.get_mut(acks).into_iter().flatten() {
             *outcome = told;
         }
     }
 
-    /// Holds what was seen to the promises.
+    /// Checks the record against the rules.
     pub(crate) fn check(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
         let mut found = |rule, what| violations.push(Violation { rule, what });
@@ -70,7 +70,7 @@ impl Wakes {
             let same = |ack: &&(String, String, AckTold)| ack.0 == *path && ack.1 == *offset;
             let acks: Vec<_> = self.acks.iter().take(*sent).filter(same).collect();
             let fenced = acks.iter().all(|ack| ack.2 == AckTold::Fenced);
-            // Where a cursor began is no ack's.
+            // The first cursor of a stream comes from no ack.
             let first = self.cursors.iter().find(|seen| seen.0 == *path);
             let began = first.is_some_and(|(_, first, _)| first == offset);
             if !acks.is_empty() && fenced && !began {

@@ -1,4 +1,4 @@
-//! Does the checker find bugs, and does it find none where there are none?
+//! Checks that the checker finds planted bugs, and no bugs in the real service.
 
 use durable_streams_sim::{Planted, catch, run};
 
@@ -7,7 +7,7 @@ const SEEDS: u64 = 300;
 
 #[test]
 fn every_planted_bug_is_caught() {
-    // A panic within a run is a violation, and told as one.
+    // A panic within a run is a violation, and is reported as one.
     std::panic::set_hook(Box::new(|_| {}));
     let mut missed = Vec::new();
     for planted in Planted::ALL {

@@ -19,11 +19,11 @@ pub enum Reason {
 /// An arrow between two files.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrow {
-    /// The file that uses.
+    /// The file that uses the other.
     pub from: String,
     /// The file that is used.
     pub to: String,
-    /// How.
+    /// The reason for the arrow.
     pub reason: Reason,
 }
 
@@ -66,11 +66,11 @@ struct Finder<'a> {
     shared: &'a Shared,
     foreign: &'a [&'a str],
     module: usize,
-    /// The type whose methods are visited.
+    /// The type of the `impl` block under visit.
     own: Option<Defined>,
-    /// Functions around the place that is visited.
+    /// Depth of blocks around the visited place.
     depth: usize,
-    /// Names that a `use` in the body of a function gives, within the item that is visited.
+    /// Names that a `use` in a block defines, within the visited item.
     local: HashMap<String, Vec<String>>,
     arrows: &'a mut BTreeMap<(usize, usize), Reason>,
     named: &'a mut BTreeSet<(usize, Vec<String>)>,
@@ -144,7 +144,7 @@ impl Finder<'_> {
     }
 }
 
-/// The name by which the receiver of a call goes: its last part.
+/// The name of the receiver of a call: its last part.
 fn receiver(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Path(path) => path.path.get_ident().map(ToString::to_string),

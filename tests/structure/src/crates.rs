@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub struct Source {
     /// Path below the directory of the sources, with `/`.
     pub path: String,
-    /// Its text.
+    /// Text of the file.
     pub text: String,
 }
 
@@ -21,16 +21,16 @@ pub struct Tree {
     pub files: Vec<String>,
     /// The arrows.
     pub arrows: BTreeSet<Arrow>,
-    /// Paths into other crates of the workspace that each file names, such as `["limits", "Config"]`,
-    /// by the crate.
+    /// Paths into other crates of the workspace that each file names, such as
+    /// `["limits", "Config"]`, by the crate.
     pub foreign: BTreeSet<(String, Vec<String>)>,
     /// Public items, and the file of each.
     pub public: BTreeMap<Vec<String>, String>,
 }
 
 impl Tree {
-    /// Reads the sources below `directory`, whose roots are `lib.rs` and `main.rs`. `foreign` are the
-    /// names of the other crates to look for.
+    /// Reads the sources below `directory`, with the roots `lib.rs` and `main.rs`. `foreign` are
+    /// the names of the other crates to look for.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl Tree {
         Self::of(sources, foreign)
     }
 
-    /// The same, of sources at hand.
+    /// Builds the tree from sources in memory.
     ///
     /// # Errors
     ///

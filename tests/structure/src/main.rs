@@ -1,13 +1,13 @@
 //! Prints the figures of the structure: files, arrows, circles, public names, lines.
 //!
-//! `--arrows` lists the arrows, `--unused` the public names that no other crate names, `--prose` the
-//! files whose comments have words that stand in the place of nouns.
+//! `--arrows` lists the arrows, and `--unused` the public names that no other crate names. `--prose`
+//! lists the files with words in comments that stand in the place of nouns.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use structure::{Prose, Reason, Tree, circles, largest};
 
-/// Every Rust file below `directory`, but for build directories.
+/// Every Rust file below `directory`, except in build directories.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut left = vec![directory.to_path_buf()];

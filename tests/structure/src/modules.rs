@@ -11,21 +11,21 @@ pub(crate) struct Module {
     pub(crate) names: HashMap<String, Vec<Named>>,
     pub(crate) globs: Vec<Vec<String>>,
     pub(crate) items: Vec<Item>,
-    /// Whether each module on the way here is `pub`.
+    /// Whether the module and all modules around it are `pub`.
     pub(crate) public: bool,
 }
 
-/// What a name stands for.
+/// Meaning of a name in a module.
 #[derive(Debug, Clone)]
 pub(crate) enum Named {
     Module(usize),
-    /// Defined in this module.
+    /// An item that this module defines.
     Here,
-    /// Another name for this path, seen from this module.
+    /// Another name for this path, as seen from this module.
     Alias(Vec<String>),
 }
 
-/// All modules.
+/// All modules of a crate.
 pub(crate) struct Modules {
     pub(crate) files: Vec<String>,
     pub(crate) all: Vec<Module>,
@@ -83,7 +83,7 @@ pub(crate) fn name_of(item: &Item) -> Option<(String, &Visibility)> {
     Some((ident.to_string(), vis))
 }
 
-/// The leaves of a `use`.
+/// The leaves of a `use` tree.
 pub(crate) fn imports(tree: &UseTree) -> Vec<Import> {
     let mut out = Vec::new();
     flatten(tree, &mut Vec::new(), &mut out);
@@ -219,8 +219,8 @@ impl Modules {
         self.all.iter().map(|module| module.file).collect()
     }
 
-    /// The module and name that a path leads to, as seen from `module`; the parts that are left are
-    /// members of the item.
+    /// The module and name that a path leads to, as seen from `module`. The remaining parts of the
+    /// path are members of the item.
     pub(crate) fn resolve(&self, module: usize, path: &[String]) -> Option<Resolved> {
         self.resolve_to(module, path, 0)
     }
@@ -257,7 +257,8 @@ impl Modules {
     fn member(&self, at: usize, name: &str, after: &[String], depth: usize) -> Option<Resolved> {
         let module = &self.all[at];
         if let Some(named) = module.names.get(name) {
-            // A name may stand for a module, a value and a type at once: the one that leads on.
+            // A name may stand for a module, a value and a type at once. The first that resolves
+            // counts.
             for named in named {
                 let found = match named {
                     Named::Module(child) => match after.is_empty() {
@@ -271,7 +272,7 @@ impl Modules {
                     }),
                     Named::Alias(path) => {
                         let mut path = path.clone();
-                        // `use name::...` inside the module of the same name would not end.
+                        // `use name::...` inside the module of the same name would never end.
                         if path.first().is_some_and(|first| first == name) && path.len() == 1 {
                             None
                         } else {
@@ -304,8 +305,8 @@ impl Modules {
         }
     }
 
-    /// The path that `path` is in another crate, if it begins with one of `crates`, seen through the
-    /// imports of `module`.
+    /// The path of `path` in another crate, if it begins with one of `crates`, directly or through
+    /// the imports of `module`.
     pub(crate) fn foreign(
         &self,
         module: usize,
@@ -330,7 +331,7 @@ impl Modules {
         None
     }
 
-    /// Items that another crate could name, by the module and the name under which it finds them.
+    /// Items that another crate can name, by the module and the name under which it finds them.
     pub(crate) fn public(&self) -> BTreeMap<Vec<String>, usize> {
         let mut out = BTreeMap::new();
         for (id, module) in self.all.iter().enumerate() {
@@ -376,7 +377,7 @@ impl Modules {
     }
 }
 
-/// Where a path leads.
+/// Target of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Resolved {
     Module(usize),

@@ -1,7 +1,7 @@
 //! Words in comments that often stand in the place of a noun.
 //!
-//! A comment that says "who", "somebody" or "what" often makes its reader look for the noun. The count
-//! is a signal, not a rule of grammar.
+//! A pronoun such as "who" often makes the reader look for the noun. The count is a signal, not a
+//! rule of grammar.
 
 use std::ops::AddAssign;
 
@@ -17,19 +17,19 @@ const WHO: [&str; 8] = [
 ];
 const WHAT: [&str; 2] = ["what", "whatever"];
 
-/// Lines of comments, and those of them with such words.
+/// Counts of comment lines, and of comment lines with such words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Prose {
     /// Lines with a comment that is not empty.
     pub comments: usize,
-    /// Of these, lines with "who" or a word like it.
+    /// Of these, lines with a pronoun for a person.
     pub who: usize,
     /// Of these, lines with "what" or "whatever".
     pub what: usize,
 }
 
 impl Prose {
-    /// Counts the comment lines of a Rust file. A comment behind code on its line does not count.
+    /// Counts the comment lines of a Rust file. A comment after code on its line does not count.
     #[must_use]
     pub fn of(text: &str) -> Self {
         let mut prose = Self::default();
@@ -48,7 +48,7 @@ impl Prose {
         prose
     }
 
-    /// Share of the lines with "who" and of those with "what", in thousandths.
+    /// Shares of the lines with the two kinds of words, in thousandths.
     #[must_use]
     pub const fn shares(&self) -> (usize, usize) {
         let lines = if self.comments == 0 { 1 } else { self.comments };

@@ -1,4 +1,4 @@
-//! Shared types: those whose inherent methods are in more than one file.
+//! Shared types: types with inherent methods in more than one file.
 
 use crate::modules::{Modules, Resolved};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -8,7 +8,7 @@ use syn::{FnArg, ImplItem, Item, Pat, ReturnType, Type};
 /// A type: its module and name.
 pub(crate) type Defined = (usize, String);
 
-/// The methods of shared types, and the names by which values of these types go.
+/// The methods of shared types, and the names of values of these types.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     /// The file of each method.
@@ -17,7 +17,7 @@ pub(crate) struct Shared {
     values: HashMap<String, HashSet<Defined>>,
 }
 
-/// The type that a type expression names, seen from `module`; through references and boxes.
+/// The type that a type expression names, as seen from `module`; through references and boxes.
 pub(crate) fn defined(modules: &Modules, module: usize, ty: &Type) -> Option<Defined> {
     match ty {
         Type::Reference(reference) => defined(modules, module, &reference.elem),
@@ -95,12 +95,12 @@ impl Shared {
         shared
     }
 
-    /// Names of the shared types, with the number of files that have methods of each.
+    /// The file that defines a method of a shared type.
     pub(crate) fn file_of(&self, ty: &Defined, method: &str) -> Option<usize> {
         self.methods.get(ty)?.get(method).copied()
     }
 
-    /// The file of a method that is called on a value that goes by `name`.
+    /// The file of a method that is called on a value with this name.
     pub(crate) fn called(&self, name: &str, method: &str) -> Option<usize> {
         let types = self.values.get(name)?;
         types.iter().find_map(|ty| self.file_of(ty, method))

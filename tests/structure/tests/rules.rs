@@ -40,7 +40,7 @@ fn the_host_names_only_what_it_may_of_the_core() {
     assert_none(&trespasses(&tree("host/src", &["durable_streams_edge"])));
 }
 
-/// A crate of two floors, whose upper one adds a method to a type of the lower one.
+/// A crate of two floors. The upper floor adds a method to a type of the lower one.
 const TWO: Floors = &[&["low/"], &["high/"], &["lib.rs"]];
 const LIB: (&str, &str) = ("lib.rs", "mod high; mod low;");
 const LOW: (&str, &str) = ("low/mod.rs", "pub mod a; pub struct Core;");
@@ -89,12 +89,12 @@ fn a_planted_circle_is_found() {
             "use crate::b::B; pub struct A;",
             "use crate::a::A; pub struct B;",
         ),
-        // A method of a shared type, called without naming its file.
+        // A call of a method of a shared type, without the name of its file.
         (
             "pub struct A; impl A { pub fn of(&self) { self.more() } }",
             "use crate::a::A; impl A { pub fn more(&self) {} }",
         ),
-        // Through the name that another module gives it.
+        // A use through another module's name.
         (
             "use crate::c::B; pub struct A;",
             "use crate::a::A; pub struct B;",
@@ -108,7 +108,7 @@ fn a_planted_circle_is_found() {
         ]);
         assert_eq!(circles(&planted.arrows), [["a.rs", "b.rs"]], "{a}");
     }
-    // Tests may name what they test with.
+    // Tests may name the items that they test with.
     let test = "pub struct A; #[cfg(test)] mod tests { use crate::b::B; }";
     let clean = of(&[
         lib,

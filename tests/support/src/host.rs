@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The host's program.
+/// Path of the host's program.
 #[derive(Debug, Clone, Copy)]
 pub struct Host {
     binary: &'static str,
@@ -16,11 +16,11 @@ impl Host {
         Self { binary }
     }
 
-    /// Its command line, without a component.
+    /// A command for the program, without a component.
     #[must_use]
     pub fn command(self) -> Command {
         let mut command = Command::new(self.binary);
-        // Variables of the person who runs the tests must not reach the server.
+        // Variables of the user's environment must not reach the server.
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("DS_")) {
                 command.env_remove(name);
@@ -30,7 +30,7 @@ impl Host {
         command
     }
 
-    /// The component that is called this way: compiled for this machine if that is the newer one.
+    /// The component for this driver. The compiled form is used if it is the newer one.
     ///
     /// # Panics
     ///

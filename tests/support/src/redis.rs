@@ -1,8 +1,8 @@
-//! A Redis of one's own, for the tests of the store, of the host and of xtask's suites; so this
-//! needs nothing but std.
+//! A Redis server for each test of the store, of the host and of xtask's suites. xtask uses this
+//! crate, too, so it needs nothing but std.
 //!
-//! `DS_TEST_REDIS` may name a program to start instead of the first of `redis-server` and
-//! `valkey-server` that is installed; `0` is for a machine whose Redis is not to be used.
+//! `DS_TEST_REDIS` may name a program to start instead of the first installed one of `redis-server`
+//! and `valkey-server`. `0` forbids the use of Redis on this machine.
 
 use std::io::{BufRead, BufReader, Error, Result};
 use std::net::TcpListener;
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Starts the server and ends it when standard input ends: that is when whoever started this is
-/// gone, also if it had no time to say so.
+/// Starts the server and ends it when standard input ends. Standard input ends with the process
+/// that started the guard, even if that process is killed.
 const GUARD: &str = r#"
     "$@" </dev/null & server=$!
     echo "pid $server"
@@ -20,7 +20,7 @@ const GUARD: &str = r#"
     wait "$server" 2>/dev/null
     [ -e "$directory/keep" ] || rm -r "$directory""#;
 
-/// How often another port is tried when somebody else took the one that was free.
+/// Tries with another port, when another process has taken the free one.
 const TRIES: usize = 10;
 
 /// A running Redis in a directory of its own. Dropping it ends it.
@@ -38,7 +38,7 @@ pub struct RedisServer {
 ///
 /// # Errors
 ///
-/// There is none: a reason to print.
+/// If there is no program: a reason to print.
 pub fn program() -> std::result::Result<String, String> {
     let wanted = std::env::var("DS_TEST_REDIS").unwrap_or_default();
     let candidates = match &*wanted {
@@ -67,7 +67,7 @@ impl RedisServer {
     ///
     /// # Errors
     ///
-    /// It does not start.
+    /// If the server does not start.
     pub fn start(program: &str, parent: &Path, settings: &[&str]) -> Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -92,7 +92,7 @@ impl RedisServer {
         Err(Error::other(format!("{program} does not start")))
     }
 
-    /// Where it is, as `redis://127.0.0.1:PORT/0`.
+    /// Address of the server, as `redis://127.0.0.1:PORT/0`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
@@ -124,7 +124,7 @@ impl RedisServer {
                 self.pid = pid.parse().map_err(Error::other)?;
             }
             if line.contains("Ready to accept connections") {
-                // What it says later must not fill the pipe.
+                // Later output must not fill the pipe.
                 std::thread::spawn(move || lines.for_each(drop));
                 std::fs::remove_file(self.directory.join("keep"))?;
                 return Ok(());
@@ -137,40 +137,40 @@ impl RedisServer {
         Err(Error::other("it ended"))
     }
 
-    /// Ends it at once and waits for that.
+    /// Ends the server at once, and waits for its end.
     fn end(&mut self) {
         if let Some(mut guard) = self.guard.take() {
             drop(guard.stdin.take());
-            // There is nothing to do about a shell that can't be waited for.
+            // A failed wait for the shell leaves nothing else to do.
             let _ = guard.wait();
         }
     }
 
-    /// Kills it; what it has in its directory stays.
+    /// Kills the server. The files in its directory stay.
     ///
     /// # Errors
     ///
-    /// The file that keeps its directory can't be written.
+    /// If the file that keeps its directory can't be written.
     pub fn kill(&mut self) -> Result<()> {
         std::fs::write(self.directory.join("keep"), "")?;
         self.end();
         Ok(())
     }
 
-    /// Starts it again on the same port, after it was killed.
+    /// Starts the server again on the same port, after it was killed.
     ///
     /// # Errors
     ///
-    /// It does not start.
+    /// If the server does not start.
     pub fn start_again(&mut self) -> Result<()> {
         self.run()
     }
 
-    /// Sends it a signal by its name, such as STOP.
+    /// Sends the server a signal by its name, such as STOP.
     ///
     /// # Errors
     ///
-    /// There is no such signal, or it has ended.
+    /// If there is no such signal, or the server has ended.
     pub fn signal(&self, name: &str) -> Result<()> {
         let mut kill = Command::new("kill");
         let status = kill
@@ -185,7 +185,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // The guard removes the directory, or this does if it was told not to.
+        // The guard keeps the directory if the file `keep` is there, so this call removes it.
         self.end();
         let _ = std::fs::remove_dir_all(&self.directory);
     }

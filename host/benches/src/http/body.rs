@@ -1,8 +1,8 @@
-//! Bodies of answers, taken as they come.
+//! Bodies of responses, decoded incrementally.
 
 use super::Malformed;
 
-/// How the length of a body is told.
+/// How the response states the length of its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     Length(u64),
@@ -16,14 +16,14 @@ pub(crate) struct Body(State);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Bytes that are left.
+    /// Bytes left in the body.
     Length(u64),
     UntilClose,
-    /// Size of a chunk, as far as its digits came.
+    /// Size of a chunk, from the digits read so far.
     Size(u64),
-    /// The rest of the line that began with this size.
+    /// The rest of the size line, with the size it stated.
     Extension(u64),
-    /// Bytes that are left of a chunk.
+    /// Bytes left in a chunk.
     Data(u64),
     /// The line break after a chunk.
     DataEnd,
@@ -46,12 +46,12 @@ impl Body {
         self.0 == State::Ended
     }
 
-    /// Whether the end of the connection is the end of the body, rather than a loss.
+    /// Whether the end of the connection ends the body, rather than cutting it off.
     pub(crate) fn may_end_here(self) -> bool {
         matches!(self.0, State::UntilClose | State::Ended)
     }
 
-    /// Gives the parts of the body in `input` to `sink`; what follows the body is left out.
+    /// Passes the parts of the body in `input` to `sink`, and skips bytes that follow the body.
     pub(crate) fn take(
         &mut self,
         mut input: &[u8],

@@ -1,4 +1,4 @@
-//! A connection that is kept alive.
+//! A keep-alive connection.
 
 use super::{Body, Head, Malformed, field};
 use std::io;
@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Why an exchange has no answer.
+/// Reason that an exchange has no response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExchangeError {
     /// The connection could not be used.
     #[error("connection: {}", .0.kind())]
     Io(#[from] io::Error),
-    /// The server ended the connection before the answer was complete.
+    /// The server ended the connection before the response was complete.
     #[error("answer cut off")]
     CutOff,
-    /// The answer is not HTTP/1.1.
+    /// The response is not HTTP/1.1.
     #[error(transparent)]
     Malformed(#[from] Malformed),
 }
@@ -28,7 +28,7 @@ pub(crate) struct Connection {
     body: Vec<u8>,
 }
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
@@ -54,7 +54,7 @@ impl Connection {
         })
     }
 
-    /// Sends the bytes of a request and takes the answer.
+    /// Sends a request and reads the response.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, ExchangeError> {
         let head = self.send(request).await?;
         self.body.clear();
@@ -79,8 +79,8 @@ impl Connection {
         })
     }
 
-    /// Sends the bytes of a request and gives the head of the answer, the socket, and what came
-    /// of the body so far.
+    /// Sends a request and returns the head of the response, the socket, and the part of the body
+    /// read so far.
     pub(crate) async fn open_body(
         mut self,
         request: &[u8],

@@ -1,4 +1,4 @@
-//! Heads of answers.
+//! Heads of responses.
 
 use super::{Framing, Malformed};
 use httparse::{EMPTY_HEADER, Response, Status};
@@ -6,7 +6,7 @@ use httparse::{EMPTY_HEADER, Response, Status};
 /// More header fields than any server sends.
 const MAX_FIELDS: usize = 64;
 
-/// What an answer's head says about the rest.
+/// Status and body framing from the head of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) status: u16,

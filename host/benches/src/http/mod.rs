@@ -1,4 +1,4 @@
-//! As much of an HTTP/1.1 client as the load needs: what it spends, the server does not get.
+//! A minimal HTTP/1.1 client. CPU spent in the client is CPU that the server does not get.
 
 mod body;
 mod connection;
@@ -8,7 +8,7 @@ pub(crate) use body::{Body, Framing};
 pub(crate) use connection::{Answer, Connection};
 pub(crate) use head::{Head, field};
 
-/// What is not HTTP/1.1 as we know it.
+/// Error for bytes that this client can't parse as HTTP/1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("malformed answer")]
 pub(crate) struct Malformed;

@@ -22,10 +22,10 @@ const CONTENT_TYPE: &str = "text/plain";
 /// How long the last deliveries may take before they count as lost.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What the readers share.
+/// State shared by the readers.
 #[derive(Debug)]
 struct Shared {
-    /// Zero of the clock in the messages.
+    /// Zero point of the timestamps in the messages.
     epoch: Instant,
     /// Readers that have seen their first event, or ended without one.
     live: Cell<u64>,
@@ -47,7 +47,7 @@ impl Shared {
         }
     }
 
-    /// Waits until `count` reaches `wanted`; returns how many are missing when patience is over.
+    /// Waits until `count` reaches `wanted`. Returns how many are missing after [`PATIENCE`].
     async fn wait(&self, count: &Cell<u64>, wanted: u64) -> u64 {
         let reached = async {
             while count.get() < wanted {
@@ -107,8 +107,8 @@ pub(super) async fn run(args: &Measure, target: &Target, watched: Watched) -> Re
     })
 }
 
-/// Opens the readers one after the other, so that no queue of connections overflows, and waits
-/// until each has seen where it is.
+/// Opens the readers one after the other, so that the backlog of the listener does not overflow.
+/// Then waits until each reader has its first event.
 async fn open_readers(
     args: &Measure,
     target: &Target,
@@ -144,7 +144,7 @@ async fn open_readers(
     Ok(readers)
 }
 
-/// Sends appends when they are due.
+/// Sends appends at their due times.
 struct Appender<'a> {
     args: &'a Measure,
     target: &'a Target,
@@ -180,7 +180,7 @@ impl<'a> Appender<'a> {
         let begun = Instant::now();
         for number in 0..(seconds * f64::from(load.rate)).round() as u32 {
             let due = begun + Duration::from_secs(1) * number / load.rate;
-            // An append that had to wait for the one before it is timed from when it was due.
+            // A delayed append is timed from its due time, so that a slow predecessor counts.
             let sent_at = if Instant::now() < due {
                 sleep_until(due.into()).await;
                 Instant::now()
@@ -211,7 +211,7 @@ struct Reader {
     body: Body,
     events: Events,
     live: bool,
-    /// The message that must come next.
+    /// Sequence number of the next expected message.
     next: u32,
 }
 
@@ -232,7 +232,7 @@ impl Reader {
         self.shared.failures.borrow_mut().add(ended, 1);
     }
 
-    /// Takes what came; returns why the reader ends, if it does.
+    /// Parses received bytes. Returns the reason if the reader ends.
     fn take(&mut self, part: &[u8]) -> Option<String> {
         let Self {
             shared,

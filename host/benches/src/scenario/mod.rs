@@ -1,4 +1,4 @@
-//! The scenarios, and what one run of one of them gives.
+//! The scenarios, and the results of one run.
 
 mod fan_out;
 mod requests;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-/// What a run gave.
+/// Result of one run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) operations: u64,
@@ -25,7 +25,7 @@ pub(crate) struct Outcome {
     pub(crate) cost: Cost,
 }
 
-/// What did not succeed, in the warm-up too, by its kind.
+/// Failures by kind, including those of the warm-up.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Failures(pub(crate) BTreeMap<String, u64>);
 
@@ -35,11 +35,10 @@ impl Failures {
     }
 }
 
-/// How long a run may take for all that is not its own time: connecting, and what is under way
-/// when it ends.
+/// Time for the rest of a run: connecting, and requests still under way at its end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs a scenario, prints what it gave and writes it where the arguments say.
+/// Runs a scenario, prints its result and writes it to the file given in the arguments.
 pub(crate) fn measure(args: &Measure) -> Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let measurement = LocalSet::new().block_on(&runtime, run(args))?;
@@ -50,7 +49,7 @@ pub(crate) fn measure(args: &Measure) -> Result<()> {
     Ok(())
 }
 
-/// Measures syncs and prints what they take.
+/// Measures syncs and prints their duration.
 pub(crate) fn measure_syncs(args: &Syncs) -> Result<()> {
     let time = Duration::from_secs_f64(args.seconds);
     let latencies = disk::measure_syncs(&args.directory, time)?;

@@ -1,4 +1,4 @@
-//! Connections that each send the next request when the last one is answered.
+//! Connections that each send the next request after the last response.
 
 use super::{Failures, Outcome};
 use crate::cli::{Load, Measure, Scenario};
@@ -19,7 +19,7 @@ const CONTENT_TYPE: &str = "application/octet-stream";
 /// Appends that a small stream consists of.
 const APPENDS_OF_A_SMALL_STREAM: usize = 4;
 
-/// What a request must be answered with.
+/// Expected response to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
     /// Any 2xx.
@@ -48,7 +48,7 @@ enum Phase {
     Over,
 }
 
-/// What the connections share.
+/// State shared by the connections.
 #[derive(Debug)]
 struct Shared {
     requests: Vec<Vec<u8>>,
@@ -85,7 +85,7 @@ pub(super) async fn run(args: &Measure, target: &Target, watched: Watched) -> Re
     });
     let mut connections = JoinSet::new();
     for number in 0..args.load.connections {
-        // Each begins elsewhere; they meet at one stream as chance has it.
+        // Connections start at different streams, and use one stream together only by chance.
         let first = number * args.load.streams / args.load.connections;
         connections.spawn_local(send(Rc::clone(&shared), target.address, first));
     }
@@ -106,7 +106,7 @@ pub(super) async fn run(args: &Measure, target: &Target, watched: Watched) -> Re
     })
 }
 
-/// Makes the streams and one request for each.
+/// Creates the streams and builds one request for each.
 async fn prepare(
     scenario: Scenario,
     load: &Load,
@@ -148,7 +148,7 @@ async fn prepare(
     Ok((requests, expected))
 }
 
-/// One connection: goes through the streams in turn until it is over.
+/// One connection: sends the requests in turn until the run is over.
 async fn send(shared: Rc<Shared>, address: SocketAddr, first: usize) {
     let mut requests = shared.requests.iter().cycle().skip(first);
     while shared.phase.get() != Phase::Over {

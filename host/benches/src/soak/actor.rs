@@ -1,4 +1,4 @@
-//! An actor: one stream after another, until the time is over.
+//! An actor runs one stream after another until the end of the soak.
 
 use super::Shared;
 use super::life::{Kind, Life};
@@ -7,12 +7,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, sleep_until};
 
-/// Pause after something went wrong, so that a server that is gone is not asked without end.
+/// Pause after a failure, so that the actor does not flood a server that is down.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The actor of this number, of so many.
+/// Runs actor `number` of `of`.
 pub(super) async fn act(shared: Rc<Shared>, number: usize, of: usize) {
-    // They begin one after the other: a stream of each age is there at any time.
+    // Actors start one after the other, so streams of every age exist at any time.
     let share = number as f64 / of as f64;
     let first = shared.begun + (shared.interval * shared.appends).mul_f64(share);
     sleep_until(first.min(shared.ends).into()).await;

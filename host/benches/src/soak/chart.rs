@@ -1,4 +1,4 @@
-//! Lines over time, as an SVG file.
+//! Line charts over time, as an SVG file.
 
 use std::fmt::{self, Write as _};
 
@@ -6,25 +6,25 @@ const WIDTH: f64 = 960.0;
 const PANEL_HEIGHT: f64 = 180.0;
 /// Room for the title above all panels.
 const TOP: f64 = 40.0;
-/// Room inside a panel: for its title, for the labels of the axes.
+/// Room inside a panel for its title and for the labels of the axes.
 const ABOVE: f64 = 34.0;
 const BELOW: f64 = 26.0;
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = 20.0;
-/// Intervals between two labels of an axis, about.
+/// Approximate number of intervals between the labels of an axis.
 const STEPS: f64 = 4.0;
 const COLOURS: [&str; 3] = ["#1f6feb", "#d1570b", "#2da44e"];
 
-/// Panels one below the other, over one axis.
+/// Panels one below the other, with a common horizontal axis.
 #[derive(Debug)]
 pub(super) struct Chart {
     pub(super) title: String,
-    /// The unit of the common axis.
+    /// The unit of the horizontal axis.
     pub(super) axis: &'static str,
     pub(super) panels: Vec<Panel>,
 }
 
-/// Lines of one unit.
+/// Lines with one unit.
 #[derive(Debug)]
 pub(super) struct Panel {
     pub(super) title: String,
@@ -32,7 +32,6 @@ pub(super) struct Panel {
     pub(super) series: Vec<Series>,
 }
 
-/// A line.
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) name: String,
@@ -40,7 +39,7 @@ pub(super) struct Series {
 }
 
 impl Chart {
-    /// The chart as a file.
+    /// The chart as the text of an SVG file.
     pub(super) fn svg(&self) -> Result<String, fmt::Error> {
         let height = TOP + PANEL_HEIGHT * self.panels.len() as f64;
         let mut svg = format!(
@@ -126,8 +125,8 @@ impl Panel {
     }
 }
 
-/// The step between two labels, 1, 2 or 5 times a power of ten, and the end of an axis that has
-/// room for `most`.
+/// Returns the step between two labels (1, 2 or 5 times a power of ten) and the end of the axis.
+/// The axis has room for `most`.
 fn scale(most: f64) -> (f64, f64) {
     let rough = (most / STEPS).max(1e-3);
     let power = 10_f64.powf(rough.log10().floor());
@@ -142,7 +141,7 @@ fn scale(most: f64) -> (f64, f64) {
 /// The labels of an axis.
 fn ticks(step: f64, most: f64) -> impl Iterator<Item = f64> {
     let count = (most / step + 1e-9).floor() as u32;
-    // Multiples of 0.1 are not as round as they look.
+    // Multiples of 0.1 have rounding errors.
     (0..=count).map(move |number| (f64::from(number) * step * 1e6).round() / 1e6)
 }
 

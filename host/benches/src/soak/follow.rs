@@ -13,15 +13,16 @@ use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
-/// How long the last messages may take after the stream was closed.
+/// Time for the last messages to arrive after the stream was closed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A reader, which says how many messages it saw.
+/// A reader task. It returns the number of messages it received.
 #[derive(Debug)]
 pub(super) struct Follower(JoinHandle<Result<u32>>);
 
 impl Follower {
-    /// Waits for the reader's end; an error if it did not see so many messages, in their order.
+    /// Waits for the reader's end. Fails unless the reader saw exactly `appended` messages in
+    /// order.
     pub(super) async fn saw(self, appended: u32) -> Result<()> {
         let seen = timeout(PATIENCE, self.0).await;
         let seen = seen.context("a reader did not end with its stream")???;
@@ -33,7 +34,7 @@ impl Follower {
     }
 }
 
-/// Counts messages, which must come in their order.
+/// Counts messages and checks their order.
 #[derive(Debug, Default)]
 struct Messages {
     seen: u32,
@@ -52,7 +53,7 @@ impl Messages {
     }
 }
 
-/// One SSE connection; each message is timed.
+/// Starts a reader with one SSE connection. Each message is timed.
 pub(super) async fn by_sse(shared: &Rc<Shared>, stream: &Stream) -> Result<Follower> {
     let request = shared.target.read(stream, "live=sse&", "-1");
     let connection = Connection::open(shared.target.address).await?;
@@ -94,7 +95,7 @@ async fn read_events(
     }
 }
 
-/// Long-polls, one after another.
+/// Starts a reader that sends one long-poll after another.
 pub(super) async fn by_polls(shared: &Rc<Shared>, stream: &Stream) -> Result<Follower> {
     let connection = Connection::open(shared.target.address).await?;
     let (shared, stream) = (Rc::clone(shared), stream.clone());

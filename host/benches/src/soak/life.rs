@@ -13,22 +13,22 @@ use tokio::time::sleep_until;
 
 /// Length of a message.
 const MESSAGE_BYTES: usize = 256;
-/// Appends between two reads of a stream from its start: so many reads that a percentile of a few
-/// minutes is not chance.
+/// Appends between two reads of a stream from its start. A few minutes then have enough reads for a
+/// meaningful percentile.
 const APPENDS_A_READ: u32 = 4;
-/// Seconds after which an unused stream expires, for those that are left to it.
+/// Seconds after which an unused stream of [`Kind::Expiring`] expires.
 const TTL_SECS: u32 = 20;
 
-/// What a stream is used for.
+/// How an actor uses its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Bytes, appended plainly.
+    /// Bytes, appended without a producer.
     Plain,
-    /// JSON, by an idempotent producer.
+    /// JSON, appended by an idempotent producer.
     Produced,
-    /// Bytes that are left to expire.
+    /// Bytes. The actor leaves the stream to expire.
     Expiring,
-    /// Bytes, forked in the middle; the fork goes on by itself.
+    /// Bytes, forked after half of the appends. The fork then changes no more.
     Forked,
     /// Text that an SSE reader follows.
     Followed,
@@ -59,22 +59,22 @@ impl Kind {
     }
 }
 
-/// One stream, and what it must hold.
+/// One stream with its expected content.
 pub(super) struct Life<'a> {
     shared: &'a Rc<Shared>,
     kind: Kind,
     connection: &'a mut Connection,
     stream: Stream,
-    /// Everything that was acknowledged.
+    /// All acknowledged bytes.
     written: Vec<u8>,
     appends: u32,
-    /// The fork, with what it must hold.
+    /// The fork and its expected content.
     fork: Option<(Stream, Vec<u8>)>,
     follower: Option<Follower>,
 }
 
 impl<'a> Life<'a> {
-    /// Creates the stream, and whoever follows it.
+    /// Creates the stream and starts its follower, if it has one.
     pub(super) async fn begin(
         shared: &'a Rc<Shared>,
         kind: Kind,
@@ -105,7 +105,7 @@ impl<'a> Life<'a> {
         })
     }
 
-    /// Appends when it is due, then reads back and ends the stream.
+    /// Appends at the due times, then reads back and ends the stream.
     pub(super) async fn run(mut self, due: &mut Instant) -> Result<()> {
         while self.appends < self.shared.appends && !self.shared.is_over() {
             sleep_until((*due).into()).await;
@@ -187,14 +187,14 @@ impl<'a> Life<'a> {
             self.delete(&stream).await?;
         }
         if let Some((fork, written)) = &fork {
-            // Its source is gone, its bytes are not.
+            // The source is deleted. The fork must still have its bytes.
             self.read_back(fork, written).await?;
             self.delete(fork).await?;
         }
         Ok(())
     }
 
-    /// Reads a stream from its start and compares it with what was acknowledged.
+    /// Reads a stream from its start and compares it with the acknowledged bytes.
     async fn read_back(&mut self, stream: &Stream, written: &[u8]) -> Result<()> {
         let begun = Instant::now();
         let request = self.shared.target.read(stream, "", "-1");
@@ -211,7 +211,7 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    /// What a read of the stream from its start has to give.
+    /// Expected body of a read of the stream from its start.
     fn content(&self) -> Vec<u8> {
         match self.kind {
             Kind::Produced => [b"[", &*self.written, b"]"].concat(),

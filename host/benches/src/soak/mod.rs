@@ -1,11 +1,11 @@
-//! A mixed load at a steady rate for a long time: what grows in the server would be seen.
+//! A mixed load at a steady rate for a long time, to find growth in the server.
 //!
-//! The load is many actors, each with a connection and one stream at a time. A stream is created,
-//! appended to when its turn comes, read back, compared with what was acknowledged, and deleted or
-//! left to expire; then the next one begins. So after the first minute or two the server holds as
-//! much as it ever will, and memory that goes on growing is a leak. Appends have a time when they
-//! are due, whatever the server does: one that had to wait for the one before it is timed from
-//! then.
+//! The load consists of actors, each with one connection and one stream at a time. An actor creates
+//! a stream, appends to it at due times, and reads it back. It compares the stream with the
+//! acknowledged bytes, and then deletes it or leaves it to expire. Then the actor begins the next
+//! stream. After the first minute or two the amount of data in the server is constant, so memory
+//! that still grows is a leak. Due times of appends do not depend on the server: a delayed append
+//! is timed from its due time.
 
 mod actor;
 mod chart;
@@ -26,18 +26,18 @@ use tally::Tally;
 use tokio::runtime::Builder;
 use tokio::task::{JoinSet, LocalSet};
 
-/// How long the last streams may take after the time is over.
+/// Time for the last streams to end after the end of the load.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What the actors share.
+/// State shared by the actors.
 #[derive(Debug)]
 struct Shared {
     target: Target,
     begun: Instant,
     ends: Instant,
-    /// From one append of an actor to its next.
+    /// Time from one append of an actor to its next.
     interval: Duration,
-    /// Appends that a stream gets.
+    /// Appends to each stream.
     appends: u32,
     tally: Tally,
 }
@@ -48,14 +48,16 @@ impl Shared {
     }
 }
 
-/// Appends of one stream are spread over so much time: less than any limit of a live connection.
+/// Time over which the appends of one stream are spread. It is shorter than any limit of a live
+/// connection.
 const LIFE: Duration = Duration::from_secs(40);
 
-/// Runs the load, prints how it goes, and writes `soak.csv` and `soak.svg`.
+/// Runs the load, prints its progress, and writes `soak.csv` and `soak.svg`.
 ///
 /// # Errors
 ///
-/// The load can't begin, the results can't be written, or the server did not stay as it was.
+/// The load can't begin, the results can't be written, a request failed, or memory or latencies
+/// grew.
 pub(crate) fn soak(args: &Soak) -> Result<()> {
     ensure!(args.rate > 0, "the rate is at least one a second");
     ensure!(args.streams > 0, "at least one stream is needed");

@@ -1,4 +1,4 @@
-//! What a soak came to: a table, a verdict, and the files.
+//! Report of a soak: a table, a verdict, and the files.
 
 use super::chart::{Chart, Panel, Series};
 use super::sample::Sample;
@@ -10,27 +10,27 @@ use std::fmt::{self, Write as _};
 use std::fs;
 use std::path::Path;
 
-/// Where two windows of a run begin and end, as shares of it: of an hour, minutes 8 to 12 and the
-/// last four. They are wide so that each holds tens of thousands of requests.
+/// Begin and end of two windows of a run, as shares of its duration. Of an hour these are minutes 8
+/// to 12 and the last four. The windows are wide so that each holds tens of thousands of requests.
 const EARLY: (f64, f64) = (8.0 / 60.0, 12.0 / 60.0);
 const LATE: (f64, f64) = (56.0 / 60.0, 1.0);
 
-/// What the later window may be above the earlier one.
+/// Greatest accepted ratio of the later window to the earlier one.
 const MOST_GROWTH: f64 = 1.10;
 
-/// What is compared.
+/// One compared figure.
 #[derive(Debug, Clone, Copy)]
 struct Row {
     what: &'static str,
     unit: &'static str,
     early: f64,
     late: f64,
-    /// Whether the verdict depends on it.
+    /// Whether the verdict depends on this figure.
     judged: bool,
 }
 
 impl Row {
-    /// Late over early; nothing where the run was too short to see any.
+    /// Ratio of late to early; nothing if the early window has no records.
     fn ratio(self) -> Option<f64> {
         (self.early > 0.0).then(|| self.late / self.early)
     }
@@ -40,7 +40,7 @@ impl Row {
     }
 }
 
-/// All that was seen.
+/// All samples and counts of a run.
 #[derive(Debug)]
 pub(super) struct Report {
     samples: Vec<Sample>,
@@ -52,7 +52,7 @@ impl Report {
         Self { samples, counts }
     }
 
-    /// Whether nothing failed, and memory and latencies did not grow.
+    /// Whether no request failed, and neither memory nor latencies grew.
     pub(super) fn is_steady(&self) -> bool {
         self.counts.failed.is_empty() && self.rows().into_iter().all(Row::is_steady)
     }
@@ -217,7 +217,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// A line about the last ten seconds.
+/// A line about the last sample.
 pub(super) fn line(sample: &Sample, counts: &Counts) -> String {
     let [p50, p99, _] = figures(sample.latencies.of(Timed::Append));
     let failed: u64 = counts.failed.values().sum();
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// An hour in which memory and the latency of appends go from one value to another.
+    /// An hour in which memory and append latency change linearly between two values.
     fn hour(memory: (f64, f64), ms: (f64, f64)) -> Report {
         let samples = (1..=360).map(|number| {
             let share = f64::from(number) / 360.0;

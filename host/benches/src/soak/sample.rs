@@ -1,4 +1,4 @@
-//! What the server takes and how quick it is, again and again.
+//! Periodic samples of the server's memory, disk and latencies.
 
 use super::tally::{Latencies, Tally};
 use crate::process::Process;
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 
-/// From one sample to the next.
+/// Time from one sample to the next.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// From one line about them to the next.
+/// Samples for each printed line.
 const LINES: u32 = 6;
 
-/// A moment, and the time since the last one.
+/// The server at one moment, with the latencies since the previous sample.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
-    /// Since the load began.
+    /// Time since the load began.
     pub(super) minutes: f64,
     /// Resident memory of the server.
     pub(super) memory_mib: f64,
-    /// What its directory takes on the disk.
+    /// Size of the store's directory on the disk.
     pub(super) disk_mib: f64,
     pub(super) latencies: Latencies,
 }
@@ -41,7 +41,7 @@ impl Sampler {
         }
     }
 
-    /// A sample every ten seconds until it is over, and a line every minute.
+    /// Takes a sample every ten seconds until `end`, and prints a line every minute.
     pub(super) async fn sample_until(
         &mut self,
         end: Instant,
@@ -74,7 +74,7 @@ impl Sampler {
     }
 }
 
-/// Bytes of the files of a directory; one that is removed meanwhile has none.
+/// Bytes of the files in a directory. A file that disappears during the call counts as zero.
 fn size(directory: &Path) -> u64 {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let metadata = entries.filter_map(|entry| entry.metadata().ok());

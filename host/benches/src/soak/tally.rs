@@ -1,27 +1,27 @@
-//! What the actors did, and how long it took.
+//! Counts and latencies of the actors' requests.
 
 use crate::histogram::Histogram;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What is timed.
+/// A timed operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timed {
     Append,
     Read,
-    /// From an append that is due to the event at an SSE reader.
+    /// From the due time of an append to the event at an SSE reader.
     Delivery,
 }
 
-/// Everything that is timed, in the order of its columns.
+/// All timed operations, in the order of their columns.
 pub(super) const TIMED: [(Timed, &str); 3] = [
     (Timed::Append, "append"),
     (Timed::Read, "read"),
     (Timed::Delivery, "delivery"),
 ];
 
-/// How long everything took in some time, in the order of [`TIMED`].
+/// Latencies of all operations in an interval, in the order of [`TIMED`].
 #[derive(Debug, Clone, Default)]
 pub(super) struct Latencies([Histogram; TIMED.len()]);
 
@@ -44,7 +44,7 @@ impl Latencies {
         }
     }
 
-    /// Adds what another time saw.
+    /// Adds the latencies of another interval.
     pub(super) fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             mine.add(theirs);
@@ -52,14 +52,14 @@ impl Latencies {
     }
 }
 
-/// How often something was done, or went wrong, by what it is called.
+/// Number of completed and failed operations by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) done: BTreeMap<&'static str, u64>,
     pub(super) failed: BTreeMap<String, u64>,
 }
 
-/// Where the actors write to.
+/// Shared record of the actors' operations.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     latencies: RefCell<Latencies>,
@@ -80,12 +80,12 @@ impl Tally {
         *self.counts.borrow_mut().failed.entry(what).or_default() += 1;
     }
 
-    /// What was timed since this was asked last.
+    /// Returns the latencies recorded since the last call.
     pub(super) fn take_latencies(&self) -> Latencies {
         self.latencies.take()
     }
 
-    /// All that was done so far.
+    /// Counts since the start.
     pub(super) fn counts(&self) -> Counts {
         self.counts.borrow().clone()
     }

@@ -12,8 +12,8 @@ fn waiting(topic: &Arc<Topic>, noted: u64) {
     topic.insert(vec![waiter], token, ChangeNumber::new(noted), over);
 }
 
-/// Between the look of a reader that joins and its place in the group, the key could change and
-/// the task see to it: nobody told the reader, until the next change or the end of its wait.
+/// A key could change after the step of a joining reader and before the reader was in the group. If
+/// the task compared the numbers in between, the reader waited for the next change or its timeout.
 #[test]
 fn who_comes_in_after_the_change_it_waits_for_was_compared_is_looked_at() {
     let topic = Arc::new(Topic::new("key".into()));
@@ -31,7 +31,7 @@ fn who_comes_in_after_the_change_it_waits_for_was_compared_is_looked_at() {
     assert_eq!(due.len(), 1);
 }
 
-/// The same when the server ended in between: it waited for the reader.
+/// Likewise at shutdown: the server waited for the reader.
 #[test]
 fn who_comes_in_after_all_were_ended_is_looked_at() {
     let topic = Arc::new(Topic::new("key".into()));
@@ -40,8 +40,8 @@ fn who_comes_in_after_all_were_ended_is_looked_at() {
     assert_eq!(topic.ring().now_or_never(), Some(()));
 }
 
-/// Whoever followed a stream that changed all the time was never ended: there was always
-/// something new to tell, and only those with nothing new were asked for their age.
+/// A reader of a stream that changed all the time was never ended. The task checked the age of
+/// readers only if they had nothing new to read.
 #[test]
 fn a_change_ends_those_whose_time_is_over_and_no_others() {
     let now = Instant::now();

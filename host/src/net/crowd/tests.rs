@@ -18,7 +18,7 @@ fn an_address_has_so_many_connections_and_gets_one_back_when_one_ends() {
     assert!(crowd.known().by_address.is_empty());
 }
 
-/// 200 idle connections of one address kept its own probes out too.
+/// 200 idle connections of one address kept that address's own probes out too.
 #[tokio::test]
 async fn an_address_that_has_its_share_ends_its_oldest_idle_connection_for_a_new_one() {
     let crowd = Crowd::new(Some(2), LONG);
@@ -44,7 +44,7 @@ async fn idle_connections_make_room_oldest_first() {
     let crowd = Crowd::new(None, LONG);
     let members: Vec<_> = (0..4).filter_map(|_| crowd.join(1, Use::Any)).collect();
     let busy = members[0].activity().begin();
-    // The second was used last.
+    // The second was busy most recently.
     drop(members[1].activity().begin());
     crowd.make_room(1);
     let ended = || -> Vec<bool> {

@@ -14,7 +14,7 @@ use std::sync::Weak;
 type Frames = mpsc::UnboundedReceiver<Result<Frame<Bytes>, Infallible>>;
 type Feed = mpsc::UnboundedSender<Result<Frame<Bytes>, Infallible>>;
 
-/// Bytes of which can be told whether anybody has them.
+/// Bytes, and a weak reference that shows whether they are still in memory.
 fn tracked(length: usize) -> (Bytes, Weak<[u8]>) {
     struct Owner(Arc<[u8]>);
     impl AsRef<[u8]> for Owner {
@@ -27,7 +27,7 @@ fn tracked(length: usize) -> (Bytes, Weak<[u8]>) {
     (Bytes::from_owner(Owner(bytes)), weak)
 }
 
-/// A body, and what feeds it.
+/// A body, and the sender of its frames.
 fn body() -> (StreamBody<Frames>, Feed) {
     let (feed, frames) = mpsc::unbounded();
     (StreamBody::new(frames), feed)
@@ -40,8 +40,8 @@ fn whole(bytes: Bytes) -> StreamBody<Frames> {
     body
 }
 
-/// A client that opens so much of a window, of a server that answers with these bodies in turn
-/// and has so much patience.
+/// A client with this window for each stream. Its server responds with `bodies` in turn, and resets
+/// streams after stalling for `patience`.
 async fn client(
     window: u32,
     patience: Duration,
@@ -78,7 +78,7 @@ async fn freed(kept: &Weak<[u8]>) {
     }
 }
 
-/// They kept what they did not take for as long as they liked.
+/// Such streams kept unread bytes for any length of time.
 #[tokio::test]
 async fn a_stream_that_is_not_taken_is_reset_and_what_it_kept_is_freed() {
     for window in [0, 1] {
@@ -92,7 +92,7 @@ async fn a_stream_that_is_not_taken_is_reset_and_what_it_kept_is_freed() {
             last = unread.frame().await;
         }
         assert!(matches!(last, Some(Err(_))), "the client is told");
-        // The others on the connection go on.
+        // Other streams on the connection continue.
         let other = get(&mut requests).await.collect().await;
         assert!(other.is_ok(), "{other:?}");
     }
@@ -127,7 +127,7 @@ async fn trailers_wait_for_the_pieces_before_them() {
     drop(unread);
 }
 
-/// The server waits for nobody, but where nothing is to be sent nobody is waited for.
+/// The server has no patience here, but a stream without unsent bytes does not stall.
 #[tokio::test]
 async fn a_live_read_with_nothing_to_take_goes_on() {
     let (silent, feed) = body();
@@ -154,8 +154,8 @@ async fn a_client_that_takes_little_at_a_time_gets_everything() {
     }
 }
 
-/// The clock begins with the first byte, and each that is sent puts it back a little; without any
-/// it does not run.
+/// The clock starts with the first unsent byte, and each byte sent extends the deadline a little.
+/// Without unsent bytes the clock does not run.
 #[test]
 fn a_stream_stalls_when_it_is_a_minute_behind_the_least_rate() {
     let (begun, secs) = (Instant::now(), Duration::from_secs);

@@ -6,15 +6,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// The certificates are of a hundred years from 2020: `authority.pem` made `worker.pem` for
-/// the name `worker.example`; `stranger.pem` made nothing.
+/// The certificates are valid for a hundred years from 2020. `authority.pem` signed `worker.pem`
+/// for the name `worker.example`; `stranger.pem` signed nothing.
 macro_rules! pem {
     ($name:literal) => {
         include_bytes!(concat!("../../../../tests/fixtures/tls/", $name))
     };
 }
 
-/// What is posted to a worker.
+/// Body of the requests to a worker.
 const BODY: &[u8] = b"wake";
 
 fn address(text: &str) -> SocketAddr {
@@ -63,7 +63,7 @@ fn certificate(pem: &[u8]) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem).expect("a certificate")
 }
 
-/// Answers one request over TLS as `worker.example`.
+/// Serves one request over TLS as `worker.example`.
 async fn worker() -> SocketAddr {
     let key = PrivateKeyDer::from_pem_slice(pem!("worker.key")).expect("a key");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -78,7 +78,7 @@ async fn worker() -> SocketAddr {
     let address = listener.local_addr().expect("its address");
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.expect("a connection");
-        // A client that does not trust it ends here.
+        // A client that does not trust the certificate ends the connection here.
         let Ok(mut stream) = acceptor.accept(stream).await else {
             return;
         };
@@ -95,8 +95,8 @@ async fn worker() -> SocketAddr {
     address
 }
 
-/// Posts to a worker at an address of this machine as though its name led there, and gives back
-/// what the worker was sent.
+/// Posts to a worker at a local address, as if its name resolved to that address. Returns the
+/// request that the worker received.
 async fn post_to_worker(url: &str, authority: &[u8]) -> Result<String, OutboundError> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate(authority)).expect("an authority");
@@ -126,7 +126,7 @@ async fn https_reaches_who_has_a_certificate_for_the_name_and_nobody_else() {
     }
 }
 
-/// 64 deliveries to one receiver that did not answer kept all others waiting.
+/// 64 deliveries to one receiver that did not respond kept all others waiting.
 #[tokio::test]
 async fn who_does_not_answer_keeps_no_other_receiver_waiting() {
     let listen = || TcpListener::bind("127.0.0.1:0");
@@ -155,7 +155,7 @@ async fn who_does_not_answer_keeps_no_other_receiver_waiting() {
         let (mut stream, _) = quick.accept().await.expect("a connection");
         let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
         stream.write_all(answer).await.expect("sent");
-        // Until the client has it.
+        // Waits until the client has the response.
         let _ = stream.read_to_end(&mut Vec::new()).await;
     });
     let answered = post(to_quick).await.expect("an answer");

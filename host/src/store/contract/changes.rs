@@ -3,7 +3,7 @@
 use super::{ChangeNumber, Store, bytes, delete, increment, see, set};
 use futures::FutureExt;
 
-/// Numbers grow, the store's with the key's.
+/// The numbers of the store and of the key grow with every change.
 pub(super) fn every_change_has_a_higher_number(store: &dyn Store) {
     let key = "contract.numbers";
     let mut before = store.latest_change();
@@ -24,7 +24,7 @@ pub(super) fn every_change_has_a_higher_number(store: &dyn Store) {
     check("increment");
 }
 
-/// What a write says its number is, and what a read says, is the key's own.
+/// Reads and writes return the key's own number.
 pub(super) fn reads_and_writes_tell_the_number_of_the_change(store: &dyn Store) {
     let key = "contract.told";
     let absent = see(store, key).changed;
@@ -44,7 +44,7 @@ pub(super) fn reads_and_writes_tell_the_number_of_the_change(store: &dyn Store) 
     assert_eq!(store.exists(key), Ok((true, counted)));
 }
 
-/// Whatever was said becomes durable, without anybody's help.
+/// Every change settles without a further call.
 pub(super) fn every_change_settles(store: &dyn Store) {
     let key = "contract.settles";
     let written = store.set(key, bytes("one")).expect("the store writes");
@@ -57,7 +57,7 @@ pub(super) fn every_change_settles(store: &dyn Store) {
     assert_eq!(store.losses(), 0);
 }
 
-/// Also where the key is gone by the time one looks.
+/// The claim also covers a key that is gone by the time of the read.
 pub(super) fn a_change_after_a_noted_number_is_never_missed(store: &dyn Store) {
     let key = "contract.noted";
     let noted = store.latest_change();
@@ -74,7 +74,7 @@ pub(super) fn a_change_after_a_noted_number_is_never_missed(store: &dyn Store) {
     assert!(store.last_change(key) > noted);
 }
 
-/// Set, swap, increment and delete.
+/// The kinds are set, swap, increment and delete.
 pub(super) fn a_watch_is_woken_by_every_kind_of_change(store: &dyn Store) {
     let key = "contract.watch";
     let woken = |change: &dyn Fn()| {
@@ -94,7 +94,7 @@ pub(super) fn a_watch_is_woken_by_every_kind_of_change(store: &dyn Store) {
     woken(&|| assert_eq!(increment(store, key, 1), 1));
 }
 
-/// One reader of one stream pays for nobody else.
+/// A change of one key costs the readers of other keys nothing.
 pub(super) fn a_watch_is_left_alone_by_other_keys(store: &dyn Store) {
     let mut watch = store.watch("contract.quiet");
     for number in 0..100 {

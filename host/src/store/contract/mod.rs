@@ -1,9 +1,9 @@
-//! The claims of [`Store`] as functions, which every backend and every wrapper runs.
+//! Checks for the claims of [`Store`]. Every backend and every wrapper runs them.
 //!
-//! Each claim uses keys of its own, so that all of them may run on one store, one after another.
-//! They fail by panicking, as tests do.
+//! Each claim uses keys of its own, so all of them can run on one store, one after another. A claim
+//! that does not hold panics, as a test does.
 //!
-//! A store outside this crate runs the suite too. It asks for the feature `contract` among its
+//! A store outside this crate runs the suite too. It enables the feature `contract` in its
 //! dev-dependencies:
 //!
 //! ```toml
@@ -11,7 +11,7 @@
 //! durable-streams-host = { path = "../host", features = ["contract"] }
 //! ```
 //!
-//! and has a test that names the claims which its store breaks, if any:
+//! Its test names the claims that the store breaks, if any:
 //!
 //! ```
 //! # use durable_streams_host::store::MemoryStore as TheStore;
@@ -27,7 +27,7 @@
 //! # the_store_keeps_the_contract();
 //! ```
 //!
-//! `tests/contract/main.rs` does so.
+//! `tests/contract/main.rs` is such a test.
 
 mod changes;
 mod races;
@@ -39,7 +39,7 @@ use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// A check that fails by panicking.
+/// Check of one claim. Panics if the claim does not hold.
 pub type Check = fn(&dyn Store);
 
 macro_rules! claims {
@@ -82,17 +82,17 @@ claims! {
         a_waiter_sees_every_value_of_a_racing_writer;
 }
 
-/// How a store breaks a claim, and why.
+/// How a store breaks a claim, with the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breach {
-    /// Whenever it is asked.
+    /// Every time.
     Always(&'static str),
-    /// Not each time, or without an end: the claim is not asked of it.
+    /// Only sometimes, or the check would never end. The suite skips the claim.
     AtTimes(&'static str),
 }
 
-/// Runs every claim on the stores that `new` makes: on one of them, one after another, those that
-/// it keeps, and on one of its own each that it breaks. A breach that is not there fails too.
+/// Runs every claim on stores that `new` makes. All claims that the store keeps run on one store,
+/// one after another. Each broken claim runs on a store of its own, and must fail.
 pub fn check_all(new: &dyn Fn() -> Arc<dyn Store>, except: &[(&str, Breach)]) {
     for (excepted, _) in except {
         let known = CLAIMS.iter().any(|(claim, _)| claim == excepted);

@@ -17,7 +17,7 @@ fn race(work: impl Fn(u64) + Sync) {
     });
 }
 
-/// A counter kept by swaps alone.
+/// Swaps alone make a correct counter.
 pub(super) fn racing_swaps_lose_no_increment(store: &dyn Store) {
     let key = "contract.race.swap";
     race(|_| {
@@ -39,7 +39,7 @@ pub(super) fn racing_swaps_lose_no_increment(store: &dyn Store) {
     assert_eq!(get(store, key), Some(Bytes::from(total)));
 }
 
-/// Who is told that it created the key finds its own value there.
+/// The key holds the value of the winning creator.
 pub(super) fn racing_creators_elect_one(store: &dyn Store) {
     for round in 0..50 {
         let key = format!("contract.race.create.{round}");
@@ -53,13 +53,13 @@ pub(super) fn racing_creators_elect_one(store: &dyn Store) {
             }
         });
         let winner = winner.into_inner();
-        // An absent key's swap may fail for nothing, so there may be no winner at all.
+        // A swap of an absent key may fail without a reason, so there may be no winner.
         let expected = (winner < THREADS).then(|| Bytes::from(winner.to_string()));
         assert_eq!(get(store, &key), expected);
     }
 }
 
-/// Each caller gets a sum of its own.
+/// Each caller gets a different sum.
 pub(super) fn racing_increments_are_all_counted(store: &dyn Store) {
     let key = "contract.race.increment";
     let sum = AtomicU64::new(0);
@@ -74,8 +74,8 @@ pub(super) fn racing_increments_are_all_counted(store: &dyn Store) {
     assert_eq!(sum.into_inner(), last * (last + 1) / 2);
 }
 
-/// The loop that live reads are made of: note, read, register, look, wait. Were a wake-up lost, the
-/// waiter would hang; were a number too low, it would miss the last value.
+/// The loop of live reads: note, read, register, check, wait. After a lost wake-up the waiter would
+/// hang. With a number that is too low it would miss the last value.
 pub(super) fn a_waiter_sees_every_value_of_a_racing_writer(store: &dyn Store) {
     let key = "contract.race.wait";
     std::thread::scope(|scope| {

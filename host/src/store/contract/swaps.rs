@@ -2,7 +2,7 @@
 
 use super::{Check, Store, SwapError, bytes, delete, get, increment, see, set};
 
-/// The plain case.
+/// The plain case: no other write happens in between.
 pub(super) fn a_swap_of_what_was_seen_is_done(store: &dyn Store) {
     set(store, "contract.swap", "one");
     let seen = see(store, "contract.swap");
@@ -11,7 +11,7 @@ pub(super) fn a_swap_of_what_was_seen_is_done(store: &dyn Store) {
     assert_eq!(get(store, "contract.swap"), Some(bytes("two")));
 }
 
-/// Of two that saw the same, one loses.
+/// Of two swaps that saw the same version, the second fails.
 pub(super) fn a_swap_after_another_swap_fails(store: &dyn Store) {
     set(store, "contract.twice", "one");
     let first = see(store, "contract.twice");
@@ -54,7 +54,7 @@ pub(super) fn a_swap_after_the_same_value_came_back_fails(store: &dyn Store) {
     assert_eq!(refused, Err(SwapError::Conflict));
 }
 
-/// Absence is a condition as good as any.
+/// Absence is a condition like any other.
 pub(super) fn an_absent_key_is_created_by_one_swap_only(store: &dyn Store) {
     let first = see(store, "contract.create");
     let second = see(store, "contract.create");
@@ -65,7 +65,7 @@ pub(super) fn an_absent_key_is_created_by_one_swap_only(store: &dyn Store) {
     assert_eq!(get(store, "contract.create"), Some(bytes("mine")));
 }
 
-/// Absent, present, absent again is a change.
+/// A key that was absent, present and absent again has changed.
 pub(super) fn a_key_that_came_and_went_is_not_swapped_as_absent(store: &dyn Store) {
     let seen = see(store, "contract.went");
     set(store, "contract.went", "short-lived");
@@ -75,7 +75,7 @@ pub(super) fn a_key_that_came_and_went_is_not_swapped_as_absent(store: &dyn Stor
     assert_eq!(get(store, "contract.went"), None);
 }
 
-/// Neither the value nor its number.
+/// A failed swap changes neither the value nor its number.
 pub(super) fn a_failed_swap_changes_nothing(store: &dyn Store) {
     set(store, "contract.failed", "one");
     let seen = see(store, "contract.failed");

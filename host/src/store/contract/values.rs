@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError, bytes, delete, exists, get, increment, set};
 
-/// What was set last is what is read.
+/// A read returns the last value that was set.
 pub(super) fn a_get_sees_the_last_set(store: &dyn Store) {
     assert_eq!(get(store, "contract.set"), None);
     set(store, "contract.set", "one");
@@ -12,7 +12,7 @@ pub(super) fn a_get_sees_the_last_set(store: &dyn Store) {
     assert_eq!(get(store, "contract.set.other"), None);
 }
 
-/// No bytes is a value.
+/// An empty value is a value.
 pub(super) fn an_empty_value_is_not_an_absent_one(store: &dyn Store) {
     assert!(!exists(store, "contract.empty"));
     set(store, "contract.empty", "");
@@ -20,7 +20,7 @@ pub(super) fn an_empty_value_is_not_an_absent_one(store: &dyn Store) {
     assert!(exists(store, "contract.empty"));
 }
 
-/// A deletion removes, once or twice.
+/// A second deletion also succeeds, and the key stays absent.
 pub(super) fn a_deleted_key_is_absent(store: &dyn Store) {
     set(store, "contract.delete", "value");
     delete(store, "contract.delete");
@@ -36,14 +36,14 @@ pub(super) fn a_counter_counts_from_zero(store: &dyn Store) {
     assert_eq!(increment(store, "contract.counter", -10), -4);
 }
 
-/// Gates are opened this way.
+/// Gates are opened by an increment of zero.
 pub(super) fn an_increment_by_zero_makes_the_key(store: &dyn Store) {
     assert_eq!(increment(store, "contract.zero", 0), 0);
     assert!(exists(store, "contract.zero"));
     assert_eq!(increment(store, "contract.zero", 1), 1);
 }
 
-/// An error leaves the value as it was.
+/// An error leaves the value unchanged.
 pub(super) fn an_increment_of_what_is_no_counter_changes_nothing(store: &dyn Store) {
     set(store, "contract.text", "no counter");
     let refused = store.increment("contract.text", 1);
@@ -51,7 +51,7 @@ pub(super) fn an_increment_of_what_is_no_counter_changes_nothing(store: &dyn Sto
     assert_eq!(get(store, "contract.text"), Some(bytes("no counter")));
 }
 
-/// The ends of the range are an error, not a wrap.
+/// An increment past the range of `i64` fails instead of wrapping.
 pub(super) fn a_counter_never_overflows(store: &dyn Store) {
     assert_eq!(increment(store, "contract.top", i64::MAX), i64::MAX);
     let refused = store.increment("contract.top", 1);

@@ -9,7 +9,7 @@ fn faulty(seed: u64) -> (FaultyStore, Arc<MemoryStore>) {
     (store, below)
 }
 
-/// What the store itself would say, past all faults.
+/// Returns the value in the store below, without faults.
 fn value(below: &MemoryStore, key: &str) -> Option<Bytes> {
     below.get(key).expect("memory answers").value
 }
@@ -28,7 +28,8 @@ fn where_nothing_goes_wrong_the_contract_is_kept() {
     );
 }
 
-/// Swaps numbers into one key, each built on the last; says how each try ended and what came of it.
+/// Swaps numbers into one key, each built on the last. Returns the result of each attempt, and
+/// whether it was applied.
 fn swaps(store: &FaultyStore, below: &MemoryStore, count: u64) -> Vec<(String, bool)> {
     (1..=count)
         .map(|number| {
@@ -81,7 +82,7 @@ fn most_operations_succeed() {
     assert!((950..1000).contains(&good), "{good}");
 }
 
-/// Repeats a write until it is answered as one that is under way.
+/// Repeats a write until its error says that it is still under way.
 fn until_late(mut write: impl FnMut() -> String) {
     let late = (0..10_000).any(|_| write().contains("no answer yet"));
     assert!(late, "no write was late");

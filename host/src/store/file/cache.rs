@@ -1,4 +1,4 @@
-//! Values in the log that are read again and again: the heads of busy streams.
+//! Cache of log values that are read repeatedly: the heads of busy streams.
 
 use crate::store::ChangeNumber;
 use bytes::Bytes;
@@ -8,22 +8,24 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// Bytes of all keys and values.
+/// Largest number of bytes of all keys and values.
 const CACHE_BYTES: u64 = 64 << 20;
-/// Larger values are not kept: they are chunks, which are read once or by many at a time.
+/// Longest value that is kept. Larger values are chunks, which are read once or by many readers at
+/// a time.
 const LONGEST_VALUE: usize = 32 << 10;
-/// Bytes that an entry costs besides.
+/// Bytes that an entry costs besides its key and value.
 const ENTRY_BYTES: u64 = 128;
-/// Keys that were read once and are remembered for that.
+/// Number of keys remembered as read once.
 const READ_ONCE: usize = 4096;
 
-/// The values, by key. What is read once is not kept, and what is not read for a while leaves: the
-/// chunks and the tombstones of streams that come and go would fill it.
+/// The values, by key. The cache does not keep values that are read only once, and drops values
+/// that are not read for a while. The chunks and the tombstones of short-lived streams would fill
+/// it otherwise.
 pub(super) struct Cache {
     entries: Bounded<Box<str>, Arc<Entry>, Weight>,
     round: AtomicU32,
     hasher: RandomState,
-    /// Hashes of keys that were read, each at the place that it names.
+    /// Hashes of keys that were read. The hash of a key gives its place.
     read_once: Vec<AtomicU64>,
 }
 
@@ -31,7 +33,7 @@ struct Entry {
     /// The change that wrote the value.
     sequence: ChangeNumber,
     value: Bytes,
-    /// The round in which it was read last.
+    /// The last round in which the value was read.
     read: AtomicU32,
 }
 
@@ -46,7 +48,7 @@ impl Weighter<Box<str>, Arc<Entry>> for Weight {
 
 impl Default for Cache {
     fn default() -> Self {
-        // What is kept are heads, of a few kilobytes.
+        // Most values are heads, of a few kilobytes.
         let expected = CACHE_BYTES as usize / 4096;
         Self {
             entries: Bounded::with_weighter(expected, CACHE_BYTES, Weight),
@@ -58,7 +60,7 @@ impl Default for Cache {
 }
 
 impl Cache {
-    /// The value of a key, if it is known as of this change.
+    /// Returns the value of a key, if the cache has the value that this change wrote.
     pub(super) fn get(&self, key: &str, sequence: ChangeNumber) -> Option<Bytes> {
         let entry = self.entries.get(key)?;
         if entry.sequence != sequence {
@@ -79,27 +81,27 @@ impl Cache {
         self.insert(key.into(), sequence, value.clone(), round);
     }
 
-    /// A key has another value in the log. It is kept as long as the one before would have been: to
-    /// be written does not count.
+    /// Replaces the cached value of a key that has another value in the log. A write does not
+    /// extend the time that the key stays in the cache.
     pub(super) fn renew(&self, key: Box<str>, sequence: ChangeNumber, value: Bytes) {
         if let Some(known) = self.entries.peek(&key) {
             self.insert(key, sequence, value, known.read.load(Ordering::Relaxed));
         }
     }
 
-    /// A key has no value any more.
+    /// Drops a key that has no value any more.
     pub(super) fn remove(&self, key: &str) {
         self.entries.remove(key);
     }
 
-    /// Begins another round: what was read neither in the last one nor in this one leaves.
+    /// Begins another round. Drops values that were read neither in the last round nor in this one.
     pub(super) fn turn(&self) {
         let last = self.round.fetch_add(1, Ordering::Relaxed);
         self.entries
             .retain(|_, entry| entry.read.load(Ordering::Relaxed) >= last);
     }
 
-    /// Whether this key was read before, as far as is remembered.
+    /// Whether this key was read before, as far as the cache remembers.
     fn is_read_again(&self, key: &str) -> bool {
         let hash = self.hasher.hash_one(key);
         let place = self.read_once.get(hash as usize % READ_ONCE);
@@ -139,8 +141,8 @@ mod tests {
         }
     }
 
-    /// The chunks of streams that were read to their end and deleted took twice the memory of all
-    /// else.
+    /// The chunks of streams that were read to their end and deleted took twice the memory of
+    /// everything else.
     #[test]
     fn what_is_read_once_is_not_kept() {
         let cache = Cache::default();
@@ -165,7 +167,7 @@ mod tests {
         assert_eq!(cache.entries.len(), 0, "too long");
     }
 
-    /// Over an hour in which streams came and went the cache grew with each of them.
+    /// In a run of an hour with short-lived streams the cache grew with each stream.
     #[test]
     fn what_nobody_reads_leaves_though_it_is_written() {
         let cache = Cache::default();

@@ -1,29 +1,28 @@
-//! Patience with a disk that is full.
+//! Backoff on a full disk.
 //!
-//! A batch that finds no room takes all that is newer with it, and everybody who waits for a change
-//! looks again. So once it is known that the disk stays full, changes are refused before they are
-//! applied, and one batch in a while finds out whether there is room again, where the system does not
-//! say so.
+//! A batch that finds no room fails all newer changes too, and every waiter reads again. So once
+//! the disk is known to stay full, the store refuses changes before it applies them. One batch in a
+//! while then finds out whether there is room again, since the system may not report it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How long changes are refused after the second batch in a row that found no room, and after many.
+/// Times for which changes are refused: after the second batch in a row without room, and at most.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Whether the disk is known to be full. Times are since the store was opened.
+/// Whether the disk is known to be full. Times are measured since the store was opened.
 #[derive(Debug, Default)]
 pub(super) struct FullDisk {
-    /// When changes are let in again, milliseconds.
+    /// Time at which changes are accepted again, in milliseconds.
     until_ms: AtomicU64,
-    /// Batches in a row that found no room.
+    /// Number of batches in a row that found no room.
     in_a_row: AtomicU64,
 }
 
 impl FullDisk {
-    /// Whether changes are refused now. Every change asks, so the clock is read only where it says
-    /// something.
+    /// Whether changes are refused now. Every change calls this, so it reads the clock only if
+    /// necessary.
     pub(super) fn refuses(&self, now: impl FnOnce() -> Duration) -> bool {
         match self.until_ms.load(Ordering::Relaxed) {
             0 => false,
@@ -31,7 +30,8 @@ impl FullDisk {
         }
     }
 
-    /// A batch found no room. The first says little: it may have been a large one.
+    /// Counts a batch that found no room. The first one proves little, since it may have been a
+    /// large one.
     pub(super) fn found_none(&self, now: Duration) {
         let before = self.in_a_row.fetch_add(1, Ordering::Relaxed);
         let Some(doublings) = before.checked_sub(1) else {
@@ -44,7 +44,7 @@ impl FullDisk {
         self.until_ms.store(until_ms, Ordering::Relaxed);
     }
 
-    /// A batch was written.
+    /// Notes that a batch was written.
     pub(super) fn found_some(&self) {
         if self.in_a_row.swap(0, Ordering::Relaxed) > 0 {
             self.until_ms.store(0, Ordering::Relaxed);

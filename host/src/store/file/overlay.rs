@@ -1,4 +1,4 @@
-//! Values that are newer than the log.
+//! Values newer than the log.
 
 use super::cache::Cache;
 use crate::store::log::Change;
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks that unrelated keys seldom share.
+/// Number of locks. Unrelated keys seldom share one.
 const SHARDS: usize = 64;
 
 /// The newest values, by key.
@@ -18,29 +18,29 @@ pub(super) struct Overlay {
     pub(super) cache: Cache,
 }
 
-/// Some of the keys.
+/// A part of the keys, behind one lock.
 #[derive(Default)]
 pub(super) struct Shard {
-    /// What is not durable; an absent value is a deletion.
+    /// Values that are not durable. An absent value is a deletion.
     newer: HashMap<Box<str>, Seen>,
-    /// The number of the last deletion that became durable here.
+    /// The number of the last durable deletion in this shard.
     forgotten: ChangeNumber,
-    /// Every key that is durable counts as changed by this one: the last loss.
+    /// The change number of the last loss. Every durable key counts as changed by it.
     pub(super) floor: ChangeNumber,
 }
 
 impl Shard {
-    /// The key, if it is newer than the log.
+    /// The state of the key, if it is newer than the log.
     pub(super) fn seen(&self, key: &str) -> Option<Seen> {
         self.newer.get(key).cloned()
     }
 
-    /// The number of its last change, if it is newer than the log.
+    /// The number of the key's last change, if it is newer than the log.
     pub(super) fn last_change(&self, key: &str) -> Option<ChangeNumber> {
         self.newer.get(key).map(|seen| seen.changed)
     }
 
-    /// The number of keys that are neither here nor in the log.
+    /// The change number of keys that are neither in the overlay nor in the log.
     pub(super) fn absent(&self) -> ChangeNumber {
         self.forgotten.max(self.floor)
     }
@@ -74,7 +74,7 @@ impl Overlay {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes are durable: what is still the newest is left to the log.
+    /// Removes durable changes that are still the newest of their keys. The log serves them now.
     pub(super) fn clean(&self, changes: Vec<Change>) {
         for Change {
             key,
@@ -89,7 +89,7 @@ impl Overlay {
             if shard.last_change(&key) != Some(changed) {
                 continue;
             }
-            // First the cache: between the two a reader would go to the disk.
+            // Fill the cache first. A reader would go to the disk in between otherwise.
             match value {
                 Some(value) => self.cache.renew(key.clone(), changed, value),
                 None => self.cache.remove(&key),
@@ -98,8 +98,8 @@ impl Overlay {
         }
     }
 
-    /// Drops everything that is newer than the log, while nobody can read or write. `floor` is
-    /// called then, and says as which change every key counts as changed.
+    /// Drops everything newer than the log, while all shards are locked. `floor` is called then,
+    /// and returns the change number of every key from then on.
     pub(super) fn drop_newer(&self, floor: impl FnOnce() -> ChangeNumber) {
         let lock = |shard| Mutex::lock(shard).unwrap_or_else(PoisonError::into_inner);
         let mut shards: Vec<_> = self.shards.iter().map(lock).collect();

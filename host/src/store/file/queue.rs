@@ -7,36 +7,36 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Bytes that may wait for the disk; past it, writes are refused.
+/// Bytes that may wait for the disk. Past this limit the store refuses writes.
 const MAX_QUEUED: usize = 256 << 20;
-/// Bytes of one batch, so that the first of many does not wait for all.
+/// Bytes of one batch. The limit keeps the first change of many from waiting for all.
 const MAX_BATCH: usize = 16 << 20;
 /// Bytes that a change costs besides its key and value.
 const CHANGE_BYTES: usize = 64;
 
-/// A batch to be written: all of it is newer than the log.
+/// A batch to be written. All of its changes are newer than the log.
 pub(super) struct Batch {
-    /// In order.
+    /// The changes in order.
     pub(super) changes: Vec<Change>,
-    /// The number of the last of them.
+    /// The number of the last change.
     pub(super) last: ChangeNumber,
 }
 
 /// The changes in their order, each with its number.
 pub(super) struct Queue {
     pending: Mutex<Pending>,
-    /// Rung when there is something to write, and when the queue is closed.
+    /// Notified when there is something to write, and when the queue is closed.
     bell: Condvar,
-    /// Rung when the queue is closed, for who has nothing to write.
+    /// Notified when the queue is closed, for threads that do not wait for changes.
     closing: Condvar,
-    /// The number of the last change, for who does not want the lock.
+    /// The number of the last change, for callers without the lock.
     latest: AtomicU64,
 }
 
 struct Pending {
     changes: Vec<Change>,
     bytes: usize,
-    /// The bell is rung when there are so many.
+    /// Number of changes at which `bell` is notified.
     wanted: usize,
     latest: ChangeNumber,
     closed: bool,
@@ -47,7 +47,7 @@ fn size(change: &Change) -> usize {
 }
 
 impl Queue {
-    /// An empty queue; the next change is the one after `latest`.
+    /// An empty queue. The next change gets the number after `latest`.
     pub(super) fn new(latest: ChangeNumber) -> Self {
         Self {
             pending: Mutex::new(Pending {
@@ -79,7 +79,7 @@ impl Queue {
         ChangeNumber::new(self.latest.load(Ordering::SeqCst))
     }
 
-    /// Adds a change and says its number.
+    /// Adds a change and returns its number.
     pub(super) fn push(&self, key: &str, value: Option<Bytes>) -> Result<ChangeNumber, StoreError> {
         let mut pending = self.pending();
         if pending.bytes > MAX_QUEUED {
@@ -102,13 +102,13 @@ impl Queue {
         Ok(number)
     }
 
-    /// Changes that wait.
+    /// Number of waiting changes.
     pub(super) fn len(&self) -> usize {
         self.pending().changes.len()
     }
 
-    /// Waits for changes and takes them; nothing, once the queue is closed and empty. Once there is
-    /// one it waits for `wanted` of them, but not longer than `patience`.
+    /// Waits for changes and takes a batch of them. Returns `None` once the queue is closed and
+    /// empty. After the first change it waits for `wanted` changes, but not longer than `patience`.
     pub(super) fn take(&self, wanted: usize, patience: Duration) -> Option<Batch> {
         let mut pending = self.pending();
         while pending.changes.is_empty() {
@@ -139,8 +139,8 @@ impl Queue {
         Some(Batch { changes, last })
     }
 
-    /// Drops what waits, and takes a number that is above all that were given. Returns the last of
-    /// these, and that one.
+    /// Drops all waiting changes, and takes a further number. Returns the last number taken before,
+    /// and the new one.
     pub(super) fn clear(&self) -> (ChangeNumber, ChangeNumber) {
         let mut pending = self.pending();
         let last = pending.latest;
@@ -149,14 +149,14 @@ impl Queue {
         (last, self.next_number(&mut pending))
     }
 
-    /// Lets the threads end, the writer after what waits is written.
+    /// Closes the queue, so that the threads end. The writer first writes the waiting changes.
     pub(super) fn close(&self) {
         self.pending().closed = true;
         self.bell.notify_all();
         self.closing.notify_all();
     }
 
-    /// Waits for a while; says whether the queue is still open.
+    /// Waits for a while. Returns whether the queue is still open.
     pub(super) fn pause(&self, time: Duration) -> bool {
         let pending = self.pending();
         let woken = self

@@ -1,7 +1,7 @@
 //! The timeline of a store in files: a number in a file of its own, beside the log.
 //!
-//! A store that is on timeline 0 has no such file. It is written by `check --new-timeline` alone, while
-//! no server has the directory open.
+//! A store on timeline 0 has no such file. Only `check --new-timeline` writes the file, while no
+//! server has the directory open.
 
 use crate::store::log::Files;
 use crate::store::timeline::next;
@@ -10,16 +10,16 @@ use std::path::Path;
 use std::time::SystemTime;
 
 const TIMELINE: &str = "TIMELINE";
-/// Becomes `TIMELINE` once it is whole.
+/// Temporary name of `TIMELINE`, until it is completely written.
 const UNFINISHED: &str = "TIMELINE.new";
-/// More bytes than a number has.
+/// Limit in bytes. A number is always shorter.
 const MOST_BYTES: u64 = 64;
 
-/// The timeline of the store in a directory.
+/// Reads the timeline of the store in a directory.
 ///
 /// # Errors
 ///
-/// When the file can't be read, or holds no number.
+/// If the file can't be read, or does not hold a number.
 pub(crate) fn read(directory: &Path, files: &dyn Files) -> io::Result<u64> {
     let file = match files.open(&directory.join(TIMELINE)) {
         Ok(file) => file,
@@ -34,12 +34,12 @@ pub(crate) fn read(directory: &Path, files: &dyn Files) -> io::Result<u64> {
     number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "TIMELINE holds no number"))
 }
 
-/// Begins the next timeline of the store in a directory, durably, and returns it. The caller has the
-/// directory locked.
+/// Begins the next timeline of the store in a directory, durably, and returns it. The caller holds
+/// the lock of the directory.
 ///
 /// # Errors
 ///
-/// When the file can't be read or written.
+/// If the file can't be read or written.
 pub(crate) fn raise(directory: &Path, files: &dyn Files, now: SystemTime) -> io::Result<u64> {
     begin_after(directory, files, read(directory, files)?, now)
 }

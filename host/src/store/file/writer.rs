@@ -1,4 +1,4 @@
-//! The threads of the store: one that writes, one that gives room back.
+//! The threads of the store: one writes, one gives room back.
 
 use super::queue::Batch;
 use super::shared::Shared;
@@ -7,17 +7,17 @@ use crate::store::log::{Change, CommitError, CompactError};
 use crate::telemetry;
 use std::time::{Duration, Instant};
 
-/// A pause before a write takes at most this share of what the last write took.
+/// Divisor of the duration of the last write. The quotient limits the pause before the next write.
 const PAUSE_SHARE: u32 = 2;
-/// And never longer than this.
+/// Upper limit of the pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 
-/// Pause between two looks for room that could be given back.
+/// Pause between two attempts to give room back.
 const LOOK: Duration = Duration::from_secs(1);
-/// The same after that failed.
+/// Pause after a failed attempt.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// How long a round of the cache is.
+/// Duration of a round of the cache.
 const ROUND: Duration = Duration::from_secs(60);
 
 /// Makes batches durable, one after another, until the store is closed.
@@ -27,8 +27,9 @@ pub(super) fn write(shared: &Shared) {
     while let Some(Batch { changes, last }) = shared.queue.take(wanted, patience) {
         let begun = Instant::now();
         let committed = commit(shared, &changes);
-        // Whoever was just served will be back soon, and can share the next sync with those who
-        // came meanwhile: without a pause the two would wait for each other's by turns.
+        // The callers of this batch return soon, and can share the next sync with callers that
+        // arrived meanwhile. Without a pause the two groups would take turns waiting for each
+        // other's sync.
         patience = (begun.elapsed() / PAUSE_SHARE).min(LONGEST_PAUSE);
         wanted = changes.len().saturating_add(shared.queue.len());
         match committed {
@@ -43,11 +44,12 @@ pub(super) fn write(shared: &Shared) {
             }
             Err(error) => {
                 if let CommitError::Full(_) = error {
-                    // Before those who wait hear of it, and come again.
+                    // Refuse writes before the waiters are notified of the loss and try again.
                     shared.full.found_none(shared.opened.elapsed());
                 }
                 lose(shared, &error);
-                // A disk that stays full would fill the log too.
+                // Report only the first failure. A disk that stays full would flood the program's
+                // log.
                 if failed == 0 {
                     telemetry::changes_lost(&error.to_string());
                 }
@@ -57,7 +59,7 @@ pub(super) fn write(shared: &Shared) {
     }
 }
 
-/// Commits a batch; on a full disk one that frees room takes the reserve.
+/// Commits a batch. On a full disk, a batch that frees room may use the reserve.
 fn commit(shared: &Shared, changes: &[Change]) -> Result<(), CommitError> {
     match shared.log.commit(changes) {
         Err(CommitError::Full(error)) => match shared.growth_of(changes) {
@@ -68,7 +70,7 @@ fn commit(shared: &Shared, changes: &[Change]) -> Result<(), CommitError> {
     }
 }
 
-/// Goes back to what the log holds.
+/// Drops all changes that the log does not hold.
 fn lose(shared: &Shared, error: &CommitError) {
     let lost = match error {
         CommitError::Full(_) => Lost::NoSpace,
@@ -77,7 +79,8 @@ fn lose(shared: &Shared, error: &CommitError) {
     };
     let mut numbers = None;
     shared.overlay.drop_newer(|| {
-        // Counted while nobody can read: whoever knows of what was lost finds that it was.
+        // Count the loss while no thread can read. Every caller that read a lost value then finds
+        // the count changed.
         shared.settling.count_loss();
         let (last, floor) = shared.queue.clear();
         numbers = Some((last, floor));
@@ -90,8 +93,8 @@ fn lose(shared: &Shared, error: &CommitError) {
     shared.watchers.notify_all();
 }
 
-/// Gives room back until the store is closed: compacts the log a step at a time, and lets go of what
-/// is not read any more.
+/// Gives room back until the store is closed: compacts the log step by step, and drops cached
+/// values that are not read any more.
 pub(super) fn compact(shared: &Shared) {
     let mut pause = LOOK;
     let mut looks = Looks::default();
@@ -116,7 +119,7 @@ pub(super) fn compact(shared: &Shared) {
     }
 }
 
-/// What there is to say of giving room back.
+/// Report about giving room back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said<'a> {
     Failed(&'a str),
@@ -130,15 +133,16 @@ fn tell(said: Said<'_>) {
     }
 }
 
-/// Attempts to give room back, one after another.
+/// State of the repeated attempts to give room back.
 #[derive(Debug, Default)]
 struct Looks {
-    /// Why the last one failed. Said once: after a sync that failed, each fails until a restart.
+    /// Reason of the last failure. It is reported once, since after a failed sync each attempt
+    /// fails until a restart.
     failure: Option<String>,
 }
 
 impl Looks {
-    /// The pause after an attempt.
+    /// Returns the pause after an attempt.
     fn pause(
         &mut self,
         attempt: Result<bool, CompactError>,
@@ -167,7 +171,7 @@ impl Looks {
 mod tests {
     use super::*;
 
-    /// After a sync that failed it was said every ten seconds, until the restart.
+    /// After a failed sync the same message was logged every ten seconds, until the restart.
     #[test]
     fn why_no_room_is_given_back_is_said_once_until_that_changes() {
         let refused = || Err(CommitError::Refused.into());

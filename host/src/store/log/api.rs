@@ -1,4 +1,4 @@
-//! What users of the log say to it and hear from it.
+//! Types in the interface of the log.
 
 use crate::store::ChangeNumber;
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// The longest key.
 pub(crate) const MAX_KEY_BYTES: usize = 1024;
-/// The longest value: what the component writes is far below, and one value is one read.
+/// The longest value. Values of the component are far shorter, and a value is read in one piece.
 pub(crate) const MAX_VALUE_BYTES: usize = 16 << 20;
 /// The longest batch: keys, values, and a header for each. Offsets in a segment have 32 bits.
 pub(crate) const MAX_BATCH_BYTES: u64 = 256 << 20;
@@ -16,28 +16,28 @@ pub(crate) const MAX_BATCH_BYTES: u64 = 256 << 20;
 pub(crate) struct Change {
     /// The key that changes.
     pub key: Box<str>,
-    /// Its new value, or none where it is deleted.
+    /// Its new value, or `None` for a deletion.
     pub value: Option<Bytes>,
-    /// The number of this change: above that of every earlier change of the key.
+    /// The number of this change, above the number of every earlier change of the key.
     pub sequence: ChangeNumber,
 }
 
 /// When a commit returns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// When the disk has it: it survives a power failure.
+    /// When the data is on the disk. It survives a power failure.
     #[default]
     Sync,
-    /// When the operating system has it: it survives the end of this process only.
+    /// When the operating system has the data. It survives only the end of this process.
     Os,
 }
 
-/// How a log is kept.
+/// Settings of a log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
     /// When a commit returns.
     pub durability: Durability,
-    /// Where a segment ends at the latest; one batch may pass it. Those of a small store are
+    /// Length at which a segment ends. One batch may exceed it. Segments of a small store are
     /// smaller.
     pub segment_bytes: u64,
 }
@@ -54,19 +54,19 @@ impl Default for Options {
 /// Whether a read may wait for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// Until the value is here.
+    /// Waits until the value is read.
     ForDisk,
-    /// No: what is not in memory is [`Found::NotResident`]. Where the system can't say what is in
-    /// memory, it waits all the same.
+    /// Does not wait. A value that is not in memory is [`Found::NotResident`]. If the system can't
+    /// report which values are in memory, the read waits nevertheless.
     Never,
 }
 
-/// What a read found.
+/// Result of a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
     /// There is no such key.
     Absent,
-    /// The key is there; its value would have to come from the disk.
+    /// The key is present, but its value would have to come from the disk.
     NotResident,
     /// The key and its value.
     Value {
@@ -77,18 +77,18 @@ pub(crate) enum Found {
     },
 }
 
-/// What opening a log found.
+/// Report about the opening of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Recovered {
-    /// Keys that have a value.
+    /// Number of keys with a value.
     pub keys: u64,
-    /// Segments that were read.
+    /// Number of segments read.
     pub segments: u64,
-    /// Keys of values in the newest segment that are not as they were written: reading one fails.
+    /// Keys with a damaged value in the newest segment. Reads of such a value fail.
     pub damaged: Vec<Box<str>>,
-    /// There was no room for a reserve: only what frees room is taken until there is.
+    /// There was no room for a reserve. Until there is, the log takes only changes that free room.
     pub lacks_reserve: bool,
-    /// What a crash had left unfinished; at most one, unless the log was kept with
+    /// Writes that a crash left unfinished. There is at most one, unless the log was kept with
     /// [`Durability::Os`].
     pub cuts: Vec<Cut>,
 }
@@ -98,8 +98,8 @@ pub(crate) struct Recovered {
 pub(crate) struct Cut {
     /// The segment.
     pub file: PathBuf,
-    /// Where it ends now.
+    /// The end of the segment now.
     pub offset: u64,
-    /// What was there up to the old end of the file.
+    /// Number of bytes from there to the old end of the file.
     pub bytes: u64,
 }

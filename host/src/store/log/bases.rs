@@ -1,15 +1,15 @@
-//! The values that patches may be made of.
+//! The values that patches may be based on.
 
 use super::format::{PATCH_HEAD, PatchHead, StoreId};
 use super::patch::diff;
 use bytes::Bytes;
 use std::collections::HashMap;
 
-/// Values below this are always written whole: a patch saves little.
+/// Shortest value that is written as a patch. For shorter ones a patch saves little.
 const LEAST_VALUE: usize = 1024;
-/// What may be kept in memory. Beyond it values are written whole, until the next segment.
+/// Bytes of bases in memory. Past this limit values are written whole, until the next segment.
 const MOST_BYTES: usize = 16 << 20;
-/// What a base takes besides its key and its value, about.
+/// Approximate bytes that a base takes besides its key and its value.
 const BASE_BYTES: usize = 128;
 
 /// Whole values of the active segment, by their keys.
@@ -22,12 +22,13 @@ pub(super) struct Bases {
 struct Base {
     offset: u32,
     value: Bytes,
-    /// The record of this value and those of its patches so far, and their bytes after the key.
+    /// Number of records: this value and its patches so far. `spent` counts their bytes after the
+    /// key.
     records: usize,
     spent: usize,
 }
 
-/// A value as it is written against a base.
+/// A value written as a difference to a base.
 #[derive(Debug, Clone)]
 pub(super) struct Patch {
     pub(super) head: PatchHead,
@@ -35,15 +36,15 @@ pub(super) struct Patch {
 }
 
 impl Patch {
-    /// Bytes after the key.
+    /// Number of bytes after the key.
     pub(super) const fn length(&self) -> usize {
         PATCH_HEAD.saturating_add(self.runs.len())
     }
 }
 
 impl Bases {
-    /// The patch that makes `value`, where one is worth it. `is_current` says whether what the key
-    /// has now rests on the record at an offset of the active segment.
+    /// Returns the patch that makes `value`, if a patch is worth it. `is_current` says whether the
+    /// key's current value is based on the record at this offset of the active segment.
     pub(super) fn patch(
         &self,
         key: &str,
@@ -55,8 +56,8 @@ impl Bases {
         if value.len() < LEAST_VALUE || !is_current(base.offset) {
             return None;
         }
-        // Patches of one base grow with what was appended since. The least is written where a new
-        // base begins as soon as the next patch is above what records took on average so far.
+        // Patches of one base grow with the appended data. The fewest bytes are written if a new
+        // base begins once the next patch is longer than the average record so far.
         let most = (value.len() / 2).min(base.spent / base.records);
         let runs = diff(&base.value, value, most.checked_sub(PATCH_HEAD)?)?;
         let head = PatchHead {
@@ -68,8 +69,8 @@ impl Bases {
         Some(Patch { head, runs })
     }
 
-    /// A value was written whole at an offset. It is kept where it replaced one, and so is likely
-    /// to be replaced itself.
+    /// Notes a value that was written whole at an offset. The value becomes a base if it replaced
+    /// another one, since it is then likely to be replaced too.
     pub(super) fn keep(&mut self, key: &str, value: &Bytes, offset: u32, replaced: bool) {
         self.forget(key);
         let bytes = footprint(key, value);
@@ -87,7 +88,7 @@ impl Bases {
         self.by_key.insert(key.into(), base);
     }
 
-    /// A patch of this key's base was written.
+    /// Counts a written patch of this key's base.
     pub(super) fn count(&mut self, key: &str, patch: &Patch) {
         if let Some(base) = self.by_key.get_mut(key) {
             base.records = base.records.saturating_add(1);
@@ -95,7 +96,7 @@ impl Bases {
         }
     }
 
-    /// The key has no value any more, or one that is no base.
+    /// Drops the base of a key that has no value any more, or a value that is not a base.
     pub(super) fn forget(&mut self, key: &str) {
         if let Some(base) = self.by_key.remove(key) {
             self.bytes = self.bytes.saturating_sub(footprint(key, &base.value));
@@ -116,7 +117,7 @@ mod tests {
         Bytes::from(vec![7; length])
     }
 
-    /// Bytes of the patch that appending this many makes.
+    /// Returns the length of the patch after an append of this many bytes.
     fn patched(bases: &Bases, key: &str, appended: usize) -> Option<usize> {
         let value = [
             &*value(4096),
@@ -170,7 +171,8 @@ mod tests {
             patch.runs = Bytes::from(vec![0; length - PATCH_HEAD]);
             bases.count("a", &patch);
         }
-        // The least for a base of 4096 and patches of 256, 512, ...: about the root of 4096 / 128.
+        // For a base of 4096 bytes and patches of 256, 512, ... the optimum is about the square
+        // root of 4096 / 128.
         assert!((5..=7).contains(&(appended / 256)), "{appended}");
         assert!(longest < 2048);
     }

@@ -1,4 +1,4 @@
-//! What is in a store's directory besides its data.
+//! Files of a store's directory besides its data.
 
 use super::error::OpenError;
 use super::files::{Files, LogFile, write_all_at};
@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const FORMAT: &str = "FORMAT";
-/// Becomes `FORMAT` once it is whole.
+/// Temporary name of `FORMAT`, until it is completely written.
 const UNFINISHED: &str = "FORMAT.new";
 const LOCK: &str = "LOCK";
-/// There is one where a file system is mounted.
+/// Exists at the root of a mounted file system.
 const LOST_AND_FOUND: &str = "lost+found";
-/// Names in a directory that may become a store: a start that was interrupted left them.
+/// Names in a directory that may become a store. An interrupted first start left them.
 const OTHERS: [&str; 7] = [
     LOCK,
     UNFINISHED,
@@ -27,10 +27,10 @@ const OTHERS: [&str; 7] = [
     reserve::UNFINISHED,
 ];
 const TITLE: &str = "durable-streams log ";
-/// More than a `FORMAT` of any version begins with.
+/// Limit in bytes. The head of a `FORMAT` of any version is shorter.
 const FORMAT_BYTES: u64 = 4096;
 
-/// A directory that is locked and known to be a store.
+/// A locked directory that is known to be a store.
 pub(super) struct Directory {
     pub(super) path: PathBuf,
     pub(super) files: Arc<dyn Files>,
@@ -45,14 +45,14 @@ impl Directory {
         files.create_dir(path).map_err(io_at(path))?;
         Self::open_existing_or(path, files, |files| {
             let id = StoreId::random();
-            // A store of this version without a manifest is refused, so the manifest comes first.
+            // This version refuses a store without a manifest, so the manifest is written first.
             Manifest::create(path, Arc::clone(files), id, Names::default()).map_err(io_at(path))?;
             write_format(path, &**files, id).map_err(io_at(path))?;
             Ok((VERSION, id))
         })
     }
 
-    /// Opens the directory of a store that is there.
+    /// Opens the directory of an existing store.
     pub(super) fn open_existing(path: &Path, files: Arc<dyn Files>) -> Result<Self, OpenError> {
         let known = is_store(path, &*files).map_err(io_at(path))?;
         let missing = || OpenError::Missing(path.to_owned());
@@ -66,18 +66,19 @@ impl Directory {
         otherwise: impl FnOnce(&Arc<dyn Files>) -> Result<(u32, StoreId), OpenError>,
     ) -> Result<Self, OpenError> {
         let io = io_at(path);
-        // Nothing is put into a directory that is not ours, not even a lock.
+        // Write nothing into a foreign directory, not even a lock.
         let known = is_store(path, &*files).map_err(&io)?;
         if known == Some(false) {
             return Err(OpenError::Foreign(path.to_owned()));
         }
-        // The file can be deleted under a server. Older versions lock nothing else.
+        // Lock the directory, since the lock file can be deleted under a server. Lock the file too,
+        // since older versions lock nothing else.
         let dir_lock = files.lock_dir(path).map_err(&io)?;
         let in_use = || OpenError::InUse(path.to_owned());
         let dir_lock = dir_lock.ok_or_else(in_use)?;
         let lock = files.lock(&path.join(LOCK)).map_err(&io)?;
         let lock = lock.ok_or_else(in_use)?;
-        // Another process may have been first to make it a store.
+        // Another process may have turned the directory into a store first.
         let (version, id) = if is_store(path, &*files).map_err(&io)? == Some(true) {
             let text = read(&*files, &path.join(FORMAT)).map_err(&io)?;
             parse(&text, path)?
@@ -93,18 +94,18 @@ impl Directory {
         })
     }
 
-    /// Whether a version wrote this store that knows of manifests.
+    /// Whether this store was written by a version with manifests.
     pub(super) const fn has_manifest(&self) -> bool {
         self.version >= MANIFEST_VERSION
     }
 
-    /// Reads the manifest. None where it is missing or damaged.
+    /// Reads the manifest. Returns `None` if it is missing or damaged.
     pub(super) fn manifest(&self) -> io::Result<Option<Manifest>> {
         Manifest::read(&self.path, Arc::clone(&self.files), self.id)
     }
 
-    /// Makes the directory one of this version that consists of these segments, durably: older
-    /// versions refuse it from here on.
+    /// Upgrades the directory to this version, with these segments, durably. Older versions refuse
+    /// the directory from then on.
     pub(super) fn upgrade(&mut self, names: Names) -> Result<Manifest, OpenError> {
         let manifest = Manifest::create(&self.path, Arc::clone(&self.files), self.id, names)
             .map_err(io_at(&self.path.join(manifest::MANIFEST)))?;
@@ -118,7 +119,7 @@ impl Directory {
         self.path.join(format!("{number:010}.log"))
     }
 
-    /// The segments that are there, in their order.
+    /// The segments in the directory, in order.
     pub(super) fn segments(&self) -> io::Result<Vec<SegmentNumber>> {
         let names = self.files.list(&self.path)?;
         let mut numbers: Vec<SegmentNumber> = names
@@ -132,7 +133,7 @@ impl Directory {
     }
 }
 
-/// Whether a directory is a store; none where it could become one.
+/// Whether a directory is a store. `None` if it could become one.
 fn is_store(path: &Path, files: &dyn Files) -> io::Result<Option<bool>> {
     let names = files.list(path)?;
     if names.iter().any(|name| name == FORMAT) {

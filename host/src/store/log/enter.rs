@@ -1,4 +1,4 @@
-//! Making a record count, when it was written and when it is found again.
+//! Entry of records into the index, both after a write and during recovery.
 
 use super::format::record_length;
 use super::index::{Index, PatchPlace, Place};
@@ -11,14 +11,14 @@ pub(super) struct Entered<'a> {
     pub(super) key: &'a str,
     pub(super) sequence: ChangeNumber,
     pub(super) offset: u32,
-    /// Bytes after the key.
+    /// Number of bytes after the key.
     pub(super) length: u32,
     pub(super) content: Content,
 }
 
-/// Enters a record and frees what it outweighs. Records of a key come in the order in which they
-/// lie in the log. Returns false, and does nothing, where a patch is not one of what the key has:
-/// of the whole value that is there, or that the patch there is of.
+/// Enters a record and frees the record that it replaces. The caller enters the records of a key in
+/// log order. Returns false, and changes nothing, if the record is a patch of the wrong base. The
+/// base must be the key's current whole value, or the base of its current patch.
 #[must_use]
 pub(super) fn enter(
     index: &Index,

@@ -1,44 +1,44 @@
-//! Why the log could not do what it was asked.
+//! Errors of the log.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why a log can't be opened. Each is one line that says what to do.
+/// Reason why a log can't be opened. Each message is one line with advice for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// It is open already.
+    /// Another process has the store open.
     #[error("{}: another process has this store open; stop it first", .0.display())]
     InUse(PathBuf),
-    /// There is something else in the directory.
+    /// The directory holds other files.
     #[error("{}: not empty and not a durable-streams store; name an empty or a new directory", .0.display())]
     Foreign(PathBuf),
-    /// There is nothing in the directory.
+    /// The directory holds no store.
     #[error("{}: no durable-streams store here", .0.display())]
     Missing(PathBuf),
-    /// A later version of this program wrote it.
+    /// A newer version of this program wrote the store.
     #[error("{}: written by a newer version (format {found}, this one reads {reads}); use that version", .directory.display())]
     Newer {
         /// The directory of the store.
         directory: PathBuf,
-        /// The format it has.
+        /// The format of the store.
         found: u64,
-        /// The format that can be read.
+        /// The newest format that this version reads.
         reads: u64,
     },
-    /// Something that was synced is not as it was written.
+    /// Synced data is damaged.
     #[error("{}: damaged at byte {offset}; nothing was changed; run `durable-streams check {}` to see what is affected", .file.display(), .directory.display())]
     Damaged {
         /// The directory of the store.
         directory: PathBuf,
         /// The segment.
         file: PathBuf,
-        /// Where in it the first invalid batch begins.
+        /// The offset of the first invalid batch.
         offset: u64,
     },
     /// The manifest is missing or damaged.
     #[error("{}: MANIFEST is missing or damaged; nothing was changed; restore the directory from a backup", .0.display())]
     NoManifest(PathBuf),
-    /// A segment that the manifest names is not there.
+    /// A segment named by the manifest is missing.
     #[error("{}: this segment is missing; nothing was changed; restore it, or run `durable-streams check {}` to see what is affected", .file.display(), .directory.display())]
     Hole {
         /// The directory of the store.
@@ -46,7 +46,7 @@ pub enum OpenError {
         /// The segment.
         file: PathBuf,
     },
-    /// A segment holds batches and is newer than all that the manifest names.
+    /// A segment holds batches and is newer than all segments named by the manifest.
     #[error("{}: MANIFEST is older than this segment; nothing was changed; the directory seems to mix two copies of a store, so restore it from a backup", .file.display())]
     Unnamed {
         /// The directory of the store.
@@ -57,36 +57,36 @@ pub enum OpenError {
     /// The file system failed.
     #[error("{}: {source}", .path.display())]
     Io {
-        /// What was worked on.
+        /// The affected file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// Why a batch was not committed.
+/// Reason why a batch was not committed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// There is no room for it. Nothing of it was applied; a later one may work.
+    /// There is no room for the batch. Nothing of it was applied. A later batch may succeed.
     #[error("no room to write: {0}")]
     Full(#[source] io::Error),
-    /// It could not be written. Nothing of it was applied; a later one may work.
+    /// The batch could not be written. Nothing of it was applied. A later batch may succeed.
     #[error("cannot write: {0}")]
     Write(#[source] io::Error),
-    /// It could not be made durable. It is not visible, but may be there when the log is opened
-    /// again. Every later commit is refused until then.
+    /// The batch could not be made durable. It is not visible, but may be there when the log is
+    /// opened again. Every later commit is refused until then.
     #[error("cannot make a write durable: {0}")]
     Sync(#[source] io::Error),
-    /// An earlier batch could not be made durable; nothing was tried.
+    /// An earlier batch could not be made durable. Nothing was written.
     #[error("writes are refused since one could not be made durable; restart to go on")]
     Refused,
-    /// A key, a value or the whole is above its limit; nothing was tried.
+    /// A key, a value or the whole batch is above its limit. Nothing was written.
     #[error("a key, a value or a batch is too large for the log")]
     TooLarge,
 }
 
 impl CommitError {
-    /// Tells a lack of room from what else may fail in writing.
+    /// Distinguishes a lack of room from other write errors.
     pub(super) fn of_write(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull
@@ -97,7 +97,7 @@ impl CommitError {
     }
 }
 
-/// Why a key can't be read.
+/// Reason why a key can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file system failed.
@@ -105,34 +105,35 @@ pub enum ReadError {
     Io {
         /// The segment.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// What is on disk is not what was written.
+    /// The record on disk is damaged.
     #[error("{}: damaged record at byte {offset}", .file.display())]
     Damaged {
         /// The segment.
         file: PathBuf,
-        /// Where in it the record begins.
+        /// The offset of the record.
         offset: u64,
     },
 }
 
-/// Why a step of compaction was not done. The data is as it was; the step may be tried again.
+/// Reason why a step of compaction failed. The data is unchanged, and the step may be tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum CompactError {
-    /// What is needed could not be written elsewhere.
+    /// Live records could not be written elsewhere.
     #[error(transparent)]
     Commit(#[from] CommitError),
-    /// What is needed could not be read; its segment is left alone until the log is opened again.
+    /// Live records could not be read. Compaction skips their segment until the log is opened
+    /// again.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The directory could not be changed.
     #[error("{}: {source}", .path.display())]
     Io {
-        /// What was to be removed.
+        /// The file to be removed.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }

@@ -1,8 +1,8 @@
-//! A file system in memory that fails and crashes where a test says so.
+//! A file system in memory that fails and crashes at the points that a test chooses.
 //!
-//! It keeps less than a disk must: after a [`crash`](FaultyFiles::crash) each sector of a file is as
-//! it was at its last sync or after any write since, each on its own, and of the names that changed
-//! since the directory was synced any may be as before.
+//! It guarantees less than a disk must. After a [`crash`](FaultyFiles::crash) each sector of a file
+//! independently has its state of the last sync or after any later write. Any name change since the
+//! last sync of the directory may be undone.
 
 use super::files::{Files, LogFile};
 use std::any::Any;
@@ -13,14 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const SECTOR: usize = 512;
 
-/// What can fail.
+/// Operation that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// Creating a file.
     Create,
     /// Writing.
     Write,
-    /// Cutting a file off.
+    /// Truncating a file.
     SetLen,
     /// Syncing a file.
     Sync,
@@ -34,16 +34,16 @@ pub(crate) enum Operation {
     Read,
 }
 
-/// How it fails.
+/// How an operation fails.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Fault {
-    /// With this error, before anything is done.
+    /// The operation fails with this error, before anything is done.
     Error(ErrorKind),
-    /// A write does this many bytes, and the rest of it fails with the error.
+    /// A write stores this many bytes, and its rest fails with the error.
     Short(usize, ErrorKind),
 }
 
-/// The file system; a clone is the same one.
+/// The file system. Clones share one disk.
 #[derive(Clone, Default)]
 pub(crate) struct FaultyFiles {
     disk: Arc<Mutex<Disk>>,
@@ -52,7 +52,7 @@ pub(crate) struct FaultyFiles {
 #[derive(Default)]
 struct Disk {
     names: BTreeMap<PathBuf, usize>,
-    /// The names when the directory was synced, and what was done to them since.
+    /// The names at the last sync of the directory. `renames` holds the later changes.
     durable_names: BTreeMap<PathBuf, usize>,
     renames: Vec<NameChange>,
     files: Vec<Content>,
@@ -60,16 +60,16 @@ struct Disk {
     locks: BTreeSet<PathBuf>,
     /// The fault of the nth operation of a kind from now on.
     planned: Vec<(Operation, u64, Fault)>,
-    /// Bytes that all files may have.
+    /// Largest total size of all files.
     room: Option<u64>,
-    /// The room is that of the whole disk, which is known.
+    /// Whether `room` is the known size of the whole disk.
     sized: bool,
-    /// Changing operations until the system is no more.
+    /// Number of changing operations until the crash.
     until_crash: Option<u64>,
-    /// Changing operations so far.
+    /// Number of changing operations so far.
     changes: u64,
     not_resident: bool,
-    /// Done before the nth read from now on.
+    /// Action before the nth read from now on.
     interleaved: Option<(u64, Box<dyn FnOnce() + Send>)>,
 }
 
@@ -80,7 +80,7 @@ enum NameChange {
     Rename(PathBuf, PathBuf),
 }
 
-/// A file as it was at its last sync, and after each write since.
+/// States of a file: at its last sync, and after each later write.
 #[derive(Clone)]
 struct Content {
     states: Vec<Vec<u8>>,
@@ -127,7 +127,7 @@ impl Content {
     }
 }
 
-/// A sequence that looks random and is the same for the same seed (splitmix64).
+/// A pseudo-random sequence, determined by its seed (splitmix64).
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -153,7 +153,7 @@ impl Random {
 }
 
 impl Disk {
-    /// Counts an operation. Fails if that was planned, or if the system is no more.
+    /// Counts an operation. Fails if a fault was planned, or after the crash.
     fn begin(&mut self, operation: Operation) -> io::Result<Option<(usize, ErrorKind)>> {
         if operation != Operation::Read {
             self.changes += 1;
@@ -179,7 +179,7 @@ impl Disk {
         }
     }
 
-    /// Whether what is being done now is the last before the crash.
+    /// Whether the current operation is the last one before the crash.
     fn is_last(&self) -> bool {
         self.until_crash == Some(0)
     }
@@ -198,38 +198,38 @@ impl FaultyFiles {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets an operation fail: the first of its kind from now on, the second, ...
+    /// Plans a fault of the nth operation of this kind from now on.
     pub(crate) fn fail(&self, operation: Operation, nth: u64, fault: Fault) {
         self.disk().planned.push((operation, nth, fault));
     }
 
-    /// Forgets what was planned to fail.
+    /// Drops all planned faults, and the limit of room.
     pub(crate) fn heal(&self) {
         let mut disk = self.disk();
         disk.planned.clear();
         disk.room = None;
     }
 
-    /// Leaves room for so many bytes more.
+    /// Leaves room for this many more bytes.
     pub(crate) fn leave_room(&self, bytes: u64) {
         let mut disk = self.disk();
         disk.room = Some(disk.used() + bytes);
     }
 
-    /// Makes the disk one of so many bytes.
+    /// Limits the whole disk to this many bytes.
     pub(crate) fn limit_disk(&self, bytes: u64) {
         let mut disk = self.disk();
         disk.room = Some(bytes);
         disk.sized = true;
     }
 
-    /// Lets so many changing operations happen, of which the last may do only a part, and then
-    /// none.
+    /// Plans a crash after this many changing operations. The last operation may be partial, and
+    /// all later ones fail.
     pub(crate) fn crash_after(&self, operations: u64) {
         self.disk().until_crash = Some(operations);
     }
 
-    /// Lets something happen just before the nth read from now on.
+    /// Runs an action just before the nth read from now on.
     pub(crate) fn before_read(&self, nth: u64, action: impl FnOnce() + Send + 'static) {
         self.disk().interleaved = Some((nth, Box::new(action)));
     }
@@ -247,18 +247,18 @@ impl FaultyFiles {
         }
     }
 
-    /// Changing operations so far.
+    /// Number of changing operations so far.
     #[must_use]
     pub(crate) fn changes(&self) -> u64 {
         self.disk().changes
     }
 
-    /// Says of every value that it is not in memory.
+    /// Makes every value count as not in memory.
     pub(crate) fn evict(&self) {
         self.disk().not_resident = true;
     }
 
-    /// What a disk may hold when the power fails now. The seed chooses.
+    /// Returns a possible disk after a power failure now. The seed chooses among the possible ones.
     #[must_use]
     pub(crate) fn crash(&self, seed: u64) -> Self {
         let disk = self.disk();
@@ -294,7 +294,7 @@ impl FaultyFiles {
         }
     }
 
-    /// What is left when the process is killed now: all that it did.
+    /// Returns the file system after the process is killed now. All of its operations remain.
     #[must_use]
     pub(crate) fn kill(&self) -> Self {
         let disk = self.disk();
@@ -541,7 +541,7 @@ impl LogFile for Handle {
     fn sync(&self) -> io::Result<()> {
         let mut disk = self.files.disk();
         disk.begin(Operation::Sync)?;
-        // The last before a crash may not have come to its end.
+        // The last sync before a crash may be incomplete.
         if disk.is_last() {
             return Err(io::Error::other("the system has crashed"));
         }

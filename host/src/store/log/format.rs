@@ -1,4 +1,4 @@
-//! The bytes on disk. All integers are little-endian.
+//! Encoding of the log on disk. All integers are little-endian.
 //!
 //! ```text
 //! segment  magic 8  version 4  segment 4  store id 16  highest sequence 8  checksum 4
@@ -7,14 +7,15 @@
 //!          key  value
 //! ```
 //!
-//! The length of a batch is without its header; its digest is over the checksums of its records,
-//! so that records of two attempts at one place never pass for one batch. The checksum of a record
-//! is over its header and its key. The value of a tombstone is its range, `first 4  origin 4`.
+//! The length of a batch does not include its header. The digest covers the checksums of the
+//! batch's records, so a mix of records from two attempts at one place is never valid. The checksum
+//! of a record covers its header and its key.
+//! The value of a tombstone is its range, `first 4  origin 4`.
 //!
-//! The value of a patch is `base 4  length 4  checksum 4` and the runs of `patch.rs`: where in this
-//! segment the record of the value is that it changes, and what it makes of that. The checksum of
-//! its record is over these, too, and that of its value over the runs alone, so that all but the
-//! runs is known to be as it was written without reading them.
+//! The value of a patch is `base 4  length 4  checksum 4`, then the runs of `patch.rs`. `base` is
+//! the offset of the base's record in this segment. `length` and `checksum` describe the value that
+//! the patch makes. The checksum of the record also covers these three fields; the value checksum
+//! covers only the runs. So everything but the runs can be verified without reading them.
 //!
 //! A hole is a value of zeros with the complement of its checksum.
 
@@ -30,9 +31,9 @@ use std::hash::{BuildHasher, RandomState};
 pub(super) const VERSION: u32 = 3;
 /// First version with a manifest.
 pub(super) const MANIFEST_VERSION: u32 = 3;
-/// Oldest version that it reads; this one has no patches.
+/// Oldest version that this program reads. It has no patches.
 pub(super) const OLDEST_VERSION: u32 = 1;
-/// What is in the header of a segment, which stayed as it was.
+/// Version in the header of a segment. The header has not changed since.
 const SEGMENT_VERSION: u32 = 1;
 
 pub(super) const SEGMENT_HEADER: usize = 44;
@@ -42,25 +43,26 @@ pub(super) const RANGE: usize = 8;
 pub(super) const PATCH_HEAD: usize = 12;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"DSLOGSEG";
-/// Seldom in text, and not in UTF-8 at all.
+/// The bytes are rare in text, and invalid in UTF-8.
 pub(super) const BATCH_MAGIC: [u8; 4] = [0xD5, 0xF1, 0x0B, 0xA7];
 
-/// All that came before this batch was synced before it was written.
+/// Everything before this batch was synced before the batch was written.
 const FLAG_PROOF: u32 = 1;
 
 const KIND_VALUE: u8 = 1;
 const KIND_TOMBSTONE: u8 = 2;
 const KIND_PATCH: u8 = 3;
 
-/// Numbers of segments grow; the newest is written to.
+/// Number of a segment. Later segments have higher numbers, and writes go to the newest.
 pub(super) type SegmentNumber = u32;
 
-/// Tells a store from every other; random.
+/// Random identity of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StoreId([u8; 16]);
 
 impl StoreId {
-    /// A new one. The standard library draws its hash keys from the system's randomness.
+    /// Returns a new identity. The standard library draws its hash keys from the system's
+    /// randomness.
     pub(super) fn random() -> Self {
         let keys = RandomState::new();
         let mut id = [0; 16];
@@ -79,7 +81,7 @@ impl StoreId {
         (text.len() == 32).then_some(Self(id.to_be_bytes()))
     }
 
-    /// The beginning of every checksum of this store.
+    /// Start value of every checksum of this store.
     fn seed(self) -> u32 {
         crc32c::crc32c(&self.0)
     }
@@ -94,7 +96,7 @@ impl StoreId {
     }
 }
 
-/// Takes integers off the front of what is read.
+/// Reader of integers from the front of a slice.
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
@@ -113,17 +115,18 @@ impl Fields<'_> {
     }
 }
 
-/// Takes the checksum at the end of a header that has one.
+/// Splits a header from the checksum at its end.
 fn split_checksum(bytes: &[u8]) -> Option<(&[u8], u32)> {
     let (body, checksum) = bytes.split_last_chunk()?;
     Some((body, u32::from_le_bytes(*checksum)))
 }
 
-/// The beginning of a segment.
+/// Header of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
     pub(super) segment: SegmentNumber,
-    /// The highest number when it was begun: those who bore it may be compacted away since.
+    /// The highest change number when the segment was begun. Compaction may have removed its record
+    /// since.
     pub(super) highest: ChangeNumber,
 }
 
@@ -139,7 +142,7 @@ impl SegmentHeader {
         bytes
     }
 
-    /// None unless it is a header of this store.
+    /// Decodes a header. Returns `None` unless it belongs to this store.
     pub(super) fn decode(bytes: &[u8], id: StoreId) -> Option<Self> {
         let (body, checksum) = split_checksum(bytes)?;
         let mut fields = Fields(body);
@@ -151,17 +154,17 @@ impl SegmentHeader {
     }
 }
 
-/// The beginning of a batch.
+/// Header of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BatchHeader {
-    /// All that came before was synced before this was written.
+    /// Whether everything before this batch was synced before the batch was written.
     pub(super) proof: bool,
-    /// Bytes after this header.
+    /// Number of bytes after this header.
     pub(super) length: u32,
     pub(super) records: u32,
     pub(super) segment: SegmentNumber,
     pub(super) offset: u32,
-    /// Over the checksums of the records.
+    /// Checksum over the checksums of the records.
     pub(super) digest: u32,
 }
 
@@ -191,7 +194,7 @@ impl BatchHeader {
         bytes
     }
 
-    /// None unless it is the header of a batch of this store.
+    /// Decodes a header. Returns `None` unless it belongs to this store.
     pub(super) fn decode(bytes: &[u8], id: StoreId) -> Option<Self> {
         let (body, checksum) = split_checksum(bytes)?;
         let mut fields = Fields(body);
@@ -209,7 +212,7 @@ impl BatchHeader {
     }
 }
 
-/// Which segments may hold records that a tombstone outweighs.
+/// Range of segments that may hold records superseded by a tombstone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Range {
     pub(super) first: SegmentNumber,
@@ -235,14 +238,14 @@ impl Range {
     }
 }
 
-/// The beginning of a patch.
+/// Head of a patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PatchHead {
-    /// Where in the segment the record of the base is, a whole value of the same key.
+    /// Offset of the base's record in the segment. The base is a whole value of the same key.
     pub(super) base: u32,
-    /// Bytes of the value that the patch makes.
+    /// Length of the value that the patch makes.
     pub(super) length: u32,
-    /// Of that value.
+    /// Checksum of the value that the patch makes.
     pub(super) checksum: u32,
 }
 
@@ -268,7 +271,7 @@ impl PatchHead {
     }
 }
 
-/// What a record is.
+/// Kind of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Value,
@@ -276,7 +279,7 @@ pub(super) enum Kind {
     Patch,
 }
 
-/// The beginning of a record.
+/// Header of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RecordHeader {
     pub(super) kind: Kind,
@@ -284,12 +287,12 @@ pub(super) struct RecordHeader {
     pub(super) value_length: u32,
     pub(super) sequence: ChangeNumber,
     pub(super) value_checksum: u32,
-    /// Over the rest of this header, the key and the head of a patch.
+    /// Checksum over the rest of this header, the key and the head of a patch.
     pub(super) checksum: u32,
 }
 
 impl RecordHeader {
-    /// Appends it, the key and the head of a patch, and answers its checksum.
+    /// Appends the header, the key and the head of a patch. Returns the checksum.
     pub(super) fn encode(
         self,
         key: &str,
@@ -324,7 +327,8 @@ impl RecordHeader {
         checksum
     }
 
-    /// None where it makes no sense; its checksum is [`verify`](Self::verify)'s, as it needs the key.
+    /// Decodes a header. Returns `None` if its fields are invalid. The checksum also covers the
+    /// key, so [`verify`](Self::verify) checks it.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
         let [kind, zero] = fields.take()?;
@@ -350,8 +354,8 @@ impl RecordHeader {
         (zero == 0 && makes_sense).then_some(header)
     }
 
-    /// Whether a header and what it [names](Self::named_length), as they are on disk, are as they
-    /// were written.
+    /// Whether a header and the bytes of its [`named_length`](Self::named_length) match the
+    /// checksum.
     pub(super) fn verify(self, header: &[u8], named: &[u8], id: StoreId) -> bool {
         self.checksum == Self::sum(header, named, id)
     }
@@ -363,7 +367,7 @@ impl RecordHeader {
         crc32c::crc32c_append(id.checksum(body), named)
     }
 
-    /// Bytes after the header that its checksum covers: the key and the head of a patch.
+    /// Number of bytes after the header that its checksum covers: the key and the head of a patch.
     pub(super) const fn named_length(self) -> usize {
         let patch = match self.kind {
             Kind::Value | Kind::Tombstone => 0,
@@ -372,13 +376,13 @@ impl RecordHeader {
         patch.saturating_add(self.key_length as usize)
     }
 
-    /// Bytes of header, key and value.
+    /// Number of bytes of header, key and value.
     pub(super) fn record_length(self) -> u64 {
         record_length(self.key_length.into(), self.value_length.into())
     }
 }
 
-/// Bytes of a record of this key and value.
+/// Number of bytes of a record with this key and value.
 pub(super) const fn record_length(key: usize, value: u64) -> u64 {
     value
         .saturating_add(RECORD_HEADER as u64)

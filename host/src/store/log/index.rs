@@ -1,4 +1,4 @@
-//! Where the newest record of each key is.
+//! Places of the newest records of all keys.
 
 use super::format::{SegmentNumber, record_length};
 use crate::store::ChangeNumber;
@@ -7,44 +7,46 @@ use hashbrown::hash_table::Entry as Slot;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Locks that unrelated keys seldom share. More would make growing one less of a stop.
+/// Number of locks. Unrelated keys seldom share one. With more shards, the pause while one grows
+/// would be shorter.
 const SHARDS: usize = 64;
 
 type Shard = HashTable<Entry>;
 
-/// Where a record is.
+/// Place of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) sequence: ChangeNumber,
     pub(super) segment: SegmentNumber,
     pub(super) offset: u32,
-    /// Of the value, whole.
+    /// Length of the whole value.
     pub(super) value_length: u32,
-    /// No segment before this one holds a record of the key that no tombstone outweighs.
+    /// No earlier segment holds a record of the key, apart from records that a tombstone
+    /// supersedes.
     pub(super) first: SegmentNumber,
-    /// Where the record is a patch.
+    /// Place of the patch, if the record is one.
     pub(super) patch: Option<PatchPlace>,
 }
 
-/// What a patch is and rests on.
+/// Length and base of a patch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PatchPlace {
     /// Bytes of the record after its key.
     pub(super) length: u32,
-    /// Where the record of the base is, in the same segment.
+    /// Offset of the base's record, in the same segment.
     pub(super) base: u32,
-    /// Bytes of the base's value.
+    /// Length of the base's value.
     pub(super) base_length: u32,
 }
 
 impl Place {
-    /// Bytes of the record.
+    /// Number of bytes of the record.
     pub(super) fn record_length(self, key: &str) -> u64 {
         let value = self.patch.map_or(self.value_length, |patch| patch.length);
         record_length(key.len(), value.into())
     }
 
-    /// Where the whole value is that this is or rests on, and how many bytes it has.
+    /// Offset and length of the whole value: of this record, or of the base of this patch.
     fn whole(self) -> (u32, u32) {
         self.patch
             .map_or((self.offset, self.value_length), |patch| {
@@ -52,14 +54,15 @@ impl Place {
             })
     }
 
-    /// Bytes of the value of the record at `base` in a segment, if this is that record or a patch
-    /// of it: then a newer record may be a patch of it, too.
+    /// Length of the value at `base` in a segment, if this is that record or a patch of it. A newer
+    /// record may then be a patch of it, too.
     pub(super) fn base_length(self, segment: SegmentNumber, base: u32) -> Option<u32> {
         let (offset, length) = self.whole();
         (self.segment == segment && offset == base).then_some(length)
     }
 
-    /// Bytes of records that are needed no more where `newer` replaces this, or none does.
+    /// Bytes of records that are no longer needed after `newer` replaces this one, or after a
+    /// deletion.
     pub(super) fn freed_by(self, newer: Option<Self>, key: &str) -> u64 {
         let (base, length) = self.whole();
         let patch = newer.and_then(|newer| newer.patch.map(|patch| (newer.segment, patch.base)));
@@ -75,16 +78,16 @@ impl Place {
     }
 }
 
-/// A place and a key in one allocation, since there is one for each key: so the slots that a
-/// hash table keeps free cost 16 bytes each and not 60. A place takes as much room without a patch
-/// as with one, and is written over: were it allocated anew with each change, those of keys that
-/// stay would end up scattered over memory that is otherwise free.
+/// A place and a key in one allocation per key. Free slots of the hash table then cost 16 bytes
+/// each instead of 60. A place takes the same room with and without a patch, so a change overwrites
+/// it. With a new allocation for each change, the entries of keys that stay would end up scattered
+/// over otherwise free memory.
 struct Entry(Box<[u8]>);
 
 impl Entry {
-    /// Of a place.
+    /// Bytes of an encoded place.
     const PLACE: usize = 36;
-    /// In the length of the value, which has 25 bits.
+    /// Flag in the field of the value's length, which needs only 25 bits.
     const IS_PATCH: u32 = 1 << 31;
 
     fn new(key: &str, place: Place) -> Self {
@@ -92,7 +95,7 @@ impl Entry {
         Self([&place, key.as_bytes()].concat().into())
     }
 
-    /// The key has another place now.
+    /// Replaces the place of the key.
     fn set(&mut self, place: Place) {
         if let Some(bytes) = self.0.first_chunk_mut() {
             *bytes = Self::encode(place);
@@ -151,7 +154,7 @@ impl Entry {
     }
 
     fn key(&self) -> &str {
-        // It was made of one.
+        // The bytes were copied from a string.
         std::str::from_utf8(self.key_bytes()).unwrap_or_default()
     }
 
@@ -160,7 +163,7 @@ impl Entry {
     }
 }
 
-/// All keys that have a value.
+/// Index of all keys with a value.
 pub(super) struct Index {
     hasher: RandomState,
     shards: Vec<RwLock<Shard>>,
@@ -178,7 +181,7 @@ impl Index {
         self.hasher.hash_one(key)
     }
 
-    /// The table itself goes by the lowest and the highest bits.
+    /// Picks a shard by middle bits, since the hash table uses the lowest and the highest bits.
     fn shard(&self, hash: u64) -> &RwLock<Shard> {
         &self.shards[(hash >> 32) as usize % SHARDS]
     }
@@ -199,8 +202,8 @@ impl Index {
         shard.find(hash, |entry| entry.is_of(key)).map(Entry::place)
     }
 
-    /// Enters a value. Returns the place that is outweighed: the older one, or this very one
-    /// where a newer is known. Of equals, which compaction leaves, the one entered later stays.
+    /// Enters a value. Returns the superseded place: the known one, or `place` itself if a newer
+    /// one is known. For equal numbers, which compaction leaves, the place entered later wins.
     pub(super) fn put(&self, key: &str, mut place: Place) -> Option<Place> {
         let hash = self.hash(key);
         let mut shard = self.write(hash);
@@ -224,7 +227,7 @@ impl Index {
         }
     }
 
-    /// Enters a tombstone. Returns the place that it outweighs.
+    /// Enters a tombstone. Returns the place that it supersedes.
     pub(super) fn remove(&self, key: &str, sequence: ChangeNumber) -> Option<Place> {
         let hash = self.hash(key);
         let mut shard = self.write(hash);
@@ -243,14 +246,14 @@ impl Index {
             .sum()
     }
 
-    /// Whether any record is in a segment. Looks at every key.
+    /// Whether the index has a record in a segment. Visits every key.
     pub(super) fn names(&self, segment: SegmentNumber) -> bool {
         let mut found = false;
         self.for_each(|_, place| found |= place.segment == segment);
         found
     }
 
-    /// Shows every key, holding up writers of a part of them at a time.
+    /// Visits every key. Writers of one shard at a time have to wait.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&str, Place)) {
         for shard in &self.shards {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,12 @@
-//! `MANIFEST`: which segments a store consists of.
+//! `MANIFEST`: the list of a store's segments.
 //!
-//! Without it a segment that vanished would go unnoticed, and older values of its keys would be
-//! served. A segment is named before its first batch and taken out before its file is removed, so
-//! every named segment is there, and one that is not named holds nothing that is needed.
+//! Without it a vanished segment would go unnoticed, and reads would return older values of its
+//! keys. A segment is named before its first batch and removed from the list before its file is
+//! deleted. So every named segment is present, and an unnamed one holds no live record.
 //!
-//! The file has two slots of one size, written in turn: the one that is not being written is whole
-//! whatever happens. Their blocks are allocated when the file is made, so that a change of the
-//! names needs no room on a full disk.
+//! The file has two slots of the same size, written in turn, so the slot that is not being written
+//! stays complete. The blocks of both slots are allocated when the file is made, so a change of the
+//! list needs no room on a full disk.
 
 use super::files::{Files, LogFile, write_all_at};
 use super::format::{Names, SegmentNumber, StoreId};
@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) const MANIFEST: &str = "MANIFEST";
-/// Becomes `MANIFEST` once it is whole.
+/// Temporary name of `MANIFEST`, until it is completely written.
 pub(super) const UNFINISHED: &str = "MANIFEST.new";
 
-/// Bytes of a slot at least: room for 2,000 segments.
+/// Smallest number of bytes of a slot. It has room for 2,000 segments.
 const SLOT: u64 = 16 << 10;
-/// More than a file of any number of open segments has.
+/// Limit in bytes. A larger file would list more segments than can be open.
 const MOST: u64 = 1 << 30;
 
 /// The open manifest of a store.
@@ -29,23 +29,23 @@ pub(super) struct Manifest {
     files: Arc<dyn Files>,
     id: StoreId,
     file: Arc<dyn LogFile>,
-    /// Bytes of each of the two slots.
+    /// Number of bytes of each of the two slots.
     slot: u64,
     generation: u64,
     names: Names,
 }
 
-/// Why the names could not be changed.
+/// Reason why the names could not be changed.
 #[derive(Debug)]
 pub(super) enum ManifestError {
-    /// They are as before.
+    /// The disk holds the old names.
     Unchanged(io::Error),
-    /// The disk may hold the names as before or as they were to be.
+    /// The disk may hold the old names or the new ones.
     Unknown(io::Error),
 }
 
 impl Manifest {
-    /// Writes a new manifest, in place of any that is there.
+    /// Writes a new manifest, and replaces an existing one.
     pub(super) fn create(
         dir: &Path,
         files: Arc<dyn Files>,
@@ -67,15 +67,15 @@ impl Manifest {
         })
     }
 
-    /// Reads the manifest of a store. None where it is missing or damaged.
+    /// Reads the manifest of a store. Returns `None` if it is missing or damaged.
     pub(super) fn read(dir: &Path, files: Arc<dyn Files>, id: StoreId) -> io::Result<Option<Self>> {
         let file = match files.open(&dir.join(MANIFEST)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        // A process that was killed may have left a slot that the disk does not have yet. The next
-        // change overwrites the other one.
+        // A killed process may have left a slot that is not on the disk yet. It must be synced,
+        // since the next change overwrites the other slot.
         file.sync()?;
         let slot = file.length()?.min(MOST) / 2;
         let mut newest = None;
@@ -100,13 +100,13 @@ impl Manifest {
         self.file.is_at(&self.dir.join(MANIFEST))
     }
 
-    /// The segments that the store consists of.
+    /// The segments of the store.
     pub(super) const fn names(&self) -> &Names {
         &self.names
     }
 
-    /// Names a new segment, which is written to from here on, and notes the length of the one that
-    /// was written to so far.
+    /// Names a new segment, which takes the writes from here on. Notes the length of the segment
+    /// that took them so far.
     pub(super) fn begin(
         &mut self,
         number: SegmentNumber,
@@ -120,7 +120,7 @@ impl Manifest {
         self.change(names)
     }
 
-    /// Takes a segment out whose file is to be removed.
+    /// Removes a segment from the list before its file is deleted.
     pub(super) fn forget(&mut self, number: SegmentNumber) -> Result<(), ManifestError> {
         let mut names = self.names.clone();
         names.remove(number);
@@ -147,7 +147,7 @@ impl Manifest {
         let start = place(generation, self.slot);
         let write = |bytes| write_all_at(&*self.file, &mut [IoSlice::new(bytes)], start);
         if let Err(error) = write(bytes) {
-            // What was written of the slot may be all that counts of it.
+            // The part that was written may already make the slot valid, so blank it.
             let blank = vec![0; bytes.len()];
             let taken_back = write(&blank).and_then(|()| self.file.sync());
             return Err(match taken_back {
@@ -172,7 +172,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// Writes a file that is to become the manifest.
+    /// Writes a file that will become the manifest.
     fn write_new(
         dir: &Path,
         files: &dyn Files,
@@ -194,18 +194,18 @@ impl Manifest {
     }
 }
 
-/// Where the slot of a generation begins.
+/// Offset of the slot of a generation.
 const fn place(generation: u64, slot: u64) -> u64 {
     (generation % 2).saturating_mul(slot)
 }
 
-/// Bytes of slots that hold these names and as many more.
+/// Size of slots with room for these names and as many more.
 fn slot_for(names: &Names, id: StoreId) -> u64 {
     let bytes = names.encode(0, id).len() as u64;
     bytes.saturating_mul(2).next_power_of_two().max(SLOT)
 }
 
-/// The newer of two slots, either of which may not be whole.
+/// Returns the newer of two slots. A slot that is not valid is `None`.
 fn newer(one: Option<(u64, Names)>, other: Option<(u64, Names)>) -> Option<(u64, Names)> {
     [one, other].into_iter().flatten().max_by_key(|slot| slot.0)
 }

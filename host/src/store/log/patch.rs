@@ -1,36 +1,37 @@
-//! A value as its differences from another one. Pure.
+//! Encoding of a value as its differences from another one. Pure.
 //!
-//! Heads are what this is for: a few fields at their front change with each append, a list of
-//! recent commits moves up by one, and what was appended comes at the end. So a patch is a list of
-//! runs, each of bytes that are new and then of bytes of the base: `new 4  from 4  copied 4` and
-//! the new bytes.
+//! The encoding is made for heads. With each append a few fields at their front change, a list of
+//! recent commits moves up by one, and new data comes at the end. So a patch is a list of runs.
+//! Each run is a number of new bytes, followed by a number of bytes copied from the base. Its
+//! encoding is `new 4  from 4  copied 4` and the new bytes.
 //!
-//! The base is cut into blocks that are found again by their first bytes, wherever they are in the
-//! value. Where a block is found, what lies before it is compared, too, so in what is new the
-//! search may take ever larger steps. One place is looked at for each, so the time is linear in
-//! the lengths of the two whatever they hold: some microseconds for a head.
+//! The base is cut into blocks. The search finds a block anywhere in the value by the block's first
+//! bytes. It also compares the bytes before a match, so it may take ever larger steps within new
+//! bytes. Each lookup tries only one place of the base. So the time is linear in both lengths for
+//! any content: some microseconds for a head.
 
-/// Before the new bytes of a run.
+/// Number of bytes before the new bytes of a run.
 const RUN_HEAD: usize = 12;
-/// Copying fewer bytes costs more than having them as new ones.
+/// Shortest copy. A shorter one costs more than new bytes.
 const LEAST_COPY: usize = 24;
-/// The first bytes of a block, by which it is found.
+/// Number of first bytes by which a block is found.
 const SEED: usize = 8;
-/// The shortest block, and the most blocks: those of a long base are longer.
+/// Length of the shortest block, and largest number of blocks. Blocks of a long base are longer.
 const BLOCK: usize = 32;
 const BLOCKS: usize = 1 << 12;
 
-/// The patch that turns `base` into `value`; none if it would have more than `most` bytes. It may
-/// give up slightly below that.
+/// Returns the patch that turns `base` into `value`, or `None` if it would have more than `most`
+/// bytes. The search may give up slightly below that limit.
 pub(super) fn diff(base: &[u8], value: &[u8], most: usize) -> Option<Vec<u8>> {
     let blocks = Blocks::of(base);
     let mut patch = Vec::new();
-    // What lies between the two is in no run yet.
+    // The bytes from `begin` to `at` are in no run yet.
     let (mut begin, mut at) = (0_usize, 0_usize);
     let mut misses = 0_usize;
     while let Some(seed) = value.get(at..).and_then(|rest| rest.first_chunk()) {
         let Some(copy) = blocks.find(base, value, begin, at, *seed) else {
-            // So many steps of an odd length come to every place within a block.
+            // As many steps of the same odd length as a block has bytes reach every position within
+            // a block.
             at = at.saturating_add((misses / BLOCK * 2) | 1);
             misses = misses.saturating_add(1);
             if patch.len().saturating_add(at.saturating_sub(begin)) > most {
@@ -51,7 +52,8 @@ pub(super) fn diff(base: &[u8], value: &[u8], most: usize) -> Option<Vec<u8>> {
     (patch.len() <= most).then_some(patch)
 }
 
-/// The value of `length` bytes that a patch makes of `base`, if it makes one.
+/// Returns the value of `length` bytes that a patch makes of `base`, or `None` if the patch is
+/// invalid.
 pub(super) fn apply(base: &[u8], patch: &[u8], length: usize) -> Option<Vec<u8>> {
     let mut value = Vec::with_capacity(length);
     let mut rest = patch;
@@ -87,16 +89,15 @@ fn push(patch: &mut Vec<u8>, new: &[u8], from: usize, copied: usize) {
     patch.extend_from_slice(new);
 }
 
-/// Bytes that base and value share.
+/// Range of bytes that base and value share.
 struct Copy {
     from: usize,
     to: usize,
     length: usize,
 }
 
-/// Where the blocks of a base begin, by their first bytes. Those that share a slot with an earlier
-/// one are not found, and an empty slot leads to the beginning of the base: what is found is a
-/// guess.
+/// Offsets of the blocks of a base, by their first bytes. A block is not found if an earlier block
+/// takes its slot. An empty slot leads to offset 0. So each result is only a guess.
 struct Blocks([u32; BLOCKS]);
 
 impl Blocks {
@@ -113,7 +114,7 @@ impl Blocks {
         Self(slots)
     }
 
-    /// What the value shares with the base around `at`, and not before `begin`.
+    /// Returns the bytes around `at`, but not before `begin`, that the value shares with the base.
     fn find(
         &self,
         base: &[u8],
@@ -139,19 +140,19 @@ impl Blocks {
 }
 
 fn slot(seed: [u8; SEED]) -> usize {
-    // Fibonacci hashing: the upper bits depend on all of the seed.
+    // Fibonacci hashing: the upper bits depend on every bit of the seed.
     let mixed = u64::from_le_bytes(seed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (mixed >> (u64::BITS - BLOCKS.ilog2())) as usize
 }
 
 fn common_prefix(one: &[u8], other: &[u8]) -> usize {
-    // Wide blocks are compared at once: most of a base is copied.
+    // Wide blocks are compared at once, since most of a base is copied.
     let same = same_blocks::<32>(one, other);
     let tail = one.iter().zip(other).skip(same);
     same.saturating_add(tail.take_while(|(one, other)| one == other).count())
 }
 
-/// Bytes of the blocks of `N` that the two begin with in common.
+/// Number of bytes in the leading blocks of `N` bytes that both slices share.
 fn same_blocks<const N: usize>(one: &[u8], other: &[u8]) -> usize {
     let blocks = one.as_chunks::<N>().0.iter().zip(other.as_chunks::<N>().0);
     let same = blocks.take_while(|(one, other)| one == other).count();
@@ -173,7 +174,7 @@ mod tests {
         (0..length).map(|_| random.number() as u8).collect()
     }
 
-    /// Few different bytes, so that much is found in many places.
+    /// Values of few different bytes, so that parts of them occur in many places.
     fn any_value() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..300),
@@ -182,7 +183,7 @@ mod tests {
         ]
     }
 
-    /// Something of a value replaced by something else.
+    /// Replacements of parts of a value.
     fn edits() -> impl Strategy<Value = Vec<(usize, usize, Vec<u8>)>> {
         let new = proptest::collection::vec(any::<u8>(), 0..40);
         proptest::collection::vec((0..4000_usize, 0..300_usize, new), 0..6)
@@ -230,8 +231,8 @@ mod tests {
             let value = edited(base.clone(), edits);
             let whole = diff(&base, &value, usize::MAX).expect("without a limit");
             let limited = diff(&base, &value, most);
-            // It gives up where new bytes are too many, though the last of them may yet be found
-            // to come before a block that is not new.
+            // The search gives up when there are too many new bytes, though a later match might
+            // still cover the last of them.
             let slack = 20 * BLOCK;
             match limited {
                 Some(limited) => prop_assert!(limited.len() <= most && limited == whole),
@@ -254,7 +255,7 @@ mod tests {
         }
     }
 
-    /// The list of commits moves up by one with each append, and its first entry is changed.
+    /// With each append the list of commits moves up by one, and its first entry changes.
     #[test]
     fn what_moved_within_the_value_is_found() {
         let (front, list) = (bytes(1, 60), bytes(2, 9 * 72));
@@ -269,7 +270,7 @@ mod tests {
         assert!(patch <= 8 * (9 + 256) + 6 * RUN_HEAD + BLOCK, "{patch}");
     }
 
-    /// Every byte could begin a copy here: a search that tried all of them would not end today.
+    /// Every byte could begin a copy here. A search that tries all of them would not end today.
     #[test]
     fn long_values_that_repeat_themselves_are_told_whole() {
         let short_of_a_copy: Vec<u8> = (0..4 << 20).map(|at| u8::from(at % 20 == 0)).collect();

@@ -1,4 +1,4 @@
-//! Making values of the bytes of records, all of which are verified.
+//! Verification of records, and the values that they make.
 
 use super::files::LogFile;
 use super::format::{Kind, PatchHead, RECORD_HEADER, RecordHeader, StoreId};
@@ -6,7 +6,7 @@ use super::patch::apply;
 use bytes::Bytes;
 use std::io;
 
-/// What a record holds.
+/// Content of a verified record.
 pub(super) enum Verified {
     Value(Bytes),
     Patch(PatchHead, Bytes),
@@ -21,7 +21,7 @@ impl Verified {
     }
 }
 
-/// What is in these bytes, if they are a record of this key as it was written and no tombstone.
+/// Returns the content of an intact record of this key, unless it is a tombstone.
 pub(super) fn verify(record: &Bytes, key: &str, id: StoreId) -> Option<Verified> {
     let (raw, rest) = record.split_at_checked(RECORD_HEADER)?;
     let header = RecordHeader::decode(raw)?;
@@ -58,13 +58,14 @@ pub(super) fn is_hole(record: &[u8], key: &str, id: StoreId) -> bool {
     })
 }
 
-/// The value that a patch makes of its base, if that is the base which it was made of.
+/// Returns the value that a patch makes of its base, or `None` if the checksum shows another base.
 pub(super) fn rebuild(head: PatchHead, runs: &[u8], base: &[u8], id: StoreId) -> Option<Bytes> {
     let value = apply(base, runs, head.length as usize)?;
     (id.checksum(&value) == head.checksum).then(|| Bytes::from(value))
 }
 
-/// Whether a patch at an offset of a segment makes the value it was made for. Reads both records.
+/// Whether a patch at an offset of a segment makes the value that it was made for. Reads both
+/// records.
 pub(super) fn is_rebuilt(
     file: &dyn LogFile,
     offset: u32,
@@ -77,7 +78,7 @@ pub(super) fn is_rebuilt(
     let Some(Verified::Patch(_, runs)) = verify(&patch, key, id) else {
         return Ok(false);
     };
-    // It may say anything of where its base is, but not that it comes later.
+    // The head may hold any base offset, but the base must lie before the patch.
     let mut header = [0; RECORD_HEADER];
     if u64::from(head.base) + (RECORD_HEADER as u64) > offset.into() {
         return Ok(false);
@@ -96,7 +97,7 @@ pub(super) fn is_rebuilt(
     Ok(value.is_some())
 }
 
-/// The bytes of a record whose value has this length.
+/// Reads a record with a value of this length.
 fn read(file: &dyn LogFile, offset: u32, value: u32, key: &str) -> io::Result<Bytes> {
     let length = super::format::record_length(key.len(), value.into());
     let mut record = vec![0; length as usize];

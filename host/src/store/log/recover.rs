@@ -1,4 +1,4 @@
-//! Opening a log.
+//! Recovery of a log when it is opened.
 
 use super::api::{Cut, Options, Recovered};
 use super::directory::Directory;
@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 /// Offsets in a segment have 32 bits, and a batch may pass its end.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 
-/// Opens the log in a directory, or begins one; see [`Log::open`](super::Log::open).
+/// Opens the log in a directory, or begins a new one; see [`Log::open`](super::Log::open).
 pub(super) fn open(
     dir: &Path,
     files: Arc<dyn Files>,
@@ -52,8 +52,8 @@ pub(super) fn open(
     let writer = opening.run()?;
     let manifest = match opening.manifest {
         Some(manifest) => manifest,
-        // Not before it is known to be whole; and before anything is written that older versions
-        // can't read.
+        // Upgrade only after the store is known to be intact, and before anything is written that
+        // older versions can't read.
         None => {
             let names = names(&opening.segments, writer.active.number);
             opening.directory.upgrade(names)?
@@ -74,7 +74,7 @@ pub(super) fn open(
     Ok((state, opening.found))
 }
 
-/// Names of the segments of a store that had no manifest.
+/// Names of the segments of a store without a manifest.
 fn names(segments: &Segments, active: SegmentNumber) -> Names {
     let mut names = Names::default();
     for segment in segments.all() {
@@ -89,18 +89,18 @@ fn names(segments: &Segments, active: SegmentNumber) -> Names {
 struct Opening {
     directory: Directory,
     reserve: Reserve,
-    /// None in a store of an older version.
+    /// The manifest. `None` in a store of an older version.
     manifest: Option<Manifest>,
     index: Index,
     segments: Segments,
     segment_bytes: u64,
     highest: ChangeNumber,
-    /// Values that are not as they were written: keys and places of their records.
+    /// Damaged values: keys and places of their records.
     damaged: Vec<(Box<str>, SegmentNumber, u32)>,
     found: Recovered,
 }
 
-/// A segment whose header is valid.
+/// A segment with a valid header.
 struct Headed {
     segment: Arc<Segment>,
     len: u64,
@@ -113,15 +113,15 @@ impl Opening {
         let (numbers, left) = self.named(found)?;
         let mut headed = Vec::with_capacity(numbers.len());
         for number in &numbers {
-            // Of a store with a manifest only whole segments are named.
+            // A manifest names only complete segments.
             let newest = self.manifest.is_none() && numbers.last() == Some(number);
             headed.extend(self.read_header(*number, newest)?);
         }
-        // What a process that was killed removed, must not come back when the system crashes now.
+        // A file that a killed process removed must not come back if the system crashes now.
         let files = &self.directory.files;
         files.sync_dir(&path).map_err(io_at(&path))?;
-        // A segment is begun before it is known to be needed, so empty ones say nothing of those
-        // before: the newest that is not empty was written to last.
+        // A segment is begun before it is needed, so the newest ones may be empty. The last write
+        // went to the newest segment that is not empty.
         let mut torn_from = headed.len().saturating_sub(1);
         while self.manifest.is_none() && torn_from > 0 && self.is_empty(&headed[torn_from])? {
             torn_from = torn_from.saturating_sub(1);
@@ -145,7 +145,7 @@ impl Opening {
                 let mut writer = Writer::at_end_of(newest.segment, tail, self.segment_bytes, size);
                 if self.found.cuts.is_empty() {
                     writer.filled = newest.len.max(tail);
-                    // A reserve that became a segment may be larger than others.
+                    // A reserve that became a segment may be larger than the limit.
                     writer.limit = writer.limit.max(writer.filled).min(writer.most);
                 }
                 Ok(writer)
@@ -154,8 +154,8 @@ impl Opening {
         }
     }
 
-    /// Tells the segments that the store consists of from files that are to be removed. All that
-    /// are there belong to a store without a manifest.
+    /// Separates the segments of the store from files to be removed. Without a manifest, every
+    /// segment found belongs to the store.
     fn named(
         &self,
         found: Vec<SegmentNumber>,
@@ -185,7 +185,7 @@ impl Opening {
         }
     }
 
-    /// Whether a file holds nothing after the header of its segment.
+    /// Whether a file has no batch after the header of its segment.
     fn is_unused(&self, number: SegmentNumber, path: &Path) -> Result<bool, OpenError> {
         let file = self.directory.files.open(path).map_err(io_at(path))?;
         is_unused(&*file, self.directory.id, number).map_err(io_at(path))
@@ -214,7 +214,7 @@ impl Opening {
         Ok(Writer::at_end_of(segment, tail, self.segment_bytes, size))
     }
 
-    /// Opens a segment. None where its creation was interrupted: it is removed.
+    /// Opens a segment. If its creation was interrupted, removes the file and returns `None`.
     fn read_header(
         &mut self,
         number: SegmentNumber,
@@ -263,8 +263,8 @@ impl Opening {
         Ok(matches!(piece, Piece::End))
     }
 
-    /// Enters the records of a segment into the index and says where they end. One that may be
-    /// torn is read in full.
+    /// Enters the records of a segment into the index and returns where they end. A segment that
+    /// may be torn is read in full.
     fn read_segment(&mut self, headed: &Headed, may_be_torn: bool) -> Result<u64, OpenError> {
         let segment = &headed.segment;
         let io = io_at(&segment.path);
@@ -313,14 +313,15 @@ impl Opening {
             return Err(self.damaged(segment.path.clone(), offset));
         }
         if may_be_torn {
-            // What is served from here on, and proves what comes after it, must be on disk.
+            // Reads serve these records from here on, and later batches claim that they are on the
+            // disk.
             segment.file.sync().map_err(&io)?;
         }
         segment.set_bytes(offset);
         Ok(offset)
     }
 
-    /// Keys whose present value rests on a damaged one.
+    /// Keys with a current value that is damaged, or is a patch of a damaged one.
     fn unreadable(&self) -> Vec<Box<str>> {
         let rests_on = |segment, offset, key: &str| {
             let place = self.index.get(key)?;
@@ -337,8 +338,9 @@ impl Opening {
         keys
     }
 
-    /// Whether a batch is what was written here. Damaged values make only their own keys
-    /// unreadable, unless the batch may be the write that a crash interrupted.
+    /// Whether a batch counts as written. A damaged value makes only its own key unreadable if a
+    /// later batch proves that this one was synced. Otherwise the batch may be the write that a
+    /// crash interrupted.
     fn counts(
         &self,
         scanner: &mut Scanner<'_>,
@@ -349,7 +351,8 @@ impl Opening {
         Ok(!damaged || scanner.is_proof_after(offset)?)
     }
 
-    /// Returns whether the record can be what was written here.
+    /// Enters a record into the index. Returns whether the record is valid at this point of the
+    /// log.
     fn enter(&mut self, segment: &Segment, record: &Scanned) -> bool {
         self.highest = self.highest.max(record.sequence);
         let record = Entered {

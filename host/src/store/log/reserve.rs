@@ -1,9 +1,9 @@
-//! Room that is kept for what frees room.
+//! Reserved room on the disk for batches that free room.
 //!
-//! On a full disk a deletion itself needs room: its record, and copies of what is still needed of
-//! the segment it empties. So a file of some MiB is allocated while there is room. When a batch that
-//! frees room finds none, this file becomes the next segment. Until a new reserve is there, the log
-//! takes only such batches.
+//! On a full disk a deletion itself needs room: for its record, and for copies of the live records
+//! in the segment that it empties. So the store allocates a file of some MiB while there is room.
+//! When a batch that frees room finds none, this file becomes the next segment. Until there is a
+//! new reserve, the log takes only such batches.
 
 use super::files::Files;
 use std::io;
@@ -11,30 +11,32 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub(super) const RESERVE: &str = "RESERVE";
-/// Becomes `RESERVE` once its room is allocated.
+/// Temporary name of `RESERVE`, until its room is allocated.
 pub(super) const UNFINISHED: &str = "RESERVE.new";
 
-/// Bytes of a reserve at most, and the part of the disk that it is on a smaller one.
+/// Largest size of the reserve in bytes. On a smaller disk the reserve is one part in `PART` of the
+/// disk.
 const MOST: u64 = 16 << 20;
 const PART: u64 = 100;
-/// Bytes of a reserve at least, and the part of the disk that it is on a still smaller one: below
-/// this a few hundred deletions use it up.
+/// Smallest size of the reserve in bytes, since a few hundred deletions use up a smaller one. On a
+/// still smaller disk the reserve is one part in `LEAST_PART` of the disk.
 const LEAST: u64 = 1 << 20;
 const LEAST_PART: u64 = 16;
 
-/// State of the reserve. All of it changes while the writer is locked or before there is one.
+/// State of the reserve. It changes only while the writer is locked, or before there is a writer.
 #[derive(Debug, Default)]
 pub(super) struct Reserve {
-    /// Bytes that it is to have; 0 where the size of the disk can't be told: then there is none.
+    /// Size of the reserve in bytes. 0 if the size of the disk is unknown; then there is no
+    /// reserve.
     bytes: u64,
-    /// The file is there.
+    /// Whether the file is present.
     whole: AtomicBool,
-    /// Bytes of growing records that were written since the reserve is in use.
+    /// Bytes of growing records written since the reserve came into use.
     grown: AtomicU64,
 }
 
 impl Reserve {
-    /// For the directory of a store; allocates the file where that is possible.
+    /// Opens the reserve in the directory of a store. Allocates the file if possible.
     pub(super) fn open(dir: &Path, files: &dyn Files) -> io::Result<Self> {
         let bytes = bytes_for(files.disk(dir));
         let reserve = Self {
@@ -48,7 +50,7 @@ impl Reserve {
             Err(error) => return Err(error),
         };
         if bytes > 0 && length < bytes {
-            // A start needs no room: without a reserve it goes on.
+            // A start needs no room, so it goes on without a reserve.
             reserve.restore(dir, files);
         } else {
             reserve.whole.store(bytes > 0, Ordering::Release);
@@ -56,22 +58,22 @@ impl Reserve {
         Ok(reserve)
     }
 
-    /// Bytes that it is to have; 0 where there is none.
+    /// Size of the reserve in bytes. 0 if there is no reserve.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether the file is there.
+    /// Whether the file is present.
     pub(super) fn is_whole(&self) -> bool {
         self.whole.load(Ordering::Acquire)
     }
 
-    /// Whether only what frees room may be written.
+    /// Whether the log may write only batches that free room.
     pub(super) fn is_in_use(&self) -> bool {
         self.bytes > 0 && !self.is_whole()
     }
 
-    /// Allocates the file where there is room for it and a little more. Returns whether it is there.
+    /// Allocates the file if there is room for it and a little more. Returns whether it is present.
     pub(super) fn restore(&self, dir: &Path, files: &dyn Files) -> bool {
         if self.bytes == 0 || self.is_whole() {
             return true;
@@ -88,13 +90,13 @@ impl Reserve {
         built
     }
 
-    /// The file becomes a segment, or is gone.
+    /// Notes that the file became a segment, or is gone.
     pub(super) fn spend(&self) {
         self.whole.store(false, Ordering::Release);
     }
 
     /// Counts bytes of growing records. They get half of the reserve, so that deletions and
-    /// compaction always have the rest. Returns whether there are as many left.
+    /// compaction always have the rest. Returns whether that many bytes were left.
     pub(super) fn grow(&self, bytes: u64) -> bool {
         let grown = self.grown.load(Ordering::Acquire).saturating_add(bytes);
         let allowed = grown <= self.bytes / 2;
@@ -105,7 +107,7 @@ impl Reserve {
     }
 }
 
-/// Bytes of the reserve on a disk of so many.
+/// Size of the reserve on a disk of this size.
 fn bytes_for(disk: u64) -> u64 {
     let least = LEAST.min(disk / LEAST_PART);
     MOST.min((disk / PART).max(least))
@@ -120,7 +122,7 @@ fn build(dir: &Path, files: &dyn Files, bytes: u64) -> io::Result<()> {
         files.sync_dir(dir)
     });
     if built.is_err() {
-        // Nothing depends on this: the next attempt empties the file.
+        // The removal is optional, since the next attempt empties the file.
         let _ = files.remove(&unfinished);
     }
     built

@@ -1,4 +1,4 @@
-//! The segments that are there, and how much of each is needed.
+//! The segments of a log, and the live bytes in each.
 
 use super::directory::Directory;
 use super::error::ReadError;
@@ -12,26 +12,29 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-/// A segment takes at most this part of what is live, or of the room there is, but not less than
-/// this many bytes: the room that a store needs is then in proportion to what it holds, or nobody
-/// misses it. Each new segment costs several syncs: with 4 MiB segments, 64 busy streams of 16 KiB
-/// begin one every 20 ms, and one append in a hundred waits for that.
+/// The length limit of a segment is the largest of three values: this part of the live bytes, this
+/// part of the free room, and this many bytes. So the room that a store needs is in proportion to
+/// its data, or is small against the free room. Each new segment costs several syncs: with 4 MiB
+/// segments, 64 busy streams of 16 KiB begin one every 20 ms, and one append in a hundred waits for
+/// that.
 const SEGMENT_PART: u64 = 4;
 const ROOM_PART: u64 = 64;
 const SMALL_SEGMENT: u64 = 4 << 20;
 
-/// One segment. Who holds it can read on when it was removed.
+/// One segment. Its holder can go on reading after the file is removed.
 pub(super) struct Segment {
     pub(super) number: SegmentNumber,
     pub(super) path: PathBuf,
     pub(super) file: Arc<dyn LogFile>,
-    /// Up to the end of the last batch.
+    /// Length up to the end of the last batch.
     bytes: AtomicU64,
-    /// Of the records that the index knows.
+    /// Bytes of the records in the index.
     live: AtomicU64,
-    /// Bytes of tombstones by their range; few, since most keys live in few segments.
+    /// Bytes of tombstones by their range. There are few ranges, since most keys live in few
+    /// segments.
     tombstones: Mutex<BTreeMap<Range, u64>>,
-    /// Something that is needed could not be read: the file must stay.
+    /// Whether compaction must leave the file alone, since a live record could not be read or
+    /// moved.
     pub(super) keep: AtomicBool,
 }
 
@@ -48,7 +51,7 @@ impl Segment {
         }
     }
 
-    /// Creates an empty one, durably. What is left where that fails, is overwritten by the next.
+    /// Creates an empty segment, durably. The next attempt overwrites the rest of a failed one.
     pub(super) fn create(directory: &Directory, header: SegmentHeader) -> io::Result<Self> {
         let path = directory.segment_path(header.segment);
         let created = directory.files.create(&path).and_then(|file| {
@@ -67,7 +70,7 @@ impl Segment {
         }
     }
 
-    /// Makes the reserve an empty one, durably.
+    /// Turns the reserve into an empty segment, durably.
     pub(super) fn of_reserve(directory: &Directory, header: SegmentHeader) -> io::Result<Self> {
         let path = directory.segment_path(header.segment);
         let files = &directory.files;
@@ -88,7 +91,7 @@ impl Segment {
         }
     }
 
-    /// Removes an empty one that is not named in the manifest.
+    /// Removes an empty segment that the manifest does not name.
     pub(super) fn discard(self, directory: &Directory) {
         discard(directory, &self.path);
     }
@@ -98,7 +101,7 @@ impl Segment {
         self.file.is_at(&self.path)
     }
 
-    /// The error of a record that is not as it was written.
+    /// The error of a damaged record at this offset.
     pub(super) fn damaged(&self, offset: u64) -> ReadError {
         ReadError::Damaged {
             file: self.path.clone(),
@@ -139,7 +142,7 @@ impl Segment {
 }
 
 fn discard(directory: &Directory, path: &Path) {
-    // Opening a log removes an empty segment that is not named, so nothing depends on this.
+    // The removal is optional: when a log is opened, empty unnamed segments are removed.
     let _ = directory.files.remove(path);
 }
 
@@ -160,12 +163,12 @@ impl Segments {
         self.table().get(&number).cloned()
     }
 
-    /// All, oldest first.
+    /// All segments, oldest first.
     pub(super) fn all(&self) -> Vec<Arc<Segment>> {
         self.table().values().cloned().collect()
     }
 
-    /// Bytes of all records that the index knows.
+    /// Bytes of all records in the index.
     pub(super) fn live(&self) -> u64 {
         self.table().values().map(|segment| segment.live()).sum()
     }
@@ -180,7 +183,8 @@ impl Segments {
         table.remove(&number);
     }
 
-    /// Whether a tombstone in a segment is needed: another one may hold what it outweighs.
+    /// Whether a tombstone in a segment is live: another segment may hold a record that it
+    /// supersedes.
     pub(super) fn needs(&self, range: Range, holder: SegmentNumber) -> bool {
         let span = range.first..=range.origin.max(range.first);
         self.table()
@@ -188,7 +192,7 @@ impl Segments {
             .any(|(number, _)| *number != holder)
     }
 
-    /// Bytes of tombstones in a segment that are needed.
+    /// Bytes of live tombstones in a segment.
     pub(super) fn needed_tombstones(&self, segment: &Segment) -> u64 {
         let tombstones = segment.tombstones();
         tombstones
@@ -199,17 +203,17 @@ impl Segments {
     }
 }
 
-/// Bytes that a segment is to take in a store of so many live bytes.
+/// Length limit of a segment in a store with this many live bytes.
 pub(super) fn segment_bytes(directory: &Directory, reserve: &Reserve, live: u64) -> u64 {
     if reserve.bytes() > 0 && reserve.bytes() < 2 * SMALL_SEGMENT {
-        // On a full disk a reserve of this size takes what is needed of a segment.
+        // On a full disk, a reserve of twice this size has room for the live records of a segment.
         return reserve.bytes() / 2;
     }
     let room = directory.files.room(&directory.path) / ROOM_PART;
     SMALL_SEGMENT.max(live / SEGMENT_PART).max(room)
 }
 
-/// Whether a file holds nothing after the header of its segment.
+/// Whether a file has no batch after the header of its segment.
 pub(super) fn is_unused(
     file: &dyn LogFile,
     id: StoreId,
@@ -221,7 +225,7 @@ pub(super) fn is_unused(
     Ok(matches!(piece, Piece::End))
 }
 
-/// The bytes where the header of a segment is, as far as they are there.
+/// Reads the bytes of a segment's header, as far as the file has them.
 pub(super) fn read_segment_header(file: &dyn LogFile, len: u64) -> io::Result<Vec<u8>> {
     let mut header = vec![0; len.min(SEGMENT_HEADER as u64) as usize];
     file.read_at(&mut header, 0)?;

@@ -1,4 +1,4 @@
-//! Parts of an open log. What is done with them is in `read`, `append` and `compact`.
+//! State of an open log. The modules `read`, `append` and `compact` work on it.
 
 use super::api::Options;
 use super::bases::Bases;
@@ -13,7 +13,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Everything that an open log knows.
+/// The whole state of an open log.
 pub(super) struct State {
     pub(super) directory: Directory,
     pub(super) options: Options,
@@ -22,43 +22,45 @@ pub(super) struct State {
     pub(super) manifest: Mutex<Manifest>,
     pub(super) reserve: Reserve,
     pub(super) writer: Mutex<Writer>,
-    /// Also keeps two from being at it at once.
+    /// The lock also prevents two compactions at the same time.
     pub(super) compaction: Mutex<Compaction>,
     pub(super) highest: AtomicU64,
-    /// A sync failed: what the disk holds after the last durable batch is not known.
+    /// Whether a sync failed. The content of the disk after the last durable batch is then unknown.
     pub(super) refuses: AtomicBool,
 }
 
-/// What the next batch goes to.
+/// Position at which the next batch is written.
 pub(super) struct Writer {
     pub(super) active: Arc<Segment>,
     /// The end of the last batch.
     pub(super) tail: u64,
-    /// Up to here the disk has it.
+    /// The end of the synced bytes.
     pub(super) synced: u64,
-    /// The end of the zeros after the tail, or what was tried in vain.
+    /// The end of the zeros after the tail. Includes zeros that found no room, so that they are not
+    /// tried again.
     pub(super) filled: u64,
-    /// Where the active segment ends.
+    /// Offset at which the active segment ends.
     pub(super) limit: u64,
-    /// The most any may hold: less than asked for where the system allows no such file.
+    /// Upper bound of any segment's limit. It is less than the option's value if the system allows
+    /// no such file.
     pub(super) most: u64,
-    /// Values of the active segment that others may be written as patches of.
+    /// Values of the active segment that patches may be based on.
     pub(super) bases: Bases,
 }
 
-/// What compaction is at.
+/// State of compaction.
 #[derive(Default)]
 pub(super) struct Compaction {
     pub(super) task: Option<Task>,
-    /// A crash may bring back segments that were removed. Until that is ruled out nothing more is
-    /// done: with another one the tombstone could go that outweighs what is in them.
+    /// Whether a crash may bring back removed segments. Until it can't, compaction removes no
+    /// further segment, since that one may hold the tombstone for a record in the earlier ones.
     pub(super) removals_unsynced: bool,
 }
 
 /// A segment that is being rewritten.
 pub(super) struct Task {
     pub(super) segment: Arc<Segment>,
-    /// Up to here all that is needed was moved.
+    /// All live records before this offset were moved.
     pub(super) offset: u64,
 }
 
@@ -84,7 +86,7 @@ impl State {
         manifest.unwrap_or_else(PoisonError::into_inner).is_there()
     }
 
-    /// Changes which segments the store consists of.
+    /// Changes the list of the store's segments.
     pub(super) fn change_names(
         &self,
         change: impl FnOnce(&mut Manifest) -> Result<(), ManifestError>,
@@ -97,7 +99,7 @@ impl State {
         })
     }
 
-    /// From here on commits are refused.
+    /// Refuses all commits from here on.
     pub(super) fn refuse(&self, error: io::Error) -> CommitError {
         self.refuses.store(true, Ordering::Release);
         CommitError::Sync(error)
@@ -105,7 +107,8 @@ impl State {
 }
 
 impl Writer {
-    /// For a segment that is synced up to its end and is to take `size` bytes, or `most`.
+    /// A writer for a segment that is synced up to its end. The segment may grow to `size` bytes,
+    /// or to `most`, if that is less.
     pub(super) fn at_end_of(active: Arc<Segment>, tail: u64, most: u64, size: u64) -> Self {
         Self {
             active,

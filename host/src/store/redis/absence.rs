@@ -1,24 +1,25 @@
-//! A Redis that does not answer: it is not asked by everybody, or each would wait for the time-out,
-//! and with it what waits behind it.
+//! Backoff while Redis does not answer. Without it every call would wait for the time-out, and hold
+//! up other work behind it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long Redis may take to accept a connection, and to answer a command: an instance and its
-/// thread wait for that long.
+/// Longest time for Redis to accept a connection, and to answer a command. An instance and its
+/// thread are blocked for that time.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-/// How long nobody asks after a time-out. Then one does, and the others wait for what becomes of it.
+/// Pause after a time-out, in which all calls fail at once. Then one call probes Redis, and the
+/// others fail until it has a result.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The longest that one call takes: a connection, and a script that Redis is to learn first.
+/// The longest duration of one call: a connection, an unknown script, and the script's source.
 const CALL: Duration = PATIENCE.saturating_mul(3);
 
-/// Whether it answers, as far as the calls of this host can tell.
+/// Whether Redis answers, as far as the calls of this host can tell.
 #[derive(Debug, Default)]
 pub(super) struct Absence(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// When it last did.
+    /// Time of the last answer.
     answered: Option<Instant>,
     away: Option<Away>,
 }
@@ -26,7 +27,7 @@ struct State {
 #[derive(Debug, Clone, Copy)]
 struct Away {
     since: Instant,
-    /// When the next call may ask.
+    /// Time at which the next call may probe Redis.
     again: Instant,
 }
 
@@ -35,7 +36,7 @@ impl Absence {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a call begin; or says for how long there has been no answer.
+    /// Admits a call, or returns how long there has been no answer.
     pub(super) fn admit(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.state();
         let Some(away) = &mut state.away else {
@@ -48,10 +49,10 @@ impl Absence {
         Ok(())
     }
 
-    /// A call that began at `begun` was not answered in time.
+    /// Notes that a call that began at `begun` timed out.
     pub(super) fn timed_out(&self, begun: Instant, now: Instant) {
         let mut state = self.state();
-        // Others were answered meanwhile, so it is the connection alone.
+        // Other calls got answers in the meantime, so only this connection is dead.
         if state.answered.is_some_and(|answered| answered > begun) {
             return;
         }
@@ -60,7 +61,7 @@ impl Absence {
         state.away = Some(Away { since, again });
     }
 
-    /// A call was answered, or it was told at once that there is no answer.
+    /// Notes that a call got an answer, or failed without a time-out.
     pub(super) fn answered(&self, now: Instant) {
         let mut state = self.state();
         state.answered = Some(now);

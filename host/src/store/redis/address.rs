@@ -5,12 +5,12 @@ use redis::{Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion};
 use std::fmt;
 use std::str::FromStr;
 
-/// What keys begin with where the address does not say it.
+/// Default prefix of all keys.
 const NAMESPACE: &str = "ds";
 const MAX_NAMESPACE_BYTES: usize = 64;
 
-/// An address as it was given. It is judged when it is read, since an error of the
-/// command line would repeat it, and there may be a password in it.
+/// An address as the user gave it. It is parsed only when the store is opened, since an error of
+/// the command line would repeat the address, which may contain a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl(String);
 
@@ -23,7 +23,7 @@ impl fmt::Debug for RedisUrl {
 impl FromStr for RedisUrl {
     type Err = ();
 
-    /// Anything that was meant to be an address of Redis.
+    /// Accepts every text with a scheme of Redis.
     fn from_str(text: &str) -> Result<Self, ()> {
         let (scheme, _) = text.split_once(':').ok_or(())?;
         match scheme {
@@ -33,10 +33,10 @@ impl FromStr for RedisUrl {
     }
 }
 
-/// Where a store is.
+/// Location of a store.
 pub(super) struct Address {
     pub(super) client: Client,
-    /// For whoever starts the server: host, port and database.
+    /// Host, port and database, for display to the operator.
     pub(super) shown: String,
     pub(super) database: i64,
     pub(super) namespace: String,
@@ -48,7 +48,7 @@ fn is_namespace(text: &str) -> bool {
 }
 
 impl RedisUrl {
-    /// What it says, or what is wrong with it; without anything of what may be a password.
+    /// Parses the address. The error contains no part that may be a password.
     pub(super) fn read(&self) -> Result<Address, &'static str> {
         let malformed = "expected redis://[USER:PASSWORD@]HOST[:PORT][/DB][?namespace=NAME]";
         let mut url = redis::parse_redis_url(&self.0).ok_or(malformed)?;
@@ -73,8 +73,9 @@ impl RedisUrl {
             ConnectionAddr::Tcp(host, port) => format!("{host}:{port}/{database}"),
             _ => return Err(malformed),
         };
-        // A connection without a password and a number of a database says nothing before the first
-        // command: each answer that it waited for would have a time-out of its own.
+        // A connection without a password and a database number should send nothing before the
+        // first command, since each awaited answer has a time-out of its own. So the library does
+        // not send its name.
         let settings = info.redis_settings().clone().set_skip_set_lib_name();
         let info = info
             .set_redis_settings(settings.set_protocol(ProtocolVersion::RESP2))

@@ -1,42 +1,43 @@
-//! What this host knows of the changes of all hosts.
+//! Changes of all hosts, as far as this host knows them.
 //!
-//! The numbers are given by Redis, and come here with the answers to this host's own writes and in
-//! messages, so what is known here lags behind. No wake-up is lost by that:
+//! Redis assigns the change numbers. They arrive here with the answers to this host's own writes
+//! and in messages, so this host's knowledge lags behind. No wake-up is lost nevertheless:
 //!
-//! - A reader notes [`latest`](Changes::latest), a number that Redis has given, and only then asks
-//!   Redis for the key. So it reads all changes up to that number, and each that it does not read
-//!   gets a higher one.
-//! - The message of such a change is yet to come when the reader has registered its watch, or it
-//!   came before. If before, [`last_change`](Changes::last_change), which the reader asks next, has
-//!   its number; if after, the watch is woken.
-//! - Numbers that were given while messages may have been missed are learned from Redis once they
-//!   come again; then every key counts as changed up to that number ([`count_all`](Changes::count_all)).
-//!   A Redis that is behind what is known here gives a number above it.
+//! - A reader notes [`latest`](Changes::latest), a number that Redis has assigned, and only then
+//!   reads the key from Redis. So it sees all changes up to that number, and each change that it
+//!   does not see gets a higher one.
+//! - The message of such a change arrives before or after the reader registers its watch. If
+//!   before, the reader finds the number in [`last_change`](Changes::last_change), which it reads
+//!   next. If after, the message wakes the watch.
+//! - While messages may have been missed, Redis may have assigned further numbers. This host reads
+//!   the latest number once messages arrive again. Every key then counts as changed up to that
+//!   number ([`count_all`](Changes::count_all)). A Redis that is behind this host's knowledge
+//!   returns a number above it.
 //!
-//! Numbers that come late cost a needless look.
+//! A number that arrives late costs a needless read.
 
 use crate::store::{ChangeNumber, Watch, Watchers};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Keys of one generation, of which two are kept: some megabytes.
+/// Number of keys in one generation. The table keeps two, which take some megabytes.
 const GENERATION: usize = 16 * 1024;
 
 #[derive(Default)]
 pub(super) struct Changes {
-    /// The highest number that is known to have been given.
+    /// The highest number known to be assigned.
     latest: AtomicU64,
     table: Mutex<Table>,
     watchers: Watchers,
 }
 
-/// The last changes of the keys that changed last.
+/// Last change numbers of recently changed keys.
 #[derive(Default)]
 struct Table {
     young: HashMap<Box<str>, u64>,
     old: HashMap<Box<str>, u64>,
-    /// Stands for all other keys.
+    /// Number that stands for all other keys.
     floor: u64,
 }
 
@@ -53,7 +54,7 @@ impl Table {
         if self.young.len() >= GENERATION {
             let forgotten = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
             let highest = forgotten.into_values().max().unwrap_or_default();
-            // Nobody has to be woken: these keys did not change.
+            // No waiter has to be woken, since these keys did not change.
             self.floor = self.floor.max(highest);
         }
         self.young.insert(key.into(), number);
@@ -78,13 +79,15 @@ impl Changes {
         self.watchers.watch(key)
     }
 
-    /// A key changed. The answer to an own write and its message say the same, in either order.
+    /// Notes a change of a key. The answer to an own write and its message report the same change,
+    /// in either order.
     pub(super) fn note(&self, key: &str, number: u64) {
-        // Never below a number that the table has, or who notes it would look for nothing.
+        // Raise `latest` first. A reader that noted a number below the table's would read
+        // needlessly.
         self.latest.fetch_max(number, Ordering::SeqCst);
         let mut table = self.table();
-        // Only what the key's own entry says was told to its watches. The floor may have been
-        // raised above a message that is still to come.
+        // Only the key's own entry shows that its watches were notified. The floor may be above a
+        // message that is still to come.
         if table.own(key).is_some_and(|known| known >= number) {
             return;
         }
@@ -93,7 +96,7 @@ impl Changes {
         self.watchers.notify(key);
     }
 
-    /// Any key may have had changes up to this number, which Redis has given.
+    /// Notes that any key may have changed up to this number, which Redis has assigned.
     pub(super) fn count_all(&self, number: u64) {
         self.latest.fetch_max(number, Ordering::SeqCst);
         let mut table = self.table();
@@ -107,7 +110,7 @@ impl Changes {
         self.watchers.notify_all();
     }
 
-    /// Keys that are remembered one by one.
+    /// Number of keys with an entry of their own.
     #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
         let table = self.table();
@@ -140,7 +143,7 @@ mod tests {
     #[test]
     fn a_late_message_wakes_who_waits_though_the_floor_is_above_it() {
         let changes = Changes::default();
-        // Own writes, whose answers overtake the messages of other hosts.
+        // The answers to own writes overtake the messages of other hosts.
         for own in 0..3 * GENERATION as u64 {
             changes.note(&format!("own.{own}"), 1000 + own);
         }

@@ -1,57 +1,56 @@
-//! What Redis says, as the store's errors.
+//! Conversion of Redis errors to errors of the store.
 
 use crate::store::StoreError;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use std::time::Duration;
 
-/// Why a Redis can't be used: a line that says what to do.
+/// Reason why a Redis can't be used. The message is one line with advice for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The address is none.
+    /// The address is invalid.
     #[error("redis: {0}")]
     Address(&'static str),
-    /// It does not answer, or not well.
+    /// Redis does not answer, or answers with an error.
     #[error("redis {address}: {why}")]
     Unusable {
         /// Host, port and database.
         address: String,
-        /// What went wrong.
+        /// The reason.
         why: String,
     },
-    /// A later version of this program was here.
+    /// A newer version of this program wrote the namespace.
     #[error(
         "redis {address}: namespace {namespace} holds {found:?}, which this version can't read"
     )]
     Format {
         /// Host, port and database.
         address: String,
-        /// Which keys.
+        /// The namespace.
         namespace: String,
-        /// What they say they are.
+        /// Content of its format key.
         found: String,
     },
 }
 
-/// Why there is no answer.
+/// Reason why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
-    /// Nothing was sent: others had no answer for so long.
+    /// The call was not sent, since other calls have had no answer for this long.
     #[error("away: no answer for {} ms", .0.as_millis())]
     Away(Duration),
-    /// What Redis says, or why it says nothing.
+    /// The error of Redis, or of the connection.
     #[error("{}", one_line(.0))]
     Redis(#[from] RedisError),
 }
 
-/// Whether nothing more can be said over the connection, or it leads to a Redis that
-/// [does not serve](does_not_serve).
+/// Whether the connection is unusable, or leads to a Redis that [does not serve](does_not_serve).
 pub(super) fn is_broken(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse) || does_not_serve(error)
 }
 
-/// Whether this Redis says that another one is to be asked, or the same one later: it became a
-/// replica, or it is loading. After a failover a new connection leads to the new master, where an
-/// old one would go on reading what the replica has.
+/// Whether the error asks for another Redis or a later retry, since this one became a replica or is
+/// loading. After a failover a new connection leads to the new master. An old connection would go
+/// on reading the data of the replica.
 pub(super) fn does_not_serve(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, MasterDown, ReadOnly};
     matches!(
@@ -60,13 +59,14 @@ pub(super) fn does_not_serve(error: &RedisError) -> bool {
     )
 }
 
-/// What Redis 7.0 says where later ones say `NOPERM`: a script came to a command, a key or a channel
-/// that is not for its user.
+/// Error text of Redis 7.0, where later versions return `NOPERM`: a script used a command, a key or
+/// a channel without the right to it.
 const NO_RIGHT: &str = "The user executing the script can't";
 
-/// What Redis refuses is refused before anything was done: there are too few replicas or a snapshot
-/// failed, which it sees before a script begins, or the user lacks a right, without which no script
-/// gets as far as its key. Whatever else happens, nobody knows.
+/// Converts an error. Redis refuses a write before anything was done if there are too few replicas,
+/// a snapshot failed, or the user lacks a right. Redis checks replicas and snapshots before a
+/// script begins, and no script gets as far as its key without the right. After other errors the
+/// outcome is unknown.
 pub(super) fn store_error(error: &CallError) -> StoreError {
     let text = error.to_string();
     let code = match error {
@@ -75,7 +75,7 @@ pub(super) fn store_error(error: &CallError) -> StoreError {
     };
     match code {
         Some("OOM") => StoreError::Full(text),
-        // The disk of its log is full.
+        // The disk of the append-only file is full.
         Some("MISCONF") if text.contains("No space left") => StoreError::Full(text),
         Some("MISCONF" | "NOREPLICAS" | "NOPERM") => StoreError::Refused(text),
         Some("ERR") if text.contains(NO_RIGHT) => StoreError::Refused(text),
@@ -87,7 +87,7 @@ pub(super) fn store_error(error: &CallError) -> StoreError {
 
 pub(super) fn one_line(error: &RedisError) -> String {
     match error.is_timeout() {
-        // The system would say that a resource is temporarily unavailable.
+        // The system's own text would be that a resource is temporarily unavailable.
         true => "no answer in time".to_owned(),
         false => error.to_string().replace(['\r', '\n'], " "),
     }
@@ -97,14 +97,14 @@ pub(super) fn one_line(error: &RedisError) -> String {
 mod tests {
     use super::*;
 
-    /// What Redis says, as it is read.
+    /// Parses an error reply of Redis.
     fn said(line: &str) -> RedisError {
         let read = redis::parse_redis_value(format!("-{line}\r\n").as_bytes());
         let said = read.and_then(redis::Value::extract_error);
         said.expect_err("it is an error")
     }
 
-    /// Connections to a master that had become a replica were kept.
+    /// Connections to a master that had become a replica stayed in the pool.
     #[test]
     fn a_connection_to_a_redis_that_does_not_serve_is_not_used_again() {
         use ServerErrorKind::{BusyLoading, MasterDown, NoScript, ReadOnly, ResponseError};
@@ -120,7 +120,8 @@ mod tests {
         }
     }
 
-    /// Whoever was refused took it for done, perhaps, and tried until the deadline to find out.
+    /// The caller of a refused write had to assume that the write was applied, and retried until
+    /// the deadline to find out.
     #[test]
     fn only_where_nothing_was_done_is_a_write_refused() {
         type Kind = fn(String) -> StoreError;

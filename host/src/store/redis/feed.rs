@@ -1,4 +1,4 @@
-//! Messages of what other hosts changed; while there are none, Redis is asked instead.
+//! Feed of the changes of other hosts. Without a subscription the feed polls Redis.
 
 use super::absence::PATIENCE;
 use super::error::one_line;
@@ -12,15 +12,15 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Silence after which the connection is tried.
+/// Silence after which the connection is tested.
 const SILENCE: Duration = Duration::from_secs(1);
-/// How often Redis is asked for the number of the latest change while there is no subscription.
+/// Interval of polls for the latest change number while there is no subscription.
 const POLL: Duration = Duration::from_millis(250);
 
-/// A message of no change: its number is below all others, and no key has this name.
+/// Message without a change: its number is below all others, and no key has this name.
 pub(super) const NO_CHANGE: &str = "0000000000000000 ";
 
-/// The thread that listens. Dropping this ends it, within the time of a silence.
+/// The thread that receives messages. Dropping this ends the thread within the time of a silence.
 pub(super) struct Feed {
     closing: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -33,7 +33,7 @@ impl Drop for Feed {
     }
 }
 
-/// Why messages don't come.
+/// Reason why no messages arrive.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
     #[error("{}", one_line(.0))]
@@ -45,7 +45,7 @@ enum Lost {
 }
 
 impl Feed {
-    /// Listens. Returns once it does, or was refused to: then it polls.
+    /// Starts the thread. Returns once it has subscribed, or has failed and polls instead.
     pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Self> {
         let closing = Arc::new(AtomicBool::new(false));
         let (started, waits) = mpsc::sync_channel(1);
@@ -55,7 +55,7 @@ impl Feed {
         };
         let thread = std::thread::Builder::new().name("store-feed".to_owned());
         let thread = thread.spawn(feed)?;
-        // It sends, or it is gone.
+        // The thread sends, or its end drops the sender.
         let _ = waits.recv();
         Ok(Self { closing, thread })
     }
@@ -63,7 +63,7 @@ impl Feed {
 
 fn run(shared: &Shared, closing: &AtomicBool, started: &mpsc::SyncSender<()>) {
     let mut told = false;
-    // Whether there was no subscription since the last one was lost.
+    // Whether no subscription succeeded since the last failure.
     let mut out = false;
     while !closing.load(Ordering::Acquire) {
         let subscribed = || {
@@ -71,21 +71,21 @@ fn run(shared: &Shared, closing: &AtomicBool, started: &mpsc::SyncSender<()>) {
             if std::mem::take(&mut told) {
                 telemetry::back("redis subscription");
             }
-            // Only the first time somebody waits.
+            // Only the first send has a receiver.
             let _ = started.try_send(());
         };
         let Err(lost) = listen(shared, closing, subscribed) else {
             return;
         };
-        // Other connections broke with this one.
+        // Other connections probably broke with this one.
         shared.pool.forget();
         if !std::mem::replace(&mut told, true) {
             let why = format!("{lost}; other hosts' changes are polled for");
             telemetry::warn("redis subscription lost", &why);
         }
-        // A connection that was cut is not waited for.
+        // Reconnect at once after a lost subscription. Poll only if that fails, too.
         if std::mem::replace(&mut out, true) {
-            // What can't be asked now is asked the next time.
+            // If this poll fails, the next one catches up.
             let _ = shared.catch_up();
             let _ = started.try_send(());
             std::thread::park_timeout(POLL);
@@ -93,23 +93,23 @@ fn run(shared: &Shared, closing: &AtomicBool, started: &mpsc::SyncSender<()>) {
     }
 }
 
-/// Passes messages on until there are no more.
+/// Forwards messages until the subscription is lost, or the feed is closed.
 fn listen(shared: &Shared, closing: &AtomicBool, subscribed: impl FnOnce()) -> Result<(), Lost> {
-    // First, so that no refusal is missed.
+    // Read this first, so that no refusal is missed.
     let refusals = shared.pool.refusals();
     let mut connection: Connection = shared.pool.connect()?;
-    // A command, because the method of this name does not tell that it was refused.
+    // This is a plain command, since the method of this name does not report a refusal.
     cmd("SUBSCRIBE")
         .arg(&shared.names.channel)
         .query::<Value>(&mut connection)?;
     shared.pool.answered();
     let mut messages = connection.as_pubsub();
-    // After the subscription, so that no change is missed in between.
+    // Catch up after the subscription, so that no change is missed in between.
     shared.catch_up()?;
     subscribed();
     messages.set_read_timeout(Some(SILENCE))?;
     while !closing.load(Ordering::Acquire) {
-        // What the new master is told, the old one passes on late or never.
+        // The old master forwards the messages of the new one late or never.
         if shared.pool.refusals() != refusals {
             return Err(Lost::Elsewhere);
         }
@@ -122,8 +122,8 @@ fn listen(shared: &Shared, closing: &AtomicBool, subscribed: impl FnOnce()) -> R
     Ok(())
 }
 
-/// Tells of no change, so that a user who may not publish is found out now: all of its writes would
-/// be refused.
+/// Publishes a message without a change, to detect a user without the right to publish. All writes
+/// of such a user would be refused.
 pub(super) fn try_telling(connection: &mut Connection, channel: &str) -> Result<(), String> {
     let told = cmd("PUBLISH").arg(channel).arg(NO_CHANGE).exec(connection);
     told.map_err(|error| {
@@ -138,7 +138,7 @@ pub(super) fn try_telling(connection: &mut Connection, channel: &str) -> Result<
     })
 }
 
-/// Messages that come before the answer are kept.
+/// Tests the connection. Messages that arrive before the answer are kept.
 fn try_out(messages: &mut PubSub<'_>) -> Result<(), RedisError> {
     messages.set_read_timeout(Some(PATIENCE))?;
     messages.ping::<Value>()?;

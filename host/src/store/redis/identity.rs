@@ -1,19 +1,19 @@
-//! Which Redis answers, and whether a restart of it loses anything.
+//! Identity of a Redis, and whether its restart loses anything.
 
 use redis::{Connection, RedisError, cmd, pipe};
 use std::collections::HashMap;
 use std::fmt;
 
-/// Which Redis it is.
+/// Identity of a Redis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
-    /// Drawn when its process began.
+    /// Id that its process drew at its start.
     pub(super) run: String,
     /// Id of the history that it writes.
     pub(super) history: String,
     /// Id of the history that it took over, if any.
     pub(super) before: String,
-    /// Whether it has on its disk all that it acknowledges.
+    /// Whether all acknowledged writes are on its disk.
     pub(super) keeps_all: bool,
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for Identity {
     }
 }
 
-/// Asks which Redis it is; none where that may not be asked.
+/// Reads the identity. Returns `None` if the user may not read it.
 pub(super) fn identity(connection: &mut Connection) -> Result<Option<Identity>, RedisError> {
     let mut ask = pipe();
     ask.cmd("INFO").arg("server");

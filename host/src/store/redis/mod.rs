@@ -6,21 +6,24 @@
 //! |---|---|
 //! | `<ns>:k:<key>` | number of the last change, in 16 digits, then `=` and the value or `#` and a counter's decimals |
 //! | `<ns>:gone:<shard>` | number of the last deletion of a key of the shard |
-//! | `<ns>:changes` | number of the latest change of all |
-//! | `<ns>:timeline` | number of the timeline, and the identity of the Redis that it was written to |
-//! | `<ns>:format` | what all this is |
+//! | `<ns>:changes` | number of the latest change of any key |
+//! | `<ns>:timeline` | number of the timeline, and the identity of the Redis that it was last written to |
+//! | `<ns>:format` | name and version of this layout |
 //!
-//! Every write is one script: it compares, takes the next number, tells the number and the key to
-//! the hosts that have subscribed (`feed`), and writes. What Redis refuses of it leaves the key as
-//! it was; the messages are sent when the script is over. A number is the version of its key, so a
-//! swap sends 16 bytes to compare; of an absent key, the shard's last deletion is. Numbers follow
-//! the clock of Redis: should it come back without its last changes, no number is given twice.
+//! Every write is one script. It compares, takes the next number, publishes the number and the key
+//! to the subscribed hosts (`feed`), and then writes. If Redis refuses one of these commands, the
+//! key stays unchanged, since the write comes last. Redis sends the messages when the script is
+//! over.
+//!
+//! The number is the version of its key, so a swap sends only 16 bytes to compare. The version of
+//! an absent key is the shard's last deletion. Numbers follow the clock of Redis, so it assigns no
+//! number twice even if it comes back without its last changes.
 //!
 //! # Durability
 //!
-//! A change is as durable as Redis makes it before it answers, so nothing has to settle here. How
-//! durable that is, is read when the store is opened (`promise`). Whether any were lost is found out by
-//! every new connection (`timeline`).
+//! A change is as durable as Redis makes it before the answer, so `settle` has nothing to wait for.
+//! The store reads the durability settings of Redis when it is opened (`promise`). Every new
+//! connection checks whether changes were lost (`timeline`).
 
 mod absence;
 mod address;
@@ -51,9 +54,9 @@ use shared::{DIGITS, Names, Shared, malformed, number};
 use std::sync::Arc;
 use timeline::Timeline;
 
-/// What `<ns>:format` says.
+/// Content of `<ns>:format`.
 const FORMAT: &str = "durable-streams 1";
-/// Keys and values in Redis.
+/// Store with its keys and values in Redis.
 pub struct RedisStore {
     description: String,
     shared: Arc<Shared>,
@@ -61,11 +64,12 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects, and says what an acknowledgement means there in [`describe`](Store::describe).
+    /// Connects to Redis. Its [`describe`](Store::describe) includes how durable an acknowledged
+    /// write is.
     ///
     /// # Errors
     ///
-    /// [`OpenError`], whose text is one line without a password in it.
+    /// [`OpenError`]. Its text is one line without a password.
     pub fn open(url: &RedisUrl) -> Result<Self, OpenError> {
         let address = url.read().map_err(OpenError::Address)?;
         let (shown, namespace) = (address.shown, address.namespace);
@@ -116,7 +120,7 @@ impl RedisStore {
     }
 }
 
-/// Writes under a timeline.
+/// Writes that Redis refuses under another timeline.
 impl RedisStore {
     fn set_on(&self, timeline: u64, key: &str, value: &[u8]) -> Result<ChangeNumber, StoreError> {
         let script = &self.shared.scripts.set;

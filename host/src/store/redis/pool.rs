@@ -1,9 +1,9 @@
-//! Connections, each used by one call at a time.
+//! Connection pool. Each connection serves one call at a time.
 //!
-//! A pool crate was tried and not taken. The blocking one, `r2d2`, connects on threads of its own and
-//! lets a call wait for its time-out where Redis refuses the connection: 2 s instead of 0.1 ms. Its
-//! error does not tell a refusal from a time-out, which [`Absence`] has to know, and it has no way
-//! to drop idle connections when one broke. `bb8` and `deadpool` need an async runtime.
+//! No pool crate fits. The blocking one, `r2d2`, connects on threads of its own. If Redis refuses
+//! the connection, its caller waits for the time-out: 2 s instead of 0.1 ms. Its error does not
+//! distinguish a refusal from a time-out, as [`Absence`] requires. It also can't drop idle
+//! connections after one of them broke. `bb8` and `deadpool` need an async runtime.
 
 use super::absence::{Absence, PATIENCE};
 use super::error::{CallError, does_not_serve, is_broken, store_error};
@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Connections that are kept when nobody uses them. There are never more than threads that call.
+/// Largest number of idle connections. There are never more connections than calling threads.
 const IDLE: usize = 64;
-/// Age at which an unused connection is not trusted any more: who is in between may forget it.
+/// Age at which an idle connection is dropped, since a device in between may have forgotten it.
 const STALE: Duration = Duration::from_secs(30);
 
 pub(super) struct Pool {
@@ -48,14 +48,14 @@ impl Pool {
         &self.timeline
     }
 
-    /// A new connection, which is not the pool's, and the timeline of its Redis.
+    /// Opens a connection outside of the pool, and updates the timeline from its Redis.
     pub(super) fn connect(&self) -> Result<Connection, RedisError> {
         let mut connection = self.dial()?;
         self.timeline.meet(&mut connection)?;
         Ok(connection)
     }
 
-    /// A new connection to a Redis that may hold something else.
+    /// Opens a connection, without a check of the timeline.
     pub(super) fn dial(&self) -> Result<Connection, RedisError> {
         let connection = self.client.get_connection_with_timeout(PATIENCE)?;
         connection.set_read_timeout(Some(PATIENCE))?;
@@ -63,18 +63,18 @@ impl Pool {
         Ok(connection)
     }
 
-    /// How often a Redis said that it does not serve; with each, connections that were made before
-    /// are not to be trusted.
+    /// Number of times that a Redis reported that it does not serve. Connections made before a
+    /// report may lead to the wrong Redis.
     pub(super) fn refusals(&self) -> u64 {
         self.refusals.load(Ordering::Acquire)
     }
 
-    /// Redis answered over a connection that is not the pool's.
+    /// Notes that Redis answered.
     pub(super) fn answered(&self) {
         self.absence.answered(Instant::now());
     }
 
-    /// Drops what is not in use, since one connection broke, and the others probably did too.
+    /// Drops all idle connections, since one connection broke, and the others probably did too.
     pub(super) fn forget(&self) {
         let idle = std::mem::take(&mut *self.idle());
         drop(idle);
@@ -85,7 +85,7 @@ impl Pool {
         match newest {
             Some((connection, since)) if since.elapsed() < STALE => Ok(connection),
             Some(_) => {
-                // Those below it are older still.
+                // The connections below it are older still.
                 self.forget();
                 self.connect()
             }
@@ -124,7 +124,7 @@ impl Pool {
         asked.map_err(CallError::Redis)
     }
 
-    /// Asks a command that changes nothing, once more if the connection was broken.
+    /// Runs a command that changes nothing. Retries once if the connection was broken.
     pub(super) fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         let asked = match self.once(|connection| command.query(connection)) {
             Err(CallError::Redis(error)) if error.is_connection_dropped() => {
@@ -135,7 +135,7 @@ impl Pool {
         asked.map_err(|error| store_error(&error))
     }
 
-    /// Runs a script once, for it may have been run when the connection breaks.
+    /// Runs a script without a retry, since a script may have run when its connection breaks.
     pub(super) fn run<T: FromRedisValue>(
         &self,
         script: &Script,

@@ -1,10 +1,11 @@
-//! What an acknowledgement of Redis means, as it is set up.
+//! Durability of acknowledged writes, according to the settings of Redis.
 
 use crate::telemetry;
 use redis::{Connection, cmd};
 use std::collections::HashMap;
 
-/// Asks Redis how it keeps what it acknowledges. Where that may not be asked, it says so.
+/// Reads and describes the durability settings of Redis. Without the right to read them, the text
+/// says so.
 pub(super) fn of(connection: &mut Connection) -> String {
     let names = ["appendonly", "appendfsync", "maxmemory", "maxmemory-policy"];
     let asked = cmd("CONFIG").arg("GET").arg(&names).query(connection);

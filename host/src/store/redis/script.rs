@@ -1,14 +1,14 @@
-//! What Redis does in one go: a script is one command to everybody else.
+//! Lua scripts. Redis runs each as one atomic command.
 
 use redis::{Connection, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, cmd};
 
-/// A script with its digest, by which Redis knows it once it ran there.
+/// A script and its digest. Redis knows the digest once the script ran there.
 pub(super) struct Script {
     source: &'static str,
     script: redis::Script,
 }
 
-/// Every script there is.
+/// All scripts of the store.
 pub(super) struct Scripts {
     pub(super) set: Script,
     pub(super) swap: Script,
@@ -18,8 +18,8 @@ pub(super) struct Scripts {
     pub(super) latest: Script,
 }
 
-/// The flags are why a script that writes is refused before it begins when there is no room, but
-/// for a deletion, which makes room.
+/// Adds the flags of a script. They make Redis refuse a writing script before it begins if there is
+/// no room, except for a deletion, which makes room.
 macro_rules! script {
     ($flags:literal, $($file:literal),+) => {
         Script::new(concat!("#!lua", $flags, "\n", $(include_str!($file)),+))
@@ -47,7 +47,7 @@ impl Script {
         }
     }
 
-    /// Runs it by its digest, and by its source if it never ran there.
+    /// Runs the script by its digest, or by its source if Redis does not know the digest.
     pub(super) fn run<T: FromRedisValue>(
         &self,
         connection: &mut Connection,
@@ -63,7 +63,7 @@ impl Script {
             command.query(connection)
         };
         match evaluate("EVALSHA", self.script.get_hash()) {
-            // So it was not run.
+            // Redis does not know the digest, so the script did not run.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 evaluate("EVAL", self.source)
             }

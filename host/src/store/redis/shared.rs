@@ -1,4 +1,4 @@
-//! What the calls of a store and its feed have in common.
+//! State shared by the calls of a store and its feed.
 
 use super::changes::Changes;
 use super::pool::Pool;
@@ -6,12 +6,12 @@ use super::script::{Script, Scripts};
 use crate::store::{ChangeNumber, StoreError};
 use redis::FromRedisValue;
 
-/// Shards of absent keys. All hosts must agree on it.
+/// Number of shards of absent keys. All hosts must agree on it.
 pub(super) const SHARDS: u32 = 64;
-/// Bytes of a number.
+/// Number of bytes of a change number.
 pub(super) const DIGITS: usize = 16;
 
-/// What the calls and the [feed](super::feed) of one store share.
+/// State shared by the calls and the [feed](super::feed) of one store.
 pub(super) struct Shared {
     pub(super) pool: Pool,
     pub(super) scripts: Scripts,
@@ -19,11 +19,11 @@ pub(super) struct Shared {
     pub(super) changes: Changes,
 }
 
-/// What things are called in Redis.
+/// Names of keys and channels in Redis.
 pub(super) struct Names {
     pub(super) namespace: String,
     pub(super) changes: String,
-    /// Channels belong to no database, so its number is in the name.
+    /// Channels belong to no database, so the name contains the database number.
     pub(super) channel: String,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn number(text: &[u8]) -> Result<u64, StoreError> {
 }
 
 impl Shared {
-    /// Learns which number is the latest. Whoever waits looks again if it did not know that one.
+    /// Reads the latest number from Redis. If it is new, all waiters read their keys again.
     pub(super) fn catch_up(&self) -> Result<(), StoreError> {
         let known = self.changes.latest().get().to_string();
         let latest: Vec<u8> = self.pool.run(
@@ -65,7 +65,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes in a message: a number, and the key that changed.
+    /// Handles a message: a number, and the key that changed.
     pub(super) fn heard(&self, message: &[u8]) -> Result<(), StoreError> {
         let (changed, key) = message.split_at_checked(DIGITS).unwrap_or_default();
         let key = key
@@ -94,13 +94,13 @@ impl Shared {
         self.pool.run(script, &keys, &all)
     }
 
-    /// The timeline of an instance that began after so many losses.
+    /// The timeline of an instance that began after this many losses.
     pub(super) fn timeline_after(&self, losses: u64) -> Result<u64, StoreError> {
         let timeline = self.pool.timeline().after(losses);
         timeline.ok_or_else(StoreError::lost)
     }
 
-    /// This host's own changes are known here when the call returns.
+    /// Notes a change made by this host, so that it is known here when the call returns.
     pub(super) fn wrote(&self, key: &str, changed: &[u8]) -> Result<ChangeNumber, StoreError> {
         let changed = number(changed)?;
         self.changes.note(key, changed);

@@ -10,10 +10,10 @@ mod failover;
 mod outage;
 mod past;
 
-/// Longest time that anything here waits before the test fails.
+/// Longest wait before a test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The Redis of all tests that do nothing to it, or why there is none.
+/// The Redis of all tests that do not disturb it, or the reason why there is none.
 static SHARED: LazyLock<Result<RedisServer, String>> = LazyLock::new(|| {
     let start = |program: &str| RedisServer::start(program, &std::env::temp_dir(), &[]);
     redis_program().map(|program| start(&program).expect("redis starts"))
@@ -24,12 +24,12 @@ fn skip<T>(why: &str) -> Option<T> {
     None
 }
 
-/// The shared Redis; without one, says why the test is skipped.
+/// Returns the shared Redis. Without one, prints the reason why the test is skipped.
 fn shared() -> Option<&'static RedisServer> {
     SHARED.as_ref().map_or_else(|why| skip(why), Some)
 }
 
-/// A Redis with these settings, for tests that do something to it.
+/// A Redis with these settings, for tests that disturb it.
 fn own(settings: &[&str]) -> Option<RedisServer> {
     let start = |program| RedisServer::start(program, &std::env::temp_dir(), settings);
     match redis_program() {
@@ -38,7 +38,7 @@ fn own(settings: &[&str]) -> Option<RedisServer> {
     }
 }
 
-/// The address of a namespace that nobody used.
+/// The address of an unused namespace.
 fn new_url(server: &RedisServer) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -59,7 +59,7 @@ fn admin(server: &RedisServer) -> Connection {
     client.get_connection().expect("it connects")
 }
 
-/// Does what an administrator may do.
+/// Runs a command as an administrator.
 fn command(connection: &mut Connection, words: &str) {
     let mut words = words.split(' ');
     let mut command = cmd(words.next().unwrap_or_default());
@@ -74,7 +74,7 @@ fn text(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
 
-/// Waits for a watch, but not forever.
+/// Waits for a watch, up to a limit.
 #[track_caller]
 fn expect_woken(watch: Watch) {
     let (sender, woken) = std::sync::mpsc::channel();
@@ -85,7 +85,7 @@ fn expect_woken(watch: Watch) {
     assert_eq!(woken.recv_timeout(PATIENCE), Ok(()), "nobody woke it");
 }
 
-/// What a live read does: notes, reads, registers, looks, waits; until it reads the last value.
+/// Runs the loop of a live read until it reads the last value: note, read, register, check, wait.
 fn follow(store: &RedisStore, key: &str, last: &str) -> u64 {
     let mut looks = 0;
     loop {
@@ -102,10 +102,10 @@ fn follow(store: &RedisStore, key: &str, last: &str) -> u64 {
     }
 }
 
-/// Rounds of a race; each ends with a change after which nothing else comes to wake the reader.
+/// Rounds of a race. After the last change of a round, no other change wakes the reader.
 const ROUNDS: u64 = 200;
 
-/// A writer on one host, a reader on another, and what somebody does to Redis meanwhile.
+/// A race of a writer on one host and a reader on another, while `disturb` interferes with Redis.
 fn race(one: &RedisStore, other: &RedisStore, disturb: impl Fn() + Sync) -> u64 {
     let mut looks = 0;
     for round in 0..ROUNDS {
@@ -197,7 +197,7 @@ fn a_host_that_may_not_subscribe_polls() {
     assert!(deaf.last_change("k") > noted);
 }
 
-/// All of its writes were applied and then answered as errors.
+/// Before the fix, the host's writes were applied and then answered with errors.
 #[test]
 fn a_host_that_may_not_publish_does_not_start() {
     let Some(server) = own(&[]) else { return };
@@ -227,7 +227,8 @@ fn a_host_that_starts_tells_the_others_of_nothing() {
     assert_eq!(futures::FutureExt::now_or_never(watch), None);
 }
 
-/// A script had written by the time that it was refused to publish, and Redis takes nothing back.
+/// Before the fix, a script had already written when Redis refused its publish command. Redis rolls
+/// nothing back.
 #[test]
 fn a_write_that_may_not_be_told_is_not_done() {
     let Some(server) = own(&[]) else { return };
@@ -263,7 +264,7 @@ fn a_write_that_may_not_be_told_is_not_done() {
         command(&mut connection, &rights("&*"));
         assert_eq!(all(), before, "{what} changed nothing");
     }
-    // A swap of what was seen before them is done: none of them counts as a change.
+    // A swap of the version read before them succeeds, so none of them counts as a change.
     assert!(store.swap("k", &seen, text("two")).is_ok());
     assert_eq!(store.increment("c", 1).map(|(sum, _)| sum), Ok(2));
 }
@@ -313,7 +314,7 @@ fn a_namespace_of_a_later_version_is_refused() {
     assert!(refused.contains("durable-streams-2"), "{refused}");
 }
 
-/// What is in Redis outlives this program: the next version must read it.
+/// The data in Redis outlives this program: the next version must read it.
 #[test]
 fn values_are_kept_as_documented() {
     let Some(server) = shared() else { return };

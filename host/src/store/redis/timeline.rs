@@ -1,14 +1,15 @@
-//! Whether Redis went back to an older state.
+//! Detection of a Redis that went back to an older state.
 //!
-//! A Redis that starts again from a snapshot, or a replica that takes over, may lack writes that were
-//! acknowledged. It gives no sign of that but another identity: its `run_id`, and the id of its history.
-//! `<ns>:timeline` holds the number of the timeline with the identity of the Redis that it was written to.
-//! Every new connection compares the two first, and where they differ begins the next timeline. So of
-//! several hosts the first one raises the number, and the others learn of it from their own connections:
-//! those to the Redis before are gone.
+//! A Redis that starts again from a snapshot, or a replica that takes over, may lack acknowledged
+//! writes. The only sign is another identity: its `run_id`, and the id of its history.
+//! `<ns>:timeline` holds the number of the timeline with the identity of the Redis that it was last
+//! written to. Every new connection first compares the two identities. If they differ, and the
+//! Redis may have lost writes, it begins the next timeline. So the first of several hosts raises
+//! the number. The others find it with their own new connections, since those to the earlier Redis
+//! are gone.
 //!
-//! Every write carries the timeline of the instance that made it, and is refused under another. This
-//! counts as a loss: instances are replaced, and begin with the new number.
+//! Every write carries the timeline of its instance, and Redis refuses it under another one. A new
+//! timeline counts as a loss: instances are replaced, and begin with the new number.
 
 use super::identity::{Identity, identity};
 use crate::store::timeline::next;
@@ -18,7 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-/// Replaces the record if it is as it was read. Returns what is there then.
+/// Replaces the record if it has not changed since it was read. Returns the record's content
+/// afterwards.
 const REPLACE: &str = "#!lua flags=allow-oom
 local found = redis.call('GET', KEYS[1]) or ''
 if found ~= ARGV[1] then return found end
@@ -28,13 +30,13 @@ return ARGV[2]";
 /// The timeline of a Redis, as far as this host knows it.
 pub(super) struct Timeline {
     key: String,
-    /// None before the first connection.
+    /// The number. `None` before the first connection.
     known: Mutex<Option<u64>>,
     losses: AtomicU64,
 }
 
 impl Timeline {
-    /// The timeline that is kept behind `key`.
+    /// A timeline stored under `key`.
     pub(super) const fn new(key: String) -> Self {
         Self {
             key,
@@ -43,7 +45,7 @@ impl Timeline {
         }
     }
 
-    /// Where it is kept.
+    /// The key of the record in Redis.
     pub(super) fn key(&self) -> &str {
         &self.key
     }
@@ -57,24 +59,24 @@ impl Timeline {
         self.known().unwrap_or_default()
     }
 
-    /// How often it changed since the first connection.
+    /// Number of changes of the timeline since the first connection.
     pub(super) fn losses(&self) -> u64 {
         self.losses.load(Ordering::SeqCst)
     }
 
-    /// The number after so many losses, if there were no more.
+    /// The number of the timeline after this many losses, or `None` after further ones.
     pub(super) fn after(&self, losses: u64) -> Option<u64> {
         let known = self.known();
         (self.losses() == losses).then(|| known.unwrap_or_default())
     }
 
-    /// Takes in a number that Redis has.
+    /// Notes the number of a Redis.
     pub(super) fn learn(&self, number: u64) {
         let mut known = self.known();
         match *known {
             Some(before) if before >= number => return,
             Some(_) => {
-                // While it is locked: an instance that begins now sees both changes or none.
+                // The lock is held, so a new instance sees both changes or none.
                 self.losses.fetch_add(1, Ordering::SeqCst);
                 let why = format!("timeline {number} begins; readers and writers ahead are told");
                 telemetry::warn("redis may have lost acknowledged writes", &why);
@@ -84,7 +86,7 @@ impl Timeline {
         *known = Some(number);
     }
 
-    /// Compares a new connection's Redis with the one that was there before.
+    /// Compares the Redis of a new connection with the recorded one.
     pub(super) fn meet(&self, connection: &mut Connection) -> Result<(), RedisError> {
         let Some(identity) = identity(connection)? else {
             return self.meet_unknown(connection);
@@ -105,7 +107,7 @@ impl Timeline {
         }
     }
 
-    /// The user may not ask for an identity, so only what other hosts found out is learned.
+    /// Without the right to read the identity, notes only the number that other hosts have found.
     fn meet_unknown(&self, connection: &mut Connection) -> Result<(), RedisError> {
         let found = self.get(connection)?.unwrap_or_default();
         self.learn(Record::parse(&found).map_or(0, |record| record.timeline));
@@ -117,7 +119,7 @@ impl Timeline {
     }
 }
 
-/// What the key holds.
+/// Content of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Record {
     timeline: u64,
@@ -136,15 +138,17 @@ impl Record {
     }
 }
 
-/// The timeline of a Redis with this identity, where a host knows one and the Redis has a record.
+/// Returns the timeline of a Redis with this identity, from the number that the host knows and the
+/// record.
 fn judge(known: Option<u64>, record: Option<&Record>, identity: &Identity, now: SystemTime) -> u64 {
     let Some(record) = record else {
-        // New, or written by an older build; else it lost even the record.
+        // Redis is new, or an older build wrote it. If the host knows a number, Redis lost even the
+        // record.
         return known.map_or(0, |known| next(known, now));
     };
     let latest = record.timeline.max(known.unwrap_or_default());
     let same = record.run == identity.run && record.history == identity.history;
-    // A replica that took over goes on with another's history, and may not have had all of it.
+    // A replica that took over continues another history, and may not have received all of it.
     let kept = identity.keeps_all && identity.before != record.history;
     match (same || kept) && latest == record.timeline {
         true => latest,

@@ -94,7 +94,7 @@ fn every_kind_tells_its_name_and_its_guarantees() {
     }
 }
 
-/// Answers of two swaps that both saw the key absent, and the value in the end.
+/// Results of two swaps after both callers saw the key absent, and the final value.
 fn two_creators(store: &SpinStore) -> (Vec<bool>, Option<Bytes>) {
     let absent = store.get("k").expect("memory answers");
     let creators = ["first", "second"];
@@ -194,7 +194,7 @@ fn an_increment_of_any_other_value_ends_sqlite() -> Result<(), SwapError> {
 fn a_plain_read_may_return_a_replaced_value_and_a_handle_never_does() -> Result<(), StoreError> {
     let store = lagging();
     store.set("k", text("old"))?;
-    // Nothing of the time before is left.
+    // Let the effects of earlier writes expire.
     for _ in 0..=2 * LAG {
         store.read("k")?;
     }

@@ -1,4 +1,4 @@
-//! The peer that we compare ourselves with: `durable-streams-server` of crates.io.
+//! The peer of the comparison: `durable-streams-server` of crates.io.
 
 use super::directory;
 use crate::cargo;
@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 const PACKAGE: &str = "durable-streams-server";
 const VERSION: &str = "=0.3.0";
 
-/// More than a measurement can fill: its own limits would answer 413 after seconds.
+/// More than a measurement can fill. The peer's default limits would cause 413 responses after
+/// seconds.
 const NO_LIMIT: &str = "1099511627776";
 
-/// How long it may take to listen.
+/// Longest time until the peer listens.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn root() -> PathBuf {
@@ -30,7 +31,7 @@ fn binary() -> PathBuf {
         .with_extension(std::env::consts::EXE_EXTENSION)
 }
 
-/// Installs it into the target directory, if it is not there.
+/// Installs the peer into the target directory, if it is not there.
 pub(super) fn install() -> Result<(), Failure> {
     if binary().is_file() {
         return Ok(());
@@ -44,10 +45,11 @@ pub(super) fn install() -> Result<(), Failure> {
     )
 }
 
-/// Starts it on a free port: logs off, without limits, with SSE responses that do not end. In a
-/// directory it keeps every append on the disk before it answers (its ACID mode), else in memory.
+/// Starts the peer on a free port, without logs or limits, and with endless SSE responses. With a
+/// directory, each append is on the disk before its response (the peer's ACID mode). Otherwise data
+/// stays in memory.
 pub(super) fn start(directory: Option<PathBuf>) -> Result<Server, Failure> {
-    // It can't say which port it took, so one is picked for it.
+    // The peer can't report a port of its own choice, so this function chooses one.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
@@ -61,7 +63,7 @@ pub(super) fn start(directory: Option<PathBuf>) -> Result<Server, Failure> {
         "memory"
     };
     command
-        // Away from any config directory.
+        // A directory without config files.
         .current_dir(root())
         .env("RUST_LOG", "off")
         .env("DS_SERVER__BIND_ADDRESS", address.to_string())

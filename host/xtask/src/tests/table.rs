@@ -11,7 +11,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Adds a tier that was run.
+    /// Adds the result of a tier.
     pub(super) fn add(&mut self, tier: &'static str, tally: Tally, time: Duration) {
         self.rows.push((tier, tally, time));
     }

@@ -1,10 +1,10 @@
-//! Counting what passed.
+//! Counts of passed, failed and skipped tests.
 
 use crate::failure::Failure;
 use std::fmt;
 use std::ops::AddAssign;
 
-/// How many tests did what.
+/// Numbers of tests by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) passed: u64,
@@ -19,7 +19,7 @@ impl Tally {
         skipped: 0,
     };
 
-    /// Reads the line that ends one binary's tests under `cargo test`.
+    /// Parses the line that ends one binary's tests under `cargo test`.
     fn of_cargo(line: &str) -> Option<Self> {
         let counts = line.strip_prefix("test result: ")?;
         let (_, counts) = counts.split_once(". ")?;
@@ -39,7 +39,7 @@ impl Tally {
         Some(tally)
     }
 
-    /// Reads the line that ends one of our scripts, which has the form that `Display` writes.
+    /// Parses the line that ends one of our scripts, in the format of `Display`.
     pub(super) fn of_script(line: &str) -> Option<Self> {
         let mut numbers = [0; 3];
         let mut parts = line.split(", ");
@@ -56,9 +56,9 @@ impl Tally {
     }
 }
 
-/// Reads the output of `cargo test -- --show-output`. A test that did not do what it is for passes,
-/// and says so in a line of its own: `skipped: ` and why, or `elsewhere: ` where another run of the
-/// same tests does it. Neither is counted as passed.
+/// Parser of the output of `cargo test -- --show-output`. A test without its preconditions passes,
+/// and prints a line of its own: `skipped: ` with the reason, or `elsewhere: ` if another run of
+/// the same tests covers it. Neither counts as passed.
 #[derive(Debug, Default)]
 pub(super) struct CargoOutput {
     skipped: u64,
@@ -66,7 +66,7 @@ pub(super) struct CargoOutput {
 }
 
 impl CargoOutput {
-    /// Takes a line; what one binary's tests came to at its last one.
+    /// Parses a line. Returns the counts of one binary's tests at its last line.
     pub(super) fn read(&mut self, line: &str) -> Option<Tally> {
         if line.starts_with("skipped: ") {
             self.skipped += 1;
@@ -99,11 +99,11 @@ impl fmt::Display for Tally {
     }
 }
 
-/// What one tier came to.
+/// Result of one tier.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) tally: Tally,
-    /// Why it could not go on, where counts don't tell.
+    /// Reason that the tier stopped, if the counts don't show it.
     pub(super) failure: Option<Failure>,
 }
 
@@ -112,7 +112,7 @@ impl Outcome {
         self.failure.is_some() || self.tally.failed > 0
     }
 
-    /// Adds a step that is one test by itself. Returns whether to go on.
+    /// Adds a step that counts as one test. Returns whether to continue.
     pub(super) fn gate(&mut self, step: Result<(), Failure>) -> bool {
         match step {
             Ok(()) => self.tally += Tally::ONE_PASSED,
@@ -124,7 +124,7 @@ impl Outcome {
         !self.failed()
     }
 
-    /// Adds a step that is only needed for tests. Returns whether to go on.
+    /// Adds a step that tests depend on, without counting its success. Returns whether to continue.
     pub(super) fn needs(&mut self, step: Result<(), Failure>) -> bool {
         match step {
             Ok(()) => true,
@@ -132,12 +132,12 @@ impl Outcome {
         }
     }
 
-    /// Adds a run of counted tests that ended well or not. Returns whether to go on.
+    /// Adds a run of counted tests, successful or not. Returns whether to continue.
     pub(super) fn counted(&mut self, run: Result<(bool, Tally), Failure>) -> bool {
         match run {
             Ok((true, tally)) => self.tally += tally,
             Ok((false, mut tally)) => {
-                // It ended badly without a failed test: it did not compile, or it crashed.
+                // The run failed without a failed test: it did not compile, or it crashed.
                 if tally.failed == 0 {
                     tally.failed = 1;
                 }
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(Tally::of_cargo("test passed ... ok"), None);
     }
 
-    /// Without Redis its tests were counted as passed.
+    /// Without Redis its tests counted as passed.
     #[test]
     fn a_test_that_says_that_it_was_skipped_did_not_pass() {
         let mut output = CargoOutput::default();

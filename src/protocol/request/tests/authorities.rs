@@ -1,6 +1,6 @@
 use super::*;
 
-/// What a request that was sent to `authority` is told, if it is refused.
+/// Returns the problem, if a request with this `authority` is refused.
 fn judged(authority: Option<&str>) -> Result<(), Problem> {
     let mut raw = request("PUT", STREAM, &[], "");
     raw.authority = authority;
@@ -25,7 +25,7 @@ fn a_host_and_perhaps_a_port_is_an_authority() {
     assert_eq!(judged(None), Ok(()), "it need not be known");
 }
 
-/// Whatever came as `Host` became part of `Location`, and of the URLs that webhooks are told.
+/// An earlier server repeated any `Host` value in `Location` and in the URLs that webhooks receive.
 #[test]
 fn what_is_no_authority_is_not_repeated_in_urls_but_refused() {
     for authority in [

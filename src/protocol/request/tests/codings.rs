@@ -2,7 +2,7 @@ use super::*;
 
 const CONTROL: &str = "/v1/stream/__ds/subscriptions/s";
 
-/// Such a body was stored as it came, and readers were not told that it was compressed.
+/// Such a body would be stored compressed, and readers would not learn of the coding.
 #[test]
 fn a_body_that_is_encoded_is_415() {
     for coding in [

@@ -1,4 +1,4 @@
-//! A world as one instance of the service sees it.
+//! One instance's view of a world.
 
 use super::super::schedule::Baton;
 use super::{LateSwap, Op, Shared, World};
@@ -9,18 +9,18 @@ use kv_model::{Fault, Seen};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Done between two operations of an instance.
+/// Called between two operations of an instance.
 pub(crate) type Hook = Box<dyn FnMut(u64, Op, &str) + Send>;
 
-/// One instance of the component, as far as the world sees it.
+/// One instance of the component, in this world.
 pub(crate) struct Instance {
     world: Arc<World>,
     id: u64,
-    /// Operations so far, and how many it lives for.
+    /// Number of operations so far, and the number after which it crashes.
     ops: Mutex<(u64, Option<u64>)>,
     baton: Option<(Arc<Baton>, usize)>,
     hook: Mutex<Option<Hook>>,
-    /// Set when it is to crash.
+    /// Set when the instance has to crash.
     death: Option<Arc<AtomicBool>>,
 }
 
@@ -40,26 +40,25 @@ impl Instance {
         &self.world
     }
 
-    /// The same, which takes turns with others at every operation.
+    /// Makes the instance take turns with others at every operation.
     pub(crate) fn taking_turns(mut self, baton: Arc<Baton>, place: usize) -> Self {
         self.baton = Some((baton, place));
         self
     }
 
-    /// The same, which crashes after `count` operations: from then on nothing of it reaches the
-    /// store.
+    /// Makes the instance crash after `count` operations: later operations do not reach the store.
     pub(crate) fn crashing_after(self, count: u64) -> Self {
         self.ops.lock().unwrap().1 = Some(count);
         self
     }
 
-    /// The same, which crashes once `death` is set.
+    /// Makes the instance crash once `death` is set.
     pub(crate) fn dying_once(mut self, death: Arc<AtomicBool>) -> Self {
         self.death = Some(death);
         self
     }
 
-    /// The same, with `hook` called before every operation with the number of those before it.
+    /// Calls `hook` before every operation, with the number of earlier operations.
     pub(crate) fn with_hook(self, hook: Hook) -> Self {
         *self.hook.lock().unwrap() = Some(hook);
         self
@@ -85,7 +84,7 @@ impl Instance {
         self.operate_or_late(op, key, act, |_| unreachable!("only swaps are late"))
     }
 
-    /// Does an operation, or `late` if it is to arrive later.
+    /// Performs an operation, or `late` if the operation should arrive later.
     fn operate_or_late<T>(
         &self,
         op: Op,

@@ -1,4 +1,4 @@
-//! Readers of server-sent events that stay while others write.
+//! Readers of server-sent events that stay while other clients write.
 
 use super::Run;
 use super::reads::get;
@@ -12,14 +12,14 @@ use base64::engine::general_purpose::STANDARD;
 use durable_streams_edge::service::exchange::Cause;
 use serde_json::Value;
 
-/// At most so many at a time.
+/// Most followers at a time.
 const MOST: usize = 6;
 
-/// A response that goes on.
+/// An open response.
 pub(super) struct Follower {
     name: &'static str,
     life: u64,
-    /// Units before what it began with.
+    /// Number of units before the first one of the response.
     from: usize,
     response: Response,
     token: Vec<u8>,
@@ -45,7 +45,7 @@ impl Run {
         self.judge(follower, rest);
     }
 
-    /// Tells every follower that something may have changed.
+    /// Resumes every follower after a possible change.
     pub(super) fn catch_up(&mut self) {
         self.model.expire(self.world.now_ms());
         for mut follower in std::mem::take(&mut self.followers) {
@@ -57,7 +57,7 @@ impl Run {
         }
     }
 
-    /// Compares what a follower has, and keeps it if it is to go on.
+    /// Compares the data of a follower with the model, and keeps the follower if it goes on.
     fn judge(&mut self, mut follower: Follower, rest: Rest) {
         let now = self.world.now_ms();
         let stream = self.model.get_mut(follower.name);
@@ -79,7 +79,8 @@ impl Run {
                 true => data.push(payload),
                 false => offset = Some(control(&payload)),
             }
-            // A control event follows each data event; the first may stand alone, and the last.
+            // A control event follows each data event. The first and the last control event may
+            // stand alone.
             assert!(is_data(&kind) != is_data(&before) || kind == "control");
             before = kind;
         }

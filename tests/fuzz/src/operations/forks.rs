@@ -17,7 +17,7 @@ impl Run {
         ask = ending(ask, end).with("stream-forked-from", &format!("/v1/stream/{source}"));
         let Some(known) = self.model.get(source).cloned() else {
             let response = call(&self.server, &ask);
-            // A fork of it that there is may be asked for again.
+            // The creation of an existing fork may be repeated.
             let is_fork = |fork: &Stream| fork.parent.as_deref() == Some(source);
             let expected = match response.status {
                 200 => self.model.get(name).is_some_and(is_fork),
@@ -72,7 +72,7 @@ impl Run {
         self.model.expire(self.world.now_ms());
     }
 
-    /// How many units a page from this offset has.
+    /// Number of units in a page from this offset.
     fn page_units(&mut self, name: &str, offset: &str, before: usize) -> usize {
         let response = call(&self.server, &get(name, offset));
         let now = self.world.now_ms();

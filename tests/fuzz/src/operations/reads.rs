@@ -9,14 +9,14 @@ use durable_streams_edge::protocol::offset::{Offset, format};
 use durable_streams_edge::service::exchange::Cause;
 use durable_streams_edge::stream::Position;
 
-/// Of a timeline that the store has not got.
+/// An offset of a timeline that the store has not reached.
 const AHEAD: &str = "0000000100000000_0000000000000010";
 
-/// A place of a stream: its offset, and how many units are before it.
+/// A place of a stream: its offset, and the number of units before it.
 pub(super) type Place = (String, usize);
 
 impl Stream {
-    /// A place: one that was given out, or one within an append.
+    /// A place from an answer, or a place within an append.
     pub(super) fn place(&self, input: &mut Input<'_>) -> Place {
         let number = input.below(64);
         let back = input.below(8);
@@ -25,7 +25,7 @@ impl Stream {
         let (offset, count) = known.map_or_else(start, |(offset, count)| (offset.clone(), *count));
         match (&self.content, Offset::parse(&offset)) {
             (Content::Bytes(_), Ok(Offset::At(place))) if place.byte > 1 => {
-                // Bytes of one segment follow each other, and a place has the segment before it.
+                // Bytes of one segment follow each other, and a place names the segment before it.
                 let back = back
                     .min(place.byte.try_into().unwrap_or(0) - 1)
                     .min(count - 1);
@@ -63,8 +63,8 @@ impl Run {
         }
     }
 
-    /// Compares a page that begins behind so many units. Says where the next begins, if there is
-    /// one, and how many units were in this one.
+    /// Compares a page that begins behind `from` units. Returns the offset of the next page and the
+    /// number of units in this one, unless this is the last page.
     fn page(&mut self, name: &str, from: usize, response: &Response) -> Option<(String, usize)> {
         let now = self.world.now_ms();
         assert_eq!(response.status, 200, "GET {name}: {response:?}");
@@ -85,7 +85,7 @@ impl Run {
         (!at_tail).then(|| (next.to_owned(), taken))
     }
 
-    /// Places beyond the tail are refused, and counted as reads all the same.
+    /// A read beyond the tail is refused, but still counts as a read.
     fn read_ahead(&mut self, name: &str) {
         let tail = self.model.get(name).expect("it is there").tail();
         let beyond = match Offset::parse(tail) {
@@ -101,7 +101,7 @@ impl Run {
         stream.touch(now);
     }
 
-    /// What an earlier life of the name had is gone.
+    /// The offsets of an earlier life of the name are gone.
     fn read_old(&mut self, name: &str) {
         let old = self.model.ended(name).filter(|old| *old != START);
         let Some(old) = old.map(str::to_owned) else {
@@ -116,7 +116,7 @@ impl Run {
         }
     }
 
-    /// A long-poll of which nobody writes while it waits.
+    /// A long-poll without any write while it waits.
     pub(super) fn poll(&mut self, name: &str, input: &mut Input<'_>) {
         let Some(stream) = self.model.get(name) else {
             return;
@@ -148,7 +148,7 @@ impl Run {
         }
     }
 
-    /// Reads every stream, and a page from every place that is known.
+    /// Reads every stream, and a page from every known place.
     pub(super) fn read_all(&mut self) {
         self.model.expire(self.world.now_ms());
         for name in NAMES {

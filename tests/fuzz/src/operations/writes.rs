@@ -6,7 +6,7 @@ use crate::input::Input;
 use crate::model::{Append, Mark, Stream, Verdict};
 use crate::world::{Ask, call};
 
-/// Units of a stream that is long enough to have several index blocks.
+/// Streams with fewer units get many small appends. The number is enough for several index blocks.
 const MOST: usize = 300;
 
 impl Run {

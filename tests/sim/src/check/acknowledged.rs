@@ -1,10 +1,10 @@
-//! Rules about what was said of appends.
+//! Rules about the answers to appends.
 
 use super::view::{View, body, fresh};
 use crate::history::{Ask, Message, Place, Told};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A page over the place where an acknowledged append ends has it.
+/// A page over the place where an acknowledged append ends contains that append.
 pub(super) fn there(view: &View<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for ack in &view.acks {
@@ -28,7 +28,8 @@ pub(super) fn there(view: &View<'_>) -> Vec<String> {
     found
 }
 
-/// What was read of a life, or acknowledged to its producer, is in every later run through it.
+/// Every message that was read from a life, or acknowledged to its producer, is in every later run
+/// through that life.
 pub(super) fn kept(view: &View<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let Some(last) = view
@@ -83,7 +84,7 @@ pub(super) fn refused(view: &View<'_>) -> Vec<String> {
         };
         let refused = calls.iter().all(|call| match (&call.ask, &call.told) {
             (_, Told::Refused(..)) => true,
-            // It was there already, and this one's body is of no interest.
+            // The stream existed already, so the body of this creation has no effect.
             (Ask::Create { .. }, Told::Done { status, .. }) => *status == 200,
             _ => false,
         });
@@ -95,14 +96,14 @@ pub(super) fn refused(view: &View<'_>) -> Vec<String> {
     found
 }
 
-/// Something that was told of the end of the stream.
+/// An answer that shows a place in the stream.
 struct Sight {
     began: u64,
     ended: u64,
     place: Place,
-    /// Whether nothing was behind that place.
+    /// Whether this place was the tail.
     tail: bool,
-    /// Whether the stream was moved there by this.
+    /// Whether this request moved the tail there.
     moved: bool,
 }
 
@@ -129,7 +130,7 @@ fn sights(view: &View<'_>) -> Vec<Sight> {
     calls.chain(reads).collect()
 }
 
-/// Whoever begins after something was told sees at least that.
+/// A request that begins after an answer sees at least the place in that answer.
 pub(super) fn fresh_sights(view: &View<'_>) -> Vec<String> {
     let sights = sights(view);
     let mut by_end: Vec<_> = sights
@@ -137,7 +138,7 @@ pub(super) fn fresh_sights(view: &View<'_>) -> Vec<String> {
         .map(|sight| (sight.ended, sight.place, sight.began))
         .collect();
     by_end.sort_unstable();
-    // The highest place that was told by then, and when that began.
+    // The highest place in an answer by then, and when its request began.
     let mut highest: BTreeMap<u64, (Place, u64)> = BTreeMap::new();
     let mut most = (Place::ZERO, 0);
     for (ended, place, began) in by_end {
@@ -154,7 +155,7 @@ pub(super) fn fresh_sights(view: &View<'_>) -> Vec<String> {
         if !sight.tail || !behind {
             continue;
         }
-        // An empty new life ends where all empty ones do.
+        // An empty new life ends at zero, as every empty life does.
         let new_life = sight.place == Place::ZERO && view.may_have_ended(*began, sight.ended);
         if !new_life {
             let later = sight.place;
@@ -164,7 +165,7 @@ pub(super) fn fresh_sights(view: &View<'_>) -> Vec<String> {
     found
 }
 
-/// After an append of a newer epoch, none of an older one is accepted.
+/// After an append of a newer epoch, no append of an older epoch is accepted.
 pub(super) fn fenced(view: &View<'_>) -> Vec<String> {
     let mut found = Vec::new();
     if view.terms.forgetful {
@@ -192,7 +193,7 @@ pub(super) fn fenced(view: &View<'_>) -> Vec<String> {
     found
 }
 
-/// A producer that repeats what was acknowledged is told that it is a duplicate.
+/// A producer that repeats an acknowledged append is answered with a duplicate.
 pub(super) fn remembered(view: &View<'_>) -> Vec<String> {
     let mut found = Vec::new();
     if view.terms.forgetful {

@@ -3,7 +3,7 @@
 use super::view::View;
 use crate::history::Told;
 
-/// Every request is answered, and not with an excuse.
+/// Every request is answered with success or a client error.
 pub(super) fn well(view: &View<'_>) -> Vec<String> {
     let calm = view
         .calls

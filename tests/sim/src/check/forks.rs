@@ -1,7 +1,8 @@
-//! Rules about forks: each begins with what its source had at one place, and that never changes.
+//! Rules about forks: each begins with the contents of its source up to one place, and that never
+//! changes.
 //!
-//! Offsets of what is inherited are those of the source, so places of the two compare. The name of
-//! a fork has one life; its source may have had several, with ever higher places.
+//! Inherited contents keep the offsets of the source, so places of the two compare. The name of a
+//! fork has one life; its source may have had several, with ever higher places.
 
 use super::order::told_ends;
 use super::view::{Run, View, fresh};
@@ -15,9 +16,9 @@ fn inherited(fork: &View<'_>, run: &Run<'_>) -> Vec<Message> {
         .collect()
 }
 
-/// What is inherited comes first, and in the order of the source, from its beginning, without gaps.
+/// Inherited messages come first, and in the order of the source, from its beginning, without gaps.
 pub(super) fn order(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
-    // What was read before each message of the source; nothing, at the beginning of a life.
+    // The messages read just before each message of the source; `None` at the beginning of a life.
     let mut before: BTreeMap<Message, BTreeSet<Option<Message>>> = BTreeMap::new();
     for run in &source.runs {
         let mut last = run.begins().then_some(None);
@@ -62,15 +63,15 @@ fn appends<'v>(source: &'v View<'_>) -> impl Iterator<Item = (Message, &'v super
     })
 }
 
-/// Where a fork left its source: up to there it has everything, and nothing from there on.
+/// The place where a fork left its source. The fork has everything up to there, and nothing behind.
 struct Left {
-    /// A place at or before it.
+    /// A place at or before the point where the fork left.
     least: Option<Place>,
-    /// A place at or behind it.
+    /// A place at or behind the point where the fork left.
     most: Option<Place>,
-    /// Appends that ended before this are in it.
+    /// Appends that ended before this time are in the fork.
     since: u64,
-    /// Appends that began after this are not.
+    /// Appends that began after this time are not in the fork.
     until: u64,
 }
 
@@ -98,7 +99,7 @@ fn left(fork: &View<'_>) -> Option<Left> {
     })
 }
 
-/// A read of a fork over the place where an append to its source ended has that append.
+/// A read of a fork over the place where an append to its source ended contains that append.
 pub(super) fn complete(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
     let Some(left) = left(fork) else {
         return Vec::new();
@@ -107,7 +108,8 @@ pub(super) fn complete(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
     for (message, ack) in appends(source) {
         let before = left.least.is_some_and(|place| ack.end <= place)
             || (left.least.is_none() && ack.call.ended <= left.since);
-        // What it inherited of another life of its source has lower places than it begins with.
+        // Contents inherited from another life of the source have lower places than the read begins
+        // with.
         for read in fork.reads().filter(|_| before) {
             let Some(start) = read.start else { continue };
             let over = start < ack.end && ack.end <= read.page.to;
@@ -119,7 +121,7 @@ pub(super) fn complete(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
     found
 }
 
-/// An append that came after a fork left is not in it.
+/// An append to the source after a fork left is not in the fork.
 pub(super) fn apart(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
     let Some(left) = left(fork) else {
         return Vec::new();
@@ -136,7 +138,7 @@ pub(super) fn apart(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
     found
 }
 
-/// Of JSON, a number of messages after the place may be asked for.
+/// A fork of JSON may ask for a number of messages after the place.
 pub(super) fn skipped(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
     let Some((call, asked)) = fork.forked.first() else {
         return Vec::new();
@@ -144,7 +146,7 @@ pub(super) fn skipped(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
     let (Some(place), true) = (asked.at, matches!(call.told, Told::Done { .. })) else {
         return Vec::new();
     };
-    // At the very place without messages to skip, the other rules say it.
+    // Without messages to skip, the other rules cover the place.
     let ends: BTreeMap<Place, Message> = told_ends(source).collect();
     let Some(last) = ends.get(&place).filter(|_| asked.skip > 0) else {
         return Vec::new();

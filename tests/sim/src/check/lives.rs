@@ -4,7 +4,7 @@ use super::view::View;
 use crate::history::{Ask, Call, Ends, From, Place, Told};
 use std::collections::BTreeMap;
 
-/// That a stream was there, told by an answer.
+/// An answer that shows that a stream was there.
 struct Alive {
     began: u64,
     ended: u64,
@@ -12,7 +12,7 @@ struct Alive {
     closed: bool,
 }
 
-/// Whether a request that is done has closed the stream, whatever its answer says.
+/// Whether a request that succeeded has closed the stream, even if its answer does not say so.
 const fn asks_to_close(ask: &Ask) -> bool {
     match ask {
         Ask::Create { close, .. } | Ask::Append { close, .. } => *close,
@@ -39,7 +39,7 @@ fn alive(view: &View<'_>) -> Vec<Alive> {
     calls.chain(reads).collect()
 }
 
-/// A closed stream stays so, and does not grow.
+/// A closed stream stays closed, and does not grow.
 pub(super) fn closed(view: &View<'_>) -> Vec<String> {
     let alive = alive(view);
     let mut found = Vec::new();
@@ -57,7 +57,7 @@ pub(super) fn closed(view: &View<'_>) -> Vec<String> {
     found
 }
 
-/// A stream that was there, and that nobody deleted and that can't have expired, is there.
+/// A stream stays there unless a client deleted it or it may have expired.
 pub(super) fn vanished(view: &View<'_>) -> Vec<String> {
     let alive = alive(view);
     let mut found = Vec::new();
@@ -65,7 +65,7 @@ pub(super) fn vanished(view: &View<'_>) -> Vec<String> {
         let Told::Refused(status @ (404 | 410), _) = call.told else {
             continue;
         };
-        // 410 is said of the life that the offset is of.
+        // 410 concerns the life that the offset belongs to.
         let of_place = match (status, &call.ask) {
             (410, Ask::Read { from, .. }) => Some(*from),
             _ => None,
@@ -84,7 +84,7 @@ pub(super) fn vanished(view: &View<'_>) -> Vec<String> {
     found
 }
 
-/// What was deleted is not there until somebody creates it.
+/// A deleted stream is not there until a client creates it.
 pub(super) fn deleted(view: &View<'_>) -> Vec<String> {
     let alive = alive(view);
     let mut found = Vec::new();
@@ -112,7 +112,7 @@ struct Life {
     last_began: u64,
 }
 
-/// The offsets of two lives do not mix, and an earlier one is not seen after a later one.
+/// The offsets of two lives do not mix, and no answer shows an earlier life after a later one.
 pub(super) fn apart(view: &View<'_>) -> Vec<String> {
     let mut lives: BTreeMap<&str, Life> = BTreeMap::new();
     for read in view.reads() {
@@ -149,7 +149,8 @@ pub(super) fn apart(view: &View<'_>) -> Vec<String> {
     found
 }
 
-/// Nobody but one is told that he created a life, and what he wrote is its beginning.
+/// Only one client gets the answer that it created a life, and its body is the beginning of the
+/// life.
 pub(super) fn created_once(view: &View<'_>) -> Vec<String> {
     let told = |call: &&&Call| {
         let created = matches!(call.told, Told::Done { status: 201, .. });
@@ -187,7 +188,7 @@ pub(super) fn created_once(view: &View<'_>) -> Vec<String> {
     found
 }
 
-/// A stream with a set end is not there after it.
+/// A stream with a set date of expiry is not there after it.
 pub(super) fn expired(view: &View<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let creations: Vec<_> = view.creations().collect();

@@ -1,4 +1,4 @@
-//! Finding our messages in the bytes of pages.
+//! Finding the messages of the simulation in the bytes of pages.
 
 use crate::history::{Message, parse_message};
 

@@ -1,9 +1,9 @@
 //! The checker: whether a history is one that the promises allow.
 //!
-//! It is a function of the history alone. Each rule looks at one stream name; a rule that can't
-//! tell says nothing. What makes that sound: offsets of one name are never given twice, also
-//! across lives, so places of all lives compare; every body is of one append only; and where a
-//! life may have ended (somebody deleted it, or its time was over), rules about one life let go.
+//! The checker is a function of the history alone. Each rule reads one stream name, and a rule that
+//! can't decide reports nothing. Three facts make that sound. Offsets of one name are never given
+//! twice, also across lives, so places of all lives compare. Every body belongs to one append only.
+//! Where a life may have ended (by a deletion or by expiry), rules about one life report nothing.
 
 mod acknowledged;
 mod calm;
@@ -20,10 +20,10 @@ mod wakes;
 use crate::history::History;
 use view::View;
 
-/// A rule, with what it says.
+/// A rule, with its text.
 type Rule = (&'static str, fn(&View<'_>) -> Vec<String>);
 
-/// A rule about forks, which looks at a fork and its source.
+/// A rule about forks, which reads a fork and its source.
 type ForkRule = (&'static str, fn(&View<'_>, &View<'_>) -> Vec<String>);
 
 /// Every rule about a fork.
@@ -69,17 +69,17 @@ const RULES: &[Rule] = &[
     ("without faults all is well", calm::well),
 ];
 
-/// What a history must not have.
+/// A broken promise in a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The rule.
+    /// Text of the broken rule.
     pub rule: &'static str,
     /// The stream and the details.
     pub what: String,
 }
 
-/// Holds a history to every rule. One in which the store went back is two: as it was until then, and
-/// as it is for the store that went back.
+/// Checks a history against every rule. A history in which the store went back counts as two: the
+/// history until then, and the history of the store that went back.
 pub(crate) fn check(history: &History) -> Vec<Violation> {
     let Some(restore) = restores::of(history) else {
         return check_one(history);

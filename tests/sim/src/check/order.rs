@@ -32,7 +32,7 @@ pub(super) fn once(view: &View<'_>) -> Vec<String> {
     found
 }
 
-/// Of what follows what, as read anywhere. `None` is the beginning of a life.
+/// Each message follows the same message in all reads. `None` is the beginning of a life.
 pub(super) fn one_order(view: &View<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let mut after: BTreeMap<Message, Message> = BTreeMap::new();
@@ -69,12 +69,12 @@ pub(super) fn one_order(view: &View<'_>) -> Vec<String> {
     found
 }
 
-/// The message that ends at a place, as answers to appends and pages tell.
+/// The message that ends at a place, by the answers to appends and by pages.
 fn ends(view: &View<'_>) -> BTreeMap<Place, Message> {
     told_ends(view).collect()
 }
 
-/// The ends of messages, as answers to appends and pages tell.
+/// The ends of messages, by the answers to appends and by pages.
 pub(super) fn told_ends(view: &View<'_>) -> impl Iterator<Item = (Place, Message)> {
     let acks = view.acks.iter().map(|ack| {
         let part = ack.body.messages - 1;

@@ -3,7 +3,7 @@
 use crate::history::{Ask, Call, Event, From, History, Page, Place, Restore, Told};
 use std::collections::BTreeSet;
 
-/// When the store went back, if it did.
+/// The moment when the store went back, if it did.
 pub(super) fn of(history: &History) -> Option<&Restore> {
     history.events.iter().find_map(|event| match event {
         Event::Restore(restore) => Some(restore),
@@ -11,7 +11,7 @@ pub(super) fn of(history: &History) -> Option<&Restore> {
     })
 }
 
-/// A call of which it is not known whether it was done.
+/// The same call with an unknown outcome.
 fn unknown(call: &Call) -> Event {
     Event::Call(Call {
         told: Told::Unknown("RESTORED".to_owned()),
@@ -19,7 +19,7 @@ fn unknown(call: &Call) -> Event {
     })
 }
 
-/// The history until the store went back. Calls that were under way then may have been done.
+/// The history until the store went back. Calls under way at that moment may have been done.
 pub(super) fn before(history: &History, restore: &Restore) -> History {
     let done = restore.done;
     let events = history.events.iter().filter_map(|event| match event {
@@ -35,12 +35,12 @@ pub(super) fn before(history: &History, restore: &Restore) -> History {
     }
 }
 
-/// The history of the store that went back. All that began and ended between its state and its return
-/// was never done, and calls around one of these moments may have been done.
+/// The history of the store that went back. Calls that began and ended between its state and its
+/// return were never done. Calls around one of these moments may have been done.
 pub(super) fn after(history: &History, restore: &Restore) -> History {
     let Restore { taken, done, .. } = *restore;
     let is_known = |began: u64, ended: u64| ended <= taken || began > done;
-    // What follows a page that was lost may begin within a message.
+    // A page after a lost page may begin within a message.
     let broken: BTreeSet<u64> = history
         .events
         .iter()
@@ -70,8 +70,8 @@ pub(super) fn after(history: &History, restore: &Restore) -> History {
     }
 }
 
-/// Places of the part of the history that was lost: none is read from, or given out again, by a store
-/// that went back.
+/// Places in the lost part of the history: a store that went back neither reads from them nor gives
+/// them out again.
 pub(super) fn lost_places(history: &History, restore: &Restore) -> Vec<String> {
     let tail = |name: &str| restore.tails.get(name).copied().unwrap_or(Place::ZERO);
     let told = |event: &Event| match event {

@@ -1,4 +1,4 @@
-//! The checker on histories that are written by hand: a good one, and what makes it bad.
+//! The checker on histories that are written by hand: a good one, and changes that make it bad.
 
 use super::check;
 use crate::history::{
@@ -6,9 +6,9 @@ use crate::history::{
     message,
 };
 
-/// A history in which everything takes 10 us.
+/// A history in which every call takes 10 us.
 struct Story {
-    /// The stream that it goes on with.
+    /// The stream of the next calls.
     name: &'static str,
     now: u64,
     history: History,
@@ -51,12 +51,12 @@ impl Story {
         self.told(create(None, Ends::Never), done(201, 0, 0))
     }
 
-    /// A plain append that ends there.
+    /// Adds a plain append that ends at this place.
     fn appended(self, id: u64, byte: u64) -> Self {
         self.told(append(id), done(204, 0, byte))
     }
 
-    /// A page with these messages.
+    /// Adds a page with these messages.
     fn read(mut self, from: From, to: Place, ids: &[u64]) -> Self {
         let texts: Vec<_> = ids
             .iter()
@@ -93,7 +93,7 @@ impl Story {
         self
     }
 
-    /// The rules that it breaks.
+    /// The rules that the history breaks.
     fn breaks(&self) -> Vec<&'static str> {
         let mut rules: Vec<_> = check(&self.history)
             .iter()
@@ -348,7 +348,7 @@ fn fork_with(at: Option<Place>, there: &[u64]) -> Story {
         .read(From::Start, Place(0, 30), &[1, 2, 3])
         .on("f")
         .read(From::Start, Place(5, 10), there);
-    // A fork begins where its source does.
+    // A fork begins at the same place as its source.
     if let Some(Event::Page(page)) = story.history.events.last_mut() {
         page.tag = Some(("a life".to_owned(), Place::ZERO));
     }

@@ -1,4 +1,4 @@
-//! A history as the rules look at it: one stream name, its reads in runs of pages, its messages.
+//! A history as the rules read it: one stream name, its reads in runs of pages, its messages.
 
 use super::messages::{parse_array, take_messages};
 use crate::history::{
@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Read<'h> {
     pub(super) page: &'h Page,
     pub(super) messages: Vec<Message>,
-    /// Whether the last one ends where the page does.
+    /// Whether the last message ends where the page does.
     pub(super) aligned: bool,
-    /// Where it begins, if that is known.
+    /// Place where the page begins, if known.
     pub(super) start: Option<Place>,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Read<'h> {
 #[derive(Debug, Default)]
 pub(super) struct Run<'h> {
     pub(super) reads: Vec<Read<'h>>,
-    /// Why its bytes are no messages, if so.
+    /// Why the bytes are not messages, if they are not.
     pub(super) broken: Option<String>,
 }
 
@@ -35,14 +35,14 @@ impl Run<'_> {
             .copied()
     }
 
-    /// Whether it reads from the start of a life.
+    /// Whether the run reads from the start of a life.
     pub(super) fn begins(&self) -> bool {
         self.reads
             .first()
             .is_some_and(|read| is_start(read.page.from))
     }
 
-    /// The life that it read, where a tag told it.
+    /// The life of the run, if a tag shows it.
     pub(super) fn life(&self) -> Option<&str> {
         let mut tags = self.reads.iter().filter_map(|read| read.page.tag.as_ref());
         tags.next().map(|(life, _)| life.as_str())
@@ -65,13 +65,14 @@ pub(super) struct View<'h> {
     pub(super) calls: Vec<&'h Call>,
     pub(super) waits: Vec<&'h Wait>,
     pub(super) runs: Vec<Run<'h>>,
-    /// Appends and creations whose answer says where they end.
+    /// Appends and creations with an answer that shows where they end.
     pub(super) acks: Vec<Ack<'h>>,
-    /// Every call that a body was in.
+    /// Every call that sent a body.
     pub(super) bodies: BTreeMap<u64, Vec<&'h Call>>,
-    /// The creations of a fork, whatever became of them.
+    /// All creations of a fork, including failed ones.
     pub(super) forked: Vec<(&'h Call, &'h Fork)>,
-    /// The same as `bodies` for all that a fork may have of its source, and of the source of that.
+    /// As `bodies`, for all bodies that a fork may have inherited from its source and from earlier
+    /// sources.
     pub(super) inherited: BTreeMap<u64, Vec<&'h Call>>,
     moving: BTreeSet<u64>,
 }
@@ -142,7 +143,7 @@ impl<'h> View<'h> {
         }
     }
 
-    /// What is read, everywhere.
+    /// All reads of the stream.
     pub(super) fn reads(&self) -> impl Iterator<Item = &Read<'h>> {
         self.runs.iter().flat_map(|run| run.reads.iter())
     }
@@ -156,13 +157,13 @@ impl<'h> View<'h> {
         }
     }
 
-    /// Whether a body may be there twice: its producer may have been forgotten.
+    /// Whether a body may be in the stream twice, because its producer may have been forgotten.
     pub(super) fn may_repeat(&self, id: u64) -> bool {
         self.terms.forgetful && self.mark(id).is_some()
     }
 
-    /// Whether a body may be at two places: that, or its producer repeated it in another life, or
-    /// in each life of the source of a fork.
+    /// Whether a body may be at two places. The producer may have been forgotten, or may have
+    /// repeated the body in another life. A fork may inherit the body in each life of its source.
     pub(super) fn may_move(&self, id: u64) -> bool {
         self.moving.contains(&id) || self.may_repeat(id) || self.is_inherited(id)
     }
@@ -177,15 +178,15 @@ impl<'h> View<'h> {
         self.calls_with(id)?.first().map(|call| &*call.name)
     }
 
-    /// Every call that a body was in, that was written here or to the source.
+    /// Every call that sent a body, here or to a source.
     pub(super) fn calls_with(&self, id: u64) -> Option<&Vec<&'h Call>> {
         self.bodies.get(&id).or_else(|| self.inherited.get(&id))
     }
 
-    /// The first life of a name begins with all zeros, and later ones do not: while none can have
-    /// ended, that is where reads from the start begin.
+    /// The first life of a name begins with all zeros, and later lives do not. While no life can
+    /// have ended, reads from the start begin at zero.
     fn find_first_starts(&mut self) {
-        // A fork begins where its source does, and has one life: its tags tell.
+        // A fork begins where its source does, and has one life: its tags show where.
         if !self.forked.is_empty() {
             for read in self.runs.iter_mut().flat_map(|run| &mut run.reads) {
                 let zero = |(_, place): &(String, Place)| *place == Place::ZERO;
@@ -215,7 +216,7 @@ impl<'h> View<'h> {
         let repeated = self.bodies.iter().filter(|(_, calls)| {
             let began = calls.iter().map(|call| call.began).min();
             let ended = calls.iter().map(|call| match call.told {
-                // It goes on, for all that is known.
+                // The call may still be under way.
                 Told::Unknown(_) => u64::MAX,
                 _ => call.ended,
             });
@@ -226,14 +227,14 @@ impl<'h> View<'h> {
         repeated.map(|(id, _)| *id).collect()
     }
 
-    /// Whether a life that was there at some time since `from` may have ended before `to`.
+    /// Whether a life that existed at some time since `from` may have ended before `to`.
     pub(super) fn may_have_ended(&self, from: u64, to: u64) -> bool {
         let deleted = self.calls.iter().any(|call| {
             let effective = match call.told {
                 Told::Done { .. } => call.ended > from,
-                // It may be done at any time.
+                // The deletion may be done at any time.
                 Told::Unknown(_) => true,
-                // It ended the life, which was over by itself.
+                // The stream had expired before the deletion.
                 Told::Refused(404, _) => false,
                 Told::Refused(..) => false,
             };
@@ -259,7 +260,7 @@ impl<'h> View<'h> {
         })
     }
 
-    /// Creations that may have been done, and when what they created ends.
+    /// Creations that may have been done, and the expiry of the stream that each created.
     pub(super) fn creations(&self) -> impl Iterator<Item = (&'h Call, Ends)> {
         self.calls
             .iter()
@@ -272,7 +273,7 @@ impl<'h> View<'h> {
     }
 }
 
-/// What may have been inherited by a fork.
+/// Calls with the bodies that a fork may have inherited.
 fn ancestors<'h>(
     views: &BTreeMap<&str, View<'h>>,
     fork: &View<'h>,
@@ -295,11 +296,11 @@ pub(super) const fn body(ask: &Ask) -> Option<Body> {
     }
 }
 
-/// Whether a write was answered as done by this very request, as far as its answer tells.
+/// Whether this request did the write, as far as its answer shows.
 pub(super) fn fresh(call: &Call) -> bool {
     match (&call.ask, &call.told) {
         (Ask::Create { .. }, Told::Done { status, .. }) => *status == 201,
-        // A producer's duplicate is 204, and tells the tail instead.
+        // The answer to a producer's duplicate is 204, and has the tail instead.
         (Ask::Append { mark, body, .. }, Told::Done { status, .. }) => {
             mark.is_none() || (*status == 200 && body.is_some())
         }
@@ -307,7 +308,7 @@ pub(super) fn fresh(call: &Call) -> bool {
     }
 }
 
-/// Where the body of a call ends, if its answer tells.
+/// Place where the body of a call ends, if its answer shows it.
 fn exact_end(call: &Call) -> Option<Place> {
     match &call.told {
         Told::Done { tail, .. } if fresh(call) => *tail,
@@ -315,7 +316,7 @@ fn exact_end(call: &Call) -> Option<Place> {
     }
 }
 
-/// Whether that is the start of whatever life there is.
+/// Whether a read begins at the start of the current life.
 pub(super) fn is_start(from: From) -> bool {
     matches!(from, From::Start | From::At(Place::ZERO))
 }
@@ -358,8 +359,8 @@ fn read_run(pages: Vec<&Page>) -> Run<'_> {
         });
         let start = match (page.from, &page.tag) {
             (From::At(place), _) if place != Place::ZERO => Some(place),
-            // All zeros are the start of any life.
-            // Who waited in an empty life is told the same of where it began.
+            // All zeros are the start of any life. A reader that waited in an empty life gets the
+            // same tag for its start.
             (From::Start | From::At(_), Some((_, place))) if *place != Place::ZERO => Some(*place),
             _ => None,
         };

@@ -3,18 +3,18 @@
 use super::view::View;
 use crate::history::Place;
 
-/// An append that is acknowledged ends the wait of everybody who waits before its end.
+/// An acknowledged append ends the wait of every reader that waits before its end.
 pub(super) fn told(view: &View<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for wait in &view.waits {
         for ack in &view.acks {
             let concerns = match wait.at {
-                // Every empty life ends there, also one that began after that append.
+                // Every empty life ends at zero, also a life that began after that append.
                 Some(Place::ZERO) if ack.call.began < wait.began => {
                     !view.may_have_ended(ack.call.began, wait.ended)
                 }
                 Some(place) => ack.end > place,
-                // At the tail of some time before the wait.
+                // The reader waits at the tail of some time before the wait.
                 None => ack.call.began >= wait.began,
             };
             let since = wait.began.max(ack.call.ended);

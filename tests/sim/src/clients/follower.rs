@@ -1,4 +1,4 @@
-//! Clients that follow an event stream, and connect again where they were when it ends.
+//! Clients that follow an event stream, and connect again at their offset when it ends.
 
 use super::sse::{Parser, SseEvent, decode};
 use super::{Client, PATIENCE_US};
@@ -34,7 +34,7 @@ struct Follower<'c> {
 }
 
 impl Follower<'_> {
-    /// Follows until the response ends. False if it is to begin anew.
+    /// Follows until the response ends. False if the next connection begins a new run.
     fn connect(&mut self) -> bool {
         let client = self.client;
         let ask = Ask::Read {
@@ -42,7 +42,7 @@ impl Follower<'_> {
             live: Live::Sse,
         };
         let began = client.cx.now_us();
-        // Some leave before the server ends it.
+        // Some clients leave before the server ends the response.
         let patience_us = match client.chance(200) {
             true => client.range(1_000, 10_000_000),
             false => PATIENCE_US,

@@ -1,4 +1,4 @@
-//! Clients that fork streams, and use the forks as others use streams.
+//! Clients that fork streams, and use the forks as other clients use streams.
 
 use super::reader::{Came, read_page};
 use super::{Client, writer};
@@ -6,13 +6,13 @@ use crate::history::{Ask, Ends, Fork, From, Live, Place, Told};
 use crate::plan::Topic;
 use std::rc::Rc;
 
-/// Time that no run reaches, in milliseconds.
+/// A time that no run reaches, in milliseconds.
 const NEVER_MS: u64 = 10 * 365 * 86_400_000;
 
-/// Forks of one run.
+/// Most forks of one run.
 const MOST: usize = 24;
 
-/// Forks whatever there is, also forks; appends to what it made, and deletes some of it.
+/// Forks any topic, including forks. Appends to its own forks, and deletes some of them.
 pub(super) fn fork(client: &Client<'_>) {
     let mut own: Vec<Rc<Topic>> = Vec::new();
     for _ in 0..client.sim().plan.requests {
@@ -37,7 +37,7 @@ pub(super) fn fork(client: &Client<'_>) {
     }
 }
 
-/// Makes a new name a fork of a stream.
+/// Creates a new name as a fork of a stream.
 fn create(client: &Client<'_>, source: &Topic) -> Rc<Topic> {
     let topic = Rc::new(Topic {
         name: format!("f{}", client.sim().next_id()),
@@ -58,7 +58,7 @@ fn create(client: &Client<'_>, source: &Topic) -> Rc<Topic> {
     let ends = match (topic.mortal, source.mortal, client.range(0, 9)) {
         (true, _, 0 | 1) => Ends::Idle(client.range(1, 8) * 1000),
         (true, _, 2) => Ends::At(now_ms + client.range(100, 20_000)),
-        // Else it would inherit the end of its source, whatever that is by now.
+        // Without its own expiry, the fork would inherit the current one of its source.
         (_, true, _) => Ends::At(now_ms + NEVER_MS),
         (_, false, _) => Ends::Never,
     };
@@ -72,17 +72,17 @@ fn create(client: &Client<'_>, source: &Topic) -> Rc<Topic> {
             skip,
         }),
     };
-    // Others use it from now on, whether it is there or not.
+    // Other clients use the topic from now on, even if the creation fails.
     client.sim().topics.borrow_mut().push(Rc::clone(&topic));
     let (told, _) = client.ask(&topic, create.clone());
-    // Repeated where nobody can have ended it meanwhile.
+    // The creation is repeated only where no client can have ended the stream in between.
     if !topic.mortal && !matches!(told, Told::Refused(..)) && client.chance(500) {
         client.ask(&topic, create);
     }
     topic
 }
 
-/// A place of a stream, such as a page ends at.
+/// A place of a stream, usually the end of a page.
 fn any_place(client: &Client<'_>, source: &Topic) -> Option<Place> {
     if client.chance(100) {
         return Some(Place::ZERO);
@@ -96,7 +96,7 @@ fn any_place(client: &Client<'_>, source: &Topic) -> Option<Place> {
                 to, at_tail, whole, ..
             } => {
                 from = From::At(to);
-                // Half a message would be no message of ours.
+                // A fork in the middle of a message would have bytes that the checker can't parse.
                 if whole {
                     place = Some(to);
                 }

@@ -1,4 +1,4 @@
-//! Requests and responses as they go over the wire.
+//! Requests and responses in the form of the wire.
 
 use super::{Client, reader};
 use crate::driver::{Part, Request};
@@ -18,9 +18,10 @@ pub(super) struct Response {
     pub(super) status: u16,
     pub(super) headers: Fields,
     pub(super) body: Vec<u8>,
-    /// Whether it came to its end.
+    /// Whether the body is complete.
     pub(super) whole: bool,
-    /// Nobody took the request, or the host has no answer of its instance.
+    /// Why there is no response: no instance took the request, or the host has no answer from its
+    /// instance.
     pub(super) none: Option<&'static str>,
 }
 
@@ -68,7 +69,7 @@ impl Response {
 }
 
 impl Client<'_> {
-    /// Sends a request and takes the whole response.
+    /// Sends a request and reads the whole response.
     pub(super) fn exchange(&self, request: Request, patience_us: u64) -> Response {
         let rates = self.sim().rates.get();
         let patience_us = match self.sim().strikes(Fault::ClientTimeout, rates.timeout) {
@@ -109,7 +110,7 @@ impl Client<'_> {
         }
     }
 
-    /// A request as it goes over the wire.
+    /// The request for `ask` on the wire.
     pub(super) fn request(&self, topic: &Topic, ask: &Ask) -> Request {
         let mut headers = Fields::default();
         let mut request = Request {
@@ -186,7 +187,7 @@ impl Client<'_> {
         request
     }
 
-    /// The place as a planted bug would take it.
+    /// The place as a planted bug changes it.
     fn forged(&self, from: From) -> From {
         match from {
             From::At(Place(segment, byte))
@@ -213,7 +214,7 @@ impl Client<'_> {
 
     fn bytes(&self, topic: &Topic, body: Option<Body>) -> Vec<u8> {
         let Some(body) = body else { return Vec::new() };
-        // The same for each retry.
+        // Each retry has the same filler.
         let fill = (body.id.wrapping_mul(0x9e37_79b9) >> 8) % (topic.fill + 1);
         let messages = (0..body.messages).map(|part| {
             let fill = if part == 0 { fill as usize } else { 0 };

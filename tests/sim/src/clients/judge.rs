@@ -1,4 +1,4 @@
-//! What is there when all faults are over.
+//! Reads and removal of all streams once all faults are over.
 
 use super::reader::{Came, read_page};
 use super::{Client, enter, work_once, worker};
@@ -6,13 +6,13 @@ use crate::history::{Ask, From, Live};
 use crate::sim::Sim;
 use std::rc::Rc;
 
-/// Longer than the service takes anything for work that somebody is busy with.
+/// Longer than the service takes any work to be under way at another instance.
 const LEFT_OVER_MS: u64 = 700_000;
 
-/// Pieces of work that are enough for everything that a run leaves.
+/// Enough pieces of work for everything that a run leaves.
 const ROUNDS: u64 = 4_000;
 
-/// Pages of one stream, at most.
+/// Most pages of one stream.
 const PAGES: u64 = 5_000;
 
 /// Reads every stream to its tail, appends to it, does background work, and reads it again.
@@ -46,7 +46,7 @@ pub(crate) fn clear(sim: &Rc<Sim>) {
         if cx.sim.plan.subscribed {
             worker::unsubscribe(client);
         }
-        // Some of it waits until nobody can be busy with it any more.
+        // Some work waits until no other instance can be busy with it.
         let wait_ms = LEFT_OVER_MS + cx.sim.plan.skew_ms;
         for wait_ms in [0, wait_ms, wait_ms] {
             cx.sleep_ms(wait_ms);
@@ -71,7 +71,7 @@ fn read_all(client: &Client<'_>, topic: &crate::plan::Topic) {
                     return;
                 }
             }
-            // The checker says what it thinks of that.
+            // The checker judges the recorded answer.
             Came::Gone | Came::Nothing => return,
         }
     }

@@ -1,4 +1,4 @@
-//! The clients of a run: small programs that write down what they asked and what they were told.
+//! The clients of a run: small programs that record their requests and the answers.
 
 mod follower;
 mod forker;
@@ -26,10 +26,10 @@ use std::rc::Rc;
 /// Longest wait of a patient client, in microseconds.
 const PATIENCE_US: u64 = 120_000_000;
 
-/// Workers of the subscription, where there is one.
+/// Number of workers of the subscription, if the run has one.
 const WORKERS: usize = 2;
 
-/// Has one more client do something after a while; the run goes on until it is done.
+/// Starts one more client after a delay. The run goes on until the client is done.
 fn enter(sim: &Rc<Sim>, number: usize, after_us: u64, act: impl FnOnce(&Client<'_>) + 'static) {
     sim.busy.set(sim.busy.get() + 1);
     spawn(sim, after_us, move |cx| {
@@ -62,13 +62,13 @@ pub(crate) fn begin(sim: &Rc<Sim>) {
     }
 }
 
-/// Makes the streams and puts something there, before anything goes wrong.
+/// Creates the streams and appends to some, before any fault.
 pub(crate) fn set_up(sim: &Rc<Sim>) {
     enter(sim, 0, 0, |client| {
         let sim = client.sim();
         for topic in &sim.plan.topics {
             if sim.plan.racy || (topic.prefill == 0 && sim.chance(300)) {
-                // Whoever comes first creates it.
+                // The first client creates it.
                 continue;
             }
             client.create(topic, Ends::Never, false);
@@ -136,7 +136,7 @@ impl Client<'_> {
         send(self.sim(), node as usize, request)
     }
 
-    /// A new body, which no other append has.
+    /// A new body with a unique id.
     fn body(&self) -> Body {
         let messages = match self.chance(150) {
             true => self.range(2, 5) as u32,
@@ -148,7 +148,7 @@ impl Client<'_> {
         }
     }
 
-    /// A plain append of something new.
+    /// A plain append of a new body.
     fn append(&self) -> Ask {
         Ask::Append {
             body: Some(self.body()),
@@ -158,7 +158,7 @@ impl Client<'_> {
         }
     }
 
-    /// Asks for something that is answered at once, and writes it down.
+    /// Sends a request that is answered at once, and records it.
     fn ask(&self, topic: &Topic, ask: Ask) -> (Told, Response) {
         let began = self.cx.now_us();
         let response = self.exchange(self.request(topic, &ask), PATIENCE_US);

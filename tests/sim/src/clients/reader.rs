@@ -19,23 +19,23 @@ pub(super) fn query(from: From, live: Live) -> String {
     format!("?offset={offset}{live}")
 }
 
-/// What became of one read.
+/// Outcome of one read.
 pub(super) enum Came {
-    /// A page up to there, and whether it is the last one.
+    /// A page up to `to`, and whether it is the last one.
     Page {
         to: Place,
         at_tail: bool,
         ended: bool,
-        /// Whether it ends where a message does.
+        /// Whether the page ends where a message does.
         whole: bool,
     },
-    /// The stream is not there, or the offset is of an earlier life.
+    /// The stream is not there, or the offset belongs to an earlier life.
     Gone,
-    /// Nothing is known.
+    /// The outcome is unknown.
     Nothing,
 }
 
-/// Reads one page and writes it down.
+/// Reads one page and records it.
 pub(super) fn read_page(
     client: &Client<'_>,
     topic: &Topic,
@@ -110,7 +110,7 @@ fn parse_tag(tag: &str) -> Option<(String, Place)> {
     Some((life, Place::parse(parts.next()?)?))
 }
 
-/// Reads from the start to the tail again and again; some wait at the tail.
+/// Reads from the start to the tail again and again. Some readers wait at the tail.
 pub(super) fn read(client: &Client<'_>) {
     let polls = client.chance(600);
     let topic = &*client.any_topic();

@@ -1,4 +1,4 @@
-//! Taking an event stream apart.
+//! Parser of event streams.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,14 +10,14 @@ pub(super) struct SseEvent {
     pub(super) data: String,
 }
 
-/// Puts events together from the bytes of a response.
+/// Assembles events from the bytes of a response.
 #[derive(Debug, Default)]
 pub(super) struct Parser {
     rest: Vec<u8>,
 }
 
 impl Parser {
-    /// The events that are complete with these bytes.
+    /// The events that these bytes complete.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<SseEvent> {
         self.rest.extend_from_slice(bytes);
         let mut events = Vec::new();
@@ -45,7 +45,7 @@ fn parse(block: &str) -> Option<SseEvent> {
     })
 }
 
-/// The bytes of a data event in base64; its lines mean nothing.
+/// The bytes of a data event in base64; its line breaks mean nothing.
 pub(super) fn decode(data: &str) -> Option<Vec<u8>> {
     let text: String = data.chars().filter(|found| *found != '\n').collect();
     STANDARD.decode(text).ok()

@@ -1,5 +1,5 @@
-//! Workers of a subscription: they claim it, ack, release, and sometimes are never heard of again.
-//! What they saw is judged in `wakes.rs`.
+//! Workers of a subscription: they claim it, ack, release, and sometimes disappear.
+//! `wakes.rs` judges the claims and acks that they record.
 
 use super::{Client, PATIENCE_US, enter, work_once};
 use crate::driver::Request;
@@ -11,16 +11,16 @@ use durable_streams_edge::protocol::packed::Fields;
 use serde_json::{Value, json};
 use std::rc::Rc;
 
-/// The stream that says when there is work.
+/// The stream of wake events.
 const WAKES: &str = "w";
 const SUBSCRIPTION: &str = "__ds/subscriptions/one";
 
-/// Rounds in which everything must come to its end once nothing goes wrong any more, and the least
-/// time between two: longer altogether than the longest pause between two tries of a wake.
+/// Rounds in which the workers must reach every tail after the last fault, and the least time
+/// between two. All rounds together are longer than the longest pause between two tries of a wake.
 const ROUNDS: u64 = 48;
 const ROUND_MS: u64 = 3_000;
 
-/// Makes the wake stream and the subscription, before anything goes wrong.
+/// Creates the wake stream and the subscription, before any fault.
 pub(super) fn subscribe(client: &Client<'_>) {
     let topic = wake_topic();
     client.create(&topic, crate::history::Ends::Never, false);
@@ -41,7 +41,7 @@ pub(super) fn subscribe(client: &Client<'_>) {
     assert_eq!(status, 201, "{answer}");
 }
 
-/// Removes both.
+/// Removes the subscription and the wake stream.
 pub(super) fn unsubscribe(client: &Client<'_>) {
     let (status, answer) = control(client, "DELETE", "", None, None);
     assert_eq!(status, 204, "{answer}");
@@ -59,7 +59,7 @@ fn wake_topic() -> Topic {
     }
 }
 
-/// A control call; status 0 where nobody knows.
+/// A control call. The status is 0 if the outcome is unknown.
 fn control(
     client: &Client<'_>,
     method: &'static str,
@@ -91,11 +91,11 @@ fn control(
     (status, answer)
 }
 
-/// A wake that was claimed.
+/// A claimed wake.
 struct Claim {
     token: String,
     fence: Value,
-    /// Paths and tails of what is pending.
+    /// Paths and tails of the pending streams.
     pending: Vec<(String, String)>,
 }
 
@@ -123,7 +123,7 @@ fn claim(client: &Client<'_>) -> Result<Claim, u16> {
     })
 }
 
-/// Acks some of what is pending.
+/// Acks some of the pending streams.
 fn ack(client: &Client<'_>, claim: &Claim, acked: &[(String, String)], done: bool) -> u16 {
     let acks = acked
         .iter()
@@ -131,7 +131,7 @@ fn ack(client: &Client<'_>, claim: &Claim, acked: &[(String, String)], done: boo
     let mut body = claim.fence.clone();
     body["acks"] = acks.collect();
     body["done"] = json!(done);
-    // Before it is sent: it may be done and never answered.
+    // Recorded before it is sent: an ack may be done and never answered.
     let first = {
         let mut wakes = client.sim().wakes.borrow_mut();
         wakes.acks(acked)
@@ -158,12 +158,12 @@ pub(super) fn serve(client: &Client<'_>) {
         let Ok(claim) = claim(client) else { continue };
         let mut acked = claim.pending.clone();
         acked.retain(|_| client.chance(800));
-        // Longer than the lease at times.
+        // Sometimes the worker pauses for longer than the lease.
         if client.chance(300) {
             client.cx.sleep_ms(client.range(1, 5_000));
         }
         match client.range(0, 9) {
-            // Never heard of again.
+            // The worker disappears.
             0 | 1 => {}
             2 => {
                 let token = Some(&*claim.token);
@@ -179,8 +179,8 @@ pub(super) fn serve(client: &Client<'_>) {
     }
 }
 
-/// When all faults are over: whoever follows the wake stream, and claims only when it says so, gets
-/// to the tail of every stream.
+/// Runs after the last fault. A worker that follows the wake stream, and claims only after a wake
+/// event, gets to the tail of every stream.
 pub(crate) fn drain(sim: &Rc<Sim>) {
     if !sim.plan.subscribed {
         return;
@@ -210,7 +210,7 @@ pub(crate) fn drain(sim: &Rc<Sim>) {
     });
 }
 
-/// The generations that the wake stream tells of, in its order.
+/// The generations in the wake stream, in its order.
 fn generations(client: &Client<'_>) -> Vec<u64> {
     let topic = wake_topic();
     let mut found = Vec::new();
@@ -233,7 +233,7 @@ fn generations(client: &Client<'_>) -> Vec<u64> {
     }
 }
 
-/// Of each stream that is there: its tail, and the cursor that the subscription has of it.
+/// Each existing stream with its tail, and the subscription's cursor for it.
 fn ends(client: &Client<'_>) -> Vec<(String, String, Option<String>)> {
     let (_, document) = control(client, "GET", "", None, None);
     let streams = document["streams"].as_array().cloned().unwrap_or_default();

@@ -1,15 +1,16 @@
-//! Clients that write: plainly, with `Stream-Seq`, as producers; that create, close and delete.
+//! Clients that write: plainly, with `Stream-Seq`, or as producers. They also create, close and
+//! delete.
 
 use super::Client;
 use crate::history::{Ask, Ends, Mark, Told};
 use crate::plan::Topic;
 
-/// Tries of one append of a producer.
+/// Most tries of one append of a producer.
 const TRIES: u64 = 8;
 
-/// Does a bit of everything.
+/// Creates, appends to, closes, deletes and inspects streams.
 pub(super) fn write(client: &Client<'_>) {
-    // A sequence of its own would fall behind that of others.
+    // A client's own sequence would fall behind that of other clients, so all use the time.
     let sequences = client.chance(300);
     for _ in 0..client.sim().plan.requests {
         client.think();
@@ -32,7 +33,7 @@ pub(super) fn write(client: &Client<'_>) {
     }
 }
 
-/// Goes on where a stream has ended: creates it, or deletes what is closed.
+/// Restores a stream that has ended: creates it again, or deletes it if it is closed.
 fn replace(client: &Client<'_>, topic: &Topic, told: &Told) {
     match told {
         Told::Refused(404, _) => create(client, topic),
@@ -68,8 +69,8 @@ pub(super) fn close(client: &Client<'_>, topic: &Topic) {
     client.ask(topic, close);
 }
 
-/// A producer that repeats what it has no answer to until it has one. Some share a name, and fence
-/// each other off.
+/// A producer that repeats each append until it gets an answer. Some producers share a name, and
+/// fence each other off.
 pub(super) fn produce(client: &Client<'_>) {
     let topic = &*client.any_topic();
     let shared = client.chance(300);
@@ -78,7 +79,7 @@ pub(super) fn produce(client: &Client<'_>) {
         false => format!("p{}", client.number),
     };
     let own = client.number as u64;
-    // No two clients ever have one epoch.
+    // No two clients ever use the same epoch.
     let next_epoch = |above: u64| (above / 16 + 1) * 16 + own;
     let (mut epoch, mut next) = (own, 0);
     for _ in 0..client.sim().plan.requests * 2 {
@@ -102,7 +103,7 @@ pub(super) fn produce(client: &Client<'_>) {
             Next::Anew(above) => (epoch, next) = (next_epoch(above.max(epoch)), 0),
         }
         if client.chance(100) {
-            // A duplicate that is late.
+            // A late duplicate.
             client.cx.sleep_ms(client.range(0, 2_000));
             client.ask(topic, append);
         }
@@ -111,7 +112,7 @@ pub(super) fn produce(client: &Client<'_>) {
 
 enum Next {
     Done,
-    /// A new epoch is needed, above this one.
+    /// The producer needs a new epoch above this one.
     Anew(u64),
 }
 

@@ -7,7 +7,7 @@ use durable_streams_edge::protocol::packed::Fields;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-/// A request on its way.
+/// A request under way.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: &'static str,
@@ -15,16 +15,16 @@ pub(crate) struct Request {
     pub(crate) query: String,
     pub(crate) headers: Fields,
     pub(crate) body: Vec<u8>,
-    /// Where a reader is, as far as it says.
+    /// The reader's place, as far as its request shows.
     pub(crate) at: Option<Place>,
 }
 
-/// What comes back of it.
+/// A part of the response.
 #[derive(Debug, Clone)]
 pub(crate) enum Part {
-    /// There was nobody to take the request.
+    /// No instance took the request.
     NoConnection,
-    /// The host has no answer of its instance: whether it was a safe request.
+    /// The host has no answer from its instance.
     Lost,
     Head(u16, Fields),
     Bytes(Vec<u8>),
@@ -39,7 +39,7 @@ pub(crate) struct Connection {
     client: Cell<Option<TaskId>>,
     /// Whether the client left.
     pub(super) left: Cell<bool>,
-    /// Whether the response will get lost.
+    /// Whether the response gets lost.
     pub(super) breaks: Cell<bool>,
 }
 
@@ -55,7 +55,7 @@ impl Connection {
         }
     }
 
-    /// The next part, unless it takes too long.
+    /// The next part; `None` after `until_us`.
     pub(crate) fn next(&self, cx: &Cx<'_>, until_us: u64) -> Option<Part> {
         loop {
             if let Some(part) = self.parts.borrow_mut().pop_front() {
@@ -69,7 +69,7 @@ impl Connection {
         }
     }
 
-    /// Says that nobody listens any more.
+    /// Marks the connection as left by its client.
     pub(crate) fn leave(&self) {
         self.left.set(true);
     }

@@ -1,5 +1,5 @@
-//! What a driver of the exchange owes (`src/wit/exchange.wit`): it moves bytes, waits and calls, in
-//! virtual time. No protocol.
+//! A driver of the exchange (`src/wit/exchange.wit`) in virtual time: it moves bytes, waits and
+//! calls the service. It knows no protocol.
 
 mod connection;
 mod reader;
@@ -18,7 +18,7 @@ use kv_model::Settled;
 use reader::Reader;
 use std::rc::Rc;
 
-/// An exchange that begins.
+/// A new exchange.
 pub(crate) struct Exchange {
     request: Request,
     target: String,
@@ -42,7 +42,7 @@ impl Exchange {
 /// Appends that are started together.
 pub(crate) type Batch = Vec<Exchange>;
 
-/// Hands a request to an instance.
+/// Sends a request to an instance.
 pub(crate) fn send(sim: &Rc<Sim>, node: usize, request: Request) -> Rc<Connection> {
     let connection = Rc::new(Connection::default());
     let rates = sim.rates.get();
@@ -93,12 +93,12 @@ type Server<'c> = Service<Instance<'c>>;
 enum Broken {
     /// The instance crashed.
     Dead,
-    /// What it was built on is gone.
+    /// Changes that the step read or wrote were lost.
     Lost,
 }
 
-/// Runs a step, and waits until what it met is durable. With the number of the latest change from
-/// before it.
+/// Runs a step, and waits until every change that the step read or wrote is durable. Also returns
+/// the number of the latest change before the step.
 fn step<T>(cx: &Cx<'_>, server: &Server<'_>, step: impl FnOnce() -> T) -> Result<(T, u64), Broken> {
     let latest = || cx.sim.store.borrow().model().latest();
     let mut noted = latest();

@@ -1,4 +1,4 @@
-//! An exchange after its first step: taking answers, waiting, resuming.
+//! An exchange after its first step: delivers answers, waits and resumes.
 
 use super::{Broken, Exchange, Part, Server, step};
 use crate::history::{Event, Place, Wait};
@@ -29,7 +29,7 @@ impl<'c> Reader<'c> {
         }
     }
 
-    /// Takes answers until the exchange is over.
+    /// Handles answers until the exchange is over.
     pub(super) fn go_on(mut self, mut answer: Answer, mut noted: u64) {
         let sim = &self.cx.sim;
         loop {
@@ -64,13 +64,13 @@ impl<'c> Reader<'c> {
             };
             (answer, noted) = resumed;
             if cause == Cause::Draining && matches!(answer.next, Next::Change { .. }) {
-                // It was told to end, and has nothing more to say.
+                // A draining instance has nothing more to send.
                 answer.next = Next::Done;
             }
         }
     }
 
-    /// Resumes, and once more if what the step was built on is gone.
+    /// Resumes, and tries once more if changes under the step were lost.
     fn resume(&self, token: &[u8], cause: Cause) -> Option<(Answer, u64)> {
         for _ in 0..2 {
             if self.exchange.connection.left.get() {
@@ -85,7 +85,7 @@ impl<'c> Reader<'c> {
         None
     }
 
-    /// Sends what an answer holds.
+    /// Sends the contents of an answer.
     fn deliver(&mut self, mut answer: Answer) -> Next {
         let sim = &self.cx.sim;
         let connection = &self.exchange.connection;
@@ -122,7 +122,8 @@ impl<'c> Reader<'c> {
         answer.next
     }
 
-    /// Waits for a change of `key` after `noted`. `None` if there is nobody to go on.
+    /// Waits for a change of `key` after `noted`. Returns `None` if the instance or the client is
+    /// gone.
     fn wait(&self, key: &str, noted: u64, max_wait_ms: u64) -> Option<Cause> {
         let (cx, sim) = (self.cx, &self.cx.sim);
         let after = |from_us: u64, ms: u64| from_us.saturating_add(ms.saturating_mul(1000));

@@ -1,4 +1,4 @@
-//! The bytes of one slot of the manifest.
+//! Encoding of one slot of the manifest.
 //!
 //! ```text
 //! slot  magic 8  version 4  segments 4  store id 16  generation 8  (number 4  length 4)*  checksum 4
@@ -13,15 +13,15 @@ const HEADER: usize = 40;
 const ENTRY: usize = 8;
 const CHECKSUM: usize = 4;
 
-/// The segments that a store consists of.
+/// The segments of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in super::super) struct Names {
-    /// Bytes of each segment up to its last batch; none of the one that is written to.
+    /// Length of each segment up to its last batch. `None` for the segment that takes writes.
     lengths: BTreeMap<SegmentNumber, Option<u32>>,
 }
 
 impl Names {
-    /// Whether a segment is named.
+    /// Whether the names include a segment.
     pub(in super::super) fn has(&self, number: SegmentNumber) -> bool {
         self.lengths.contains_key(&number)
     }
@@ -31,12 +31,12 @@ impl Names {
         self.lengths.keys().copied()
     }
 
-    /// The newest segment: the one that is written to. 0 where there is none.
+    /// The newest segment, which takes the writes. 0 if there is no segment.
     pub(in super::super) fn newest(&self) -> SegmentNumber {
         self.numbers().last().unwrap_or(0)
     }
 
-    /// Bytes of a segment that is written to no more.
+    /// Length of a segment that takes no more writes.
     pub(in super::super) fn length(&self, number: SegmentNumber) -> Option<u32> {
         self.lengths.get(&number).copied().flatten()
     }
@@ -46,12 +46,12 @@ impl Names {
         self.lengths.insert(number, length);
     }
 
-    /// Takes a segment out.
+    /// Removes a segment.
     pub(in super::super) fn remove(&mut self, number: SegmentNumber) {
         self.lengths.remove(&number);
     }
 
-    /// A slot with these names.
+    /// Encodes a slot with these names.
     pub(in super::super) fn encode(&self, generation: u64, id: StoreId) -> Vec<u8> {
         let entries = self.lengths.len().saturating_mul(ENTRY);
         let mut bytes = Vec::with_capacity(HEADER.saturating_add(entries).saturating_add(CHECKSUM));
@@ -68,7 +68,8 @@ impl Names {
         bytes
     }
 
-    /// The names in a slot and their generation. None unless it is a whole slot of this store.
+    /// Decodes the names in a slot and their generation. Returns `None` unless the slot is complete
+    /// and belongs to this store.
     pub(in super::super) fn decode(slot: &[u8], id: StoreId) -> Option<(u64, Self)> {
         let mut header = Fields(slot.get(..HEADER)?);
         let ours = header.take()? == MAGIC && header.u32()? == VERSION;
@@ -124,7 +125,7 @@ mod tests {
         }
     }
 
-    /// The bytes of format 3, which later versions must read.
+    /// Every later version must read these bytes of format 3.
     #[test]
     fn a_slot_has_the_bytes_that_the_format_says() {
         let slot = names().encode(5, id());

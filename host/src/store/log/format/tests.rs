@@ -1,6 +1,6 @@
 use super::*;
 
-/// What is on disks must be read by every later version.
+/// Every later version must read these bytes.
 #[test]
 fn the_bytes_on_disk_stay_as_they_are() {
     let id = StoreId::from_hex("000102030405060708090a0b0c0d0e0f").expect("hex");

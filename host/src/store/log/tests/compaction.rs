@@ -58,7 +58,7 @@ fn what_is_still_needed_is_moved() {
 fn deleted_keys_leave_nothing_behind() {
     let files = FaultyFiles::default();
     let log = small_log(&files);
-    // What stays for good, and keeps the ranges of tombstones from being empty.
+    // This key stays, and keeps the ranges of tombstones from being empty.
     commit(&log, set("kept", &[1; 3000], 1)).expect("commits");
     let mut sequence = 1;
     for round in 0..2000 {
@@ -121,7 +121,7 @@ fn a_small_store_takes_little_room() {
     }
 }
 
-/// Removing a segment and the tombstone that outweighs what was in it must not be reordered.
+/// The removals of a segment and of the tombstone that supersedes its record must not be reordered.
 #[test]
 fn a_deleted_key_stays_deleted_where_removals_fail() {
     for operation in [Operation::Remove, Operation::SyncDir, Operation::Create] {
@@ -154,7 +154,7 @@ fn a_deleted_key_stays_deleted_where_removals_fail() {
     }
 }
 
-/// The same where each process is killed before it could make its removal durable.
+/// The key also stays deleted if each process is killed before it makes its removal durable.
 #[test]
 fn a_deleted_key_stays_deleted_where_processes_are_killed() {
     let mut files = FaultyFiles::default();
@@ -178,7 +178,7 @@ fn a_deleted_key_stays_deleted_where_processes_are_killed() {
     assert!(small_log(&files.kill()).stats().segments < 4);
 }
 
-/// Segments with something to keep, in the range of every tombstone.
+/// Every segment keeps a key, and lies in the range of every tombstone.
 #[test]
 fn tombstones_go_in_the_end_also_where_segments_in_their_range_stay() {
     let files = FaultyFiles::default();
@@ -232,12 +232,12 @@ fn without_room_compaction_fails_harmlessly_and_dead_segments_still_go() {
     ));
 }
 
-/// A disk with room for less than twice what was needed filled up with what was not, and stayed
-/// full: deletions were refused too.
+/// A disk with room for less than twice the live data filled up with dead records and stayed full.
+/// The store then refused deletions too.
 #[test]
 fn where_room_runs_out_what_is_not_needed_goes_sooner() {
     const SEGMENT: u64 = 4 << 20;
-    // So large that no zeros are written ahead, which would take the room.
+    // Values of this size get no zeros written ahead, which would take the room.
     const VALUE: u64 = 200_000;
     let files = FaultyFiles::default();
     let options = Options {
@@ -254,7 +254,7 @@ fn where_room_runs_out_what_is_not_needed_goes_sooner() {
     for key in 0..100 {
         write(key).expect("there is room");
     }
-    // Something is needed of every segment.
+    // Every segment keeps a live record.
     for key in (0..100).filter(|key| key % 3 != 0) {
         write(key).expect("there is room");
     }
@@ -318,10 +318,11 @@ fn readers_and_writers_see_every_key_while_segments_are_rewritten() {
     assert_eq!(contents(&small_log(&files)), before);
 }
 
-/// What is being moved may be replaced or deleted before its copy is written.
+/// A record may be replaced or deleted while it is being moved, before its copy is written.
 #[test]
 fn what_changes_while_it_is_being_moved_is_not_moved() {
-    // One such value is more than is read ahead, so it is read after it was found to be needed.
+    // A value of this size exceeds the read-ahead, so it is read only after it was found to be
+    // live.
     let large = |sequence| vec![sequence as u8; 300_000];
     for change in [delete("a0", 100), set("a0", b"new", 100)] {
         let files = FaultyFiles::default();

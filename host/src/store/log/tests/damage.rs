@@ -2,7 +2,7 @@ use super::super::format::SEGMENT_HEADER;
 use super::super::{Durability, ReadError, check};
 use super::*;
 
-/// Three batches of different make in one segment, and where each ends.
+/// Three different batches in one segment, and the end of each.
 fn three_batches(options: Options) -> (FaultyFiles, Vec<usize>) {
     let files = FaultyFiles::default();
     let (log, _) = try_open(&files, options).expect("opens");
@@ -30,9 +30,9 @@ fn a_batch_torn_at_any_byte_is_cut_off_and_those_before_it_kept() {
     for (torn_at, filled) in (ends[1]..ends[2]).flat_map(|at| [(at, false), (at, true)]) {
         let mut torn = whole.clone();
         if filled {
-            // What follows was zeros before.
+            // The bytes after the tear were zeros before the write.
             torn[torn_at..].fill(0);
-            // The value of the last record is empty: without its last byte it is another batch.
+            // Skip a tear that leaves the batch unchanged.
             if torn[..ends[2]] == whole[..ends[2]] {
                 continue;
             }
@@ -69,7 +69,7 @@ fn no_flipped_byte_before_the_last_batch_goes_unseen() {
         match try_open(&files, Options::default()) {
             Err(OpenError::Damaged { .. }) => refusals += 1,
             Err(error) => panic!("flipped {at}: {error}"),
-            // Newer values outweigh all that may be damaged.
+            // A newer record supersedes the damaged one.
             Ok((log, recovered)) => {
                 assert_eq!(contents(&log).len(), 3, "flipped {at}");
                 assert!(recovered.damaged.is_empty());
@@ -84,11 +84,11 @@ fn no_flipped_byte_before_the_last_batch_goes_unseen() {
             "flipped {at}"
         );
     }
-    // Of the values 702 bytes, of the rest headers, keys and a tombstone.
+    // 702 bytes belong to values. The rest are headers, keys and a tombstone.
     assert_eq!((refusals, contained), (ends[1] - 702, 702));
 }
 
-/// Once any flipped bit in the newest segment refused the whole store.
+/// Before the fix, any flipped bit in the newest segment made the store refuse to open.
 #[test]
 fn a_damaged_value_makes_only_its_own_key_unreadable() {
     let files = FaultyFiles::default();
@@ -176,7 +176,8 @@ fn without_the_proof_of_a_sync_an_invalid_batch_ends_the_log() {
         .map(|cut| cut.offset as usize)
         .collect();
     assert_eq!(cut, [ends[0]]);
-    // The third batch is not there again once the second is replaced by one of its length.
+    // The third batch is cut off too. It would reappear once a batch of the same length replaced
+    // the second.
     drop(log);
     assert_eq!(files.contents(&segment(1)).len(), ends[0]);
 }
@@ -190,7 +191,7 @@ fn a_damaged_segment_that_is_not_the_newest_is_refused() {
     }
     let second = files.contents(&segment(2));
     drop(log);
-    // The header, the first batch, its record, and the second batch.
+    // Offsets in the header, the first batch, its record, and the second batch.
     let starts = [
         0,
         SEGMENT_HEADER,
@@ -205,7 +206,7 @@ fn a_damaged_segment_that_is_not_the_newest_is_refused() {
         let refused = refused.unwrap_or_else(|| panic!("flipped {at}"));
         assert!(refused.to_string().contains("/store/0000000002.log"));
     }
-    // Cut off anywhere but at the end of a batch.
+    // The file is cut off within a batch.
     let mut short = second;
     short.truncate(1000);
     files.put(&segment(2), short);
@@ -249,7 +250,7 @@ fn a_damaged_value_is_not_served_and_not_moved() {
 #[test]
 fn a_value_that_looks_like_the_log_is_not_taken_for_it() {
     let (files, ends) = three_batches(Options::default());
-    // What a client could know at most: the bytes of another store.
+    // A client knows at most the bytes of another store.
     let forged = files.contents(&segment(1))[..ends[2]].to_vec();
     let files = FaultyFiles::default();
     let log = open(&files);
@@ -258,7 +259,7 @@ fn a_value_that_looks_like_the_log_is_not_taken_for_it() {
     let end = log.stats().disk_bytes as usize;
     drop(log);
     let mut torn = files.contents(&segment(1));
-    // The second batch is torn in its header; the forged bytes in it are whole.
+    // The header of the second batch is torn, but the forged bytes in the batch are whole.
     torn.truncate(end);
     let second = (end - SEGMENT_HEADER) / 2 + SEGMENT_HEADER;
     torn[second] ^= 1;

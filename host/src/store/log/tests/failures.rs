@@ -3,7 +3,7 @@ use super::super::faults::{Fault, Operation};
 use super::*;
 use std::io::ErrorKind;
 
-/// A log that holds `a` = 1.
+/// A log with the value `1` for `a`.
 fn log_with_a_value(files: &FaultyFiles, options: Options) -> Log {
     let (log, _) = try_open(files, options).expect("opens");
     commit(&log, set("a", b"1", 1)).expect("commits");
@@ -47,8 +47,8 @@ fn what_room_there_is_goes_to_batches_and_not_to_zeros() {
     expect_a_value_of(&log, b"1");
 }
 
-/// The zeros after a batch are written with it. Once it happened that these found no room, the
-/// batch itself was whole on disk, and a crash brought back what was answered to have failed.
+/// The zeros after a batch are written with it. When only the zeros found no room, the batch itself
+/// was complete on the disk. A crash then brought back a batch that had failed for its caller.
 #[test]
 fn a_batch_that_failed_for_the_zeros_after_it_does_not_come_back() {
     for seed in 0..100 {
@@ -77,7 +77,7 @@ fn a_write_that_is_cut_short_leaves_nothing() {
         let files = FaultyFiles::default();
         let log = log_with_a_value(&files, Options::default());
         let before = files.contents(&segment(1));
-        // Larger than what zeros are written ahead of, so that nothing is tried twice.
+        // A batch of this size gets no zeros written ahead, so the log tries the write only once.
         let batch = [set("a", &vec![2; 1 << 20], 2)];
         files.fail(Operation::Write, 1, Fault::Short(bytes, kind));
         match log.commit(&batch) {
@@ -93,7 +93,7 @@ fn a_write_that_is_cut_short_leaves_nothing() {
     }
 }
 
-/// Where the system allows no file as large as a segment, segments are smaller.
+/// If the system allows no file as large as a segment, segments get smaller.
 #[test]
 fn a_file_that_may_not_grow_ends_its_segment() {
     let files = FaultyFiles::default();
@@ -184,7 +184,7 @@ fn a_segment_that_can_not_be_begun_fails_the_batch_and_the_next_goes_on() {
             assert!(matches!(failed, Err(CommitError::Full(_))), "{operation:?}");
             assert_eq!(value(&log, "b"), None);
             files.heal();
-            // The old segment goes on, and what is left of the new one is in nobody's way.
+            // The old segment takes further writes, and the rest of the new one does no harm.
             commit(&log, set("a", b"2", 3)).expect("the old segment goes on");
             for seed in 0..20 {
                 let (log, _) = try_open(&files.crash(seed), small_segments()).expect("opens");
@@ -206,7 +206,7 @@ fn a_segment_that_can_not_be_begun_fails_the_batch_and_the_next_goes_on() {
 fn a_torn_batch_is_cut_off_also_where_the_next_segment_was_begun_in_vain() {
     let files = FaultyFiles::default();
     let log = log_with_a_value(&files, small_segments());
-    // The name of the new segment can't be synced, nor can it be removed.
+    // The name of the new segment can be neither synced nor removed.
     files.fail(Operation::SyncDir, 1, Fault::Error(ErrorKind::Other));
     files.fail(Operation::Remove, 1, Fault::Error(ErrorKind::Other));
     assert!(commit(&log, set("b", &[2; 4000], 2)).is_err());

@@ -1,7 +1,7 @@
-//! A disk that is full can be emptied.
+//! Deletions on a full disk.
 //!
-//! Once 3,660 deletions on a disk that small appends had filled up were all refused, also after a
-//! restart: a deletion itself takes room.
+//! On a disk filled up by small appends, the store refused all of 3,660 deletions, even after a
+//! restart, since a deletion itself takes room.
 
 use super::super::faults::{Fault, Operation};
 use super::*;
@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 
 const DISK: u64 = 8 << 20;
 
-/// A log on a small disk that 2,000-byte values have filled up, and their keys in random order.
+/// A log that has filled up a small disk with values of 2,000 bytes, and its keys in random order.
 fn full_log(files: &FaultyFiles) -> (Log, Vec<String>) {
     let (log, recovered) = try_open(files, Options::default()).expect("opens");
     assert!(!recovered.lacks_reserve);
@@ -26,7 +26,8 @@ fn full_log(files: &FaultyFiles) -> (Log, Vec<String>) {
     panic!("the disk does not fill up");
 }
 
-/// Deletes keys one by one, each with a record of growing upkeep, and compacts now and then.
+/// Deletes keys one by one, and compacts now and then. Before each deletion it writes an upkeep
+/// record, which grows the store.
 fn empty(log: &Log, keys: Vec<String>) {
     let mut sequence = 1_000_000;
     for (number, key) in keys.into_iter().enumerate() {
@@ -122,7 +123,7 @@ fn a_store_starts_without_a_reserve_where_there_is_no_room_and_builds_it_later()
     commit(&log, set("a", b"1", 1_000_001)).expect("it takes writes");
 }
 
-/// At every operation of beginning the reserve the power fails, or that operation does.
+/// The power, or one operation, fails at each step that turns the reserve into a segment.
 #[test]
 fn a_reserve_that_becomes_a_segment_loses_nothing_when_that_fails() {
     for operations in 1..12 {

@@ -1,7 +1,7 @@
-//! A segment that vanished is noticed.
+//! Detection of missing segments.
 //!
-//! Once the newest of several segments was taken away: the store opened, 16 of 30 streams served
-//! what they had held before with 200, and a check said that it was whole.
+//! After the newest of several segments was removed, the store opened, 16 of 30 streams served
+//! older content with a 200, and a check found no damage.
 
 use super::super::faults::{Fault, Operation};
 use super::super::manifest::Manifest;
@@ -9,7 +9,7 @@ use super::super::{Fault as Wrong, check};
 use super::*;
 use std::io::ErrorKind;
 
-/// A closed store of several segments, in which older ones hold older values, and how many.
+/// A closed store of several segments, and their number. Older segments hold older values.
 fn several_segments() -> (FaultyFiles, u32) {
     let files = FaultyFiles::default();
     let (log, _) = try_open(&files, small_segments()).expect("opens");
@@ -46,7 +46,7 @@ fn a_missing_segment_refuses_the_start_and_fails_the_check() {
     }
 }
 
-/// At the end of a batch nothing else tells that more came after it.
+/// If the cut is at the end of a batch, only the manifest shows that more batches followed.
 #[test]
 fn a_segment_cut_off_at_the_end_of_a_batch_refuses_the_start_and_fails_the_check() {
     let (files, segments) = several_segments();
@@ -82,7 +82,7 @@ fn a_store_without_a_manifest_is_refused() {
     }
 }
 
-/// The slot before the damaged one names all but the newest segment, or one that is gone.
+/// The older slot lacks the newest segment, or names a removed one.
 #[test]
 fn a_flipped_byte_in_the_manifest_loses_nothing_silently() {
     let (files, _) = several_segments();
@@ -150,7 +150,7 @@ fn files_left_by_interrupted_creations_and_removals_are_removed() {
 
 #[test]
 fn a_segment_that_can_not_be_named_fails_the_batch_and_the_next_goes_on() {
-    // The header of the segment is the first write, its name the second.
+    // The first write is the header of the segment, the second its name in the manifest.
     let cases = [
         (Fault::Error(ErrorKind::StorageFull), false),
         (Fault::Short(10, ErrorKind::StorageFull), false),
@@ -162,7 +162,7 @@ fn a_segment_that_can_not_be_named_fails_the_batch_and_the_next_goes_on() {
         commit(&log, set("a", b"1", 1)).expect("commits");
         files.fail(Operation::Write, 2, fault);
         if stays {
-            // Taking it back fails, too.
+            // Blanking the slot fails, too.
             files.fail(Operation::Write, 3, Fault::Error(ErrorKind::Other));
         }
         let failed = commit(&log, set("b", &[2; 4000], 2));

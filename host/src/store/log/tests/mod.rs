@@ -1,4 +1,4 @@
-//! What the log claims, on a file system that fails and crashes at will.
+//! Tests of the log on a file system that fails and crashes on demand.
 
 mod basics;
 mod compaction;
@@ -27,22 +27,22 @@ const DIR: &str = "/store";
 const FORMAT: &str = "/store/FORMAT";
 const MANIFEST: &str = "/store/MANIFEST";
 
-/// How much there is of what.
+/// Sizes of a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Stats {
-    /// Keys that have a value.
+    /// Number of keys with a value.
     keys: u64,
-    /// Bytes of their records: keys, values, and a header each. Where a value is a patch,
-    /// of that and of its base.
+    /// Bytes of live records: keys, values, and a header each. For a patched value, the patch and
+    /// its base count.
     live_bytes: u64,
     /// Bytes of all segments.
     disk_bytes: u64,
-    /// Segments, each of which is an open file.
+    /// Number of segments. Each is an open file.
     segments: u64,
 }
 
 impl Log {
-    /// How much there is of what.
+    /// Returns the sizes of the log.
     fn stats(&self) -> Stats {
         let segments = self.state.segments.all();
         Stats {
@@ -53,7 +53,7 @@ impl Log {
         }
     }
 
-    /// Reads every record, needed or not, and tells what is not as it was written.
+    /// Reads every record, live or not, and reports the damaged ones.
     fn verify(&self) -> Result<Report, ReadError> {
         let mut report = Report::default();
         for segment in self.state.segments.all() {
@@ -75,7 +75,7 @@ impl Log {
     }
 }
 
-/// So small that a few batches fill one.
+/// Segments so small that a few batches fill one.
 fn small_segments() -> Options {
     Options {
         segment_bytes: 4096,
@@ -95,7 +95,7 @@ fn segment(number: u32) -> PathBuf {
     Path::new(DIR).join(format!("{number:010}.log"))
 }
 
-/// Takes a file away as nothing but a fault does.
+/// Removes a file durably, as only a fault does.
 fn remove(files: &FaultyFiles, path: &Path) {
     files.remove(path).expect("is there");
     files.sync_dir(Path::new(DIR)).expect("works");
@@ -133,7 +133,7 @@ fn value(log: &Log, key: &str) -> Option<Bytes> {
     read(log, key).map(|(value, _)| value)
 }
 
-/// What an append makes of a value: something at its front changes, and there is more at its end.
+/// Returns a value after an append: its front changes, and its end gets more bytes.
 fn appended(value: &[u8], number: u64, more: usize) -> Vec<u8> {
     let mut random = Random::new(number);
     let front = random.number().to_le_bytes();
@@ -142,7 +142,7 @@ fn appended(value: &[u8], number: u64, more: usize) -> Vec<u8> {
     front.into_iter().chain(rest).chain(more).collect()
 }
 
-/// Keys whose value is written as a patch.
+/// Keys with a value that is stored as a patch.
 fn patched_keys(log: &Log) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     log.state.index.for_each(|key, place| {
@@ -153,12 +153,12 @@ fn patched_keys(log: &Log) -> BTreeSet<String> {
     keys
 }
 
-/// How many there are.
+/// Number of keys with a value that is stored as a patch.
 fn patches(log: &Log) -> usize {
     patched_keys(log).len()
 }
 
-/// Every segment counts what the index knows of it.
+/// Asserts that the live bytes of every segment match the index.
 fn expect_exact_live_bytes(log: &Log) {
     let mut live = BTreeMap::<_, u64>::new();
     log.state.index.for_each(|key, place| {
@@ -171,7 +171,7 @@ fn expect_exact_live_bytes(log: &Log) {
     assert_eq!(live, BTreeMap::new(), "segments that are not there");
 }
 
-/// All keys and values.
+/// Returns all keys and values.
 fn contents(log: &Log) -> BTreeMap<String, (Bytes, ChangeNumber)> {
     expect_exact_live_bytes(log);
     let mut keys = Vec::new();

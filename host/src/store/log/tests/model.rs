@@ -1,8 +1,8 @@
-//! The log against a map, through random commits, compactions, failures and crashes.
+//! Comparison of the log with a map, through random commits, compactions, failures and crashes.
 //!
-//! After a crash a log with [`Durability::Sync`] holds what all successful commits made, and maybe
-//! the one batch that was being committed, as a whole. With [`Durability::Os`] it holds what the
-//! commits made up to any one of them, and at least up to the last time it was opened.
+//! After a crash a log with [`Durability::Sync`] holds the result of all successful commits. It may
+//! also hold the whole batch that was being committed. With [`Durability::Os`] it holds the result
+//! of the first commits up to some point, which is not before the last time it was opened.
 
 use super::super::Durability;
 use super::super::faults::{Fault, Operation, Random};
@@ -16,31 +16,31 @@ type Model = BTreeMap<String, (Bytes, ChangeNumber)>;
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Keys and what becomes of their values.
+    /// Writes to keys, in one batch.
     Commit(Vec<(u8, Write)>),
     Compact,
-    /// The process ends and the log is opened again.
+    /// Kills the process and opens the log again.
     Kill,
-    /// The power fails.
+    /// Cuts the power.
     Crash,
-    /// The power fails in the middle of what comes.
+    /// Cuts the power after this many operations.
     CrashIn(u8),
-    /// Something will fail.
+    /// Plans a fault.
     Fail(Operation, u8, Option<u8>),
-    /// There will be no room.
+    /// Limits the room on the disk.
     Fill(u8),
 }
 
 #[derive(Debug, Clone)]
 enum Write {
-    /// All of it is new.
+    /// Replaces the whole value.
     Replace(u16),
-    /// Most of it stays.
+    /// Keeps most of the value.
     Append(u16),
     Delete,
 }
 
-/// An append to a longer value replaces it.
+/// Longest value that an append keeps. An append to a longer one replaces it.
 const LONGEST: usize = 3000;
 
 fn steps(faults: bool) -> impl Strategy<Value = Vec<Step>> {
@@ -77,13 +77,13 @@ struct World {
     files: FaultyFiles,
     options: Options,
     log: Option<Log>,
-    /// What the log holds for those who read it.
+    /// Content that readers of the log see.
     model: Model,
-    /// What it may hold when it is opened again instead.
+    /// Contents that the log may have instead when it is opened again.
     maybe: Vec<Model>,
     sequence: u64,
     random: Random,
-    /// Patches that were what keys had, each counted after each commit.
+    /// Number of keys with a patched value, summed over all commits.
     patches: usize,
 }
 
@@ -130,7 +130,7 @@ impl World {
     fn crash(&mut self) {
         let seed = self.random.number();
         self.files = self.files.crash(seed);
-        // Opening may itself be interrupted.
+        // The opening may be interrupted, too.
         if self.random.below(3) == 0 {
             let operations = self.random.below(8) as u64;
             self.files.crash_after(operations);
@@ -184,7 +184,7 @@ impl World {
             }
             Err(CommitError::Refused) => assert!(log.refuses_writes()),
             Err(CommitError::Full(_) | CommitError::Write(_)) => {
-                // The system may have crashed in it: then what is on disk is not cut off.
+                // The log took back its partial write, so it still takes commits.
                 assert!(!log.refuses_writes());
             }
             Err(CommitError::TooLarge) => panic!("it is not"),
@@ -226,7 +226,7 @@ impl World {
     }
 }
 
-/// Returns how many patches there were, if each counts after each commit.
+/// Runs the steps. Returns the number of patched values, summed over all commits.
 fn run(durability: Durability, seed: u64, steps: &[Step]) -> usize {
     let mut world = World::new(durability, seed);
     for step in steps {

@@ -1,4 +1,4 @@
-//! Patches that are not as they were written, and such as nobody wrote.
+//! Damaged patches, and forged ones.
 
 use super::super::bases::Patch;
 use super::super::batch::{Body, Layout, Position, Record};
@@ -27,7 +27,7 @@ fn no_flipped_bit_of_a_patch_or_its_base_goes_unseen() {
     let mut whole = files.contents(&segment(1));
     whole.truncate(log.stats().disk_bytes as usize);
     drop(log);
-    // All of the patch, and some of the base.
+    // Test all bits of the patch, and some of the base.
     let few = (SEGMENT_HEADER * 8..end * 8 - 3000).step_by(61);
     for bit in few.chain(end * 8 - 3000..end * 8) {
         let files = store.kill();
@@ -38,7 +38,7 @@ fn no_flipped_bit_of_a_patch_or_its_base_goes_unseen() {
             Err(OpenError::Damaged { .. }) => {}
             Err(error) => panic!("{bit}: {error}"),
             Ok((log, recovered)) => {
-                // An older value that this one does not rest on may be damaged instead.
+                // The damage may be in an older value, which the current one is not based on.
                 match recovered.damaged.is_empty() {
                     true => assert_eq!(value(&log, "a"), Some(held.clone()), "{bit}"),
                     false => assert!(log.get("a", Wait::ForDisk).is_err(), "{bit}"),
@@ -50,7 +50,7 @@ fn no_flipped_bit_of_a_patch_or_its_base_goes_unseen() {
     }
 }
 
-/// Where a segment is sealed its values are not read in opening the log.
+/// The values of a sealed segment are not read when the log is opened.
 #[test]
 fn in_a_sealed_segment_a_flipped_bit_is_found_when_it_is_read_or_checked() {
     let files = FaultyFiles::default();
@@ -84,7 +84,7 @@ fn in_a_sealed_segment_a_flipped_bit_is_found_when_it_is_read_or_checked() {
         assert_eq!(value(&log, "b").map(|value| value.len()), Some(3000));
         errors += 1;
     }
-    // The base, and the runs of the patch; the rest are headers.
+    // Reads find damage in the base and in the runs of the patch. The other bytes are headers.
     assert!(errors > 1100 && refusals > 60, "{errors} {refusals}");
     let damages = {
         let mut flipped = whole;
@@ -96,7 +96,7 @@ fn in_a_sealed_segment_a_flipped_bit_is_found_when_it_is_read_or_checked() {
     assert_eq!(keys, [Some("a"), Some("a")], "the base and its patch");
 }
 
-/// Batches with the checksums of this store, whatever they say.
+/// Writer of arbitrary batches with valid checksums of this store.
 struct Forger {
     files: FaultyFiles,
     id: StoreId,
@@ -116,7 +116,7 @@ impl Forger {
         }
     }
 
-    /// Returns where the record is.
+    /// Appends a record and returns its offset.
     fn put(&mut self, key: &str, body: Body) -> u32 {
         self.sequence += 1;
         let mut bytes = self.files.contents(&segment(1));
@@ -171,7 +171,7 @@ fn a_patch_whose_base_is_not_its_own_is_damage_and_never_guessed() {
         let base = forger.value("a", &old);
         assert!(opens(&forger));
         match forgery {
-            // As it must be.
+            // The valid patch.
             0 => drop(forger.patch("a", base, runs, sum)),
             1 => drop(forger.patch("a", theirs, runs, sum)),
             2 => drop(forger.patch("a", base + 1, runs, sum)),
@@ -180,7 +180,7 @@ fn a_patch_whose_base_is_not_its_own_is_damage_and_never_guessed() {
                 let patch = forger.patch("a", base, runs, sum);
                 forger.patch("a", patch, (&new, &new), sum);
             }
-            // What is there is another value of the key.
+            // The patch was made of another value than the base holds.
             5 => {
                 let sum = forger.id.checksum(&of_other);
                 forger.patch("a", base, (&other, &of_other), sum);
@@ -208,7 +208,7 @@ fn a_patch_whose_base_is_not_its_own_is_damage_and_never_guessed() {
             Err(other) => panic!("{other}"),
         }
     }
-    // Neither a value that was replaced nor one that was deleted is a base.
+    // A replaced or deleted value is not a base.
     for deleted in [false, true] {
         let mut forger = Forger::new();
         let sum = forger.id.checksum(&new);

@@ -1,18 +1,19 @@
-//! Values that are written as patches of older ones.
+//! Values stored as patches of older ones.
 
 use super::super::faults::{Fault, Operation};
 use super::super::{Durability, ReadError};
 use super::*;
 use std::io::ErrorKind;
 
-/// The value of `a` after so many commits of [`append`].
+/// The value of `a` after this many commits of [`append`].
 pub(super) fn a_after(number: u64) -> Vec<u8> {
     (0..number).fold(appended(&[], 0, 1100), |value, number| {
         appended(&value, number, 20)
     })
 }
 
-/// Commits the next value of `a`: the third is the first that may be a patch, of the second.
+/// Commits the next value of `a`. The third value is the first that may be a patch; its base is the
+/// second.
 pub(super) fn append(log: &Log, number: u64) -> Result<(), CommitError> {
     commit(log, set("a", &a_after(number), number))
 }
@@ -46,7 +47,7 @@ fn a_patched_value_is_read_also_after_opening_again() {
         let log = open(&files);
         assert_eq!(contents(&log), before);
         assert_eq!((patches(&log), log.stats().live_bytes), (1, live));
-        // What is in memory of the values is gone.
+        // The bases in memory are gone after the log is opened again.
         append(&log, 10).expect("commits");
         assert_eq!(patches(&log), 0);
         append(&log, 11).expect("commits");
@@ -62,7 +63,7 @@ fn a_patched_value_takes_two_reads_and_neither_waits_where_it_must_not() {
     let found = log.get("a", Wait::Never).expect("reads");
     assert!(matches!(found, Found::Value { .. }));
     let evicted = files.clone();
-    // The patch is read yet, its base not any more.
+    // The patch is still read from memory, but its base is not.
     files.before_read(1, move || evicted.evict());
     let found = log.get("a", Wait::Never).expect("reads");
     assert_eq!(found, Found::NotResident);
@@ -116,7 +117,8 @@ fn a_batch_that_failed_is_no_base() {
     }
 }
 
-/// A third of each segment is needed: values of `a0`, `a1`, ... and what they are patches of.
+/// A log with a third of each segment live: the values of `a0`, `a1`, ... and the bases of their
+/// patches.
 fn log_with_much_garbage(files: &FaultyFiles) -> Log {
     let (log, _) = try_open(files, small_segments()).expect("opens");
     for sequence in 1..=150 {
@@ -148,7 +150,7 @@ fn a_patched_value_is_moved_whole_and_with_its_sequence() {
 #[test]
 fn a_patch_that_changes_while_it_is_being_moved_is_not_moved() {
     let mut changed = 0;
-    // What is moved first: it is a patch no more.
+    // Find the key that is moved first: its value is no patch any more.
     let log = log_with_much_garbage(&FaultyFiles::default());
     let before = patched_keys(&log);
     while patched_keys(&log) == before {
@@ -175,7 +177,7 @@ fn a_patch_that_changes_while_it_is_being_moved_is_not_moved() {
                 commit(&changing, change).expect("commits");
             });
             compact_all(&log);
-            // The read is yet to come.
+            // Compaction made fewer than `nth` reads, so the change did not happen.
             if log.highest_sequence() < ChangeNumber::new(500) {
                 continue;
             }
@@ -188,7 +190,7 @@ fn a_patch_that_changes_while_it_is_being_moved_is_not_moved() {
     assert!(changed > 10, "{changed}");
 }
 
-/// Without syncs a base may be lost that a later patch rests on.
+/// Without syncs, the base of a later patch may be lost.
 #[test]
 fn without_syncs_no_patch_outlives_its_base() {
     let options = Options {

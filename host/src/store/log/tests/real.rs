@@ -11,7 +11,7 @@ fn a_real_directory_keeps_what_was_committed() -> Result<(), Box<dyn std::error:
     let temp = tempfile::tempdir()?;
     let dir = temp.path().join("a/b");
     let log = open_real(&dir)?;
-    // More slices than the system takes at once.
+    // The batch has more slices than the system takes at once.
     let changes: Vec<Change> = (0..1500)
         .map(|number| set(&format!("k{number}"), &[number as u8; 3000], number + 1))
         .collect();
@@ -49,7 +49,8 @@ fn what_is_not_a_directory_is_refused() -> Result<(), Box<dyn std::error::Error>
     Ok(())
 }
 
-/// Once all users could read the files, and a second server came in where `LOCK` was deleted.
+/// Before the fix, all users could read the files, and a second server could start once `LOCK` was
+/// deleted.
 #[test]
 fn files_are_private_and_the_directory_itself_is_locked() -> Result<(), Box<dyn std::error::Error>>
 {
@@ -78,7 +79,7 @@ fn files_are_private_and_the_directory_itself_is_locked() -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// Once appends went on to be acknowledged.
+/// Before the fix, the store went on to acknowledge appends.
 #[test]
 fn a_directory_that_vanished_is_noticed() -> Result<(), Box<dyn std::error::Error>> {
     for replaced in [false, true] {

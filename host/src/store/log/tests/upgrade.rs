@@ -1,11 +1,12 @@
-//! Directories of earlier versions.
+//! Directories written by earlier versions.
 
 use super::super::check;
 use super::super::format::SEGMENT_HEADER;
 use super::patches::{append, log_with_a_patch};
 use super::*;
 
-/// Makes a directory one of an earlier version, which has no manifest. The first has no patches.
+/// Turns a directory into one of an earlier version, without a manifest. The first version has no
+/// patches.
 fn as_version(version: u32, files: &FaultyFiles) {
     let text = String::from_utf8(files.contents(Path::new(FORMAT))).expect("is text");
     let id = text.strip_prefix("durable-streams log 3\n");
@@ -54,7 +55,7 @@ fn a_directory_of_the_first_version_is_upgraded_before_a_patch_is_written() {
     }
 }
 
-/// Several segments, tombstones and patches, some of it compacted.
+/// The store has several segments, tombstones and patches, and is partly compacted.
 #[test]
 fn a_directory_of_the_version_before_reads_back_the_same_and_gets_a_manifest() {
     let files = FaultyFiles::default();
@@ -79,7 +80,7 @@ fn a_directory_of_the_version_before_reads_back_the_same_and_gets_a_manifest() {
     drop(log);
     as_version(2, &files);
     for seed in 0..40 {
-        // The upgrade may be interrupted, and then it is done again.
+        // An interrupted upgrade is repeated at the next start.
         let files = files.crash(seed);
         files.crash_after(seed);
         drop(try_open(&files, small_segments()));
@@ -96,7 +97,7 @@ fn a_directory_of_the_version_before_reads_back_the_same_and_gets_a_manifest() {
     }
 }
 
-/// What is in a directory that can't be opened stays as it was.
+/// A directory that can't be opened stays unchanged.
 #[test]
 fn a_damaged_directory_is_not_upgraded() {
     let files = FaultyFiles::default();

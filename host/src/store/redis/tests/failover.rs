@@ -1,17 +1,17 @@
-//! Another Redis takes over, and the old one goes on answering.
+//! Failovers: another Redis takes over, and the old one goes on answering.
 
 use super::*;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// An address that leads to one Redis and later to another, as a name or a proxy does. Connections
-/// stay where they led when they were made.
+/// An address that leads to one Redis and later to another, as a name or a proxy does. Existing
+/// connections keep their destination.
 struct Address {
     port: u16,
     leads_to: Arc<Mutex<String>>,
 }
 
-/// Host and port.
+/// Host and port of a server.
 fn place(server: &RedisServer) -> String {
     let url = server.url();
     let place = url
@@ -22,7 +22,7 @@ fn place(server: &RedisServer) -> String {
 
 fn pass_on(mut from: TcpStream, mut to: TcpStream) {
     std::thread::spawn(move || {
-        // However it ends, the other side is to know.
+        // However the copy ends, the other side must be notified.
         let _ = std::io::copy(&mut from, &mut to);
         let _ = to.shutdown(Shutdown::Both);
     });
@@ -56,8 +56,8 @@ impl Address {
     }
 }
 
-/// Two masters, and a store with connections to the first when it becomes a replica, of which it
-/// reads what it had.
+/// Two masters, and a store with connections to the first. The first becomes a replica, which still
+/// serves reads of its data.
 fn failed_over(settings: &[&str]) -> Option<(RedisServer, RedisServer, RedisStore)> {
     let (old, new) = (own(settings)?, own(&[])?);
     let address = Address::to(&old);
@@ -68,7 +68,8 @@ fn failed_over(settings: &[&str]) -> Option<(RedisServer, RedisServer, RedisStor
     Some((old, new, store))
 }
 
-/// It wrote nothing any more, and read what the old master had, for as long as it was asked.
+/// Before the fix, the store kept its connections to the old master. It wrote nothing, and read the
+/// old data for as long as calls arrived.
 #[test]
 fn after_a_failover_a_write_or_two_are_refused_and_all_goes_on_with_the_new_master() {
     let Some((_old, new, store)) = failed_over(&[]) else {
@@ -79,7 +80,7 @@ fn after_a_failover_a_write_or_two_are_refused_and_all_goes_on_with_the_new_mast
         matches!(refused, Err(StoreError::Unavailable(_))),
         "{refused:?}"
     );
-    // The first connection to the new master tells of another timeline than the write was built on.
+    // The first connection to the new master finds another timeline than the write was built on.
     let written = store.set("k", text("new"));
     let written = written.or_else(|_| store.set("k", text("new")));
     written.expect("it writes");
@@ -102,7 +103,7 @@ fn a_replica_that_may_not_be_read_is_left_after_one_read() {
     assert_eq!(store.get("k").map(|seen| seen.value), Ok(None));
 }
 
-/// Messages of changes went on coming from the old master, which had none.
+/// The feed stayed subscribed to the old master, which had no messages.
 #[test]
 fn after_a_failover_what_changes_at_the_new_master_wakes_who_waits() {
     let Some((_old, new, store)) = failed_over(&[]) else {

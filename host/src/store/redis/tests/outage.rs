@@ -1,10 +1,10 @@
-//! Redis goes away, hangs, forgets, and has no room.
+//! Outages: Redis goes away, hangs, forgets, and has no room.
 
 use super::*;
 use futures::FutureExt;
 use std::time::Instant;
 
-/// Asks until the store answers again.
+/// Repeats a call until the store answers again.
 #[track_caller]
 pub(super) fn recovered<T>(ask: impl Fn() -> Result<T, StoreError>) -> T {
     let begun = Instant::now();
@@ -45,7 +45,7 @@ fn what_was_acknowledged_is_there_after_redis_was_killed() {
         server.start_again().expect("it starts again");
         let after = seen(&store);
         assert_eq!(after, before);
-        // Redis's scripts are gone, and the subscription that is back is told of this one.
+        // Redis has lost its scripts. The new subscription receives this change.
         recovered(|| store.set("other", text("x")));
         assert!(store.swap("k", &after, text("next")).is_ok());
         expect_woken(watch);
@@ -82,7 +82,7 @@ fn while_redis_hangs_calls_are_refused_without_waiting() {
     server.signal("STOP").expect("it stops");
     let begun = Instant::now();
     loop {
-        // The first call waits, and now and then one that tries.
+        // The first call waits, and so does a probe now and then.
         match store.get("k") {
             Err(StoreError::Unavailable(why)) if why.contains("away") => break,
             waited => assert!(is_unavailable(&waited), "{waited:?}"),
@@ -130,10 +130,11 @@ fn without_room_writes_are_refused_and_reads_and_deletions_go_on() {
     assert!(store.set("k", text("three")).is_ok());
 }
 
-/// Clients were told for seconds that nothing is known of a write that was never begun.
+/// For seconds, clients received errors that left the outcome open, though the write was never
+/// begun.
 #[test]
 fn a_write_that_redis_does_not_take_is_refused_and_reads_go_on() {
-    // A snapshot can't be kept where the directory of the log is.
+    // A snapshot can't be written over the directory of the append-only file.
     let settings = ["--save", "3600 1", "--dbfilename", "appendonlydir"];
     let Some(server) = own(&[&DURABLE[..], &settings].concat()) else {
         return;
@@ -165,8 +166,8 @@ fn a_write_that_redis_does_not_take_is_refused_and_reads_go_on() {
     assert!(store.set("k", text("three")).is_ok());
 }
 
-/// A Redis without a log comes back empty. Versions must not: a swap of what was seen before would
-/// be done on what somebody else wrote after it, and who waits would not be woken.
+/// A Redis without an append-only file comes back empty, but versions must not start over. A swap
+/// of an old version would replace another writer's value, and waiters would not be woken.
 #[test]
 fn numbers_go_on_growing_when_redis_forgot_them() {
     let Some(mut server) = own(&["--appendonly", "no"]) else {
@@ -186,7 +187,7 @@ fn numbers_go_on_growing_when_redis_forgot_them() {
     server.start_again().expect("it starts again");
     let after = recovered(|| other.set("k", text("one")));
     assert!(after > before, "{after:?} after {before:?}");
-    // Its first connection tells it of the new timeline.
+    // The first connection of the store finds the new timeline.
     recovered(|| store.get("k"));
     let refused = store.swap("k", &seen, text("two"));
     assert_eq!(refused, Err(SwapError::Conflict));
@@ -194,7 +195,8 @@ fn numbers_go_on_growing_when_redis_forgot_them() {
     expect_woken(watch);
 }
 
-/// A counter that is behind what was given, as after a failover to a clock that is behind too.
+/// The counter of Redis is behind an assigned number, as after a failover to a clock that is behind
+/// too.
 #[test]
 fn a_number_that_was_known_is_given_to_redis_again() {
     let Some(server) = own(&[]) else { return };
@@ -211,7 +213,7 @@ fn a_number_that_was_known_is_given_to_redis_again() {
     recovered(raised);
 }
 
-/// It gave the number that readers had noted, so none of them looked again at what had been lost.
+/// Redis returned the number that readers had noted, so no reader read the lost keys again.
 #[test]
 fn who_waits_looks_again_at_a_redis_that_is_behind() {
     let Some(server) = own(&[]) else { return };

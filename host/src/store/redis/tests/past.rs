@@ -1,9 +1,9 @@
-//! Redis comes back as it was some time ago.
+//! Restarts of Redis with an older state.
 
 use super::outage::{DURABLE, recovered};
 use super::*;
 
-/// A Redis that has a snapshot of `k` with the value `kept`, and then got `lost`.
+/// A Redis with a snapshot in which `k` is `kept`. Its later value `lost` is not in the snapshot.
 fn with_a_snapshot() -> Option<(RedisServer, RedisStore)> {
     let server = own(&["--appendonly", "no"])?;
     let store = open(&server.url());
@@ -32,7 +32,7 @@ fn a_redis_from_an_older_snapshot_begins_a_timeline_on_every_host() {
     assert_eq!((store.losses(), other.losses()), (1, 1));
     let timeline = store.timeline();
     assert!(timeline > 0 && timeline == other.timeline(), "{timeline}");
-    // An instance from before may know of what is lost, also of a key that is as it was.
+    // An earlier instance may have read lost values, even if the key at hand is unchanged.
     let absent = store.get("absent").expect("it reads");
     for seen in [&seen, &absent] {
         let refused = store.swap_since(0, "absent", seen, text("x"));
@@ -43,12 +43,12 @@ fn a_redis_from_an_older_snapshot_begins_a_timeline_on_every_host() {
         assert_eq!(refused, Err(StoreError::lost()));
     }
     assert!(store.swap_since(1, "absent", &absent, text("x")).is_ok());
-    // A third host finds the number, and loses nothing by that.
+    // A third host reads the number without counting a loss.
     let third = open(&server.url());
     assert_eq!((third.timeline(), third.losses()), (timeline, 0));
 }
 
-/// Another host found out first, and this one has still to learn of it.
+/// Another host began the timeline, and this host does not know it yet.
 #[test]
 fn a_write_under_an_older_timeline_is_refused_by_redis_itself() {
     let Some(server) = own(&[]) else { return };
