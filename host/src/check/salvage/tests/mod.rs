@@ -60,7 +60,7 @@ impl Stored {
         let to = parent.path().join("out");
         let report = salvage(self.directory.path(), &to, &mut |_| {}).expect("it salvages");
         assert!(self.files() == before, "the store was changed");
-        let checked = check(&to, false).expect("it can be checked");
+        let checked = check(&to, false, false).expect("it can be checked");
         assert!(checked.is_whole(), "{checked}\n{report}");
         assert_eq!(checked.counts.left_over, 0, "{checked}");
         let damaged = report.damaged_streams().count();

@@ -9,7 +9,7 @@ use durable_streams_edge::keys::{
 };
 use durable_streams_edge::stream::{
     Asked, Birth, Block, ContentType, Expiry, Forks, Head, Incarnation, Link, Owed, Position, Ring,
-    Segment, branch, owner, tombstone,
+    Segment, Timelines, branch, owner, tombstone,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -90,6 +90,7 @@ fn new_head(name: &str, life: u8) -> Head {
         forks: Forks::default(),
         lineage: None,
         subscribers: Vec::new(),
+        timelines: Timelines::default(),
     }
 }
 
@@ -182,6 +183,7 @@ impl Writing {
             incarnation: Incarnation([number + 100; 16]),
             leaf: None,
             now_ms: 5,
+            timeline: 0,
         };
         let asked = Asked {
             offset: None,
