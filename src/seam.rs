@@ -1,39 +1,39 @@
-//! What our own host tells by the text of an error of `wasi:keyvalue`, which has no error for it, and
-//! what it knows of keys.
+//! Error texts and facts about keys that the component shares with our own host. `wasi:keyvalue` has no
+//! errors for these cases.
 
 use crate::keys::head::Record;
 use crate::keys::{self, Envelope, Key};
 use crate::stream::Incarnation;
 
-/// A value is not in memory (`exchange.wit`): the step will be done again, and what this one says
-/// goes nowhere.
+/// Error text for a value that is not in memory (`exchange.wit`). The host repeats the step and drops
+/// the answer of this one.
 pub const NOT_RESIDENT: &str = "not-resident";
 
-/// How an error begins that means: there is no room for the write, which was not applied.
+/// Prefix of an error text: the store has no room for the write, and did not apply it.
 pub const FULL: &str = "insufficient-storage";
 
-/// How an error begins that means: the store takes no writes now, and this one was not applied.
+/// Prefix of an error text: the store accepts no writes now, and did not apply this one.
 pub const REFUSED: &str = "write-refused";
 
-/// How an error begins that means: the value of this key is not as it was written.
+/// Prefix of an error text: the value of this key differs from the value that was written.
 pub const DAMAGED: &str = "storage-damaged";
 
-/// Whether a key is of a record that freeing room takes: entries of what is to be done, and debts of
-/// ended lives. A store keeps room for these on a full disk.
+/// Whether a key names a to-do entry or the debt of an ended life. The service writes these records to
+/// free room, so a store keeps room for them on a full disk.
 #[must_use]
 pub fn is_upkeep(key: &str) -> bool {
     let parsed = keys::parse(key);
     matches!(parsed, Some((_, Key::Todo(..) | Key::Debt(_))))
 }
 
-/// A part of a stream that has a key of its own: a chunk, or an index block.
+/// A part of a stream with its own key: a chunk, or an index block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     namespace: String,
     life: Incarnation,
 }
 
-/// The part of a stream that a key is of, if it is of one.
+/// Returns the part that a key names, or nothing for keys of other records.
 #[must_use]
 pub fn part_of(key: &str) -> Option<Part> {
     match keys::parse(key)? {
@@ -46,13 +46,13 @@ pub fn part_of(key: &str) -> Option<Part> {
 }
 
 impl Part {
-    /// Whether the stream's head may be behind a key.
+    /// Whether a key may be the key of the stream's head.
     #[must_use]
     pub fn may_be_of(&self, key: &str) -> bool {
         matches!(keys::parse(key), Some((namespace, Key::Head(..))) if namespace == self.namespace)
     }
 
-    /// The name of the stream with this head, if the part is one of its own.
+    /// Returns the name of the stream with this head, if the part belongs to this stream.
     #[must_use]
     pub fn stream(&self, head: &[u8]) -> Option<String> {
         let Envelope { version, body, .. } = Envelope::decode(head).ok()?;

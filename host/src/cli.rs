@@ -16,54 +16,54 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Most instances of the component.
+/// Maximum number of instances of the component.
 const MAX_INSTANCES: u16 = 64;
 
-/// What the program is asked to do.
+/// Command to run.
 #[derive(Debug)]
 pub enum Command {
-    /// To serve until a signal.
+    /// Serves until a signal.
     Serve(Box<Serve>),
-    /// To check a store that no server has open.
+    /// Checks a store that no server has open.
     Check {
-        /// Where it is.
+        /// Directory of the store.
         directory: PathBuf,
-        /// Whether to remove what nothing leads to.
+        /// Whether to remove unreferenced records.
         fix: bool,
         /// Whether to begin the next timeline.
         new_timeline: bool,
     },
-    /// To copy the readable records of a damaged store.
+    /// Copies the readable records of a damaged store.
     Salvage {
-        /// Where it is.
+        /// Directory of the damaged store.
         directory: PathBuf,
-        /// Where the new store is to be.
+        /// Directory for the new store.
         output: PathBuf,
     },
-    /// To compile a component for this machine.
+    /// Compiles a component for this machine.
     Precompile {
         /// The component.
         input: PathBuf,
-        /// Where what was compiled goes.
+        /// Path for the compiled component.
         output: PathBuf,
     },
-    /// To print this and end.
+    /// Prints this text and exits.
     Print(String),
 }
 
-/// Why it can't be done: a line for standard error.
+/// Reason why the command can't run, as a line for standard error.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
-    /// The arguments make no sense.
+    /// The arguments are invalid.
     #[error("{0}")]
     Arguments(String),
     /// A variable is unknown or malformed.
     #[error(transparent)]
     Variable(#[from] VariableError),
-    /// The store can't be had.
+    /// The store can't be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// Nothing to serve with.
+    /// There is no component to serve with.
     #[error("this build has no component in it: give one with --component PATH")]
     NoComponent,
 }
@@ -80,21 +80,21 @@ struct Arguments {
 enum Subcommands {
     /// Serves streams over HTTP until SIGTERM or SIGINT
     Serve(Serve),
-    /// Verifies every record of a file store that no server has open, and prints what is there.
-    /// The exit status is 1 if something is damaged or missing. The store is opened as by a server:
-    /// an unfinished end of the log is cut off, and an older format upgraded
+    /// Verifies every record of a file store that no server has open, and prints the counts. The
+    /// exit status is 1 if something is damaged or missing. The check opens the store as a server
+    /// does: it cuts off an unfinished end of the log, and upgrades an older format
     Check {
         /// The directory, as in --store file:DIR
         directory: PathBuf,
-        /// Remove what a crash left that nothing leads to
+        /// Remove records that a crash left unreferenced
         #[arg(long)]
         fix: bool,
         /// Begin the next timeline, as after every restore of an older state: readers and writers
-        /// that know of what is lost are told
+        /// that know of lost records are notified
         #[arg(long)]
         new_timeline: bool,
-        /// Copy all that can be read into a new store in this directory, which must be empty or not be
-        /// there, and print all that is lost. The damaged store is not changed
+        /// Copy all readable records into a new store in this directory, which must be empty or not
+        /// exist, and print all losses. The damaged store is not changed
         #[arg(long, value_name = "OUT", conflicts_with_all = ["fix", "new_timeline"])]
         salvage: Option<PathBuf>,
     },
@@ -109,25 +109,26 @@ pub struct Serve {
     /// Address and port; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4437")]
     listen: SocketAddr,
-    /// Where streams are kept: file:DIR, redis://HOST:PORT/DB?namespace=NAME, memory, or memory with
-    /// the habits of Spin's stores: spin-sqlite, spin-redis, spin-dynamodb
+    /// Store of the streams: file:DIR, redis://HOST:PORT/DB?namespace=NAME, memory, or memory that
+    /// behaves like one of Spin's stores: spin-sqlite, spin-redis, spin-dynamodb
     #[arg(long, value_name = "STORE", default_value = "file:data")]
     store: StoreKind,
-    /// When a file store, and no other, acknowledges: once the disk has it, or once the operating
-    /// system has it
+    /// When a file store acknowledges: once the disk has the data, or once the operating system has
+    /// it. Other stores ignore this
     #[arg(long, value_enum, default_value = "sync")]
     durability: Durability,
-    /// MiB a second, at most, of a file store that are read again once a day to find damage; 0 for none
+    /// Most MiB a second at which a file store reads its data again, once a day, to find damage; 0
+    /// turns this off
     #[arg(long, value_name = "MIB", default_value_t = SCRUB_RATE)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=65_536))]
     scrub_rate: u32,
-    /// What goes wrong with the store, for tests: faults:SEED, or latency:MS before every
+    /// Fault to inject into the store, for tests: faults:SEED, or latency:MS before every
     /// operation. May be repeated; the first is nearest to the store
     #[arg(long, value_name = "WHAT")]
     inject: Vec<Injection>,
-    /// How the component is called: exchange keeps waiting readers outside of it; wasi-http is what
-    /// Spin 4.1 does, with instances on demand; wasi-http-p2 is what Spin 3 does, with an instance
-    /// for each request
+    /// How the server calls the component: exchange keeps waiting readers outside of it; wasi-http
+    /// works like Spin 4.1, with instances on demand; wasi-http-p2 works like Spin 3, with an
+    /// instance for each request
     #[arg(long, value_enum, default_value = "exchange")]
     via: Via,
     /// The component (.wasm, or .cwasm compiled for this machine) instead of the built-in one
@@ -136,25 +137,24 @@ pub struct Serve {
     #[arg(long, value_name = "N", help = instances_help())]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_INSTANCES)))]
     instances: Option<u16>,
-    /// Requests a second that one Authorization field may send, at most; also the burst
+    /// Most requests a second with one Authorization field; also the burst
     #[arg(long, value_name = "N")]
     rate_limit_per_token: Option<NonZeroU32>,
-    /// Requests a second that one address (of IPv6, one /64 network) may send, at most; also the
-    /// burst
+    /// Most requests a second from one address (of IPv6, one /64 network); also the burst
     #[arg(long, value_name = "N")]
     rate_limit_per_address: Option<NonZeroU32>,
-    /// Take the last address in X-Forwarded-For for the client's; only behind a proxy that adds it
+    /// Use the last address in X-Forwarded-For as the client's; only behind a proxy that adds it
     #[arg(long)]
     trust_forwarded_for: bool,
-    /// Connections of one address (of IPv6, one /64 network), at most; if not given, half of all that
+    /// Most connections of one address (of IPv6, one /64 network); if not given, half of all that
     /// the limit of open files allows, and any number with --trust-forwarded-for
     #[arg(long, value_name = "N")]
     connections_per_address: Option<NonZeroUsize>,
-    /// Seconds that a connection may have no request
+    /// Seconds that a connection may stay without a request
     #[arg(long, value_name = "SECS", default_value_t = IDLE_SECS)]
     #[arg(value_parser = clap::value_parser!(u16).range(5..=3600))]
     idle_timeout: u16,
-    /// A variable of the component; may be repeated. DS_{NAME} in the environment does the same
+    /// Variable of the component; may be repeated. DS_{NAME} in the environment does the same
     #[arg(long = "variable", value_name = "NAME=VALUE")]
     variables: Vec<String>,
 }
@@ -179,8 +179,8 @@ impl clap::ValueEnum for Durability {
     }
 }
 
-/// The builds of the component that are part of the program, compiled for this machine; an empty one
-/// is not there.
+/// Builds of the component inside the program, compiled for this machine. An empty slice means that
+/// the build is absent.
 #[derive(Debug, Clone, Copy)]
 pub struct Embedded {
     /// The build that serves `wasi:http` 0.2.
@@ -202,7 +202,7 @@ impl Embedded {
     }
 }
 
-/// Reads the arguments, the program's name first.
+/// Parses the arguments, the program's name first.
 ///
 /// # Errors
 ///
@@ -249,11 +249,11 @@ fn first_paragraph(error: &clap::Error) -> String {
 }
 
 impl Serve {
-    /// Options of the server. `embedded` has the builds of the component that are in the program.
+    /// Builds the server's options. `embedded` has the builds of the component inside the program.
     ///
     /// # Errors
     ///
-    /// When a variable, the store or the component is not to be had.
+    /// When a variable is invalid, the store can't be opened, or there is no component.
     pub fn options(
         self,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -261,7 +261,7 @@ impl Serve {
     ) -> Result<Options, UsageError> {
         let environment: Vec<_> = environment.into_iter().collect();
         let variables = |guards| variables::resolve(&self.variables, environment.clone(), guards);
-        // Judged before anything is made on the disk.
+        // Validates the variables before the store creates files on the disk.
         variables(true)?;
         for name in variables::strangers(environment.iter().map(|(name, _)| name.as_str())) {
             let detail = format!("{name} is no variable of this server; it is ignored");

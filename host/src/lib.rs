@@ -7,9 +7,9 @@
 //!        +----------> proxy -> instances on demand ----^
 //! ```
 //!
-//! The host moves bytes, waits and keeps keys and values; what a stream is, only the component
-//! knows. It is called through `durable-streams:edge/exchange` ([`Via::Exchange`]) or, as Spin does
-//! it, through `wasi:http/handler` ([`Via::WasiHttp`]) or `wasi:http/incoming-handler`
+//! The host moves bytes, waits, and stores keys and values; only the component knows streams. The
+//! host calls the component through `durable-streams:edge/exchange` ([`Via::Exchange`]) or, as Spin
+//! does, through `wasi:http/handler` ([`Via::WasiHttp`]) or `wasi:http/incoming-handler`
 //! ([`Via::WasiHttpP2`]).
 //!
 //! # Rooms
@@ -18,19 +18,19 @@
 //!
 //! ```text
 //!  main, cli                 arguments, signals, exit codes
-//!  serve                     starting and ending a server; error: why it does not start
+//!  serve                     starting and ending a server; error: reasons why it does not start
 //!  net                       connections, rates, bodies of requests
 //!  drive        proxy        exchanges on pinned instances | instances on demand
 //!  worker                    an instance and its queue
 //!  answers                   response bodies, and the host's own answers
 //!  exchange                  the types of the exchange
 //!  engine                    Wasmtime and the component
-//!  wasi         variables    what an instance imports
+//!  wasi         variables    imports of an instance
 //!  outbound                  the client for webhooks
 //!  store        check        keys and values | the check of a store on disk
 //!  length                    which requests take long
 //!  budget, vital, telemetry  room for bodies, tasks that must not panic, the log
-//!  limits                    the table of them
+//!  limits                    the table of limits
 //! ```
 
 mod answers;

@@ -9,64 +9,67 @@ use std::time::Duration;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Bytes of responses that wait for the clients of one process. A read waits while there is no room.
+/// Bytes of responses that wait for the clients of one process. Reads wait while there is no room.
 pub(crate) const UNSENT: usize = 128 * MIB;
 /// Bytes of responses that wait for the client of one connection.
 pub(crate) const UNSENT_OF_CONNECTION: usize = 4 * MIB;
-/// Bytes of one response that are outside of its connection's share.
+/// Bytes of one response outside of its connection's share.
 pub(crate) const UNSENT_OF_EXCHANGE: usize = 64 * KIB;
 /// Bytes of one response that are not counted: they cost no more than the request did.
 pub(crate) const UNCOUNTED: usize = KIB;
-/// How long a read waits for room.
+/// Longest wait of a read for room.
 pub(crate) const ROOM_PATIENCE: Duration = Duration::from_secs(30);
-/// Bytes a second that a client has to take, on average, while some wait for it.
+/// Average bytes a second that a client must take while bytes wait for it.
 pub(crate) const LEAST_RATE: u32 = 1024;
-/// How far a client may fall behind that rate; also how long it may take nothing at all.
+/// Longest lag behind that rate; also the longest time for a client to take nothing at all.
 pub(crate) const STALL: Duration = Duration::from_secs(60);
-/// Bytes a second that a connection has to take while others wait for its room.
+/// Bytes a second that a connection must take while others wait for its room.
 pub(crate) const LEAST_RATE_IN_NEED: u64 = 16 * 1024;
-/// How long a connection is watched before it is ended for that.
+/// Observation time before a connection is ended for falling below that rate.
 pub(crate) const NEED_PERIOD: Duration = Duration::from_secs(3);
-/// Pause between two connections that are ended for that.
+/// Pause between two connections that are ended for that reason.
 pub(crate) const NEED_LOOK: Duration = Duration::from_millis(10);
-/// Requests of one HTTP/2 connection at a time.
+/// Concurrent requests on one HTTP/2 connection.
 pub(crate) const HTTP2_STREAMS: u32 = 256;
-/// The largest head of a request that is read. `max_header_bytes`, which is for the component to
-/// judge, is at most half of it.
+/// Largest request head that the server reads. The component enforces `max_header_bytes`, which is
+/// at most half of this.
 pub(crate) const HEAD_BYTES: usize = 128 * KIB;
-/// Fields of a head that are read at all.
+/// Largest number of fields that the server reads in a head.
 pub(crate) const HEAD_FIELDS: usize = 256;
-/// How long a connection may take to begin, and a head to come.
+/// Longest time for a connection to begin, and for a head to arrive.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
-/// How often an HTTP/2 client is asked whether it is there, and how long it may take to answer.
+/// Interval of pings to an HTTP/2 client, and longest time for its answer.
 pub(crate) const PING: Duration = Duration::from_secs(30);
 
-/// Places for connections that are kept for `/health` and `/readyz`.
+/// Places reserved for connections to `/health` and `/readyz`.
 pub(crate) const PROBE_PLACES: usize = 4;
-/// How long a connection in such a place may be idle.
+/// Longest idle time of a connection in such a place.
 pub(crate) const PROBE_IDLE: Duration = Duration::from_secs(5);
-/// The part of all places, as a fraction of it, that is left when idle connections begin to be closed.
+/// Divisor of all places: with fewer free places than the quotient, the server closes idle
+/// connections.
 pub(crate) const PLACES_LEFT: usize = 10;
-/// The part of all places, and of the room for responses, that one address gets.
+/// Divisor of all places, and of the room for responses: one address gets at most the quotient.
 pub(crate) const ADDRESS_PART: usize = 2;
-/// How long a connection may be without a request, in seconds: longer than common balancers keep
-/// theirs.
+/// Seconds that a connection may stay without a request: longer than common load balancers keep
+/// idle connections.
 pub(crate) const IDLE_SECS: u16 = 620;
 
-/// Bytes of a JSON body from which a request is long: they take about 3 ms to parse and store.
+/// Length from which a JSON body makes a request long: this many bytes take about 3 ms to parse and
+/// store.
 pub(crate) const LONG_JSON: usize = 256 * KIB;
-/// Bytes of any other body from which a request is long. They are only copied.
+/// Length from which any other body makes a request long. Such bytes are only copied.
 pub(crate) const LONG_BODY: usize = 2 * MIB;
-/// Calls of the store in one step from which further steps of its kind are long: about 1 ms in
-/// memory, and 50 ms over Redis.
+/// Store calls in one step from which further steps of its kind are long: about 1 ms in memory, and
+/// 50 ms over Redis.
 pub(crate) const LONG_CALLS: u32 = 512;
-/// Instances for short requests to one for long requests. There is one for long requests at least.
+/// Instances for short requests per instance for long requests. There is at least one for long
+/// requests.
 pub(crate) const SHORT_TO_LONG: usize = 8;
-/// Bytes of request bodies that wait for one instance for long requests. Eight bodies of the default
-/// `max_append_bytes` fit.
+/// Bytes of request bodies that wait for one instance for long requests. The room fits eight bodies
+/// of the default `max_append_bytes`.
 pub(crate) const LONG_ROOM: usize = 96 * MIB;
 
-/// A default, in its unit.
+/// Default value, in its unit.
 #[cfg(test)]
 #[derive(Debug, Clone, Copy)]
 enum Value {
@@ -74,7 +77,7 @@ enum Value {
     PerSecond(u64),
     Time(Duration),
     Count(u64),
-    /// One of so many parts.
+    /// One of this many parts.
     Part(usize),
 }
 

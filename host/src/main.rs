@@ -15,9 +15,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The two builds of the component. Empty in a program that was not handed them
-/// (`.cargo/config.toml` says so). Read here and not in a build script, so that another component
-/// costs no more than another link.
+/// The two builds of the component. Each is empty if the build did not get it (see
+/// `.cargo/config.toml`). They are read here and not in a build script, so that another component
+/// only costs another link.
 static EMBEDDED: Embedded = Embedded {
     p2: include_bytes!(env!(
         "DS_EMBED_COMPONENT_P2",
@@ -29,7 +29,7 @@ static EMBEDDED: Embedded = Embedded {
     )),
 };
 
-/// What went wrong; its text is one line.
+/// Reason for a failure; its text is one line.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
@@ -77,9 +77,9 @@ fn main() -> ExitCode {
 }
 
 /// A few used bytes keep the 2 MiB of a huge page resident: the server's memory grew by leaps of up
-/// to 20 MiB. Appends and reads are no slower without.
+/// to 20 MiB. Appends and reads are no slower without huge pages.
 fn refuse_huge_pages() {
-    // A kernel that does not know of them has none.
+    // A kernel without this option has no huge pages.
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_thp_disable(true);
 }
@@ -104,15 +104,15 @@ fn run() -> Result<(), Failure> {
             is_whole.ok_or(Failure::Salvaged(output))
         }
         Command::Serve(flags) => {
-            // Names and values that are not text are not for this program.
+            // Names and values that are not text are not meant for this program.
             let environment = std::env::vars_os().filter_map(|(name, value)| {
                 Some((name.into_string().ok()?, value.into_string().ok()?))
             });
             let options = flags.options(environment, &EMBEDDED)?;
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
-            // A step runs where it is brought; one that takes long must not stop everything else.
+            // A step runs on the caller's thread; a long one must not stop everything else.
             let threads = match options.store.blocks() {
-                // Enough for everything else while each instance waits for the store.
+                // Enough threads for other work while each instance waits for the store.
                 true => options.instances.saturating_add(cores.max(2)),
                 false => cores.max(2),
             };
@@ -125,24 +125,24 @@ fn run() -> Result<(), Failure> {
     }
 }
 
-/// How long the process waits at its end for threads that block: for a name to be resolved, for a
-/// disk. Their results are not needed any more.
+/// Longest wait at exit for blocking threads, such as a name lookup or a disk access. Their results
+/// are not needed any more.
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
-/// Dropping a runtime waits for such threads, however long they take, and no signal ends that.
+/// Dropping a runtime waits for such threads without a limit, and no signal ends the wait.
 fn run_to_end<T>(runtime: Runtime, task: impl Future<Output = T>) -> T {
     let done = runtime.block_on(task);
     runtime.shutdown_timeout(LEFTOVERS);
     done
 }
 
-/// The signal of a write past the limit of a file's size. Unless the process listens to it, the
-/// signal ends it, and the store could not report that it is full.
+/// Signal sent for a write past the file size limit. Unless the process handles it, the signal ends
+/// the process, and the store can't report that it is full.
 const FILE_TOO_LARGE: i32 = 25;
 
 async fn until_signal(options: Options) -> Result<(), Failure> {
-    // Every connection and every segment of a store is one; with too few it goes on until they
-    // are used up, and says so then.
+    // Each connection and each store segment uses one file descriptor. With a low limit the server
+    // runs until the descriptors are used up, and reports that then.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let _listens = signal(SignalKind::from_raw(FILE_TOO_LARGE))?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// A webhook whose name was not resolved kept the process for as long as the resolver liked.
+    /// A webhook with an unresolved name kept the process alive for as long as the resolver took.
     #[test]
     fn the_end_does_not_wait_for_who_blocks() {
         let (sender, ended) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! Starting and ending a server.
+//! Starts and ends a server.
 
 use crate::answers::OwnAnswers;
 use crate::budget::{Budget, Unsent};
@@ -25,30 +25,30 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How long a server that is told to end waits for what is under way.
+/// How long a server that is shutting down waits for requests in progress.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// The task of background work.
 const BACKGROUND: &str = "the task of background work";
 
-/// How the component is called.
+/// Interface for calls of the component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Via {
-    /// Pinned instances, a synchronous step at a time.
+    /// Pinned instances that run one synchronous step at a time.
     Exchange,
     /// Instances on demand, as under Spin 4.1.
     WasiHttp,
-    /// An instance for each request, as under Spin 3.
+    /// One instance for each request, as under Spin 3.
     WasiHttpP2,
 }
 
-/// What to serve, and where.
+/// Options of a server.
 pub struct Options {
-    /// The address; port 0 takes a free one.
+    /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Where the streams are kept.
+    /// Store of the streams.
     pub store: Arc<dyn Store>,
-    /// How the component is called.
+    /// Interface for calls of the component.
     pub via: Via,
     /// The component.
     pub component: ComponentSource,
@@ -56,17 +56,17 @@ pub struct Options {
     pub instances: usize,
     /// Every variable's value.
     pub variables: Variables,
-    /// How many requests are taken.
+    /// Rate limits of requests.
     pub rates: Rates,
-    /// Connections of one address, at most; if none, half of all there may be, or any number where
-    /// `X-Forwarded-For` is trusted: they are the proxy's.
+    /// Most connections of one address. If `None`, half of all places, or no limit where
+    /// `X-Forwarded-For` is trusted: the connections then come from the proxy.
     pub connections_per_address: Option<NonZeroUsize>,
-    /// How long a connection may have no request.
+    /// Longest time of a connection without a request.
     pub idle_timeout: Duration,
 }
 
-/// A server that listens. Dropping it stops it from accepting and lets idle connections go; what is
-/// under way goes on for as long as the runtime does.
+/// Running server. Dropping it stops it from accepting, and closes idle connections; requests in
+/// progress go on for as long as the runtime does.
 pub struct Running {
     address: SocketAddr,
     stop: watch::Sender<bool>,
@@ -75,17 +75,18 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where it listens.
+    /// Address that the server listens on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Ends it: no new connections, live reads end, what is under way finishes within 30 seconds.
+    /// Shuts down: accepts no new connections, ends live reads, and gives other requests 30 seconds
+    /// to finish.
     pub async fn shutdown(mut self) {
         self.background.abort();
         self.stop.send_replace(true);
-        // It can only have been aborted, which is an end too.
+        // The task can only have been aborted, which also ends it.
         let _ = (&mut self.server).await;
     }
 }
@@ -101,7 +102,7 @@ impl Drop for Running {
 ///
 /// # Errors
 ///
-/// [`StartError`], whose text is one line.
+/// [`StartError`], with a one-line text.
 pub async fn serve(options: Options) -> Result<Running, StartError> {
     let mut variables = options.variables;
     let config = Config::from_lookup(|name| variables.get(name).cloned())?;
@@ -166,7 +167,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     };
     let (stop, stopped) = watch::channel(false);
     if !access_control {
-        // Not before it is sure to serve: why it does not start is told in one line.
+        // Only logged once the server is sure to start: a failed start prints exactly one line.
         telemetry::warn(access::OFF, access::OFF_MEANS);
     }
     let places = Places::by_limit();
@@ -188,7 +189,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     })
 }
 
-/// Sees to it that the host's own ticks are let in: with a token of their own, unless there is one.
+/// Ensures that access control accepts the host's own ticks: generates a token for them unless one
+/// is set.
 fn own_tick(variables: &mut Variables) -> Result<(), StartError> {
     let token = variables.entry("tick_token".to_owned()).or_default();
     if token.is_empty() {

@@ -1,7 +1,7 @@
 // The official TypeScript client against a server: node follow.mjs BASE_URL [--seconds N]
 //
-// Creates a stream, appends to it as an idempotent producer for N seconds while one reader follows
-// by SSE and another by long-poll, closes it, and demands that each reader got every message
+// Creates a stream, appends to it as an idempotent producer for N seconds, and closes it. Meanwhile
+// one reader follows by SSE and another by long-poll. Claims that each reader got every message
 // exactly once, in order, and saw the end. The last line is "N passed, N failed, N skipped".
 import { DurableStream, IdempotentProducer, stream } from "@durable-streams/client"
 import { createHash, randomUUID } from "node:crypto"
@@ -20,7 +20,7 @@ if (!base || !(seconds > 0)) {
   process.exit(2)
 }
 
-// A reader that is not told of the end would wait for ever.
+// A reader that misses the end of the stream would wait for ever.
 const limit = AbortSignal.timeout((seconds + 60) * 1000)
 
 /** Reads a JSON stream from its start until it is closed. */
@@ -33,8 +33,8 @@ async function followJson(url, live) {
   const response = await stream({ url, offset: "-1", live, json: true, fetch: counted, signal: limit })
   const items = []
   let sawEnd = false
-  // The client says `closed` when it took the last response, which may be before its subscriber
-  // got what is in it: the end is the batch that says so.
+  // `closed` resolves when the client received the last response. The subscriber may get the data of
+  // this response later, so the batch with `streamClosed` marks the end.
   await new Promise((resolve, reject) => {
     response.subscribeJson((batch) => {
       items.push(...batch.items)
@@ -62,7 +62,7 @@ async function followBytes(url, live) {
   return { digest: hash.digest("hex"), length }
 }
 
-/** Until the time is over: calls `append` with 0, 1, 2, ... in small bursts. Returns the count. */
+/** Calls `append` with 0, 1, 2, ... in small bursts until the time is over. Returns the count. */
 async function write(append) {
   const end = performance.now() + seconds * 1000
   let number = 0

@@ -1,8 +1,8 @@
 // The packages that the protocol's authors build on it, against a server: node packages.mjs BASE_URL
 //
-// Documents that two people write by way of the Yjs server, which makes snapshots of what it read
-// and reads on from there; a database of rows that follows a stream; and the answer of a language
-// model as the AI SDK's transport stores and follows it.
+// Two people write a document through the Yjs server, which makes snapshots and later reads on from
+// the last snapshot. A database of rows follows a stream. The AI SDK's transport stores and follows the
+// answer of a language model.
 import { createDurableChatTransport, toDurableStreamResponse } from "@durable-streams/aisdk-transport"
 import { DurableStream } from "@durable-streams/client"
 import { createStateSchema } from "@durable-streams/state"
@@ -23,10 +23,10 @@ if (!base) {
   process.exit(2)
 }
 
-/** How long something may take that has to come in the end. */
+/** Longest wait for a condition that must hold in the end. */
 const PATIENCE_MS = 60_000
 
-/** Whether `holds` within the patience. */
+/** Waits for `holds`. Returns whether it holds within the patience. */
 async function comes(holds) {
   const end = Date.now() + PATIENCE_MS
   while (!holds()) {

@@ -1,7 +1,7 @@
 // Runs the official suite once: node run.mjs URL [--long-poll-ms N] [--filter TEXT]
 //
-// Which groups are left out, and how many tests each has, is written in skips.json; the run fails
-// when the suite's own numbers differ, so that no test is lost without anybody noticing.
+// skips.json lists the groups that are left out, and the number of tests in each. The run fails when
+// the suite's own numbers differ, so that no test is lost unnoticed.
 // The last line is "N passed, N failed, N skipped".
 import { readFileSync } from "node:fs"
 import { dirname } from "node:path"

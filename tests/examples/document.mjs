@@ -1,7 +1,7 @@
 // A collaborative document with Yjs: node document.mjs BASE_URL
 //
 // Two editors change one document at the same time. The Yjs server of the package keeps the document
-// in a stream, so a third editor that comes later gets everything.
+// in a stream, so a third editor that opens it later gets all changes.
 import { YjsProvider } from "@durable-streams/y-durable-streams"
 import { YjsServer } from "@durable-streams/y-durable-streams/server"
 import { setTimeout as after } from "node:timers/promises"

@@ -1,6 +1,6 @@
 // A reader that resumes: node reader.mjs STREAM_URL OFFSET_FILE
 //
-// The offset is kept in a file after each batch. A reader that starts again goes on behind the last
+// The reader saves its offset in a file after each batch. After a restart it continues behind the last
 // batch that it handled, so it handles each message at least once.
 import { stream } from "@durable-streams/client"
 import { readFileSync, writeFileSync } from "node:fs"

@@ -1,8 +1,8 @@
 // A worker on a pull-wake subscription: node worker.mjs BASE_URL PATTERN
 //
-// The subscription writes an event into its wake stream when a stream of the pattern has news. The
-// worker follows the wake stream, claims the work, reads the pending messages, and acks them. Several
-// workers may run: one of them gets each claim.
+// The subscription appends an event to its wake stream when a stream that matches the pattern has new
+// messages. The worker follows the wake stream, claims the work, reads the pending messages, and acks
+// them. Several workers may run: one of them gets each claim.
 import { DurableStream, stream } from "@durable-streams/client"
 
 const [base, pattern] = process.argv.slice(2)
@@ -23,7 +23,7 @@ console.log("ready")
 
 async function work() {
   const claim = await call("POST", `${subscription}/claim`, { worker: `worker-${process.pid}` })
-  // 409: there is nothing to do, or another worker has it.
+  // 409: there is nothing to do, or another worker has the lease.
   if (claim.status !== 200) return
   const { wake_id, generation, token, streams } = claim.body
   const acks = []

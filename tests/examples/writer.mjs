@@ -1,7 +1,7 @@
 // An idempotent producer: node writer.mjs STREAM_URL [COUNT]
 //
-// Retries are safe: the server applies each append once, also after this process or the server was
-// restarted. The producer's name identifies the writer, so no two writers may share one.
+// Retries are safe: the server applies each append once, even if this process or the server restarts.
+// The producer's name identifies the writer, so no two writers may share a name.
 import { DurableStream, IdempotentProducer } from "@durable-streams/client"
 
 const [url, count = "100"] = process.argv.slice(2)

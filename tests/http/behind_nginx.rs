@@ -1,4 +1,4 @@
-//! Event streams through a real nginx with its default settings, under which it buffers answers.
+//! Event streams through a real nginx with default settings, which make it buffer responses.
 
 use crate::common::server::{shared, store, via};
 use crate::common::sse::Events;
@@ -6,8 +6,8 @@ use crate::common::{Request, Stream};
 use std::path::Path;
 use test_support::{NginxServer, nginx_program};
 
-/// An nginx in front of the shared server, in one run of many: it makes no difference to nginx where
-/// streams are. Without one the tests are skipped, unless in a run that has to have all.
+/// Returns an nginx in front of the shared server, in one combination of store and interface only:
+/// nginx does not depend on them. Without an installed nginx the tests are skipped, but fail in CI.
 fn nginx() -> Option<NginxServer> {
     if (store().as_str(), via().as_str()) != ("memory", "exchange") {
         return None;
@@ -26,7 +26,7 @@ fn nginx() -> Option<NginxServer> {
     Some(server.expect("nginx starts"))
 }
 
-/// The stream through nginx.
+/// Returns the stream as reached through nginx.
 fn through(nginx: &NginxServer, stream: &Stream) -> Stream {
     Stream {
         address: nginx.address(),
@@ -41,7 +41,7 @@ fn a_reader_behind_nginx_gets_each_event_when_it_is_appended() {
     stream.append("before");
     let reader = through(&nginx, &stream);
     let query = format!("{}?offset=-1&live=sse", reader.path);
-    // An nginx that buffers sends nothing, not even the head, before the answer ends.
+    // An nginx that buffers sends nothing, not even the head, before the response ends.
     let mut events = Events::of(Request::new(reader.address, "GET", &query).open());
     let (data, control) = events.until_up_to_date();
     assert_eq!((data.concat().as_str(), control.closed), ("before", false));

@@ -56,7 +56,7 @@ fn every_append_of_many_clients_is_there_once() {
     );
 }
 
-/// Large bodies are served apart from small ones, by another instance.
+/// Different instances serve large bodies and small ones.
 #[test]
 fn every_append_is_there_once_where_large_and_small_ones_of_one_stream_meet() {
     let stream = shared().stream("application/json");
@@ -182,8 +182,8 @@ fn creating_deleting_and_appending_at_once_leaves_a_stream_that_works() {
                 }
                 _ => stream.post("x".repeat(1 + random.below(20_000))).send(),
             };
-            // An append may be overtaken by a deletion and a creation: what became of it was known
-            // to the life that is gone.
+            // A deletion and a creation may overtake an append. Only the deleted life could tell
+            // whether the append was applied.
             let known = matches!(answer.status, 200 | 201 | 204 | 404);
             let spanned = answer.text().contains("OUTCOME_UNKNOWN");
             assert!(known || spanned, "{answer:?}");

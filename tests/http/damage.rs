@@ -1,5 +1,5 @@
-//! Damage of the file store, as clients and operators see it: it is contained in the streams whose
-//! bytes it hit, and named.
+//! Damage of the file store, as clients and operators see it. Only streams with damaged bytes fail,
+//! and the log names them.
 
 use crate::common::server::store;
 use crate::common::{HOST, Random, Response, ServerUnderTest, Stream, eventually, full};
@@ -7,19 +7,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A store on disk with the streams in it, and no server over it.
+/// A store on disk with streams in it, and without a server.
 struct Stored {
     directory: TempDir,
     /// Streams and their contents.
     streams: Vec<(Stream, Vec<u8>)>,
 }
 
-/// A value longer than the inline tail of a head: it is a chunk of its own.
+/// Length of a value that exceeds the inline tail of a head, and so gets its own chunk.
 const CHUNK_BYTES: usize = 20_000;
 
 impl Stored {
-    /// Streams of every make. The last batch of the log is none of theirs: damage there can't be
-    /// told from a write that a crash interrupted.
+    /// Creates streams with and without chunks. The last batch of the log belongs to another stream:
+    /// damage in this batch looks like a write that a crash interrupted.
     fn new(seed: u64) -> Self {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         let server = over(directory.path());
@@ -48,7 +48,7 @@ impl Stored {
         Self { directory, streams }
     }
 
-    /// The only segment of the log.
+    /// Returns the path of the log's only segment.
     fn log(&self) -> PathBuf {
         let entries = fs::read_dir(self.directory.path()).expect("a directory");
         let paths = entries.map(|entry| entry.expect("an entry").path());
@@ -56,7 +56,7 @@ impl Stored {
         logs.next().expect("a segment")
     }
 
-    /// A copy in which one bit is flipped.
+    /// Returns a copy of the store with one bit flipped.
     fn flipped(&self, at: usize, bit: u8) -> TempDir {
         let copy = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         for entry in fs::read_dir(self.directory.path()).expect("a directory") {
@@ -71,7 +71,7 @@ impl Stored {
         copy
     }
 
-    /// Where these bytes are in the log for the last time.
+    /// Returns the position of the last occurrence of these bytes in the log.
     fn last_place_of(&self, bytes: &[u8]) -> usize {
         let log = fs::read(self.log()).expect("it reads");
         let mut windows = log.windows(bytes.len());
@@ -93,7 +93,7 @@ fn stop(mut server: ServerUnderTest) {
     assert!(server.wait().success());
 }
 
-/// A new stream. Its name is none that another server would give one.
+/// Creates a stream. Its name is outside the directory of names that [`ServerUnderTest::name`] gives.
 fn named(server: &ServerUnderTest, name: &str) -> Stream {
     let stream = Stream {
         path: format!("/v1/stream/kept/{name}"),
@@ -103,7 +103,7 @@ fn named(server: &ServerUnderTest, name: &str) -> Stream {
     stream
 }
 
-/// The stream on another server.
+/// Returns the stream on another server.
 fn on(server: &ServerUnderTest, stream: &Stream) -> Stream {
     Stream {
         address: server.address,
@@ -111,7 +111,7 @@ fn on(server: &ServerUnderTest, stream: &Stream) -> Stream {
     }
 }
 
-/// Reads to the tail; the answer that is no page, if one is not.
+/// Reads to the tail. Returns the first response that is not a page as the error.
 fn read(stream: &Stream) -> Result<Vec<u8>, Response> {
     let (mut bytes, mut at) = (Vec::new(), "-1".to_owned());
     loop {
@@ -133,7 +133,7 @@ fn expect_damaged(answer: Response) {
     assert_eq!(answer.header("retry-after"), None, "a retry can't help");
 }
 
-/// Demands that the log has an error that names all of these.
+/// Asserts that the log has an error that names all of these.
 fn expect_error(server: &ServerUnderTest, named: &[&str]) {
     eventually(&format!("an error names {named:?}"), || {
         server.log().iter().any(|line| {
@@ -160,7 +160,7 @@ fn a_damaged_head_makes_its_stream_unreadable_and_no_other() {
         return;
     }
     let stored = Stored::new(1);
-    // Without a chunk: all of it is in the head.
+    // This stream has no chunk: its head holds the whole content.
     let (stream, content) = &stored.streams[1];
     let place = stored.last_place_of(&content[content.len() - 200..]);
     let damaged = stored.flipped(place + 100, 3);
@@ -188,14 +188,14 @@ fn a_damaged_chunk_is_an_error_to_its_readers_and_to_no_one_else() {
     let answer = read(&stream).expect_err("a chunk is damaged");
     expect_damaged(answer);
     expect_error(&server, &["STORAGE_DAMAGED", &stream.path]);
-    // Appends need no chunk, and readers at the tail neither.
+    // Neither appends nor reads at the tail need a chunk.
     let tail = stream.tail();
     stream.append("more");
     assert_eq!(stream.read_all(&tail), b"more");
     expect_others_are_whole(&server, &stored, 2);
 }
 
-/// The streams that are not as they were, none of which is wrong: it can't be read.
+/// Returns the streams that can't be read. Asserts that all others have their content.
 fn not_whole<'a>(server: &ServerUnderTest, stored: &'a Stored) -> Vec<&'a Stream> {
     let mut found = Vec::new();
     for (stream, content) in &stored.streams {
@@ -239,7 +239,7 @@ fn expect_refusal(said: &[String]) {
     assert!(said[0].contains("damaged at byte"), "{said:?}");
 }
 
-/// Runs `check` with these arguments. Returns its exit code and its report.
+/// Runs `check` with these arguments. Returns the exit code and the report.
 fn check(args: &[&Path]) -> (Option<i32>, String) {
     let mut command = HOST.command();
     let out = command.arg("check").args(args).output().expect("it runs");
@@ -247,7 +247,7 @@ fn check(args: &[&Path]) -> (Option<i32>, String) {
     (out.status.code(), report)
 }
 
-/// A log in which the keys of a batch are unknown is refused. Its records are not lost.
+/// The host refuses a log with a batch of unknown keys. Salvaging recovers the other records.
 #[test]
 fn a_store_that_does_not_start_is_salvaged() {
     if store() != "file" {
@@ -256,7 +256,7 @@ fn a_store_that_does_not_start_is_salvaged() {
     let stored = Stored::new(5);
     let log = fs::read(stored.log()).expect("it reads");
     let last = stored.last_place_of(b"the end of the log");
-    // All batches begin so.
+    // Every batch begins with these bytes.
     let batches = log
         .windows(4)
         .enumerate()
@@ -264,7 +264,8 @@ fn a_store_that_does_not_start_is_salvaged() {
     let batches: Vec<usize> = batches.map(|(place, _)| place).collect();
     let mut random = Random::seeded(6);
     for _ in 0..if full() { 100 } else { 4 } {
-        // The header of the batch, and the header and key of its first record; no key is shorter.
+        // A byte of the batch's header, or of the header or key of its first record. `m.0` is the
+        // shortest key.
         let at = random.pick(&batches) + random.below(32 + 24 + "m.0".len());
         let damaged = stored.flipped(at, random.below(8) as u8);
         let said = ServerUnderTest::try_over(&store_in(damaged.path()));

@@ -1,5 +1,5 @@
-//! Where the host starts instances on demand, as Spin does, what one instance holds is answered by
-//! what another commits.
+//! Several instances in one host. Where the host starts instances on demand, as Spin does, a commit of
+//! one instance answers readers that another instance holds.
 
 use crate::common::{ServerUnderTest, Stream, concurrently, eventually, server::via};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 const READERS: usize = 40;
 
-/// The instance of each answer to this operation with this status, as the log tells.
+/// Reads from the log the instance of each response to this operation with this status.
 fn instances(log: &[String], operation: &str, status: u16) -> Vec<String> {
     let lines = log
         .iter()
@@ -28,13 +28,13 @@ fn a_reader_held_by_one_instance_is_answered_by_an_append_of_another() {
     let server =
         ServerUnderTest::start_own(&[("log_level", "info"), ("long_poll_timeout_secs", "300")]);
     let stream = server.stream("text/plain");
-    // One instance takes 16 requests that are not answered yet, so these need several.
+    // One instance accepts 16 unanswered requests, so these readers need several instances.
     let readers: Vec<_> = (0..READERS).map(|_| stream.wait_at("-1")).collect();
     stream.append("for all");
     for reader in readers {
         reader.finish().expect(200).with_body("for all");
     }
-    // Several instances once wrote into each other's lines, and some were lost to whoever parsed them.
+    // Instances once wrote into each other's lines, so a parser of the log lost some of the lines.
     let (mut held, mut wrote) = (Vec::new(), Vec::new());
     eventually("the log tells of all of them", || {
         let log = server.log();
@@ -48,7 +48,7 @@ fn a_reader_held_by_one_instance_is_answered_by_an_append_of_another() {
     assert!(held.difference(&wrote).next().is_some());
 }
 
-/// The instances that served appends to this stream, as the log tells.
+/// Reads from the log the instances that served appends to this stream.
 fn served(log: &[String], path: &str) -> Vec<String> {
     let lines = log
         .iter()
@@ -59,7 +59,7 @@ fn served(log: &[String], path: &str) -> Vec<String> {
         .collect()
 }
 
-/// One client with large bodies took every append from milliseconds to a second.
+/// One client with large bodies once slowed down every append from milliseconds to a second.
 #[test]
 fn no_instance_serves_both_large_bodies_and_short_appends() {
     const CLIENTS: usize = 8;

@@ -1,8 +1,8 @@
-//! The host with the real component in it, over HTTP: one file per section of the protocol, every
-//! test a claim.
+//! Tests of the host with the real component, over HTTP. Each file covers a section of the protocol,
+//! and each test checks one claim.
 //!
-//! `cargo xtask test http` runs this several times: over different stores, through the exchange and
-//! through wasi:http.
+//! `cargo xtask test http` runs these tests several times: over different stores, through the exchange
+//! and through wasi:http.
 
 mod append;
 mod auth;

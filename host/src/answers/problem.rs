@@ -1,5 +1,5 @@
-//! The few answers that the host gives by itself, because no instance could. They use the
-//! component's problems, and the fields that all of its answers have.
+//! Answers that the host gives without an instance, when no instance could answer. They use the
+//! component's problems and common header fields.
 
 use super::body::ResponseBody;
 use crate::exchange::{StepError, unpack_fields};
@@ -16,19 +16,19 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the client may conclude from an error.
+/// Effect of a failed request, as the client may assume it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Applied {
-    /// Nothing was done; the request may be repeated as it is.
+    /// Nothing was applied; the client may repeat the request unchanged.
     Nothing,
-    /// Nothing was done, since there is no room for it.
+    /// Nothing was applied, since there is no room.
     NoRoom,
-    /// A write may have been done.
+    /// A write may have been applied.
     Unknown,
 }
 
 impl Applied {
-    /// What is known of a request whose instance broke while it handled it.
+    /// Effect of a request that broke its instance.
     #[must_use]
     pub(crate) fn of_broken(method: &Method) -> Self {
         if method.is_safe() {
@@ -38,7 +38,7 @@ impl Applied {
         }
     }
 
-    /// What is known of a request whose changes, or those it had read, were lost.
+    /// Effect of a request after a loss of its own changes, or of changes that it had read.
     #[must_use]
     pub(crate) fn of_lost(method: &Method, lost: Lost) -> Self {
         match lost {
@@ -49,7 +49,7 @@ impl Applied {
         }
     }
 
-    /// What is known of a request whose step has no answer.
+    /// Effect of a request after its step produced no answer.
     #[must_use]
     pub(crate) fn of_failed(method: &Method, error: &StepError) -> Self {
         match error {
@@ -68,24 +68,24 @@ impl Applied {
     }
 }
 
-/// The problem of a request that is one too many, and may be sent again after `wait`.
+/// Problem for a request over the rate limit; the client may retry after `wait`.
 #[must_use]
 pub(crate) fn too_many(wait: Duration) -> Problem {
     let detail =
         "This token or address sent too many requests. Nothing was applied; try again later.";
-    // In whole seconds, of which none would be an invitation.
+    // Whole seconds, at least one: zero would invite an immediate retry.
     let secs = wait.as_nanos().div_ceil(1_000_000_000).max(1);
     Problem::new(Code::TooManyRequests, detail).with_field(headers::RETRY_AFTER, secs.to_string())
 }
 
-/// The problem of a request whose body came too slowly.
+/// Problem for a request with a body that arrived too slowly.
 #[must_use]
 pub(crate) fn too_slow() -> Problem {
     let detail = "The request body came too slowly. Nothing was applied; try again.";
     Problem::new(Code::RequestTimeout, detail)
 }
 
-/// The parts of a request that an answer of the host needs, kept when the request is given away.
+/// Parts of a request that the host's own answer needs, kept after the request is moved away.
 #[derive(Debug)]
 pub(crate) struct Asker {
     /// The method.
@@ -94,17 +94,17 @@ pub(crate) struct Asker {
     origins: Vec<HeaderValue>,
 }
 
-/// Answers of the host by itself.
+/// The host's own answers.
 #[derive(Debug)]
 pub(crate) struct OwnAnswers {
     config: Config,
     access_control: bool,
-    /// The fields that every answer has, where they are the same for all requests.
+    /// Fields of every answer, if they are equal for all requests.
     common: Option<Fields>,
 }
 
 impl OwnAnswers {
-    /// Answers for these variables, and for whether access control is on.
+    /// Creates the answers for this configuration, with or without access control.
     #[must_use]
     pub(crate) fn new(config: Config, access_control: bool) -> Arc<Self> {
         let common = response::common_to_all(&config, access_control);
@@ -115,12 +115,12 @@ impl OwnAnswers {
         })
     }
 
-    /// The path below which streams are.
+    /// Path prefix of all streams.
     pub(crate) fn base_path(&self) -> &str {
         &self.config.base_path
     }
 
-    /// The parts of a request that an answer needs.
+    /// Copies the parts of a request that an answer needs.
     #[must_use]
     pub(crate) fn asker(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Asker {
         let origins = match self.common {
@@ -134,20 +134,20 @@ impl OwnAnswers {
         }
     }
 
-    /// The answer that says what the client may do next.
+    /// Answer that tells the client whether it may retry.
     #[must_use]
     pub(crate) fn unavailable(&self, applied: Applied, asker: &Asker) -> Response<ResponseBody> {
         self.problem(&applied.problem(), asker)
     }
 
-    /// The answer with this problem.
+    /// Answer with this problem.
     #[must_use]
     pub(crate) fn problem(&self, problem: &Problem, asker: &Asker) -> Response<ResponseBody> {
         let document = problem.body(Some(asker.uri.path()));
         self.whole(Head::problem(problem), document, asker)
     }
 
-    /// An answer with this head and this body, with the fields that every answer has.
+    /// Answer with this head and body, and the common fields.
     pub(super) fn whole(
         &self,
         mut head: Head,
@@ -161,7 +161,7 @@ impl OwnAnswers {
             _ => Bytes::from(document),
         };
         let mut response = Response::new(ResponseBody::whole(body));
-        // Every row of the table has a status there is.
+        // Every status in the table is valid.
         *response.status_mut() =
             StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         *response.headers_mut() = unpack_fields(head.headers.into_packed());
@@ -191,7 +191,7 @@ mod tests {
         OwnAnswers::new(config, access_control)
     }
 
-    /// The host's answer to a request of this method and these origins that is one too many.
+    /// The host's refusal of a request with this method and these `Origin` fields.
     fn refused(
         own: &OwnAnswers,
         method: Method,
@@ -210,8 +210,8 @@ mod tests {
         Some(value.to_str().expect("text"))
     }
 
-    /// Only where all origins may read did the host's answers say so: to the scripts of a listed
-    /// origin, a refusal was a network error.
+    /// The host's own answers had CORS fields only if all origins were allowed. Scripts of a listed
+    /// origin saw a refusal as a network error.
     #[test]
     fn the_hosts_own_answers_may_be_read_by_whoever_may_read_the_others() {
         const A: &str = "https://a.example";

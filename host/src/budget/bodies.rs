@@ -1,29 +1,29 @@
-//! The bytes of request bodies that may be buffered at a time.
+//! Budget of request body bytes that are buffered at the same time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A number of bytes that requests share.
+/// Number of bytes that requests share.
 #[derive(Debug)]
 pub(crate) struct Budget {
     whole: usize,
     left: AtomicUsize,
 }
 
-/// Room for one body. Long requests have room of their own: their bodies must not take that of
-/// short ones.
+/// Budgets for one body. Long requests have their own budget, so their bodies never use up the
+/// budget of short ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Rooms {
-    /// For a short request.
+    /// Budget of short requests.
     pub(crate) short: Arc<Budget>,
-    /// For a long request.
+    /// Budget of long requests.
     pub(crate) long: Arc<Budget>,
-    /// Bytes of the body from which the request is long.
+    /// Body length from which a request is long.
     pub(crate) long_from: usize,
 }
 
 impl Rooms {
-    /// One room for all bodies.
+    /// One budget for all bodies.
     #[cfg(test)]
     pub(crate) fn same(budget: &Arc<Budget>) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Rooms {
         }
     }
 
-    /// Room for a body of so many bytes.
+    /// Budget for a body of this length.
     pub(crate) const fn of(&self, bytes: usize) -> &Arc<Budget> {
         match bytes >= self.long_from {
             true => &self.long,
@@ -42,7 +42,7 @@ impl Rooms {
     }
 }
 
-/// Bytes that are taken until this is dropped.
+/// Bytes that stay reserved until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: Arc<Budget>,
@@ -50,7 +50,7 @@ pub(crate) struct Reservation {
 }
 
 impl Budget {
-    /// A budget of so many bytes.
+    /// Creates a budget of this many bytes.
     #[must_use]
     pub(crate) const fn new(bytes: usize) -> Self {
         Self {
@@ -59,13 +59,13 @@ impl Budget {
         }
     }
 
-    /// Whether less than half of it is left, so that slow requests are in the way of others.
+    /// Whether less than half of the budget is left, so that slow requests delay others.
     #[must_use]
     pub(crate) fn is_short(&self) -> bool {
         self.left.load(Ordering::Acquire) < self.whole / 2
     }
 
-    /// Takes nothing yet.
+    /// Creates an empty reservation.
     #[must_use]
     pub(crate) fn reserve(self: &Arc<Self>) -> Reservation {
         Reservation {
@@ -76,7 +76,7 @@ impl Budget {
 }
 
 impl Reservation {
-    /// Takes more, if there is as much.
+    /// Reserves more bytes. Returns false if the budget has fewer left.
     #[must_use]
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let take = |left: usize| left.checked_sub(bytes);

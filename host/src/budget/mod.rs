@@ -1,4 +1,4 @@
-//! Room for bytes: of request bodies ([`Budget`]), and of responses that clients have not taken
+//! Budgets of bytes: of request bodies ([`Budget`]), and of responses that clients have not taken
 //! ([`Unsent`]).
 //!
 //! A connection has a share of the room for responses ([`Line`]). A read takes room ([`Room`])

@@ -1,4 +1,4 @@
-//! The check itself, and its repair.
+//! The check command and its repair.
 
 use super::error::CheckError;
 use super::report::Report;
@@ -13,13 +13,13 @@ use std::time::SystemTime;
 /// Changes in one write of a repair.
 const BATCH: usize = 1000;
 
-/// Checks the store in a directory that no server has open. With `fix`, what nothing leads to is
-/// removed. With `new_timeline`, and if all is well, the store begins its next timeline: it was
-/// restored from an older state.
+/// Checks the store in a directory that no server has open. `fix` removes chunks and index blocks
+/// that no record refers to. `new_timeline` begins the store's next timeline if the store is whole:
+/// use it after restoring an older state.
 ///
 /// # Errors
 ///
-/// When it can't be opened, read or written. What is damaged or missing is in the report.
+/// When the store can't be opened, read or written. Damaged and missing records are in the report.
 pub fn check(directory: &Path, fix: bool, new_timeline: bool) -> Result<Report, CheckError> {
     let files = Arc::new(SystemFiles);
     let io = |source| OpenError::Io {
@@ -50,7 +50,7 @@ pub fn check(directory: &Path, fix: bool, new_timeline: bool) -> Result<Report, 
         remove(&log, left_over)?;
         report.removed = true;
     }
-    // While the log has the directory locked.
+    // The log still holds the lock on the directory.
     report.timeline = match new_timeline && report.is_whole() {
         true => timeline::raise(directory, &SystemFiles, SystemTime::now()).map_err(io)?,
         false => timeline::read(directory, &SystemFiles).map_err(io)?,

@@ -3,22 +3,22 @@
 use crate::store::log::{CommitError, CompactError, OpenError, ReadError};
 use std::path::PathBuf;
 
-/// Why a store can't be checked.
+/// Reason why a store can't be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// It can't be opened.
+    /// The store can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It can't be read.
+    /// The store can't be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// What nothing leads to can't be removed.
+    /// Unreferenced chunks and index blocks can't be removed.
     #[error(transparent)]
     Commit(#[from] CommitError),
-    /// Something is in the directory that is to become a store.
+    /// The target directory of a salvage is not empty.
     #[error("{}: not empty, or inside of the damaged store; name an empty or a new directory", .0.display())]
     Used(PathBuf),
-    /// The room can't be given back.
+    /// Freed space can't be reclaimed.
     #[error(transparent)]
     Compact(#[from] CompactError),
 }

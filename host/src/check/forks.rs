@@ -1,5 +1,5 @@
-//! Whether each stream counts the forks that there are: one too few and their bytes would go with
-//! it, one too many and it would never go.
+//! Checks each stream's fork count. With a count too low, the stream's bytes would be removed while
+//! a fork needs them. With a count too high, they would never be removed.
 
 use super::report::Report;
 use durable_streams_edge::keys::NameHash;
@@ -7,13 +7,13 @@ use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::stream::{ForkStep, Forks, Link};
 use std::collections::{HashMap, HashSet};
 
-/// The records of one namespace, as far as forks are concerned.
+/// Fork relations in the records of one namespace.
 #[derive(Debug, Default)]
 pub(super) struct Family {
     sources: HashMap<Link, (String, Forks)>,
-    /// Those that have a source, with what they are to it.
+    /// Name, link, source and standing of each fork.
     forks: Vec<(String, Link, Link, Standing)>,
-    /// Lives that ended, and whose bytes are being removed.
+    /// Ended incarnations; their bytes are being removed.
     ended: HashSet<Link>,
 }
 
@@ -58,7 +58,7 @@ impl Family {
         }
     }
 
-    /// How many forks each source has that is there.
+    /// Number of existing forks of each source.
     pub(super) fn counted(&self) -> HashMap<Link, u64> {
         let mut counts = HashMap::<Link, u64>::new();
         for (_, fork, source, standing) in &self.forks {
@@ -76,7 +76,7 @@ impl Family {
     }
 
     pub(super) fn check(self, report: &mut Report) {
-        // A salvage may leave a fork without its source, and with all bytes that it shares with it.
+        // A salvage may leave a fork without its source, but with all bytes that they share.
         for (name, _, source, standing) in &self.forks {
             if *standing == Standing::Here && self.ended.contains(source) {
                 report.problem(format!("fork {name}: its source is gone"));

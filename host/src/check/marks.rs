@@ -1,4 +1,4 @@
-//! Which chunks and index blocks something leads to.
+//! Marks chunks and index blocks that a record refers to.
 
 use super::error::CheckError;
 use super::report::Report;
@@ -15,7 +15,7 @@ pub(super) struct Marks<'a> {
     names: &'a Keys,
     chunks: HashSet<(Incarnation, u64)>,
     blocks: HashSet<(Incarnation, u64)>,
-    /// Blocks whose chunks are all there: forks share them.
+    /// Blocks with all their chunks present; cached because forks share blocks.
     whole: HashSet<(Incarnation, u64)>,
 }
 
@@ -31,7 +31,7 @@ impl<'a> Marks<'a> {
         }
     }
 
-    /// Marks what a stream consists of; what of it is not there goes into the report.
+    /// Marks the chunks and blocks of a stream, and reports those that are missing.
     pub(super) fn head(&mut self, head: &Head, report: &mut Report) -> Result<(), CheckError> {
         let life = head.incarnation;
         let missing = |report: &mut Report, what: &str| {
@@ -66,14 +66,14 @@ impl<'a> Marks<'a> {
                 missing(report, "a recent chunk");
             }
         }
-        // The block of a complete group is written before the head leaves it to the block.
+        // The block of a complete group is written before the head drops the group's segments.
         let next = head.open_segment() / BLOCK_SEGMENTS;
         self.blocks.insert((life, next.saturating_sub(1)));
         report.counts.bytes += head.bytes;
         Ok(())
     }
 
-    /// Marks what an ended life still owns. It may be removed in part already.
+    /// Marks the chunks that an ended incarnation still owns. Some may already be removed.
     pub(super) fn owed(
         &mut self,
         life: Incarnation,
@@ -110,8 +110,8 @@ impl<'a> Marks<'a> {
         Ok(block.ok())
     }
 
-    /// Marks a chunk; whether it is there in its length. A fork may have the first part of a
-    /// chunk that it shares.
+    /// Marks a chunk. Returns whether it exists with the right length. A fork may have only the
+    /// first part of a chunk that it shares.
     fn segment(&mut self, life: Incarnation, segment: &Segment, shared: bool) -> bool {
         self.chunks.insert((life, segment.id));
         let length = self.space.chunks.get(&(life, segment.id));
@@ -119,7 +119,7 @@ impl<'a> Marks<'a> {
             .is_some_and(|length| *length == segment.length || (shared && *length > segment.length))
     }
 
-    /// Names what has no mark.
+    /// Collects the keys without a mark.
     pub(super) fn left_over(self, report: &mut Report, left_over: &mut Vec<String>) {
         for ((life, id), length) in &self.space.chunks {
             if !self.chunks.contains(&(*life, *id)) {

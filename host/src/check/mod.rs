@@ -1,9 +1,10 @@
-//! `durable-streams check`: whether a store on disk is whole, and what a crash left there that
-//! nothing leads to.
+//! `durable-streams check`: checks a store on disk, and finds records that a crash left
+//! unreferenced.
 //!
-//! First every record of the log is read and compared with its checksums. Then the streams are
-//! walked from their heads, tombstones and debts: what these name must be there, and chunks and
-//! index blocks that none of them names are left over from an append that was never committed.
+//! The check first reads every record of the log and verifies its checksums. Then it walks the
+//! streams from their heads, tombstones and debts. All chunks and index blocks that these records
+//! refer to must exist. Unreferenced chunks and index blocks are left over from an append that was
+//! never committed.
 
 mod command;
 mod error;

@@ -1,29 +1,29 @@
-//! What a check found.
+//! Report of a check.
 
 use crate::store::log::{self, Damage, Fault};
 use std::fmt;
 
-/// Problems that are told one by one; of the others only the number is.
+/// Most problems listed one by one; the report only counts the rest.
 const TOLD: usize = 50;
 
-/// How much there is of what.
+/// Number of records of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Streams.
     pub streams: u64,
-    /// Bytes in them.
+    /// Bytes in the streams.
     pub bytes: u64,
-    /// Forks among them, and deleted ones that their source still counts.
+    /// Forks among the streams, and deleted forks that their source still counts.
     pub forks: u64,
-    /// Names whose stream is gone.
+    /// Names of deleted streams.
     pub tombstones: u64,
     /// Chunks.
     pub chunks: u64,
     /// Index blocks.
     pub blocks: u64,
-    /// Ended lives whose chunks are being removed.
+    /// Ended incarnations with chunks still to be removed.
     pub debts: u64,
-    /// Pieces of work to be done.
+    /// Pending work items.
     pub todos: u64,
     /// Names in the registry.
     pub names: u64,
@@ -31,13 +31,13 @@ pub struct Counts {
     pub subscriptions: u64,
     /// Gates.
     pub gates: u64,
-    /// Chunks and index blocks that nothing leads to.
+    /// Unreferenced chunks and index blocks.
     pub left_over: u64,
-    /// Bytes of these chunks.
+    /// Bytes of the unreferenced chunks.
     pub left_over_bytes: u64,
 }
 
-/// Damage of a log, in one line.
+/// Describes damage of a log in one line.
 pub(super) fn told(damage: &Damage) -> String {
     let (file, at) = (damage.file.display(), damage.offset);
     match damage.fault {
@@ -54,15 +54,15 @@ pub(super) fn told(damage: &Damage) -> String {
     }
 }
 
-/// What a check found.
+/// Report of a check.
 #[derive(Debug, Default)]
 pub struct Report {
     log: log::Report,
-    /// How much there is of what.
+    /// Number of records of each kind.
     pub counts: Counts,
     problems: Vec<String>,
     untold: u64,
-    /// What nothing leads to was removed.
+    /// Whether unreferenced records were removed.
     pub removed: bool,
     /// The timeline of the store.
     pub timeline: u64,
@@ -85,18 +85,18 @@ impl Report {
         }
     }
 
-    /// Whether a salvage has written that the value of this key is lost.
+    /// Whether a salvage recorded the value of this key as lost.
     pub(super) fn is_hole(&self, key: &str) -> bool {
         self.log.holes.contains(key)
     }
 
-    /// Keys of values that a salvage found lost.
+    /// Number of keys that a salvage recorded as lost.
     #[must_use]
     pub fn holes(&self) -> usize {
         self.log.holes.len()
     }
 
-    /// Whether nothing that was acknowledged is damaged or missing, but for holes.
+    /// Whether no acknowledged record is damaged or missing, except for holes.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.problems.is_empty()

@@ -1,4 +1,4 @@
-//! What a log holds, by namespace and kind of key.
+//! Keys in a log, by namespace and kind.
 
 use super::error::CheckError;
 use super::report::Report;
@@ -14,7 +14,7 @@ pub(super) struct Space {
     pub(super) heads: Vec<String>,
     pub(super) todos: Vec<String>,
     pub(super) leaves: Vec<String>,
-    /// Subscriptions, their list, signing keys.
+    /// Subscriptions, their list and signing keys.
     pub(super) controls: Vec<(Key, String)>,
     pub(super) debts: Vec<(Incarnation, String)>,
     /// Chunks and their lengths.
@@ -25,7 +25,7 @@ pub(super) struct Space {
 }
 
 impl Space {
-    /// All keys but those of heads, chunks, index blocks and debts.
+    /// All keys except those of heads, chunks, index blocks and debts.
     pub(super) fn others(&self) -> impl Iterator<Item = &String> {
         let controls = self.controls.iter().map(|(_, key)| key);
         let records = self.todos.iter().chain(&self.leaves).chain(controls);
@@ -33,8 +33,8 @@ impl Space {
     }
 }
 
-/// The keys that `for_each` shows with the length of their values, by namespace. Those that are none
-/// of this version go to `foreign`.
+/// Sorts the keys from `for_each`, which come with the length of their values, by namespace. Keys
+/// unknown to this version go to `foreign`.
 pub(super) fn spaces(
     for_each: impl FnOnce(&mut dyn FnMut(&str, u32)),
     foreign: &mut dyn FnMut(&str),
@@ -70,7 +70,7 @@ pub(super) fn spaces(
     spaces
 }
 
-/// The value of a key, unless it can't be read, which the report says.
+/// Value of a key; `None` and a problem in the report if it can't be read.
 pub(super) fn value(
     log: &Log,
     key: &str,
@@ -88,7 +88,7 @@ pub(super) fn value(
     }
 }
 
-/// What a key's envelope holds, and its version. Nothing, if that is nothing or can't be read.
+/// Body and version of a key's envelope. `None` if the body is empty or can't be read.
 pub(super) fn body(
     log: &Log,
     key: &str,

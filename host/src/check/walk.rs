@@ -1,4 +1,4 @@
-//! The walk from everything that names chunks and index blocks.
+//! The walk from every record that refers to chunks and index blocks.
 
 use super::error::CheckError;
 use super::forks::Family;
@@ -11,7 +11,7 @@ use durable_streams_edge::keys::{
     Key, Keys, debt, registry, signing, subscription, subscriptions, todo,
 };
 
-/// Walks one namespace. Adds what it finds to the report, and the keys that nothing leads to.
+/// Walks one namespace. Adds its findings to the report, and collects the unreferenced keys.
 pub(super) fn walk(
     log: &Log,
     namespace: &str,

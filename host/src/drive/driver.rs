@@ -1,4 +1,4 @@
-//! The driver: which instance serves a request, and how its response begins.
+//! The driver: selects the instance for a request, and begins the response.
 
 use super::lanes::{Common, Factories, Lane, Lanes};
 use super::live::{Event, Grant, Live};
@@ -15,13 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Why there is no response.
+/// Reason why there is no response.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unanswered {
-    /// The connection is to be reset.
+    /// The connection must be reset.
     #[error("the exchange was reset")]
     Aborted,
-    /// The answer takes so many bytes, and there is no room for them. Ask again once there is.
+    /// The answer needs this many bytes, and there is no room for them. The caller retries once
+    /// there is.
     #[error("there is no room for {0} bytes")]
     NoRoom(usize),
 }
@@ -72,13 +73,13 @@ impl Driver {
         self.lanes.warm_up()
     }
 
-    /// The hash of a raw path. It decides which instance serves the path.
+    /// Hash of a raw path. The hash decides which instance serves the path.
     #[must_use]
     pub(crate) fn hash(&self, path: &str) -> PathHash {
         self.hasher.hash(path)
     }
 
-    /// Room for the body of a request to this path.
+    /// Budgets for the body of a request to this path.
     #[must_use]
     pub(crate) fn rooms(&self, request: &Parts, path: PathHash) -> Rooms {
         self.lanes.rooms(request, path)
@@ -95,22 +96,22 @@ impl Driver {
         self.draining.send_replace(true);
     }
 
-    /// Waits until something is due, but no longer than `most`.
+    /// Waits until background work is due, but no longer than `most`.
     pub(crate) async fn wait_until_due(&self, most: Duration) {
         self.alarm.wait(most).await;
     }
 
-    /// Whether an instance has nothing to do.
+    /// Whether an instance is idle.
     pub(crate) fn has_idle_instance(&self) -> bool {
         self.lanes.has_idle()
     }
 
-    /// Does a piece of background work; says whether there may be more.
+    /// Does one piece of background work. Returns whether there may be more.
     pub(crate) async fn work(&self, round: u64) -> bool {
         self.lanes.work(round).await
     }
 
-    /// The answer to a request whose body can't be waited for.
+    /// Answer to a request with a body that arrives too slowly.
     #[must_use]
     pub(crate) fn too_slow(&self, request: &Parts) -> Response<ResponseBody> {
         let asker = self
@@ -123,8 +124,8 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// [`Unanswered::Aborted`] when bytes can't be had that the client was to get, and
-    /// [`Unanswered::NoRoom`] when the grant's room is too small for a read.
+    /// [`Unanswered::Aborted`] when bytes of the response can't be read, and [`Unanswered::NoRoom`]
+    /// when the grant's room is too small for a read.
     pub(crate) async fn handle(
         &self,
         mut request: Request,
@@ -173,7 +174,7 @@ impl Driver {
     }
 }
 
-/// The response of an exchange that is over with its first answer.
+/// Response of an exchange that ends with its first answer.
 fn whole(mut message: Message, room: Option<Room>) -> Result<Response<ResponseBody>, Unanswered> {
     let held = Held::default();
     let head = message.take_head(&held).ok_or(Unanswered::Aborted)?;
@@ -182,7 +183,7 @@ fn whole(mut message: Message, room: Option<Room>) -> Result<Response<ResponseBo
         Some(room) => room.charge(bytes),
         None => bytes,
     };
-    // What the component does not announce stays unannounced: an event stream, however short.
+    // If the component announces no length, neither does the host: even a short event stream.
     let body = match head.headers.contains_key(CONTENT_LENGTH) {
         true => ResponseBody::whole(bytes),
         false => ResponseBody::unannounced(bytes),

@@ -1,4 +1,4 @@
-//! What leaves the host, and when.
+//! Tests of the changes that responses and webhook deliveries wait for.
 
 use super::driver::Driver;
 use super::lanes::Factories;
@@ -48,7 +48,7 @@ fn setup() -> Setup {
 type Answering = tokio::task::JoinHandle<Response<ResponseBody>>;
 
 impl Setup {
-    /// Brings a request and waits until its step was done, `starts` of them in all.
+    /// Sends a request and waits until its step has run; `starts` counts all steps so far.
     async fn bring(&self, method: Method, target: &str, body: &str, starts: usize) -> Answering {
         let request = request(method, target, body);
         let driver = Arc::clone(&self.driver);
@@ -62,7 +62,7 @@ impl Setup {
     }
 }
 
-/// Lets every task go on that can.
+/// Lets every runnable task proceed.
 async fn yield_often() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -73,7 +73,7 @@ async fn status(answering: Answering) -> StatusCode {
     answering.await.expect("no panic").status()
 }
 
-/// The code of the problem that is answered, and whether it is to be tried again.
+/// Code of the problem in the answer, and whether the answer invites a retry.
 async fn problem(answering: Answering) -> (String, bool) {
     let response = answering.await.expect("no panic");
     let retried = response.headers().contains_key("retry-after");
@@ -142,8 +142,8 @@ async fn what_was_lost_is_told_by_what_may_have_become_of_it() {
     }
 }
 
-/// A disk that was full by the time that a read noted its access made it a 503, though what it read
-/// was there.
+/// The disk filled up before a read noted its access, and the read became a 503, though its bytes
+/// were available.
 #[tokio::test]
 async fn a_read_whose_step_was_lost_is_done_once_more() {
     for (method, lost) in [
@@ -178,7 +178,7 @@ async fn a_read_whose_step_was_lost_twice_is_to_be_tried_later() {
     assert_eq!(setup.script.log().starts.len(), 2);
 }
 
-/// What is read on another's change, which is lost, is read without it.
+/// A read that saw another request's change runs again without it if the change is lost.
 #[tokio::test]
 async fn a_read_of_what_was_lost_reads_what_is_there_instead() {
     let setup = setup();
@@ -207,7 +207,7 @@ async fn an_instance_that_may_know_of_what_was_lost_is_replaced() {
 #[tokio::test]
 async fn an_attempt_that_is_to_be_made_again_ends_with_a_loss() {
     let setup = setup();
-    // The key that the attempt read is written by somebody else, and not durable.
+    // Another writer has written the key that the attempt read, and that write is not durable.
     setup
         .store
         .set("/again", Bytes::from_static(b"x"))
@@ -223,8 +223,8 @@ async fn an_attempt_that_is_to_be_made_again_ends_with_a_loss() {
     );
 }
 
-/// The first step may have written, and that was durable: the answers were a 507 and a 503 that both
-/// said that nothing was applied.
+/// The first step may have written durably. The answers were a 507 and a 503, and both claimed that
+/// nothing was applied.
 #[tokio::test]
 async fn of_a_write_whose_later_step_is_lost_nothing_is_known() {
     for lost in [Lost::NoSpace, Lost::NotWritten] {
@@ -250,7 +250,7 @@ async fn of_a_write_whose_later_step_has_no_instance_nothing_is_known() {
         "what its first step read is not durable"
     );
     setup.store.confirm();
-    // Before its second step, for which an instance is needed that knows nothing of this.
+    // Before its second step, which needs an instance without knowledge of this request.
     setup.store.lose("/other", "", Lost::NoSpace);
     let unknown = ("OUTCOME_UNKNOWN".to_owned(), false);
     assert_eq!(problem(write).await, unknown);
@@ -275,7 +275,7 @@ async fn a_step_that_would_wait_for_the_disk_is_done_again_when_the_value_is_the
     assert_eq!(text.as_deref(), Some(&b"text more"[..]), "applied once");
 }
 
-/// Listens where deliveries go.
+/// Listens at the delivery URL.
 async fn hook(setup: &Setup) -> tokio::net::TcpListener {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.expect("a free port");
@@ -286,7 +286,7 @@ async fn hook(setup: &Setup) -> tokio::net::TcpListener {
     listener
 }
 
-/// Answers one delivery; what it said.
+/// Answers one delivery. Returns the delivery's text.
 async fn answer_one(listener: &tokio::net::TcpListener) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (mut stream, _) = listener.accept().await.expect("a connection");
@@ -327,6 +327,6 @@ async fn a_delivery_of_a_step_that_was_lost_never_leaves() {
     let append = setup.bring(Method::POST, "/tell/a", "told", 2).await;
     setup.store.confirm();
     assert_eq!(status(append).await, StatusCode::NO_CONTENT);
-    // The first that comes is the second.
+    // The first delivery to arrive is the second one.
     assert!(answer_one(&listener).await.ends_with("told"));
 }

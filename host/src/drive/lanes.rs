@@ -1,4 +1,4 @@
-//! The instances: those for short requests, and those for long ones.
+//! The instances: some for short requests, and some for long ones.
 
 use super::topics::Topics;
 use super::webhooks::{Elsewhere, posting};
@@ -14,11 +14,11 @@ use http::request::Parts;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Factories of the instances. Of each kind there must be one at least.
+/// Factories of the instances. Each kind needs at least one.
 pub(crate) struct Factories {
-    /// Of those for short requests.
+    /// Factories of the instances for short requests.
     pub(crate) short: Vec<Factory>,
-    /// Of those for long requests.
+    /// Factories of the instances for long requests.
     pub(crate) long: Vec<Factory>,
 }
 
@@ -31,18 +31,19 @@ pub(super) struct Common<'a> {
     pub(super) pool: &'a Arc<Pool>,
 }
 
-/// An instance for short requests.
+/// Instance for short requests.
 pub(super) struct Lane {
     pub(super) worker: Arc<Worker>,
     pub(super) topics: Arc<Topics>,
-    /// Room for the bodies that wait for this instance.
+    /// Budget for the bodies that wait for this instance.
     bodies: Arc<Budget>,
 }
 
-/// An instance for long requests. Reads that go on do so where their path is served.
+/// Instance for long requests. Live reads continue on the instance for short requests to their
+/// path.
 struct LongLane {
     worker: Arc<Worker>,
-    /// Room for the bodies that wait for this instance.
+    /// Budget for the bodies that wait for this instance.
     bodies: Arc<Budget>,
 }
 
@@ -54,7 +55,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// One worker for each factory.
+    /// Creates one worker for each factory.
     pub(super) fn new(common: &Common<'_>, factories: Factories, base_path: &str) -> Self {
         let classifier = Arc::new(Classifier::new(base_path));
         let store = || Arc::clone(common.store);
@@ -95,7 +96,7 @@ impl Lanes {
         workers.try_for_each(|worker| worker.warm_up())
     }
 
-    /// The instance for short requests to this path.
+    /// Instance for short requests to this path.
     pub(super) fn of(&self, path: PathHash) -> &Lane {
         &self.short[path.index(self.short.len())]
     }
@@ -104,7 +105,7 @@ impl Lanes {
         &self.long[path.index(self.long.len())]
     }
 
-    /// Room for the body of a request to this path.
+    /// Budgets for the body of a request to this path.
     pub(super) fn rooms(&self, request: &Parts, path: PathHash) -> Rooms {
         Rooms {
             short: Arc::clone(&self.of(path).bodies),
@@ -113,7 +114,7 @@ impl Lanes {
         }
     }
 
-    /// The worker for a request, which takes the ticket for it.
+    /// Worker for a request. Stores the request's ticket in the request.
     pub(super) fn worker(&self, request: &mut Request) -> &Arc<Worker> {
         let (path, body) = (request.path_hash, request.body.len());
         let class = self.classifier.classify(&request.parts, path.value(), body);
@@ -124,13 +125,13 @@ impl Lanes {
         }
     }
 
-    /// Whether an instance for short requests has nothing to do.
+    /// Whether an instance for short requests is idle.
     pub(super) fn has_idle(&self) -> bool {
         self.short.iter().any(|lane| !lane.worker.is_busy())
     }
 
-    /// Does a piece of background work, on an instance that has nothing else to do if there is one;
-    /// says whether there may be more.
+    /// Does one piece of background work, on an idle instance if there is one. Returns whether
+    /// there may be more.
     pub(super) async fn work(&self, round: u64) -> bool {
         let class = self.classifier.work();
         let mut workers = self.short.iter().map(|lane| &lane.worker);

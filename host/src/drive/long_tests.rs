@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Longer than any test takes that does not fail.
+/// Longer than any passing test takes.
 const FOREVER: Duration = Duration::from_secs(60);
 
 struct Setup {
@@ -47,7 +47,7 @@ fn setup() -> Setup {
 }
 
 impl Setup {
-    /// Brings a request and does not wait for its answer.
+    /// Sends a request without waiting for its answer.
     fn bring(&self, method: Method, target: &str, body: &str) -> JoinHandle<StatusCode> {
         let (driver, request) = (Arc::clone(&self.driver), request(method, target, body));
         tokio::spawn(async move {
@@ -56,7 +56,7 @@ impl Setup {
         })
     }
 
-    /// Brings a long request that blocks its instance until the gate opens.
+    /// Sends a long request that blocks its instance until the gate opens.
     async fn block(&self, target: &str) -> JoinHandle<StatusCode> {
         let long = "x".repeat(LONG_BODY);
         let blocked = self.bring(Method::POST, target, &long);
@@ -66,7 +66,7 @@ impl Setup {
         blocked
     }
 
-    /// The instances that served requests to paths that begin so.
+    /// Instances that served requests to paths with this prefix.
     fn instances(&self, prefix: &str) -> BTreeSet<usize> {
         let log = self.script.log();
         let served = log.served.iter();
@@ -110,7 +110,7 @@ async fn large_bodies_wait_for_each_other_take_no_short_instance_and_none_is_los
     let long = "x".repeat(LONG_BODY);
     let mut brought = vec![setup.block("/block").await];
     brought.extend((0..8).map(|n| setup.bring(Method::POST, &format!("/large/{n}"), &long)));
-    // Each kind of instance serves some.
+    // Each kind of instance serves some of the requests.
     let short = (0..20).map(|n| setup.bring(Method::POST, &format!("/short/{n}"), "x"));
     let short = timeout(FOREVER, answers(short.collect())).await;
     let waited = setup.instances("/large").is_empty();
@@ -131,7 +131,7 @@ async fn large_bodies_wait_for_each_other_take_no_short_instance_and_none_is_los
     );
 }
 
-/// Each short append won against the long one, which began anew.
+/// Each short append won against the long one, so the long one started over every time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn short_appends_to_a_stream_follow_its_long_one() {
     let setup = setup();

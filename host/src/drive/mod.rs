@@ -1,6 +1,6 @@
 //! The driver of `durable-streams:edge/exchange`: it moves bytes, waits and calls.
 //!
-//! It contains no protocol; `src/wit/exchange.wit` says what it owes the component.
+//! It contains no protocol; `src/wit/exchange.wit` defines its duties to the component.
 
 mod background;
 mod driver;

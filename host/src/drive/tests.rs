@@ -45,7 +45,7 @@ impl Setup {
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
     }
 
-    /// Waits until nobody waits for any key any more.
+    /// Waits until no reader waits for any key.
     async fn quiet(&self) {
         while self.driver.waited_keys() > 0 {
             tokio::task::yield_now().await;
@@ -79,7 +79,7 @@ async fn an_exchange_that_is_over_at_once_has_a_body_of_known_length() {
     assert_eq!(all(response).await, "text");
 }
 
-/// The event stream of a closed stream was given a length, since it was all there.
+/// The host gave the event stream of a closed stream a length, since all of its bytes were there.
 #[tokio::test]
 async fn what_the_component_gives_no_length_has_none_though_it_is_all_there() {
     let setup = setup();
@@ -212,7 +212,7 @@ async fn a_slow_reader_is_ended_after_its_last_complete_event() {
         setup.append("/a", &event).await;
         assert_eq!(next(&mut quick).await.as_deref(), Some(event.as_bytes()));
     }
-    // The fifth made it more than the limit, so it was the last.
+    // The fifth event exceeded the limit, so it was the last one.
     assert_eq!(all(slow).await.len(), event.len() * 5);
 }
 
@@ -254,7 +254,7 @@ async fn readers_outlive_the_instance_they_were_started_on() {
     assert_eq!(setup.script.log().instances, 2);
 }
 
-/// Their connections were reset, where a read by itself was answered.
+/// The host reset these readers' connections, though a reader outside a group got an answer.
 #[tokio::test]
 async fn readers_in_a_group_whose_step_fails_are_told_to_come_again() {
     let setup = setup();
@@ -275,7 +275,7 @@ async fn readers_in_a_group_whose_step_fails_are_told_to_come_again() {
     setup.quiet().await;
 }
 
-/// The head says 200 already, so all that is left is a reset.
+/// The head already says 200, so only a reset is left.
 #[tokio::test]
 async fn a_follower_whose_step_fails_is_reset() {
     let setup = setup();
@@ -304,7 +304,7 @@ async fn racing_readers_see_every_byte_once() {
     let follower = |index: usize| {
         let setup = Arc::clone(&setup);
         async move {
-            // Some come late, into groups that are under way.
+            // Some readers come late and join groups in progress.
             for _ in 0..index {
                 tokio::task::yield_now().await;
             }

@@ -1,4 +1,4 @@
-//! Posts the deliveries of steps, and hands the results back.
+//! Posts the deliveries of steps, and passes the results back.
 
 use crate::exchange::{Delivery, Outcome};
 use crate::length::{Classifier, Length, Ticket};
@@ -7,15 +7,15 @@ use crate::telemetry;
 use crate::worker::{Deliver, Worker};
 use std::sync::Arc;
 
-/// The instance that takes a result if its step is expected to be long.
+/// Instance that takes a result if the result's step is expected to be long.
 #[derive(Clone)]
 pub(super) struct Elsewhere {
     pub(super) classifier: Arc<Classifier>,
     pub(super) worker: Arc<Worker>,
 }
 
-/// Posts each delivery in a task of its own. The client bounds how many are under way. The results
-/// go to the instance that the delivery is from, unless there is another for long ones.
+/// Posts each delivery in its own task. The client bounds the number of concurrent deliveries. The
+/// result goes to the instance of the delivery, unless `elsewhere` names one for long results.
 pub(super) fn posting(outbound: &Arc<Outbound>, elsewhere: Option<Elsewhere>) -> Deliver {
     let outbound = Arc::clone(outbound);
     Box::new(move |worker, delivery| {

@@ -1,4 +1,4 @@
-//! A request whose body was collected, and its head as an instance reads it.
+//! Requests with collected bodies, and their heads as an instance reads them.
 
 use crate::budget::Reservation;
 use crate::length::Ticket;
@@ -7,62 +7,61 @@ use http::header::HOST;
 use http::request;
 use std::hash::{BuildHasher, RandomState};
 
-/// Bytes that most packed heads of requests fit into.
+/// Size of most packed request heads.
 const PACKED_BYTES: usize = 1024;
-/// How the body that is handed over came to its end.
+/// Outcome of collecting a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyState {
-    /// It is the whole body.
+    /// The whole body is there.
     Complete,
-    /// It passed `max_append_bytes`.
+    /// The body exceeded `max_append_bytes`.
     TooLarge,
-    /// There is no room to buffer it now.
+    /// There is no room to buffer the body now.
     NoRoom,
 }
 
-/// The hash of a raw path, made once for a request.
+/// Hash of a raw path, computed once per request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PathHash(u64);
 
 impl PathHash {
-    /// The place of the path among so many. There must be one at least.
+    /// Index of the path among this many places. There must be at least one place.
     pub(crate) const fn index(self, places: usize) -> usize {
         self.0 as usize % places
     }
 
-    /// The hash.
+    /// The hash value.
     pub(crate) const fn value(self) -> u64 {
         self.0
     }
 }
 
-/// Hashes paths under a key of its own, so that no client can choose which paths meet.
+/// Hashes paths with a random key, so that no client can choose paths that collide.
 #[derive(Debug, Default)]
 pub(crate) struct PathHasher(RandomState);
 
 impl PathHasher {
-    /// The hash of a raw path.
+    /// Returns the hash of a raw path.
     pub(crate) fn hash(&self, path: &str) -> PathHash {
         PathHash(self.0.hash_one(path))
     }
 }
 
-/// A request whose body was collected.
+/// Request with a collected body.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// Method, target and header fields as they came.
+    /// Method, target and header fields as received.
     pub parts: request::Parts,
-    /// The hash of the raw path, which decides on the instance and on the requests that are started
-    /// together.
+    /// Hash of the raw path. It selects the instance, and the requests that start together.
     pub path_hash: PathHash,
     /// The body; empty unless the state is [`BodyState::Complete`].
     pub body: Bytes,
-    /// How it ended.
+    /// Outcome of collecting the body.
     pub body_state: BodyState,
-    /// The room the body takes, given back with the request.
+    /// Room for the body, released with the request.
     #[expect(dead_code, reason = "it is held until the request is dropped")]
     pub room: Option<Reservation>,
-    /// Its entries in the costs and in the long writes.
+    /// The request's entries in the costs and the long writes.
     pub ticket: Ticket,
 }
 
@@ -92,11 +91,11 @@ impl Request {
     }
 }
 
-/// The head of a request, packed as `src/wit/exchange.wit` says.
+/// Packs the head of a request as `src/wit/exchange.wit` specifies.
 pub(crate) fn pack_head(request: &Request) -> Vec<u8> {
     let mut packed = Vec::with_capacity(PACKED_BYTES);
     let mut pack = |text: &[u8]| {
-        // A head is far smaller than this can say: it was read into a bounded buffer.
+        // A head is far smaller than `u32::MAX`: it was read into a bounded buffer.
         packed.put_u32_le(text.len() as u32);
         packed.put_slice(text);
     };

@@ -1,4 +1,4 @@
-//! The decision whether a request is long.
+//! Decides whether a request is long.
 
 use super::costs::{Cost, Costs};
 use super::ticket::Ticket;
@@ -10,33 +10,33 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 use std::sync::Arc;
 
-/// How long a step is expected to take.
+/// Expected length of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// Well below a millisecond, or a few of them.
+    /// A few milliseconds at most, usually far less than one.
     Short,
-    /// Other requests must not wait for it.
+    /// Long enough that other requests must not wait for it.
     Long,
 }
 
-/// The length of a step, and its ticket.
+/// Length of a step, and its ticket.
 #[derive(Debug)]
 pub(crate) struct Class {
-    /// The length.
+    /// Expected length.
     pub(crate) length: Length,
-    /// To be kept until the step is done.
+    /// Ticket to keep until the step is done.
     pub(crate) ticket: Ticket,
 }
 
 /// Decides which requests are long:
 ///
 /// - a request with a large body;
-/// - a write to a stream to which a write with a large body is under way;
+/// - a write to a stream during another write with a large body to that stream;
 /// - the creation of a subscription, which links every stream that its pattern matches;
-/// - a request of a subscription that took many calls of the store before, or a read or write of a
-///   path whose reads or writes did.
+/// - a request of a subscription after earlier requests of it made many store calls;
+/// - a read or write of a path after earlier reads or writes of it made many store calls.
 ///
-/// Results of webhooks and background work are long if they took many calls before.
+/// Results of webhooks and background work are long if earlier ones made many store calls.
 #[derive(Debug)]
 pub(crate) struct Classifier {
     base_path: String,
@@ -44,7 +44,7 @@ pub(crate) struct Classifier {
     writes: Arc<LongWrites>,
 }
 
-/// The judgement of a request without its body.
+/// Judgement of a request without its body.
 struct Judged {
     cost: Cost,
     is_long: bool,
@@ -52,7 +52,7 @@ struct Judged {
 }
 
 impl Classifier {
-    /// A classifier of requests to paths below this one, which has measured nothing yet.
+    /// Creates a classifier without measurements, for requests to paths below this one.
     pub(crate) fn new(base_path: &str) -> Self {
         Self {
             base_path: base_path.to_owned(),
@@ -61,7 +61,7 @@ impl Classifier {
         }
     }
 
-    /// Bytes of the body from which the request is long. Zero if it is long without a body.
+    /// Body length from which the request is long: zero if it is long even without a body.
     pub(crate) fn long_from(&self, parts: &Parts, path_hash: u64) -> usize {
         match self.judge(parts, path_hash).is_long {
             true => 0,
@@ -69,25 +69,25 @@ impl Classifier {
         }
     }
 
-    /// The length of a request with a body of so many bytes.
+    /// Classifies a request with a body of this length.
     pub(crate) fn classify(&self, parts: &Parts, path_hash: u64, body: usize) -> Class {
         let judged = self.judge(parts, path_hash);
-        // The first test spares most requests the second one.
+        // For most requests, the first test makes the second unnecessary.
         let is_large = body >= LONG_JSON && body >= large_from(&parts.headers);
-        // A write that only follows a long one draws no others after it: with several writers that
-        // would never end.
+        // A write that merely follows a long one does not make later writes follow. Otherwise
+        // several writers could keep the stream's writes long forever.
         let draws = is_large && judged.is_to_stream;
         let write = draws.then(|| self.writes.begin(path_hash));
         Class::new(is_large || judged.is_long, judged.cost, write)
     }
 
-    /// The length of a step that takes the result of a request to this URL of a webhook.
+    /// Classifies a step that takes the result of a request to this webhook URL.
     pub(crate) fn delivery(&self, url: &str) -> Class {
         let cost = self.costs.of(("delivery", url));
         Class::new(cost.is_long(), cost, None)
     }
 
-    /// The length of a piece of background work.
+    /// Classifies a piece of background work.
     pub(crate) fn work(&self) -> Class {
         let cost = self.costs.of("work");
         Class::new(cost.is_long(), cost, None)
@@ -129,7 +129,7 @@ impl Class {
     }
 }
 
-/// Bytes from which a body is large.
+/// Body length from which a body is large.
 fn large_from(headers: &HeaderMap) -> usize {
     match is_json(headers) {
         true => LONG_JSON,
@@ -137,7 +137,7 @@ fn large_from(headers: &HeaderMap) -> usize {
     }
 }
 
-/// Whether the body may have to be parsed. A media type that is none is refused anyway.
+/// Whether the body may need parsing. Requests with an invalid media type are refused anyway.
 fn is_json(headers: &HeaderMap) -> bool {
     let json = b"json";
     let names_json = |value: &[u8]| {

@@ -1,42 +1,44 @@
 //! Measured lengths of steps.
 //!
-//! The number of streams that a subscription is linked to is known to the component alone. The host
-//! counts the calls of the store instead, and expects as many of the next step of the same kind.
+//! Only the component knows the number of streams that a subscription is linked to. The host counts
+//! store calls instead, and expects as many from the next step of the same kind.
 
 use crate::limits::LONG_CALLS;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Under a key of its own, so that no client can choose which kinds share a place.
+/// Hasher with a random key, so that no client can choose kinds that share a place.
 #[cfg(not(test))]
 type Hasher = std::hash::RandomState;
-/// The same in each run of the tests.
+/// Hasher with the same result in each run of the tests.
 #[cfg(test)]
 type Hasher = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
-/// Kinds of long steps that are remembered. Of two that share a place it is the latest.
+/// Number of places for kinds of long steps. If two kinds share a place, the later one replaces the
+/// earlier.
 const PLACES: usize = 4096;
-/// A step that is shorter than expected takes this part off the expectation: a worker that is told
-/// that the subscription is claimed costs little, and the next one may cost much.
+/// A step shorter than expected lowers the expectation by this fraction. A short step proves
+/// little: it is cheap to refuse a worker a claimed subscription, and the next request may cost
+/// much.
 const FADES: u32 = 16;
 
-/// The expected calls of each kind of steps that was long.
+/// Expected number of calls for each kind of step that was long.
 #[derive(Debug)]
 pub(super) struct Costs {
-    /// In each place the [`Expected`] of one kind.
+    /// One [`Expected`] of one kind in each place.
     places: Box<[AtomicU64]>,
     hasher: Hasher,
 }
 
-/// A kind of steps.
+/// Kind of steps.
 #[derive(Debug)]
 pub(super) struct Cost {
     costs: Arc<Costs>,
     hash: u64,
 }
 
-/// The calls that are expected of a kind, and a part of its hash.
+/// Expected calls of a kind, and a part of its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Expected {
     kind: u32,
@@ -55,8 +57,8 @@ impl Expected {
         (self.kind as u64) << 32 | self.calls as u64
     }
 
-    /// The expectation after a step of this kind. Most steps are short and of a kind that never was
-    /// long: they leave the place as it is, in the caches of all cores.
+    /// Returns the expectation after a step of this kind. Most steps are short, and their kind was
+    /// never long. They leave the place unchanged, in the caches of all cores.
     fn after(self, kind: u32, calls: u32) -> Self {
         let is_same = self.kind == kind;
         match is_same || calls >= LONG_CALLS {
@@ -82,12 +84,12 @@ impl Default for Costs {
 }
 
 impl Costs {
-    /// The kind of this name.
+    /// Returns the kind with this name.
     pub(super) fn of(self: &Arc<Self>, name: impl Hash) -> Cost {
         self.at(self.hasher.hash_one(name))
     }
 
-    /// The kind of this hash, which was made under a key.
+    /// Returns the kind with this hash, computed with a secret key.
     pub(super) fn at(self: &Arc<Self>, hash: u64) -> Cost {
         Cost {
             costs: Arc::clone(self),
@@ -114,10 +116,10 @@ impl Cost {
         expected.kind == self.kind() && expected.calls >= LONG_CALLS
     }
 
-    /// Notes the calls of a step.
+    /// Records the calls of a step.
     pub(super) fn note(&self, calls: u32) {
         let Some(place) = self.place() else { return };
-        // Of two that note at once one may be forgotten: the next step notes again.
+        // Of two concurrent notes one may be lost: the next step notes its calls again.
         let expected = Expected::unpack(place.load(Ordering::Relaxed));
         let after = expected.after(self.kind(), calls);
         if after != expected {

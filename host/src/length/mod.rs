@@ -1,8 +1,8 @@
-//! Which requests take long.
+//! Classification of requests as long or short.
 //!
-//! A step runs to its end, and every request that is served by the same instance waits for it. So
-//! long requests are served by instances of their own, where they wait for each other.
-//! [`Classifier`] alone decides which requests are long.
+//! A step runs to its end, and all other requests of its instance wait for it. So long requests
+//! have their own instances, where they wait only for each other. Only [`Classifier`] decides which
+//! requests are long.
 
 mod classifier;
 mod costs;

@@ -153,7 +153,7 @@ fn writes_of_a_stream_follow_its_long_write_until_that_is_over() {
     assert_eq!(length(&classifier, &read, 0), Length::Short);
     let other = post("/v1/stream/other");
     assert_eq!(length(&classifier, &other, 10), Length::Short);
-    // The follower is still under way.
+    // The follower is still in progress.
     drop(long);
     assert_eq!(length(&classifier, &post(STREAM), 10), Length::Short);
     drop(follower);

@@ -1,9 +1,9 @@
-//! The entries of a request in the costs and in the long writes.
+//! Entries of a request in the costs and the long writes.
 
 use super::costs::Cost;
 use super::writes::LongWrite;
 
-/// The entries of a request in the costs and in the long writes. Dropped with the request.
+/// Entries of a request in the costs and the long writes. Dropped with the request.
 #[derive(Debug, Default)]
 pub(crate) struct Ticket {
     pub(super) cost: Option<Cost>,
@@ -12,7 +12,7 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// Notes the calls of the store that a step made for the request.
+    /// Records the store calls that a step made for the request.
     pub(crate) fn note(&self, calls: u64) {
         if let Some(cost) = &self.cost {
             cost.note(u32::try_from(calls).unwrap_or(u32::MAX));

@@ -1,21 +1,21 @@
-//! Long writes that are under way.
+//! Long writes in progress.
 //!
-//! Other writes of their path follow them to the instances for long requests. Otherwise each short
-//! append would win against the long one, whose commit would have to begin anew every time.
+//! Other writes to the same path follow them to the instances for long requests. Otherwise each
+//! short append would win against the long one, and the long one would start over every time.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How many long writes are under way, by the hash of their path.
+/// Number of long writes in progress, by the hash of their path.
 #[derive(Debug, Default)]
 pub(super) struct LongWrites {
     by_path: Mutex<HashMap<u64, usize>>,
-    /// All of them: most of the time there are none, and nothing is locked.
+    /// Total number. It is zero most of the time, and then no lock is taken.
     count: AtomicUsize,
 }
 
-/// A long write, under way until this is dropped.
+/// Long write, in progress until this is dropped.
 #[derive(Debug)]
 pub(super) struct LongWrite {
     writes: Arc<LongWrites>,
@@ -27,12 +27,12 @@ impl LongWrites {
         self.by_path.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether one is under way to this path.
+    /// Whether a long write to this path is in progress.
     pub(super) fn are_under_way(&self, path: u64) -> bool {
         self.count.load(Ordering::Acquire) > 0 && self.by_path().contains_key(&path)
     }
 
-    /// Begins one.
+    /// Begins a long write.
     pub(super) fn begin(self: &Arc<Self>, path: u64) -> LongWrite {
         let mut by_path = self.by_path();
         let count = by_path.entry(path).or_default();

@@ -1,4 +1,4 @@
-//! Request bodies, collected before an exchange begins.
+//! Collects request bodies before an exchange begins.
 
 use super::pace::{PaceError, Paced};
 use crate::budget::{Reservation, Rooms};
@@ -11,40 +11,40 @@ use http_body_util::BodyExt;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long the rest of a body that was refused is read, so that the client sees the answer
-/// instead of a reset connection.
+/// How long the server reads the rest of a refused body, so that the client sees the answer instead
+/// of a reset connection.
 const DISCARD: Duration = Duration::from_secs(5);
 
-/// Why there is no body.
+/// Reason why there is no body.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Incomplete {
     /// The client left before its request was complete.
     #[error("the request body was cut off")]
     CutOff,
-    /// It is still there, but can't be waited for.
+    /// The client is still there, but sends too slowly.
     #[error("the request body came too slowly")]
     TooSlow,
 }
 
-/// A body as an exchange wants it.
+/// Body in the form that an exchange needs.
 #[derive(Debug)]
 pub(crate) struct Collected {
     /// The bytes; empty unless complete.
     pub(crate) body: Bytes,
-    /// How it ended.
+    /// Outcome of collecting the body.
     pub(crate) state: BodyState,
-    /// The room it takes.
+    /// Room that the body takes.
     pub(crate) room: Option<Reservation>,
 }
 
-/// Reads a body of at most `max` bytes, in room that is taken as the bytes arrive.
+/// Reads a body of at most `max` bytes, and takes room for it as the bytes arrive.
 ///
-/// A length that is announced is judged before anything is read. A body without one moves to the
-/// room for long requests when it grows as large as theirs.
+/// An announced length is judged before anything is read. A body without one moves to the room for
+/// long requests when it reaches their size.
 ///
 /// # Errors
 ///
-/// When the body ends too early, or comes too slowly.
+/// When the body ends too early, or arrives too slowly.
 pub(crate) async fn collect<B>(
     mut body: Paced<B>,
     headers: &HeaderMap,
@@ -81,7 +81,7 @@ where
                 return Err(Incomplete::TooSlow);
             }
         };
-        // Trailers say nothing here.
+        // Trailers have no meaning here.
         let Ok(data) = frame.into_data() else {
             continue;
         };
@@ -106,7 +106,7 @@ where
             return Ok(refused(BodyState::NoRoom));
         }
         match first.take() {
-            // Most bodies are one piece, which is passed on as it came.
+            // Most bodies are one piece, which is passed on unchanged.
             None if more.is_empty() => first = Some(data),
             head => {
                 if let Some(head) = head {
@@ -132,8 +132,8 @@ const fn refused(state: BodyState) -> Collected {
     }
 }
 
-/// Discards a body of which nothing was read, unless its client waits for permission to send it:
-/// that one has sent nothing and is not given it.
+/// Discards an unread body, unless its client still waits for permission to send it: such a client
+/// has sent nothing, and gets no permission.
 pub(crate) fn turn_away<B>(body: B, headers: &HeaderMap)
 where
     B: Body<Data: Send, Error: Send> + Send + Unpin + 'static,
@@ -143,8 +143,8 @@ where
     }
 }
 
-/// Reads on for a moment, while the client is answered. With the first read it was given whatever
-/// permission it had asked for.
+/// Keeps reading for a moment while the client gets its answer. The first read has already given
+/// the client any permission that it asked for.
 pub(super) fn discard<B>(mut body: B)
 where
     B: Body<Data: Send, Error: Send> + Send + Unpin + 'static,
@@ -167,7 +167,7 @@ pub(super) mod tests {
     use std::task::{Context, Poll};
     use tokio::sync::oneshot;
 
-    /// A body of as many bytes, one at a time, that tells when it was read to its end.
+    /// Body of this many bytes, one at a time, that signals when it has been read to its end.
     struct Told {
         bytes: usize,
         announced: bool,
@@ -198,7 +198,7 @@ pub(super) mod tests {
         }
     }
 
-    /// A body of as many bytes, and when it was read to its end.
+    /// Body of this many bytes, and a receiver for the end of its reading.
     pub(in crate::net) fn told(
         bytes: usize,
     ) -> (
@@ -214,7 +214,7 @@ pub(super) mod tests {
         (body, ended)
     }
 
-    /// A body that comes once it is let come.
+    /// Body that begins to arrive on a signal.
     struct Late {
         comes: Option<oneshot::Receiver<()>>,
         rest: Told,
@@ -237,7 +237,8 @@ pub(super) mod tests {
         }
     }
 
-    /// In the middle of it hyper had told the client to go on, and the answer was lost to a reset.
+    /// While the body was being refused, hyper had told the client to continue, and a reset lost
+    /// the answer.
     #[tokio::test]
     async fn a_refused_body_is_read_unless_its_client_still_waits_for_permission() {
         for (announced, expects, is_read) in [
@@ -262,7 +263,7 @@ pub(super) mod tests {
         }
     }
 
-    /// A body that is late when it is given up may still be on its way.
+    /// A late body may still be on its way when the server stops waiting for it.
     #[tokio::test]
     async fn a_body_that_came_too_slowly_is_read_for_a_moment_more() {
         let (more, comes) = oneshot::channel();
@@ -279,13 +280,13 @@ pub(super) mod tests {
         let paced = Paced::with(body, Arc::clone(&room), Duration::ZERO);
         let outcome = collect(paced, &HeaderMap::new(), 1000, &Rooms::same(&room)).await;
         assert_eq!(outcome.err(), Some(Incomplete::TooSlow));
-        // The task that reads has begun.
+        // The reading task has begun.
         tokio::task::yield_now().await;
         more.send(()).expect("somebody reads");
         assert_eq!(ended.await, Ok(()));
     }
 
-    /// Large bodies took the room of small ones, which were refused.
+    /// Large bodies used up the room of small ones, so the small ones were refused.
     #[tokio::test]
     async fn a_large_body_takes_no_room_of_small_ones_whether_its_length_is_announced_or_not() {
         for announced in [false, true] {

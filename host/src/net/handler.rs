@@ -1,4 +1,4 @@
-//! Requests on their way to an instance, and the room for their responses.
+//! Passes requests to an instance, with room for their responses.
 
 use super::behind::watched;
 use super::collect::{Collected, Incomplete, collect};
@@ -21,20 +21,20 @@ use hyper::body::Incoming;
 use std::future::pending;
 use std::sync::Arc;
 
-/// How often a read is asked for whose answer was larger than the room for it.
+/// Number of attempts for a read with an answer larger than its room.
 const ATTEMPTS: u32 = 3;
 
 /// The side that answers requests.
 #[derive(Clone)]
 pub(crate) enum Handler {
-    /// Our own driver, on bodies of at most so many bytes.
+    /// Our own driver, with the maximum length of bodies.
     Exchange(Arc<Driver>, usize),
-    /// Instances on demand, and the room for the bodies under way. An instance decides what it has
-    /// room for; the budget tells whether slow clients are in the way.
+    /// Instances on demand, and the room for bodies in progress. An instance decides which bodies
+    /// it has room for; the budget shows whether slow clients delay others.
     WasiHttp(Arc<Proxy>, Arc<Budget>),
 }
 
-/// Why there is no response.
+/// Reason why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoResponse {
     #[error(transparent)]
@@ -44,8 +44,8 @@ pub(super) enum NoResponse {
 }
 
 impl Handler {
-    /// Serves a request of this connection. A read waits until there is room for its answer, before
-    /// it reads the store.
+    /// Serves a request of this connection. A read waits for room for its answer before it reads
+    /// the store.
     pub(super) async fn handle(
         &self,
         request: hyper::Request<Incoming>,
@@ -59,7 +59,7 @@ impl Handler {
         let asker = own.asker(&parts.method, &parts.uri, &parts.headers);
         let no_room = || Ok(own.problem(&Problem::unavailable(), &asker));
         if !body.is_end_stream() {
-            // It can't be asked for again.
+            // A request with a body can't be repeated.
             let Some(room) = Room::reserve(Arc::clone(line), line.page()).await else {
                 return no_room();
             };
@@ -110,7 +110,7 @@ impl Handler {
         }
     }
 
-    /// Ends what would wait for more.
+    /// Ends all waiting reads.
     pub(super) fn drain(&self) {
         match self {
             Self::Exchange(driver, _) => driver.drain(),

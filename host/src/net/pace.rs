@@ -1,4 +1,4 @@
-//! Request bodies that come too slowly.
+//! Request bodies that arrive too slowly.
 
 use crate::budget::Budget;
 use bytes::Bytes;
@@ -9,31 +9,31 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// Bytes a second that a client has to send, on average, while room is short.
+/// Average bytes a second that a client must send while room is short.
 const RATE: u32 = 16 * 1024;
-/// How far it may fall behind that, and how long it may pause at all.
+/// Longest lag behind that rate, and longest pause at any time.
 const GRACE: Duration = Duration::from_secs(30);
-/// How often a client that fell behind is looked at again.
+/// Interval between checks of a client that fell behind.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Error of a body that does not end.
+/// Error of an incomplete body.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PaceError<E> {
-    /// It fell behind.
+    /// The body fell behind.
     #[error("the request body came too slowly")]
     TooSlow,
-    /// It was cut off.
+    /// The body was cut off.
     #[error(transparent)]
     Body(E),
 }
 
-/// How long may still be waited for a client.
+/// Time left to wait for a client.
 #[derive(Debug, Clone, Copy)]
 struct Credit(Duration);
 
 impl Credit {
-    /// So long was waited for so many bytes. What came quickly is not saved up for later: there is
-    /// never more than [`GRACE`].
+    /// Accounts for bytes that arrived after a wait. Fast bytes earn no credit for later: the
+    /// credit is never more than [`GRACE`].
     fn came(&mut self, bytes: usize, after: Duration) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let earned = Duration::from_secs(1).saturating_mul(bytes) / RATE;
@@ -44,8 +44,8 @@ impl Credit {
             .min(GRACE);
     }
 
-    /// How much longer a client is waited for that said nothing for so long; looked at again after
-    /// that.
+    /// How much longer to wait for a client after this much silence. The caller checks again after
+    /// that time.
     fn patience(self, silent: Duration, is_short: bool) -> Option<Duration> {
         let left = match self.0.checked_sub(silent) {
             Some(left) if !left.is_zero() => left,
@@ -57,15 +57,15 @@ impl Credit {
     }
 }
 
-/// A body that fails when its client pauses for half a minute, and while room is short also when it
-/// falls that far behind a slow link. A bound on pauses is not enough: a client that sends a byte
-/// now and then would keep the room of its body, and a few such clients all the room there is. A
-/// rate that is always required is too much: a model that streams its tokens sends a few a second
-/// for minutes. The clock runs only while the body is being read.
+/// Body that fails when its client pauses for half a minute. While room is short, it also fails
+/// when it falls that far behind a slow link. A bound on pauses is not enough: a client that sends
+/// a byte now and then would keep the room of its body, and a few such clients would keep all the
+/// room. Requiring a rate at all times is too strict: a model that streams its tokens sends a few a
+/// second for minutes. The clock runs only while the body is being read.
 #[derive(Debug)]
 pub(crate) struct Paced<B> {
     body: B,
-    /// Where its bytes are kept.
+    /// Budget that the body's bytes come from.
     room: Arc<Budget>,
     credit: Credit,
     waits: Option<Waits>,
@@ -82,7 +82,7 @@ impl<B> Paced<B> {
         Self::with(body, room, GRACE)
     }
 
-    /// A body of a client that may begin so late.
+    /// Creates a body with this much grace for its client to begin.
     pub(crate) const fn with(body: B, room: Arc<Budget>, grace: Duration) -> Self {
         Self {
             body,
@@ -92,12 +92,12 @@ impl<B> Paced<B> {
         }
     }
 
-    /// Has its bytes kept elsewhere.
+    /// Counts the body's bytes in another budget.
     pub(crate) fn keep_in(&mut self, room: &Arc<Budget>) {
         self.room = Arc::clone(room);
     }
 
-    /// The body, to be read in whatever time it takes.
+    /// Returns the body without the pace check.
     pub(crate) fn into_inner(self) -> B {
         self.body
     }
@@ -151,7 +151,7 @@ pub(crate) mod tests {
     use http_body_util::{BodyExt, Full};
     use std::convert::Infallible;
 
-    /// A body of which so much comes at once and the rest never.
+    /// Body with these bytes at once, and nothing after them.
     pub(crate) struct Begun(pub(crate) Bytes);
 
     impl Body for Begun {
@@ -169,8 +169,8 @@ pub(crate) mod tests {
         }
     }
 
-    /// For how long pieces of so many bytes, with such a pause before each, are waited for; up to
-    /// so many of them.
+    /// How long the server waits for a body: pieces of this many bytes with this pause before each,
+    /// up to this many pieces.
     fn waited(pieces: u32, bytes: usize, pause: Duration, is_short: bool) -> Duration {
         let mut credit = Credit(GRACE);
         let patient = (0..pieces).take_while(|_| {
@@ -188,7 +188,7 @@ pub(crate) mod tests {
         pause * patient.count() as u32
     }
 
-    /// Each pause was shorter than the longest that was allowed, so it was waited for ever.
+    /// Each pause was shorter than the longest allowed one, so the server waited forever.
     #[test]
     fn a_body_that_drips_is_given_up_half_a_minute_after_it_fell_behind() {
         for (bytes, secs) in [(1, 1), (1, 29), (1000, 1), (1, 31)] {
@@ -211,7 +211,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// An append that a model's tokens were sent in was cut off after half a minute.
+    /// The server cut off an append that carried a model's tokens after half a minute.
     #[test]
     fn a_body_that_drips_is_waited_for_while_there_is_room_and_a_pause_has_an_end() {
         for (secs, expected) in [(1, 10_000), (30, 10_000), (31, 0)] {
@@ -234,12 +234,12 @@ pub(crate) mod tests {
         Arc::new(Budget::new(10))
     }
 
-    /// Room of which more than half is taken.
+    /// Budget with more than half of its room taken.
     pub(crate) fn short_room(bytes: usize) -> Arc<Budget> {
         let budget = Arc::new(Budget::new(bytes));
         let mut taken = budget.reserve();
         assert!(taken.grow(bytes / 2 + 1));
-        // For ever.
+        // Never given back.
         std::mem::forget(taken);
         budget
     }
@@ -248,8 +248,8 @@ pub(crate) mod tests {
     async fn who_has_no_time_left_is_waited_for_no_more() {
         let begun = Begun(Bytes::from_static(b"begun"));
         let mut body = Paced::with(begun, short_room(10), Duration::ZERO);
-        // What is there needs no time. Nor is any left after it: five bytes are a third of a
-        // millisecond.
+        // Bytes already there need no time. No time is left after them either: five bytes are worth
+        // a third of a millisecond.
         assert!(body.frame().await.is_some_and(|frame| frame.is_ok()));
         let error = body.frame().await.expect("no end").expect_err("no bytes");
         assert!(matches!(error, PaceError::TooSlow));

@@ -1,4 +1,4 @@
-//! `--store` and `--inject`: which store it is to be, and what is done to it.
+//! `--store` and `--inject`: selects the store, and the faults to inject into it.
 
 use super::log::{self, Durability, Options, SystemFiles};
 use super::redis::{self, RedisUrl};
@@ -10,38 +10,37 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The longest latency: an instance that waits for longer is as good as gone.
+/// Longest latency: an instance that waits longer serves no requests in practice.
 const MAX_LATENCY_MS: u64 = 10_000;
 
-/// MiB a second of a file store that are read again to find damage, unless told otherwise: 337 GiB a
-/// day.
+/// MiB a second of a file store to read again in search of damage, by default: 337 GiB a day.
 pub(crate) const SCRUB_RATE: u32 = 4;
 
-/// Why a flag names nothing.
+/// Reason why a flag's value is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unknown {
     /// There is no such store.
     #[error("expected memory, file:DIR, redis://HOST, spin-sqlite, spin-redis or spin-dynamodb")]
     Store,
-    /// There is nothing of the kind to inject.
+    /// There is no such injection.
     #[error("expected faults:SEED or latency:MS, MS at most {MAX_LATENCY_MS}")]
     Injection,
 }
 
-/// What `--store` names.
+/// Value of `--store`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreKind {
     /// Hash maps.
     Memory,
     /// Files in a directory.
     File(PathBuf),
-    /// A Redis.
+    /// A Redis server.
     Redis(RedisUrl),
-    /// Memory with the habits of Spin's SQLite store.
+    /// Memory that behaves like Spin's SQLite store.
     SpinSqlite,
-    /// Memory with the habits of Spin's Redis store.
+    /// Memory that behaves like Spin's Redis store.
     SpinRedis,
-    /// Memory with the habits of Spin's DynamoDB store.
+    /// Memory that behaves like Spin's DynamoDB store.
     SpinDynamodb {
         /// Whether plain reads are consistent.
         consistent_read: bool,
@@ -68,10 +67,10 @@ impl FromStr for StoreKind {
     }
 }
 
-/// What `--inject` names.
+/// Value of `--inject`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Injection {
-    /// Errors of every kind, drawn from a seed.
+    /// Errors of every kind, generated from a seed.
     Faults(u64),
     /// A pause before every operation.
     Latency(Duration),
@@ -82,7 +81,7 @@ impl FromStr for Injection {
 
     fn from_str(text: &str) -> Result<Self, Unknown> {
         let (name, number) = text.split_once(':').ok_or(Unknown::Injection)?;
-        // No sign, as nobody would think that it is one.
+        // No sign: users would not expect one to be valid.
         if !number.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Unknown::Injection);
         }
@@ -97,23 +96,23 @@ impl FromStr for Injection {
     }
 }
 
-/// Why the store can't be had: a line that says what to do.
+/// Reason why the store can't be opened: a line that names a remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory can't be used.
     #[error("--store {0}")]
     File(#[from] log::OpenError),
-    /// The Redis can't be used.
+    /// The Redis server can't be used.
     #[error("--store {0}")]
     Redis(#[from] redis::OpenError),
 }
 
-/// How a store in files is kept.
+/// Options of a file store.
 #[derive(Debug, Clone, Copy)]
 pub struct Keeping {
-    /// When it acknowledges.
+    /// When the store acknowledges a write.
     pub durability: Durability,
-    /// MiB a second of old segments that are read again to find damage; 0 for none.
+    /// MiB a second of old segments to read again in search of damage; 0 turns this off.
     pub scrub_rate: u32,
 }
 
@@ -126,11 +125,11 @@ impl Default for Keeping {
     }
 }
 
-/// Opens a store and does to it what is to be injected, the first nearest to it.
+/// Opens a store and wraps it in the injections; the first is nearest to the store.
 ///
 /// # Errors
 ///
-/// When a directory or a Redis can't be used.
+/// When a directory or a Redis server can't be used.
 pub fn open(
     kind: &StoreKind,
     keeping: Keeping,

@@ -1,34 +1,35 @@
-//! The footprint of a step in the store.
+//! Footprint of a step in the store.
 
 use crate::store::{ChangeNumber, Lost, Store};
 
-/// What one step read and wrote.
+/// Reads and writes of one step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Footprint {
-    /// The highest number of a change that was read or written: nothing that the step says may
-    /// leave the host before that has settled.
+    /// Highest number of a change that the step read or wrote. No output of the step may leave the
+    /// host before that change has settled.
     pub change: ChangeNumber,
-    /// The lowest number of a swap of the step: if that one is durable, the step did something,
-    /// whatever became of the rest.
+    /// Lowest number of a swap of the step. If that swap is durable, the step had an effect, even
+    /// if the rest was lost.
     pub swapped: Option<ChangeNumber>,
-    /// Keys that are to be loaded. If there are any, the step changed nothing, and is to be done
-    /// again instead of what it says.
+    /// Keys to load. If there are any, the step changed nothing, and the host repeats it instead of
+    /// using its output.
     pub missed: Vec<Box<str>>,
-    /// Changes were lost since the instance began. Whatever the number says, the step may have been
-    /// built on them: it may have met one of these and then a later one that is durable.
+    /// Whether changes were lost since the instance began. The step may depend on lost changes even
+    /// if `change` settles: it may have read a lost change and then a later durable one.
     pub lost: bool,
-    /// Calls of the store: a measure of the step's length that does not depend on the machine.
+    /// Store calls: a measure of the step's length that does not depend on the machine.
     pub calls: u64,
 }
 
 impl Footprint {
-    /// What is known of the step, where this became of the changes up to [`change`](Self::change).
+    /// Judges the step after the changes up to [`change`](Self::change) settled with this result.
     ///
     /// # Errors
     ///
-    /// [`Lost::NotConfirmed`] where a part of the step may have been done, else why none was.
+    /// [`Lost::NotConfirmed`] if a part of the step may have been applied, else the reason why none
+    /// was.
     pub(crate) fn judge(&self, store: &dyn Store, settled: Result<(), Lost>) -> Result<(), Lost> {
-        // A loss settles all that was before it.
+        // A loss settles all changes before it.
         let is_kept = |change| !matches!(store.settle(change).known(), Some(Err(_)));
         match settled {
             Ok(()) if self.lost => Err(Lost::NotConfirmed),

@@ -1,4 +1,4 @@
-//! The store as one instance sees it: the footprint of its steps, and the limits of its writes.
+//! The store in an instance's view: the footprint of its steps, and the limits of its writes.
 
 use super::footprint::Footprint;
 use crate::store::{ChangeNumber, Seen, Store, StoreError, SwapError};
@@ -6,13 +6,14 @@ use bytes::Bytes;
 use durable_streams_edge::seam::NOT_RESIDENT;
 use std::sync::Arc;
 
-/// A store between an instance and its host.
+/// Store wrapper between an instance and its host.
 pub(crate) struct Keys {
     store: Arc<dyn Store>,
-    /// The store's losses when the instance began, which may hold what was lost later.
+    /// The store's loss count when the instance began. The instance may hold data that was lost
+    /// later.
     losses: u64,
     footprint: Footprint,
-    /// Values that are not in memory are not waited for.
+    /// Whether reads fail instead of waiting for values that are not in memory.
     hurried: bool,
     /// Calls so far.
     calls: u64,
@@ -32,7 +33,7 @@ impl Keys {
         }
     }
 
-    /// Calls, steps and dealings with requests so far: an instance that makes them is not stuck.
+    /// Calls, steps and other interactions so far: an instance that makes them is not stuck.
     #[must_use]
     pub(crate) const fn calls(&self) -> u64 {
         self.calls
@@ -43,8 +44,8 @@ impl Keys {
         self.store.ignores_labels()
     }
 
-    /// Begins a step. In a hurried one, values that are not in memory are [missed](Footprint::missed)
-    /// rather than waited for until something was written.
+    /// Begins a step. A hurried step [misses](Footprint::missed) values that are not in memory
+    /// instead of waiting for them, until its first write.
     pub(crate) fn begin(&mut self, hurried: bool) {
         self.footprint = Footprint::default();
         self.hurried = hurried;
@@ -57,7 +58,7 @@ impl Keys {
         self.calls = self.calls.wrapping_add(1);
     }
 
-    /// The footprint of the step.
+    /// Ends the step and returns its footprint.
     pub(crate) fn end(&mut self) -> Footprint {
         self.footprint.lost = self.is_stale();
         self.footprint.calls = self.calls.wrapping_sub(self.begun);
@@ -85,29 +86,30 @@ impl Keys {
         Ok(())
     }
 
-    /// Numbers from after a loss would hide what became of those before it.
+    /// Change numbers from after a loss would hide the loss of earlier changes.
     fn meet(&mut self, change: ChangeNumber) {
         if !self.is_stale() {
             self.footprint.change = self.footprint.change.max(change);
         }
     }
 
-    /// What a write came to. One that failed may have been done all the same.
+    /// Records the result of a write. A failed write may have been applied all the same.
     fn meet_write(&mut self, written: Result<ChangeNumber, StoreError>) -> Result<(), StoreError> {
         match written {
-            // This instance had seen no loss, so the write came before any that it could hide.
+            // This instance had seen no loss, so the write came before any loss that its number
+            // could hide.
             Ok(change) => self.footprint.change = self.footprint.change.max(change),
             Err(_) => self.meet(self.store.latest_change()),
         }
         written.map(|_| ())
     }
 
-    /// The key as it is now, for a swap.
+    /// Reads the key for a swap.
     pub(crate) fn get(&mut self, key: &str) -> Result<Seen, StoreError> {
         self.look(key, |store| store.get(key))
     }
 
-    /// The key for a caller that swaps nothing.
+    /// Reads the key for a caller that does not swap.
     pub(crate) fn read(&mut self, key: &str) -> Result<Seen, StoreError> {
         self.look(key, |store| store.read(key))
     }
@@ -173,7 +175,7 @@ impl Keys {
             None => self.store.swap_unseen(key, value),
         };
         let written = match swapped {
-            // That it failed says something of the key too.
+            // A failed swap also reveals the state of the key.
             Err(SwapError::Conflict) => {
                 self.meet(self.store.last_change(key));
                 return Err(SwapError::Conflict);
@@ -198,8 +200,8 @@ mod tests {
     use crate::store::Lost;
     use crate::store::held::HeldStore;
 
-    /// An append was durable, and what its step wrote next, into the record of a subscription, found
-    /// no room: its client was told that nothing was applied, and to try again.
+    /// An append was durable, but its step's next write, to the record of a subscription, found no
+    /// room. The client's answer said that nothing was applied, and invited a retry.
     #[test]
     fn a_step_whose_first_swap_is_durable_did_something() {
         let store = Arc::new(HeldStore::default());
@@ -235,9 +237,9 @@ mod tests {
         assert_eq!(judged, Err(Lost::NoSpace));
     }
 
-    /// An append stored its chunk, which was lost, and then lost its swap, which told of a change
-    /// that was durable. Only the higher number was asked for, so the attempt went on, and a head
-    /// came to name a chunk that was not there.
+    /// An append stored its chunk, and the chunk was lost. Then the append lost its swap to a
+    /// durable change. The host checked only the higher change number, so the attempt went on. A
+    /// head came to refer to a missing chunk.
     #[test]
     fn what_comes_after_a_loss_does_not_hide_what_was_lost() {
         let store = Arc::new(HeldStore::default());

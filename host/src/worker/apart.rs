@@ -4,14 +4,14 @@ use crate::telemetry;
 use crate::vital;
 use tokio::runtime::Handle;
 
-/// Added to the niceness of such a thread, which then gets a quarter of a core that a short step
-/// wants too.
+/// Added to the niceness of such a thread. The thread then gets a quarter of a core that a short
+/// step wants, too.
 #[cfg(target_os = "linux")]
 const NICER: i32 = 5;
 
-/// Runs steps on a thread of its own, which ends with them. Returns false if there is no thread.
+/// Runs steps on a new thread, which ends with them. Returns false if the thread can't start.
 ///
-/// A thread takes some 20 us to start, and a long step takes milliseconds.
+/// A thread takes about 20 us to start, and a long step takes milliseconds.
 pub(super) fn run(name: &'static str, steps: impl FnOnce() + Send + 'static) -> bool {
     let runtime = Handle::current();
     let steps = move || {
@@ -29,8 +29,9 @@ pub(super) fn run(name: &'static str, steps: impl FnOnce() + Send + 'static) -> 
     started.is_ok()
 }
 
-/// Lets the threads of short steps go first. Elsewhere than on Linux a priority is that of the whole
-/// process. Without it the steps run all the same.
+/// Gives the threads of short steps precedence. On systems other than Linux, a priority applies to
+/// the whole process, so this does nothing. If lowering the priority fails, the steps run with the
+/// normal one.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Ok(nice) = rustix::process::getpriority_process(None) {

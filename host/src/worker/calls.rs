@@ -5,26 +5,26 @@ use crate::length::Ticket;
 use crate::store::ChangeNumber;
 use tokio::sync::oneshot;
 
-/// The answer of a step, with the number of the latest change before the step began.
+/// Answer of a step, with the number of the latest change before the step began.
 #[derive(Debug)]
 pub(crate) struct Answered {
-    /// What the instance said.
+    /// The instance's answer.
     pub answer: Answer,
-    /// Waits that the answer asks for are for changes after this one.
+    /// The answer's waits are for changes after this one.
     pub noted: ChangeNumber,
 }
 
 /// Result of a step.
 pub(crate) type StepResult = Result<Answered, StepError>;
 
-/// Where the answer of a step will be.
+/// Receiver for the result of a step.
 pub(crate) type Pending = oneshot::Receiver<StepResult>;
 
-/// A request whose exchange begins.
+/// Request that begins an exchange.
 pub(super) struct Started {
     pub(super) request: Request,
     pub(super) reply: oneshot::Sender<StepResult>,
-    /// A step of it was lost, and this is the one instead. Not counted with those that are hurried.
+    /// Whether this repeats a lost step of the request. Repeats of hurried steps do not count.
     pub(super) repeated: bool,
 }
 
@@ -37,8 +37,8 @@ impl Started {
         }
     }
 
-    /// Whether a step of it that was lost is done once more: a read changes nothing that its client
-    /// asked for, and what it reads is there without that.
+    /// Whether a lost step of this request may run again. Clients request no change with a read,
+    /// and a repeated read finds the remaining values.
     pub(super) fn may_repeat(&self) -> bool {
         !self.repeated && self.request.parts.method.is_safe()
     }

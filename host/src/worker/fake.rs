@@ -1,11 +1,16 @@
-//! A component for tests of the driver: one text a path, appended to and followed.
+//! Component for tests of the driver: one text per path, with appends and followers.
 //!
-//! `POST` and `PUT` append their body. `GET` answers what there is; with `?follow` it goes on as
-//! server-sent events do, with `?poll` it waits for something to say as a long-poll does, with
-//! `?chunks` it sends a byte a step, with `?events` it does not say how long its answer is, and with
-//! `?touch` it notes at `/touched` that it was there. A path that begins with `/break` breaks the
-//! instance, one that has `/many` in it reads many keys, `/again` asks to be started again, `/panic` panics, and `/block` blocks until the gate
-//! opens. A `POST` below `/tell` has the URL in [`Script::hook`] told.
+//! `POST` and `PUT` append their body. `GET` returns the present text, with these options:
+//!
+//! - `?follow` continues like server-sent events;
+//! - `?poll` waits for text like a long-poll;
+//! - `?chunks` sends a byte a step;
+//! - `?events` does not announce the length of the answer;
+//! - `?touch` notes the read at `/touched`.
+//!
+//! Some paths have an effect: a path with the prefix `/break` breaks the instance, one with `/many`
+//! in it reads many keys, `/again` asks for a retry, `/panic` panics, and `/block` blocks until the
+//! gate opens. A `POST` below `/tell` sends a delivery to the URL in [`Script::hook`].
 
 use super::Factory;
 use crate::exchange::{
@@ -20,15 +25,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::Duration;
 
-/// What was asked of all instances, and how they behave.
+/// Calls of all instances, and settings of their behavior.
 #[derive(Default)]
 pub(crate) struct Script {
     pub(crate) log: Mutex<Log>,
     pub(crate) max_wait: Mutex<Option<Duration>>,
     pub(crate) max_age: Mutex<Option<Duration>>,
-    /// Instances that may still be started; all of them, if none is said.
+    /// Number of instances that may still start; `None` for no limit.
     pub(crate) instances: Mutex<Option<usize>>,
-    /// Where deliveries go.
+    /// URL of deliveries.
     pub(crate) hook: Mutex<String>,
     gate: Mutex<bool>,
     opened: Condvar,
@@ -36,13 +41,13 @@ pub(crate) struct Script {
 
 #[derive(Default)]
 pub(crate) struct Log {
-    /// Bodies handed over with each start, and whether there was an attempt.
+    /// Bodies passed with each start, and whether there was an attempt.
     pub(crate) starts: Vec<(Vec<Bytes>, bool)>,
-    /// The path of each start, and the number of the instance.
+    /// Path of each start, and the number of the instance.
     pub(crate) served: Vec<(String, usize)>,
     pub(crate) resumes: HashMap<&'static str, usize>,
     pub(crate) instances: usize,
-    /// Of deliveries.
+    /// Outcomes of deliveries.
     pub(crate) outcomes: Vec<Outcome>,
 }
 
@@ -99,7 +104,7 @@ pub(crate) fn request(method: Method, target: &str, body: &str) -> Request {
 
 struct Fake {
     script: Arc<Script>,
-    /// Counted from one.
+    /// Instance number, counted from one.
     number: usize,
     keys: Keys,
 }
@@ -113,7 +118,7 @@ fn answer(body: Bytes, next: Next) -> Answer {
     }
 }
 
-/// The same with a head.
+/// Adds a head to an answer.
 fn headed(head: Option<Head>, mut answer: Answer) -> Answer {
     answer.message.head = head;
     answer
@@ -268,7 +273,7 @@ impl Steps for Fake {
             assert!(read.is_ok(), "the attempt begins with a look");
             let wait = Duration::from_millis(1);
             let attempt = Attempt(Bytes::from_static(b"attempt"));
-            // Only every second one is to be started again.
+            // Only every second request asks for a retry.
             let next = |index: usize| match index % 2 {
                 0 => Next::Again(Retry {
                     wait,

@@ -1,41 +1,42 @@
-//! Calls that wait for an instance, and requests that are started together.
+//! Queued calls of an instance, and requests that start together.
 //!
-//! `POST`s for one path are put together when they come, in a batch that waits where the first of
-//! them came in. To look for them when the batch is taken took a look at every job that waits: with
-//! thousands of streams written to at once, more than the steps themselves.
+//! `POST`s for one path join a batch on their arrival. The batch waits at the queue position of its
+//! first request. An earlier version collected the batch when the worker took it, and inspected
+//! every queued job for that. With writes to thousands of streams at once, this cost more than the
+//! steps themselves.
 
 use super::calls::{Call, Started};
 use crate::exchange::PathHash;
 use http::Method;
 use std::collections::{HashMap, VecDeque};
 
-/// Requests handed to one call of `start`.
+/// Largest number of requests in one call of `start`.
 pub(super) const BATCH_REQUESTS: usize = 64;
-/// Bytes of their bodies, together: JSON of this size takes about 10 ms.
+/// Largest total length of their bodies: JSON of this size takes about 10 ms.
 pub(super) const BATCH_BYTES: usize = 1024 * 1024;
 
 enum Job {
     Start(Batch),
-    /// A call, and how often it was done before.
+    /// A call, and the number of its earlier runs.
     Call(Call, u8),
 }
 
-/// The calls that wait, in their order.
+/// Queued calls, in order.
 #[derive(Default)]
 pub(super) struct Jobs {
     waiting: VecDeque<Job>,
-    /// Jobs that were taken so far: the number of the first that waits.
+    /// Number of jobs taken so far, which is the number of the first queued job.
     taken: u64,
-    /// By the hash of a path, the number of the last batch that began for it. Where two paths have
-    /// one hash, the older batch gets no more.
+    /// Number of the last batch for each path hash. If two paths share a hash, the older batch gets
+    /// no more requests.
     last: HashMap<PathHash, u64>,
 }
 
-/// Requests that are started together.
+/// Requests that start together.
 pub(super) struct Batch {
     requests: Vec<Started>,
     bytes: usize,
-    /// Of the path, if more may join.
+    /// Hash of the path, if more requests may join.
     hash: Option<PathHash>,
 }
 
@@ -53,7 +54,7 @@ impl Batch {
         self.requests.push(one);
     }
 
-    /// A read whose client left needs no answer.
+    /// Whether all requests are reads without a waiting client: such reads need no answer.
     fn is_moot(&self) -> bool {
         let moot = |one: &Started| one.reply.is_closed() && one.request.parts.method.is_safe();
         self.requests.iter().all(moot)
@@ -61,12 +62,12 @@ impl Batch {
 }
 
 impl Jobs {
-    /// Adds a call, which was done so often before.
+    /// Adds a call that ran this many times before.
     pub(super) fn push_call(&mut self, call: Call, again: u8) {
         self.waiting.push_back(Job::Call(call, again));
     }
 
-    /// Adds a request, if possible to those that wait with it.
+    /// Adds a request, to a queued batch if possible.
     pub(super) fn push_start(&mut self, one: Started) {
         let may_share = one.request.parts.method == Method::POST;
         let hash = may_share.then_some(one.request.path_hash);
@@ -95,7 +96,7 @@ impl Jobs {
         }
     }
 
-    /// Takes the next call, and how often it was done before.
+    /// Takes the next call, and the number of its earlier runs.
     pub(super) fn next(&mut self) -> Option<(Call, u8)> {
         loop {
             let job = self.waiting.pop_front()?;
@@ -141,7 +142,7 @@ mod tests {
         }
     }
 
-    /// Each batch was looked for among all jobs that waited.
+    /// Each batch was collected by a search of all queued jobs.
     #[test]
     fn requests_are_put_together_as_they_come_and_wait_where_the_first_came() {
         let mut jobs = Jobs::default();

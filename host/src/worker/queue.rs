@@ -13,20 +13,21 @@ use crate::vital;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// Steps of one burst: a millisecond or so, after which their answers may leave.
+/// Steps of one burst: about a millisecond, after which their answers may leave.
 const BURST: usize = 64;
 
 #[derive(Default)]
 struct Queue {
     jobs: Jobs,
-    /// A task runs the jobs, and will look here again before it ends.
+    /// Whether a task runs the jobs. The task checks the queue again before it ends.
     running: bool,
 }
 
-/// Takes a delivery that a step asks for. Its result comes back through [`Worker::delivered`].
+/// Takes a delivery that a step requests. The delivery's result comes back through
+/// [`Worker::delivered`].
 pub(crate) type Deliver = Box<dyn Fn(&Arc<Worker>, Delivery) + Send + Sync>;
 
-/// An instance and its queue.
+/// Instance and its queue.
 pub(crate) struct Worker {
     pub(super) store: Arc<dyn Store>,
     queue: Mutex<Queue>,
@@ -34,13 +35,13 @@ pub(crate) struct Worker {
     pub(super) deliver: Deliver,
     pub(super) alarm: Arc<Alarm>,
     pub(super) unsettled: Arc<Unsettled>,
-    /// Steps run on a thread of their own.
+    /// Whether steps run on a thread of their own.
     apart: bool,
 }
 
 impl Worker {
-    /// A worker whose instance is started with the first step. Its deliveries go to `deliver`, and
-    /// the time when something is due to `alarm`.
+    /// Creates a worker that starts its instance with the first step. The worker's deliveries go to
+    /// `deliver`, and the times of due work to `alarm`.
     #[must_use]
     pub(crate) fn new(
         store: Arc<dyn Store>,
@@ -51,7 +52,7 @@ impl Worker {
         Arc::new(Self::with(store, factory, deliver, alarm))
     }
 
-    /// The same for steps that take long. They run on a thread of their own.
+    /// Creates a worker for long steps, which run on a thread of their own.
     #[must_use]
     pub(crate) fn apart(
         store: Arc<dyn Store>,
@@ -78,7 +79,7 @@ impl Worker {
         }
     }
 
-    /// The store that the instance sees.
+    /// Returns the instance's store.
     #[must_use]
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store
@@ -93,21 +94,21 @@ impl Worker {
         self.slot.warm_up()
     }
 
-    /// Begins an exchange. Dropping the receiver does not stop a write that was queued.
+    /// Begins an exchange. Dropping the receiver does not stop a queued write.
     pub(crate) fn start(self: &Arc<Self>, request: Request) -> Pending {
         let (reply, pending) = oneshot::channel();
         self.push(|jobs| jobs.push_start(Started::new(request, reply)));
         pending
     }
 
-    /// Goes on with an exchange.
+    /// Continues an exchange.
     pub(crate) fn resume(self: &Arc<Self>, token: Token, cause: Cause) -> Pending {
         let (reply, pending) = oneshot::channel();
         self.push_call(Call::Resume(token, cause, reply), 0);
         pending
     }
 
-    /// Tells the instance the result of a delivery.
+    /// Passes the result of a delivery to the instance.
     pub(crate) fn delivered(self: &Arc<Self>, token: Token, outcome: Outcome, ticket: Ticket) {
         self.push_call(Call::Delivered(token, outcome, ticket), 0);
     }
@@ -118,8 +119,8 @@ impl Worker {
         self.queue().running
     }
 
-    /// Does a piece of background work, after the steps that wait by now; says whether there may be
-    /// more.
+    /// Does one piece of background work, after the steps already queued. Returns whether there may
+    /// be more.
     pub(crate) async fn work(self: &Arc<Self>, round: u64, ticket: Ticket) -> bool {
         let (reply, pending) = oneshot::channel();
         self.push_call(Call::Work(round, ticket, reply), 0);
@@ -173,7 +174,7 @@ impl Worker {
         // A step's answer may be for a task that only this thread can run.
         let burst = if self.store.blocks() { 1 } else { BURST };
         loop {
-            // Behind all tasks that are ready now.
+            // Lets all ready tasks go first.
             tokio::task::yield_now().await;
             for _ in 0..burst {
                 if !self.run_next() {

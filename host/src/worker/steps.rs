@@ -1,4 +1,5 @@
-//! The steps of a worker: each is run, settled, and its answers are handed out.
+//! The steps of a worker: the worker runs each step, waits for its changes to settle, and delivers
+//! its answers.
 
 use super::calls::{Answered, Call, Started};
 use super::queue::Worker;
@@ -7,7 +8,8 @@ use crate::store::{ChangeNumber, Lost};
 use crate::wasi::Footprint;
 use std::sync::Arc;
 
-/// Times that a step is done again for what is not in memory; after that it waits where it is.
+/// Number of repeats of a step for values that are not in memory; after that the step waits for the
+/// disk.
 const HURRIED: u8 = 8;
 
 impl Worker {
@@ -66,7 +68,7 @@ impl Worker {
                 }
                 ticket.note(footprint.calls);
                 self.settled(footprint, move |worker, settled| {
-                    // What is due, and what failed, is told by later pieces of work too.
+                    // Later pieces of work report due times and failures again.
                     let worked = settled.and(result).unwrap_or_default();
                     let _ = reply.send(worked.worked);
                     worker.worked(worked);
@@ -88,7 +90,7 @@ impl Worker {
         }
     }
 
-    /// Goes on when the changes in a footprint have settled: at once, if they have.
+    /// Continues once the changes in a footprint have settled, which may be at once.
     fn settled(
         self: &Arc<Self>,
         footprint: Footprint,
@@ -113,19 +115,19 @@ impl Worker {
         }
     }
 
-    /// Has keys loaded where waiting does no harm, and the call done again.
+    /// Loads keys on a thread that may block, and then repeats the call.
     fn load(self: &Arc<Self>, missed: Vec<Box<str>>, call: Call, again: u8) {
         let worker = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             for key in missed {
-                // The step that needs it gets the error.
+                // The step that needs the key gets the error.
                 let _ = worker.store.get(&key);
             }
             worker.push_call(call, again.saturating_add(1));
         });
     }
 
-    /// A step has no answers: its requests get the error, or the step is repeated once.
+    /// Handles a step without answers: its requests get the error, or the step is repeated once.
     fn failed(
         self: &Arc<Self>,
         mut started: Vec<Started>,
@@ -147,7 +149,7 @@ impl Worker {
         }
     }
 
-    /// Hands out answers; those that ask for it are started again together, in their order.
+    /// Delivers answers. Requests that ask for a retry start again together, in their order.
     fn hand_out(
         self: &Arc<Self>,
         started: Vec<Started>,
@@ -174,8 +176,9 @@ impl Worker {
     }
 }
 
-/// Why an exchange has no answer whose earlier steps had some. What they wrote is kept, and may be
-/// all that was asked for: that this step did nothing says nothing of the exchange.
+/// Error of an exchange after the failure of a later step. Writes of the earlier steps are kept,
+/// and may be all that the client requested. So a failed step without an effect does not mean an
+/// exchange without one.
 fn of_later_step(error: StepError) -> StepError {
     match error {
         StepError::Broken(why) | StepError::NoInstance(why) => StepError::Broken(why),

@@ -43,8 +43,8 @@ fn status(outcome: Result<StepResult, oneshot::error::RecvError>) -> StatusCode 
     answered.answer.message.head.expect("a head").status
 }
 
-/// Brings requests while the instance is busy, and lets it go on after that. The instance blocks a
-/// thread of the runtime, so there have to be two.
+/// Sends requests while the instance is busy, and lets the instance go on after that. The instance
+/// blocks a thread of the runtime, so the runtime needs two.
 async fn while_busy<T>(setup: &Setup, bring: impl FnOnce(&Arc<Worker>) -> T) -> T {
     let busy = setup.worker.start(request(Method::GET, "/block", ""));
     while setup.script.log().starts.is_empty() {
@@ -140,7 +140,7 @@ async fn an_instance_that_broke_is_replaced() {
     assert_eq!(setup.script.log().instances, 2);
 }
 
-/// Whoever came to that instance later waited for ever.
+/// Later callers of that instance waited forever.
 #[test]
 fn a_panic_in_the_task_of_an_instance_ends_the_process() {
     const CHILD: &str = "DS_TEST_PANIC";
@@ -149,7 +149,7 @@ fn a_panic_in_the_task_of_an_instance_ends_the_process() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         return runtime.block_on(async {
             let panics = setup().worker.start(request(Method::POST, "/panic", "x"));
-            // The process is to end before anybody hears of it.
+            // The process must end before the caller receives a result.
             let _ = panics.await;
         });
     }
@@ -183,7 +183,7 @@ async fn background_work_says_whether_there_was_any() {
     assert!(!setup.worker.work(2, Ticket::default()).await);
 }
 
-/// It was refused while steps waited, so on a busy server no stream expired.
+/// The host refused background work while steps waited, so no stream expired on a busy server.
 #[tokio::test(flavor = "multi_thread")]
 async fn background_work_is_done_on_a_busy_instance_too() {
     let setup = setup();

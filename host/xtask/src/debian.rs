@@ -11,31 +11,31 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "wasi-libc"];
-/// What installs them, and says whether they are. Elsewhere than on Debian there is none.
+/// Tools that install the packages and report which are installed. Only Debian has them.
 const TOOLS: [&str; 2] = ["apt-get", "dpkg-query"];
 const RUSTC: &str = "/usr/bin/rustc";
 const LIBC: &str = "/usr/lib/wasm32-wasi";
 
-/// Debian's compiler with what it needs.
+/// Debian's compiler, with the directories of the linkers that it needs.
 #[derive(Debug)]
 pub(crate) struct Debian {
-    /// Directories of the linkers, which the toolchain that builds everything else brings.
+    /// Directories of the linkers, which belong to the toolchain that builds everything else.
     linkers: Vec<PathBuf>,
 }
 
-/// Its own target directory: two compilers in one directory rebuild everything at each turn.
+/// Target directory of this route alone: two compilers that share one rebuild everything in turn.
 fn target_dir(build: Build) -> PathBuf {
     build.target_dir().join("debian")
 }
 
-/// Whether a build went this way before.
+/// Whether an earlier build took this route.
 pub(crate) fn was_used() -> bool {
     Build::ALL
         .into_iter()
         .any(|build| target_dir(build).is_dir())
 }
 
-/// The route, if everything it needs is installed.
+/// Returns the route if all its packages and linkers are installed.
 pub(crate) fn find() -> Option<Debian> {
     let sysroot = cargo::rustc(Path::new(RUSTC), &["--print", "sysroot"])?;
     let sources = Path::new(&sysroot).join("lib/rustlib/src/rust/library/std/Cargo.toml");
@@ -47,7 +47,7 @@ pub(crate) fn find() -> Option<Debian> {
     (there("wasm-component-ld") && there("rust-lld")).then_some(Debian { linkers })
 }
 
-/// The route, after installing what it needs.
+/// Returns the route, after installing missing packages.
 pub(crate) fn find_or_install() -> Result<Debian, Failure> {
     if let Some(debian) = find() {
         return Ok(debian);
@@ -90,7 +90,7 @@ fn is_installed(package: &str) -> bool {
         .is_ok_and(|out| out.stdout.ends_with(b" installed"))
 }
 
-/// Installs Debian's packages, after saying so and why.
+/// Installs Debian's packages, after printing their names and the reason.
 pub(crate) fn install(missing: &[&str], why: &str, by_hand: &str) -> Result<(), Failure> {
     println!(
         "    {why} Now installing Debian's packages {} with apt-get.",
@@ -141,7 +141,7 @@ fn linkers() -> Vec<PathBuf> {
 }
 
 impl Debian {
-    /// Lets `cargo build` go this way. Returns the target directory that it uses.
+    /// Makes `cargo build` take this route. Returns the target directory that the build uses.
     pub(crate) fn apply(&self, cargo: &mut Command, build: Build) -> Result<PathBuf, Failure> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let dirs = self.linkers.iter().cloned();

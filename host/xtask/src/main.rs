@@ -1,7 +1,7 @@
 //! The commands of this repository: `cargo xtask help` lists them.
 //!
-//! This is the first thing that compiles on a fresh machine, so it depends on nothing but std and
-//! the tests' support crate, which does the same.
+//! This crate compiles first on a fresh machine. It depends only on std and the tests' support crate,
+//! which itself needs only std.
 
 mod bench;
 mod cargo;

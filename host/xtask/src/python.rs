@@ -8,12 +8,12 @@ use crate::services::is_ci;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The Python that has what `tests/NAME/requirements.txt` lists; none where Python or its `venv` is
-/// missing and was not to be installed.
+/// Returns a Python with the packages of `tests/NAME/requirements.txt`. Returns none if Python or its
+/// `venv` is missing and `install` does not allow installing it.
 ///
 /// # Errors
 ///
-/// When packages can't be installed.
+/// Packages can't be installed.
 pub(crate) fn with_packages(name: &str, install: bool) -> Result<Option<PathBuf>, Failure> {
     let requirements = paths::root()
         .join("tests")

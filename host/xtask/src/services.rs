@@ -4,7 +4,7 @@ use crate::debian;
 use crate::failure::Failure;
 use test_support::{nginx_program, redis_program};
 
-/// Whether the machine is one that has to run every test.
+/// Whether this machine must run every test.
 pub(crate) fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true")
 }
@@ -19,9 +19,9 @@ pub(crate) fn provide_redis(install: bool) -> Result<(), Failure> {
     provide("redis-server", "DS_TEST_REDIS", redis_program, install)
 }
 
-/// Makes sure that a service can be started: installs Debian's package where that was asked for, and
-/// where `CI=true`. Elsewhere the tests that need it are skipped and print the command. `variable`
-/// leaves the service out, or names another program; then nothing is installed.
+/// Makes sure that a service can be started. Installs Debian's package with `install` or `CI=true`.
+/// Otherwise the tests that need the service are skipped and print the command. A set `variable`
+/// leaves the service out or names another program; then nothing is installed.
 fn provide(
     package: &str,
     variable: &str,

@@ -1,27 +1,27 @@
-//! The control calls under `{base_path}/__ds/` (sections 6 and 7): which call a path means.
+//! The control calls under `{base_path}/__ds/` (sections 6 and 7), and their paths.
 
 use crate::limits::MAX_ID_BYTES;
 
-/// What a control call is about.
+/// A control call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
     /// The public keys of webhooks (section 6.5).
     Keys,
-    /// Sign with a new key from now on.
+    /// Signs with a new key from now on.
     RotateKeys {
-        /// The bearer token that came with it.
+        /// The bearer token of the request.
         token: Option<Vec<u8>>,
     },
-    /// Something with a subscription.
+    /// A call for one subscription.
     Subscription {
-        /// Its id.
+        /// The subscription's id.
         id: String,
-        /// What.
+        /// The action.
         action: SubscriptionAction,
     },
 }
 
-/// What a request does with a subscription. What it says more is in its body.
+/// Action of a request on a subscription. The request's body has the details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubscriptionAction {
     /// `PUT` (section 6.2).
@@ -36,11 +36,11 @@ pub enum SubscriptionAction {
     RemoveStream(String),
     /// `POST .../claim` (section 7.2).
     Claim,
-    /// One of the calls of a worker that has the lease.
+    /// A call of a worker that has the lease.
     Work {
-        /// Which.
+        /// The call.
         call: WorkCall,
-        /// The bearer token that came with it.
+        /// The bearer token of the request.
         token: Option<Vec<u8>>,
     },
 }
@@ -69,7 +69,7 @@ pub(super) enum ControlRoute {
 }
 
 impl ControlRoute {
-    /// The id of the subscription, where the call is about one.
+    /// Returns the id of the subscription, if the call concerns one.
     pub(super) fn subscription(&self) -> Option<&str> {
         match self {
             Self::Keys | Self::RotateKeys => None,
@@ -82,7 +82,7 @@ impl ControlRoute {
     }
 }
 
-/// The call that a decoded path after `__ds/` means.
+/// Returns the call for a decoded path after `__ds/`.
 pub(super) fn route(path: &str) -> Option<ControlRoute> {
     match path {
         "jwks.json" => return Some(ControlRoute::Keys),

@@ -1,5 +1,5 @@
-//! From a raw request to an operation, or to the problem it has. Everything is judged here that
-//! needs no stream: syntax and sizes.
+//! Parses a raw request into an operation, or into the problem it has. This module makes all checks
+//! that need no stream: syntax and sizes.
 
 mod append;
 mod authority;
@@ -27,11 +27,11 @@ use fields::Fields;
 use method::only;
 use target::Route;
 
-/// Says what a request asks for, or why it can't be asked.
+/// Returns the operation that a request asks for.
 ///
 /// # Errors
 ///
-/// The problem document of the answer.
+/// The problem that the response reports.
 pub fn parse(raw: &RawRequest<'_>, config: &Config) -> Result<Operation, Problem> {
     check_sizes(raw, config)?;
     if let Some(authority) = raw.authority {

@@ -1,4 +1,4 @@
-//! Which resource a path means.
+//! The resource that a path names.
 
 use super::super::name::{self, NameError, RESERVED, StreamName};
 use super::super::paths::{HEALTH, READY, TICK};
@@ -32,7 +32,7 @@ pub(super) fn route(path: &str, config: &Config) -> Result<Route, Problem> {
         .and_then(|rest| rest.strip_prefix('/'))
         .ok_or_else(|| no_route(config))?;
     let decoded = name::decode(raw).map_err(invalid_name)?;
-    // Judged as decoded, so that no spelling of a reserved name gets past.
+    // The decoded path is checked, so that no spelling of a reserved name passes.
     if name::first_segment(&decoded) == RESERVED {
         let call = decoded
             .strip_prefix(RESERVED)
@@ -50,12 +50,12 @@ pub(super) fn route(path: &str, config: &Config) -> Result<Route, Problem> {
         .map_err(invalid_name)
 }
 
-/// The id of the subscription that a raw path is about, for a host that serves calls of a large
+/// Returns the id of the subscription that a raw path names. A host uses it to serve calls of a large
 /// subscription apart from other requests.
 #[must_use]
 pub fn subscription_id(path: &str, base_path: &str) -> Option<String> {
     let raw = path.strip_prefix(base_path)?.strip_prefix('/')?;
-    // Most paths are those of streams, and are not decoded here.
+    // Most paths name streams. They are not decoded here.
     if !raw.starts_with(['_', '%']) {
         return None;
     }

@@ -1,9 +1,9 @@
 //! The host as a child process on a free port.
 //!
-//! `DS_TEST_VIA` says which way it calls the component: `exchange` (as when absent), `wasi-http` or
-//! `wasi-http-p2`;
-//! `DS_TEST_STORE` what is passed to `--store`: `memory` when absent, `file` for a directory of the
-//! server's own, and `redis` for a namespace of its own in a Redis that is started for the purpose.
+//! `DS_TEST_VIA` selects the interface of the component that the host calls: `exchange` (the default),
+//! `wasi-http` or `wasi-http-p2`. `DS_TEST_STORE` is the value of `--store`: `memory` is the default.
+//! `file` gives each server its own directory. `redis` gives each server its own namespace in a Redis
+//! that the tests start.
 
 use super::{HOST, PATIENCE, Request, Stream};
 use std::io::{BufRead, BufReader};
@@ -16,13 +16,13 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use tempfile::TempDir;
 use test_support::{RedisServer, redis_program};
 
-/// Variables that a server named by `DS_TEST_URL` has: tests that ask for no others run against it.
+/// Variables of the server at `DS_TEST_URL`. Tests that need no other variables run against it.
 const VARIABLES_AT_URL: [(&str, &str); 2] = [
     ("long_poll_timeout_secs", "1"),
     ("webhook_allow_localhost", "true"),
 ];
 
-/// The server that already runs, if the tests are to run against one.
+/// Returns the address of the server that `DS_TEST_URL` names, if it is set.
 fn running() -> Option<SocketAddr> {
     let url = variable("DS_TEST_URL")?;
     let address = url
@@ -32,45 +32,46 @@ fn running() -> Option<SocketAddr> {
     Some(address.expect("DS_TEST_URL is like http://127.0.0.1:3000"))
 }
 
-/// A variable of this run, unless it is absent or empty.
+/// Returns a variable of this run, unless it is absent or empty.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Which way the host calls the component in this run.
+/// Returns the interface of the component that the host calls in this run.
 pub(crate) fn via() -> String {
     variable("DS_TEST_VIA").unwrap_or_else(|| "exchange".to_owned())
 }
 
-/// The store of this run.
+/// Returns the store of this run.
 pub(crate) fn store() -> String {
     variable("DS_TEST_STORE").unwrap_or_else(|| "memory".to_owned())
 }
 
-/// What the host printed on standard error.
+/// Lines that the host printed on standard error.
 type Lines = Arc<Mutex<Vec<String>>>;
 
-/// A running server. Dropping it kills it, unless it ran before.
+/// A running server. Dropping this value kills the server, unless the server ran before the tests.
 #[derive(Debug)]
 pub(crate) struct ServerUnderTest {
     child: Option<Child>,
     pub(crate) address: SocketAddr,
     log: Lines,
     names: AtomicU64,
-    /// The first segment of the names of its streams.
+    /// First segment of the names of the server's streams.
     directory: String,
-    /// Where its streams are; removed with it.
+    /// Directory of the server's streams, removed with this value.
     _directory: Option<TempDir>,
 }
 
-/// The server of all tests that need nothing special; its long-polls wait a second at most.
+/// Returns the server shared by all tests without special needs. Its long-polls wait at most a second.
 pub(crate) fn shared() -> &'static ServerUnderTest {
     static SHARED: LazyLock<ServerUnderTest> = LazyLock::new(|| {
         if let Some(address) = running() {
             return ServerUnderTest::at(address);
         }
         let (mut host, directory) = serve(&[("long_poll_timeout_secs", "1")]);
-        // A static is never dropped. The shell's standard input ends when this process does.
+        // A static is never dropped, so a shell kills the server. The shell's standard input ends when
+        // this process ends.
         let mut guard = Command::new("sh");
         let script = r#"
             "$@" </dev/null & server=$!
@@ -98,14 +99,14 @@ pub(crate) fn shared() -> &'static ServerUnderTest {
     &SHARED
 }
 
-/// A Redis with these settings.
+/// Starts a Redis with these settings.
 pub(crate) fn new_redis(settings: &[&str]) -> RedisServer {
     let program = redis_program().unwrap_or_else(|why| panic!("DS_TEST_STORE=redis: {why}"));
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     RedisServer::start(&program, directory, settings).expect("redis starts")
 }
 
-/// A namespace that nobody used, in the Redis of all servers that need nothing special of it.
+/// Returns an unused namespace, in the Redis shared by servers that need no special settings.
 fn new_namespace() -> String {
     static REDIS: LazyLock<RedisServer> = LazyLock::new(|| new_redis(&[]));
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -137,7 +138,7 @@ fn serve_from(store: &str, variables: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Says that the test of this thread is skipped.
+/// Prints that the test of this thread is skipped.
 fn skip(why: &str) {
     let thread = std::thread::current();
     let name = thread.name().unwrap_or_default();
@@ -145,8 +146,8 @@ fn skip(why: &str) {
 }
 
 impl ServerUnderTest {
-    /// A server of its own, for tests that need other variables. Nothing where the tests run against
-    /// a server that has others: the test is skipped, which is printed.
+    /// Starts a server with these variables. Returns nothing if the server at `DS_TEST_URL` lacks one
+    /// of them. Then it prints that the test is skipped.
     pub(crate) fn start(variables: &[(&str, &str)]) -> Option<Self> {
         match running() {
             None => Some(Self::start_own(variables)),
@@ -162,7 +163,7 @@ impl ServerUnderTest {
         }
     }
 
-    /// A server of our own host, for tests of `what` only that has; see [`Self::start`].
+    /// Starts our own host, for tests of `what`, a feature of this host alone; see [`Self::start`].
     pub(crate) fn start_native(variables: &[(&str, &str)], what: &str) -> Option<Self> {
         match running() {
             None => Some(Self::start_own(variables)),
@@ -173,23 +174,23 @@ impl ServerUnderTest {
         }
     }
 
-    /// A server of its own, for tests that end it or read its log.
+    /// Starts a server for one test that ends it or reads its log.
     pub(crate) fn start_own(variables: &[(&str, &str)]) -> Self {
         let (command, directory) = serve(variables);
         Self::spawn(command, directory)
     }
 
-    /// A server over this store, which others may have too.
+    /// Starts a server over this store. Other servers may use the store too.
     pub(crate) fn start_over(store: &str, variables: &[(&str, &str)]) -> Self {
         Self::spawn(serve_from(store, variables), None)
     }
 
-    /// The same, or its log where it does not start.
+    /// Starts a server over this store. Returns its log if it does not start.
     pub(crate) fn try_over(store: &str) -> Result<Self, Vec<String>> {
         Self::try_spawn(serve_from(store, &[]), None)
     }
 
-    /// A server of its own with flags besides; see [`Self::start`].
+    /// Starts a server with additional flags; see [`Self::start`].
     pub(crate) fn start_with_arguments(
         variables: &[(&str, &str)],
         arguments: &[&str],
@@ -203,20 +204,20 @@ impl ServerUnderTest {
         Some(Self::spawn(command, directory))
     }
 
-    /// A server that runs already.
+    /// Returns the server that already runs at an address.
     fn at(address: SocketAddr) -> Self {
         Self {
             child: None,
             address,
             log: Lines::default(),
             names: AtomicU64::new(0),
-            // It has the streams of earlier runs.
+            // The server may still have streams of earlier runs.
             directory: format!("test-{:x}", getrandom::u64().expect("random bits")),
             _directory: None,
         }
     }
 
-    /// The same with variables of the environment besides.
+    /// Starts a server with variables for the component and additional variables of the environment.
     pub(crate) fn start_with_environment(
         variables: &[(&str, &str)],
         environment: &[(&str, &str)],
@@ -252,7 +253,7 @@ impl ServerUnderTest {
             std::thread::spawn(move || {
                 for line in BufReader::new(out).lines().map_while(Result::ok) {
                     if let Some((_, url)) = line.split_once("listening on http://") {
-                        // Later lines have no one to go to.
+                        // The receiver may be gone: it waits for the first line only.
                         let _ = sender.send(url.trim().to_owned());
                     }
                 }
@@ -270,7 +271,7 @@ impl ServerUnderTest {
             Ok(address) => server.address = address.parse().expect("it prints an address"),
             Err(RecvTimeoutError::Timeout) => panic!("it does not listen: {:?}", server.log()),
             Err(RecvTimeoutError::Disconnected) => {
-                // It ended: all that it said is read.
+                // The host ended. Joining the thread makes its log complete.
                 let read = errors.map(std::thread::JoinHandle::join);
                 assert!(read.is_none_or(|read| read.is_ok()));
                 return Err(server.log());
@@ -279,7 +280,7 @@ impl ServerUnderTest {
         Ok(server)
     }
 
-    /// A name that nobody used, for a stream of this content type.
+    /// Returns a stream of this content type with an unused name, without creating it.
     pub(crate) fn name(&self, content_type: &str) -> Stream {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         Stream {
@@ -289,7 +290,7 @@ impl ServerUnderTest {
         }
     }
 
-    /// A new stream.
+    /// Creates a stream with an unused name.
     #[track_caller]
     pub(crate) fn stream(&self, content_type: &str) -> Stream {
         let stream = self.name(content_type);
@@ -301,7 +302,7 @@ impl ServerUnderTest {
         Request::new(self.address, method, target)
     }
 
-    /// What it printed on standard error so far.
+    /// Returns the lines that the server printed on standard error so far.
     pub(crate) fn log(&self) -> Vec<String> {
         self.log
             .lock()
@@ -309,12 +310,12 @@ impl ServerUnderTest {
             .clone()
     }
 
-    /// Its process, if that is the test's own.
+    /// Returns the id of the server's process, if the tests started it.
     pub(crate) fn id(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// Sends a signal by its name, such as TERM.
+    /// Sends the server a signal by its name, such as TERM.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.id().expect("it is the test's own");
         let status = Command::new("kill")
@@ -323,7 +324,7 @@ impl ServerUnderTest {
         assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
     }
 
-    /// Waits for its end.
+    /// Waits until the server ends.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut ended = None;
         super::eventually("the server ends", || {
@@ -334,7 +335,7 @@ impl ServerUnderTest {
         ended.expect("it ended")
     }
 
-    /// Demands that it still answers and that no instance was lost.
+    /// Asserts that the server still answers and that no instance was lost.
     #[track_caller]
     pub(crate) fn expect_alive(&self) {
         self.request("GET", "/health").send().expect(200);
@@ -368,7 +369,7 @@ impl Drop for ServerUnderTest {
             );
         }
         if let Some(child) = &mut self.child {
-            // It may have ended by itself.
+            // The server may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
         }

@@ -1,9 +1,9 @@
-//! The floors: which files may name which.
+//! The floors. A file may name only files on its own floor or below.
 
 use crate::Tree;
 
-/// Floors from the lowest to the highest; on each, the files on it, or directories with a slash at
-/// the end. The longest entry that a path begins with counts.
+/// Floors from the lowest to the highest. Each lists its files, and its directories with a slash at the
+/// end. Of the entries that match a path, the longest counts.
 pub type Floors = &'static [&'static [&'static str]];
 
 /// The floors of the core crate.
@@ -12,9 +12,9 @@ pub const CORE: Floors = &[
     &["access/", "stream/", "settings.rs"],
     &["subscription/"],
     &["keys/", "protocol/"],
-    // Names of keys and texts of errors that our own host knows.
+    // Keys and texts of errors that our own host knows.
     &["seam.rs"],
-    // The service: the world, then plain types.
+    // The service: its environment, then plain types.
     &["service/env.rs", "service/exchange.rs"],
     &[
         "service/fault.rs",
@@ -23,7 +23,7 @@ pub const CORE: Floors = &[
     ],
     &["service/core.rs", "service/progress.rs", "service/reply.rs"],
     &["service/attempt.rs", "service/token.rs"],
-    // Answers, rights, and the log.
+    // Answers, access rights, and the log.
     &["service/log.rs", "service/problems.rs"],
     &[
         "service/report.rs",
@@ -47,7 +47,7 @@ pub const CORE: Floors = &[
         "service/read/",
     ],
     &["service/subscription/"],
-    // What follows from them, and the facade.
+    // Background work, and the facade.
     &["service/work/"],
     &[
         "service/admission.rs",
@@ -61,7 +61,7 @@ pub const CORE: Floors = &[
     &["lib.rs"],
 ];
 
-/// The rooms of the host.
+/// The floors of the host.
 pub const HOST: Floors = &[
     &["limits.rs"],
     &["budget.rs", "budget/", "telemetry.rs", "vital.rs"],
@@ -83,15 +83,15 @@ pub const HOST: Floors = &[
     &["main.rs"],
 ];
 
-/// Modules of the core crate that the host may name at run time: its words, its limits, its access
-/// control, and the judgement of a webhook's URL. Streams are the component's alone.
+/// Modules of the core crate that the host may name at run time: protocol, limits, access control, the
+/// seam, and the check of a webhook's URL. Only the component deals with streams.
 pub const HOST_MAY_NAME: &[&str] = &["access", "limits", "protocol", "seam", "subscription::url"];
 
-/// Directories of the host whose tools work offline, on the records of a store: they may name every
-/// module of the core crate.
+/// Directories of tools that work offline on the records of a store. They may name every module of the
+/// core crate.
 pub const OFFLINE: &[&str] = &["check/"];
 
-/// The floor of a file; none if no entry is for it.
+/// Returns the floor of a file, or none if no entry matches it.
 #[must_use]
 pub fn floor(floors: Floors, file: &str) -> Option<usize> {
     let fits = |entry: &&str| *entry == file || (entry.ends_with('/') && file.starts_with(*entry));
@@ -102,7 +102,7 @@ pub fn floor(floors: Floors, file: &str) -> Option<usize> {
     found.max().map(|(_, floor)| floor)
 }
 
-/// Files without a floor, and arrows to a higher floor, one line each.
+/// Lists files without a floor, and arrows to a higher floor, one line each.
 #[must_use]
 pub fn breaches(tree: &Tree, floors: Floors) -> Vec<String> {
     let unplaced = tree
@@ -125,7 +125,7 @@ pub fn breaches(tree: &Tree, floors: Floors) -> Vec<String> {
     lines
 }
 
-/// Names of the core crate that the host may not use where it uses them, one line each.
+/// Lists the host's uses of core crate names that it may not use, one line each.
 #[must_use]
 pub fn trespasses(host: &Tree) -> Vec<String> {
     let mut lines = Vec::new();

@@ -1,7 +1,7 @@
-//! An nginx of one's own in front of a server, with the settings that it has by default.
+//! An nginx with default settings in front of a server, for one test.
 //!
-//! `DS_TEST_NGINX` may name a program to start instead of `nginx`; `0` is for a machine whose nginx is
-//! not to be used.
+//! `DS_TEST_NGINX` may name a program to start instead of `nginx`. `0` means that tests must not use
+//! the machine's nginx.
 
 use std::io::{BufRead, BufReader, Error, Result};
 use std::net::{SocketAddr, TcpListener};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Ends nginx when standard input ends: that is when the process that started it is gone.
+/// Kills nginx when standard input ends, since the process that started nginx is gone then.
 const GUARD: &str = r#"
     "$@" </dev/null & server=$!
     cat >/dev/null
@@ -17,17 +17,17 @@ const GUARD: &str = r#"
     wait "$server" 2>/dev/null
     rm -r "$directory""#;
 
-/// Debian installs it where users other than root don't look.
+/// Programs to try. Debian installs nginx in a directory that only root has in its `PATH`.
 const CANDIDATES: [&str; 2] = ["nginx", "/usr/sbin/nginx"];
 
-/// How often another port is tried when another process took the one that was free.
+/// Number of ports to try. Another process may take a free port before nginx listens on it.
 const TRIES: usize = 10;
 
-/// The program to start.
+/// Returns the program to start.
 ///
 /// # Errors
 ///
-/// There is none: a reason to print.
+/// No nginx is usable. The text is the reason, to be printed.
 pub fn program() -> std::result::Result<String, String> {
     let wanted = std::env::var("DS_TEST_NGINX").unwrap_or_default();
     let candidates = match &*wanted {
@@ -46,7 +46,7 @@ pub fn program() -> std::result::Result<String, String> {
         .ok_or_else(|| format!("there is no {}: apt-get install nginx", candidates[0]))
 }
 
-/// A running nginx in a directory of its own. Dropping it ends it.
+/// A running nginx with its own directory. Dropping this value ends nginx.
 #[derive(Debug)]
 pub struct NginxServer {
     guard: Option<Child>,
@@ -54,12 +54,12 @@ pub struct NginxServer {
 }
 
 impl NginxServer {
-    /// Starts an nginx that passes everything on to a server, with its files in a new directory below
-    /// `parent`.
+    /// Starts an nginx that forwards all requests to `upstream`, with its files in a new directory
+    /// below `parent`.
     ///
     /// # Errors
     ///
-    /// It does not start.
+    /// nginx does not start.
     pub fn start(program: &str, parent: &Path, upstream: SocketAddr) -> Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let mut why = Error::other("it was not tried");
@@ -78,14 +78,14 @@ impl NginxServer {
         Err(why)
     }
 
-    /// Where it listens.
+    /// Returns the address that nginx listens on.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-/// Settings that let it run without root and without files elsewhere. Of the proxy nothing is set.
+/// Returns settings to run without root and without files elsewhere. The proxy keeps its defaults.
 fn config(directory: &Path, address: SocketAddr, upstream: SocketAddr) -> String {
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| {
         let path = directory.join(name);
@@ -117,9 +117,9 @@ fn run(program: &str, directory: &PathBuf, address: SocketAddr) -> Result<NginxS
     let mut lines = lines.ok_or_else(|| Error::other("no output"))?.lines();
     for line in lines.by_ref() {
         let line = line?;
-        // Said once it listens.
+        // nginx prints this line once it listens.
         if line.contains("event method") {
-            // Later lines must not fill the pipe.
+            // This thread reads later lines, so that they can't fill the pipe.
             std::thread::spawn(move || lines.for_each(drop));
             return Ok(server);
         }
@@ -137,7 +137,7 @@ impl NginxServer {
     fn end(&mut self) {
         if let Some(mut guard) = self.guard.take() {
             drop(guard.stdin.take());
-            // There is nothing to do about a shell that can't be waited for.
+            // If waiting for the shell fails, nothing else can be done.
             let _ = guard.wait();
         }
     }

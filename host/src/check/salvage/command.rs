@@ -1,4 +1,4 @@
-//! The salvage itself.
+//! The salvage command.
 
 use super::output::Output;
 use super::report::Salvaged;
@@ -11,11 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The one entry that an empty directory may have: there is one where a file system is mounted.
+/// The only entry allowed in an otherwise empty directory: the root of a mounted file system has
+/// one.
 const LOST_AND_FOUND: &str = "lost+found";
 
-/// Writes all readable records of the store in `from`, which no server has open and of which nothing is
-/// changed, into a new store in `to`. `progress` gets a line now and then.
+/// Copies all readable records of the store in `from` into a new store in `to`. No server may have
+/// `from` open, and it stays unchanged. `progress` gets a line now and then.
 ///
 /// # Errors
 ///
@@ -43,8 +44,9 @@ pub fn salvage(
         report.lost_key(&key, "not a key of this version");
     }
     output.finish()?;
-    // Any key may have lost its newest value, so readers and writers must be told: a new timeline begins,
-    // while the log has the directory locked. A damaged number counts as none; the clock is ahead of it.
+    // Any key may have lost its newest value, so readers and writers need a new timeline. The
+    // salvage begins it while the log holds the lock on the directory. A damaged timeline number
+    // counts as none; the clock is ahead of it.
     let before = timeline::read(from, &ReadOnlyFiles).unwrap_or_default();
     let raised = timeline::begin_after(to, &SystemFiles, before, SystemTime::now());
     raised.map_err(|source| {
@@ -54,7 +56,7 @@ pub fn salvage(
     Ok(report)
 }
 
-/// Refuses to write where something is.
+/// Refuses a target directory that is not empty.
 fn refuse_used(from: &Path, to: &Path) -> Result<(), CheckError> {
     let io = |path: &Path, source| {
         let path = path.to_owned();
@@ -74,9 +76,9 @@ fn refuse_used(from: &Path, to: &Path) -> Result<(), CheckError> {
     inside(from, to)
 }
 
-/// Refuses an output inside of the damaged store, which stays as it is.
+/// Refuses a target inside the damaged store, which must stay unchanged.
 fn inside(from: &Path, to: &Path) -> Result<(), CheckError> {
-    // It may not be there yet, but a directory above it is.
+    // The target may not exist yet, but one of its parents does.
     let known = to
         .ancestors()
         .find_map(|path| match path.as_os_str().is_empty() {

@@ -2,20 +2,20 @@
 //!
 //! # Which value of a key is taken
 //!
-//! Of every key the newest value that is known of. A record whose key is damaged may have been a newer
-//! one, so any key may have lost its newest value; the report says so.
+//! The salvage takes the newest known value of every key. A record with a damaged key may have been
+//! newer, so any key may have lost its newest value; the report says so.
 //!
 //! # A stream with a part that can't be read
 //!
-//! It is copied with all that can be read of it, since leaving it out would lose more. In the place of
-//! each chunk and index block that is lost stands a [hole](crate::store::log::Hole): reads of it are
-//! answered as those of any damaged value, appends and reads of all else go on, and a check knows that
-//! it was named. A stream whose head is lost is left out, with its name free again.
+//! The salvage copies all readable parts of the stream, since leaving the stream out would lose
+//! more. A [hole](crate::store::log::Hole) replaces each lost chunk and index block. Reads of a
+//! hole get the answer for a damaged value; all other appends and reads work. A check recognizes
+//! holes. A stream with a lost head is left out, and its name is free again.
 //!
 //! # Which records change
 //!
-//! Nothing that no head leads to is copied, so ended lives owe nothing any more. A source counts the
-//! forks that are left, and one that was kept for its forks alone ends with the last of them.
+//! Records that no head refers to are not copied, so ended incarnations have no debts any more. A
+//! source counts its remaining forks. A source kept only for its forks ends with the last of them.
 
 mod command;
 mod output;

@@ -1,4 +1,4 @@
-//! Writing the new store.
+//! Writes the new store.
 
 use crate::check::error::CheckError;
 use crate::store::ChangeNumber;
@@ -13,7 +13,7 @@ const BATCH: usize = 1000;
 /// Keys between two lines of progress.
 const LINE: u64 = 10_000;
 
-/// A new store that is being filled.
+/// New store that the salvage fills.
 pub(super) struct Output<'a> {
     log: &'a Log,
     sequence: u64,
@@ -25,7 +25,7 @@ pub(super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// The numbers of its changes go on from one.
+    /// Continues the change numbers after `highest`.
     pub(super) fn new(
         log: &'a Log,
         highest: ChangeNumber,
@@ -44,7 +44,7 @@ impl<'a> Output<'a> {
 
     /// Adds a key.
     pub(super) fn put(&mut self, key: &str, value: Bytes) -> Result<(), CheckError> {
-        // The last change stays until the end: it is written after the holes.
+        // The last change stays in the queue until the end, so that it is written after the holes.
         if self.bytes >= BATCH_BYTES || self.waiting.len() >= BATCH {
             self.flush()?;
         }
@@ -62,13 +62,13 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Notes that the value of a key is lost, which had at least this length.
+    /// Notes that the value of a key is lost. The value had at least this length.
     pub(super) fn hole(&mut self, key: String, length: u32) {
         let known = self.holes.entry(key).or_default();
         *known = length.max(*known);
     }
 
-    /// Writes all changes and holes that wait.
+    /// Writes all pending changes and holes.
     pub(super) fn finish(mut self) -> Result<(), CheckError> {
         let holes = std::mem::take(&mut self.holes);
         let (mut some, mut bytes) = (Vec::new(), 0);

@@ -6,17 +6,17 @@ use durable_streams_edge::protocol::offset;
 use durable_streams_edge::stream::Position;
 use std::fmt;
 
-/// A stretch of a stream, from one offset up to another.
+/// Range of a stream, from one offset up to another.
 pub(super) type Stretch = (Position, Position);
 
-/// Damage that a salvage found, and counts of the records that it copied.
+/// Damage that a salvage found, and counts of the copied records.
 #[derive(Debug, Default)]
 pub struct Salvaged {
     segments: u64,
     records: u64,
     damages: Vec<String>,
     cut_off: bool,
-    /// Keys of damaged records are unknown.
+    /// Whether keys of damaged records are unknown.
     pub(super) keys_unknown: bool,
     pub(super) streams: u64,
     pub(super) bytes: u64,
@@ -42,17 +42,17 @@ impl Salvaged {
         }
     }
 
-    /// A stream was copied, of which these stretches can't be read.
+    /// Notes that a stream was copied without these ranges.
     pub(super) fn damaged(&mut self, name: &str, stretches: Vec<Stretch>) {
         self.damaged.push((name.to_owned(), stretches));
     }
 
-    /// A stream was not copied.
+    /// Notes that a stream was not copied.
     pub(super) fn lost_stream(&mut self, name: &str) {
         self.lost_streams.push(name.to_owned());
     }
 
-    /// Another key was not copied.
+    /// Notes that another key was not copied.
     pub(super) fn lost_key(&mut self, key: &str, why: impl fmt::Display) {
         self.lost_keys.push(format!("{key}: {why}"));
     }
@@ -71,7 +71,7 @@ impl Salvaged {
         self.damaged.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Names of streams that were not copied; their hashes, where the name is lost, too.
+    /// Names of streams that were not copied. A hash replaces a name that is lost as well.
     pub fn lost_streams(&self) -> impl Iterator<Item = &str> {
         self.lost_streams.iter().map(String::as_str)
     }

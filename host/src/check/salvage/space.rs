@@ -1,4 +1,4 @@
-//! Copying one namespace.
+//! Copies one namespace.
 
 use super::output::Output;
 use super::report::Salvaged;
@@ -47,7 +47,7 @@ pub(super) fn copy(
     }
     let mut names = LostNames {
         lost,
-        // Of records whose keys are unknown some may have been heads.
+        // Some records with unknown keys may have been heads.
         heads: report.keys_unknown.then(|| hashes(&space.heads)),
     };
     for key in space.others() {
@@ -65,10 +65,10 @@ pub(super) fn copy(
     Ok(())
 }
 
-/// Streams without a head, with their names once these are found in the registry.
+/// Streams without a head, with their names once the registry yields them.
 struct LostNames {
     lost: HashMap<NameHash, Option<String>>,
-    /// The hashes of all streams that have one, if others may have lost theirs.
+    /// Hashes of all streams with a head, if other streams may have lost theirs.
     heads: Option<HashSet<NameHash>>,
 }
 
@@ -91,14 +91,14 @@ fn hashes(heads: &[String]) -> HashSet<NameHash> {
     hashes.collect()
 }
 
-/// The record of a stream as it is stored.
+/// Stream record as stored.
 struct Stored {
     value: Bytes,
     envelope: Envelope,
     record: Record,
 }
 
-/// The value of a key, or why it can't be had.
+/// Reads the value of a key, or the reason why it can't be read.
 fn value(remains: &Remains, key: &str) -> Result<Result<Bytes, String>, CheckError> {
     match remains.get(key) {
         Ok(Some(value)) => Ok(Ok(value)),
@@ -108,7 +108,7 @@ fn value(remains: &Remains, key: &str) -> Result<Result<Bytes, String>, CheckErr
     }
 }
 
-/// The record of a stream; none where its creator gave up.
+/// Reads the record of a stream; `None` if its creator gave up.
 fn record(remains: &Remains, key: &str) -> Result<Result<Option<Stored>, String>, CheckError> {
     let value = match value(remains, key)? {
         Ok(value) => value,
@@ -152,7 +152,7 @@ fn copy_stream(
     let record = match record {
         Record::Live(head) => with_forks_that_are_left(*head, forks),
         Record::Tombstone(mut tombstone) => {
-            // Its chunks are not copied, but for those of a fork that lost its end.
+            // Its chunks are not copied, except those of a fork that lost its end.
             tombstone.owes = None;
             Record::Tombstone(tombstone)
         }
@@ -176,8 +176,8 @@ fn copy_stream(
     output.put(key, envelope.encode().into())
 }
 
-/// The stream with the number of its forks that could be read. One that was kept for them alone, and
-/// has none, ends.
+/// Head with the number of its readable forks. A stream kept only for its forks ends if none is
+/// left.
 fn with_forks_that_are_left(mut head: Head, forks: &HashMap<Link, u64>) -> Record {
     let link = Link {
         hash: *NameHash::of(&head.name).bytes(),
@@ -186,14 +186,14 @@ fn with_forks_that_are_left(mut head: Head, forks: &HashMap<Link, u64>) -> Recor
     head.forks.count = forks.get(&link).copied().unwrap_or(0);
     if head.forks.deleted && !head.forks.need_it() {
         let mut end = tombstone(&head);
-        // Its chunks are not copied.
+        // The stream's chunks are not copied.
         end.owes = None;
         return Record::Tombstone(end);
     }
     Record::Live(Box::new(head))
 }
 
-/// Copies a record that is no stream's. Names in it are those of streams that were lost.
+/// Copies a record other than a stream's. Its names may belong to lost streams.
 fn copy_other(
     remains: &Remains,
     key: &str,
@@ -216,7 +216,7 @@ fn copy_other(
     output.put(key, value)
 }
 
-/// Whether a record is one of this version.
+/// Checks that this version can decode a record.
 fn judge(key: &str, value: &[u8], names: &mut LostNames) -> Result<(), Corrupt> {
     let kind = keys::parse(key).map(|(_, kind)| kind);
     let kind = match kind {

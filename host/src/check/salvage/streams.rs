@@ -1,4 +1,4 @@
-//! Copying the bytes of streams: chunks and index blocks, those that forks share once.
+//! Copies the bytes of streams: chunks and index blocks. Parts that forks share are copied once.
 
 use super::output::Output;
 use super::report::Stretch;
@@ -16,7 +16,7 @@ pub(super) struct Streams<'a> {
     remains: &'a Remains,
     space: &'a Space,
     names: &'a Keys,
-    /// Chunks that were read, and the length of those that could be.
+    /// Chunks already read, with the length of each readable one.
     chunks: HashMap<(Incarnation, u64), Option<u32>>,
 }
 
@@ -30,7 +30,7 @@ impl<'a> Streams<'a> {
         }
     }
 
-    /// Copies all but the head. Returns the stretches that can't be read.
+    /// Copies all parts except the head. Returns the unreadable ranges.
     pub(super) fn copy(
         &mut self,
         head: &Head,
@@ -65,7 +65,7 @@ impl<'a> Streams<'a> {
         Ok(lost)
     }
 
-    /// Copies an index block. None, and a hole, where it can't be read.
+    /// Copies an index block. If it can't be read, writes a hole and returns `None`.
     fn block(
         &self,
         life: Incarnation,
@@ -83,8 +83,8 @@ impl<'a> Streams<'a> {
         Ok(None)
     }
 
-    /// Copies a chunk; whether it could be read. A fork may have the first part of a chunk that it
-    /// shares.
+    /// Copies a chunk. Returns whether it could be read. A fork may have only the first part of a
+    /// chunk that it shares.
     fn segment(
         &mut self,
         life: Incarnation,
@@ -109,7 +109,7 @@ impl<'a> Streams<'a> {
         let is_whole = length
             .is_some_and(|length| length == segment.length || (shared && length > segment.length));
         if !is_whole {
-            // A check compares lengths, also those of others that share it.
+            // A check compares lengths, also those of other streams that share the chunk.
             let known = self.space.chunks.get(&id).copied().unwrap_or(0);
             let key = self.names.chunk(life, segment.id);
             output.hole(key, known.max(segment.length));
@@ -126,16 +126,16 @@ impl<'a> Streams<'a> {
     }
 }
 
-/// Where the bytes of a segment are.
+/// Range of a segment's bytes.
 fn stretch(number: u64, segment: &Segment) -> Stretch {
     let end = Position::new(number, segment.length.into());
     (Position::new(number, 0), end)
 }
 
-/// Adds a stretch behind others, to the last of them if nothing lies between.
+/// Appends a range, or extends the last range if the two are adjacent.
 fn add(stretches: &mut Vec<Stretch>, (from, to): Stretch) {
     match stretches.last_mut() {
-        // The end of a segment and the beginning of the next are one place.
+        // The end of a segment and the beginning of the next are the same position.
         Some((_, end)) if from.segment <= end.segment.saturating_add(1) => *end = to,
         _ => stretches.push((from, to)),
     }

@@ -15,12 +15,12 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Longest time that anything here waits before the test fails.
+/// Longest wait of these tests before they fail.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: a.example\r\n\r\n";
 
-/// A server with one instance, and so many places for connections.
+/// Server with one instance, and a limited number of places for connections.
 struct Served {
     address: SocketAddr,
     places: Places,
@@ -85,7 +85,7 @@ impl Client {
             .expect("it is taken");
     }
 
-    /// The status of the next answer, which is read to its end; none if the connection ended.
+    /// Status of the next answer, read to its end; `None` if the connection ended.
     async fn status(&mut self) -> Option<u16> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -101,7 +101,7 @@ impl Client {
     }
 }
 
-/// With a store that hangs, each host was restarted by whoever asked whether it is alive.
+/// With a store that hung, liveness probes failed, and the prober restarted each host.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn health_is_told_while_every_instance_hangs() {
     let served = serve(10).await;
@@ -119,7 +119,7 @@ async fn health_is_told_while_every_instance_hangs() {
     assert_eq!(status, Ok(Some(200)));
 }
 
-/// The connection was reset, and the answer lost with it.
+/// The server reset the connection, and the reset lost the answer.
 #[tokio::test]
 async fn who_is_refused_before_its_body_came_can_send_it_and_go_on() {
     let served = serve(10).await;
@@ -155,7 +155,7 @@ async fn a_connection_has_its_place_until_it_ends() {
     assert_eq!(third.status().await, Some(200));
 }
 
-/// hyper drops one of the two fields, and a proxy in front may have gone by the other.
+/// hyper drops one of the two fields, and a proxy in front may have used the other.
 #[tokio::test]
 async fn a_request_with_two_lengths_is_refused_and_its_connection_ends() {
     const LENGTH: &str = "content-length: 5";
@@ -177,7 +177,7 @@ async fn a_request_with_two_lengths_is_refused_and_its_connection_ends() {
     }
 }
 
-/// 200 idle connections of one address kept probes and everything else out.
+/// 200 idle connections of one address kept out probes and everything else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn probes_are_answered_while_all_places_are_taken() {
     let crowd = Crowd::new(None, Duration::from_secs(3600));
@@ -262,7 +262,7 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     );
 }
 
-/// They never answered the farewell, and kept their places.
+/// Silent HTTP/2 connections never answered the GOAWAY frame, and kept their places.
 #[tokio::test]
 async fn an_idle_http_2_connection_that_says_nothing_is_closed_too() {
     let crowd = Crowd::new(None, Duration::from_millis(1));
@@ -276,7 +276,7 @@ async fn an_idle_http_2_connection_that_says_nothing_is_closed_too() {
     assert!(ended.is_ok(), "{said:?}");
 }
 
-/// 172 kB of requests on connections that open no window made the server hold 1.5 GB, and small
+/// 172 kB of requests on connections without an open window made the server hold 1.5 GB. Small
 /// answers of such a connection must not wait for its large ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_client_that_takes_nothing_makes_the_server_hold_its_share_and_no_more() {
@@ -312,7 +312,7 @@ async fn a_client_that_takes_nothing_makes_the_server_hold_its_share_and_no_more
         .await
         .expect("it does not wait");
     assert_eq!(small.expect("an answer").status(), 200);
-    // Their share, and the piece of the one that finds out how large its answer is.
+    // The connection's share, and one piece for the response that determines its own length.
     assert!(
         held() <= UNSENT_OF_CONNECTION + UNSENT_OF_EXCHANGE,
         "{}",

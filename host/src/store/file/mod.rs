@@ -1,35 +1,36 @@
-//! A store in a directory: what `serve` keeps streams in unless told otherwise.
+//! A store in a directory: the default store of `serve`.
 //!
 //! ```text
-//!  steps -> overlay (what is newer than the disk) -> queue -> writer -> log -> disk
-//!                                                                |
-//!                              settled or lost, to whoever waits with an answer
+//!  steps -> overlay (newer than the disk) -> queue -> writer -> log -> disk
+//!                                                        |
+//!                                      settled or lost, to each waiting answer
 //! ```
 //!
 //! # Output commit
 //!
 //! A change is applied to the overlay and queued, and the call returns at once. One thread takes
-//! whatever is queued, writes it to the [`Log`](super::log::Log) as one batch and syncs that; the next batch is what
-//! came meanwhile. So one sync serves everybody who waits, and the more there are the cheaper it
-//! is. Before it writes, the thread waits for a moment for those it has just served: they share the
-//! next sync with those who came meanwhile, instead of waiting for each other's by turns. Whoever
-//! depends on a change waits with what it has to say ([`Store::settle`](super::Store::settle)).
+//! all queued changes, writes them to the [`Log`](super::log::Log) as one batch and syncs the
+//! batch. The next batch consists of the changes that arrived meanwhile. So one sync serves all
+//! waiting callers, and more callers make it cheaper. Before it writes, the thread waits a moment
+//! for the callers of the previous batch. They then share the next sync with the new callers,
+//! instead of both groups taking turns. An answer that depends on a change waits until the change
+//! has settled ([`Store::settle`](super::Store::settle)).
 //!
-//! If a batch can't be kept, it and everything newer is dropped, so that all that is left is what
-//! the log holds. Every key then counts as changed: nobody can swap on what was lost, and whoever
-//! waits for a change looks again.
+//! If a batch can't be written, the store drops it and everything newer, so that only the log's
+//! contents are left. Every key then counts as changed: no caller can swap on a lost value, and
+//! every caller that waits for a change reads again.
 //!
 //! # Damage
 //!
-//! A thread reads old segments again, slowly: damage is told before a restart finds it.
+//! A thread reads old segments again, slowly, and reports damage before a restart finds it.
 //!
 //! # Memory
 //!
-//! The log's index has every key, about a hundred bytes each; values are in the page cache. The
-//! log keeps up to 16 MiB of values that are replaced again and again, to write what changes. The
-//! overlay holds what is not durable yet, and refuses writes when that is too much. Small values
-//! that are read again and again, the heads of busy streams, are kept in a cache of up to 64 MiB
-//! from the second time on, and leave it when they were not read for a minute or two.
+//! The log's index has every key, about a hundred bytes each; values are in the page cache. The log
+//! keeps up to 16 MiB of frequently replaced values, so that it can write only the difference. The
+//! overlay holds changes that are not durable yet, and refuses writes when it holds too much. Small
+//! values that are read repeatedly, the heads of busy streams, are kept in a cache of up to 64 MiB
+//! from the second read on. They leave the cache after a minute or two without a read.
 
 mod cache;
 mod full;

@@ -1,4 +1,4 @@
-//! The thread that reads old segments slowly, so that damage is known before a restart finds it.
+//! Thread that slowly reads old segments, so that damage is known before a restart finds it.
 
 use super::shared::Shared;
 use crate::store::log::{Damage, Found, Scrub, Wait};
@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 /// Bytes of one step.
 const STEP: u64 = 1 << 20;
-/// Longest pause between two looks at the clock.
+/// Longest pause between two reads of the clock.
 const LOOK: Duration = Duration::from_secs(60);
-/// From the begin of one pass to the begin of the next.
+/// Time from the start of one pass to the start of the next.
 const PASS: Duration = Duration::from_secs(24 * 60 * 60);
-/// Damaged values of one step whose stream is looked for, which reads all heads.
+/// Damaged values of one step for which the thread looks up the stream, which reads all heads.
 const NAMED: usize = 4;
 
-/// Reads all sealed segments once a day, at most so many bytes a second, until the store is closed.
+/// Reads all sealed segments once a day, at most `scrub_rate` bytes a second, until the store is
+/// closed.
 pub(super) fn scrub(shared: &Shared) {
     let rate = shared.scrub_rate;
     let mut scrub = Scrub::default();
@@ -39,7 +40,7 @@ pub(super) fn scrub(shared: &Shared) {
     }
 }
 
-/// Reads about so many bytes on and tells of damage. Returns how many bytes that were, and
+/// Reads about `most` bytes further and reports damage. Returns the number of bytes read, and
 /// whether the pass is over.
 pub(super) fn step(
     shared: &Shared,
@@ -76,7 +77,7 @@ fn told(damage: &Damage, stream: Option<String>) -> String {
     }
 }
 
-/// The stream that a chunk or an index block belongs to, if its head can be read.
+/// Stream that a chunk or an index block belongs to, if its head can be read.
 fn stream_of(shared: &Shared, key: &str) -> Option<String> {
     let part = seam::part_of(key)?;
     let mut heads = Vec::new();

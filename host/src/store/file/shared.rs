@@ -1,4 +1,4 @@
-//! What the callers of the store and its threads share.
+//! State shared between the callers of the store and its threads.
 
 use super::full::FullDisk;
 use super::overlay::{Overlay, Shard};
@@ -8,8 +8,8 @@ use crate::store::{ChangeNumber, Seen, Settling, StoreError, Watchers};
 use bytes::Bytes;
 use std::time::Instant;
 
-/// With so much room on the disk, it is not full any more: a segment of a small store, which a batch
-/// may have to begin.
+/// With this much room on the disk, the disk is not full any more: a segment of a small store,
+/// which a batch may have to begin.
 const ROOM: u64 = 4 << 20;
 
 pub(super) struct Shared {
@@ -20,9 +20,9 @@ pub(super) struct Shared {
     pub(super) watchers: Watchers,
     pub(super) opened: Instant,
     pub(super) full: FullDisk,
-    /// Tells the keys of records that freeing room takes.
+    /// Recognizes the keys of records that are written in order to free room.
     pub(super) is_upkeep: fn(&str) -> bool,
-    /// Bytes a second of old segments that are read again; 0 for none.
+    /// Bytes a second of old segments to read again; 0 turns this off.
     pub(super) scrub_rate: u64,
 }
 
@@ -45,7 +45,8 @@ fn growth(
 }
 
 impl Shared {
-    /// The key as it is now; nothing, where that would wait although it may not.
+    /// Returns the present state of the key; `None` if that takes a wait that `wait` does not
+    /// allow.
     pub(super) fn see(&self, key: &str, wait: Wait) -> Result<Option<Seen>, StoreError> {
         let (absent, floor) = {
             let shard = self.overlay.shard(key);
@@ -54,7 +55,7 @@ impl Shared {
             }
             (shard.absent(), shard.floor)
         };
-        // Whatever leaves the overlay now is in the log before it does.
+        // A change is in the log before it leaves the overlay.
         if let Some(sequence) = self.log.lookup(key)
             && let Some(value) = self.overlay.cache.get(key, sequence)
         {
@@ -79,7 +80,7 @@ impl Shared {
         })
     }
 
-    /// The number of the last change of a key whose shard is locked.
+    /// Number of the last change of a key; the caller holds the lock of the key's shard.
     pub(super) fn last_change(&self, shard: &Shard, key: &str) -> ChangeNumber {
         shard.last_change(key).unwrap_or_else(|| {
             let sequence = self.log.lookup(key);
@@ -87,9 +88,9 @@ impl Shared {
         })
     }
 
-    /// Bytes by which a change that frees room makes a value grow; none of any other change. Room is
-    /// freed by deletions, by values that are not longer than what they replace, and by records of
-    /// what is to be removed.
+    /// Bytes by which a change that frees room makes a value grow; `None` for any other change.
+    /// Three kinds of changes free room: deletions, values no longer than the replaced value, and
+    /// records of data to remove.
     fn growth(&self, shard: &Shard, key: &str, value: Option<&Bytes>) -> Option<u64> {
         let held = match shard.seen(key) {
             Some(seen) => seen.value.map(|value| value.len() as u64),
@@ -98,7 +99,7 @@ impl Shared {
         growth(held, value, || (self.is_upkeep)(key))
     }
 
-    /// The same for a batch, compared with what the log holds.
+    /// Growth of a batch, compared with the log's contents.
     pub(super) fn growth_of(&self, changes: &[Change]) -> Option<u64> {
         let growths = changes.iter().map(|change| {
             let held = self.log.value_length(&change.key);
@@ -109,8 +110,7 @@ impl Shared {
         growths.sum()
     }
 
-    /// Changes a key unless `refuse` has a reason against it, which it decides on the key's last
-    /// change.
+    /// Changes a key, unless `refuse` rejects the change on the basis of the key's last change.
     pub(super) fn change<E: From<StoreError>>(
         &self,
         key: &str,
@@ -128,8 +128,8 @@ impl Shared {
             return Err(StoreError::Full("the disk is full".to_owned()).into());
         }
         refuse(self.last_change(&shard, key))?;
-        // The number is taken while the shard is locked: whoever noted a number before and reads
-        // the old value afterwards must find a higher one on the key later.
+        // The number is taken while the shard is locked. A caller that noted a number earlier, and
+        // then reads the old value, must later find a higher number on the key.
         let changed = self.queue.push(key, value.clone())?;
         shard.write(key, value, changed);
         drop(shard);

@@ -1,4 +1,4 @@
-//! The store of a directory.
+//! Store in a directory.
 
 use super::full::FullDisk;
 use super::overlay::Overlay;
@@ -20,7 +20,7 @@ use std::time::Instant;
 
 /// Keys and values in a directory.
 pub(crate) struct FileStore {
-    /// For whoever starts the server.
+    /// Description for the server's operator.
     description: String,
     pub(super) shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -28,13 +28,14 @@ pub(crate) struct FileStore {
 }
 
 impl FileStore {
-    /// Opens a directory, or makes it. `is_upkeep` tells the keys of records that freeing room takes:
-    /// these are written on a full disk, too, up to half of the reserve. Of old segments `scrub_rate`
-    /// bytes a second are read again, to find damage; 0 for none.
+    /// Opens a directory, or creates it. `is_upkeep` recognizes the keys of records that are
+    /// written in order to free room: the store accepts them on a full disk, too, up to half of the
+    /// reserve. To find damage, the store reads `scrub_rate` bytes of old segments a second; 0
+    /// turns this off.
     ///
     /// # Errors
     ///
-    /// [`OpenError`], whose text is one line that says what to do.
+    /// [`OpenError`], with a one-line text that names a remedy.
     pub(crate) fn open(
         directory: &Path,
         files: Arc<dyn Files>,
@@ -92,11 +93,11 @@ impl FileStore {
 }
 
 impl Drop for FileStore {
-    /// What was queued is written before this returns.
+    /// Writes all queued changes before it returns.
     fn drop(&mut self) {
         self.shared.queue.close();
         for thread in self.threads.drain(..) {
-            // It told what went wrong before it ended.
+            // The thread reported its error before it ended.
             let _ = thread.join();
         }
     }
@@ -153,11 +154,11 @@ impl Store for FileStore {
         if value.is_none()
             && let (false, changed) = self.exists(key)?
         {
-            // Nothing to remove, and nothing is: whoever writes the key from now on may know of a
-            // loss that the caller does not.
+            // There is nothing to remove, and nothing is written: a later writer of the key may
+            // know of a loss that the caller does not know of.
             return no_more().map(|()| changed);
         }
-        // Asked while the key's shard is locked, as every shard is during a loss.
+        // `no_more` runs while the key's shard is locked; a loss locks every shard.
         self.shared.change(key, value, |_| no_more())
     }
 

@@ -88,7 +88,7 @@ fn what_settled_survives_a_crash_at_any_moment() {
         let store = open(&files.crash(operations));
         let found = get(&store, "key").unwrap_or_default();
         let found: u64 = std::str::from_utf8(&found).map_or(0, |text| text.parse().unwrap_or(0));
-        // The write in flight may have made it.
+        // The write in flight may have become durable.
         let allowed = last_settled..=last_settled + 1;
         assert!(
             allowed.contains(&found),
@@ -118,7 +118,7 @@ fn changes_for_which_there_is_no_room_are_lost_and_the_store_goes_on() {
     assert_eq!(store.losses(), 1);
     let swapped = store.swap("key", &built_on_it, Bytes::from("on what was lost"));
     assert_eq!(swapped, Err(SwapError::Conflict));
-    // Everyone looks again.
+    // Every waiting reader reads again.
     block_on(watch);
     assert!(
         store.write_since(0, "key", None).is_err(),

@@ -1,4 +1,4 @@
-//! Appending batches.
+//! Appends batches.
 
 use super::api::{Change, Durability, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use super::batch::{Body, Layout, Position, Record, batch_length};
@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Zeros written ahead, and the largest batch for which that pays. Measured on ext4: 8 KiB batches
-/// go two and a half times as fast, 64 KiB half as fast again, and from 256 KiB on none gains.
+/// are two and a half times as fast, 64 KiB ones half as fast again, and from 256 KiB on there is
+/// no gain.
 const AHEAD_BYTES: u64 = 1 << 20;
 const AHEAD_UP_TO: u64 = 128 << 10;
 static ZEROS: [u8; AHEAD_BYTES as usize] = [0; AHEAD_BYTES as usize];
@@ -29,8 +30,8 @@ pub(super) fn commit(state: &State, batch: &[Change]) -> Result<(), CommitError>
     commit_to(state, &mut state.writer(), batch)
 }
 
-/// Appends a batch that frees room and found none, whose values grow by so many bytes; see
-/// [`Log::commit_freeing`](super::Log::commit_freeing).
+/// Appends a batch that frees room after the disk had none for it. `growth` is the number of bytes
+/// by which its values grow; see [`Log::commit_freeing`](super::Log::commit_freeing).
 pub(super) fn commit_freeing(
     state: &State,
     batch: &[Change],
@@ -43,7 +44,7 @@ pub(super) fn commit_freeing(
         }
         begin_reserve(state, &mut writer)?;
     }
-    // The rest is for compaction.
+    // The rest of the reserve is for compaction.
     let length: u64 = batch.iter().map(length).sum();
     if left(state, &writer) < length.saturating_add(state.reserve.bytes() / 4) {
         return Err(no_room());
@@ -54,14 +55,14 @@ pub(super) fn commit_freeing(
     commit_to(state, &mut writer, batch)
 }
 
-/// Bytes that may still be written while the reserve is in use: what is left of the segment that
-/// it became, and what else there is on the disk.
+/// Bytes that may still be written while the reserve is in use: the rest of its segment, and the
+/// free room on the disk.
 pub(super) fn left(state: &State, writer: &Writer) -> u64 {
     let allocated = writer.filled.saturating_sub(writer.tail);
     allocated.saturating_add(state.room())
 }
 
-/// Refuses all later batches where the files of the log are gone.
+/// Refuses all later batches if the log's files are gone.
 pub(super) fn look(state: &State) {
     let is_there = state.writer().active.is_there() && state.is_manifest_there();
     if !is_there && !state.refuses_writes() {
@@ -127,8 +128,8 @@ fn record_of<'a>(state: &State, change: &'a Change, writer: &Writer) -> Record<'
     }
 }
 
-/// Begins the next segment where these records would not fit into this one. To be called
-/// before [`append`].
+/// Begins the next segment if these records would not fit into the present one. Call this before
+/// [`append`].
 pub(super) fn make_room(
     state: &State,
     writer: &mut Writer,
@@ -150,7 +151,7 @@ pub(super) fn make_room(
     Ok(())
 }
 
-/// Makes the reserve the next segment. Its room is taken already.
+/// Makes the reserve the next segment. The reserve's room is already allocated.
 fn begin_reserve(state: &State, writer: &mut Writer) -> Result<(), CommitError> {
     state.reserve.spend();
     let next = begin(state, writer, Segment::of_reserve)?;
@@ -167,7 +168,7 @@ fn begin(
     create: impl FnOnce(&Directory, SegmentHeader) -> io::Result<Segment>,
 ) -> Result<Arc<Segment>, CommitError> {
     let sealed = &writer.active.file;
-    // Zeros at the end mean nothing: whether they go is only a matter of room.
+    // Zeros at the end have no meaning: cutting them off only saves room.
     if writer.filled > writer.tail && sealed.set_len(writer.tail).is_ok() {
         writer.filled = writer.tail;
     }
@@ -187,7 +188,7 @@ fn begin(
     let sealed = Some((writer.active.number, writer.tail as u32));
     let named = state.change_names(|manifest| manifest.begin(number, sealed));
     if let Err(error) = named {
-        // The manifest may name a segment that could not be named for sure: that one stays.
+        // The manifest may name the segment although the write failed: then the segment stays.
         if !state.refuses_writes() {
             next.discard(&state.directory);
         }
@@ -198,7 +199,7 @@ fn begin(
     Ok(next)
 }
 
-/// Writes one batch, makes it as durable as is asked for, and applies it.
+/// Writes one batch, makes it as durable as configured, and applies it.
 pub(super) fn append(
     state: &State,
     writer: &mut Writer,
@@ -220,7 +221,7 @@ pub(super) fn append(
         0
     };
     let mut written = write(writer, &layout, ahead);
-    // A disk that is full may have room for the batch alone.
+    // A full disk may have room for the batch alone.
     if written.is_err() && ahead > 0 {
         cut_back(state, writer)?;
         written = write(writer, &layout, 0);
@@ -235,12 +236,12 @@ pub(super) fn append(
     }
     if synced {
         if let Err(error) = writer.active.file.sync() {
-            // It may be on disk or not. If this works it is at least not found again by a
-            // process that opens the log before the system crashes.
+            // The batch may be on disk or not. If the cut works, a process that opens the log
+            // before the system crashes does not find the batch.
             let _ = writer.active.file.set_len(writer.tail);
             return Err(state.refuse(error));
         }
-        // On a disk that is synced, but in a file that no start would find.
+        // The disk is synced, but a start would not find this file.
         if !writer.active.is_there() {
             return Err(state.refuse(vanished()));
         }
@@ -254,7 +255,7 @@ pub(super) fn append(
     Ok(())
 }
 
-/// Makes what was written visible.
+/// Makes the written records visible.
 fn apply(state: &State, segment: &Segment, offset: u64, records: &[Record<'_>]) {
     for (offset, record) in offsets(offset, records) {
         let entered = Entered {
@@ -272,8 +273,8 @@ fn apply(state: &State, segment: &Segment, offset: u64, records: &[Record<'_>]) 
     }
 }
 
-/// Takes back what was written after the last batch, durably: the batch may be whole, and
-/// only zeros after it missing, but its committer is told that it was not applied.
+/// Cuts off all bytes after the last batch, durably. The failed batch may be complete except for
+/// trailing zeros, but its committer gets an error.
 fn cut_back(state: &State, writer: &mut Writer) -> Result<(), CommitError> {
     let file = &writer.active.file;
     let cut = file.set_len(writer.tail).and_then(|()| file.sync());
@@ -281,7 +282,7 @@ fn cut_back(state: &State, writer: &mut Writer) -> Result<(), CommitError> {
     cut.map_err(|error| state.refuse(error))
 }
 
-/// Takes note of what later values may be patches of: a batch was written at an offset.
+/// Records the bases of later patches after a batch was written at this offset.
 fn learn(writer: &mut Writer, offset: u64, records: &[Record<'_>]) {
     for (offset, record) in offsets(offset, records) {
         let key = record.key;
@@ -293,7 +294,7 @@ fn learn(writer: &mut Writer, offset: u64, records: &[Record<'_>]) {
     }
 }
 
-/// The records of a batch, and where each begins if that begins at an offset.
+/// Returns the records of a batch at this offset, with the offset of each.
 fn offsets<'a, 'b>(
     batch: u64,
     records: &'a [Record<'b>],
@@ -327,7 +328,7 @@ fn check_limits(batch: &[Change]) -> Result<(), CommitError> {
     Ok(())
 }
 
-/// The last change of each key, in their order.
+/// Returns the last change of each key, in order.
 fn last_changes(batch: &[Change]) -> Vec<&Change> {
     if batch.len() < 2 {
         return batch.iter().collect();
@@ -343,7 +344,7 @@ fn last_changes(batch: &[Change]) -> Vec<&Change> {
         .collect()
 }
 
-/// Bytes of the record of a change.
+/// Record length of a change.
 fn length(change: &Change) -> u64 {
     let value = change.value.as_ref().map_or(RANGE, bytes::Bytes::len);
     record_length(change.key.len(), value as u64)

@@ -1,4 +1,4 @@
-//! Laying out a batch for one vectored write.
+//! Lays out a batch for one vectored write.
 
 use super::bases::Patch;
 use super::format::{
@@ -11,15 +11,15 @@ use bytes::Bytes;
 use std::io::IoSlice;
 use std::ops::Range as Span;
 
-/// Up to here copying a value is cheaper than handing the system one slice more.
+/// Largest value for which copying is cheaper than one more slice in the system call.
 const COPIED_BYTES: usize = 2048;
 
-/// A record that is to be written.
+/// Record to write.
 #[derive(Debug, Clone)]
 pub(super) struct Record<'a> {
     pub(super) key: &'a str,
     pub(super) sequence: ChangeNumber,
-    /// The key had a value.
+    /// Whether the key had a value.
     pub(super) replaces: bool,
     pub(super) body: Body,
 }
@@ -29,7 +29,7 @@ pub(super) enum Body {
     Value(Bytes),
     Patch(Patch),
     Tombstone(Range),
-    /// In the place of a value that is lost.
+    /// Replacement for a lost value.
     Hole(Bytes),
 }
 
@@ -58,23 +58,22 @@ impl Record<'_> {
     }
 }
 
-/// Bytes of the whole batch.
+/// Length of the whole batch.
 pub(super) fn batch_length(records: &[Record<'_>]) -> u64 {
     let all: u64 = records.iter().map(Record::length).sum();
     all.saturating_add(BATCH_HEADER as u64)
 }
 
-/// Where a batch goes.
+/// Position of a batch in the log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Position {
     pub(super) segment: SegmentNumber,
     pub(super) offset: u32,
-    /// All that comes before is synced.
+    /// Whether all earlier bytes are synced.
     pub(super) proof: bool,
 }
 
-/// A batch as it is written: headers, keys and small values in one buffer, large values as they
-/// came.
+/// Batch in its written form: headers, keys and small values in one buffer, large values uncopied.
 pub(super) struct Layout {
     buffer: Vec<u8>,
     parts: Vec<Part>,

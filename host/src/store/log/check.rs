@@ -1,4 +1,4 @@
-//! Looking for damage.
+//! Finds damage.
 
 use super::directory::Directory;
 use super::error::OpenError;
@@ -13,58 +13,57 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What was found in all segments.
+/// Result of checking all segments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Report {
-    /// Segments that were read.
+    /// Segments read.
     pub segments: u64,
-    /// Records in them, also those that newer ones outweigh.
+    /// Records in them, including those superseded by newer ones.
     pub records: u64,
     /// Bytes of the segments.
     pub bytes: u64,
-    /// What is not as it was written. A crash may leave one at the end of the newest segment,
-    /// which opening the store cuts off.
+    /// All places of damage. A crash may leave one at the end of the newest segment; opening the
+    /// store cuts it off.
     pub damages: Vec<Damage>,
-    /// Keys whose value a salvage has written as lost.
+    /// Keys with a value that a salvage recorded as lost.
     pub holes: BTreeSet<Box<str>>,
 }
 
-/// What is wrong.
+/// Kind of damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Bytes are not as they were written.
+    /// Bytes differ from the written ones.
     Changed,
-    /// The segment is named in the manifest and not there.
+    /// The manifest names the segment, but the segment is missing.
     Missing,
-    /// The segment holds less than the manifest says.
+    /// The segment is shorter than the manifest says.
     Short,
-    /// The segment holds batches and is newer than all that the manifest names.
+    /// The segment has batches, and is newer than every segment in the manifest.
     Unnamed,
     /// The manifest itself is missing or damaged.
     Manifest,
 }
 
-/// Something that is not as it was written.
+/// One place of damage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Damage {
-    /// What is wrong.
+    /// Kind of damage.
     pub fault: Fault,
     /// The segment.
     pub file: PathBuf,
-    /// Where in it the record, the batch or the header begins.
+    /// Offset of the record, batch or header in the segment.
     pub offset: u64,
-    /// The key whose value it is, where that can be told.
+    /// Key of the damaged value, if it is known.
     pub key: Option<Box<str>>,
-    /// It may be a write that a crash interrupted, and nothing that was promised to be kept.
+    /// Whether the damage may be a write that a crash interrupted, and that was never acknowledged.
     pub unfinished: bool,
 }
 
-/// Reads all of a store that is not open, also one that can't be opened for damage. Changes
-/// nothing.
+/// Reads all of a closed store, even one that can't be opened because of damage. Changes nothing.
 ///
 /// # Errors
 ///
-/// When the directory is no store, is open elsewhere or can't be read. Damage is in the report.
+/// When the directory is not a store, is open elsewhere or can't be read. Damage is in the report.
 pub(crate) fn check(dir: &Path, files: Arc<dyn Files>) -> Result<Report, OpenError> {
     let directory = Directory::open_existing(dir, files)?;
     let io = |path: &Path, source| OpenError::Io {
@@ -89,7 +88,7 @@ pub(crate) fn check(dir: &Path, files: Arc<dyn Files>) -> Result<Report, OpenErr
             && number <= names.newest()
             && !names.has(number)
         {
-            // Its removal was interrupted.
+            // The segment's removal was interrupted.
             continue;
         }
         directory
@@ -119,7 +118,7 @@ pub(crate) fn check(dir: &Path, files: Arc<dyn Files>) -> Result<Report, OpenErr
     Ok(report)
 }
 
-/// The segments that the manifest names.
+/// Returns the segments that the manifest names.
 pub(super) fn names(directory: &Directory, report: &mut Report) -> io::Result<Option<Names>> {
     let manifest = directory.manifest()?;
     if manifest.is_none() {
@@ -139,8 +138,8 @@ pub(super) fn damage(fault: Fault, file: PathBuf, offset: u64) -> Damage {
     }
 }
 
-/// Reads what lies before `len` in a segment and adds it to the report. Returns where the last
-/// batch ends; `len` where damage ends it.
+/// Checks a segment up to `len` and adds the result to the report. Returns the end of the last
+/// batch, or `len` if the rest is damaged.
 pub(super) fn check_segment(
     file: &dyn LogFile,
     id: StoreId,
@@ -205,7 +204,7 @@ pub(super) fn check_segment(
     }
 }
 
-/// Whether a patch makes what it should of another record.
+/// Whether a patch rebuilds its value from its base.
 pub(super) fn is_whole(file: &dyn LogFile, id: StoreId, record: &Scanned) -> io::Result<bool> {
     match record.content {
         Content::Value | Content::Tombstone(_) => Ok(true),

@@ -1,4 +1,4 @@
-//! Giving room back.
+//! Compaction: reclaims room.
 
 use super::api::{Found, Wait};
 use super::append::{append, left, make_room};
@@ -17,18 +17,19 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-/// Moved in one batch: what a commit may have to wait for.
+/// Bytes moved in one batch. A commit may have to wait for one such batch.
 const MOVED_BYTES: u64 = 4 << 20;
-/// Bytes of the headers of all batches that one segment is moved in, and more.
+/// Upper bound for the headers of all batches that one segment is moved in.
 const HEADERS: u64 = 4096;
-/// Part of a segment that may be needed for it to be rewritten into the reserve.
+/// Largest needed fraction of a segment that may be rewritten into the reserve.
 const WORTH_THE_RESERVE: f64 = 0.75;
-/// Looked through in one step.
+/// Bytes scanned in one step.
 const SCANNED_BYTES: u64 = 16 << 20;
-/// Tombstones may take this part of the values before the oldest segment is rewritten for them.
+/// Tombstones may take this fraction of the values' size before the oldest segment is rewritten for
+/// them.
 const TOMBSTONE_PART: u64 = 4;
 
-/// A record that was read in order to be moved.
+/// Record that was read in order to move it.
 struct Moved {
     key: Box<str>,
     sequence: ChangeNumber,
@@ -47,7 +48,7 @@ impl Moved {
     }
 }
 
-/// Does one step of giving room back; see [`Log::compact`](super::Log::compact).
+/// Does one compaction step; see [`Log::compact`](super::Log::compact).
 pub(super) fn compact(state: &State) -> Result<bool, CompactError> {
     if state.refuses_writes() {
         return Err(CommitError::Refused.into());
@@ -90,13 +91,13 @@ pub(super) fn compact(state: &State) -> Result<bool, CompactError> {
     Ok(true)
 }
 
-/// Bytes of a segment that are needed. None come to be once it is sealed.
+/// Needed bytes of a segment. The number never grows once the segment is sealed.
 fn needed(state: &State, segment: &Segment) -> u64 {
     let tombstones = state.segments.needed_tombstones(segment);
     segment.live().saturating_add(tombstones)
 }
 
-/// The segment to rewrite next, if any is worth it.
+/// Chooses the segment to rewrite next, if one is worth it.
 fn choose(state: &State) -> Option<Arc<Segment>> {
     let (active, limit) = {
         let writer = state.writer();
@@ -135,7 +136,7 @@ fn choose(state: &State) -> Option<Arc<Segment>> {
             .min_by(|one, other| needed_share(state, one).total_cmp(&needed_share(state, other)));
     }
     let needed = live.saturating_add(tombstones);
-    // What is not needed may be as much again; where room runs out, a quarter.
+    // Unneeded bytes may equal the needed ones; where room runs out, a quarter of them.
     let spare = match room_runs_out(state, limit) {
         true => needed / 4,
         false => needed,
@@ -143,17 +144,18 @@ fn choose(state: &State) -> Option<Arc<Segment>> {
     if bytes > needed.saturating_add(spare).saturating_add(limit) {
         return emptiest.map(|(_, segment)| Arc::clone(segment));
     }
-    // With one that has to stay, no end of rewriting would empty the ranges.
+    // If one segment has to stay, rewriting would never empty the ranges.
     let many = tombstones > live.max(limit) / TOMBSTONE_PART;
     all.into_iter().next().filter(|_| many && !some_kept)
 }
 
-/// Part of a segment that is needed.
+/// Needed fraction of a segment.
 fn needed_share(state: &State, segment: &Segment) -> f64 {
     needed(state, segment) as f64 / segment.bytes() as f64
 }
 
-/// Whether what is needed of a segment fits into what is left of the reserve, if that is in use.
+/// Whether the needed part of a segment fits into the rest of the reserve, if the reserve is in
+/// use.
 fn fits_reserve(state: &State, segment: &Segment) -> bool {
     if !state.reserve.is_in_use() {
         return true;
@@ -162,14 +164,14 @@ fn fits_reserve(state: &State, segment: &Segment) -> bool {
     needed(state, segment).saturating_add(HEADERS) <= left(state, &state.writer())
 }
 
-/// Whether there is room for less than two segments of this size: rewriting needs some itself,
-/// so it can't wait until there is none.
+/// Whether there is room for less than two segments of this size. Rewriting needs room itself, so
+/// it can't wait until there is none.
 fn room_runs_out(state: &State, limit: u64) -> bool {
-    // 0 where it can't be told.
+    // The room is 0 where the system can't tell it.
     (1..limit.saturating_mul(2)).contains(&state.room())
 }
 
-/// Moves what is needed of the next part of a segment. Returns whether that was the last.
+/// Moves the needed records of the next part of a segment. Returns whether that was the last part.
 fn move_some(state: &State, task: &mut Task) -> Result<bool, CompactError> {
     let segment = Arc::clone(&task.segment);
     let io = |source| ReadError::Io {
@@ -225,14 +227,14 @@ fn is_needed(state: &State, segment: &Segment, record: &Scanned) -> bool {
     }
 }
 
-/// The place of a record, if it is the newest of its key.
+/// Returns the place of a record if the record is the newest of its key.
 fn newest(state: &State, segment: &Segment, key: &str, offset: u32) -> Option<Place> {
     let place = state.index.get(key)?;
     (place.segment == segment.number && place.offset == offset).then_some(place)
 }
 
-/// Reads what is to be moved of a record: values are moved whole. None where a newer record
-/// has come meanwhile.
+/// Reads a record in order to move it: values are moved whole. Returns `None` if a newer record
+/// exists by now.
 fn load(
     state: &State,
     segment: &Segment,
@@ -284,8 +286,8 @@ fn load(
     }))
 }
 
-/// Commits copies of those records that are still the newest of their key. No other commit
-/// can change that meanwhile.
+/// Commits copies of the records that are still the newest of their key. The writer lock keeps
+/// other commits from changing that.
 fn put_elsewhere(state: &State, segment: &Segment, waiting: &[Moved]) -> Result<(), CompactError> {
     let mut writer = state.writer();
     let records: Vec<Record<'_>> = waiting
@@ -306,7 +308,7 @@ fn put_elsewhere(state: &State, segment: &Segment, waiting: &[Moved]) -> Result<
     Ok(())
 }
 
-/// Removes a segment that nothing is needed of.
+/// Removes a segment without needed records.
 fn remove(
     state: &State,
     segment: &Segment,
@@ -338,7 +340,7 @@ fn remove(
     sync_removals(state, compaction)
 }
 
-/// Makes durable what outweighs or replaces the records of a segment that is to be removed.
+/// Makes records durable that supersede or replace those of a segment to be removed.
 fn sync_copies(state: &State) -> Result<(), CompactError> {
     let (active, tail) = {
         let writer = state.writer();

@@ -7,61 +7,63 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, Per
 use std::path::Path;
 use std::sync::Arc;
 
-/// More slices at once than this the system does not take.
+/// Most slices that the system takes in one call.
 const MAX_SLICES: usize = 1024;
 
-/// Streams are for the user of the server only.
+/// Only the server's user may read streams.
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_DIR: u32 = 0o700;
 
-/// What a log needs of a file system. Names are durable only after [`sync_dir`](Self::sync_dir).
+/// File system operations of a log. Names are durable only after [`sync_dir`](Self::sync_dir).
 pub(crate) trait Files: Send + Sync {
-    /// Creates a directory and those above it, durably, where they are missing.
+    /// Creates a directory and its missing parents, durably.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
-    /// The names in a directory.
+    /// Lists the names in a directory.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
     /// Creates a file, or empties it.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
-    /// Opens a file that is there.
+    /// Opens an existing file.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
-    /// Gives a file another name.
+    /// Renames a file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Removes a file; who has it open reads on.
+    /// Removes a file; existing handles can still read it.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Makes what was created, renamed and removed in a directory durable.
+    /// Makes creations, renames and removals in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Bytes that there is room for below a directory; 0 where that can't be told.
+    /// Returns the free bytes below a directory; 0 where the system can't tell.
     fn room(&self, dir: &Path) -> u64;
-    /// Bytes of the whole disk that a directory is on; 0 where that can't be told.
+    /// Returns the size of the disk that a directory is on; 0 where the system can't tell.
     fn disk(&self, dir: &Path) -> u64;
-    /// Locks a directory against other processes until the answer is dropped. None: another has it.
-    /// Where the file system can't lock directories, this says that it is locked.
+    /// Locks a directory against other processes until the returned guard is dropped. Returns
+    /// `None` if another process has the lock. Where the file system can't lock directories, this
+    /// returns a guard without a lock.
     fn lock_dir(&self, dir: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
-    /// Locks a file against other processes until the answer is dropped. None: another has it.
+    /// Locks a file against other processes until the returned guard is dropped. Returns `None` if
+    /// another process has the lock.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>>;
 }
 
 /// An open file.
 pub(crate) trait LogFile: Send + Sync {
-    /// Whether it still has this name.
+    /// Whether the file still has this name.
     fn is_at(&self, path: &Path) -> bool;
-    /// Its length.
+    /// Returns the file's length.
     fn length(&self) -> io::Result<u64>;
-    /// Writes a beginning of the slices and says how much that was.
+    /// Writes a prefix of the slices. Returns the number of bytes written.
     fn write_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize>;
     /// Fills the buffer; a file that ends before is [`io::ErrorKind::UnexpectedEof`].
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
-    /// The same, if that takes no waiting for the disk. Returns whether it did.
+    /// Fills the buffer if that takes no waiting for the disk. Returns whether it did.
     fn read_resident_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool>;
-    /// Extends it with zeros whose room is taken from the disk.
+    /// Extends the file with zeros, and allocates their room on the disk.
     fn allocate(&self, len: u64) -> io::Result<()>;
-    /// Cuts it off, or extends it with zeros.
+    /// Cuts the file off, or extends it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
-    /// Makes what was written durable.
+    /// Makes written bytes durable.
     fn sync(&self) -> io::Result<()>;
-    /// Has the system read no more by this handle than it is asked for.
+    /// Turns off the system's readahead for this handle.
     fn read_nothing_ahead(&self) {}
-    /// Drops these bytes from the memory of the system.
+    /// Drops these bytes from the page cache.
     fn forget(&self, _offset: u64, _len: u64) {}
 }
 
@@ -71,7 +73,7 @@ pub(super) fn write_all_at(
     mut slices: &mut [IoSlice<'_>],
     mut offset: u64,
 ) -> io::Result<()> {
-    // Leading empty slices would look like a write that gets nowhere.
+    // Leading empty slices would look like a write without progress.
     IoSlice::advance_slices(&mut slices, 0);
     while !slices.is_empty() {
         match file.write_at(slices, offset) {
@@ -87,7 +89,7 @@ pub(super) fn write_all_at(
     Ok(())
 }
 
-/// Writes this many zeros from the beginning on.
+/// Writes this many zeros from the start of the file.
 fn write_zeros(file: &dyn LogFile, len: u64) -> io::Result<()> {
     let zeros = vec![0; 1 << 20];
     let mut offset = 0_u64;
@@ -148,8 +150,8 @@ impl Files for SystemFiles {
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
         let file = File::options().read(true).write(true).open(path)?;
-        // Older versions made files that all users could read. The owner of a file may be another
-        // one, so this is no error.
+        // Older versions made files that all users could read. The file may belong to another user,
+        // so a failure is ignored.
         let _ = file.set_permissions(Permissions::from_mode(PRIVATE_FILE));
         Ok(Arc::new(file))
     }
@@ -218,7 +220,7 @@ impl LogFile for File {
         let length = buffer.len();
         let slices = &mut [io::IoSliceMut::new(buffer)];
         match rustix::io::preadv2(self, slices, offset, ReadWriteFlags::NOWAIT) {
-            // A part of it is in memory, or the file ends: the read that waits tells which.
+            // Only a part is in memory, or the file ends: the waiting read finds out.
             Ok(read) => Ok(read == length),
             Err(Errno::AGAIN | Errno::INTR) => Ok(false),
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
@@ -261,14 +263,14 @@ impl LogFile for File {
 
     #[cfg(target_os = "linux")]
     fn read_nothing_ahead(&self) {
-        // A system that can't do it reads ahead.
+        // A system without this call reads ahead.
         let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::Random);
     }
 
     #[cfg(target_os = "linux")]
     fn forget(&self, offset: u64, len: u64) {
         let len = std::num::NonZeroU64::new(len);
-        // It is only a matter of memory.
+        // A failure only costs memory.
         let _ = rustix::fs::fadvise(self, offset, len, rustix::fs::Advice::DontNeed);
     }
 }

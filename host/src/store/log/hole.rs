@@ -1,8 +1,8 @@
-//! Holes: a salvage writes one in the place of each value that is lost.
+//! Holes: a salvage writes one in the place of each lost value.
 //!
-//! Reading one fails as reading any damaged value does. Its checksum is the complement of the right
-//! one, which damage does not make of a record whose header verifies. So a check can tell a hole from
-//! new damage.
+//! Reading a hole fails like reading any damaged value. A hole's checksum is the complement of the
+//! right one. Damage does not produce that checksum in a record with a valid header, so a check can
+//! tell a hole from new damage.
 
 use super::append::{append, make_room};
 use super::batch::{Body, Record};
@@ -11,14 +11,14 @@ use super::state::State;
 use crate::store::ChangeNumber;
 use bytes::Bytes;
 
-/// A key whose value is lost.
+/// Key of a lost value.
 #[derive(Debug, Clone)]
 pub(crate) struct Hole {
     /// The key.
     pub key: Box<str>,
-    /// Bytes of the value that was there.
+    /// Length of the lost value.
     pub length: u32,
-    /// The number of this change.
+    /// Number of this change.
     pub sequence: ChangeNumber,
 }
 

@@ -1,4 +1,4 @@
-//! Reading a key.
+//! Reads a key.
 
 use super::api::{Found, Wait};
 use super::error::ReadError;
@@ -20,7 +20,8 @@ pub(super) fn get(state: &State, key: &str, wait: Wait) -> Result<Found, ReadErr
         if let Some(segment) = state.segments.get(place.segment) {
             return read(state.directory.id, &segment, place, key, wait);
         }
-        // Removed in between: the record was moved before, so the index says where to now.
+        // The segment was removed in between. The record was moved before that, so the index has
+        // its new place.
         if gone.replace(place) == Some(place) {
             return Err(ReadError::Damaged {
                 file: state.directory.segment_path(place.segment),
@@ -30,7 +31,7 @@ pub(super) fn get(state: &State, key: &str, wait: Wait) -> Result<Found, ReadErr
     }
 }
 
-/// Reads the value at a place of the index of a store.
+/// Reads the value at a place of a store's index.
 pub(super) fn read(
     id: StoreId,
     segment: &Segment,
@@ -59,7 +60,7 @@ pub(super) fn read(
         sequence: place.sequence,
     })
 }
-/// The bytes of a record; none where it would have to wait for them and may not.
+/// Reads the bytes of a record; `None` if that takes a wait that `wait` does not allow.
 fn read_record(
     segment: &Segment,
     offset: u32,

@@ -1,5 +1,5 @@
-//! Files that are only read, for a store of which nothing may be lost. Where the disk can't read, zeros
-//! are read instead: they are no record's, so all around them is found.
+//! Read-only files, for a store that must not change. Where the disk can't read, zeros are read
+//! instead: they match no record, so all records around them are found.
 
 use super::files::{Files, LogFile, SystemFiles};
 use std::any::Any;
@@ -58,7 +58,7 @@ impl Files for ReadOnlyFiles {
         SystemFiles.lock_dir(dir)
     }
 
-    /// Where the file is missing, the lock of the directory is the only one.
+    /// If the file is missing, the lock of the directory is the only one.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Any + Send + Sync>>> {
         let file = match File::open(path) {
             Ok(file) => file,
@@ -73,7 +73,7 @@ impl Files for ReadOnlyFiles {
     }
 }
 
-/// Bytes that a disk reads, or fails to read, at once.
+/// Bytes that a disk reads, or fails to read, in one piece.
 const SECTOR: usize = 4096;
 
 struct ReadOnlyFile(File);

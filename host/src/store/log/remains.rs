@@ -1,7 +1,8 @@
-//! The readable records of a damaged store, of which nothing is changed.
+//! The readable records of a damaged store, which stays unchanged.
 //!
-//! [`Log::open`](super::Log::open) refuses a log in which the keys of a batch are unknown. This takes
-//! every record that verifies, wherever it is, so any key may have an older value here than it had.
+//! [`Log::open`](super::Log::open) refuses a log in which the keys of a batch are unknown.
+//! `Remains` takes every valid record, wherever it is. So any key may have an older value here than
+//! in the original store.
 
 use super::api::{Found, Wait};
 use super::check::{Damage, Fault, Report, damage, names};
@@ -20,7 +21,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The readable records of a store.
+/// Readable records of a store.
 pub(crate) struct Remains {
     directory: Directory,
     index: Index,
@@ -30,12 +31,13 @@ pub(crate) struct Remains {
 }
 
 impl Remains {
-    /// Reads the headers and keys of a store. Values are verified when they are read. `progress` gets
-    /// the number of segments that were read and of all.
+    /// Reads the headers and keys of a store. Values are verified when they are read. `progress`
+    /// gets the number of segments read so far, and of all segments.
     ///
     /// # Errors
     ///
-    /// When the directory is no store, is open elsewhere or can't be read. Damage is in the report.
+    /// When the directory is not a store, is open elsewhere or can't be read. Damage is in the
+    /// report.
     pub(crate) fn open(
         dir: &Path,
         files: Arc<dyn Files>,
@@ -56,7 +58,7 @@ impl Remains {
         for (read, number) in (1..).zip(&numbers) {
             let path = remains.directory.segment_path(*number);
             let sealed = names.as_ref().and_then(|names| names.length(*number));
-            // An unfinished write may be at the end of the newest segment alone.
+            // Only the newest segment may end with an unfinished write.
             let may_be_torn = Some(*number) == newest;
             remains
                 .read_segment(*number, sealed, may_be_torn)
@@ -66,17 +68,17 @@ impl Remains {
         Ok(remains)
     }
 
-    /// Damage that was found in reading.
+    /// Damage found during the reads.
     pub(crate) const fn report(&self) -> &Report {
         &self.report
     }
 
-    /// The highest number of a change.
+    /// Highest change number.
     pub(crate) const fn highest_sequence(&self) -> ChangeNumber {
         self.highest
     }
 
-    /// Shows every key and the length of its value.
+    /// Visits every key with the length of its value.
     pub(crate) fn for_each_key(&self, visit: &mut dyn FnMut(&str, u32)) {
         self.index
             .for_each(|key, place| visit(key, place.value_length));
@@ -86,7 +88,7 @@ impl Remains {
     ///
     /// # Errors
     ///
-    /// When the file system fails, or the newest value that is known of is damaged.
+    /// When the file system fails, or the newest known value is damaged.
     pub(crate) fn get(&self, key: &str) -> Result<Option<Bytes>, ReadError> {
         let Some(place) = self.index.get(key) else {
             return Ok(None);
@@ -100,7 +102,8 @@ impl Remains {
         }
     }
 
-    /// The segments that belong to the store or may do, and the manifest, if that can be read.
+    /// Returns the segments that belong or may belong to the store, and the manifest, if it is
+    /// readable.
     fn segments_to_read(&mut self) -> io::Result<(Vec<SegmentNumber>, Option<Names>)> {
         let mut found = self.directory.segments()?;
         if !self.directory.has_manifest() {
@@ -122,12 +125,12 @@ impl Remains {
                 self.report.damages.push(damage(Fault::Unnamed, path, 0));
             }
         }
-        // Others are files whose creation or removal was interrupted.
+        // Other files are left from an interrupted creation or removal.
         found.retain(|number| names.has(*number) || newer.contains(number));
         Ok((found, Some(names)))
     }
 
-    /// The newest segment that holds anything.
+    /// Returns the newest segment that is not empty.
     fn last_used(&self, numbers: &[SegmentNumber]) -> io::Result<Option<SegmentNumber>> {
         for number in numbers.iter().rev() {
             let path = self.directory.segment_path(*number);
@@ -171,7 +174,7 @@ impl Remains {
         Ok(())
     }
 
-    /// Enters the records of a segment. Returns where they end.
+    /// Enters the records of a segment. Returns the offset of their end.
     fn read_batches(&mut self, segment: &Segment, len: u64, may_be_torn: bool) -> io::Result<u64> {
         let depth = match may_be_torn {
             true => Depth::Values,
@@ -193,7 +196,7 @@ impl Remains {
             };
             let next = scanner.next_header(offset)?.map(|(next, _)| next);
             if may_be_torn && next.is_none() {
-                // A start would cut it off, too.
+                // A start would cut off this write, too.
                 let damage = Damage {
                     unfinished: true,
                     ..damage(Fault::Changed, segment.path.clone(), offset)
@@ -229,7 +232,8 @@ impl Remains {
             if !enter(&self.index, &self.segments, segment, &entered)
                 && let Content::Patch(head) = record.content
             {
-                // Its base is lost. It is the newest value all the same, and reading it fails.
+                // The patch's base is lost. The patch is still the newest value, and reading it
+                // fails.
                 let patch = PatchPlace {
                     length: record.length,
                     base: head.base,

@@ -1,20 +1,19 @@
-//! Finding records again behind damage.
+//! Finds records behind damage.
 //!
-//! Where a batch is not as it was written, its header says nothing for sure. Each record has a
-//! checksum of its own over its header and key, seeded with the store's id: one that verifies is as
-//! it was written.
+//! The header of a damaged batch is not reliable. Each record has its own checksum over its header
+//! and key, seeded with the store's id. A record with a valid checksum is intact.
 
 use super::api::MAX_KEY_BYTES;
 use super::format::{BATCH_HEADER, RECORD_HEADER, RecordHeader};
 use super::scan::{Depth, Scanned, Scanner};
 use std::io;
 
-/// Bytes looked at in one go.
+/// Bytes searched at a time.
 const WINDOW: u64 = 64 << 10;
 
 impl Scanner<'_> {
-    /// The records that verify between two offsets, in a batch that begins at the first one and does
-    /// not.
+    /// Returns the valid records between two offsets, in an invalid batch that begins at the first
+    /// offset.
     pub(super) fn records_within(
         &mut self,
         from: u64,
@@ -23,7 +22,7 @@ impl Scanner<'_> {
     ) -> io::Result<Vec<Scanned>> {
         let mut records = Vec::new();
         let mut offset = from.saturating_add(BATCH_HEADER as u64);
-        // Its first record may lie right behind its header.
+        // The first record may begin right behind the batch header.
         while let Some(candidate) = self.next_candidate(offset, to)? {
             offset = match self.record(candidate, to, depth)? {
                 Some((record, header)) => {
@@ -36,7 +35,7 @@ impl Scanner<'_> {
         Ok(records)
     }
 
-    /// The next offset at which the header of a record may begin.
+    /// Returns the next offset at which a record header may begin.
     fn next_candidate(&mut self, mut offset: u64, to: u64) -> io::Result<Option<u64>> {
         let head = RECORD_HEADER as u64;
         while offset.saturating_add(head) <= to {
@@ -53,12 +52,12 @@ impl Scanner<'_> {
     }
 }
 
-/// Whether these bytes may be a header. Most bytes may not, which costs little to see.
+/// Whether these bytes may be a header. The test is cheap, and most bytes fail it.
 fn may_begin(bytes: &[u8]) -> bool {
     let is_some_kind = matches!(bytes, [1..=3, 0, ..]);
     is_some_kind
         && RecordHeader::decode(bytes).is_some_and(|header| {
-            // So that bytes made to look like headers cost no more than others.
+            // Bytes that imitate headers then cost no more than others.
             usize::from(header.key_length) <= MAX_KEY_BYTES
         })
 }

@@ -1,4 +1,4 @@
-//! Reading a segment from its beginning to its end.
+//! Reads a segment from its beginning to its end.
 
 use super::files::LogFile;
 use super::format::{
@@ -8,22 +8,23 @@ use super::format::{
 use crate::store::ChangeNumber;
 use std::io;
 
-/// Read at once where records follow closely, and where large values are skipped.
+/// Bytes to read ahead: the first where records follow closely, the second where large values are
+/// skipped.
 const NEAR_BYTES: u64 = 256 << 10;
 const FAR_BYTES: u64 = 4 << 10;
-/// A skipped value from which on reading ahead would be wasted.
+/// Length of a skipped value from which reading ahead would be wasted.
 const FAR_VALUE: u32 = 16 << 10;
 
-/// How closely to look.
+/// Depth of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// Every header, key and tombstone, and the head of every patch.
+    /// Verifies every header, key and tombstone, and the head of every patch.
     Headers,
-    /// Every value, too.
+    /// Verifies every value, too.
     Values,
 }
 
-/// A record where it was found.
+/// Record found in a segment.
 #[derive(Debug)]
 pub(super) struct Scanned {
     pub(super) key: Box<str>,
@@ -32,28 +33,28 @@ pub(super) struct Scanned {
     /// Bytes after the key.
     pub(super) length: u32,
     pub(super) content: Content,
-    /// The value is not as it was written; only looked for with [`Depth::Values`].
+    /// Whether the value is damaged; only checked with [`Depth::Values`].
     pub(super) damaged: bool,
-    /// It was written as one that is lost.
+    /// Whether the record is a hole.
     pub(super) is_hole: bool,
 }
 
-/// What a record is, as far as its value need not be read for that.
+/// Content of a record, as far as it is known without reading the value.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Content {
     Value,
     Patch(PatchHead),
-    /// What it outweighs.
+    /// Range of segments with records that the tombstone supersedes.
     Tombstone(Range),
 }
 
-/// What is at a place of a segment.
+/// Finding at one place of a segment.
 pub(super) enum Piece {
-    /// A batch that ends at the offset given. Its values may be damaged.
+    /// A batch that ends at `end`. Its values may be damaged.
     Batch { records: Vec<Scanned>, end: u64 },
     /// Nothing, or zeros up to the end.
     End,
-    /// Anything else.
+    /// Invalid bytes.
     Invalid,
 }
 
@@ -64,13 +65,13 @@ pub(super) struct Scanner<'a> {
     segment: SegmentNumber,
     len: u64,
     buffer: Vec<u8>,
-    /// Where the buffer begins.
+    /// Offset of the buffer in the segment.
     start: u64,
     ahead: u64,
 }
 
 impl<'a> Scanner<'a> {
-    /// For what lies before `len` only.
+    /// Creates a scanner for the bytes before `len`.
     pub(super) fn new(
         file: &'a dyn LogFile,
         id: StoreId,
@@ -88,7 +89,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Bytes of the segment. None where it ends before.
+    /// Returns bytes of the segment; `None` where the segment ends before.
     pub(super) fn bytes(&mut self, offset: u64, length: u64) -> io::Result<Option<&[u8]>> {
         let end = offset.saturating_add(length);
         if end > self.len {
@@ -108,7 +109,7 @@ impl<'a> Scanner<'a> {
         Ok(self.buffer.get(from..from.saturating_add(length as usize)))
     }
 
-    /// What is at an offset where a batch may begin.
+    /// Reads the piece at an offset where a batch may begin.
     pub(super) fn piece(&mut self, offset: u64, depth: Depth) -> io::Result<Piece> {
         if offset >= self.len {
             return Ok(Piece::End);
@@ -122,7 +123,7 @@ impl<'a> Scanner<'a> {
         Ok(if blank { Piece::End } else { Piece::Invalid })
     }
 
-    /// The header of a batch that says it was written here.
+    /// Reads a batch header that names this segment and offset.
     fn batch_header(&mut self, offset: u64) -> io::Result<Option<BatchHeader>> {
         let (id, segment) = (self.id, self.segment);
         let bytes = self.bytes(offset, BATCH_HEADER as u64)?;
@@ -141,7 +142,7 @@ impl<'a> Scanner<'a> {
         if end > self.len {
             return Ok(None);
         }
-        // The count is as written, so at most what the length can hold.
+        // The count is verified, so it is at most the number of records that fit into the length.
         let mut records = Vec::with_capacity(header.records as usize);
         let mut sums = Vec::with_capacity((header.records as usize).saturating_mul(4));
         for _ in 0..header.records {
@@ -215,7 +216,7 @@ impl<'a> Scanner<'a> {
         Ok(record.map(|record| (record, header)))
     }
 
-    /// Whether all from here on is zeros.
+    /// Whether only zeros follow this offset.
     fn is_blank_from(&mut self, mut offset: u64) -> io::Result<bool> {
         while offset < self.len {
             let length = NEAR_BYTES.min(self.len.saturating_sub(offset));
@@ -228,7 +229,7 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
-    /// Whether a batch after this offset proves that what is here was synced.
+    /// Whether a batch after this offset proves that the bytes at this offset were synced.
     pub(super) fn is_proof_after(&mut self, mut offset: u64) -> io::Result<bool> {
         while let Some((next, proof)) = self.next_header(offset)? {
             if proof {
@@ -239,8 +240,8 @@ impl<'a> Scanner<'a> {
         Ok(false)
     }
 
-    /// The next offset after this one where the header of a batch is, and whether that batch
-    /// proves that all before it was synced.
+    /// Finds the next batch header after this offset. Returns its offset, and whether the batch
+    /// proves that all bytes before it were synced.
     pub(super) fn next_header(&mut self, after: u64) -> io::Result<Option<(u64, bool)>> {
         let mut offset = after.saturating_add(1);
         let head = BATCH_HEADER as u64;
@@ -258,7 +259,7 @@ impl<'a> Scanner<'a> {
                     return Ok(Some((at, header.proof)));
                 }
             }
-            // A magic may begin in what is read now and end in what comes.
+            // A magic number may begin in these bytes and end in the next ones.
             let overlap = BATCH_MAGIC.len() as u64 - 1;
             offset = offset.saturating_add(length.saturating_sub(overlap).max(1));
         }

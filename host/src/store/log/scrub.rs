@@ -1,8 +1,8 @@
-//! Reading the sealed segments again, so that damage is known before a start finds it.
+//! Reads the sealed segments again, so that damage is known before a start finds it.
 //!
-//! A scrub takes no lock that a commit waits for: it has handles of its own on files that are written
-//! no more. Compaction may remove a segment under it. Pages that were not in memory before are dropped
-//! after they were read, so that reading all of a store pushes no others out.
+//! A scrub takes no lock that a commit waits for: it has its own handles on files that are no
+//! longer written. Compaction may remove a segment during its scrub. The scrub drops pages that
+//! were not in memory before. So a pass over the whole store does not push other pages out.
 
 use super::check::{Damage, Fault, damage, is_whole};
 use super::files::LogFile;
@@ -13,12 +13,12 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where a scrub is.
+/// Position of a scrub.
 #[derive(Default)]
 pub(crate) struct Scrub {
-    /// The segment that it is in.
+    /// Segment in progress.
     open: Option<Opened>,
-    /// The last one that it was in.
+    /// Last segment that was finished.
     done: SegmentNumber,
 }
 
@@ -33,17 +33,17 @@ struct Opened {
 /// Result of one step.
 #[derive(Debug, Default)]
 pub(crate) struct Scrubbed {
-    /// Bytes that were looked at.
+    /// Bytes checked.
     pub bytes: u64,
     /// Damage of present values, and of batches.
     pub damages: Vec<Damage>,
-    /// A segment that the file system can't read; the scrub goes on with the next one.
+    /// Segment that the file system can't read; the scrub goes on with the next one.
     pub unreadable: Option<(PathBuf, io::Error)>,
-    /// All segments were read.
+    /// Whether all segments were read.
     pub is_over: bool,
 }
 
-/// Does one step of about so many bytes; see [`Log::scrub`](super::Log::scrub).
+/// Does one step of about `most` bytes; see [`Log::scrub`](super::Log::scrub).
 pub(super) fn scrub(state: &State, scrub: &mut Scrub, most: u64) -> Scrubbed {
     let mut found = Scrubbed::default();
     let mut opened = match scrub.open.take() {
@@ -57,7 +57,7 @@ pub(super) fn scrub(state: &State, scrub: &mut Scrub, most: u64) -> Scrubbed {
             }
             Err((number, path, error)) => {
                 scrub.done = number;
-                // Compaction was quicker.
+                // Compaction removed the file first.
                 if error.kind() != io::ErrorKind::NotFound {
                     found.unreadable = Some((path, error));
                 }
@@ -79,7 +79,7 @@ pub(super) fn scrub(state: &State, scrub: &mut Scrub, most: u64) -> Scrubbed {
     found
 }
 
-/// Opens the next sealed segment after one. The newest is written to.
+/// Opens the next sealed segment after this one. The newest segment is not sealed.
 fn next(
     state: &State,
     after: SegmentNumber,
@@ -105,7 +105,7 @@ fn next(
     }
 }
 
-/// Reads on in a segment. Returns whether that was its end.
+/// Reads further in a segment. Returns whether the segment's end was reached.
 fn read_some(
     state: &State,
     opened: &mut Opened,
@@ -122,7 +122,7 @@ fn read_some(
     let id = state.directory.id;
     let mut scanner = Scanner::new(file, id, *number, *len);
     let until = offset.saturating_add(most);
-    // One that was removed meanwhile is of no interest.
+    // Damage in a removed segment is not reported.
     let is_there = || state.segments.get(*number).is_some();
     while *offset < until {
         match scanner.piece(*offset, Depth::Values)? {
@@ -159,7 +159,7 @@ fn read_some(
     Ok(false)
 }
 
-/// Whether the present value of its key is this record, or rests on it.
+/// Whether the key's present value is this record, or a patch of it.
 fn is_needed(state: &State, number: SegmentNumber, record: &Scanned) -> bool {
     state.index.get(&record.key).is_some_and(|place| {
         let is_it = place.segment == number && place.offset == record.offset;
@@ -167,7 +167,7 @@ fn is_needed(state: &State, number: SegmentNumber, record: &Scanned) -> bool {
     })
 }
 
-/// A file whose bytes are as little in memory after they were read as before.
+/// File that does not add pages to the page cache.
 struct Quiet(Arc<dyn LogFile>);
 
 impl LogFile for Quiet {

@@ -1,4 +1,4 @@
-//! Whose bytes are at a place of a segment, for tests that damage them.
+//! Keys of the bytes in a segment, for tests that damage them.
 
 use super::directory::Directory;
 use super::files::SystemFiles;
@@ -7,15 +7,15 @@ use super::scan::{Depth, Piece, Scanner};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes of a segment, and the keys that may not be as they were where these bytes are damaged.
+/// Byte range of a segment, and the keys that damage in this range may affect.
 pub(crate) struct Stretch {
     pub(crate) begin: u64,
     pub(crate) end: u64,
     pub(crate) keys: Vec<String>,
 }
 
-/// All that a segment of a whole store holds. Damage in the last batch of the newest segment is taken
-/// for an unfinished write: none of its records counts.
+/// Returns all ranges of a segment in an intact store. Damage in the last batch of the newest
+/// segment counts as an unfinished write: it affects all keys of the batch.
 pub(crate) fn stretches(dir: &Path, segment: u32) -> Vec<Stretch> {
     let directory = Directory::open_existing(dir, Arc::new(SystemFiles)).expect("a store");
     let newest = directory.segments().expect("it reads").last().copied();

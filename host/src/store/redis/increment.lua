@@ -1,4 +1,4 @@
--- Returns what went wrong, or the sum and the number. Redis adds, since Lua has no 64-bit integers.
+-- Returns an error text, or the sum and the number. Redis adds, since Lua has no 64-bit integers.
 local found = redis.call('GET', KEYS[1])
 -- An absent key counts as 0.
 local sum = ARGV[4]
@@ -7,7 +7,7 @@ if found then
   redis.call('SET', KEYS[1], string.sub(found, 18))
   local added = redis.pcall('INCRBY', KEYS[1], ARGV[4])
   sum = redis.call('GET', KEYS[1])
-  -- As it was, until the change is told.
+  -- Restores the old value, since the change is not published yet.
   redis.call('SET', KEYS[1], found)
   if type(added) == 'table' then return { 'increment past the range of i64' } end
 end

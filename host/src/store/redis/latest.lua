@@ -1,6 +1,6 @@
--- The number of the latest change. ARGV: one that is known to have been given. A Redis that is behind
--- it came back without its last changes, or took over with a clock that is behind. So any key may be
--- another one than it was, and the number is higher than any that a reader noted, or none would look.
+-- Returns the number of the latest change. ARGV: the highest number that the caller knows. A Redis with a
+-- lower number came back without its last changes, or took over with a clock that is behind. Any key may
+-- then have changed. The new number exceeds all numbers that readers noted, so that readers read again.
 local latest = tonumber(redis.call('GET', KEYS[1]) or 0)
 local known = tonumber(ARGV[1])
 if latest < known then

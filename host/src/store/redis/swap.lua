@@ -1,4 +1,4 @@
--- ARGV: the number that was seen, whether the key was there, the value.
+-- ARGV from 4: the number that the caller saw, whether the key existed then, the new value.
 local found = redis.call('GETRANGE', KEYS[1], 0, 15)
 if ARGV[5] == '1' then
   if found ~= ARGV[4] then return false end

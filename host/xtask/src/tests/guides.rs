@@ -1,7 +1,7 @@
-//! The commands in the guides: blocks marked `sh` are run, guide by guide, in one shell.
+//! The commands in the guides. Each guide's blocks marked `sh` run in one shell.
 //!
-//! In that shell `cargo xtask serve` starts the built host on a free port, other `cargo` commands do
-//! nothing, and `curl` fails where the server does. Blocks with `spin` run where there is a `spin`.
+//! In that shell `cargo xtask serve` starts the built host on a free port, and other `cargo` commands
+//! do nothing. `curl` fails on an error status. Blocks with `spin` run only where `spin` is installed.
 
 use super::Options;
 use super::tally::{Outcome, Tally};
@@ -12,10 +12,11 @@ use crate::run::{self, Step};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where guides are.
+/// Directories that contain guides.
 const DIRECTORIES: [&str; 3] = [".", "src/docs", "host/docs"];
 
-/// Defined before the commands of a guide. `GUIDE_DIR` is an empty directory, `GUIDE_HOST` the host.
+/// Shell functions that precede a guide's commands. `GUIDE_DIR` is an empty directory, `GUIDE_HOST`
+/// the host.
 const PRELUDE: &str = include_str!("guides.sh");
 
 /// The commands of a guide, block by block.
@@ -46,7 +47,7 @@ impl Guide {
         }
     }
 
-    /// The blocks that can run here, and how many can't.
+    /// Returns the blocks that can run here, and the number of blocks that can't.
     fn runnable(&self, has_spin: bool) -> (Vec<&str>, usize) {
         let needs_spin = |block: &str| {
             block
@@ -62,7 +63,7 @@ impl Guide {
     }
 }
 
-/// Lines of a block that are commands.
+/// Number of commands in a block.
 fn commands(block: &str) -> usize {
     let is_command = |line: &&str| {
         let line = line.trim();

@@ -1,13 +1,13 @@
 set -eu -o pipefail
 
-# The server that the guide began last.
+# Stops the server that the guide started last.
 stop() {
   if [ -f "$GUIDE_DIR/pid" ]; then kill "$(cat "$GUIDE_DIR/pid")" 2>/dev/null || true; fi
   rm -f "$GUIDE_DIR/pid" "$GUIDE_DIR/url"
 }
 trap 'stop; kill $(jobs -p) 2>/dev/null || true' EXIT
 
-# Waits for a line with the URL, at most a minute.
+# Waits for a line with the URL, for at most a minute.
 await_url() {
   for _ in $(seq 600); do
     sed -n "s#.*$1 \(http://[^ ]*\).*#\1#p" "$GUIDE_DIR/out" | head -n 1 > "$GUIDE_DIR/url"

@@ -12,7 +12,7 @@ use table::Table;
 use tally::Outcome;
 use tiers::{TIERS, Tier};
 
-/// What was asked for.
+/// Options of the command line.
 #[derive(Debug, Default)]
 struct Options {
     /// Add the long runs.
@@ -21,7 +21,7 @@ struct Options {
     install: bool,
     /// Run this tier alone.
     tier: Option<&'static Tier>,
-    /// Run only the tests whose name has this in it.
+    /// Run only the tests with this text in their name.
     filter: Option<String>,
 }
 

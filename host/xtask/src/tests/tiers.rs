@@ -160,7 +160,7 @@ fn structure(options: &Options) -> Outcome {
     outcome
 }
 
-/// The feature that exports the suite for stores outside the host's crate.
+/// Feature that exports the test suite for stores outside the host's crate.
 const CONTRACT: &str = "durable-streams-host/contract";
 
 fn component(options: &Options) -> Outcome {
@@ -203,7 +203,7 @@ fn unit(options: &Options) -> Outcome {
         &["--lib", "--bins"],
         &[("DS_TEST_FULL", flag(options.full))],
     ));
-    // The feature compiles the host once more.
+    // The feature compiles the host a second time.
     if options.full {
         outcome.counted(cargo_test(
             "the contract of stores, from outside the host's crate",
@@ -219,7 +219,7 @@ fn sim(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     let seeds = if options.full { "10000" } else { "500" };
     let args = ["--seeds", seeds].map(str::to_owned);
-    // A filter names tests, and seeds are none.
+    // A filter selects tests by name, and seeds have no names.
     let _ = (options.filter.is_some()
         || outcome.gate(run::run(
             &format!("simulation of {seeds} seeds"),
@@ -236,7 +236,7 @@ fn sim(options: &Options) -> Outcome {
 
 fn fuzz(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
-    // Seconds, or minutes.
+    // The short run takes seconds, the full run minutes.
     let runs = if options.full { "200000" } else { "20000" };
     outcome.counted(cargo_test(
         "the corpus of the fuzzer, and mutations of it",
@@ -247,7 +247,7 @@ fn fuzz(options: &Options) -> Outcome {
     outcome
 }
 
-/// Tests that start hosts of their own, or look behind them.
+/// Modules of tests that start hosts of their own, or read a host's store or log.
 const OWN_HOSTS: [&str; 9] = [
     "commits",
     "damage",
@@ -260,7 +260,7 @@ const OWN_HOSTS: [&str; 9] = [
     "upgrade",
 ];
 
-/// The HTTP tests against a server that already runs.
+/// Runs the HTTP tests against a server that already runs.
 fn http_at(url: &str, options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     println!(
@@ -279,7 +279,7 @@ fn http_at(url: &str, options: &Options) -> Outcome {
     outcome
 }
 
-/// The variable that names a server to test.
+/// Variable with the URL of a server to test.
 const TEST_URL: &str = "DS_TEST_URL";
 
 fn http(options: &Options) -> Outcome {
@@ -310,7 +310,7 @@ fn http(options: &Options) -> Outcome {
     outcome
 }
 
-/// What to run over, without what is not installed: that is told and counted.
+/// Returns the pairs to run over. Without a Redis, prints and counts the pairs that are skipped.
 fn pairs(options: &Options, outcome: &mut Outcome) -> Vec<Pair> {
     if !outcome.needs(services::provide_redis(options.install)) {
         return Vec::new();
@@ -342,7 +342,7 @@ fn flag(value: bool) -> &'static str {
     if value { "1" } else { "0" }
 }
 
-/// Always the whole workspace, so that every tier asks for the same features of every dependency.
+/// Runs tests of the whole workspace, so that every tier builds each dependency with the same features.
 fn cargo_test(
     what: &str,
     options: &Options,
@@ -352,7 +352,7 @@ fn cargo_test(
     cargo_test_with(what, options, targets, environment, &[])
 }
 
-/// The same with flags for the tests' program.
+/// Like [`cargo_test`], with flags for the test program.
 fn cargo_test_with(
     what: &str,
     options: &Options,
@@ -362,7 +362,7 @@ fn cargo_test_with(
 ) -> Result<(bool, Tally), Failure> {
     let mut cargo = host::cargo("test");
     cargo.args(["--workspace", "--no-fail-fast"]).args(targets);
-    // Skips and measured figures are printed by tests that pass.
+    // Tests that pass print skips and measured figures.
     cargo.args(["--", "--show-output"]).args(flags);
     cargo.args(&options.filter);
     cargo.envs(environment.iter().copied());
@@ -386,12 +386,13 @@ fn counted(
     Ok((well, tally))
 }
 
-/// How long the server makes the suites' long-polls wait. The official suite allows its own
-/// `longPollTimeoutMs` and a second more.
+/// Seconds that a long-poll of the suites waits on the server. The official suite allows the server its
+/// own `longPollTimeoutMs` plus one second.
 const LONG_POLL_SECS: &str = "2";
 const LONG_POLL_MS: &str = "2000";
 
-/// The official suite against our own host, over its stores and through each of its ways.
+/// Runs the official suite against our own host: over each store, and through each interface of the
+/// component.
 pub(super) fn conformance(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     if !outcome.needs(host::build()) {
@@ -404,7 +405,7 @@ pub(super) fn conformance(options: &Options) -> Outcome {
             println!("\n    --store {store} --via {via}, round {round} of {rounds}");
             let variables = [
                 ("long_poll_timeout_secs", LONG_POLL_SECS),
-                // The suite's webhooks are on this machine.
+                // The suite's webhook receivers run on this machine.
                 ("webhook_allow_localhost", "true"),
             ];
             let run = Server::start((store, via), &variables)
@@ -417,7 +418,7 @@ pub(super) fn conformance(options: &Options) -> Outcome {
     outcome
 }
 
-/// The official suite against whatever server is at `url`.
+/// Runs the official suite against the server at `url`.
 pub(super) fn conformance_at(url: &str, options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.counted(run_conformance(url, options));
@@ -438,7 +439,7 @@ fn client(options: &Options) -> Outcome {
     if !outcome.needs(host::build()) {
         return outcome;
     }
-    // In the short form the server ends live reads often, so that the client reconnects at all.
+    // In the short run the server ends live reads often. Otherwise the client would never reconnect.
     let (seconds, variables): (&str, &[(&str, &str)]) = match options.full {
         true => ("60", &[]),
         false => (
@@ -474,7 +475,7 @@ fn client(options: &Options) -> Outcome {
     outcome
 }
 
-/// The examples that people start from. Those in Python need their packages.
+/// Runs the examples. The Python examples need their packages.
 fn examples(options: &Options) -> Result<(bool, Tally), Failure> {
     let python = python::with_packages("examples", options.install)?;
     let server = Server::start((MEMORY, VIAS[0]), &[])?;

@@ -53,7 +53,8 @@ impl Stored {
             .collect()
     }
 
-    /// Salvages the store as it is now. It must stay so, and the output must be whole.
+    /// Salvages the store in its present state. The store must stay unchanged, and the output must
+    /// be whole.
     fn salvage(&self) -> Out {
         let before = self.files();
         let parent = tempfile::tempdir().expect("a directory");
@@ -73,7 +74,7 @@ impl Stored {
         }
     }
 
-    /// Demands that every stream and record is as it was, but for these keys.
+    /// Asserts that every stream and record is unchanged, except for these keys.
     fn expect_untouched(&self, out: &Out, touched: &BTreeSet<String>) {
         let report = &out.report;
         let damaged: Vec<&str> = report.damaged_streams().collect();
@@ -101,7 +102,7 @@ fn number(segment: &Path) -> u32 {
     stem.and_then(|stem| stem.parse().ok()).expect("a number")
 }
 
-/// Keys that may not be as they were where this byte is damaged.
+/// Keys that may change when this byte is damaged.
 fn keys_at(segment: &Path, dir: &Path, at: usize) -> BTreeSet<String> {
     let stretches = stretches(dir, number(segment)).into_iter();
     let hit = stretches.filter(|one| (one.begin..one.end).contains(&(at as u64)));
@@ -119,7 +120,7 @@ fn a_whole_store_is_copied_as_it_is() {
     }
 }
 
-/// Of each record only its own key is lost, wherever in a batch the damage is.
+/// Damage of a record affects only the record's own key, wherever in a batch the damage is.
 #[test]
 fn any_flipped_bit_leaves_all_streams_that_it_does_not_hit() {
     let full = std::env::var("DS_TEST_FULL").is_ok_and(|full| full == "1");
@@ -132,7 +133,7 @@ fn any_flipped_bit_leaves_all_streams_that_it_does_not_hit() {
         for _ in 0..flips {
             let segment = &segments[random.below(segments.len())];
             let whole = fs::read(segment).expect("it reads");
-            // Most bytes of the newest are zeros.
+            // Most bytes of the newest segment are zeros.
             let used = whole.iter().rposition(|byte| *byte != 0).expect("a batch");
             let at = random.below(used + 40).min(whole.len() - 1);
             let touched = keys_at(segment, stored.directory.path(), at);
@@ -192,7 +193,7 @@ fn damage_value(stored: &Stored, value: &[u8]) {
 fn a_stream_with_a_lost_chunk_is_listed_by_its_offsets_and_read_but_for_them() {
     let stored = Stored::new(9);
     let bytes = stored.streams["s0"].bytes.clone().expect("it reads");
-    // In the middle of the stream, whose first 64 segments are in an index block.
+    // A place in the middle of the stream; an index block lists its first 64 segments.
     damage_value(&stored, &bytes[bytes.len() / 2..][..20]);
     let out = stored.salvage();
     let report = out.report.to_string();

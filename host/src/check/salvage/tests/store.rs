@@ -1,4 +1,4 @@
-//! A store of every kind of record, drawn from a seed.
+//! Test store with every kind of record, generated from a seed.
 
 use crate::store::ChangeNumber;
 use crate::store::log::faults::Random;
@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// So small that a store has several segments.
+/// Small, so that a store has several segments.
 const SEGMENT_BYTES: u64 = 12_000;
 
-/// A store on disk that is being written.
+/// Test store during its generation.
 pub(super) struct Writing {
     log: Log,
     sequence: u64,
@@ -27,7 +27,7 @@ pub(super) struct Writing {
     chunks: u64,
 }
 
-/// A store of streams, forks, ended streams and all else, drawn from a seed.
+/// Writes streams, forks, ended streams and all other records, generated from a seed.
 pub(super) fn write(dir: &Path, seed: u64) {
     let options = Options {
         segment_bytes: SEGMENT_BYTES,
@@ -58,7 +58,7 @@ pub(super) fn write(dir: &Path, seed: u64) {
             _ => {}
         }
     }
-    // All of one stream is in its head.
+    // The head contains all bytes of this stream.
     let mut head = new_head("s6", 6);
     head.inline = store.bytes(1).repeat(200);
     head.bytes = 200;
@@ -125,8 +125,8 @@ impl Writing {
         (key, Some(record.seal()))
     }
 
-    /// Some bytes more: in the head, or in a chunk that the head names in the same batch or a later
-    /// one.
+    /// Appends bytes: to the head, or to a chunk that the head refers to in the same batch or a
+    /// later one.
     fn append(&mut self, head: &mut Head) {
         head.version += 1;
         let bytes = self.bytes(300);
@@ -165,7 +165,7 @@ impl Writing {
         self.commit(changes);
     }
 
-    /// A fork that shares the first segment, if there is one, and has something of its own.
+    /// Creates a fork that shares the first segment, if there is one, and has bytes of its own.
     fn fork(&mut self, source: &mut Head, number: u8) {
         let block = (source.recent_first > 0).then(|| {
             let key = self.names.block(source.incarnation, 0);
@@ -196,21 +196,21 @@ impl Writing {
         let mut fork = fork.expect("a fork");
         fork.lineage.as_mut().expect("a lineage").pending = false;
         source.forks.count += 1;
-        // One is kept for its fork alone.
+        // One source is kept only for its fork.
         source.forks.deleted = number == 1;
         source.version += 1;
         let counted = self.head_of(&Record::Live(Box::new(source.clone())));
         self.commit(vec![counted]);
         self.append(&mut fork);
         if number == 2 {
-            // Both are gone, and damage may bring the fork back.
+            // Both streams are gone, and damage may bring the fork back.
             self.end(&fork);
             source.forks.count = 0;
             self.end(source);
         }
     }
 
-    /// The end of a stream whose chunks are removed in part.
+    /// Ends a stream and removes part of its chunks.
     fn end(&mut self, head: &Head) {
         let end = self.head_of(&Record::Tombstone(tombstone(head)));
         self.commit(vec![end]);
@@ -220,7 +220,7 @@ impl Writing {
         }
     }
 
-    /// Records that are no streams.
+    /// Writes records other than streams.
     fn others(&mut self) {
         let sealed = |body: Vec<u8>| {
             let envelope = Envelope {
@@ -275,7 +275,7 @@ impl Writing {
     }
 }
 
-/// The value of a key; an error says that it is damaged.
+/// Value of a key; an error means that the value is damaged.
 pub(super) fn value(log: &Log, key: &str) -> Result<Option<Vec<u8>>, String> {
     match log.get(key, Wait::ForDisk) {
         Ok(Found::Value { value, .. }) => Ok(Some(value.to_vec())),
@@ -284,16 +284,16 @@ pub(super) fn value(log: &Log, key: &str) -> Result<Option<Vec<u8>>, String> {
     }
 }
 
-/// A stream as a reader finds it.
+/// Stream as a reader sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Read {
-    /// Its bytes, or why they can't be read.
+    /// Its bytes, or the reason why they can't be read.
     pub(super) bytes: Result<Vec<u8>, String>,
-    /// Keys that it consists of.
+    /// Keys of the stream's records.
     pub(super) keys: Vec<String>,
 }
 
-/// All streams that can be seen, and all other keys with their values.
+/// All visible streams, and all other keys with their values.
 pub(super) fn read(dir: &Path) -> (BTreeMap<String, Read>, BTreeMap<String, Vec<u8>>) {
     let opened = Log::open(dir, Arc::new(SystemFiles), Options::default());
     let (log, _) = opened.expect("it opens");

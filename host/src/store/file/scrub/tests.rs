@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 const DIRECTORY: &str = "/store";
 
-/// The life of the stream in the fixture.
+/// Incarnation of the stream in the fixture.
 const LIFE: &str = "00112233445566778899aabbccddeeff";
 
-/// The head of the stream `rooms/café`.
+/// Head of the stream `rooms/café`.
 fn head() -> Vec<u8> {
     let fixture = include_str!("../../../../../tests/fixtures/v1/head.hex");
     let lines = fixture.lines().filter(|line| !line.starts_with('#'));
@@ -27,7 +27,7 @@ fn head() -> Vec<u8> {
         .collect()
 }
 
-/// A store of several segments with chunks of a stream in it: keys and values.
+/// Creates a store of several segments with chunks of a stream. Returns their keys and values.
 fn sealed_segments(files: &FaultyFiles) -> Vec<(String, Vec<u8>)> {
     let store = open_small(files);
     let mut entries = Vec::new();
@@ -54,7 +54,7 @@ fn open_small(files: &FaultyFiles) -> FileStore {
     opened.expect("it opens").0
 }
 
-/// The lines that one pass tells, step by step.
+/// Lines that one pass reports, step by step.
 fn pass(store: &FileStore, between: impl Fn()) -> Vec<String> {
     let (mut scrub, mut told) = (Scrub::default(), Vec::new());
     for _ in 0..1000 {
@@ -106,7 +106,7 @@ fn a_scrub_finds_nothing_in_a_whole_store_and_names_the_key_of_a_damaged_value()
         told[0].contains(key) && !told[0].contains("stream"),
         "{told:?}"
     );
-    // Replaced, the damaged value is of no interest.
+    // Once replaced, the damaged value is not reported.
     let changed = store.set(key, Bytes::from("new")).expect("it writes");
     block_on(store.settle(changed)).expect("it is kept");
     assert_eq!(pass(&store, || {}), Vec::<String>::new());
@@ -133,7 +133,7 @@ fn a_scrub_tells_of_damage_for_which_a_start_would_be_refused() {
     let files = FaultyFiles::default();
     let entries = sealed_segments(&files);
     let store = open_small(&files);
-    // In the key.
+    // Damages the key.
     flip(&files, &entries[1].1, 3);
     let told = pass(&store, || {});
     assert_eq!(told.len(), 1, "{told:?}");

@@ -1,4 +1,4 @@
-//! Values that are known to be lost.
+//! Values recorded as lost.
 
 use super::super::{Hole, ReadError, check};
 use super::*;
@@ -11,7 +11,7 @@ fn hole(key: &str, length: u32, sequence: u64) -> Hole {
     }
 }
 
-/// A log with a hole of each of these lengths in a segment of its own.
+/// Creates a log with one hole of each of these lengths, each in its own segment.
 fn log_with_holes(files: &FaultyFiles) -> Log {
     let (log, _) = try_open(files, small_segments()).expect("opens");
     for (number, length) in [0, 1, 3000].into_iter().enumerate() {
