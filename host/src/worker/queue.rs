@@ -4,7 +4,7 @@ use super::alarm::Alarm;
 use super::apart;
 use super::calls::{Call, Pending, Started};
 use super::jobs::Jobs;
-use super::slot::{Factory, Slot};
+use super::slot::Slot;
 use super::unsettled::Unsettled;
 use crate::exchange::{Cause, Delivery, Outcome, Request, StepError, Token};
 use crate::length::Ticket;
@@ -16,8 +16,9 @@ use tokio::sync::oneshot;
 /// Steps of one burst: about a millisecond, after which their answers may leave.
 const BURST: usize = 64;
 
+/// Jobs of a worker.
 #[derive(Default)]
-struct Queue {
+pub(super) struct Queue {
     jobs: Jobs,
     /// Whether a task runs the jobs. The task checks the queue again before it ends.
     running: bool,
@@ -30,55 +31,18 @@ pub(crate) type Deliver = Box<dyn Fn(&Arc<Worker>, Delivery) + Send + Sync>;
 /// Instance and its queue.
 pub(crate) struct Worker {
     pub(super) store: Arc<dyn Store>,
-    queue: Mutex<Queue>,
+    pub(super) queue: Mutex<Queue>,
+    /// Runs the step of a call. The number says how often the step was repeated.
+    pub(super) step: fn(&Arc<Self>, Call, u8),
     pub(super) slot: Slot,
     pub(super) deliver: Deliver,
     pub(super) alarm: Arc<Alarm>,
     pub(super) unsettled: Arc<Unsettled>,
     /// Whether steps run on a thread of their own.
-    apart: bool,
+    pub(super) apart: bool,
 }
 
 impl Worker {
-    /// Creates a worker that starts its instance with the first step. The worker's deliveries go to
-    /// `deliver`, and the times of due work to `alarm`.
-    #[must_use]
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        factory: Factory,
-        deliver: Deliver,
-        alarm: Arc<Alarm>,
-    ) -> Arc<Self> {
-        Arc::new(Self::with(store, factory, deliver, alarm))
-    }
-
-    /// Creates a worker for long steps, which run on a thread of their own.
-    #[must_use]
-    pub(crate) fn apart(
-        store: Arc<dyn Store>,
-        factory: Factory,
-        deliver: Deliver,
-        alarm: Arc<Alarm>,
-    ) -> Arc<Self> {
-        let worker = Self::with(store, factory, deliver, alarm);
-        Arc::new(Self {
-            apart: true,
-            ..worker
-        })
-    }
-
-    fn with(store: Arc<dyn Store>, factory: Factory, deliver: Deliver, alarm: Arc<Alarm>) -> Self {
-        Self {
-            slot: Slot::new(Arc::clone(&store), factory),
-            store,
-            deliver,
-            alarm,
-            queue: Mutex::default(),
-            unsettled: Arc::default(),
-            apart: false,
-        }
-    }
-
     /// Returns the instance's store.
     #[must_use]
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
@@ -164,7 +128,7 @@ impl Worker {
         };
         let is_one = call.is_some();
         if let Some((call, again)) = call {
-            self.call(call, again);
+            (self.step)(self, call, again);
         }
         is_one
     }

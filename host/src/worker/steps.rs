@@ -1,20 +1,62 @@
-//! The steps of a worker: the worker runs each step, waits for its changes to settle, and delivers
+//! A worker and its steps: the worker runs each step, waits for its changes to settle, and delivers
 //! its answers.
 
+use super::alarm::Alarm;
 use super::calls::{Answered, Call, Started};
-use super::queue::Worker;
+use super::queue::{Deliver, Worker};
+use super::slot::{Factory, Slot};
 use crate::exchange::{Answer, Attempt, Delivery, Next, Request, Retry, StepError, Worked};
-use crate::store::{ChangeNumber, Lost};
+use crate::store::{ChangeNumber, Lost, Store};
 use crate::wasi::Footprint;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Number of repeats of a step for values that are not in memory; after that the step waits for the
 /// disk.
 const HURRIED: u8 = 8;
 
 impl Worker {
+    /// Creates a worker that starts its instance with the first step. The worker's deliveries go to
+    /// `deliver`, and the times of due work to `alarm`.
+    #[must_use]
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        factory: Factory,
+        deliver: Deliver,
+        alarm: Arc<Alarm>,
+    ) -> Arc<Self> {
+        Arc::new(Self::with(store, factory, deliver, alarm))
+    }
+
+    /// Creates a worker for long steps, which run on a thread of their own.
+    #[must_use]
+    pub(crate) fn apart(
+        store: Arc<dyn Store>,
+        factory: Factory,
+        deliver: Deliver,
+        alarm: Arc<Alarm>,
+    ) -> Arc<Self> {
+        let worker = Self::with(store, factory, deliver, alarm);
+        Arc::new(Self {
+            apart: true,
+            ..worker
+        })
+    }
+
+    fn with(store: Arc<dyn Store>, factory: Factory, deliver: Deliver, alarm: Arc<Alarm>) -> Self {
+        Self {
+            slot: Slot::new(Arc::clone(&store), factory),
+            store,
+            deliver,
+            alarm,
+            queue: Mutex::default(),
+            step: Self::call,
+            unsettled: Arc::default(),
+            apart: false,
+        }
+    }
+
     /// Runs the step of a call.
-    pub(super) fn call(self: &Arc<Self>, call: Call, again: u8) {
+    fn call(self: &Arc<Self>, call: Call, again: u8) {
         let noted = self.store.latest_change();
         let hurried = again < HURRIED;
         match call {
