@@ -43,7 +43,7 @@ pub(crate) fn unpack(mut given: Variables) -> Result<Variables, Malformed> {
         for (name, value) in members {
             if !VARIABLES.iter().any(|row| row.name == name) {
                 return Err(refuse(format!(
-                    "an object of variables, and there is none called {name:?}"
+                    "an object of variables; there is no variable {name:?}"
                 )));
             }
             given.insert(name, text_of(value));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_ones_are_the_defaults() {
+    fn empty_variables_have_the_defaults() {
         for empty in ["", " \n", "{}"] {
             let defaults = Config::default();
             assert_eq!(config(&[(SETTINGS, empty), (SECRETS, empty)]), Ok(defaults));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_of_variables_is_refused_without_what_it_says() {
+    fn a_malformed_object_of_variables_is_refused_without_its_content() {
         for (settings, named) in [
             ("[1]", "a JSON object"),
             ("{\"a\": ", "a JSON object"),

@@ -64,7 +64,7 @@ pub enum UsageError {
     #[error(transparent)]
     Store(#[from] OpenError),
     /// There is no component to serve with.
-    #[error("this build has no component in it: give one with --component PATH")]
+    #[error("this build contains no component: name one with --component PATH")]
     NoComponent,
 }
 
@@ -264,7 +264,7 @@ impl Serve {
         // Validates the variables before the store creates files on the disk.
         variables(true)?;
         for name in variables::strangers(environment.iter().map(|(name, _)| name.as_str())) {
-            let detail = format!("{name} is no variable of this server; it is ignored");
+            let detail = format!("{name} is not a variable of this server; the server ignores it");
             telemetry::warn("unknown variable in the environment", &detail);
         }
         let component = match self.component {

@@ -242,7 +242,8 @@ fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
 
 #[expect(
     unsafe_code,
-    reason = "compiled code is trusted like this program: embedded by its build, or named by who starts it"
+    reason = "compiled code is trusted like this program: the build embeds it, or the operator \
+              names it"
 )]
 fn deserialize(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `precompile` wrote the bytes, by the trust stated above. Wasmtime itself refuses

@@ -22,7 +22,7 @@ pub enum StartError {
     #[error(transparent)]
     Instance(#[from] StepError),
     /// The system provides no random bits.
-    #[error("no random bits: {0}")]
+    #[error("the system returned no random bits: {0}")]
     Random(String),
     /// A variable is malformed.
     #[error(transparent)]

@@ -132,7 +132,7 @@ const TABLE: [Limit; 23] = [
     row(
         "Wait of a read for room",
         Value::Time(ROOM_PATIENCE),
-        "Then 503 `UNAVAILABLE` with `Retry-After`: nothing was read, and the client may come again",
+        "Then 503 `UNAVAILABLE` with `Retry-After`: nothing was read, and the client may retry",
     ),
     row(
         "Least rate at which a client takes its data",
@@ -142,7 +142,7 @@ const TABLE: [Limit; 23] = [
     row(
         "Time that a client may fall behind that rate",
         Value::Time(STALL),
-        "A phone that loses its network for a moment goes on",
+        "A phone that loses its network for a moment continues",
     ),
     row(
         "Least rate while others wait for room",
@@ -152,7 +152,7 @@ const TABLE: [Limit; 23] = [
     row(
         "Time that a connection is watched before that",
         Value::Time(NEED_PERIOD),
-        "One pause is no slow client",
+        "A single pause does not make a client slow",
     ),
     row(
         "Requests of one HTTP/2 connection at a time",
@@ -170,24 +170,24 @@ const TABLE: [Limit; 23] = [
         "No client sends as many",
     ),
     row(
-        "Time for a head to come",
+        "Time for a head to arrive",
         Value::Time(HEAD_TIMEOUT),
         "A client that does not begin holds a connection",
     ),
     row(
         "Time between two pings of an HTTP/2 client",
         Value::Time(PING),
-        "As long again without an answer ends the connection",
+        "The same time without an answer ends the connection",
     ),
     row(
         "Idle time of a connection (`--idle-timeout`)",
         Value::Time(Duration::from_secs(IDLE_SECS as u64)),
-        "Above the 600 s that common balancers keep theirs",
+        "Above the 600 s that common load balancers keep idle connections",
     ),
     row(
         "Unsent bytes of responses, of one address",
         Value::Part(ADDRESS_PART),
-        "Others find room at once. With `--trust-forwarded-for` all of it is the proxy's",
+        "Others find room at once. With `--trust-forwarded-for` the proxy gets all of it",
     ),
     row(
         "Places of one address (`--connections-per-address`)",
@@ -202,7 +202,7 @@ const TABLE: [Limit; 23] = [
     row(
         "Places that are kept for `/health` and `/readyz`",
         Value::Count(PROBE_PLACES as u64),
-        "A supervisor that gets no answer restarts a server that only is busy",
+        "A supervisor that gets no answer restarts a server that is only busy",
     ),
     row(
         "JSON body that makes a request long",
@@ -227,7 +227,7 @@ const TABLE: [Limit; 23] = [
     row(
         "Request bodies that wait for one instance for long requests",
         Value::Bytes(LONG_ROOM),
-        "Eight of the default `max_append_bytes`, and one that is served. Further ones are 503 `OVERLOADED`",
+        "Eight of the default `max_append_bytes`, and one that is served. Further ones get 503 `OVERLOADED`",
     ),
 ];
 

@@ -41,11 +41,11 @@ enum Failure {
     #[error(transparent)]
     Check(#[from] CheckError),
     #[error(
-        "the store is damaged, or something is missing; restore it from a backup, or copy all \
-         that is intact with `check DIR --salvage OUT`"
+        "the store is damaged or incomplete; restore it from a backup, or copy its intact parts \
+         with `check DIR --salvage OUT`"
     )]
     NotWhole,
-    #[error("the store is damaged, or something is missing; all that is intact is in {}", .0.display())]
+    #[error("the store is damaged or incomplete; its intact parts are in {}", .0.display())]
     Salvaged(PathBuf),
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -183,7 +183,7 @@ mod tests {
 
     /// A webhook with an unresolved name kept the process alive for as long as the resolver took.
     #[test]
-    fn the_end_does_not_wait_for_who_blocks() {
+    fn the_end_of_the_process_does_not_wait_for_blocked_threads() {
         let (sender, ended) = mpsc::channel();
         std::thread::spawn(move || {
             let runtime = Runtime::new().expect("a runtime");

@@ -31,7 +31,7 @@ pub(crate) fn changes_lost(why: &str) {
 
 /// Logs that a write worked after this many failures.
 pub(crate) fn changes_kept_again(failed: u64) {
-    let detail = format!("after {failed} writes that failed");
+    let detail = format!("after {failed} failed writes");
     line("info", "writes work again", &detail);
 }
 

@@ -17,7 +17,7 @@ const OF_CLIENTS: [&str; 2] = ["DS_URL", "DS_TOKEN"];
 #[derive(Debug, thiserror::Error)]
 pub enum VariableError {
     /// The variable does not exist.
-    #[error("unknown variable {name:?}; there are {known}")]
+    #[error("unknown variable {name:?}; the variables are {known}")]
     Unknown {
         /// The name as given.
         name: String,
@@ -194,7 +194,7 @@ mod tests {
 
     /// The server did not start from a shell with the client's variables.
     #[test]
-    fn variables_of_clients_are_ignored_without_a_word() {
+    fn variables_of_clients_are_ignored_silently() {
         let environment = [("DS_URL", "http://a.example"), ("DS_TOKEN", "secret")];
         assert_eq!(resolve(&[], &environment), resolve(&[], &[]));
         assert!(strangers(environment.map(|(name, _)| name)).is_empty());
@@ -203,7 +203,7 @@ mod tests {
 
     /// The server did not start beside a service called `ds`.
     #[test]
-    fn what_kubernetes_says_of_services_is_not_ours() {
+    fn service_variables_of_kubernetes_are_ignored() {
         let links = [
             "DS_SERVICE_HOST",
             "DS_SERVICE_PORT",
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_the_build_and_the_tests_are_not_ours() {
+    fn variables_of_the_build_and_the_tests_are_ignored() {
         let environment = [("DS_EMBED_COMPONENT", "x"), ("PAGE_BYTES", "x")];
         assert!(resolve(&[], &environment).is_ok());
     }

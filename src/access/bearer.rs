@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused() {
+    fn a_malformed_token_is_refused() {
         let long = format!("Bearer {}", "a".repeat(MAX_BEARER_BYTES + 1));
         let fields: [&[u8]; 8] = [
             b"Bearer",
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn several_fields_are_never_guessed_about() {
+    fn several_authorization_fields_are_refused() {
         for second in ["Bearer a", "Bearer b", "Basic YTpi", ""] {
             let fields = [b"Bearer a".as_slice(), second.as_bytes()];
             assert_eq!(token(fields.into_iter()), Err(Refusal::Several), "{second}");

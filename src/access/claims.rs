@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_grants_what_it_claims_until_it_expires() {
+    fn a_token_grants_its_claims_until_it_expires() {
         let claims = r#"{"exp":NOW,"nbf":0,"scope":"read email","prefix":"a/b","iss":"x"}"#;
         let caller = judge(claims, "").unwrap();
         // The rights last until the server refuses the token. A connection that ended earlier would

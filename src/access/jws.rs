@@ -105,7 +105,7 @@ mod tests {
     /// If the token chose the algorithm, a client could sign tokens with the public key, used as an
     /// HS256 secret.
     #[test]
-    fn a_public_key_is_no_secret() {
+    fn a_public_key_does_not_work_as_a_secret() {
         let keys = keys_of(&[("auth_eddsa_key", ED25519_X)]);
         let raw = decode(ED25519_X).unwrap();
         for secret in [raw.as_slice(), ED25519_X.as_bytes(), b""] {

@@ -11,8 +11,9 @@ use sha2::Sha256;
 
 const EXPECTED_SECRET: &str = "at least 32 bytes";
 const EXPECTED_KEY: &str = "32 bytes of a public Ed25519 key in base64url without padding";
-const EXPECTED_SET: &str = "a JSON Web Key Set of at most 32 keys, with a key for HS256 or Ed25519 \
-     in it, every kid once for each, no private key, and secrets of at least 32 bytes";
+const EXPECTED_SET: &str = "a JSON Web Key Set of at most 32 keys, with at least one key for \
+                            HS256 or Ed25519, each kid only once for each algorithm, no private \
+                            key, and secrets of at least 32 bytes";
 
 /// A signature algorithm of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

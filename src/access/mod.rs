@@ -27,8 +27,8 @@ use tokens::Tokens;
 pub const OFF: &str = "access control is off";
 
 /// The consequence of [`OFF`], for the same log line.
-pub const OFF_MEANS: &str = "whoever reaches this server may read and write; set auth_tokens or a \
-                             key (auth_...) to change that";
+pub const OFF_MEANS: &str = "anyone who can reach this server can read and write every stream. \
+                             Set auth_tokens or a key (auth_...) to change that.";
 
 /// Tokens and keys, ready for use.
 #[derive(Debug, Default)]
@@ -59,7 +59,8 @@ impl Access {
         if !access.audience.is_empty() && access.keys.is_empty() {
             return Err(malformed(
                 "auth_audience",
-                "a key to go with it: without one, no token has an audience",
+                "a key as well (auth_hs256_secret, auth_eddsa_key or auth_jwks): without a key, \
+                 no token has an audience",
             ));
         }
         Ok(access)

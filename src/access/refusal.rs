@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There are no credentials, or they use another scheme.
-    #[error("This needs a token: send Authorization: Bearer <token>.")]
+    #[error("This request needs a token. Send Authorization: Bearer <token>.")]
     Missing,
     /// There are several, and it is not defined which one counts.
     #[error("Authorization was sent more than once. Send it once.")]

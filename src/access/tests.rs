@@ -54,7 +54,7 @@ fn judge(access: &Access, token: &str) -> Result<Caller, Refusal> {
 }
 
 #[test]
-fn without_tokens_and_keys_anyone_may_do_everything() {
+fn without_tokens_and_keys_every_caller_may_do_everything() {
     let access = access(&[]).unwrap();
     assert!(!access.is_on());
     assert_eq!(judge(&access, "whatever"), Ok(Caller::anyone()));
@@ -93,7 +93,7 @@ fn an_audience_alone_protects_nothing_and_is_refused() {
 }
 
 #[test]
-fn what_a_token_holds_is_in_no_refusal() {
+fn no_refusal_contains_the_content_of_a_token() {
     let access = access(&[("auth_eddsa_key", ED25519_X)]).unwrap();
     let token = hs256(r#"{"alg":"HS256"}"#, r#"{"exp":1,"hush":1}"#, b"hush");
     let refused = judge(&access, &token).unwrap_err();

@@ -6,9 +6,10 @@ use crate::limits::{MAX_BEARER_BYTES, MAX_TOKENS, MIN_TOKEN_BYTES, Secret};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
-const EXPECTED: &str = "a JSON array of 1 to 256 objects with \"token\" (16 or more letters, digits \
-     and - . _ ~ + /), \"scope\" (read, write, manage, separated by spaces) and, if it is for some \
-     names only, \"prefix\" (their leading segments)";
+const EXPECTED: &str = "a JSON array of 1 to 256 objects with \"token\" (16 or more letters, \
+                        digits and - . _ ~ + /), \"scope\" (read, write, manage, separated by \
+                        spaces) and optionally \"prefix\" (the leading segments of the names that \
+                        the token is for)";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +40,7 @@ impl Tokens {
             same.count() > 1
         };
         match tokens.0.iter().any(twice) {
-            true => Err("every token once"),
+            true => Err("each token only once"),
             false => Ok(tokens),
         }
     }
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_tokens_is_refused() {
+    fn a_malformed_list_of_tokens_is_refused() {
         assert!(Tokens::parse("").is_ok());
         let entry = |rest: &str| format!(r#"[{{"token":"0123456789abcdef",{rest}}}]"#);
         assert!(Tokens::parse(&entry(r#""scope":"read""#)).is_ok());

@@ -199,7 +199,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn varints_come_back(value: u64) {
+        fn varints_round_trip(value: u64) {
             let mut writer = Writer::default();
             writer.varint(value);
             let bytes = writer.finish();

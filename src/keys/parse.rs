@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_keys_are_none() {
+    fn foreign_keys_parse_as_none() {
         for key in [
             "", "s", "s.", "t.1", "t.01.0", "t.1.0.0", "m.1", "x.1.0", "g.m.0", "d.00", "c.é.1",
         ] {

@@ -266,7 +266,7 @@ pub(super) fn refuses_cut<T: std::fmt::Debug>(
 
 proptest! {
     #[test]
-    fn heads_come_back(head in head()) {
+    fn heads_round_trip(head in head()) {
         let record = Record::Live(Box::new(head));
         let bytes = record.encode();
         prop_assert_eq!(Record::decode(&bytes, record.version()), Ok(record.clone()));
@@ -286,7 +286,7 @@ proptest! {
     }
 
     #[test]
-    fn tombstones_come_back(tombstone in tombstone()) {
+    fn tombstones_round_trip(tombstone in tombstone()) {
         let record = Record::Tombstone(tombstone);
         let bytes = record.encode();
         prop_assert_eq!(Record::decode(&bytes, record.version()), Ok(record.clone()));
@@ -294,7 +294,7 @@ proptest! {
     }
 
     #[test]
-    fn blocks_come_back(
+    fn blocks_round_trip(
         number: u64,
         first: u64,
         segments in vec(segment(), 0..64),
@@ -307,7 +307,7 @@ proptest! {
     }
 
     #[test]
-    fn debts_come_back(owed in owed(), in_block: bool) {
+    fn debts_round_trip(owed in owed(), in_block: bool) {
         let debt = debt::Debt { owed, in_block };
         let bytes = debt::encode(&debt);
         prop_assert_eq!(debt::decode(&bytes), Ok(debt));
@@ -315,7 +315,7 @@ proptest! {
     }
 
     #[test]
-    fn to_do_shards_come_back(entries in vec(todo_entry(), 0..20)) {
+    fn to_do_shards_round_trip(entries in vec(todo_entry(), 0..20)) {
         let bytes = todo::encode(&entries);
         prop_assert_eq!(todo::decode(&bytes), Ok(entries));
         // An empty value is an empty shard, so one byte is kept.
@@ -323,7 +323,7 @@ proptest! {
     }
 
     #[test]
-    fn registry_leaves_come_back(leaves: u32, open: u32, entries in vec(name_entry(), 0..20)) {
+    fn registry_leaves_round_trip(leaves: u32, open: u32, entries in vec(name_entry(), 0..20)) {
         let leaf = registry::Leaf { leaves, open, entries };
         let bytes = registry::encode(&leaf);
         prop_assert_eq!(registry::decode(&bytes), Ok(leaf));
@@ -331,7 +331,7 @@ proptest! {
     }
 
     #[test]
-    fn envelopes_come_back(state in state(), version: u64, body in vec(any::<u8>(), 0..50)) {
+    fn envelopes_round_trip(state in state(), version: u64, body in vec(any::<u8>(), 0..50)) {
         let envelope = Envelope { state, version, body: body.into() };
         prop_assert_eq!(Envelope::decode(&envelope.encode()), Ok(envelope));
     }

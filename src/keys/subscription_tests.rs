@@ -98,7 +98,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn subscriptions_come_back(subscription in subscription()) {
+    fn subscriptions_round_trip(subscription in subscription()) {
         let stored = Stored::Live(Box::new(subscription));
         let bytes = stored.encode();
         prop_assert_eq!(Stored::decode(&bytes, stored.version()), Ok(stored.clone()));
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn lists_of_subscriptions_come_back(subscriptions in vec(subscription(), 0..5)) {
+    fn lists_of_subscriptions_round_trip(subscriptions in vec(subscription(), 0..5)) {
         let entries: Vec<Entry> = subscriptions.iter().map(Entry::of).collect();
         let bytes = subscriptions::encode(&entries);
         prop_assert_eq!(subscriptions::decode(&bytes), Ok(entries.clone()));
@@ -124,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn signing_keys_come_back(
+    fn signing_keys_round_trip(
         (secret, seed) in any::<([u8; 32], [u8; 32])>(),
         retired in vec(any::<([u8; 32], u64, Option<[u8; 4]>)>(), 0..4),
     ) {

@@ -82,11 +82,11 @@ fn flag(value: &str) -> bool {
 const MIB: u64 = 1024 * 1024;
 
 variables! {
-    /// Path under which streams live, without a slash at its end; `/` is the whole server, and then
-    /// `health`, `healthz` and `readyz` are no names of streams. Every client and the official suite take
+    /// Path under which streams live, without a slash at its end; `/` is the whole server, and then no
+    /// stream can have the name `health`, `healthz` or `readyz`. Every client and the official suite take
     /// the default.
     base_path: String = "/v1/stream", Kind::Text(is_base_path), base_path;
-    /// Scheme and authority that `Location` begins with; while empty, those of the request.
+    /// Scheme and authority that `Location` begins with; while empty, they are those of the request.
     public_url: String = "", Kind::Text(is_public_url), str::to_owned;
     /// How long a long-poll waits: less than clients and platforms that give up after 30 s.
     long_poll_timeout_secs: u64 = "25", Kind::Number(1..=300), number;
@@ -94,9 +94,10 @@ variables! {
     sse_max_secs: u64 = "60", Kind::Number(1..=3600), number;
     /// Pause after which a silent SSE response sends a comment; how a reader that left is noticed.
     sse_heartbeat_secs: u64 = "15", Kind::Number(1..=300), number;
-    /// First pause between two looks at the store for a waiting reader, where no host tells it.
+    /// First pause between two reads of the store for a waiting reader, where no host reports changes.
     poll_min_ms: u64 = "25", Kind::Number(1..=60_000), number;
-    /// Longest such pause; 2000 where the platform counts 1,000 reads a second per application.
+    /// Longest pause between two such reads; use 2000 where the platform counts 1,000 reads a second per
+    /// application.
     poll_max_ms: u64 = "250", Kind::Number(1..=60_000), number;
     /// Bytes after which a page of a catch-up read ends, at the next end of a segment.
     page_bytes: u64 = "1048576", Kind::Number(1..=16 * MIB), number;
@@ -105,7 +106,7 @@ variables! {
     inline_tail_bytes: usize = "16384", Kind::Number(0..=131_072), size;
     /// Largest body of one append.
     max_append_bytes: usize = "10485760", Kind::Number(1..=16 * MIB), size;
-    /// Largest stream, what a fork shares not counted; 0 means no limit.
+    /// Largest stream, without the bytes that a fork shares; 0 means no limit.
     max_stream_bytes: u64 = "0", Kind::Number(0..=u64::MAX), number;
     /// Longest stream name; a tombstone keeps the name, so this bounds it too.
     max_name_bytes: usize = "1024", Kind::Number(1..=1024), size;
@@ -118,12 +119,12 @@ variables! {
     producer_idle_secs: u64 = "300", Kind::Number(1..=31_536_000), number;
     /// Largest header section, names and values together.
     max_header_bytes: usize = "16384", Kind::Number(1024..=65_536), size;
-    /// How long a write goes on trying to commit.
+    /// How long a write keeps trying to commit.
     commit_deadline_ms: u64 = "5000", Kind::Number(100..=60_000), number;
     /// How long one `POST {base_path}/__ds/tick` works while there is something to do.
     tick_budget_ms: u64 = "1000", Kind::Number(100..=25_000), number;
-    /// Bearer token that `POST {base_path}/__ds/tick` asks for; open while empty and access control is
-    /// off.
+    /// Bearer token that `POST {base_path}/__ds/tick` asks for; open while it is empty and access control
+    /// is off.
     tick_token: Secret = "", Kind::Secret(is_token), Secret::new;
     /// Bearer tokens and what they are for:
     /// `[{"token":"..","scope":"read write manage","prefix":"a/b"}]`. With this or a key below,
@@ -135,33 +136,33 @@ variables! {
     auth_eddsa_key: String = "", Kind::Text(by_access), str::to_owned;
     /// Keys of JSON Web Tokens as a JSON Web Key Set: `OKP` with `Ed25519`, and `oct` for HS256.
     auth_jwks: Secret = "", Kind::Secret(by_access), Secret::new;
-    /// Audience that JSON Web Tokens must be for; while empty, they must not name any.
+    /// Audience that JSON Web Tokens must be for; while empty, they must not name an audience.
     auth_audience: String = "", Kind::Text(is_audience), str::to_owned;
     /// Whether webhooks may go to `localhost` and 127.0.0.0/8 over http; for development.
     webhook_allow_localhost: bool = "false", Kind::Flag, flag;
-    /// Ed25519 seeds, 32 bytes each in unpadded base64url, with commas: the first signs webhooks, of
-    /// the others the public keys are still published. While empty, a key is made and kept.
+    /// Ed25519 seeds of 32 bytes in unpadded base64url, separated by commas. The first signs webhooks; the
+    /// public keys of the others stay published. While empty, the server makes a key and keeps it.
     webhook_signing_key: Secret = "", Kind::Secret(is_signing_keys), Secret::new;
-    /// Whether names are registered, which expiry of unvisited streams needs; costs one write a
+    /// Whether names are registered. The expiry of unvisited streams needs it; it costs one write for each
     /// creation.
     registry: bool = "true", Kind::Flag, flag;
-    /// Whether the store's swap of an absent key fails when somebody else wrote the key first. On
-    /// Spin it does not; the native host's stores do and say so themselves.
+    /// Whether the store's swap of an absent key fails when another writer wrote the key first. On Spin it
+    /// does not fail. The native host's stores do, and say so themselves.
     kv_guarded_create: bool = "false", Kind::Flag, flag;
-    /// Timeline of the store: to be raised after every restore of an older state, with all instances
-    /// stopped. The native host's stores know theirs, and the larger one counts.
+    /// Timeline of the store. Raise it after every restore of an older state, with all instances stopped.
+    /// The native host's stores know their own, and the larger one counts.
     timeline: u64 = "0", Kind::Number(0..=MAX_TIMELINE), number;
     /// Whether a read of the store may return an older value than an earlier read did, as DynamoDB's do
-    /// unless they are told to be consistent. An offset beyond the tail is answered 503 then, not 410.
+    /// unless they are set to be consistent. An offset beyond the tail then gets 503, not 410.
     kv_stale_reads: bool = "false", Kind::Flag, flag;
-    /// Whether shared caches may keep what is read.
+    /// Whether shared caches may keep the answers to reads.
     cache_visibility: String = "public", Kind::Word(&["public", "private"]), str::to_owned;
-    /// Origins that a browser may call from: `*`, or a list with commas.
+    /// Origins that a browser may call from: `*`, or a list separated by commas.
     cors_origins: String = "*", Kind::Text(is_origins), str::to_owned;
     /// Prefix of every key, for stores that several applications share.
     key_namespace: String = "", Kind::Text(is_namespace), str::to_owned;
-    /// Least severe line that is logged; `info` has a line for every request that the component
-    /// answers, but for preflights.
+    /// Least severe line that is logged; `info` has a line for every request that the component answers,
+    /// except preflights.
     log_level: String = "warn", Kind::Word(&LOG_LEVELS), str::to_owned;
 }
 
@@ -190,7 +191,7 @@ fn is_base_path(value: &str) -> Result<(), &'static str> {
 }
 
 fn is_public_url(value: &str) -> Result<(), &'static str> {
-    let expected = "empty, or scheme and authority such as https://streams.example";
+    let expected = "empty, or a scheme and an authority such as https://streams.example";
     if value.is_empty() {
         return Ok(());
     }
@@ -233,7 +234,7 @@ pub(crate) fn signing_seeds(value: &str) -> Option<Vec<[u8; 32]>> {
 fn is_signing_keys(value: &str) -> Result<(), &'static str> {
     match signing_seeds(value) {
         Some(seeds) if seeds.len() <= SIGNING_KEYS => Ok(()),
-        _ => Err("at most 8 seeds of 32 bytes, in unpadded base64url, with commas"),
+        _ => Err("at most 8 seeds of 32 bytes in unpadded base64url, separated by commas"),
     }
 }
 
@@ -246,7 +247,7 @@ fn is_origins(value: &str) -> Result<(), &'static str> {
     };
     match value == "*" || value.split(',').map(str::trim).all(origin) {
         true => Ok(()),
-        false => Err("* or origins such as https://a.example,https://b.example"),
+        false => Err("* or a list of origins such as https://a.example,https://b.example"),
     }
 }
 
@@ -255,7 +256,7 @@ fn is_namespace(value: &str) -> Result<(), &'static str> {
     // With `g`, a head would have the key of a gate in a store without a namespace.
     match value.len() <= 32 && value.bytes().all(good) && value != "g" {
         true => Ok(()),
-        false => Err("at most 32 letters, digits, - and _, and not g alone"),
+        false => Err("at most 32 letters, digits, - and _, and not the single letter g"),
     }
 }
 

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_that_can_not_be_ours_is_none() {
+    fn a_cursor_that_the_server_can_not_have_sent_is_none() {
         for text in ["", "-1", "+1", " 1", "1 ", "1.0", "1e3", "abc", "\u{0661}"] {
             assert_eq!(parse(text), None, "{text:?}");
         }

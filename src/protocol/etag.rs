@@ -79,7 +79,7 @@ mod tests {
     const TAG: &str = "\"abc\"";
 
     #[test]
-    fn everything_a_page_tells_changes_its_tag() {
+    fn every_property_of_a_page_changes_its_tag() {
         let mut tags = HashSet::new();
         for incarnation in [Incarnation([0; 16]), Incarnation([255; 16])] {
             for (start, end) in [(0, 0), (0, 1), (1, 1)] {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn other_tags_and_what_is_no_list_do_not_match() {
+    fn other_tags_and_malformed_lists_do_not_match() {
         for field in [
             "",
             " ",

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_canonical_form_escapes_what_a_path_segment_must_not_have() {
+    fn the_canonical_form_escapes_characters_not_allowed_in_a_path_segment() {
         let encoded = |raw| parse(raw).unwrap().encoded();
         assert_eq!(encoded("a%2fb%2d%3a%40"), "a/b-:@");
         assert_eq!(encoded("%c3%a9"), "%C3%A9");

@@ -139,7 +139,7 @@ mod tests {
 
     /// The Yjs server adds 1, and so lost a byte of each document that it had compacted.
     #[test]
-    fn an_offset_to_which_1_was_added_is_the_same_place() {
+    fn an_offset_plus_1_is_the_same_place() {
         for (text, byte) in [
             ("0000000000000003_0000000000000000", 0),
             ("0000000000000003_0000000000000001", 0),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_an_offset() {
+    fn other_texts_are_not_offsets() {
         for text in [
             "",
             "0",
@@ -192,7 +192,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read_back(segment in 0..=MAX_PART, byte in 0..=MAX_BYTE) {
+        fn written_values_are_read_back(segment in 0..=MAX_PART, byte in 0..=MAX_BYTE) {
             let position = Position::new(segment, byte);
             prop_assert_eq!(Offset::parse(&format(position)), Ok(Offset::At(position)));
         }

@@ -116,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fields_come_back(
+        fn fields_round_trip(
             given in proptest::collection::vec(("[a-z-]{0,9}", any::<Vec<u8>>()), 0..5),
         ) {
             let mut packed = Fields::default();

@@ -244,8 +244,8 @@ impl Problem {
     pub fn outcome_unknown() -> Self {
         Self::new(
             Code::OutcomeUnknown,
-            "It is unknown whether the request was applied. An append with a producer can be sent \
-             again as it is; before any other, look at the stream.",
+            "It is unknown whether the request was applied. An append with a producer can be \
+             repeated unchanged. Before you repeat any other request, read the stream.",
         )
     }
 
@@ -254,8 +254,8 @@ impl Problem {
     pub fn storage_damaged() -> Self {
         Self::new(
             Code::StorageDamaged,
-            "Stored bytes of this stream are damaged. Trying again does not help; the operator of the \
-             server has to restore them.",
+            "Stored bytes of this stream are damaged. Trying again does not help; the operator of \
+             the server must restore them.",
         )
     }
 

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_vary_with_whatever_chooses_them() {
+    fn answers_vary_with_every_field_that_selects_them() {
         for (variables, access_control, expected) in [
             (&[][..], false, None),
             (&[][..], true, Some("authorization")),
@@ -317,7 +317,7 @@ mod tests {
     const SOME: &[(&str, &str)] = &[("cors_origins", "https://a.example, https://b.example")];
 
     #[test]
-    fn anyone_may_read_where_all_origins_may() {
+    fn every_client_may_read_where_all_origins_may() {
         for origin in [None, Some("https://x.example")] {
             let fields = texts(&config(&[]), origin);
             assert_eq!(
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_origin_is_echoed_and_caches_are_told() {
+    fn a_listed_origin_is_echoed_and_the_answer_varies_with_it() {
         let fields = texts(&config(SOME), Some("https://b.example"));
         assert_eq!(fields[0], ("vary".into(), "origin".into()));
         let echoed = (
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_allows_what_clients_send() {
+    fn a_preflight_allows_the_requests_of_clients() {
         let head = preflight(
             &config(&[]),
             &asked(&from_origin(Some("https://x.example"))),

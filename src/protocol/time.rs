@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_range_is_clamped() {
+    fn times_out_of_range_are_clamped() {
         assert_eq!(parse("1969-12-31T23:59:59.999Z"), Ok(0));
         assert_eq!(parse("0000-01-01T00:00:00+23:59"), Ok(0));
         assert_eq!(parse("9999-12-31T23:59:59.999999999Z"), Ok(LAST_MS));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_timestamp_is_refused() {
+    fn malformed_timestamps_are_refused() {
         for text in [
             "",
             "tomorrow",
@@ -112,7 +112,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read_back(ms in 0..=LAST_MS) {
+        fn written_values_are_read_back(ms in 0..=LAST_MS) {
             prop_assert_eq!(parse(&format(ms)), Ok(ms));
         }
 

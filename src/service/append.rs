@@ -122,7 +122,7 @@ impl<E: Env> Writer<'_, E> {
         let pending = self.attempt.pending.as_ref();
         if pending.is_some_and(|pending| pending.replies.len() != self.calls.len()) {
             return Err(Fault::Unknown(
-                "a part of the commit's requests is missing".to_owned(),
+                "some requests of the commit are missing".to_owned(),
             ));
         }
         let (gate, mut cas, mut envelope) = match heads::find(self.core, self.slot)? {
@@ -153,7 +153,9 @@ impl<E: Env> Writer<'_, E> {
                     Fate::MayLand => {}
                     Fate::Lost => self.drop_pending(),
                     Fate::Unknown => {
-                        return Err(Fault::Unknown("the stream's head moved too far".to_owned()));
+                        return Err(Fault::Unknown(
+                            "the stream's head moved past the commits that it remembers".to_owned(),
+                        ));
                     }
                 }
             }
@@ -375,8 +377,10 @@ impl<E: Env> Writer<'_, E> {
         let wait = self.core.pause_ms(self.attempt.tries);
         if self.core.env.now_ms().saturating_add(wait) > self.attempt.deadline_ms {
             return Err(match self.attempt.pending {
-                Some(_) => Fault::Unknown("the deadline ended with a swap under way".to_owned()),
-                None => Fault::Deadline("other writers were faster"),
+                Some(_) => {
+                    Fault::Unknown("the deadline passed while a swap was under way".to_owned())
+                }
+                None => Fault::Deadline("other writers won every swap"),
             });
         }
         let mut attempt = std::mem::take(&mut self.attempt);

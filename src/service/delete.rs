@@ -43,8 +43,10 @@ pub(super) fn delete<E: Env>(
                 return Outcome::Again(wait, attempt);
             }
             let fault = match attempt.sent {
-                Some(_) => Fault::Unknown("the deadline ended with a swap under way".to_owned()),
-                None => Fault::Deadline("other writers were faster"),
+                Some(_) => {
+                    Fault::Unknown("the deadline passed while a swap was under way".to_owned())
+                }
+                None => Fault::Deadline("other writers won every swap"),
             };
             Outcome::Reply(report::fault(core, &fault, instance))
         }

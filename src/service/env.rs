@@ -90,7 +90,7 @@ pub enum SwapError<Cas> {
 /// The service relies on no property of the store that the [module](self) does not list.
 #[expect(
     clippy::missing_errors_doc,
-    reason = "what all of them fail with is `StoreError`'s to say"
+    reason = "`StoreError` documents all failures"
 )]
 pub trait Env {
     /// A compare-and-swap handle of one key. Dropped as soon as possible: hosts have few.
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_platforms_store_that_is_full_is_told_from_one_that_fails() {
+    fn a_full_platform_store_is_distinguished_from_a_failing_one() {
         type Meaning = fn(String) -> StoreError;
         let cases: [(&str, Meaning); 8] = [
             (

@@ -17,8 +17,8 @@ pub(super) enum Fault {
     Deadline(&'static str),
     /// The store was first used with another value of `kv_guarded_create`.
     #[error(
-        "this store was first used with another value of kv_guarded_create, as by another host: give \
-         this one a store, or a key_namespace, of its own"
+        "this store was first used with another value of kv_guarded_create, perhaps by another \
+         host: give this host its own store or its own key_namespace"
     )]
     OtherCreation,
     /// A stored record can't be read.
@@ -28,7 +28,7 @@ pub(super) enum Fault {
         key: String,
     },
     /// A record that a committed record names can't be found now.
-    #[error("{key} is named by its stream, but the store has not returned it")]
+    #[error("a stream refers to {key}, but the store did not return it")]
     Missing {
         /// Its key.
         key: String,

@@ -56,7 +56,7 @@ pub(super) fn refused(refusal: &Refusal) -> Problem {
 /// The sender of a request is known, but lacks the right to do this here.
 pub(super) fn insufficient(scope: Scope) -> Problem {
     let scope = scope.as_str();
-    let detail = format!("The token lacks the scope {scope}, or is for other names.");
+    let detail = format!("The token lacks the scope {scope}, or is limited to other names.");
     Problem::new(Code::InsufficientScope, detail)
         .with_challenge(&format!("error=\"insufficient_scope\", scope=\"{scope}\""))
 }
@@ -70,14 +70,17 @@ pub(super) fn not_found(name: &str) -> Problem {
 pub(super) fn gone(name: &str) -> Problem {
     Problem::new(
         Code::Gone,
-        format!("The stream {name} was deleted. Its name is taken while it has forks."),
+        format!(
+            "The stream {name} was deleted. Its name stays taken as long as the stream has forks."
+        ),
     )
 }
 
 /// The name of a new stream belongs to a deleted stream with forks.
 pub(super) fn path_blocked(name: &str) -> Problem {
     let detail = format!(
-        "The stream {name} was deleted, and its forks still need it. Delete them, or use another name."
+        "The stream {name} was deleted, and its forks still need it. Delete the forks, or use \
+         another name."
     );
     Problem::new(Code::PathBlocked, detail)
 }
@@ -86,7 +89,7 @@ pub(super) fn path_blocked(name: &str) -> Problem {
 pub(super) fn fork_from_tombstone(name: &str) -> Problem {
     Problem::new(
         Code::ForkFromTombstone,
-        format!("The stream {name} was deleted. It can't be forked any more."),
+        format!("The stream {name} was deleted, so it can't be forked any more."),
     )
 }
 
@@ -95,7 +98,10 @@ pub(super) fn fork_type(expected: &ContentType, actual: &ContentType) -> Problem
     let (expected, actual) = (expected.as_str(), actual.as_str());
     Problem::new(
         Code::ContentTypeMismatch,
-        format!("Content type mismatch: the source has {expected}, the fork is to have {actual}."),
+        format!(
+            "Content type mismatch: the source has {expected}, the fork asks for {actual}. Send \
+             the source's content type."
+        ),
     )
 }
 
@@ -121,8 +127,8 @@ pub(super) fn expired() -> Problem {
 pub(super) fn already_exists() -> Problem {
     Problem::new(
         Code::AlreadyExists,
-        "The stream exists with another content type, expiry, state or source. Send the same, or \
-         use another name.",
+        "The stream exists with another content type, expiry, state or source. Send the values of \
+         the existing stream, or use another name.",
     )
 }
 
@@ -131,19 +137,21 @@ pub(super) fn already_exists() -> Problem {
 /// get the old life's page from its cache.
 pub(super) fn offset_gone(error: OffsetGone, head: &Head, now_ms: u64) -> Problem {
     let start = offset::format_fresh(head.start(), now_ms);
-    let detail = format!("{error}. Read from {start}, the start of the present stream.");
+    let detail = format!("{error}. Read from {start}, the start of the current stream.");
     Problem::new(Code::OffsetGone, detail).with_field(headers::STREAM_NEXT_OFFSET, start)
 }
 
 /// The offset is of a timeline that this instance does not know yet.
 pub(super) fn later_timeline() -> Problem {
-    let detail = "The offset is newer than what this instance knows of its store. Try again.";
+    let detail = "The offset is newer than the state of the store that this instance knows. Try \
+                  again.";
     Problem::new(Code::Unavailable, detail)
 }
 
 /// The offset lies beyond the tail, and reads of this store may be stale.
 pub(super) fn not_there_yet() -> Problem {
-    let detail = "The offset is beyond what this read of the store has shown. Try again.";
+    let detail = "The offset is beyond the tail that this read of the store returned, which may \
+                  be old. Try again.";
     Problem::new(Code::Unavailable, detail)
 }
 
@@ -152,7 +160,8 @@ pub(super) fn no_such_place(offset: &str) -> Problem {
     Problem::new(
         Code::InvalidOffset,
         format!(
-            "The stream has not given out the offset {offset}. Send offsets as they came, or -1."
+            "The stream never returned the offset {offset}. Send an offset exactly as the server \
+             returned it, or -1."
         ),
     )
 }

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn each_gets_its_own_attempt_back_in_the_order_of_those_that_are_left() {
+    fn each_request_gets_its_own_attempt_back_in_the_order_of_the_remaining_ones() {
         let done = Answer::only(Next::Done);
         let mut answers = [again(3, b"one"), done.clone(), again(7, b"two")];
         join(&mut answers);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shared_stays_as_it_is() {
+    fn shared_attempts_stay_unchanged() {
         let mut answers = [again(3, b"one"), again(3, b"one")];
         let before = answers.clone();
         join(&mut answers);

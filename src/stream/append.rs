@@ -91,8 +91,8 @@ pub struct AppendLimits {
 pub enum AppendError {
     /// A newer epoch of the producer has begun.
     #[error(
-        "Producer epoch fenced: the current epoch is {current}, this append has {received}. Stop, or \
-        begin a greater epoch with Producer-Seq 0."
+        "Producer epoch fenced: the current epoch is {current}, this append has {received}. Stop, \
+         or start a greater epoch with Producer-Seq 0."
     )]
     Fenced {
         /// The current epoch.
@@ -107,7 +107,10 @@ pub enum AppendError {
         tail: u64,
     },
     /// The content type differs from the stream's.
-    #[error("Content type mismatch: the stream has {expected}, this append {actual}.")]
+    #[error(
+        "Content type mismatch: the stream has {expected}, this append has {actual}. Send the \
+         stream's content type."
+    )]
     ContentType {
         /// The stream's content type.
         expected: String,
@@ -122,7 +125,8 @@ pub enum AppendError {
     EpochStart,
     /// Appends before this one are missing.
     #[error(
-        "Producer sequence gap: {expected} is next, this append has {received}. {}",
+        "Producer sequence gap: the next Producer-Seq is {expected}, this append has {received}. \
+         {}",
         gap_advice(*.may_be_lost)
     )]
     Gap {
@@ -135,7 +139,10 @@ pub enum AppendError {
         may_be_lost: bool,
     },
     /// `Stream-Seq` is not greater than the last one.
-    #[error("Stream-Seq must be greater than the last one, {last:?}, and is {received:?}.")]
+    #[error(
+        "Stream-Seq must be greater than the last one: this append has {received:?}, the last one \
+         was {last:?}."
+    )]
     Seq {
         /// The last accepted value.
         last: String,
@@ -144,15 +151,15 @@ pub enum AppendError {
     },
     /// The stream has the largest number of producers, and all of them are active.
     #[error(
-        "The stream has as many active producers as it may have. Use one of them, or try again when \
-        one has been idle for a while."
+        "The stream has the largest number of active producers that is allowed. Use one of them, \
+         or try again when one has been idle for a while."
     )]
     TooManyProducers {
         /// Time until a producer may have been idle for long enough, in milliseconds.
         wait_ms: u64,
     },
     /// The stream would become too large.
-    #[error("The stream would grow past its size limit. Go on in another stream.")]
+    #[error("The stream would grow past its size limit. Continue in another stream.")]
     StreamFull,
 }
 
@@ -160,8 +167,9 @@ const fn gap_advice(may_be_lost: bool) -> &'static str {
     match may_be_lost {
         false => "Send the missing appends first.",
         true => {
-            "Send the missing appends first. If they were acknowledged, history was lost: the store went \
-             back to an older state. Read the stream, and begin a greater epoch with Producer-Seq 0."
+            "Send the missing appends first. If they were acknowledged, history was lost: the \
+             store went back to an older state. Then read the stream, and start a greater epoch \
+             with Producer-Seq 0."
         }
     }
 }

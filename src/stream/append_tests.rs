@@ -88,7 +88,7 @@ fn ids() -> impl FnMut() -> u64 {
 }
 
 #[test]
-fn checks_come_in_the_order_of_the_design() {
+fn checks_run_in_the_order_of_the_design() {
     // Failures are added one by one, from the last check to the first. Each added failure hides the
     // failures before it.
     let mut stream = json();

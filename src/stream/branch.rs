@@ -17,7 +17,10 @@ pub enum ForkError {
     #[error("The source stream has no such fork offset.")]
     NoSuchPlace,
     /// The source already has as many sources in a row as a fork may have.
-    #[error("The source stream is {FORK_DEPTH} forks deep already, which is the most.")]
+    #[error(
+        "The source stream is already {FORK_DEPTH} forks deep, which is the maximum. Fork a \
+             stream with fewer forks above it."
+    )]
     TooDeep,
 }
 

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_media_type_is_refused() {
+    fn a_malformed_media_type_is_refused() {
         for text in [
             "",
             "text",

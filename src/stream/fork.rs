@@ -51,7 +51,7 @@ pub enum ForkStep {
 
 /// The head has no room for another step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many forks of the stream are being created or deleted at this moment")]
+#[error("too many forks of the stream are being created or deleted now")]
 pub struct TooManySteps;
 
 impl Forks {

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_forgets_only_who_was_idle_long_enough() {
+    fn a_full_producer_table_forgets_only_producers_that_were_idle_long_enough() {
         let state = |byte, used_ms| ProducerState {
             last: ProducerMark {
                 id: [byte; 16],

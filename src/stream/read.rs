@@ -20,10 +20,10 @@ pub enum Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OffsetGone {
     /// The offset belongs to an earlier life of the name.
-    #[error("The offset is of a deleted stream of this name")]
+    #[error("The offset belongs to a deleted stream of this name")]
     EarlierLife,
     /// The store was restored to an older state and has lost the position.
-    #[error("The offset is of a part of the stream that its store has lost")]
+    #[error("The offset belongs to a part of the stream that the store has lost")]
     Lost,
 }
 

@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_has_room_for_so_many_subscriptions() {
+    fn a_stream_has_a_limited_number_of_subscriptions() {
         let mut head = head();
         for number in 0..SUBSCRIBERS as u8 {
             assert_eq!(head.attach(subscriber(number, 1)), Ok(true));

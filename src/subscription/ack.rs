@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_about_another_wake_changes_nothing() {
+    fn a_call_about_another_wake_changes_nothing() {
         let (one, fence) = held();
         let later = Fence {
             generation: fence.generation + 1,

@@ -65,7 +65,7 @@ mod tests {
     use crate::subscription::record::tests::subscription;
 
     #[test]
-    fn one_worker_has_it_until_its_lease_ends() {
+    fn one_worker_holds_the_subscription_until_its_lease_ends() {
         let mut one = subscription(false);
         one.wake(5, 1_000);
         assert_eq!(one.claim("a", 9, 2_000, false), Ok(()));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_one_is_claimed_only_for_something() {
+    fn an_idle_subscription_is_claimed_only_for_pending_events() {
         let mut one = subscription(false);
         let nothing = Err(ClaimError::NoPendingWork);
         assert_eq!(one.claim("a", 9, 1, false), nothing);

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_try_of_a_clock_that_was_ahead_comes_within_the_longest_pause() {
+    fn a_retry_set_by_a_clock_ahead_is_due_within_the_longest_pause() {
         let mut one = subscription(true);
         one.wake(5, DAY);
         let fence = one.fence().unwrap();

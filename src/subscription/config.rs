@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wake_stream_wakes_nobody() {
+    fn a_wake_stream_wakes_no_subscription() {
         let config = Config {
             delivery: Delivery::PullWake {
                 wake_stream: "w/x".to_owned(),

@@ -27,7 +27,7 @@ pub enum GlobError {
     #[error("it has a control character")]
     ControlCharacter,
     /// A segment is `.` or `..`, which names do not have.
-    #[error("it has a segment . or .., and no name has")]
+    #[error("it has a segment . or .., which no name has")]
     DotSegment,
 }
 
@@ -241,7 +241,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_matches_what_the_definition_says(
+        fn a_pattern_matches_as_the_definition_says(
             pattern in "[ab*]{1,3}(/[ab*]{1,3}){0,4}",
             name in "[ab]{1,3}(/[ab]{1,3}){0,4}",
         ) {
@@ -251,7 +251,7 @@ mod tests {
         }
 
         #[test]
-        fn what_matches_lies_within_the_prefix_of_its_pattern(
+        fn matching_names_lie_within_the_prefix_of_the_pattern(
             prefix in "[ab](/[ab]){0,2}",
             pattern in "[ab*](/[ab*]){0,4}",
             name in "[ab](/[ab]){0,4}",

@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_comes_back_from_the_full_id_whatever_the_prefix() {
+    fn an_id_is_recovered_from_the_full_id_with_any_prefix() {
         for (prefix, id) in [("", "one"), ("a", "one"), ("a/b", "c/d"), ("a/b", "")] {
             let full = full(prefix, id);
             assert_eq!(parts(&full), (prefix, id));

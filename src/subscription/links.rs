@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_so_many_links() {
+    fn a_subscription_has_a_limited_number_of_links() {
         let mut links = Links::default();
         for number in 0..SUBSCRIPTION_LINKS as u32 {
             let mut stream = [0; 20];
@@ -244,7 +244,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn links_are_a_map_whose_cursors_only_rise(
+        fn links_are_a_map_with_cursors_that_only_rise(
             steps in prop::collection::vec((0_u8..5, 0_u8..6, 0_u64..9), 0..60),
         ) {
             let mut links = Links::default();

@@ -86,7 +86,7 @@ pub struct Fence {
 
 /// The request refers to a wake that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("The wake is over: its lease ended, or it was released or acked")]
+#[error("The wake is over: its lease ended, or a worker released or acked it")]
 pub struct Fenced;
 
 impl Subscription {
@@ -220,7 +220,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn it_wants_what_its_pattern_is_for_and_what_was_named() {
+    fn a_subscription_wants_matching_and_named_streams() {
         let mut subscription = subscription(false);
         subscription.streams = vec!["events/b".to_owned(), "named/a".to_owned()];
         let why = |name| subscription.wants(name);

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_that_comes_too_late_changes_nothing() {
+    fn a_late_outcome_changes_nothing() {
         let mut one = subscription(true);
         one.wake(5, 0);
         let fence = one.fence().unwrap();

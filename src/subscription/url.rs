@@ -12,16 +12,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
     /// The URL is too long, or has a character that must be escaped in a URL.
-    #[error("it is no URL of at most {MAX_WEBHOOK_URL_BYTES} visible ASCII characters")]
+    #[error("it must be a URL of at most {MAX_WEBHOOK_URL_BYTES} visible ASCII characters")]
     Malformed,
     /// The URL is not `https`, and not the exception for local development.
     #[error("it must begin with https://")]
     NotHttps,
     /// The URL has a user name and a password, or text that looks like them.
-    #[error("it must not have a name and a password")]
+    #[error("it must not contain a user name or a password")]
     Credentials,
     /// The URL has a fragment, which is never sent.
-    #[error("it must not have a fragment")]
+    #[error("it must not contain a fragment")]
     Fragment,
     /// The port is neither 443 nor an unprivileged port.
     #[error("its port must be 443, or 1024 and above")]
@@ -247,7 +247,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_not_on_the_public_internet_is_refused() {
+    fn hosts_outside_the_public_internet_are_refused() {
         use UrlError::{Credentials, Fragment, Host, Malformed, NotHttps, NotPublic, Port};
         for (url, error) in [
             ("http://worker.example/hook", NotHttps),
@@ -409,7 +409,7 @@ mod tests {
         /// However an address is written: if the standard library parses it as an address that is
         /// not public, it is refused.
         #[test]
-        fn no_literal_gets_past(bits: u32, hex: bool) {
+        fn address_literals_are_accepted_only_if_public_and_in_decimal(bits: u32, hex: bool) {
             let address = Ipv4Addr::from(bits);
             let text = match hex {
                 true => format!("{bits:#x}"),

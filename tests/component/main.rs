@@ -48,7 +48,7 @@ fn compare(what: &str, found: BTreeSet<String>) {
 }
 
 #[test]
-fn each_build_imports_and_exports_what_its_lists_say() {
+fn each_build_imports_and_exports_the_names_on_its_lists() {
     let mut config = Config::new();
     config.wasm_component_model_async(true);
     // The test reads only the type of the component, so the fastest compilation will do.

@@ -49,7 +49,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_full_disk_is_told_loses_nothing_and_heals_when_there_is_room() {
+fn a_full_disk_is_reported_loses_nothing_and_recovers_when_there_is_room() {
     let Some(disk) = SmallDisk::new() else {
         println!("skipped: a tmpfs can't be mounted here, which takes root");
         return;

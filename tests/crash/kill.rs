@@ -104,7 +104,7 @@ fn check(server: &Server, writers: &[Writer], readers: &[Reader]) {
         let content = content(server, stream);
         assert!(
             content.starts_with(&reader.seen),
-            "a reader of {stream} saw what is not there any more"
+            "a reader of {stream} saw data that is not there any more"
         );
         let lines = lines(&content);
         for writer in writers

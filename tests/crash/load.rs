@@ -99,7 +99,7 @@ impl Writer {
             // The message that a producer will send again may already be in the stream.
             !known && !self.unknown.contains(message) && **message != self.next
         });
-        assert_eq!(invented, None, "writer {who}: nobody sent this");
+        assert_eq!(invented, None, "writer {who}: no writer sent this");
     }
 }
 

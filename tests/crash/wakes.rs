@@ -88,7 +88,10 @@ impl Worker {
         }
         for event in value(&page).as_array().expect("events") {
             let generation = event["generation"].as_u64().expect("a number");
-            assert!(self.told.insert(generation), "{generation} is told twice");
+            assert!(
+                self.told.insert(generation),
+                "{generation} is announced twice"
+            );
         }
         self.claims = true;
         Ok(())
@@ -225,7 +228,7 @@ fn set_up(address: SocketAddr, url: &str) {
 }
 
 #[test]
-fn workers_are_woken_whatever_kill_9_came_between() {
+fn workers_are_woken_despite_kill_9_at_any_moment() {
     let directory = tempfile::tempdir().expect("a directory");
     let (url, delivered) = receiver();
     let mut worker = Worker {

@@ -14,7 +14,7 @@ fn an_append_is_answered_204_with_the_new_tail() {
 }
 
 #[test]
-fn what_was_appended_is_read_back_byte_for_byte() {
+fn appended_bytes_are_read_back_exactly() {
     let every_byte: Vec<u8> = (0..=255).collect();
     let stream = shared().stream("application/octet-stream");
     stream.append(&every_byte);
@@ -43,7 +43,7 @@ fn offsets_grow_with_every_append_and_compare_as_text() {
 }
 
 #[test]
-fn every_offset_ever_returned_leads_to_what_was_appended_after_it() {
+fn every_returned_offset_leads_to_the_appends_after_it() {
     let mut random = Random::seeded(1);
     let stream = shared().stream("application/octet-stream");
     let mut offsets = vec![(START.to_owned(), 0)];
@@ -66,7 +66,7 @@ fn every_offset_ever_returned_leads_to_what_was_appended_after_it() {
 }
 
 #[test]
-fn appending_to_a_missing_stream_is_404_whatever_is_wrong_besides() {
+fn appending_to_a_missing_stream_is_404_before_any_other_error() {
     let missing = shared().name("application/json");
     missing.post("1").send().problem(404, "NOT_FOUND");
     missing.post("{ not json").send().problem(404, "NOT_FOUND");

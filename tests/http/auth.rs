@@ -331,7 +331,7 @@ fn signed() -> Vec<Row> {
             401,
         ),
         with(
-            "for nobody",
+            "without an audience",
             format!(r#"{{"exp":{},"scope":"read"}}"#, now() + 60),
             401,
         ),
@@ -375,7 +375,7 @@ fn signed() -> Vec<Row> {
 }
 
 #[test]
-fn a_table_of_requests_and_what_each_gets() {
+fn each_request_of_a_table_gets_its_answer() {
     let Some(server) = server() else {
         return;
     };
@@ -485,7 +485,7 @@ fn a_malformed_secret_stops_the_start_and_is_not_printed() {
 /// The bucket holds one request and takes a second to fill. The requests here take far less, and
 /// the first one may arrive at any time.
 #[test]
-fn too_many_requests_are_told_when_to_come_back() {
+fn too_many_requests_get_a_retry_after() {
     let limits = ["--rate-limit-per-token", "1"];
     let Some(server) = ServerUnderTest::start_with_arguments(&[], &limits) else {
         return;

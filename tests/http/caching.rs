@@ -50,7 +50,7 @@ fn empty_answers_at_the_tail_are_not_stored() {
 }
 
 #[test]
-fn what_writes_or_fails_is_not_stored() {
+fn writes_and_errors_are_not_stored() {
     let stream = shared().name("text/plain");
     let no_store = |answer: Response| answer.with("cache-control", "no-store");
     no_store(stream.create());
@@ -190,7 +190,7 @@ fn a_page_in_the_middle_keeps_its_tag() {
 }
 
 #[test]
-fn every_answer_tells_browsers_not_to_guess_and_whom_it_is_for() {
+fn every_answer_forbids_sniffing_and_names_its_origin_policy() {
     let stream = shared().name("text/plain");
     let answers = [
         stream

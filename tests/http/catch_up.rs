@@ -171,7 +171,7 @@ fn an_offset_past_the_tail_is_gone_until_the_stream_grows_past_it() {
 }
 
 #[test]
-fn an_invented_offset_inside_what_was_appended_begins_at_that_byte() {
+fn an_invented_offset_inside_the_data_begins_at_that_byte() {
     let stream = shared().stream("text/plain");
     let tail = stream.append("0123456789");
     for back in 1..=10 {
@@ -192,7 +192,7 @@ fn moved(offset: &str, bytes: i64) -> String {
 
 /// The Yjs server of the protocol's authors adds 1 to its offset after it has made a snapshot.
 #[test]
-fn an_offset_to_which_1_was_added_loses_nothing() {
+fn an_offset_plus_1_loses_nothing() {
     let stream = shared().stream("application/octet-stream");
     let tail = stream.append("before");
     let (segment, byte) = tail.split_once('_').expect("two parts");
@@ -222,7 +222,7 @@ fn now_is_the_tail_and_never_has_data() {
 }
 
 #[test]
-fn now_on_a_closed_stream_tells_the_end() {
+fn now_on_a_closed_stream_reports_the_end() {
     let stream = shared().stream("text/plain");
     stream.append("data");
     let tail = stream.close().next_offset();
@@ -253,7 +253,7 @@ fn a_long_stream_is_read_page_by_page() {
 }
 
 #[test]
-fn only_the_last_page_of_a_closed_stream_tells_the_end() {
+fn only_the_last_page_of_a_closed_stream_reports_the_end() {
     let Some(server) = small_pages() else {
         return;
     };
@@ -283,7 +283,7 @@ fn every_page_is_the_same_when_it_is_asked_for_again() {
 }
 
 #[test]
-fn a_page_has_at_least_what_one_segment_holds() {
+fn a_page_has_at_least_one_segment() {
     let Some(server) = ServerUnderTest::start(&[("page_bytes", "1")]) else {
         return;
     };

@@ -68,7 +68,7 @@ fn a_closed_stream_refuses_appends_and_says_where_it_ends() {
 }
 
 #[test]
-fn that_a_stream_is_closed_is_said_before_anything_else_is_wrong() {
+fn a_closed_stream_is_reported_before_any_other_error() {
     let stream = shared().stream("application/json");
     let first = stream.post("1").header("Stream-Seq", "5");
     first.send().expect(204);

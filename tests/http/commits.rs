@@ -44,7 +44,7 @@ fn is_run_elsewhere() -> bool {
 }
 
 #[test]
-fn over_spin_sqlite_one_of_8_creators_is_told_201_and_its_body_is_kept() {
+fn over_spin_sqlite_one_of_8_creators_gets_201_and_its_body_is_kept() {
     if is_run_elsewhere() {
         return;
     }
@@ -81,8 +81,8 @@ fn over_spin_sqlite_one_of_8_creators_is_told_201_and_its_body_is_kept() {
     }
     let told = |status| told.get(&status).copied().unwrap_or_default();
     println!(
-        "{rounds} rounds of {CREATORS} creators over spin-sqlite: {} were told 201, {} 200, {} 409; \
-         the longest round took {longest:?}",
+        "{rounds} rounds of {CREATORS} creators over spin-sqlite: {} got 201, {} 200, {} 409; the \
+         longest round took {longest:?}",
         told(201),
         told(200),
         told(409),
@@ -150,7 +150,7 @@ pub(crate) fn told(answer: &Response) -> Told {
         (503, true) if code("UNAVAILABLE") => Told::Unavailable,
         (503, false) if code("OUTCOME_UNKNOWN") => Told::Unknown,
         (507, _) if code("INSUFFICIENT_STORAGE") => Told::Full,
-        _ => panic!("not what an append may be told: {answer:?}"),
+        _ => panic!("an append may not get this answer: {answer:?}"),
     }
 }
 
@@ -210,7 +210,7 @@ fn round(fleet: &Fleet, name: &str, land: &dyn Fn()) -> Tally {
         };
         assert!(
             expected.contains(&times),
-            "{name}: writer {writer} was told {told:?} and is there {times} times"
+            "{name}: writer {writer} got {told:?}, and its append is there {times} times"
         );
         match told {
             Told::Done if writer.is_multiple_of(2) => tally.done += 1,
@@ -253,7 +253,7 @@ fn compete(
 const SMALL_TAIL: (&str, &str) = ("inline_tail_bytes", "256");
 
 #[test]
-fn over_spin_redis_of_64_appends_each_is_there_as_often_as_it_was_told() {
+fn over_spin_redis_each_of_64_appends_is_there_as_its_answer_says() {
     if is_run_elsewhere() {
         return;
     }
@@ -268,7 +268,7 @@ fn over_spin_redis_of_64_appends_each_is_there_as_often_as_it_was_told() {
 const SHORT_DEADLINE: (&str, &str) = ("commit_deadline_ms", "100");
 
 #[test]
-fn with_faults_of_64_appends_each_is_there_as_often_as_it_was_told() {
+fn with_faults_each_of_64_appends_is_there_as_its_answer_says() {
     if is_run_elsewhere() {
         return;
     }

@@ -4,7 +4,7 @@ use crate::common::{Random, Response, Stream, concurrently, shared};
 use std::collections::BTreeSet;
 
 #[test]
-fn of_many_creators_exactly_one_is_told_201_and_its_body_is_kept() {
+fn of_many_creators_exactly_one_gets_201_and_its_body_is_kept() {
     for _ in 0..20 {
         let stream = shared().name("text/plain");
         let answers = concurrently(8, |index| {
@@ -116,7 +116,7 @@ fn appends_of_mixed_sizes_are_never_torn() {
 }
 
 #[test]
-fn an_append_is_seen_by_whoever_reads_after_its_answer() {
+fn an_append_is_seen_by_every_read_after_its_answer() {
     let stream = shared().stream("text/plain");
     concurrently(4, |client| {
         for number in 0..40 {

@@ -231,7 +231,7 @@ fn a_creation_with_a_body_over_the_limit_is_413() {
 }
 
 #[test]
-fn a_name_that_was_deleted_begins_anew_and_no_offset_comes_again() {
+fn a_recreated_name_begins_anew_and_repeats_no_offset() {
     let stream = shared().stream("text/plain");
     let old = stream.append("of the first life");
     stream.post("x").producer("p", 5, 0).send().expect(200);

@@ -174,7 +174,7 @@ fn a_damaged_head_makes_its_stream_unreadable_and_no_other() {
 }
 
 #[test]
-fn a_damaged_chunk_is_an_error_to_its_readers_and_to_no_one_else() {
+fn a_damaged_chunk_is_an_error_only_to_its_readers() {
     if store() != "file" {
         return;
     }

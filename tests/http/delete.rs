@@ -32,7 +32,7 @@ fn a_large_stream_can_be_deleted_and_its_name_used_again() {
 }
 
 #[test]
-fn head_tells_content_type_and_tail_without_a_body() {
+fn head_returns_content_type_and_tail_without_a_body() {
     let stream = shared().stream("text/plain");
     let tail = stream.append("some data");
     let answer = stream.head().send().expect(200);
@@ -66,7 +66,7 @@ fn head_of_a_missing_stream_is_404_with_the_fields_of_an_error_and_no_body() {
 }
 
 #[test]
-fn head_tells_that_a_stream_is_closed() {
+fn head_reports_that_a_stream_is_closed() {
     let stream = shared().stream("text/plain");
     stream.close();
     stream

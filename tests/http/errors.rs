@@ -115,7 +115,7 @@ fn field_names_are_compared_without_case() {
 }
 
 #[test]
-fn health_and_readiness_are_told() {
+fn health_and_readiness_are_answered() {
     for target in ["/health", "/healthz", "/readyz"] {
         let answer = shared().request("GET", target).send().expect(200);
         assert!(!answer.body.is_empty());

@@ -86,7 +86,7 @@ fn json_is_forked_between_messages_and_read_as_one_array() {
 }
 
 #[test]
-fn what_can_not_be_forked_is_told_with_a_code_of_its_own() {
+fn each_reason_against_a_fork_has_a_code_of_its_own() {
     let source = shared().stream("text/plain");
     source.append("data");
     let name = shared().name("text/plain");
@@ -125,7 +125,7 @@ fn what_can_not_be_forked_is_told_with_a_code_of_its_own() {
 }
 
 #[test]
-fn a_source_with_forks_is_gone_for_all_but_them() {
+fn a_deleted_source_is_gone_for_all_readers_but_its_forks() {
     let source = shared().stream("text/plain");
     source.append("kept");
     let fork_of_it = forked(&source);

@@ -18,7 +18,7 @@ fn send(server: &ServerUnderTest, lines: &[&str], body: &str) -> Response {
 
 /// The server put the host of a request, valid or not, into `Location` and the URLs in webhooks.
 #[test]
-fn a_request_that_does_not_say_once_and_well_whom_it_is_for_is_400() {
+fn a_request_without_exactly_one_valid_host_is_400() {
     let server = shared();
     for hosts in [
         &[][..],
@@ -42,7 +42,7 @@ fn a_request_that_does_not_say_once_and_well_whom_it_is_for_is_400() {
 }
 
 #[test]
-fn a_target_with_a_host_counts_more_than_the_field() {
+fn a_host_in_the_target_overrides_the_field() {
     let stream = shared().name("text/plain");
     let put = format!("PUT http://a.example:80{} HTTP/1.1", stream.path);
     let location = format!("http://a.example:80{}", stream.path);
@@ -52,7 +52,7 @@ fn a_target_with_a_host_counts_more_than_the_field() {
 }
 
 #[test]
-fn http_1_0_need_not_say_it_and_then_no_url_is_made_up() {
+fn http_1_0_needs_no_host_and_then_no_host_is_invented() {
     let server = ServerUnderTest::start_own(&[("webhook_allow_localhost", "true")]);
     let stream = server.name("text/plain");
     let put = format!("PUT {} HTTP/1.0", stream.path);
@@ -103,7 +103,7 @@ fn put_over_http_2(target: &str, host: Option<&str>) -> (u16, Option<String>) {
 }
 
 #[test]
-fn in_http_2_both_ways_to_say_it_agree() {
+fn in_http_2_host_and_authority_agree() {
     let path = |name: &str| format!("{}/{name}", shared().name("text/plain").path);
     for (authority, host, expected) in [
         ("a.example", None, 201),
@@ -123,7 +123,7 @@ fn in_http_2_both_ways_to_say_it_agree() {
 
 /// The server stored bytes that only the client could decode, and readers did not learn the coding.
 #[test]
-fn a_body_in_a_transfer_coding_that_nobody_undoes_is_501() {
+fn a_body_in_an_unsupported_transfer_coding_is_501() {
     let stream = shared().stream("text/plain");
     let post = format!("POST {} HTTP/1.1", stream.path);
     for codings in ["gzip, chunked", "chunked, chunked"] {

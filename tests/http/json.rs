@@ -52,7 +52,7 @@ fn messages_are_kept_byte_for_byte() {
 }
 
 #[test]
-fn what_is_not_one_json_value_is_400() {
+fn a_body_that_is_not_one_json_value_is_400() {
     let stream = shared().stream("application/json");
     let bad: [&[u8]; 28] = [
         b"{",
@@ -225,7 +225,7 @@ fn many_small_messages_in_one_append_are_read_whole() {
 }
 
 #[test]
-fn random_messages_in_random_batches_come_back_in_order() {
+fn random_messages_in_random_batches_are_read_back_in_order() {
     let mut random = Random::seeded(10);
     for _ in 0..10 {
         let stream = shared().stream("application/json");

@@ -10,7 +10,7 @@ fn patient() -> Option<ServerUnderTest> {
 }
 
 #[test]
-fn data_that_is_there_is_answered_at_once() {
+fn available_data_is_answered_at_once() {
     let Some(server) = patient() else {
         return;
     };
@@ -27,7 +27,7 @@ fn data_that_is_there_is_answered_at_once() {
 }
 
 #[test]
-fn a_reader_that_waits_gets_what_is_appended() {
+fn a_waiting_reader_gets_the_append() {
     let Some(server) = patient() else {
         return;
     };
@@ -69,7 +69,7 @@ fn a_reader_that_waits_too_long_is_answered_204_with_the_tail() {
 }
 
 #[test]
-fn now_waits_for_what_is_new() {
+fn now_waits_for_new_data() {
     let Some(server) = patient() else {
         return;
     };

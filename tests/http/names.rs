@@ -139,7 +139,7 @@ fn dots_inside_a_segment_are_letters() {
 }
 
 #[test]
-fn an_escape_that_is_none_is_400() {
+fn a_malformed_escape_is_400() {
     for raw in [
         "%",
         "a%",
@@ -260,7 +260,7 @@ fn the_base_path_may_be_the_whole_server() {
 }
 
 #[test]
-fn the_reserved_name_is_reserved_however_it_is_written() {
+fn the_reserved_name_is_reserved_in_every_spelling() {
     let server = shared();
     for path in ["__ds/x", "%5F_ds/x", "__%64s/x", "__ds%2Fx"] {
         let target = format!("/v1/stream/{path}");

@@ -201,7 +201,7 @@ fn a_variable_of_the_environment_is_used_unless_a_flag_says_otherwise() {
 }
 
 #[test]
-fn a_server_that_is_told_to_end_ends_its_readers_cleanly_and_exits_with_0() {
+fn a_server_that_gets_a_signal_ends_its_readers_cleanly_and_exits_with_0() {
     for signal in ["TERM", "INT"] {
         let mut server = ServerUnderTest::start_own(&[("long_poll_timeout_secs", "300")]);
         let stream = server.stream("text/plain");
@@ -226,7 +226,7 @@ fn a_server_that_is_told_to_end_ends_its_readers_cleanly_and_exits_with_0() {
 }
 
 #[test]
-fn what_is_under_way_when_the_server_is_told_to_end_is_done_first() {
+fn requests_under_way_are_finished_before_the_server_ends() {
     let mut server = ServerUnderTest::start_own(&[]);
     let stream = server.stream("text/plain");
     let mut connection = crate::common::Connection::to(stream.address);

@@ -37,7 +37,7 @@ fn a_repeated_append_is_204_with_the_highest_seq_and_appends_nothing() {
 }
 
 #[test]
-fn a_gap_is_409_with_what_was_expected() {
+fn a_gap_is_409_with_the_expected_sequence() {
     let stream = shared().stream("text/plain");
     post(&stream, "x", 0, 0).expect(200);
     post(&stream, "x", 0, 2)
@@ -148,7 +148,7 @@ fn a_producer_id_has_1_to_256_bytes() {
 }
 
 #[test]
-fn producers_are_told_apart_by_id_and_stream() {
+fn producers_are_distinguished_by_id_and_stream() {
     let first = shared().stream("text/plain");
     let second = shared().stream("text/plain");
     for stream in [&first, &second] {

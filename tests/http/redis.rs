@@ -128,7 +128,7 @@ fn write(stream: &Stream, writer: usize, messages: usize, clock: &Clock) -> usiz
             match told(&post.send()) {
                 Told::Done => break,
                 Told::Unavailable => again += 1,
-                told => panic!("{message} was told {told:?}"),
+                told => panic!("{message} got {told:?}"),
             }
         }
         let mut acknowledged = clock.acknowledged.lock().expect("no writer panicked");

@@ -25,7 +25,7 @@ fn insist(stream: &Stream, writer: usize, number: usize) -> usize {
 }
 
 #[test]
-fn what_was_acknowledged_before_and_after_redis_was_killed_is_there_once() {
+fn writes_acknowledged_before_and_after_redis_was_killed_are_there_once() {
     if is_run_elsewhere() {
         return;
     }
@@ -126,7 +126,7 @@ fn outage_of(redis: &RedisServer) -> (ServerUnderTest, Stream) {
 }
 
 #[test]
-fn without_redis_clients_are_told_to_come_again_and_then_all_goes_on() {
+fn without_redis_clients_are_asked_to_retry_and_then_service_resumes() {
     if is_run_elsewhere() {
         return;
     }
@@ -140,7 +140,7 @@ fn without_redis_clients_are_told_to_come_again_and_then_all_goes_on() {
 }
 
 #[test]
-fn while_redis_hangs_clients_are_told_to_come_again_and_then_all_goes_on() {
+fn while_redis_hangs_clients_are_asked_to_retry_and_then_service_resumes() {
     if is_run_elsewhere() {
         return;
     }
@@ -154,7 +154,7 @@ fn while_redis_hangs_clients_are_told_to_come_again_and_then_all_goes_on() {
 }
 
 #[test]
-fn a_redis_without_room_is_told_as_507_and_reads_go_on() {
+fn a_redis_without_room_is_a_507_and_reads_go_on() {
     if is_run_elsewhere() {
         return;
     }

@@ -23,7 +23,7 @@ fn save(redis: &RedisServer) {
 
 /// The reader missed two messages silently, and got `4}]`, the rest of the third.
 #[test]
-fn a_live_reader_ahead_of_a_redis_that_went_back_is_ended_and_told() {
+fn a_live_reader_ahead_of_a_redis_that_went_back_ends_with_an_error() {
     if is_run_elsewhere() {
         return;
     }

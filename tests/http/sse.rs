@@ -69,7 +69,7 @@ fn every_data_event_is_followed_by_its_control_event() {
 }
 
 #[test]
-fn text_is_delivered_whatever_its_lines() {
+fn text_is_delivered_with_any_line_breaks() {
     let texts = [
         "plain",
         " begins with a space",

@@ -12,7 +12,7 @@ fn caught_up(stream: &Stream) -> Events {
 }
 
 #[test]
-fn a_reader_gets_what_is_appended_while_it_is_connected() {
+fn a_connected_reader_gets_new_appends() {
     for content_type in ["text/plain", "application/json"] {
         let stream = shared().stream(content_type);
         let mut events = caught_up(&stream);

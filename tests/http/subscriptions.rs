@@ -84,7 +84,7 @@ fn assert_signed(server: &ServerUnderTest, received: &Received) {
 }
 
 #[test]
-fn a_webhook_gets_what_is_new_signed_and_its_answer_acks_it() {
+fn a_webhook_gets_new_data_signed_and_its_answer_acks_it() {
     let Some(server) = server() else {
         return;
     };
@@ -342,7 +342,7 @@ fn one_worker_keeps_up_with_five_hundred_streams() {
         .iter()
         .map(|wake| wake["generation"].as_u64().expect("a number"))
         .collect();
-    assert_eq!(generations.len(), wakes.len(), "a wake was told twice");
+    assert_eq!(generations.len(), wakes.len(), "a wake was announced twice");
     println!(
         "{appends} appends to {streams} streams: {} wakes, {claims} claims",
         wakes.len()

@@ -53,7 +53,7 @@ fn now() -> u64 {
 }
 
 #[test]
-fn head_tells_the_lifetime_as_it_was_given() {
+fn head_returns_the_lifetime_as_it_was_given() {
     let stream = lives(3600);
     for _ in 0..3 {
         stream
@@ -68,7 +68,7 @@ fn head_tells_the_lifetime_as_it_was_given() {
 }
 
 #[test]
-fn head_tells_the_date_of_expiry_as_the_same_instant() {
+fn head_returns_the_date_of_expiry_as_the_same_instant() {
     for (given, same) in [
         ("2099-12-31T23:59:59Z", "2099-12-31T23:59:59"),
         ("2099-12-31T23:59:59+00:00", "2099-12-31T23:59:59"),
@@ -190,7 +190,7 @@ fn an_expired_stream_is_404_to_every_method_and_its_name_is_free() {
 }
 
 #[test]
-fn a_stream_past_its_date_is_gone_whatever_was_done_to_it() {
+fn a_stream_past_its_date_is_gone_despite_reads_and_appends() {
     let stream = shared().name("text/plain");
     let put = stream.put().header("Content-Type", "text/plain");
     let put = put.header("Stream-Expires-At", date(now() + 2));
@@ -294,7 +294,7 @@ fn a_reader_never_waits_past_the_date_of_expiry() {
 }
 
 #[test]
-fn what_is_read_of_a_stream_that_expires_is_cached_no_longer_than_it_lives() {
+fn pages_of_an_expiring_stream_are_cached_no_longer_than_it_lives() {
     let stream = lives(5);
     stream.append("data");
     let page = stream.read("-1");

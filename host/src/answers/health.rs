@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_says_of_its_health_what_the_component_says() {
+    fn the_host_answers_health_like_the_component() {
         for cors_origins in ["*", "https://a.example", "https://b.example"] {
             let own = own(cors_origins);
             for target in ["/health", "/healthz", "/health?x=1"] {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_ask_for_health_is_left_to_the_component() {
+    fn requests_for_anything_but_health_are_left_to_the_component() {
         let own = own("*");
         for (method, target) in [
             (Method::POST, "/health"),

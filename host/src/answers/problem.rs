@@ -81,7 +81,7 @@ pub(crate) fn too_many(wait: Duration) -> Problem {
 /// Problem for a request with a body that arrived too slowly.
 #[must_use]
 pub(crate) fn too_slow() -> Problem {
-    let detail = "The request body came too slowly. Nothing was applied; try again.";
+    let detail = "The request body arrived too slowly. Nothing was applied; try again.";
     Problem::new(Code::RequestTimeout, detail)
 }
 
@@ -213,7 +213,7 @@ mod tests {
     /// The host's own answers had CORS fields only if all origins were allowed. Scripts of a listed
     /// origin saw a refusal as a network error.
     #[test]
-    fn the_hosts_own_answers_may_be_read_by_whoever_may_read_the_others() {
+    fn the_hosts_own_answers_allow_the_same_origins_as_the_others() {
         const A: &str = "https://a.example";
         for (cors_origins, origins, allowed, vary) in [
             ("*", &[A][..], Some("*"), None),

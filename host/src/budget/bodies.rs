@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_reserved_is_missing_until_it_is_dropped() {
+    fn reserved_bytes_are_unavailable_until_dropped() {
         let budget = Arc::new(Budget::new(10));
         let mut first = budget.reserve();
         let mut second = budget.reserve();

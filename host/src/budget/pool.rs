@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_there_is_takes_everything_and_waits_its_turn() {
+    fn a_request_larger_than_the_pool_takes_everything_and_waits_its_turn() {
         let pool = Pool::new(10 * KIB);
         let all = pool.take(KIB * KIB).now_or_never().expect("it is free");
         assert!(!pool.is_pressed() || pool.left() == 0);

@@ -16,7 +16,7 @@ pub enum CheckError {
     #[error(transparent)]
     Commit(#[from] CommitError),
     /// The target directory of a salvage is not empty.
-    #[error("{}: not empty, or inside of the damaged store; name an empty or a new directory", .0.display())]
+    #[error("{}: not empty, or inside the damaged store; name an empty or a new directory", .0.display())]
     Used(PathBuf),
     /// Freed space can't be reclaimed.
     #[error(transparent)]

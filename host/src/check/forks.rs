@@ -88,7 +88,9 @@ impl Family {
             let there = counts.get(link).copied().unwrap_or_default();
             if forks.count != there {
                 let counted = forks.count;
-                report.problem(format!("stream {name}: counts {counted} forks of {there}"));
+                report.problem(format!(
+                    "stream {name}: counts {counted} forks, but has {there}"
+                ));
             }
         }
     }

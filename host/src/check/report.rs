@@ -48,8 +48,8 @@ pub(super) fn told(damage: &Damage) -> String {
         Fault::Missing => {
             format!("{file}: missing: any key may have lost its newest value")
         }
-        Fault::Short => format!("{file}: all after byte {at} is missing"),
-        Fault::Unnamed => format!("{file}: newer than all that MANIFEST names"),
+        Fault::Short => format!("{file}: everything after byte {at} is missing"),
+        Fault::Unnamed => format!("{file}: newer than every segment that MANIFEST names"),
         Fault::Manifest => format!("{file}: missing or damaged"),
     }
 }
@@ -143,14 +143,14 @@ impl fmt::Display for Report {
         if self.log.damages.iter().any(|damage| damage.unfinished) {
             writeln!(
                 f,
-                "an unfinished write at the end, which no one was told of, was cut off"
+                "an unfinished write at the end, which was never acknowledged, was cut off"
             )?;
         }
         let removed = match self.removed {
             _ if *left_over == 0 => "",
             true => ", removed",
             false if self.is_whole() => "; --fix removes it",
-            false => "; kept, since something else is damaged or missing",
+            false => "; kept, because something else is damaged or missing",
         };
         writeln!(
             f,
@@ -160,7 +160,7 @@ impl fmt::Display for Report {
         if self.holes() > 0 {
             writeln!(
                 f,
-                "holes: {} values that a salvage found lost; reading them fails",
+                "holes: {} values that a salvage recorded as lost; reading them fails",
                 self.holes()
             )?;
         }

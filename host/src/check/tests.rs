@@ -144,7 +144,7 @@ fn a_whole_store_is_counted() {
 }
 
 #[test]
-fn what_nothing_leads_to_is_found_and_removed_and_nothing_else() {
+fn only_unreachable_values_are_found_and_removed() {
     let mut store = OnDisk::with_a_stream();
     let names = Keys::new("");
     store.write(&names.chunk(LIFE, 999), Some(b"never named".to_vec()));
@@ -185,7 +185,7 @@ fn a_block_that_was_written_before_its_swap_is_not_left_over() {
 }
 
 #[test]
-fn what_is_missing_is_told_and_nothing_is_removed_then() {
+fn missing_values_are_reported_and_then_nothing_is_removed() {
     let names = Keys::new("");
     let cases = [
         (names.chunk(LIFE, 5), "a chunk of index block 0"),
@@ -288,11 +288,11 @@ fn a_fork_shares_chunks_and_is_counted_by_its_source() {
 }
 
 #[test]
-fn a_wrong_count_of_forks_and_a_shared_chunk_that_is_missing_are_told() {
+fn a_wrong_count_of_forks_and_a_missing_shared_chunk_are_reported() {
     for counted in [0, 2] {
         let report = with_a_fork(counted).check(true);
         assert!(!report.is_whole() && !report.removed, "{report}");
-        let told = format!("stream a: counts {counted} forks of 1");
+        let told = format!("stream a: counts {counted} forks, but has 1");
         assert!(report.to_string().contains(&told), "{report}");
     }
     let mut store = with_a_fork(1);

@@ -14,7 +14,7 @@ fn options(text: &str) -> Result<Options, String> {
 }
 
 #[test]
-fn a_bad_argument_is_told_in_one_line() {
+fn a_bad_argument_is_reported_in_one_line() {
     let cases = [
         ("ds serve --no-such-flag", "--no-such-flag"),
         ("ds serve --via magic", "magic"),
@@ -103,7 +103,7 @@ fn an_address_with_a_password_is_never_repeated() {
         "redis://u:secret@127.0.0.1:1",
     ] {
         let text = format!("ds serve --component x --store {address}");
-        let error = options(&text).err().expect("nobody is there");
+        let error = options(&text).err().expect("no server is there");
         assert!(!error.contains("secret"), "{error}");
         let command = arguments(&text).expect("it is judged later");
         assert!(!format!("{command:?}").contains("secret"));

@@ -98,13 +98,16 @@ async fn an_append_is_answered_when_it_has_settled_and_not_before() {
 }
 
 #[tokio::test]
-async fn what_was_read_is_sent_when_it_has_settled_and_not_before() {
+async fn a_read_is_sent_when_it_has_settled_and_not_before() {
     let setup = setup();
     let append = setup.bring(Method::POST, "/a", "text", 1).await;
     let read = setup.bring(Method::GET, "/a", "", 2).await;
     let other = setup.bring(Method::GET, "/b", "", 3).await;
     assert_eq!(status(other).await, StatusCode::OK, "it depends on nothing");
-    assert!(!read.is_finished(), "it tells of what is not durable");
+    assert!(
+        !read.is_finished(),
+        "it was sent before its data was durable"
+    );
     setup.store.confirm();
     assert_eq!(status(read).await, StatusCode::OK);
     assert_eq!(status(append).await, StatusCode::NO_CONTENT);
@@ -128,7 +131,7 @@ async fn a_follower_gets_an_append_when_it_has_settled_and_never_one_that_was_lo
 }
 
 #[tokio::test]
-async fn what_was_lost_is_told_by_what_may_have_become_of_it() {
+async fn a_lost_append_gets_the_code_of_its_possible_outcome() {
     let cases = [
         (Lost::NoSpace, "INSUFFICIENT_STORAGE", false),
         (Lost::NotWritten, "UNAVAILABLE", true),
@@ -145,7 +148,7 @@ async fn what_was_lost_is_told_by_what_may_have_become_of_it() {
 /// The disk filled up before a read noted its access, and the read became a 503, though its bytes
 /// were available.
 #[tokio::test]
-async fn a_read_whose_step_was_lost_is_done_once_more() {
+async fn a_read_whose_step_was_lost_is_retried_once() {
     for (method, lost) in [
         (Method::GET, Lost::NoSpace),
         (Method::HEAD, Lost::NotWritten),
@@ -167,7 +170,7 @@ async fn a_read_whose_step_was_lost_is_done_once_more() {
 }
 
 #[tokio::test]
-async fn a_read_whose_step_was_lost_twice_is_to_be_tried_later() {
+async fn a_read_whose_step_was_lost_twice_is_unavailable() {
     let setup = setup();
     let read = setup.bring(Method::GET, "/a?touch", "", 1).await;
     for _ in 0..2 {
@@ -180,7 +183,7 @@ async fn a_read_whose_step_was_lost_twice_is_to_be_tried_later() {
 
 /// A read that saw another request's change runs again without it if the change is lost.
 #[tokio::test]
-async fn a_read_of_what_was_lost_reads_what_is_there_instead() {
+async fn a_read_of_a_lost_value_reads_the_current_value_instead() {
     let setup = setup();
     let append = setup.bring(Method::POST, "/a", "lost", 1).await;
     let read = setup.bring(Method::GET, "/a", "", 2).await;
@@ -192,7 +195,7 @@ async fn a_read_of_what_was_lost_reads_what_is_there_instead() {
 }
 
 #[tokio::test]
-async fn an_instance_that_may_know_of_what_was_lost_is_replaced() {
+async fn an_instance_that_may_have_seen_a_lost_change_is_replaced() {
     let setup = setup();
     let append = setup.bring(Method::POST, "/a", "text", 1).await;
     setup.store.lose("/a", "", Lost::NotWritten);
@@ -205,7 +208,7 @@ async fn an_instance_that_may_know_of_what_was_lost_is_replaced() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_is_to_be_made_again_ends_with_a_loss() {
+async fn an_attempt_that_read_a_lost_change_is_not_started_again() {
     let setup = setup();
     // Another writer has written the key that the attempt read, and that write is not durable.
     setup
@@ -226,7 +229,7 @@ async fn an_attempt_that_is_to_be_made_again_ends_with_a_loss() {
 /// The first step may have written durably. The answers were a 507 and a 503, and both claimed that
 /// nothing was applied.
 #[tokio::test]
-async fn of_a_write_whose_later_step_is_lost_nothing_is_known() {
+async fn a_write_whose_later_step_is_lost_has_an_unknown_outcome() {
     for lost in [Lost::NoSpace, Lost::NotWritten] {
         let setup = setup();
         let write = setup.bring(Method::PUT, "/again", "text", 2).await;
@@ -239,7 +242,7 @@ async fn of_a_write_whose_later_step_is_lost_nothing_is_known() {
 }
 
 #[tokio::test]
-async fn of_a_write_whose_later_step_has_no_instance_nothing_is_known() {
+async fn a_write_whose_later_step_has_no_instance_has_an_unknown_outcome() {
     let setup = setup();
     *setup.script.instances.lock().expect("no test panicked") = Some(1);
     let others = setup.store.set("/again", Bytes::from_static(b"x"));
@@ -247,7 +250,7 @@ async fn of_a_write_whose_later_step_has_no_instance_nothing_is_known() {
     let write = setup.bring(Method::PUT, "/again", "text", 1).await;
     assert!(
         !write.is_finished(),
-        "what its first step read is not durable"
+        "its first step read data that is not durable"
     );
     setup.store.confirm();
     // Before its second step, which needs an instance without knowledge of this request.

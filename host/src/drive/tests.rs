@@ -81,7 +81,7 @@ async fn an_exchange_that_is_over_at_once_has_a_body_of_known_length() {
 
 /// The host gave the event stream of a closed stream a length, since all of its bytes were there.
 #[tokio::test]
-async fn what_the_component_gives_no_length_has_none_though_it_is_all_there() {
+async fn a_complete_body_without_a_length_from_the_component_has_none() {
     let setup = setup();
     setup.append("/a", "text").await;
     let response = setup.get("/a?events").await;
@@ -180,7 +180,7 @@ async fn a_connection_that_is_old_enough_is_ended_by_expired() {
 }
 
 #[tokio::test]
-async fn one_that_always_has_more_to_take_is_told_that_its_time_is_over() {
+async fn an_exchange_that_always_has_more_data_ends_at_its_age() {
     let setup = setup();
     setup.append("/a", "abc").await;
     *setup.script.max_age.lock().expect("no panic") = Some(Duration::ZERO);
@@ -190,7 +190,7 @@ async fn one_that_always_has_more_to_take_is_told_that_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_step_follows_only_when_the_client_took_what_was_sent() {
+async fn the_next_step_waits_until_the_client_took_the_sent_bytes() {
     let setup = setup();
     setup.append("/a", "abc").await;
     let mut response = setup.get("/a?chunks").await;
@@ -217,7 +217,7 @@ async fn a_slow_reader_is_ended_after_its_last_complete_event() {
 }
 
 #[tokio::test]
-async fn draining_ends_who_waits_and_who_comes_to_wait() {
+async fn draining_ends_waiting_readers_and_those_that_join() {
     let setup = setup();
     let before = setup.get("/a?follow").await;
     setup.driver.drain();
@@ -230,7 +230,7 @@ async fn draining_ends_who_waits_and_who_comes_to_wait() {
 }
 
 #[tokio::test]
-async fn a_broken_instance_says_what_may_have_been_applied() {
+async fn a_broken_instance_reports_whether_requests_may_have_been_applied() {
     let setup = setup();
     let write = setup.send(Method::POST, "/break", "x").await;
     assert_eq!(write.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -256,7 +256,7 @@ async fn readers_outlive_the_instance_they_were_started_on() {
 
 /// The host reset these readers' connections, though a reader outside a group got an answer.
 #[tokio::test]
-async fn readers_in_a_group_whose_step_fails_are_told_to_come_again() {
+async fn readers_in_a_group_whose_step_fails_are_asked_to_retry() {
     let setup = setup();
     let readers = async { tokio::join!(setup.get("/brittle?poll"), setup.get("/brittle?poll")) };
     let fail = async {

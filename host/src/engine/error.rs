@@ -21,9 +21,9 @@ pub enum ComponentError {
     },
     /// The component is the build for another `--via`.
     #[error(
-        "component {path} exports {exports}, not the {wanted} that this --via needs: give the build \
-         for WASI 0.2 (durable_streams_edge.wasm) to wasi-http-p2, and the build for WASI 0.3 \
-         (durable_streams_edge_p3.wasm) to exchange and wasi-http"
+        "component {path} exports {exports}, not the {wanted} that this --via needs: use the \
+         build for WASI 0.2 (durable_streams_edge.wasm) with wasi-http-p2, and the build for WASI \
+         0.3 (durable_streams_edge_p3.wasm) with exchange and wasi-http"
     )]
     OtherBuild {
         /// The file.
@@ -35,7 +35,7 @@ pub enum ComponentError {
     },
     /// The component exports the interface in a version that this host can't call.
     #[error(
-        "component {path} exports {exports}, but this host calls {wanted}: take the component and \
+        "component {path} exports {exports}, but this host calls {wanted}: use the component and \
          the host from one release"
     )]
     OtherVersion {
@@ -48,7 +48,7 @@ pub enum ComponentError {
     },
     /// The component's interface lacks something that this host calls.
     #[error(
-        "component {path} exports {wanted}, but not as this host calls it: take the component and \
+        "component {path} exports {wanted}, but not as this host calls it: use the component and \
          the host from one release ({reason})"
     )]
     OtherShape {

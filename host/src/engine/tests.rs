@@ -95,7 +95,7 @@ fn a_component_of_another_version_is_refused_with_both_versions() {
         assert_eq!(
             error.to_string(),
             format!(
-                "component x.wasm exports {export}, but this host calls {WANTED}: take the \
+                "component x.wasm exports {export}, but this host calls {WANTED}: use the \
                  component and the host from one release"
             )
         );

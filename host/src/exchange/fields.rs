@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_unpacked_but_for_those_that_are_none() {
+    fn only_valid_fields_are_unpacked() {
         let texts: [&[u8]; 8] = [
             b"etag", b"\"a\"", b"no name", b"x", b"vary", b"a\nb", b"etag", b"",
         ];
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_too_early_is_left_out() {
+    fn truncated_fields_are_left_out() {
         let whole = packed(&[b"etag", b"\"a\"", b"vary", b"origin"]);
         for length in 0..whole.len() {
             let headers = unpack_fields(whole[..length].to_vec());

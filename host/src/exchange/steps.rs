@@ -27,10 +27,10 @@ pub(crate) enum Cause {
 pub enum StepError {
     /// The instance trapped or broke the contract. Its step may have been applied. The instance
     /// must not be called again.
-    #[error("the instance broke: {0}")]
+    #[error("the instance failed: {0}")]
     Broken(String),
     /// No instance is available, so the step was not applied.
-    #[error("no instance: {0}")]
+    #[error("no instance is available: {0}")]
     NoInstance(String),
     /// The store lost a write of the step, or a write that the step had read.
     #[error("{0}")]

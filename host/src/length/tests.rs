@@ -70,7 +70,7 @@ fn small_requests_to_streams_are_short() {
 }
 
 #[test]
-fn the_creation_of_a_subscription_is_long_however_its_path_is_spelled() {
+fn the_creation_of_a_subscription_is_long_in_every_spelling_of_its_path() {
     for target in [
         "/v1/stream/__ds/subscriptions/s",
         "/v1/stream/%5f_d%73/subscriptions/s?x",

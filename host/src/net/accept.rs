@@ -118,7 +118,7 @@ impl Door {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     if std::mem::take(&mut self.told_error) {
-                        telemetry::back("connections are accepted");
+                        telemetry::back("the server accepts connections again");
                     }
                     if purpose == Use::Probe
                         && let Ok(free) = Arc::clone(&self.places.any).try_acquire_owned()
@@ -154,7 +154,7 @@ impl Door {
         if self.told_full.is_none_or(|told| told.elapsed() > TOLD_FOR) {
             self.told_full = Some(Instant::now());
             let why =
-                "as many are open as the limit of open files allows; only probes are answered";
+                "the limit of open files allows no more connections; only probes are answered";
             telemetry::warn("connections refused", why);
         }
         tokio::select! {
@@ -173,7 +173,7 @@ mod tests {
     use futures::FutureExt;
 
     #[test]
-    fn descriptors_are_left_to_the_store() {
+    fn file_descriptors_are_left_for_the_store() {
         for (limit, expected) in [
             (0, 64),
             (256, 64),

@@ -53,7 +53,7 @@ mod tests {
 
     /// A few such uploads kept all the room of an instance for any length of time.
     #[tokio::test]
-    async fn a_body_that_is_given_up_is_told_before_the_instance_can_answer() {
+    async fn an_abandoned_body_is_reported_before_the_instance_can_answer() {
         let begun = Begun(Bytes::from_static(b"begun"));
         let room = short_room(10);
         let paced = Paced::with(begun, Arc::clone(&room), Duration::ZERO);
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_comes_is_passed_on_and_nothing_told() {
+    async fn a_complete_body_is_passed_on_and_nothing_is_reported() {
         let whole = Full::new(Bytes::from_static(b"whole"));
         let room = Arc::new(Budget::new(10));
         let (body, fell_behind) = watched(Paced::new(whole, Arc::clone(&room)), room.reserve());

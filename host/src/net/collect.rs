@@ -22,7 +22,7 @@ pub(crate) enum Incomplete {
     #[error("the request body was cut off")]
     CutOff,
     /// The client is still there, but sends too slowly.
-    #[error("the request body came too slowly")]
+    #[error("the request body arrived too slowly")]
     TooSlow,
 }
 
@@ -265,7 +265,7 @@ pub(super) mod tests {
 
     /// A late body may still be on its way when the server stops waiting for it.
     #[tokio::test]
-    async fn a_body_that_came_too_slowly_is_read_for_a_moment_more() {
+    async fn a_body_that_arrived_too_slowly_is_read_for_a_moment_more() {
         let (more, comes) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let body = Late {
@@ -282,7 +282,7 @@ pub(super) mod tests {
         assert_eq!(outcome.err(), Some(Incomplete::TooSlow));
         // The reading task has begun.
         tokio::task::yield_now().await;
-        more.send(()).expect("somebody reads");
+        more.send(()).expect("the task reads");
         assert_eq!(ended.await, Ok(()));
     }
 

@@ -189,7 +189,8 @@ impl Crowd {
             if told.is_none_or(|told| told.elapsed() > TOLD_FOR) {
                 known.told = Some(Instant::now());
                 drop(known);
-                let why = "an address has as many as --connections-per-address allows";
+                let why = "an address already has as many connections as \
+                           --connections-per-address allows";
                 telemetry::warn("connection refused", why);
             }
             return None;

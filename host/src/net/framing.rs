@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_looked_for_where_hyper_ends_the_connection() {
+    fn no_second_length_is_searched_where_hyper_ends_the_connection() {
         for text in [
             "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             "POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",

@@ -24,7 +24,7 @@ pub(crate) fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Re
     let Some(host) = host else {
         return match (version, target) {
             (Version::HTTP_11, _) | (Version::HTTP_2, None) => {
-                bad("Host is missing. Send the host that the URL has.")
+                bad("Host is missing. Send the host of the URL.")
             }
             _ => Ok(()),
         };
@@ -33,7 +33,7 @@ pub(crate) fn check_host(version: Version, uri: &Uri, headers: &HeaderMap) -> Re
     match target {
         // Before HTTP/2 a target with a host overrides the field (RFC 9112, section 3.2.2).
         Some(target) if version == Version::HTTP_2 && !is_same(target, host.as_bytes(), uri) => {
-            bad("Host and :authority differ. Send the same, or :authority alone.")
+            bad("Host and :authority differ. Send the same host in both, or :authority alone.")
         }
         _ => Ok(()),
     }
@@ -74,8 +74,8 @@ pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), Problem> {
         true => Ok(()),
         false => Err(Problem::new(
             Code::UnsupportedTransferEncoding,
-            "The body has a transfer coding that this server does not undo. Send it chunked, or with \
-             its Content-Length.",
+            "The body has a transfer coding that this server does not decode. Send the body \
+             chunked, or with its Content-Length.",
         )),
     }
 }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn from_http_1_1_on_a_request_says_once_whom_it_is_for() {
+    fn from_http_1_1_on_a_request_has_exactly_one_host() {
         for (version, target, hosts, expected) in [
             (Version::HTTP_10, "/s", &[][..], true),
             (Version::HTTP_11, "/s", &[], false),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn in_http_2_both_ways_to_say_it_agree_and_before_the_target_counts() {
+    fn in_http_2_host_and_authority_agree_and_before_the_target_counts() {
         for (target, host, expected) in [
             ("http://a.example/s", "a.example", true),
             ("http://a.example/s", "A.Example:80", true),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_refused_wherever_it_is_said() {
+    fn an_invalid_host_is_refused_in_the_field_and_in_the_target() {
         for bad in ["", "a b", "a/b", "u@a.example", "a:99999", "a,b"] {
             assert!(!passes(Version::HTTP_11, "/s", &[bad]), "{bad:?}");
             assert!(!passes(Version::HTTP_10, "/s", &[bad]), "{bad:?}");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_comes_in_chunks_or_as_it_is() {
+    fn a_body_is_chunked_or_has_no_transfer_coding() {
         let unsupported = Some(Code::UnsupportedTransferEncoding);
         for (values, expected) in [
             (&[][..], None),

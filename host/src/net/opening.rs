@@ -158,7 +158,7 @@ mod tests {
 
     /// Such clients held a connection for ever.
     #[tokio::test]
-    async fn who_does_not_say_which_http_it_speaks_is_cut_off() -> Result<()> {
+    async fn a_client_that_does_not_show_its_http_version_is_disconnected() -> Result<()> {
         for said in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
             let (mut server, _client) = after(said).await?;
             let error = server.read_u8().await.expect_err("nothing more comes");
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_did_is_given_the_time_of_its_protocol() -> Result<()> {
+    async fn a_client_with_a_known_http_version_has_the_timeouts_of_its_protocol() -> Result<()> {
         for said in [&b"G"[..], b"PRI * HTTP/1.1", PREFACE] {
             let (server, _client) = after(said).await?;
             assert!(server.begins.is_none(), "{said:?}");

@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PaceError<E> {
     /// The body fell behind.
-    #[error("the request body came too slowly")]
+    #[error("the request body arrived too slowly")]
     TooSlow,
     /// The body was cut off.
     #[error(transparent)]
@@ -245,7 +245,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_no_time_left_is_waited_for_no_more() {
+    async fn a_client_without_time_left_is_given_up() {
         let begun = Begun(Bytes::from_static(b"begun"));
         let mut body = Paced::with(begun, short_room(10), Duration::ZERO);
         // Bytes already there need no time. No time is left after them either: five bytes are worth

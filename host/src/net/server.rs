@@ -78,7 +78,7 @@ pub(crate) async fn run(
     if timeout(grace, closed.recv()).await.is_err() {
         telemetry::warn(
             "connections cut",
-            "they did not end in the time that a stop takes at most",
+            "they did not end within the longest time that a stop may take",
         );
     }
 }

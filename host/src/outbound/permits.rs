@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn receivers_that_nobody_uses_are_forgotten() {
+    fn unused_receivers_are_forgotten() {
         let permits = Permits::new();
         let taken: Vec<_> = (0..TO_ONE)
             .filter_map(|_| now(&permits, "a.example"))

@@ -9,7 +9,7 @@ use bytes::Bytes;
 /// A key-value store. The [module](super) describes the guarantees of all methods.
 #[expect(
     clippy::missing_errors_doc,
-    reason = "what all of them fail with is `StoreError`'s to say"
+    reason = "`StoreError` documents all failures"
 )]
 pub trait Store: Send + Sync {
     /// The kind of store, such as `memory`. A wrapper returns the kind of the store below it.

@@ -23,7 +23,7 @@ pub enum StoreError {
 impl StoreError {
     /// Error for an instance that may have read values that are lost now.
     pub(crate) fn lost() -> Self {
-        Self::Unavailable("changes were lost that this instance may know of".to_owned())
+        Self::Unavailable("changes were lost that this instance may have seen".to_owned())
     }
 }
 
@@ -31,7 +31,7 @@ impl StoreError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SwapError {
     /// The key changed since it was read. Nothing was applied. The caller reads again.
-    #[error("the key changed since it was looked at")]
+    #[error("the key changed since it was read")]
     Conflict,
     /// The errors of every other call.
     #[error(transparent)]

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_wraps_shows_through() {
+    fn the_properties_of_the_wrapped_store_show_through() {
         let below = Arc::new(SpinStore::redis(Arc::new(MemoryStore::new())));
         let store = LatencyStore::new(below, Duration::from_millis(3));
         assert!(store.ignores_labels());

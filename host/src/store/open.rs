@@ -153,7 +153,8 @@ pub fn open(
             let opened = FileStore::open(directory, files, options, seam::is_upkeep, rate);
             let (store, recovered) = opened?;
             if recovered.lacks_reserve {
-                let what = "only deletions are taken until there is room for it";
+                let what = "the store accepts only deletions until the disk has room for the \
+                            reserve";
                 telemetry::warn("no room for a reserve on the disk", what);
             }
             for key in recovered.damaged {
@@ -161,7 +162,7 @@ pub fn open(
             }
             for cut in recovered.cuts {
                 let file = cut.file.display();
-                let what = format!("{file}: {} bytes from {} on", cut.bytes, cut.offset);
+                let what = format!("{file}: {} bytes from byte {} on", cut.bytes, cut.offset);
                 telemetry::warn("unfinished write cut off", &what);
             }
             Arc::new(store)
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_injected_first_is_nearest_to_the_store() -> Result<(), OpenError> {
+    fn the_first_injection_is_nearest_to_the_store() -> Result<(), OpenError> {
         let latency = Injection::Latency(Duration::from_millis(1));
         let injections = [Injection::Faults(7), latency];
         let keeping = Keeping::default();

@@ -47,7 +47,7 @@ mod tests {
     /// A durable append got a 507, which says that nothing was applied, because another request's
     /// change found no room.
     #[test]
-    fn of_a_request_that_waits_for_everything_no_loss_says_that_nothing_was_done() {
+    fn after_a_full_wait_no_loss_counts_as_nothing_done() {
         let store = Arc::new(HeldStore::default());
         let outlet = Outlet::new(Arc::clone(&store) as Arc<dyn Store>);
         assert_eq!(outlet.check(Ok(())), Ok(()));

@@ -28,7 +28,7 @@ pub enum Lost {
 
 /// Future that is ready once a change is as durable as the store makes it, or lost.
 #[derive(Debug)]
-#[must_use = "what is not awaited may not leave the host"]
+#[must_use = "only an awaited result may leave the host"]
 pub struct Settle(State);
 
 #[derive(Debug)]

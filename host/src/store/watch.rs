@@ -40,7 +40,7 @@ struct Waiter {
 }
 
 /// Ready once the key has changed after [`Watchers::watch`] returned this.
-#[must_use = "a watch that is not awaited tells nothing"]
+#[must_use = "a watch does nothing until it is awaited"]
 pub struct Watch {
     table: Arc<Table>,
     key: Box<str>,
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn one_change_wakes_everyone_who_waits_for_the_key() {
+    fn one_change_wakes_every_reader_that_waits_for_the_key() {
         let watchers = Watchers::default();
         let watches: Vec<Watch> = (0..100).map(|_| watchers.watch("a")).collect();
         watchers.notify_all();

@@ -209,7 +209,7 @@ mod tests {
         let mut swap = |key| {
             let seen = keys.get(key).expect("memory answers");
             let swapped = keys.swap(key, Some(&seen), Bytes::from_static(b"new"));
-            swapped.expect("nobody else writes");
+            swapped.expect("no other caller writes");
             store.latest_change()
         };
         let (head, subscription) = (swap("head"), swap("subscription"));
@@ -230,7 +230,7 @@ mod tests {
         let mut keys = Keys::new(Arc::clone(&store) as Arc<dyn Store>);
         let seen = keys.get("head").expect("memory answers");
         let swapped = keys.swap("head", Some(&seen), Bytes::from_static(b"new"));
-        swapped.expect("nobody else writes");
+        swapped.expect("no other caller writes");
         let footprint = keys.end();
         store.lose("head", "old", Lost::NoSpace);
         let judged = footprint.judge(&*store, Err(Lost::NoSpace));
@@ -241,7 +241,7 @@ mod tests {
     /// durable change. The host checked only the higher change number, so the attempt went on. A
     /// head came to refer to a missing chunk.
     #[test]
-    fn what_comes_after_a_loss_does_not_hide_what_was_lost() {
+    fn a_later_change_does_not_hide_a_loss() {
         let store = Arc::new(HeldStore::default());
         let mut keys = Keys::new(Arc::clone(&store) as Arc<dyn Store>);
         keys.begin(false);
@@ -251,7 +251,7 @@ mod tests {
         let lost = store.latest_change();
         store.lose("head", "durable", Lost::NoSpace);
         let swapped = keys.swap("head", Some(&seen), Bytes::from_static(b"mine"));
-        assert!(swapped.is_err(), "it may know of what was lost");
+        assert!(swapped.is_err(), "it may have seen a lost change");
         let footprint = keys.end();
         assert_eq!((footprint.change, footprint.lost), (lost, true));
         assert_eq!(

@@ -90,7 +90,7 @@ impl store::HostBucket for InstanceState {
         _: Option<String>,
     ) -> Result<store::KeyResponse, Error> {
         // The component never lists keys, as most of its backends list them badly.
-        Err(other("keys are not listed"))
+        Err(other("this store does not list keys"))
     }
 
     fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn over_spin_redis_the_handle_of_a_failed_swap_reads_what_was_applied() {
+    fn over_spin_redis_the_handle_of_a_failed_swap_reads_the_applied_value() {
         let mut state = instance_over(Arc::new(SpinStore::redis(Arc::new(MemoryStore::new()))));
         let bucket = bucket(&mut state);
         let swap = cas(&mut state, &bucket, "k");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn handles_past_the_limit_are_refused_and_come_back_when_dropped() {
+    fn handles_past_the_limit_are_refused_until_others_are_dropped() {
         let mut state = instance();
         let open: Vec<_> = (0..MAX_HANDLES)
             .map(|_| state.open(LABEL.to_owned()).expect("there is room"))
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_swap_that_looked_at_nothing_is_refused() {
+    fn a_swap_without_a_read_is_refused() {
         let mut state = instance();
         let bucket = bucket(&mut state);
         let swap = cas(&mut state, &bucket, "k");
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn full_refused_and_damaged_are_told_by_their_prefix() {
+    fn full_refused_and_damaged_are_distinguished_by_their_prefix() {
         for (error, told) in [
             (
                 StoreError::Full("why".to_owned()),

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_rings_at_the_earliest_time_that_was_named() {
+    async fn the_alarm_rings_at_the_earliest_time_that_was_set() {
         let alarm = Alarm::default();
         let forever = Duration::from_secs(3600);
         let sets = async {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_rings_without_a_time_too() {
+    async fn the_alarm_rings_without_a_time_too() {
         Alarm::default().wait(Duration::from_millis(1)).await;
     }
 }

@@ -108,7 +108,9 @@ impl Steps for Instance {
         let exchange = self.lane.durable_streams_edge_exchange();
         let answers = guarded(exchange.call_start(&mut self.store, &lowered, attempt, now()))?;
         if answers.len() != requests.len() {
-            return Err(StepError::Broken("not one answer a request".to_owned()));
+            return Err(StepError::Broken(
+                "not one answer for each request".to_owned(),
+            ));
         }
         Ok(answers.into_iter().map(lift).collect())
     }

@@ -144,7 +144,7 @@ mod tests {
 
     /// Each batch was collected by a search of all queued jobs.
     #[test]
-    fn requests_are_put_together_as_they_come_and_wait_where_the_first_came() {
+    fn requests_are_batched_in_arrival_order_at_the_place_of_the_first() {
         let mut jobs = Jobs::default();
         for _ in 0..3 {
             for stream in 0..1000 {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_begins_a_batch_and_nothing_passes_it() {
+    fn a_request_without_room_begins_a_batch_and_is_not_overtaken() {
         let mut jobs = Jobs::default();
         let large = "x".repeat(BATCH_BYTES - 10);
         for body in ["1", &large, "22222222222", "3"] {

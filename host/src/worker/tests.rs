@@ -220,7 +220,7 @@ async fn many_tasks_at_once_get_each_an_answer_and_no_append_is_lost() {
 }
 
 #[tokio::test]
-async fn a_delivery_is_handed_up_and_its_result_is_told_to_the_instance() {
+async fn a_delivery_is_passed_up_and_its_result_is_passed_to_the_instance() {
     let script = Arc::new(Script::default());
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let handed = Arc::new(Mutex::new(Vec::new()));

@@ -71,7 +71,7 @@ mod tests {
     use std::sync::mpsc;
 
     #[tokio::test]
-    async fn what_settled_is_done_at_once_and_the_rest_when_it_settles() {
+    async fn settled_changes_are_handled_at_once_and_the_others_when_they_settle() {
         let settling = Settling::new(ChangeNumber::new(5));
         let unsettled = Arc::new(Unsettled::default());
         let (sender, done) = mpsc::channel();

@@ -100,7 +100,7 @@ fn parse(args: &[String]) -> Result<Options, Failure> {
     };
     let mut args = args.iter().skip(usize::from(durable));
     while let Some(flag) = args.next() {
-        let wrong = || Failure::new(format!("wrong arguments at {flag:?}; it is: {USAGE}"));
+        let wrong = || Failure::new(format!("wrong arguments at {flag:?}; usage: {USAGE}"));
         let value = args.next().ok_or_else(wrong)?;
         match flag.as_str() {
             "--rounds" => options.rounds = value.parse().map_err(|_| wrong())?,
@@ -124,7 +124,7 @@ fn parse(args: &[String]) -> Result<Options, Failure> {
         }
     }
     if options.contestants.is_empty() || options.rounds == 0 {
-        return Err(Failure::new(format!("nothing to measure; it is: {USAGE}")));
+        return Err(Failure::new(format!("nothing to measure; usage: {USAGE}")));
     }
     if options.scenarios.is_empty() {
         options.scenarios = match durable {

@@ -53,7 +53,8 @@ pub(crate) fn find_or_install() -> Result<Debian, Failure> {
         return Ok(debian);
     }
     if let Some(tool) = TOOLS.into_iter().find(|tool| !run::is_there(tool)) {
-        let what = format!("{tool} is not here, so Debian's packages can't be installed");
+        let what =
+            format!("{tool} is not on this machine, so Debian's packages can't be installed");
         return Err(Failure::new(what).by_hand(by_hand()));
     }
     let missing: Vec<&str> = PACKAGES

@@ -17,7 +17,7 @@ const MOST_BYTES: u32 = 2_048;
 /// Fuzzes one target or each, for a minute by default. New inputs go to `target/fuzz/corpus`. The
 /// output names an input that fails a check; add it to `tests/fuzz/fixtures`.
 pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
-    let wrong = || Failure::new(format!("wrong arguments; it is: {USAGE}"));
+    let wrong = || Failure::new(format!("wrong arguments; usage: {USAGE}"));
     let (mut targets, mut seconds) = (targets()?, 60_u32);
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -31,7 +31,7 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     if targets.is_empty() {
         let names = self::targets()?.join(", ");
         return Err(Failure::new(format!(
-            "fuzz takes one target, or none for all; they are {names}"
+            "fuzz takes one target, or none for all targets; the targets are {names}"
         )));
     }
     let known = cargo::cargo().args(["fuzz", "--version"]).output()?;

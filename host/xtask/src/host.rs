@@ -76,13 +76,18 @@ fn check_tools() -> Result<(), Failure> {
     let compiler = std::env::var("CC").unwrap_or_default();
     // The first word is the compiler or a wrapper of it; options follow.
     let compiler = compiler.split_whitespace().next().unwrap_or("cc");
-    match [compiler, "make"].into_iter().find(|tool| !run::is_there(tool)) {
+    match [compiler, "make"]
+        .into_iter()
+        .find(|tool| !run::is_there(tool))
+    {
         None => Ok(()),
-        Some(tool) => Err(Failure::new(format!("{tool} can't be run, and the host needs it"))
-            .by_hand(
-                "install a C compiler and make (on Debian as root: apt-get install build-essential), \
+        Some(tool) => Err(Failure::new(format!(
+            "{tool} can't be run, but the build of the host needs it"
+        ))
+        .by_hand(
+            "install a C compiler and make (on Debian as root: apt-get install build-essential), \
                  then repeat the command.",
-            )),
+        )),
     }
 }
 

@@ -29,27 +29,27 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask <command>
 
-  component                     build the component for WASI 0.2 and 0.3, to where spin.toml and
-                                host/deploy/spin-p3.toml name it
+  component                     build the component for WASI 0.2 and 0.3, at the paths that spin.toml
+                                and host/deploy/spin-p3.toml name
   build                         build the component, and the host with it in target/host
   serve [host flags]            build what is missing and serve on 127.0.0.1:4437
                                 (flags: cargo xtask serve --help)
   test [--full] [--install] [TIER [FILTER]]
                                 build what is missing and run the tests; --full adds the long runs,
-                                --install installs Debian's packages that tests need and miss
+                                --install installs Debian's packages that tests need
   conformance [URL] [FILTER]    the official suite alone, against our host or the server at URL
   sim [--seeds N] [--from S]    simulate many instances over stores that fail, one run for each seed;
-                                --show SEED prints all that happens in one
+                                --show SEED prints every event of one run
   fuzz [TARGET] [--seconds N]   fuzz each target, or one, for a minute or longer (needs cargo-fuzz)
   bench [ARGS]                  measure against a peer (not part of the tests)
                                 (--rounds N --seconds S --only ours|seed --scenario NAME);
   bench durable [ARGS]          the same for appends that are kept on the disk
-  soak [--minutes M]            watch memory and latencies of the file store under a mixed load, an
-                                hour unless told otherwise (--rate APPENDS_A_SECOND --streams N)
+  soak [--minutes M]            watch memory and latencies of the file store under a mixed load, for
+                                an hour by default (--rate APPENDS_A_SECOND --streams N)
   help                          this text
 
-Commands print a line for each step, and the failures. --verbose shows all output, which is else in
-target/logs.
+Commands print a line for each step, and the failures. --verbose shows all output, which otherwise
+goes to target/logs.
 
 Tiers of the tests, in the order they run:
   fmt clippy structure component unit sim fuzz http crash conformance client guides
@@ -62,8 +62,8 @@ Over redis the suites run where redis-server or valkey-server is installed: each
 a free port. DS_TEST_REDIS=0 leaves that out, DS_TEST_REDIS=PROGRAM takes another one. DS_TEST_NGINX
 does the same for the tests behind nginx. With CI=true a missing nginx is installed.
 
-DS_WASM_TOOLCHAIN=rustup|debian picks the toolchain that builds the component; without it an
-installed wasm32-wasip2 target is used, else rustup is asked for one, else Debian's packages are.";
+DS_WASM_TOOLCHAIN=rustup|debian picks the toolchain that builds the component; without it
+xtask uses an installed wasm32-wasip2 target, else one that rustup adds, else Debian's packages.";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);

@@ -14,7 +14,7 @@ const USAGE: &str = "soak [--minutes M] [--rate APPENDS_A_SECOND] [--streams N]"
 pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     let known = |flag: &String| ["--minutes", "--rate", "--streams"].contains(&flag.as_str());
     if !args.len().is_multiple_of(2) || !args.iter().step_by(2).all(known) {
-        return Err(Failure::new(format!("wrong arguments; it is: {USAGE}")));
+        return Err(Failure::new(format!("wrong arguments; usage: {USAGE}")));
     }
     build_generator()?;
     host::build()?;

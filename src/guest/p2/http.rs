@@ -80,7 +80,7 @@ impl Exchange {
                 token, max_wait_ms, ..
             } = answer.next
             else {
-                return ResponseOutparam::set(out, Err(internal("the service gave no head")));
+                return ResponseOutparam::set(out, Err(internal("the service returned no head")));
             };
             answer = match self.wait(None, token, max_wait_ms) {
                 Ok(answer) => answer,
@@ -95,7 +95,7 @@ impl Exchange {
         };
         let response = OutgoingResponse::new(fields);
         if response.set_status_code(head.status).is_err() {
-            return ResponseOutparam::set(out, Err(internal("no such status")));
+            return ResponseOutparam::set(out, Err(internal("the status is not valid")));
         }
         if answer.next == Next::Done && answer.body.is_empty() {
             return ResponseOutparam::set(out, Ok(response));

@@ -93,7 +93,7 @@ impl Exchange {
                     let mut place = Place::join(key);
                     answer = self.wait(&mut place, token, key, *max_wait_ms).await;
                 }
-                (None, _) => return Err(internal("the service gave no head")),
+                (None, _) => return Err(internal("the service returned no head")),
             }
         }
     }
@@ -116,7 +116,7 @@ impl Exchange {
         };
         response
             .set_status_code(head.status)
-            .map_err(|()| internal("no such status"))?;
+            .map_err(|()| internal("the status is not valid"))?;
         Ok(response)
     }
 

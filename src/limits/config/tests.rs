@@ -38,7 +38,7 @@ fn every_default_is_one_the_variable_may_have() {
 }
 
 #[test]
-fn a_malformed_variable_is_named_with_what_was_expected() {
+fn a_malformed_variable_is_named_with_its_expected_form() {
     let error = Config::from_lookup(|name| (name == "page_bytes").then(|| "+5".to_owned()));
     assert_eq!(
         error.map_err(|error| error.to_string()),
@@ -84,7 +84,7 @@ fn the_manifest_for_wasi_0_3_differs_in_the_source_of_the_component_only() {
 }
 
 #[test]
-fn the_manifest_hands_over_few_variables() {
+fn the_manifest_passes_on_few_variables() {
     let manifest = include_str!("../../../spin.toml");
     let head = "[component.durable-streams.variables]\n";
     let (_, handed_over) = manifest.split_once(head).unwrap();

@@ -83,7 +83,7 @@ fn invalid(message: impl Into<String>) -> Refused {
 /// Parses the body of a call as JSON. An empty body is read as `{}`.
 fn json<T: DeserializeOwned>(raw: &RawRequest<'_>) -> Result<T, Refused> {
     let too_large = |most: &str| {
-        let message = format!("The body is larger than {most}");
+        let message = format!("The body is larger than {most}. Send a smaller one.");
         Refused::new(RefusedCode::PayloadTooLarge, message)
     };
     match raw.body_state {
@@ -94,7 +94,9 @@ fn json<T: DeserializeOwned>(raw: &RawRequest<'_>) -> Result<T, Refused> {
         BodyState::Complete => {}
         // Requests that found no room are answered before they are parsed.
         BodyState::Broken | BodyState::NoRoom => {
-            return Err(invalid("The body ended before its announced end"));
+            return Err(invalid(
+                "The body is malformed or incomplete. Send the whole body again.",
+            ));
         }
     }
     let body = match raw.body.is_empty() {
@@ -140,11 +142,17 @@ impl Ask {
                 })?;
                 Delivery::Webhook { url: webhook.url }
             }
-            ("webhook", None, _) => return Err(invalid("A webhook needs webhook.url")),
+            ("webhook", None, _) => {
+                return Err(invalid("A subscription of type webhook needs webhook.url."));
+            }
             ("pull-wake", _, Some(name)) => Delivery::PullWake {
                 wake_stream: stream_name(name, config)?,
             },
-            ("pull-wake", _, None) => return Err(invalid("A pull-wake needs wake_stream")),
+            ("pull-wake", _, None) => {
+                return Err(invalid(
+                    "A subscription of type pull-wake needs wake_stream.",
+                ));
+            }
             _ => return Err(invalid("type must be webhook or pull-wake")),
         };
         let glob = |text: String| {
@@ -171,10 +179,14 @@ impl Ask {
             description: asked.description,
         };
         if config.pattern.is_none() && streams.is_empty() {
-            return Err(invalid("One of pattern and streams is needed"));
+            return Err(invalid(
+                "A subscription needs streams. Send pattern, streams or both.",
+            ));
         }
         if streams.iter().any(|name| config.is_wake_stream(name)) {
-            return Err(invalid("wake_stream can't be one of the streams"));
+            return Err(invalid(
+                "wake_stream can't be one of the subscription's own streams. Use another stream.",
+            ));
         }
         Ok(Self { config, streams })
     }
@@ -196,14 +208,17 @@ fn stream_names(names: Vec<String>, config: &limits::Config) -> Result<Vec<Strin
     streams.dedup();
     if streams.len() > SUBSCRIPTION_LINKS {
         let message = format!(
-            "There are more than {SUBSCRIPTION_LINKS} names of streams. A pattern may stand for more."
+            "streams has more than {SUBSCRIPTION_LINKS} names. Use a pattern for more streams."
         );
         return Err(Refused::new(RefusedCode::TooManyLinks, message));
     }
     match streams.iter().map(String::len).sum::<usize>() > SUBSCRIPTION_NAMES_BYTES {
         true => Err(Refused::new(
             RefusedCode::TooManyLinks,
-            format!("The names of streams are more than {SUBSCRIPTION_NAMES_BYTES} bytes together"),
+            format!(
+                "The names in streams have more than {SUBSCRIPTION_NAMES_BYTES} bytes in total. \
+                 Send fewer names, or use a pattern."
+            ),
         )),
         false => Ok(streams),
     }
@@ -304,7 +319,7 @@ impl AckAsk {
         let given = asked.acks.unwrap_or_default();
         if given.len() > SUBSCRIPTION_LINKS {
             return Err(invalid(format!(
-                "There are more than {SUBSCRIPTION_LINKS} acks. Send them in several calls."
+                "The call has more than {SUBSCRIPTION_LINKS} acks. Send them in several calls."
             )));
         }
         let position = |text: &str| match Offset::parse(text) {
@@ -312,7 +327,7 @@ impl AckAsk {
             Ok(Offset::At(position)) => Ok(position),
             Ok(Offset::Now) | Err(_) => Err(Refused::new(
                 RefusedCode::InvalidOffset,
-                "An offset must be exactly as the server returned it",
+                "An offset is malformed. Send each offset exactly as the server returned it.",
             )),
         };
         let acks = given.into_iter().map(|Object(ack)| {
@@ -365,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_type_has_is_passed_over() {
+    fn members_of_another_type_are_ignored() {
         let webhook = r#"{"type":"webhook","pattern":"*","webhook":{"url":"https://w.example/h"}"#;
         let both = format!(r#"{webhook},"wake_stream":"w"}}"#);
         assert_eq!(ask(&both), ask(&format!("{webhook}}}")));
@@ -375,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn members_have_names() {
+    fn bodies_are_objects_and_never_arrays() {
         let refused = Err(RefusedCode::InvalidRequest);
         assert_eq!(ask(r#"["pull-wake","*",null,null,"w",null,null]"#), refused);
         let listed = r#"{"type":"webhook","pattern":"*","webhook":["https://w.example/h"]}"#;
@@ -386,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_subscription_says_why() {
+    fn an_invalid_subscription_gets_a_reason() {
         use RefusedCode::{InvalidRequest, TooManyLinks, WebhookUrlRejected};
         let long = format!(
             r#"{{"type":"pull-wake","wake_stream":"w","streams":["{}"]}}"#,
@@ -482,7 +497,7 @@ mod tests {
         assert_eq!(parse(SUBSCRIPTION_LINKS).unwrap().acks.len(), 4096);
         let refused = parse(SUBSCRIPTION_LINKS + 1).unwrap_err();
         assert_eq!(refused.code, RefusedCode::InvalidRequest);
-        let message = "There are more than 4096 acks. Send them in several calls.";
+        let message = "The call has more than 4096 acks. Send them in several calls.";
         assert_eq!(refused.message, message);
     }
 

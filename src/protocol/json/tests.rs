@@ -43,7 +43,7 @@ fn messages_are_kept_byte_for_byte() {
 }
 
 #[test]
-fn what_is_not_one_json_value_is_refused_with_its_place() {
+fn a_body_that_is_not_one_json_value_is_refused_with_its_place() {
     for body in [
         "",
         " ",

@@ -31,7 +31,7 @@ pub(super) fn parse(fields: &Fields<'_>, empty: bool) -> Result<Append, Problem>
 
 fn content_type(fields: &Fields<'_>) -> Result<ContentType, Problem> {
     fields.content_type()?.ok_or_else(|| {
-        let detail = "content-type is missing. Send the stream's own with every append.";
+        let detail = "content-type is missing. Send the stream's content type with every append.";
         Problem::new(Code::BadRequest, detail)
     })
 }
@@ -62,7 +62,7 @@ fn producer(fields: &Fields<'_>) -> Result<Option<Producer>, Problem> {
         })),
         _ => Err(Problem::new(
             Code::BadRequest,
-            "Producer-Id, Producer-Epoch and Producer-Seq belong together. Send all or none.",
+            "Producer-Id, Producer-Epoch and Producer-Seq belong together. Send all three or none.",
         )),
     }
 }

@@ -20,8 +20,8 @@ pub(super) fn check(raw: &RawRequest<'_>) -> Result<(), Problem> {
         true => Ok(()),
         false => Err(Problem::new(
             Code::UnsupportedContentEncoding,
-            "The body has a Content-Encoding, which this server does not undo. Send the bytes as \
-             they are.",
+            "The body has a Content-Encoding, which this server does not decode. Send the bytes \
+             without an encoding.",
         )
         .with_field(headers::ACCEPT_ENCODING, IDENTITY)),
     }

@@ -30,7 +30,7 @@ fn fork(fields: &Fields<'_>, config: &Config) -> Result<Option<Fork>, Problem> {
             None => Ok(None),
             Some((name, _)) => Err(Problem::new(
                 Code::BadRequest,
-                format!("{name} means nothing without Stream-Forked-From. Send both or none."),
+                format!("{name} has no effect without Stream-Forked-From. Send both or neither."),
             )),
         };
     };
@@ -41,7 +41,7 @@ fn fork(fields: &Fields<'_>, config: &Config) -> Result<Option<Fork>, Problem> {
     if sub > 0 && !given {
         return Err(Problem::new(
             Code::BadRequest,
-            "Stream-Fork-Sub-Offset counts from Stream-Fork-Offset. Send that too.",
+            "Stream-Fork-Sub-Offset counts from Stream-Fork-Offset. Send Stream-Fork-Offset too.",
         ));
     }
     let asked = Asked { offset, sub };
@@ -102,7 +102,7 @@ fn expiry(fields: &Fields<'_>) -> Result<Expiry, Problem> {
         (None, None) => Ok(Expiry::Never),
         (Some(_), Some(_)) => Err(Problem::new(
             Code::BadRequest,
-            "Stream-TTL and Stream-Expires-At exclude each other. Send one of them.",
+            "Stream-TTL and Stream-Expires-At exclude each other. Send only one of them.",
         )),
         (Some(text), None) => match fields::number(text) {
             Some(secs) => Ok(Expiry::Ttl { secs }),

@@ -100,7 +100,7 @@ fn check_sizes(raw: &RawRequest<'_>, config: &Config) -> Result<(), Problem> {
     );
     if total > max {
         let detail =
-            format!("The header fields are {total} bytes together; at most {max} are allowed.");
+            format!("The header fields have {total} bytes in total; at most {max} are allowed.");
         return Err(Problem::new(Code::HeadersTooLarge, detail));
     }
     Ok(())
@@ -119,7 +119,7 @@ fn check_body(raw: &RawRequest<'_>) -> Result<(), Problem> {
         )),
         BodyState::Broken => Err(Problem::new(
             Code::BadRequest,
-            "The body is malformed, or ended before its announced end. Nothing was applied.",
+            "The body is malformed or incomplete. Nothing was applied; send the whole body again.",
         )),
     }
 }

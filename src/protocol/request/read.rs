@@ -16,7 +16,8 @@ pub(super) fn parse(fields: &Fields<'_>, query: &str) -> Result<Read, Problem> {
         None => {
             return Err(Problem::new(
                 Code::BadRequest,
-                "A live read needs an offset. Send offset=-1, offset=now or one you were given.",
+                "A live read needs an offset. Send offset=-1, offset=now or an offset that the \
+                 server returned.",
             ));
         }
     };

@@ -186,7 +186,7 @@ fn a_control_event_is_one_flat_line_around_the_cursor() {
 }
 
 #[test]
-fn a_heartbeat_is_no_event_and_ends_none() {
+fn a_heartbeat_is_not_an_event_and_ends_no_event() {
     let mut stream = HEARTBEAT.to_vec();
     stream.extend(event(Encoding::Text, &[b"a"]));
     stream.extend(HEARTBEAT);
@@ -194,7 +194,7 @@ fn a_heartbeat_is_no_event_and_ends_none() {
 }
 
 #[test]
-fn dangling_counts_what_can_still_become_a_character() {
+fn dangling_counts_bytes_that_can_still_become_a_character() {
     for (bytes, expected) in [
         (&b""[..], 0),
         (b"a", 0),

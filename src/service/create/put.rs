@@ -210,7 +210,7 @@ impl<E: Env> Putter<'_, E> {
     fn replace(&mut self, cas: E::Cas, tombstone: &Tombstone) -> Result<Option<Done>, Fault> {
         if tombstone.incarnation == self.attempt.incarnation {
             if self.call.fork.is_some() {
-                let why = "the fork was given up, or deleted already";
+                let why = "the fork was abandoned or already deleted";
                 return Err(Fault::Unknown(why.to_owned()));
             }
             // This attempt created the stream, and another caller deleted it before this step
@@ -359,10 +359,10 @@ impl<E: Env> Putter<'_, E> {
             return Outcome::Again(wait_ms, self.attempt);
         }
         let fault = match unsure {
-            true => Fault::Unknown("the deadline ended with a creation under way".to_owned()),
+            true => Fault::Unknown("the deadline passed while a creation was under way".to_owned()),
             false => {
                 fork::withdraw(&mut self);
-                Fault::Deadline("the name is being created, or its source is busy")
+                Fault::Deadline("another request is creating the stream, or its source is busy")
             }
         };
         Outcome::Reply(report::fault(self.core, &fault, self.call.instance))

@@ -265,7 +265,9 @@ fn add_step<E: Env>(
             // Only now, with the source's handle taken: a worker that bars the name changes the
             // source's version after that.
             if bar::is_barred(putter.core, fork_link(putter))? {
-                return Err(Fault::Deadline("the fork was taken for left over").into());
+                return Err(
+                    Fault::Deadline("background work took the fork for an abandoned one").into(),
+                );
             }
             if head.forks.join(putter.attempt.incarnation).is_err() {
                 return Ok(Some(Done::Wait(putter.core.pause_ms(putter.attempt.tries))));

@@ -38,7 +38,8 @@ pub(in crate::service) fn place<E: Env>(
     };
     let Some(anchor) = canonical(core, head, anchor)? else {
         return refuse(
-            "The source stream has not given out the fork offset. Send offsets as they came.",
+            "The source stream never returned the fork offset. Send an offset exactly as the \
+             server returned it.",
         );
     };
     if asked.sub == 0 {

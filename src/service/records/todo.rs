@@ -84,7 +84,7 @@ fn edit<E: Env>(
         let bytes = encode(&entries);
         match entries.len() < before.len() || bytes.len() <= MAX_VALUE_BYTES / 2 {
             true => Ok(Edit::Write(bytes, ())),
-            false => Err(Fault::Deadline("too much work is to be done already")),
+            false => Err(Fault::Deadline("a list of background work is full")),
         }
     })
 }

@@ -89,7 +89,7 @@ pub(in crate::service) fn control<E: Env>(
         }
         Stop::Fault(fault) => report::fault(core, &fault, instance),
         Stop::Wait(_) => {
-            let why = "the deadline ended with a change under way".to_owned();
+            let why = "the deadline passed while a change was under way".to_owned();
             report::fault(core, &Fault::Unknown(why), instance)
         }
     })
@@ -105,8 +105,8 @@ fn refusal(refused: &Refused) -> Reply {
 
 /// Refuses a webhook: it needs URLs of this server, and the server knows none.
 fn nowhere_to_call() -> Refused {
-    let message = "A webhook is told where to call back, but neither the request nor public_url \
-                   says where this server is. Send Host";
+    let message = "A webhook needs a URL to call back, but neither the request nor public_url \
+                   says where this server is. Send Host.";
     Refused::new(RefusedCode::InvalidRequest, message)
 }
 
@@ -124,7 +124,7 @@ fn definite<E: Env>(core: &Core<E>, stop: Stop, attempt: &ControlAttempt) -> Sto
     };
     let why = match doubt::may_land(core, doubt, attempt.commit.id) {
         Ok(false) => return stop,
-        Ok(true) => "it was refused with a change of its own under way".to_owned(),
+        Ok(true) => "the request was refused while its own change was under way".to_owned(),
         Err(fault) => fault.to_string(),
     };
     Stop::Fault(Fault::Unknown(why))
@@ -301,16 +301,15 @@ fn rotate<E: Env>(
     match signing::rotate_keys(core, prefix, &mut attempt.create.shared)? {
         Updated::Done(Rotated::Done) => {}
         Updated::Done(Rotated::TooSoon { wait_ms }) => {
-            let detail = "The keys were rotated so often that an old one, which is still to be \
-                          published, would have to go. Try again later.";
+            let detail = "The keys were rotated too often: another rotation would remove an old \
+                          key that must still be published. Try again later.";
             let secs = wait_ms.div_ceil(1000).to_string();
             let problem =
                 Problem::new(Code::TooManyRequests, detail).with_field(headers::RETRY_AFTER, secs);
             return Err(problem.into());
         }
         Updated::Done(Rotated::Given) => {
-            let message =
-                "The keys are those of the variable webhook_signing_key. Rotate them there.";
+            let message = "The keys come from the variable webhook_signing_key. Rotate them there.";
             return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
         }
         Updated::Wait(ms) => return Err(Stop::Wait(ms)),

@@ -97,8 +97,8 @@ fn check_rights<E: Env>(core: &Core<E>, creating: &Creating<'_>) -> Result<(), S
             return Err(Stop::forbidden("read", pattern.as_str()));
         }
         if !core.config.registry {
-            let message =
-                "A pattern needs the registry of names, which is off here (variable registry)";
+            let message = "A pattern needs the registry of names, which is off on this server \
+                           (variable registry). Send streams instead.";
             return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
         }
     }
@@ -143,7 +143,8 @@ fn begin<E: Env>(
                         if same && found.config_hash == fresh.config_hash {
                             return Ok(found);
                         }
-                        let message = "The subscription exists with a different configuration";
+                        let message = "The subscription exists with a different configuration. \
+                                       Send its configuration, or use another id.";
                         let code = RefusedCode::SubscriptionAlreadyExists;
                         return Err(Refused::new(code, message).into());
                     }

@@ -183,7 +183,7 @@ fn link_all<E: Env>(
     }
     let all: Vec<&Subscription> = subscriptions.iter().collect();
     match link(core, effects, hash, name, &all, From::Beginning)? {
-        Linking::Busy => Err(Fault::Deadline("others are changing a new stream")),
+        Linking::Busy => Err(Fault::Deadline("other writers keep changing a new stream")),
         Linking::Done | Linking::Absent | Linking::Full => Ok(()),
     }
 }

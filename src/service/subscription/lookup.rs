@@ -62,7 +62,8 @@ pub(super) fn full_id<E: Env>(
         0 | 1 => Ok(others.pop().unwrap_or(own)),
         _ => {
             let message = format!(
-                "Several prefixes have a subscription {given}. Use a token for the names of one."
+                "Several prefixes have a subscription {given}. Use a token that is limited to one \
+                 of these prefixes."
             );
             Err(Refused::new(RefusedCode::InvalidRequest, message).into())
         }

@@ -32,7 +32,8 @@ pub(super) fn add_streams<E: Env>(
         return Err(Stop::forbidden("read", name));
     }
     if names.iter().any(|name| found.config.is_wake_stream(name)) {
-        let message = "wake_stream can't be one of the streams";
+        let message = "wake_stream can't be one of the subscription's own streams. Use another \
+                       stream.";
         return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
     }
     let mut left = BACKFILL_STREAMS;
@@ -153,8 +154,8 @@ fn note_streams<E: Env>(
     })?;
     let subscription = written(core, &found.id, changed)?;
     if full {
-        let message =
-            "The subscription has no room for so many streams. Use a pattern, or another one.";
+        let message = "The subscription has no room for so many streams. Use a pattern, or \
+                       another subscription.";
         return Err(Refused::new(RefusedCode::TooManyLinks, message).into());
     }
     progress.tails = Vec::new();

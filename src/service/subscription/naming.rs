@@ -23,8 +23,8 @@ pub(super) fn enlist<E: Env>(
     match records::list(core, &hash, subscription.life, shared)? {
         Updated::Done(true) => Ok(()),
         Updated::Done(false) => {
-            let message = "There is no room for another subscription, or for its names. Delete \
-                           one, or give it fewer names.";
+            let message = "There is no room for another subscription with its names. Delete a \
+                           subscription, or send fewer names.";
             Err(Refused::new(RefusedCode::TooManySubscriptions, message).into())
         }
         Updated::Wait(ms) => Err(Stop::Wait(ms)),
@@ -65,8 +65,8 @@ pub(super) fn link_at_tail<E: Env>(
         Linking::Busy => Err(Stop::Wait(core.pause_ms(2))),
         Linking::Full => {
             let message = format!(
-                "The stream {name} has {SUBSCRIBERS} subscriptions already, or the \
-                 subscription {SUBSCRIPTION_LINKS} streams."
+                "The stream {name} already has {SUBSCRIBERS} subscriptions, or this subscription \
+                 already has {SUBSCRIPTION_LINKS} streams."
             );
             Err(Refused::new(RefusedCode::TooManyLinks, message).into())
         }

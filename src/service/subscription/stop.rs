@@ -35,7 +35,7 @@ impl From<Fault> for Stop {
 impl Stop {
     /// No subscription has this id, or the caller has no right to it.
     pub(super) fn missing(id: &str) -> Self {
-        let message = format!("There is no subscription {}", id::given(id));
+        let message = format!("There is no subscription {}.", id::given(id));
         Refused::new(RefusedCode::SubscriptionNotFound, message).into()
     }
 

@@ -66,7 +66,7 @@ pub(super) fn names(keyring: &Keyring, token: &[u8], given: &str) -> Option<Stri
 
 /// The token is for another subscription, or was not made by this server.
 pub(super) fn invalid() -> Problem {
-    let detail = "The token is not one of this subscription.";
+    let detail = "The token does not belong to this subscription.";
     Problem::new(Code::TokenInvalid, detail)
 }
 
@@ -83,8 +83,8 @@ pub(super) fn judge(
         return Err(invalid());
     }
     if claims.exp <= now_ms / 1000 {
-        let detail =
-            "The token has expired. Its wake is over, or was held for too long; claim again.";
+        let detail = "The token has expired. Its wake is over, or the worker held it for too \
+                      long. Claim again.";
         return Err(Problem::new(Code::TokenExpired, detail));
     }
     Ok(claims.generation)

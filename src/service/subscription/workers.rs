@@ -64,7 +64,7 @@ pub(super) fn claim<E: Env>(
     let hash = NameHash::of_subscription(id);
     let found = working(core, id, rights)?;
     if found.config.is_webhook() {
-        let message = "This subscription has a webhook, which is not claimed.";
+        let message = "This subscription has a webhook, so workers can't claim it.";
         return Err(Refused::new(RefusedCode::InvalidRequest, message).into());
     }
     let keyring = needed_keys(core)?;
@@ -92,7 +92,7 @@ pub(super) fn claim<E: Env>(
     let subscription = written(core, id, changed)?;
     let (Phase::Held { worker, .. }, Some(fence)) = (&subscription.phase, subscription.fence())
     else {
-        let why = "the claim was applied, and its lease is over".to_owned();
+        let why = "the claim was applied, but its lease is already over".to_owned();
         return Err(Stop::Fault(Fault::Unknown(why)));
     };
     if *worker != asked.worker {
@@ -156,10 +156,11 @@ fn check_ack<E: Env>(core: &Core<E>, head: &Head, to: Position) -> Result<(), St
     let what = match places::judge(core, head, Some(to))? {
         Placed::Here(_) | Placed::Gone(OffsetGone::EarlierLife) => return Ok(()),
         Placed::Beyond | Placed::Later => "is beyond the tail of",
-        Placed::Gone(OffsetGone::Lost) => "is of a part that the store has lost of",
+        Placed::Gone(OffsetGone::Lost) => "is in a lost part of",
     };
     let (offset, name) = (offset::format(to), &head.name);
-    let message = format!("The offset {offset} {what} {name}. Ack offsets that you were given.");
+    let message =
+        format!("The offset {offset} {what} {name}. Ack only offsets that the server returned.");
     Err(Refused::new(RefusedCode::InvalidOffset, message).into())
 }
 

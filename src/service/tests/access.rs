@@ -95,7 +95,7 @@ fn every_operation_needs_its_scope() {
 }
 
 #[test]
-fn a_prefix_is_for_whole_segments_however_they_are_written() {
+fn a_prefix_covers_whole_segments_in_every_spelling() {
     let (_, server) = setup();
     for (name, good) in [
         ("a/b", true),
@@ -115,7 +115,7 @@ fn a_prefix_is_for_whole_segments_however_they_are_written() {
 
 /// The store operations do not differ either, so neither does the response time.
 #[test]
-fn nobody_who_is_refused_can_tell_whether_a_name_is_taken() {
+fn a_refusal_does_not_reveal_whether_a_name_is_taken() {
     let (_, server) = setup();
     let refused = |server: &Server| {
         let ops = server.env().ops();
@@ -147,7 +147,7 @@ fn nobody_who_is_refused_can_tell_whether_a_name_is_taken() {
 }
 
 #[test]
-fn a_fork_of_what_may_not_be_read_is_as_one_of_what_is_not_there() {
+fn a_fork_of_a_forbidden_source_is_refused_like_one_of_a_missing_source() {
     let (world, server) = setup();
     let source = ask("PUT", "s").content_type("text/plain").body("x");
     call(&server, with(WRITER, source));
@@ -177,7 +177,7 @@ fn a_fork_of_what_may_not_be_read_is_as_one_of_what_is_not_there() {
 }
 
 #[test]
-fn challenges_say_what_is_missing() {
+fn challenges_name_the_missing_credentials() {
     let (_, server) = setup();
     let get = || ask("GET", "s");
     let realm = "Bearer realm=\"durable-streams\"";
@@ -247,7 +247,7 @@ fn browsers_and_probes_need_no_token() {
 }
 
 #[test]
-fn what_is_read_is_for_its_reader_alone() {
+fn answers_to_reads_with_a_token_are_private() {
     let (_, server) = setup();
     let made = ask("PUT", "s").content_type("text/plain").body("x");
     call(&server, with(WRITER, made));
@@ -307,7 +307,7 @@ fn a_live_read_ends_with_its_token() {
 
 /// The second attempt of an append got 401, though the first attempt was applied.
 #[test]
-fn a_token_that_expires_between_two_attempts_does_not_hide_how_it_went() {
+fn a_token_that_expires_between_two_attempts_does_not_hide_the_outcome() {
     let (world, server) = setup();
     let made = ask("PUT", "s").content_type("text/plain");
     call(&server, with(WRITER, made));
@@ -494,7 +494,7 @@ fn a_claim_is_for_managers_and_its_token_is_all_that_a_worker_needs() {
 }
 
 #[test]
-fn public_keys_are_for_everybody() {
+fn public_keys_need_no_token() {
     let (_, server) = setup();
     let keys = call(&server, ask("GET", "__ds/jwks.json"));
     assert_eq!(keys.status, 200, "{keys:?}");
@@ -504,7 +504,7 @@ fn public_keys_are_for_everybody() {
 }
 
 #[test]
-fn it_is_said_once_that_access_control_is_off() {
+fn the_warning_that_access_control_is_off_is_logged_once() {
     let world = World::new(Quirk::Guarded, 1);
     let server = serve(&world);
     call(&server, ask("PUT", "s"));

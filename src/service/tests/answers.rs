@@ -42,7 +42,7 @@ fn a_malformed_variable_answers_everything_but_health() {
 /// The service took the variable's default. When a vault did not answer once, an instance admitted
 /// every caller, or wrote under the names of another deployment.
 #[test]
-fn a_variable_that_can_not_be_read_is_not_taken_for_absent() {
+fn a_variable_that_can_not_be_read_does_not_count_as_absent() {
     let world = World::new(Quirk::Plain, 1);
     let good = serve(&world);
     assert_eq!(call(&good, text("PUT", "x")).status, 201);
@@ -76,7 +76,7 @@ fn a_variable_that_can_not_be_read_is_not_taken_for_absent() {
 /// Two ways of creating records would overwrite each other's records. Both ways read and swap an
 /// existing record alike.
 #[test]
-fn a_store_that_was_used_in_the_other_way_creates_nothing_and_serves_what_is_there() {
+fn a_store_of_the_other_creation_mode_serves_its_streams_and_creates_none() {
     for first in ["true", "false"] {
         let world = World::new(Quirk::Plain, 1);
         world.variable("kv_guarded_create", first);
@@ -106,7 +106,7 @@ fn a_store_that_was_used_in_the_other_way_creates_nothing_and_serves_what_is_the
 
 /// An instance that serves one request, as on Spin 3, reads nothing but the record from the store.
 #[test]
-fn the_first_append_and_the_first_read_of_an_instance_ask_for_one_record() {
+fn the_first_append_and_the_first_read_of_an_instance_read_one_record() {
     let world = World::new(Quirk::SpinSqlite, 1);
     assert_eq!(call(&serve(&world), text("PUT", "x")).status, 201);
     let first = |request| {
@@ -192,7 +192,7 @@ fn a_tick_works_until_its_budget_is_used_or_nothing_is_left() {
 }
 
 #[test]
-fn a_stream_takes_no_more_than_it_may_hold() {
+fn a_stream_grows_to_its_limit_and_no_further() {
     let world = World::new(Quirk::Plain, 1);
     world.variable("max_stream_bytes", "10");
     let server = serve(&world);
@@ -210,7 +210,7 @@ fn a_stream_takes_no_more_than_it_may_hold() {
 /// The service judged the size before it read the name. So a repeated creation got 413 once
 /// `max_stream_bytes` had been lowered.
 #[test]
-fn an_existing_name_is_told_before_a_limit() {
+fn an_existing_name_is_reported_before_a_limit() {
     let world = World::new(Quirk::Plain, 1);
     assert_eq!(call(&serve(&world), text("PUT", "123456")).status, 201);
     world.variable("max_stream_bytes", "3");
@@ -280,7 +280,7 @@ fn a_full_table_of_producers_is_a_429_until_one_was_idle_long_enough() {
 }
 
 #[test]
-fn a_producer_is_told_where_it_stands() {
+fn a_producer_gets_its_current_epoch_and_sequence() {
     let world = World::new(Quirk::Plain, 1);
     let server = serve(&world);
     call(&server, text("PUT", ""));
@@ -301,7 +301,7 @@ fn a_producer_is_told_where_it_stands() {
 }
 
 #[test]
-fn a_closing_append_is_repeated_by_its_tuple_and_by_nothing_else() {
+fn only_the_tuple_of_a_closing_append_repeats_it() {
     let world = World::new(Quirk::Plain, 1);
     let server = serve(&world);
     call(&server, text("PUT", ""));
@@ -335,7 +335,7 @@ fn a_closing_append_is_repeated_by_its_tuple_and_by_nothing_else() {
 }
 
 #[test]
-fn a_creation_is_repeated_only_as_it_was() {
+fn only_an_equal_creation_counts_as_a_repetition() {
     let world = World::new(Quirk::Plain, 1);
     let server = serve(&world);
     let create = || {
@@ -400,7 +400,7 @@ fn a_damaged_record_is_a_500_and_a_line_in_the_log() {
 }
 
 #[test]
-fn tokens_and_attempts_that_are_no_such_thing_never_trap() {
+fn malformed_tokens_and_attempts_never_trap() {
     use crate::service::exchange::{Cause, Next};
     let world = World::new(Quirk::Plain, 1);
     let server = serve(&world);

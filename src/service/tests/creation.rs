@@ -39,7 +39,7 @@ fn winners(responses: &[Response]) -> Vec<usize> {
 }
 
 #[test]
-fn of_8_concurrent_creators_one_is_told_201_and_its_body_is_kept() {
+fn of_8_concurrent_creators_one_gets_201_and_its_body_is_kept() {
     for quirk in Quirk::ALL {
         let mut waited = 0;
         for seed in 0..50 {
@@ -63,7 +63,7 @@ fn of_8_concurrent_creators_one_is_told_201_and_its_body_is_kept() {
 /// The stream was deleted and created again before its creator looked. The creator got 200 or 409,
 /// as if the stream that it had created itself had belonged to another caller.
 #[test]
-fn a_creation_that_was_deleted_and_followed_by_another_is_not_told_of_that() {
+fn a_creator_whose_stream_was_deleted_and_replaced_does_not_get_200_or_409() {
     for quirk in Quirk::ALL {
         for again in [false, true] {
             let world = World::new(quirk, 1);
@@ -207,7 +207,7 @@ fn three_creators_in_a_row_vanish_and_the_fourth_creates_the_name() {
 }
 
 #[test]
-fn an_unconfirmed_stream_is_a_404_to_everybody_else() {
+fn an_unconfirmed_stream_is_a_404_to_other_clients() {
     for life in 0.. {
         let world = World::new(Quirk::SpinSqlite, life);
         let doomed = Service::new(world.instance().crashing_after(life));
@@ -261,7 +261,7 @@ fn a_name_with_many_creators_that_vanished_is_reached_in_one_patience() {
 }
 
 #[test]
-fn a_creator_that_waits_writes_nothing_while_it_does() {
+fn a_creator_that_waits_writes_nothing_meanwhile() {
     let world = World::new(Quirk::SpinSqlite, 1);
     world.variable("registry", "false");
     // Elected, and crashed: two operations for the marker, the two looks, the gate.
@@ -320,7 +320,7 @@ fn a_creation_under_way_that_meets_a_full_store_is_unknown_and_keeps_its_chunks(
 /// A creator with a swap that was applied, but not confirmed, got the tail of the head that it
 /// found later. A reader that goes on from there would have missed the appends made meanwhile.
 #[test]
-fn a_creator_that_finds_its_stream_is_told_the_tail_of_its_own_body() {
+fn a_creator_that_finds_its_stream_gets_the_tail_of_its_own_body() {
     for quirk in Quirk::ALL {
         for again in [false, true] {
             let world = World::new(quirk, 1);

@@ -134,13 +134,13 @@ fn stopped(quirk: Quirk) -> (Arc<World>, Server) {
             return (world, server);
         }
     }
-    unreachable!("a deletion notes what it leaves");
+    unreachable!("a deletion notes the data that it leaves");
 }
 
 /// A worker with a clock ahead took the entry for old, and removed it. The next deletion had found
 /// the entry, and relied on it. If that deletion was stopped, its data was never removed.
 #[test]
-fn a_worker_that_takes_a_deletion_for_left_over_leaves_the_next_one_its_entry() {
+fn a_worker_that_takes_a_deletion_for_abandoned_keeps_the_entry_of_the_next_one() {
     const AHEAD_MS: i64 = 3_600_000;
     let round = u64::from(crate::keys::NameHash::of("s").shard());
     for quirk in QUIRKS {
@@ -259,7 +259,7 @@ fn an_append_that_stopped_before_its_swap_leaves_no_index_block_behind_a_deletio
 }
 
 #[test]
-fn an_expired_stream_that_nobody_asks_for_is_removed_by_work() {
+fn an_expired_stream_without_requests_is_removed_by_work() {
     for quirk in QUIRKS {
         for expiry in [
             ("stream-ttl", "5"),

@@ -94,7 +94,7 @@ fn an_expired_stream_is_a_404_and_its_name_is_free() {
 /// On stores that report every swap as failed, a deletion took the end of an expired life for its
 /// own work, and answered 204.
 #[test]
-fn the_deletion_of_an_expired_stream_is_a_404_whatever_the_store_says_of_its_swap() {
+fn the_deletion_of_an_expired_stream_is_a_404_with_any_answer_to_its_swap() {
     for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
         let world = World::new(quirk, 1);
         let server = serve(&world);

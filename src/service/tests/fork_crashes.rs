@@ -343,7 +343,7 @@ fn bar_and_stop(world: &Arc<World>) {
 /// A worker with a clock ahead took the entry for left over, and removed it. The creator went on,
 /// and was stopped later. So the fork stayed pending for ever, and its source was kept for it.
 #[test]
-fn a_creator_whose_entry_was_taken_for_left_over_and_that_crashes_then_leaves_nothing() {
+fn a_creator_that_crashes_after_its_entry_counted_as_abandoned_leaves_nothing() {
     for (quirk, stops) in [
         (Quirk::Guarded, false),
         (Quirk::Guarded, true),
@@ -401,7 +401,7 @@ const FAULTS: Faults = Faults {
 };
 
 #[test]
-fn forks_that_come_and_go_at_once_are_counted_right() {
+fn forks_created_and_deleted_at_once_are_counted_correctly() {
     for quirk in [
         Quirk::Guarded,
         Quirk::Plain,

@@ -25,7 +25,7 @@ fn poll(server: &Server, query: &str) -> Came {
 const TAIL: &str = "offset=0000000000000000_0000000000000030";
 
 #[test]
-fn what_is_there_is_answered_at_once() {
+fn available_data_is_answered_at_once() {
     let (_, server) = stream();
     let response = poll(&server, "offset=-1").whole();
     assert_eq!((response.status, response.text()), (200, "abc"));
@@ -35,7 +35,7 @@ fn what_is_there_is_answered_at_once() {
 }
 
 #[test]
-fn a_reader_at_the_tail_waits_and_gets_what_another_instance_appended() {
+fn a_reader_at_the_tail_waits_and_gets_the_append_of_another_instance() {
     let (world, server) = stream();
     for query in [TAIL, "offset=now"] {
         let waiting = poll(&server, query).waiting();
@@ -108,7 +108,7 @@ fn a_poll_ends_empty_with_its_age_or_the_server() {
 }
 
 #[test]
-fn a_closed_stream_answers_at_once_and_wakes_who_waits() {
+fn a_closed_stream_answers_at_once_and_wakes_waiting_readers() {
     let (_, server) = stream();
     let waiting = poll(&server, TAIL).waiting();
     call(&server, ask("POST", "s").header("stream-closed", "true"));
@@ -153,7 +153,7 @@ fn a_waiting_poll_is_never_an_instant_304() {
 /// A poll from `now` got a tag and `max-age`. So a shared cache gave the next reader's `now` data
 /// that was up to a minute old.
 #[test]
-fn what_follows_now_is_nothing_a_cache_may_keep() {
+fn answers_to_the_offset_now_are_not_cacheable() {
     let (_, server) = stream();
     let from_now = poll(&server, "offset=now").waiting();
     let from_tail = poll(&server, TAIL).waiting();

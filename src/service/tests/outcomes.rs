@@ -55,7 +55,7 @@ fn code(response: &Response) -> (u16, String) {
 /// A claim that was applied got the answer that it was not. The worker's next claim was refused,
 /// because another worker, the caller itself, had the lease.
 #[test]
-fn a_claim_that_may_have_been_applied_is_not_said_not_to_be() {
+fn a_claim_that_may_have_been_applied_has_an_unknown_outcome() {
     for applies in [true, false] {
         let world = World::new(Quirk::Guarded, 1);
         let server = server(&world);
@@ -83,7 +83,7 @@ fn a_claim_that_could_not_begin_was_not_applied() {
 /// An append that went on in another instance got the answer that it was not applied. That instance
 /// could not read the kind of its store.
 #[test]
-fn what_was_begun_goes_on_in_an_instance_that_knows_nothing_yet() {
+fn an_attempt_continues_in_an_instance_that_knows_nothing_yet() {
     let world = World::new(Quirk::Guarded, 1);
     ok(call(&serve(&world), create("s", "")));
     let requests = [append("s", "one"), append("s", "two")];
@@ -107,7 +107,7 @@ fn what_was_begun_goes_on_in_an_instance_that_knows_nothing_yet() {
 
 /// A part of a commit's requests got the answers of others, or took the place of all of them.
 #[test]
-fn a_part_of_a_commits_requests_is_told_that_nobody_knows() {
+fn some_requests_of_a_commit_alone_get_an_unknown_outcome() {
     let world = World::new(Quirk::Guarded, 1);
     ok(call(&serve(&world), create("s", "")));
     let requests = [append("s", "one"), append("s", "two")];

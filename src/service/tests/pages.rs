@@ -221,7 +221,7 @@ fn a_tag_that_still_holds_is_a_304_and_any_change_ends_it() {
 }
 
 #[test]
-fn what_a_head_names_and_the_store_lost_is_a_503_and_never_an_end_of_data() {
+fn a_lost_value_that_a_head_names_is_a_503_and_never_an_end_of_data() {
     let (world, server) = world(&[("inline_tail_bytes", "0")]);
     create(&server, TEXT);
     for n in 0..70 {
@@ -260,7 +260,11 @@ fn a_chunk_that_is_lost_in_the_middle_of_a_page_resets_the_connection() {
     assert_eq!((page.status, page.reset), (200, true));
     assert_eq!(page.body.len(), 524_288);
     let told = world.log_lines().iter().any(|line| line.contains(&lost));
-    assert!(told, "nobody else can be told why: {:?}", world.log_lines());
+    assert!(
+        told,
+        "the log does not name the lost chunk: {:?}",
+        world.log_lines()
+    );
 }
 
 #[test]
@@ -290,7 +294,7 @@ fn a_page_that_was_announced_is_completed_though_the_stream_goes_on() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
-    fn pages_put_together_are_what_was_appended(
+    fn pages_put_together_are_the_appended_bytes(
         sizes in proptest::collection::vec(1usize..3000, 1..40),
         inline in 0usize..4000,
         page in 1u64..9000,

@@ -79,7 +79,7 @@ fn fresh(waiting: &mut Waiting) -> (Vec<String>, serde_json::Value) {
 }
 
 #[test]
-fn a_follower_gets_pairs_of_events_and_at_first_the_place_where_it_is() {
+fn a_follower_gets_its_offset_first_and_then_pairs_of_events() {
     let server = stream("text/plain", &[]);
     let mut waiting = follow(&server, "now").waiting();
     let response = &waiting.response;

@@ -109,7 +109,7 @@ fn drain(server: &Server, what: &str) {
         assert_eq!(
             told.len(),
             woken(server).len(),
-            "{what}: a wake was told twice"
+            "{what}: a wake was announced twice"
         );
         let claimed = claim(server, "s", "w");
         if claimed.status == 409 {
@@ -119,7 +119,7 @@ fn drain(server: &Server, what: &str) {
         let generation = claimed["generation"].as_u64().unwrap();
         assert!(
             told.contains(&generation),
-            "{what}: nobody was told of {generation}: {told:?}"
+            "{what}: generation {generation} was not announced: {told:?}"
         );
         ok(ack_all(server, "s", &claimed, true));
         done += 1;
@@ -134,7 +134,7 @@ fn drain(server: &Server, what: &str) {
 }
 
 #[test]
-fn a_crash_at_any_operation_loses_no_wake_and_tells_none_twice() {
+fn a_crash_at_any_operation_loses_no_wake_and_announces_none_twice() {
     for quirk in QUIRKS {
         for scene in SCENES {
             for life in 0.. {
@@ -227,7 +227,7 @@ fn a_store_that_went_silent_is_not_asked_once_for_each_subscription() {
 }
 
 #[test]
-fn a_crash_around_a_delivery_is_told_again() {
+fn a_delivery_is_repeated_after_a_crash_around_it() {
     for quirk in QUIRKS {
         for done in [false, true] {
             for life in 0.. {
@@ -262,7 +262,7 @@ fn a_crash_around_a_delivery_is_told_again() {
                 let Some(last) = last else {
                     // The stopped instance's own delivery is lost, so a worker must send another
                     // one.
-                    panic!("{what}: it is not told again");
+                    panic!("{what}: it is not delivered again");
                 };
                 let accepted = Outcome::Answered {
                     status: 200,

@@ -35,7 +35,7 @@ fn full() -> Server {
 /// The service took the cursor of the earlier life for one of the fork, which has the positions of
 /// its source. No wake came until the fork had passed that cursor.
 #[test]
-fn a_name_that_begins_again_as_a_fork_wakes_for_what_is_its_own() {
+fn a_name_recreated_as_a_fork_wakes_for_its_own_appends() {
     for by_pattern in [true, false] {
         for (quirk, _, server) in servers() {
             ok(match by_pattern {
@@ -67,7 +67,7 @@ fn a_name_that_begins_again_as_a_fork_wakes_for_what_is_its_own() {
 /// A webhook's ack for the earlier life moved the cursor of the next one, which has the same
 /// positions.
 #[test]
-fn an_ack_of_the_life_before_takes_nothing_of_the_next() {
+fn an_ack_of_an_earlier_life_moves_nothing_in_the_next() {
     let server = server(&World::new(Quirk::Guarded, 1));
     ok(call(&server, webhook("s", "events/*")));
     let (_, sent) = deliveries(&server, create("events/a", "0123456789"));
@@ -89,7 +89,7 @@ fn an_ack_of_the_life_before_takes_nothing_of_the_next() {
 /// The removal of a name removed the whole link with its cursor, so acked events were pending
 /// again.
 #[test]
-fn taking_back_a_name_leaves_the_link_of_the_pattern_with_its_cursor() {
+fn removing_a_name_keeps_the_link_of_the_pattern_with_its_cursor() {
     for (quirk, _, server) in servers() {
         let body = json!({"type": "pull-wake", "pattern": "events/*", "streams": ["events/a"],
                           "wake_stream": "wake/pool"});
@@ -130,7 +130,7 @@ fn names_that_are_refused_are_not_in_the_subscription() {
 
 /// A link to a stream without room was work that never ended, so workers did nothing else.
 #[test]
-fn a_stream_without_room_is_no_work_that_never_ends() {
+fn a_stream_without_room_for_a_link_is_no_endless_work() {
     let server = server(&World::new(Quirk::Guarded, 1));
     for number in 0..=SUBSCRIBERS {
         ok(call(

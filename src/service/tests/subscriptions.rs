@@ -37,7 +37,7 @@ fn a_subscription_is_created_once_and_confirmed_by_the_same_again() {
 }
 
 #[test]
-fn streams_that_are_there_are_linked_at_their_tails_and_later_ones_from_their_beginning() {
+fn existing_streams_are_linked_at_their_tails_and_later_ones_from_their_beginning() {
     for (quirk, _, server) in servers() {
         ok(call(&server, create("events/a", "old")));
         ok(call(&server, create("other/a", "old")));
@@ -62,7 +62,7 @@ fn streams_that_are_there_are_linked_at_their_tails_and_later_ones_from_their_be
 }
 
 #[test]
-fn a_wake_goes_from_the_append_over_the_claim_to_the_ack() {
+fn an_append_wakes_a_worker_that_claims_and_acks() {
     for (quirk, _, server) in servers() {
         ok(call(&server, pull("s", "events/*")));
         ok(call(&server, create("events/a", "")));
@@ -92,7 +92,7 @@ fn a_wake_goes_from_the_append_over_the_claim_to_the_ack() {
 }
 
 #[test]
-fn what_comes_while_a_worker_is_busy_wakes_again_when_it_is_done() {
+fn appends_while_a_worker_is_busy_wake_again_when_it_is_done() {
     for (quirk, _, server) in servers() {
         ok(call(&server, pull("s", "events/*")));
         ok(call(&server, create("events/a", "one")));
@@ -138,7 +138,7 @@ fn a_lease_that_ends_wakes_again_and_fences_the_worker() {
 
 /// The progress of the walk decided whether the ack moved the other cursors.
 #[test]
-fn an_ack_of_streams_of_which_one_is_gone_moves_the_others() {
+fn an_ack_that_includes_a_deleted_stream_moves_the_others() {
     for (quirk, _, server) in servers() {
         ok(call(&server, pull("s", "events/*")));
         ok(call(&server, create("events/a", "one")));
@@ -156,7 +156,7 @@ fn an_ack_of_streams_of_which_one_is_gone_moves_the_others() {
 }
 
 #[test]
-fn streams_are_named_and_taken_back() {
+fn streams_are_added_and_removed() {
     for (quirk, _, server) in servers() {
         ok(call(&server, create("here", "old")));
         let body =
@@ -208,7 +208,7 @@ fn streams_are_named_and_taken_back() {
 }
 
 #[test]
-fn a_fork_tells_of_what_is_its_own_and_a_new_life_of_a_name_from_its_beginning() {
+fn a_fork_wakes_for_its_own_appends_and_a_new_life_from_its_beginning() {
     let world = World::new(Quirk::Guarded, 1);
     let server = server(&world);
     ok(call(&server, create("source", "old")));
@@ -232,7 +232,7 @@ fn a_fork_tells_of_what_is_its_own_and_a_new_life_of_a_name_from_its_beginning()
 }
 
 #[test]
-fn an_append_to_a_stream_without_subscriptions_costs_what_it_always_did() {
+fn an_append_to_a_stream_without_subscriptions_costs_no_extra_operations() {
     for (quirk, _, server) in servers() {
         ok(call(&server, create("plain", "")));
         let cost = |server: &Server| {
@@ -247,7 +247,7 @@ fn an_append_to_a_stream_without_subscriptions_costs_what_it_always_did() {
 }
 
 #[test]
-fn a_wake_stream_that_is_not_there_gets_its_event_when_it_is() {
+fn a_missing_wake_stream_gets_its_event_once_it_is_created() {
     for quirk in Quirk::ALL {
         let world = World::new(quirk, 1);
         let server = serve(&world);
@@ -264,7 +264,7 @@ fn a_wake_stream_that_is_not_there_gets_its_event_when_it_is() {
 }
 
 #[test]
-fn paths_and_methods_that_are_none_are_problems() {
+fn unknown_paths_and_methods_are_problems() {
     let world = World::new(Quirk::Guarded, 1);
     let server = serve(&world);
     for (method, path, status, expected) in [
@@ -304,7 +304,7 @@ fn paths_and_methods_that_are_none_are_problems() {
 }
 
 #[test]
-fn a_deleted_subscription_fences_and_wakes_nobody() {
+fn a_deleted_subscription_refuses_acks_and_wakes_no_worker() {
     for (quirk, _, server) in servers() {
         ok(call(&server, pull("s", "events/*")));
         ok(call(&server, create("events/a", "one")));

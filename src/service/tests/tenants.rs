@@ -54,7 +54,7 @@ fn pattern(server: &Server, token: &str) -> String {
 }
 
 #[test]
-fn an_id_is_free_whatever_other_tenants_have() {
+fn an_id_is_free_despite_the_ids_of_other_tenants() {
     let (_, server) = setup();
     for (token, prefix) in [(A, "a"), (B, "b"), (OPERATOR, "c")] {
         let create = subscribe("one", &format!("{prefix}/*"), &format!("{prefix}/wakes"));
@@ -121,7 +121,7 @@ fn each_tenants_worker_gets_its_own_wake() {
 }
 
 #[test]
-fn what_a_tenant_made_before_prefixes_had_ids_stays_its_own() {
+fn subscriptions_from_before_prefixes_had_ids_stay_with_their_tenant() {
     let (world, server) = setup();
     let create = || subscribe("one", "a/*", "a/wakes");
     assert_eq!(status(&server, A, create()), 201);

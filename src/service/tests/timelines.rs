@@ -50,7 +50,7 @@ fn is(response: &Response, status: u16, code: &str) {
 
 /// The reader was ahead: it silently missed two messages, and got the rest of one, `4}]`.
 #[test]
-fn a_reader_of_lost_messages_is_told_and_never_reads_the_middle_of_another() {
+fn a_reader_of_lost_messages_gets_an_error_and_never_the_middle_of_another() {
     let world = world(&[]);
     let server = serve(&world);
     put(&server, "s");
@@ -314,7 +314,7 @@ proptest! {
     /// Appends, backups, restores, new lives. The test keeps each offset with the messages read up
     /// to it. A reader then reads on to exactly the stream's content, or it is refused.
     #[test]
-    fn a_reader_has_a_part_of_the_stream_or_is_told(
+    fn a_reader_has_a_part_of_the_stream_or_gets_an_error(
         moves in moves(),
         inline in prop_oneof![Just("0"), Just("20"), Just("16384")],
     ) {

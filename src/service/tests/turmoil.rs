@@ -51,7 +51,7 @@ fn append_until_done(server: &Server, baton: &Baton, place: usize, seq: u64, bod
 }
 
 #[test]
-fn producers_that_repeat_what_failed_leave_everything_once_and_in_order() {
+fn producers_that_retry_failed_appends_leave_each_append_once_and_in_order() {
     for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
         for seed in 0..6 {
             let world = World::new(quirk, seed);
@@ -84,7 +84,7 @@ fn producers_that_repeat_what_failed_leave_everything_once_and_in_order() {
 }
 
 #[test]
-fn lives_that_come_and_go_never_mix() {
+fn successive_lives_of_a_name_never_mix() {
     for quirk in [Quirk::Guarded, Quirk::SpinSqlite, Quirk::SpinRedis] {
         let (mut created, mut leaked) = (0, 0);
         for seed in 0..15 {

@@ -7,7 +7,7 @@ use crate::service::exchange::{Delivery, Outcome};
 use serde_json::{Value, json};
 
 #[test]
-fn a_webhook_is_told_signed_and_acks_by_its_answer() {
+fn a_webhook_gets_a_signed_delivery_and_acks_by_its_answer() {
     for (quirk, _, server) in servers() {
         let created = ok(call(&server, webhook("s", "events/*")));
         let signing = json_of(&created)["webhook"]["signing"].clone();
@@ -232,7 +232,7 @@ fn tokens_outlive_the_change_to_a_new_seed() {
 }
 
 #[test]
-fn keys_may_be_given() {
+fn signing_keys_may_come_from_the_variable() {
     let world = World::new(Quirk::Guarded, 1);
     // RFC 8037, appendix A.
     let seed = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";

@@ -78,7 +78,7 @@ fn heads_that_can_not_be_read_do_not_keep_others_of_their_leaf_from_expiring() {
 
 /// Each call looked at that name and at nothing else, until it counted as left over.
 #[test]
-fn a_name_whose_creation_stopped_is_not_work_before_it_is_left_over() {
+fn an_interrupted_creation_is_no_work_before_it_counts_as_abandoned() {
     let mut alone = 0;
     for life in 0..40 {
         let world: Arc<World> = World::new(Quirk::Guarded, life);

@@ -150,7 +150,7 @@ impl Content {
         assert_eq!(
             body.escape_ascii().to_string(),
             expected.escape_ascii().to_string(),
-            "what follows {from} of {}",
+            "the data from {from} on, of {}",
             self.len()
         );
         to - from

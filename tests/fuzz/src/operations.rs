@@ -135,7 +135,7 @@ impl Run {
             self.delete(name);
         }
         self.catch_up();
-        assert!(self.followers.is_empty(), "a follower of what is deleted");
+        assert!(self.followers.is_empty(), "a follower of a deleted stream");
         for _ in 0..3 {
             self.settle();
             // Work that seems under way is left to its instance for a while.
@@ -143,7 +143,7 @@ impl Run {
         }
         let kept = |key: &String| ["c.", "i.", "d."].iter().any(|kind| key.starts_with(kind));
         let left: Vec<_> = self.world.keys().into_iter().filter(kept).collect();
-        assert!(left.is_empty(), "{left:?} is left of what was deleted");
+        assert!(left.is_empty(), "{left:?} is left of deleted streams");
     }
 }
 

@@ -123,7 +123,7 @@ fn again<T: PartialEq + Debug, E: Debug>(
 ) {
     let Ok(record) = decode(bytes) else { return };
     let written = encode(&record);
-    let read = decode(&written).expect("what was written can be read");
+    let read = decode(&written).expect("a written record can be read");
     assert_eq!(read, record);
     assert_eq!(encode(&read), written);
 }

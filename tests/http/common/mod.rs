@@ -33,7 +33,7 @@ pub(crate) const START: &str = "0000000000000000_0000000000000000";
 pub(crate) fn eventually(what: &str, mut ask: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !ask() {
-        assert!(begun.elapsed() < PATIENCE, "it never came true: {what}");
+        assert!(begun.elapsed() < PATIENCE, "this never came true: {what}");
         // A loop without a pause would take the processor from the server.
         std::thread::park_timeout(Duration::from_millis(10));
     }

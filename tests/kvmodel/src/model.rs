@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_store_has_what_was_durable_when_its_snapshot_was_taken() {
+    fn a_restored_store_has_the_durable_values_of_its_snapshot() {
         for later in [false, true] {
             let mut model = model(Quirks::NONE);
             if later {

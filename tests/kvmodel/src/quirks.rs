@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_came_back_passes_only_a_comparison_of_values() {
+    fn a_restored_value_passes_only_a_comparison_of_values() {
         let (before, after) = (seen(Some("a"), 1), seen(Some("a"), 3));
         for (quirks, applied) in [
             (Quirks::NONE, false),

@@ -65,7 +65,7 @@ pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> Outcome {
         violations.extend(sim.wakes.borrow().check());
         let left = sim.store.borrow().left_over();
         violations.extend(left.into_iter().map(|what| Violation {
-            rule: "nothing is left of what was deleted",
+            rule: "nothing is left of deleted streams",
             what,
         }));
     }
@@ -111,7 +111,7 @@ fn play(sim: &Rc<Sim>) {
     clients::judge(sim);
     let now = sim.tasks.now_us();
     run_tasks(sim, now + END_US, nobody_busy);
-    assert_eq!(sim.busy.get(), 0, "somebody is never done");
+    assert_eq!(sim.busy.get(), 0, "a task never ends");
     clients::drain(sim);
     let now = sim.tasks.now_us();
     run_tasks(sim, now + CLEAR_US, nobody_busy);

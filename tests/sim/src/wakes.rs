@@ -56,8 +56,8 @@ impl Wakes {
         let mut told = BTreeSet::new();
         for generation in &self.generations {
             if !told.insert(generation) {
-                let what = format!("generation {generation} is told twice");
-                found("a wake is told once", what);
+                let what = format!("generation {generation} is announced twice");
+                found("a wake is announced once", what);
             }
         }
         for (path, tail, cursor) in &self.ends {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_acked_once_and_told_once_is_good() {
+    fn a_wake_acked_once_and_announced_once_is_good() {
         let mut wakes = Wakes::default();
         wakes.cursor("s", "1");
         let sent = wakes.acks(&ack("s", "2"));
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_doubled_or_fenced_is_found() {
+    fn lost_doubled_and_fenced_wakes_are_found() {
         let mut wakes = Wakes::default();
         wakes.cursor("s", "1");
         let sent = wakes.acks(&ack("s", "2"));
@@ -116,7 +116,7 @@ mod tests {
         wakes.generations = vec![1, 1];
         wakes.ends = vec![("s".to_owned(), "2".to_owned(), Some("1".to_owned()))];
         let expected = [
-            "a wake is told once",
+            "a wake is announced once",
             "no wake is lost",
             "a fenced ack moves no cursor",
         ];

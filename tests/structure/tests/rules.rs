@@ -36,7 +36,7 @@ fn no_circle_of_files_exists() {
 }
 
 #[test]
-fn the_host_names_only_what_it_may_of_the_core() {
+fn the_host_names_only_allowed_items_of_the_core() {
     assert_none(&trespasses(&tree("host/src", &["durable_streams_edge"])));
 }
 

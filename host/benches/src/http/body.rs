@@ -132,7 +132,7 @@ mod tests {
     const CHUNKED: &[u8] = b"5\r\nhello\r\nB;x=y\r\n, the world\r\n0\r\nA: b\r\n\r\n";
 
     #[test]
-    fn chunks_come_out_whole_wherever_reads_end() {
+    fn chunks_are_whole_wherever_reads_end() {
         for middle in 0..=CHUNKED.len() {
             let (left, right) = CHUNKED.split_at(middle);
             let (bytes, body) = taken(Framing::Chunked, &[left, right]).unwrap();

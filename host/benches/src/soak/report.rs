@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_as_it_was_is_steady_and_what_grows_is_not() {
+    fn constant_figures_are_steady_and_growing_ones_are_not() {
         assert!(hour((100.0, 100.0), (1.0, 1.0)).is_steady());
         assert!(hour((100.0, 50.0), (1.0, 0.5)).is_steady());
         assert!(!hour((100.0, 120.0), (1.0, 1.0)).is_steady());

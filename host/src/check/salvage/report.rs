@@ -119,8 +119,9 @@ impl fmt::Display for Salvaged {
         if self.keys_unknown {
             writeln!(
                 f,
-                "Any key may have lost its newest value: a stream may have lost its last appends, its \
-                 close or its deletion; one that the registry does not name may be missing"
+                "Any key may have lost its newest value: a stream may have lost its last appends, \
+                 its close or its deletion; a stream that the registry does not name may be \
+                 missing"
             )?;
         }
         let verdict = match self.is_whole() {

@@ -15,7 +15,7 @@ fn waiting(topic: &Arc<Topic>, noted: u64) {
 /// A key could change after the step of a joining reader and before the reader was in the group. If
 /// the task compared the numbers in between, the reader waited for the next change or its timeout.
 #[test]
-fn who_comes_in_after_the_change_it_waits_for_was_compared_is_looked_at() {
+fn a_reader_that_joins_after_its_change_was_compared_is_checked() {
     let topic = Arc::new(Topic::new("key".into()));
     waiting(&topic, 5);
     let due = topic.take_due(ChangeNumber::new(5), Instant::now(), false);
@@ -33,7 +33,7 @@ fn who_comes_in_after_the_change_it_waits_for_was_compared_is_looked_at() {
 
 /// Likewise at shutdown: the server waited for the reader.
 #[test]
-fn who_comes_in_after_all_were_ended_is_looked_at() {
+fn a_reader_that_joins_after_all_were_ended_is_checked() {
     let topic = Arc::new(Topic::new("key".into()));
     topic.take_due(ChangeNumber::new(5), Instant::now(), true);
     waiting(&topic, 5);
@@ -43,7 +43,7 @@ fn who_comes_in_after_all_were_ended_is_looked_at() {
 /// A reader of a stream that changed all the time was never ended. The task checked the age of
 /// readers only if they had nothing new to read.
 #[test]
-fn a_change_ends_those_whose_time_is_over_and_no_others() {
+fn a_change_ends_only_the_readers_whose_time_is_over() {
     let now = Instant::now();
     let reader = |max_age: Option<u64>| {
         let max_age = max_age.map(Duration::from_secs);
@@ -65,7 +65,7 @@ fn a_change_ends_those_whose_time_is_over_and_no_others() {
         .collect();
     assert_eq!(told, [(Cause::Expired, 1), (Cause::Changed, 2)]);
     assert!(Arc::ptr_eq(&due[0].waiters[0], &readers[0]));
-    assert!(topic.arm().is_none(), "nobody waits any more");
+    assert!(topic.arm().is_none(), "no reader waits any more");
 }
 
 /// Readers of a stream with a TTL, which every read touches, never got a heartbeat.

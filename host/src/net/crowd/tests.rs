@@ -4,7 +4,7 @@ use futures::FutureExt;
 const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
-fn an_address_has_so_many_connections_and_gets_one_back_when_one_ends() {
+fn an_address_has_a_limited_number_of_connections_and_regains_one_when_one_ends() {
     let crowd = Crowd::new(Some(2), LONG);
     let first = crowd.join(1, Use::Any).expect("there is room");
     let second = crowd.join(1, Use::Any).expect("there is room");
@@ -60,7 +60,7 @@ async fn idle_connections_make_room_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_connection_is_over_when_it_was_idle_for_so_long_and_not_while_it_is_busy() {
+async fn a_connection_ends_after_its_idle_timeout_and_not_while_it_is_busy() {
     let activity = Activity::new();
     let busy = activity.begin();
     assert!(activity.over(Duration::ZERO).now_or_never().is_none());

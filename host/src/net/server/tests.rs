@@ -103,7 +103,7 @@ impl Client {
 
 /// With a store that hung, liveness probes failed, and the prober restarted each host.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn health_is_told_while_every_instance_hangs() {
+async fn health_is_answered_while_every_instance_hangs() {
     let served = serve(10).await;
     let mut hangs = Client::connect(&served).await;
     hangs
@@ -121,7 +121,7 @@ async fn health_is_told_while_every_instance_hangs() {
 
 /// The server reset the connection, and the reset lost the answer.
 #[tokio::test]
-async fn who_is_refused_before_its_body_came_can_send_it_and_go_on() {
+async fn a_client_refused_before_its_body_arrived_can_send_it_and_continue() {
     let served = serve(10).await;
     let half = "x".repeat(100_000);
     for (head, expected) in [

@@ -80,7 +80,7 @@ async fn freed(kept: &Weak<[u8]>) {
 
 /// Such streams kept unread bytes for any length of time.
 #[tokio::test]
-async fn a_stream_that_is_not_taken_is_reset_and_what_it_kept_is_freed() {
+async fn an_unread_stream_is_reset_and_its_bytes_are_freed() {
     for window in [0, 1] {
         let (large, kept) = tracked(1 << 20);
         let bodies = vec![whole(large), whole(Bytes::new())];
@@ -91,7 +91,7 @@ async fn a_stream_that_is_not_taken_is_reset_and_what_it_kept_is_freed() {
         while matches!(last, Some(Ok(_))) {
             last = unread.frame().await;
         }
-        assert!(matches!(last, Some(Err(_))), "the client is told");
+        assert!(matches!(last, Some(Err(_))), "the client gets the reset");
         // Other streams on the connection continue.
         let other = get(&mut requests).await.collect().await;
         assert!(other.is_ok(), "{other:?}");

@@ -110,7 +110,7 @@ async fn post_to_worker(url: &str, authority: &[u8]) -> Result<String, OutboundE
 }
 
 #[tokio::test]
-async fn https_reaches_who_has_a_certificate_for_the_name_and_nobody_else() {
+async fn https_reaches_only_servers_with_a_certificate_for_the_name() {
     let authority = pem!("authority.pem");
     let asked = post_to_worker("https://worker.example/hook?x=1", authority).await;
     let asked = asked.expect("an answer");
@@ -128,7 +128,7 @@ async fn https_reaches_who_has_a_certificate_for_the_name_and_nobody_else() {
 
 /// 64 deliveries to one receiver that did not respond kept all others waiting.
 #[tokio::test]
-async fn who_does_not_answer_keeps_no_other_receiver_waiting() {
+async fn a_receiver_that_does_not_answer_keeps_no_other_waiting() {
     let listen = || TcpListener::bind("127.0.0.1:0");
     let (slow, quick) = (listen().await, listen().await);
     let (slow, quick) = (slow.expect("a free port"), quick.expect("a free port"));

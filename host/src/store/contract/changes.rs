@@ -33,7 +33,7 @@ pub(super) fn reads_and_writes_tell_the_number_of_the_change(store: &dyn Store) 
     assert_eq!(see(store, key).changed, written);
     assert_eq!(store.exists(key), Ok((true, written)));
     let swapped = store.swap(key, &see(store, key), bytes("two"));
-    let swapped = swapped.expect("nobody else wrote");
+    let swapped = swapped.expect("no other caller wrote");
     assert!(swapped > written);
     assert_eq!(see(store, key).changed, swapped);
     let deleted = delete(store, key);

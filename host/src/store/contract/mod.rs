@@ -58,10 +58,10 @@ claims! {
         a_deleted_key_is_absent,
         a_counter_counts_from_zero,
         an_increment_by_zero_makes_the_key,
-        an_increment_of_what_is_no_counter_changes_nothing,
+        an_increment_of_a_value_that_is_no_counter_changes_nothing,
         a_counter_never_overflows;
     swaps:
-        a_swap_of_what_was_seen_is_done,
+        a_swap_of_the_current_value_is_applied,
         a_swap_after_another_swap_fails,
         a_swap_after_any_other_write_fails,
         a_swap_after_the_same_value_came_back_fails,

@@ -3,7 +3,7 @@
 use super::{Check, Store, SwapError, bytes, delete, get, increment, see, set};
 
 /// The plain case: no other write happens in between.
-pub(super) fn a_swap_of_what_was_seen_is_done(store: &dyn Store) {
+pub(super) fn a_swap_of_the_current_value_is_applied(store: &dyn Store) {
     set(store, "contract.swap", "one");
     let seen = see(store, "contract.swap");
     assert_eq!(seen.value, Some(bytes("one")));

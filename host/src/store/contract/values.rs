@@ -44,7 +44,7 @@ pub(super) fn an_increment_by_zero_makes_the_key(store: &dyn Store) {
 }
 
 /// An error leaves the value unchanged.
-pub(super) fn an_increment_of_what_is_no_counter_changes_nothing(store: &dyn Store) {
+pub(super) fn an_increment_of_a_value_that_is_no_counter_changes_nothing(store: &dyn Store) {
     set(store, "contract.text", "no counter");
     let refused = store.increment("contract.text", 1);
     assert!(matches!(refused, Err(StoreError::Other(_))), "{refused:?}");

@@ -19,7 +19,7 @@ fn bytes(number: u64) -> Bytes {
 }
 
 #[test]
-fn where_nothing_goes_wrong_the_contract_is_kept() {
+fn without_faults_the_contract_is_kept() {
     let never = Rates::default();
     let below = || Arc::new(MemoryStore::new());
     contract::check_all(
@@ -53,7 +53,7 @@ fn the_same_seed_and_operations_are_the_same_history() {
 }
 
 #[test]
-fn an_answer_says_of_the_effect_no_more_than_a_store_may() {
+fn an_answer_reveals_no_more_of_the_effect_than_a_store_may() {
     let (store, below) = faulty(4);
     let outcomes: BTreeSet<_> = swaps(&store, &below, 5000).into_iter().collect();
     let unavailable = |why: &str, applied| (format!("unavailable: injected: {why}"), applied);
@@ -95,7 +95,7 @@ fn told<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
 }
 
 #[test]
-fn a_late_write_lands_after_some_later_operations_and_wakes_who_waits() {
+fn a_late_write_lands_after_some_later_operations_and_wakes_waiting_readers() {
     let (store, below) = faulty(6);
     let mut number = 0;
     until_late(|| {
@@ -117,7 +117,7 @@ fn a_late_write_lands_after_some_later_operations_and_wakes_who_waits() {
 }
 
 #[test]
-fn a_late_deletion_removes_what_was_written_meanwhile() {
+fn a_late_deletion_removes_a_value_written_meanwhile() {
     let (store, below) = faulty(7);
     until_late(|| {
         below.set("k", bytes(1)).expect("memory writes");
@@ -161,7 +161,7 @@ fn a_late_swap_is_not_applied_once_the_key_has_changed() {
 }
 
 #[test]
-fn what_it_wraps_shows_through() {
+fn the_properties_of_the_wrapped_store_show_through() {
     let below = SpinStore::sqlite(Arc::new(MemoryStore::new()));
     let store = FaultyStore::new(Arc::new(below), 7);
     assert!(!store.ignores_labels());

@@ -144,7 +144,7 @@ mod tests {
     /// The chunks of streams that were read to their end and deleted took twice the memory of
     /// everything else.
     #[test]
-    fn what_is_read_once_is_not_kept() {
+    fn a_value_read_once_is_not_cached() {
         let cache = Cache::default();
         for number in 0..10_000 {
             cache.keep(&number.to_string(), ChangeNumber::new(1), &value(300));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_kept_up_to_date_and_what_is_only_written_is_not_kept() {
+    fn read_values_are_kept_up_to_date_and_unread_ones_are_not_cached() {
         let cache = Cache::default();
         cache.renew("written".into(), number(1), value(10));
         assert_eq!(cache.get("written", number(1)), None);
@@ -169,7 +169,7 @@ mod tests {
 
     /// In a run of an hour with short-lived streams the cache grew with each stream.
     #[test]
-    fn what_nobody_reads_leaves_though_it_is_written() {
+    fn an_unread_value_leaves_the_cache_though_it_is_written() {
         let cache = Cache::default();
         for key in ["tombstone", "written", "read"] {
             read_twice(&cache, key, number(1));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_once_a_round_stays() {
+    fn a_value_read_once_a_round_stays() {
         let cache = Cache::default();
         read_twice(&cache, "a", number(1));
         for _ in 0..10 {

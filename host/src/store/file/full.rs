@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn one_batch_without_room_refuses_nothing_and_more_of_them_more_and_more() {
+    fn one_batch_without_room_refuses_no_write_and_further_ones_refuse_for_longer() {
         let full = FullDisk::default();
         full.found_none(ms(1_000));
         assert!(!full.refuses(|| ms(1_000)));

@@ -83,7 +83,7 @@ impl Queue {
     pub(super) fn push(&self, key: &str, value: Option<Bytes>) -> Result<ChangeNumber, StoreError> {
         let mut pending = self.pending();
         if pending.bytes > MAX_QUEUED {
-            let why = "more waits for the disk than may".to_owned();
+            let why = "too many bytes wait for the disk".to_owned();
             return Err(StoreError::Refused(why));
         }
         let number = self.next_number(&mut pending);

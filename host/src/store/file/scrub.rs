@@ -71,8 +71,8 @@ fn told(damage: &Damage, stream: Option<String>) -> String {
         }
         (Some(key), None) => format!("{file}: byte {at}: the value of {key}"),
         (None, _) => format!(
-            "{file}: byte {at}: a batch of unknown keys, for which the next start is refused; stop the \
-             server and run `durable-streams check` with --salvage"
+            "{file}: byte {at}: a batch of unknown keys, which will make the next start fail; \
+             stop the server and run `durable-streams check` with --salvage"
         ),
     }
 }

@@ -118,7 +118,7 @@ impl Shared {
         refuse: impl FnOnce(ChangeNumber) -> Result<(), E>,
     ) -> Result<ChangeNumber, E> {
         if self.log.refuses_writes() {
-            let why = "a write could not be made durable; restart to go on";
+            let why = "an earlier write could not be made durable; restart the server to continue";
             return Err(StoreError::Refused(why.to_owned()).into());
         }
         let full = self.log.is_on_reserve()

@@ -77,11 +77,11 @@ impl FileStore {
         ];
         let acknowledged = match options.durability {
             Durability::Sync => "synced to the disk",
-            Durability::Os => "handed to the operating system, which a power failure may lose",
+            Durability::Os => "with the operating system, and a power failure may lose them",
         };
         let store = Self {
             description: format!(
-                "{}: what is acknowledged is {acknowledged}",
+                "{}: acknowledged writes are {acknowledged}",
                 directory.display()
             ),
             shared,
@@ -114,7 +114,7 @@ impl Store for FileStore {
 
     fn get(&self, key: &str) -> Result<Seen, StoreError> {
         let seen = self.shared.see(key, Wait::ForDisk)?;
-        seen.ok_or_else(|| StoreError::Unavailable("the value did not come".to_owned()))
+        seen.ok_or_else(|| StoreError::Unavailable("the disk did not return the value".to_owned()))
     }
 
     fn get_now(&self, key: &str) -> Result<Option<Seen>, StoreError> {

@@ -52,7 +52,7 @@ fn the_file_store_keeps_the_contract() {
 }
 
 #[test]
-fn what_was_written_is_there_when_the_store_is_opened_again() {
+fn written_values_are_there_when_the_store_is_opened_again() {
     let files = FaultyFiles::default();
     let store = open(&files);
     for number in 0..1000 {
@@ -70,7 +70,7 @@ fn what_was_written_is_there_when_the_store_is_opened_again() {
 }
 
 #[test]
-fn what_settled_survives_a_crash_at_any_moment() {
+fn settled_changes_survive_a_crash_at_any_moment() {
     for operations in 1..60 {
         let files = FaultyFiles::default();
         let store = open(&files);
@@ -122,11 +122,11 @@ fn changes_for_which_there_is_no_room_are_lost_and_the_store_goes_on() {
     block_on(watch);
     assert!(
         store.write_since(0, "key", None).is_err(),
-        "by who knows what is lost"
+        "by a caller that may have seen the lost change"
     );
     assert!(
         store.write_since(0, "absent", None).is_err(),
-        "also where nothing is to be removed: what was may have been lost"
+        "also for an absent key: its value may have been lost"
     );
     assert!(store.write_since(1, "other", None).is_ok());
     assert_eq!(settled(&store, set(&store, "key", "again")), Ok(()));
@@ -210,7 +210,7 @@ fn changes_that_wait_together_cost_one_write() {
 }
 
 #[test]
-fn a_damaged_value_is_told_from_a_disk_that_does_not_answer() {
+fn a_damaged_value_is_distinguished_from_a_failing_disk() {
     let files = FaultyFiles::default();
     let store = open(&files);
     for key in ["damaged", "intact"] {

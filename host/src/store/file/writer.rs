@@ -173,7 +173,7 @@ mod tests {
 
     /// After a failed sync the same message was logged every ten seconds, until the restart.
     #[test]
-    fn why_no_room_is_given_back_is_said_once_until_that_changes() {
+    fn the_reason_why_no_room_is_given_back_is_logged_once_until_it_changes() {
         let refused = || Err(CommitError::Refused.into());
         let too_large = || Err(CommitError::TooLarge.into());
         let attempts = [

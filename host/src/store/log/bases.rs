@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_replaced_a_large_value_is_a_base() {
+    fn only_a_value_that_replaced_a_large_one_is_a_base() {
         let mut bases = Bases::default();
         bases.keep("new", &value(4096), 44, false);
         bases.keep("small", &value(LEAST_VALUE - 1), 44, true);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_in_memory_is_bounded() {
+    fn the_bases_in_memory_are_bounded() {
         let mut bases = Bases::default();
         for number in 0..40 {
             bases.keep(&format!("{number}"), &value(1 << 20), 44, true);

@@ -13,7 +13,7 @@ pub enum OpenError {
     #[error("{}: not empty and not a durable-streams store; name an empty or a new directory", .0.display())]
     Foreign(PathBuf),
     /// The directory holds no store.
-    #[error("{}: no durable-streams store here", .0.display())]
+    #[error("{}: there is no durable-streams store here", .0.display())]
     Missing(PathBuf),
     /// A newer version of this program wrote the store.
     #[error("{}: written by a newer version (format {found}, this one reads {reads}); use that version", .directory.display())]
@@ -78,7 +78,10 @@ pub enum CommitError {
     #[error("cannot make a write durable: {0}")]
     Sync(#[source] io::Error),
     /// An earlier batch could not be made durable. Nothing was written.
-    #[error("writes are refused since one could not be made durable; restart to go on")]
+    #[error(
+        "writes are refused because an earlier write could not be made durable; restart the \
+             server to continue"
+    )]
     Refused,
     /// A key, a value or the whole batch is above its limit. Nothing was written.
     #[error("a key, a value or a batch is too large for the log")]

@@ -213,7 +213,7 @@ mod tests {
         }
 
         #[test]
-        fn a_patch_of_an_edited_value_holds_little_but_what_is_new(
+        fn a_patch_of_an_edited_value_holds_little_but_the_new_bytes(
             seed: u64,
             length in 0..5000_usize,
             edits in edits(),
@@ -241,7 +241,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_no_patch_makes_nothing_or_a_value_of_its_length(
+        fn an_invalid_patch_makes_nothing_or_a_value_of_its_length(
             patch in proptest::collection::vec(any::<u8>(), 0..40),
             fields in proptest::collection::vec(0..40_u32, 0..10),
             length in 0..100_usize,
@@ -257,7 +257,7 @@ mod tests {
 
     /// With each append the list of commits moves up by one, and its first entry changes.
     #[test]
-    fn what_moved_within_the_value_is_found() {
+    fn bytes_that_moved_within_the_value_are_found() {
         let (front, list) = (bytes(1, 60), bytes(2, 9 * 72));
         let (middle, tail) = (bytes(3, 40), bytes(4, 8000));
         let value = |moved: usize, appended: usize| {
@@ -272,7 +272,7 @@ mod tests {
 
     /// Every byte could begin a copy here. A search that tries all of them would not end today.
     #[test]
-    fn long_values_that_repeat_themselves_are_told_whole() {
+    fn long_repetitive_values_are_searched_quickly_and_kept_whole() {
         let short_of_a_copy: Vec<u8> = (0..4 << 20).map(|at| u8::from(at % 20 == 0)).collect();
         let other: Vec<u8> = (0..4 << 20).map(|at| u8::from(at % 21 == 0)).collect();
         for (base, value) in [

@@ -80,7 +80,7 @@ mod tests {
     const MOMENT: Duration = Duration::from_millis(1);
 
     #[test]
-    fn after_a_time_out_one_call_asks_and_the_others_are_told_at_once() {
+    fn after_a_time_out_one_call_asks_and_the_others_fail_at_once() {
         let absence = Absence::default();
         let begun = Instant::now();
         assert_eq!(absence.admit(begun), Ok(()));

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_repeats_an_answer_wakes_nobody() {
+    fn a_message_that_repeats_an_answer_wakes_no_reader() {
         let changes = Changes::default();
         changes.note("k", 7);
         let mut watch = changes.watch("k");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_message_wakes_who_waits_though_the_floor_is_above_it() {
+    fn a_late_message_wakes_waiting_readers_though_the_floor_is_above_it() {
         let changes = Changes::default();
         // The answers to own writes overtake the messages of other hosts.
         for own in 0..3 * GENERATION as u64 {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded_and_what_is_forgotten_counts_as_changed() {
+    fn remembered_keys_are_bounded_and_forgotten_ones_count_as_changed() {
         let changes = Changes::default();
         for change in 1..=5 * GENERATION as u64 {
             changes.note(&format!("k.{change}"), change);

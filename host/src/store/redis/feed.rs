@@ -40,7 +40,7 @@ enum Lost {
     Redis(#[from] RedisError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("Redis does not serve any more")]
+    #[error("this Redis is not the master any more, or is loading")]
     Elsewhere,
 }
 
@@ -80,7 +80,7 @@ fn run(shared: &Shared, closing: &AtomicBool, started: &mpsc::SyncSender<()>) {
         // Other connections probably broke with this one.
         shared.pool.forget();
         if !std::mem::replace(&mut told, true) {
-            let why = format!("{lost}; other hosts' changes are polled for");
+            let why = format!("{lost}; the host polls for changes of other hosts");
             telemetry::warn("redis subscription lost", &why);
         }
         // Reconnect at once after a lost subscription. Poll only if that fails, too.
@@ -130,8 +130,8 @@ pub(super) fn try_telling(connection: &mut Connection, channel: &str) -> Result<
         let why = one_line(&error);
         match error.code() {
             Some("NOPERM") => format!(
-                "its user may not tell of changes, so nothing could be written: grant it \
-                 +publish &{channel} ({why})"
+                "its user may not publish changes, so no write would succeed: grant it +publish \
+                 &{channel} ({why})"
             ),
             _ => why,
         }

@@ -23,11 +23,11 @@ pub(super) fn of(connection: &mut Connection) -> String {
 
 fn promise(append_only: Option<&str>, sync: Option<&str>) -> String {
     let loses = match (append_only, sync) {
-        (Some("yes"), Some("always")) => "what is acknowledged is on its disk",
+        (Some("yes"), Some("always")) => "acknowledged writes are on its disk",
         (Some("yes"), Some("everysec")) => "a crash of Redis may lose the last second",
-        (Some("yes"), Some("no")) => "a power failure may lose what its system has not written",
-        (Some("no"), _) => "a crash of Redis may lose all since its last snapshot",
-        _ => return "it does not tell how durable an acknowledgement is".to_owned(),
+        (Some("yes"), Some("no")) => "a power failure may lose writes not yet on its disk",
+        (Some("no"), _) => "a crash of Redis may lose all writes since its last snapshot",
+        _ => return "Redis does not tell how durable an acknowledged write is".to_owned(),
     };
     match (append_only, sync) {
         (Some("yes"), Some(sync)) => format!("appendonly yes, appendfsync {sync}: {loses}"),
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_lost_is_told() {
+    fn the_promise_names_the_writes_that_may_be_lost() {
         let cases = [
             (Some("yes"), Some("always"), "on its disk"),
             (Some("yes"), Some("everysec"), "last second"),

@@ -43,13 +43,13 @@ impl Names {
 }
 
 pub(super) fn malformed(what: &str) -> StoreError {
-    StoreError::Other(format!("{what} is nothing that this store wrote"))
+    StoreError::Other(format!("{what} is not in the form that this store writes"))
 }
 
 pub(super) fn number(text: &[u8]) -> Result<u64, StoreError> {
     let text = std::str::from_utf8(text).ok();
     let number = text.and_then(|text| text.parse().ok());
-    number.ok_or_else(|| malformed("a number of a change"))
+    number.ok_or_else(|| malformed("the number of a change"))
 }
 
 impl Shared {

@@ -82,7 +82,7 @@ fn expect_woken(watch: Watch) {
         futures::executor::block_on(watch);
         sender.send(())
     });
-    assert_eq!(woken.recv_timeout(PATIENCE), Ok(()), "nobody woke it");
+    assert_eq!(woken.recv_timeout(PATIENCE), Ok(()), "no change woke it");
 }
 
 /// Runs the loop of a live read until it reads the last value: note, read, register, check, wait.
@@ -129,7 +129,7 @@ fn the_redis_store_keeps_the_contract() {
 }
 
 #[test]
-fn what_one_host_wrote_the_other_reads_and_swaps() {
+fn a_host_reads_and_swaps_the_values_of_another() {
     let Some(server) = shared() else { return };
     let url = new_url(server);
     let (one, other) = (open(&url), open(&url));
@@ -144,7 +144,7 @@ fn what_one_host_wrote_the_other_reads_and_swaps() {
 }
 
 #[test]
-fn every_kind_of_change_wakes_who_waits_on_another_host() {
+fn every_kind_of_change_wakes_readers_on_another_host() {
     let Some(server) = shared() else { return };
     let url = new_url(server);
     let (one, other) = (open(&url), open(&url));
@@ -216,7 +216,7 @@ fn a_host_that_may_not_publish_does_not_start() {
 }
 
 #[test]
-fn a_host_that_starts_tells_the_others_of_nothing() {
+fn a_host_that_starts_announces_no_change() {
     let Some(server) = shared() else { return };
     let store = open(&new_url(server));
     let before = store.latest_change();
@@ -230,7 +230,7 @@ fn a_host_that_starts_tells_the_others_of_nothing() {
 /// Before the fix, a script had already written when Redis refused its publish command. Redis rolls
 /// nothing back.
 #[test]
-fn a_write_that_may_not_be_told_is_not_done() {
+fn a_write_that_may_not_be_published_is_not_applied() {
     let Some(server) = own(&[]) else { return };
     let url = new_url(&server);
     let mut connection = admin(&server);
@@ -290,7 +290,7 @@ fn namespaces_and_databases_are_apart() {
 }
 
 #[test]
-fn a_password_works_and_is_never_told() {
+fn a_password_works_and_is_never_shown() {
     let Some(server) = own(&["--requirepass", "secret"]) else {
         return;
     };

@@ -78,7 +78,10 @@ impl Timeline {
             Some(_) => {
                 // The lock is held, so a new instance sees both changes or none.
                 self.losses.fetch_add(1, Ordering::SeqCst);
-                let why = format!("timeline {number} begins; readers and writers ahead are told");
+                let why = format!(
+                    "timeline {number} begins; readers and writers that are ahead of it get an \
+                     error"
+                );
                 telemetry::warn("redis may have lost acknowledged writes", &why);
             }
             None => {}

@@ -29,7 +29,7 @@ fn text(text: &'static str) -> Bytes {
 #[test]
 fn sqlite_keeps_the_contract_but_for_its_quirks() {
     let upsert = Breach::Always("a swap of an absent key is an upsert");
-    let races = Breach::AtTimes("two creators may both be told that they won");
+    let races = Breach::AtTimes("two creators may both get the answer that they won");
     contract::check_all(
         &|| Arc::new(sqlite()),
         &[
@@ -42,7 +42,7 @@ fn sqlite_keeps_the_contract_but_for_its_quirks() {
                 Breach::Always("values are compared, not versions"),
             ),
             (
-                "an_increment_of_what_is_no_counter_changes_nothing",
+                "an_increment_of_a_value_that_is_no_counter_changes_nothing",
                 Breach::Always("nothing can be read after it"),
             ),
             (
@@ -59,7 +59,7 @@ fn redis_keeps_the_contract_but_for_the_answer_of_a_swap() {
     contract::check_all(
         &|| Arc::new(redis()),
         &[
-            ("a_swap_of_what_was_seen_is_done", denied),
+            ("a_swap_of_the_current_value_is_applied", denied),
             ("a_swap_after_another_swap_fails", denied),
             ("an_absent_key_is_created_by_one_swap_only", denied),
             ("every_change_has_a_higher_number", denied),
@@ -80,7 +80,7 @@ fn dynamodb_keeps_the_contract_where_reads_are_consistent() {
 }
 
 #[test]
-fn every_kind_tells_its_name_and_its_guarantees() {
+fn every_kind_has_its_name_and_its_guarantees() {
     for (store, description, guarded, one_bucket) in [
         (sqlite(), "spin-sqlite", false, false),
         (redis(), "spin-redis", false, true),
@@ -106,7 +106,7 @@ fn two_creators(store: &SpinStore) -> (Vec<bool>, Option<Bytes>) {
 }
 
 #[test]
-fn of_two_creators_sqlite_lets_both_win_redis_tells_none_and_dynamodb_elects_one() {
+fn of_two_creators_sqlite_lets_both_win_redis_confirms_none_and_dynamodb_elects_one() {
     let (first, second) = (Some(text("first")), Some(text("second")));
     assert_eq!(two_creators(&sqlite()), (vec![true, true], second));
     assert_eq!(two_creators(&redis()), (vec![false, false], first.clone()));
@@ -114,7 +114,7 @@ fn of_two_creators_sqlite_lets_both_win_redis_tells_none_and_dynamodb_elects_one
 }
 
 #[test]
-fn a_swap_after_a_value_came_back_is_applied_over_sqlite_only() -> Result<(), StoreError> {
+fn a_swap_after_a_value_was_restored_is_applied_over_sqlite_only() -> Result<(), StoreError> {
     for (store, applied) in [(sqlite(), true), (redis(), false), (dynamodb(), false)] {
         store.set("k", text("a"))?;
         let seen = store.get("k")?;
@@ -130,7 +130,7 @@ fn a_swap_after_a_value_came_back_is_applied_over_sqlite_only() -> Result<(), St
 }
 
 #[test]
-fn a_swap_without_a_look_overwrites() -> Result<(), StoreError> {
+fn a_swap_without_a_read_overwrites() -> Result<(), StoreError> {
     for store in [sqlite(), redis(), dynamodb()] {
         store.set("k", text("theirs"))?;
         let told = store.swap_unseen("k", text("mine")).is_ok();

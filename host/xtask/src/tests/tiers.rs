@@ -31,12 +31,12 @@ pub(super) static TIERS: [Tier; 12] = [
     },
     Tier {
         name: "clippy",
-        what: "no lint is broken",
+        what: "clippy has no warnings",
         run: clippy,
     },
     Tier {
         name: "structure",
-        what: "the arrows between files, the licences of dependencies, the documentation",
+        what: "the dependencies between files, the licences of dependencies, the documentation",
         run: structure,
     },
     Tier {
@@ -51,7 +51,7 @@ pub(super) static TIERS: [Tier; 12] = [
     },
     Tier {
         name: "sim",
-        what: "the simulation: seeds, and bugs that are planted",
+        what: "the simulation: seeds, and planted bugs",
         run: sim,
     },
     Tier {
@@ -61,7 +61,7 @@ pub(super) static TIERS: [Tier; 12] = [
     },
     Tier {
         name: "http",
-        what: "the host over HTTP: its stores, through each of its ways",
+        what: "the host over HTTP: its stores, with each --via",
         run: http,
     },
     Tier {
@@ -71,7 +71,7 @@ pub(super) static TIERS: [Tier; 12] = [
     },
     Tier {
         name: "conformance",
-        what: "the official conformance suite: the stores, through each way",
+        what: "the official conformance suite: the stores, with each --via",
         run: conformance,
     },
     Tier {

@@ -41,7 +41,7 @@ fn no_bytes_only_close() {
 }
 
 #[test]
-fn a_producer_comes_whole_or_not_at_all() {
+fn producer_fields_are_all_present_or_all_absent() {
     let expected = Producer {
         id: "p".to_owned(),
         epoch: 1,
@@ -120,7 +120,7 @@ fn producer_numbers_are_plain_and_fit_a_javascript_number() {
 const MAX: u64 = crate::limits::MAX_PRODUCER_NUMBER;
 
 #[test]
-fn a_sequence_is_whatever_a_field_can_hold() {
+fn a_sequence_may_be_any_field_value() {
     let seq = |value: &str| append(&[TEXT, ("Stream-Seq", value)], "x").seq.unwrap();
     assert_eq!(seq(" a~1! "), b"a~1!");
     assert_eq!(seq(&"9".repeat(256)), vec![b'9'; 256]);

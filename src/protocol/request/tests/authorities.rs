@@ -27,7 +27,7 @@ fn a_host_and_perhaps_a_port_is_an_authority() {
 
 /// An earlier server repeated any `Host` value in `Location` and in the URLs that webhooks receive.
 #[test]
-fn what_is_no_authority_is_not_repeated_in_urls_but_refused() {
+fn an_invalid_authority_is_refused_and_not_repeated_in_urls() {
     for authority in [
         "",
         ":80",
@@ -65,7 +65,7 @@ fn what_is_no_authority_is_not_repeated_in_urls_but_refused() {
 }
 
 #[test]
-fn an_authority_has_room_where_subscriptions_keep_it() {
+fn an_authority_fits_into_the_record_of_a_subscription() {
     let at = |length: usize| "a".repeat(length);
     assert_eq!(judged(Some(&at(256))), Ok(()));
     assert!(judged(Some(&at(257))).is_err());

@@ -35,14 +35,14 @@ fn a_body_that_is_encoded_is_415() {
 }
 
 #[test]
-fn a_body_that_is_not_encoded_may_say_so() {
+fn the_coding_identity_is_accepted() {
     for coding in ["identity", "Identity", " identity , identity", "", ","] {
         append(&[TEXT, ("Content-Encoding", coding)], "x");
     }
 }
 
 #[test]
-fn of_no_bytes_a_coding_means_nothing() {
+fn the_coding_of_an_empty_body_is_ignored() {
     let gzip = ("Content-Encoding", "gzip");
     create(&[gzip]);
     append(&[gzip, ("Stream-Closed", "true")], "");
@@ -55,7 +55,7 @@ fn of_no_bytes_a_coding_means_nothing() {
 }
 
 #[test]
-fn a_body_that_did_not_come_is_told_before_how_it_is_encoded() {
+fn an_incomplete_body_is_reported_before_its_encoding() {
     let headers = pack(&[("Content-Encoding", "gzip")]);
     let mut raw = request("POST", STREAM, &headers, "");
     raw.body_state = BodyState::TooLarge;

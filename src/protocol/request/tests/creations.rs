@@ -123,7 +123,7 @@ fn a_fork_names_its_source_by_path_and_a_place_in_it() {
 }
 
 #[test]
-fn what_is_no_fork_is_refused() {
+fn invalid_fork_fields_are_refused() {
     let code = |headers: &[(&str, &str)]| refused("PUT", STREAM, headers, "").code;
     for path in [
         "",

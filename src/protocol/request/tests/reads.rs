@@ -24,7 +24,7 @@ fn parameters_are_decoded_once_in_any_order() {
 }
 
 #[test]
-fn an_offset_that_is_none_is_400() {
+fn a_malformed_offset_is_400() {
     let offset = "0000000000000001_0000000000000020";
     for value in [
         "",
@@ -87,7 +87,7 @@ fn parameters_that_are_repeated_empty_or_malformed_are_400() {
 }
 
 #[test]
-fn a_cursor_that_can_not_be_ours_is_ignored() {
+fn a_cursor_that_the_server_can_not_have_sent_is_ignored() {
     for value in ["abc", "-1", "1.5", "%FF", "99999999999999999999", "+1"] {
         assert_eq!(read(&format!("?cursor={value}")).cursor, None, "{value}");
     }

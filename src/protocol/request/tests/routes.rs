@@ -89,7 +89,7 @@ fn a_path_that_names_no_stream_is_400() {
 }
 
 #[test]
-fn a_wrong_method_is_told_the_right_ones() {
+fn a_wrong_method_gets_the_allowed_methods() {
     for (method, target, allow) in [
         ("POST", "/health", "GET, HEAD, OPTIONS"),
         ("PUT", "/readyz", "GET, HEAD, OPTIONS"),

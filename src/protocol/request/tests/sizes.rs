@@ -39,7 +39,7 @@ fn a_header_section_past_the_limit_is_431() {
 }
 
 #[test]
-fn a_body_that_is_not_there_is_413_or_503() {
+fn a_body_that_was_not_read_is_413_or_503() {
     for method in ["PUT", "POST"] {
         let mut raw = request(method, STREAM, &[], "");
         raw.body_state = BodyState::TooLarge;

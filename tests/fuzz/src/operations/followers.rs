@@ -62,7 +62,7 @@ impl Run {
         let now = self.world.now_ms();
         let stream = self.model.get_mut(follower.name);
         let Some(stream) = stream.filter(|stream| stream.life == follower.life) else {
-            assert_eq!(rest, Rest::Done, "a follower of what is over");
+            assert_eq!(rest, Rest::Done, "a follower of a stream that is over");
             return;
         };
         stream.touch(now);
@@ -87,7 +87,10 @@ impl Run {
         assert_eq!(before, "control");
         follower.compare(stream, &data);
         let (offset, up_to_date, closed) = offset.expect("a control event");
-        assert!(up_to_date, "{offset} is the last a follower was told");
+        assert!(
+            up_to_date,
+            "{offset} is the last offset that a follower got"
+        );
         assert_eq!(closed, stream.closed, "a follower of {}", follower.name);
         let waiting = follower.waiting(stream);
         if waiting == 0 {

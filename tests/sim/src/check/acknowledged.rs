@@ -90,7 +90,7 @@ pub(super) fn refused(view: &View<'_>) -> Vec<String> {
         });
         if refused {
             let told: Vec<_> = calls.iter().map(|call| &call.told).collect();
-            found.push(format!("{id} is there, and was answered {told:?}"));
+            found.push(format!("{id} is there, but its answer was {told:?}"));
         }
     }
     found
@@ -159,7 +159,7 @@ pub(super) fn fresh_sights(view: &View<'_>) -> Vec<String> {
         let new_life = sight.place == Place::ZERO && view.may_have_ended(*began, sight.ended);
         if !new_life {
             let later = sight.place;
-            found.push(format!("{place} was told, and {later} to who asked later"));
+            found.push(format!("a read returned {place}, and a later one {later}"));
         }
     }
     found

@@ -37,7 +37,7 @@ const FORK_RULES: &[ForkRule] = &[
         "a fork has nothing of its source behind its place",
         forks::apart,
     ),
-    ("a fork skips what it was asked to", forks::skipped),
+    ("a fork skips as many messages as requested", forks::skipped),
 ];
 
 /// Every rule.
@@ -50,22 +50,22 @@ const RULES: &[Rule] = &[
     ("Stream-Seq rises", order::sequences),
     ("offsets strictly increase", order::forward),
     ("a place ends one message", order::places),
-    ("what was acknowledged is there", acknowledged::there),
-    ("what was read stays", acknowledged::kept),
-    ("what was refused is not there", acknowledged::refused),
+    ("acknowledged appends are there", acknowledged::there),
+    ("read data stays", acknowledged::kept),
+    ("refused appends are not there", acknowledged::refused),
     (
-        "reads and appends see what was before",
+        "reads and appends see all earlier data",
         acknowledged::fresh_sights,
     ),
     ("an old epoch stays fenced", acknowledged::fenced),
     ("a producer is remembered", acknowledged::remembered),
     ("closed stays closed", lives::closed),
-    ("what nobody ended is there", lives::vanished),
+    ("a stream is there until a client ends it", lives::vanished),
     ("deleted stays deleted", lives::deleted),
     ("lives do not mix", lives::apart),
     ("a life is created once", lives::created_once),
-    ("what expired is gone", lives::expired),
-    ("waiting readers are told", wakes::told),
+    ("expired streams are gone", lives::expired),
+    ("waiting readers are notified", wakes::told),
     ("without faults all is well", calm::well),
 ];
 

@@ -13,7 +13,7 @@ pub(super) fn intact(view: &View<'_>) -> Vec<String> {
     for message in view.runs.iter().flat_map(|run| run.messages()) {
         let known = view.calls_with(message.body.id);
         if known.is_none() || message.part >= message.body.messages {
-            found.push(format!("nobody ever wrote {message:?}"));
+            found.push(format!("no writer sent {message:?}"));
         }
     }
     found

@@ -191,10 +191,10 @@ fn a_good_history_breaks_no_rule() {
 }
 
 #[test]
-fn what_is_missing_doubled_or_moved_is_found() {
+fn missing_doubled_and_moved_appends_are_found() {
     let read = |ids: &[u64]| good().read(From::Start, Place(0, 18), ids).breaks();
-    assert!(read(&[1]).contains(&"what was acknowledged is there"));
-    assert!(read(&[1]).contains(&"what was read stays"));
+    assert!(read(&[1]).contains(&"acknowledged appends are there"));
+    assert!(read(&[1]).contains(&"read data stays"));
     assert!(read(&[1, 2, 1]).contains(&"a message is there once"));
     assert!(read(&[2, 1]).contains(&"all readers see one order"));
     assert!(read(&[1, 9]).contains(&"bytes come back whole"));
@@ -228,19 +228,19 @@ fn half_an_append_is_found() {
 }
 
 #[test]
-fn what_was_refused_and_is_there_is_found() {
+fn a_refused_append_in_the_stream_is_found() {
     let story = Story::new()
         .created()
         .told(append(1), refused(503, "UNAVAILABLE"));
     let breaks = story.read(From::Start, Place(0, 9), &[1]).breaks();
-    assert_eq!(breaks, ["what was refused is not there"]);
+    assert_eq!(breaks, ["refused appends are not there"]);
 }
 
 #[test]
 fn an_old_tail_is_found() {
     let story = Story::new().created().appended(1, 9);
     let breaks = story.told(Ask::Head, done(200, 0, 0)).breaks();
-    assert_eq!(breaks, ["reads and appends see what was before"]);
+    assert_eq!(breaks, ["reads and appends see all earlier data"]);
 }
 
 #[test]
@@ -269,12 +269,12 @@ fn producers_and_sequences_out_of_order_are_found() {
 }
 
 #[test]
-fn what_happens_after_the_end_is_found() {
+fn operations_after_the_end_are_found() {
     let closed = good().told(CLOSE, done(204, 0, 18));
     assert_eq!(closed.appended(3, 27).breaks(), ["closed stays closed"]);
     assert_eq!(
         good().told(READ, refused(404, "")).breaks(),
-        ["what nobody ended is there"]
+        ["a stream is there until a client ends it"]
     );
     let deleted = good().told(Ask::Delete, done(204, 0, 0));
     let deleted = deleted.told(Ask::Head, done(200, 0, 18));
@@ -284,7 +284,7 @@ fn what_happens_after_the_end_is_found() {
     late.now = 3_000;
     assert_eq!(
         late.told(Ask::Head, done(200, 0, 0)).breaks(),
-        ["what expired is gone"]
+        ["expired streams are gone"]
     );
 }
 
@@ -308,7 +308,7 @@ fn a_wake_that_is_late_is_found() {
         story.appended(1, 9).breaks()
     };
     assert_eq!(waits(12), [""; 0]);
-    assert_eq!(waits(40), ["waiting readers are told"]);
+    assert_eq!(waits(40), ["waiting readers are notified"]);
 }
 
 #[test]
@@ -392,5 +392,5 @@ fn a_fork_that_skips_too_much_or_too_little_is_found() {
         story.breaks()
     };
     assert_eq!(found(1), Vec::<&str>::new());
-    assert!(found(2).contains(&"a fork skips what it was asked to"));
+    assert!(found(2).contains(&"a fork skips as many messages as requested"));
 }

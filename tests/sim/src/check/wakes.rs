@@ -21,7 +21,7 @@ pub(super) fn told(view: &View<'_>) -> Vec<String> {
             let late = wait.ended.saturating_sub(since);
             if concerns && late > view.terms.wake_us {
                 found.push(format!(
-                    "who waited at {:?} was told {late} us late of {}",
+                    "the reader waiting at {:?} was notified {late} us late of {}",
                     wait.at, ack.end
                 ));
             }

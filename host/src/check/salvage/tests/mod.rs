@@ -148,7 +148,7 @@ fn any_flipped_bit_leaves_all_streams_that_it_does_not_hit() {
 }
 
 #[test]
-fn without_a_segment_all_that_it_did_not_hold_is_left() {
+fn without_a_segment_all_values_outside_it_are_copied() {
     let stored = Stored::new(7);
     for segment in stored.segments() {
         let dir = stored.directory.path();
@@ -166,7 +166,7 @@ fn without_a_segment_all_that_it_did_not_hold_is_left() {
 }
 
 #[test]
-fn without_a_manifest_all_is_found() {
+fn without_a_manifest_all_values_are_copied() {
     let stored = Stored::new(8);
     let manifest = stored.directory.path().join("MANIFEST");
     fs::write(manifest, "no names").expect("it writes");
@@ -190,7 +190,7 @@ fn damage_value(stored: &Stored, value: &[u8]) {
 }
 
 #[test]
-fn a_stream_with_a_lost_chunk_is_listed_by_its_offsets_and_read_but_for_them() {
+fn a_stream_with_a_lost_chunk_is_listed_by_its_offsets_and_read_except_for_them() {
     let stored = Stored::new(9);
     let bytes = stored.streams["s0"].bytes.clone().expect("it reads");
     // A place in the middle of the stream; an index block lists its first 64 segments.

@@ -129,7 +129,7 @@ fn a_scrub_names_the_stream_of_a_damaged_chunk() {
 }
 
 #[test]
-fn a_scrub_tells_of_damage_for_which_a_start_would_be_refused() {
+fn a_scrub_reports_damage_that_would_make_a_start_fail() {
     let files = FaultyFiles::default();
     let entries = sealed_segments(&files);
     let store = open_small(&files);
@@ -141,7 +141,7 @@ fn a_scrub_tells_of_damage_for_which_a_start_would_be_refused() {
 }
 
 #[test]
-fn a_scrub_goes_on_while_appends_come_and_compaction_removes_its_segment() {
+fn a_scrub_continues_while_appends_arrive_and_compaction_removes_its_segment() {
     let files = FaultyFiles::default();
     let entries = sealed_segments(&files);
     let store = open_small(&files);

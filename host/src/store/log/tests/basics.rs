@@ -2,7 +2,7 @@ use super::super::api::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use super::*;
 
 #[test]
-fn what_was_committed_is_read_also_after_opening_again() -> Result<(), CommitError> {
+fn committed_values_are_read_also_after_opening_again() -> Result<(), CommitError> {
     let files = FaultyFiles::default();
     let log = open(&files);
     let large = vec![7; 1 << 20];
@@ -45,7 +45,7 @@ fn of_several_changes_of_a_key_in_a_batch_the_last_one_holds() -> Result<(), Com
 }
 
 #[test]
-fn what_is_not_in_memory_is_said_not_to_be() -> Result<(), CommitError> {
+fn a_value_that_is_not_in_memory_is_reported_as_such() -> Result<(), CommitError> {
     let files = FaultyFiles::default();
     let log = open(&files);
     commit(&log, set("a", b"1", 1))?;
@@ -57,7 +57,7 @@ fn what_is_not_in_memory_is_said_not_to_be() -> Result<(), CommitError> {
 }
 
 #[test]
-fn what_is_too_large_is_refused_and_nothing_of_its_batch_applied() {
+fn a_batch_with_an_oversized_part_is_refused_and_not_applied() {
     let log = open(&FaultyFiles::default());
     let key = "k".repeat(MAX_KEY_BYTES + 1);
     let refused = log.commit(&[set("a", b"1", 1), set(&key, b"", 2)]);
@@ -120,7 +120,7 @@ fn a_directory_of_a_newer_version_is_refused() {
 }
 
 #[test]
-fn a_store_whose_making_was_interrupted_is_made_again() {
+fn a_store_whose_creation_was_interrupted_is_created_again() {
     for operations in 0..20 {
         let files = FaultyFiles::default();
         files.crash_after(operations);

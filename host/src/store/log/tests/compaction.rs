@@ -14,7 +14,7 @@ fn expect_bounded(log: &Log) {
 }
 
 #[test]
-fn room_of_what_was_replaced_is_given_back() {
+fn room_of_replaced_values_is_given_back() {
     let files = FaultyFiles::default();
     let log = small_log(&files);
     let keys = |number: u64| format!("k{}", number % 10);
@@ -33,7 +33,7 @@ fn room_of_what_was_replaced_is_given_back() {
 }
 
 #[test]
-fn what_is_still_needed_is_moved() {
+fn needed_records_are_moved() {
     let files = FaultyFiles::default();
     let log = small_log(&files);
     for sequence in 1..400 {
@@ -235,7 +235,7 @@ fn without_room_compaction_fails_harmlessly_and_dead_segments_still_go() {
 /// A disk with room for less than twice the live data filled up with dead records and stayed full.
 /// The store then refused deletions too.
 #[test]
-fn where_room_runs_out_what_is_not_needed_goes_sooner() {
+fn unneeded_records_are_removed_sooner_where_room_runs_out() {
     const SEGMENT: u64 = 4 << 20;
     // Values of this size get no zeros written ahead, which would take the room.
     const VALUE: u64 = 200_000;
@@ -320,7 +320,7 @@ fn readers_and_writers_see_every_key_while_segments_are_rewritten() {
 
 /// A record may be replaced or deleted while it is being moved, before its copy is written.
 #[test]
-fn what_changes_while_it_is_being_moved_is_not_moved() {
+fn a_value_that_changes_while_it_is_being_moved_is_not_moved() {
     // A value of this size exceeds the read-ahead, so it is read only after it was found to be
     // live.
     let large = |sequence| vec![sequence as u8; 300_000];

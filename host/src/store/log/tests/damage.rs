@@ -120,7 +120,7 @@ fn a_damaged_value_makes_only_its_own_key_unreadable() {
 }
 
 #[test]
-fn damage_is_told_in_one_line_with_its_place() {
+fn damage_is_reported_in_one_line_with_its_place() {
     let (files, _) = three_batches(Options::default());
     let mut flipped = files.contents(&segment(1));
     flipped[SEGMENT_HEADER] ^= 1;
@@ -136,7 +136,7 @@ fn damage_is_told_in_one_line_with_its_place() {
 }
 
 #[test]
-fn a_check_tells_what_a_crash_leaves_from_damage() {
+fn a_check_distinguishes_the_remains_of_a_crash_from_damage() {
     let files = FaultyFiles::default();
     let (log, _) = try_open(&files, small_segments()).expect("opens");
     for sequence in 1..6 {
@@ -270,7 +270,7 @@ fn a_value_that_looks_like_the_log_is_not_taken_for_it() {
 }
 
 #[test]
-fn checking_where_no_store_is_says_so_and_makes_none() {
+fn checking_a_directory_without_a_store_says_so_and_creates_none() {
     let files = FaultyFiles::default();
     files.put(Path::new("/other/file"), Vec::new());
     for dir in ["/store", "/other"] {

@@ -39,7 +39,7 @@ fn a_write_without_room_leaves_nothing_and_later_ones_work() {
 }
 
 #[test]
-fn what_room_there_is_goes_to_batches_and_not_to_zeros() {
+fn the_remaining_room_goes_to_batches_and_not_to_zeros() {
     let files = FaultyFiles::default();
     let log = open(&files);
     files.leave_room(200);
@@ -50,7 +50,7 @@ fn what_room_there_is_goes_to_batches_and_not_to_zeros() {
 /// The zeros after a batch are written with it. When only the zeros found no room, the batch itself
 /// was complete on the disk. A crash then brought back a batch that had failed for its caller.
 #[test]
-fn a_batch_that_failed_for_the_zeros_after_it_does_not_come_back() {
+fn a_batch_that_failed_for_the_zeros_after_it_does_not_reappear() {
     for seed in 0..100 {
         let files = FaultyFiles::default();
         let log = open(&files);
@@ -146,7 +146,7 @@ fn after_a_failed_sync_writes_are_refused_and_reads_go_on() {
 }
 
 #[test]
-fn where_what_was_written_can_not_be_cut_off_writes_are_refused() {
+fn writes_are_refused_where_a_failed_write_can_not_be_cut_off() {
     let files = FaultyFiles::default();
     let log = log_with_a_value(&files, Options::default());
     files.fail(
@@ -225,7 +225,7 @@ fn a_torn_batch_is_cut_off_also_where_the_next_segment_was_begun_in_vain() {
 }
 
 #[test]
-fn what_the_system_has_survives_the_end_of_the_process() {
+fn writes_in_the_system_survive_the_end_of_the_process() {
     let options = Options {
         durability: Durability::Os,
         ..small_segments()

@@ -79,7 +79,7 @@ fn a_patched_value_takes_two_reads_and_neither_waits_where_it_must_not() {
 }
 
 #[test]
-fn what_was_deleted_or_replaced_is_no_base_any_more() {
+fn a_deleted_or_replaced_value_is_no_base_any_more() {
     let files = FaultyFiles::default();
     let log = log_with_a_patch(&files);
     commit(&log, delete("a", 4)).expect("commits");

@@ -7,7 +7,7 @@ fn open_real(dir: &Path) -> Result<Log, OpenError> {
 }
 
 #[test]
-fn a_real_directory_keeps_what_was_committed() -> Result<(), Box<dyn std::error::Error>> {
+fn a_real_directory_keeps_committed_values() -> Result<(), Box<dyn std::error::Error>> {
     let temp = tempfile::tempdir()?;
     let dir = temp.path().join("a/b");
     let log = open_real(&dir)?;
@@ -43,7 +43,7 @@ fn a_foreign_directory_is_left_as_it_was() -> Result<(), Box<dyn std::error::Err
 }
 
 #[test]
-fn what_is_not_a_directory_is_refused() -> Result<(), Box<dyn std::error::Error>> {
+fn a_path_that_is_not_a_directory_is_refused() -> Result<(), Box<dyn std::error::Error>> {
     let file = tempfile::NamedTempFile::new()?;
     assert!(matches!(open_real(file.path()), Err(OpenError::Io { .. })));
     Ok(())

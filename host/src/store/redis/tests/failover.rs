@@ -105,7 +105,7 @@ fn a_replica_that_may_not_be_read_is_left_after_one_read() {
 
 /// The feed stayed subscribed to the old master, which had no messages.
 #[test]
-fn after_a_failover_what_changes_at_the_new_master_wakes_who_waits() {
+fn after_a_failover_changes_at_the_new_master_wake_waiting_readers() {
     let Some((_old, new, store)) = failed_over(&[]) else {
         return;
     };

@@ -24,7 +24,7 @@ fn is_unavailable<T>(answer: &Result<T, StoreError>) -> bool {
 pub(super) const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 #[test]
-fn what_was_acknowledged_is_there_after_redis_was_killed() {
+fn acknowledged_writes_are_there_after_redis_was_killed() {
     let Some(mut server) = own(&DURABLE) else {
         return;
     };
@@ -215,7 +215,7 @@ fn a_number_that_was_known_is_given_to_redis_again() {
 
 /// Redis returned the number that readers had noted, so no reader read the lost keys again.
 #[test]
-fn who_waits_looks_again_at_a_redis_that_is_behind() {
+fn waiting_readers_read_again_from_a_redis_that_is_behind() {
     let Some(server) = own(&[]) else { return };
     let store = open(&server.url());
     store.shared.changes.count_all(9_000_000_000_000_000);
@@ -227,10 +227,10 @@ fn who_waits_looks_again_at_a_redis_that_is_behind() {
 }
 
 #[test]
-fn a_start_without_redis_says_where_it_was_looked_for() {
+fn a_start_without_redis_names_its_address() {
     let Some(mut server) = own(&[]) else { return };
     server.kill().expect("it is killed");
-    let refused = try_open(&server.url()).err().expect("nobody is there");
+    let refused = try_open(&server.url()).err().expect("no server is there");
     let (_, place) = server
         .url()
         .split_once("//")

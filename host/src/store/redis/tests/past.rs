@@ -79,7 +79,7 @@ fn a_write_under_an_older_timeline_is_refused_by_redis_itself() {
 }
 
 #[test]
-fn a_redis_that_keeps_all_on_its_disk_begins_none() {
+fn a_redis_that_keeps_all_on_its_disk_begins_no_timeline() {
     let Some(mut server) = own(&DURABLE) else {
         return;
     };
