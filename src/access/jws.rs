@@ -1,7 +1,7 @@
 //! JSON Web Signatures in their compact form (RFC 7515), parsed strictly.
 
 use super::json::Members;
-use super::keys::{Algorithm, Keys};
+use super::keys::{Algorithm, TokenKeys};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use serde_json::Value;
 ///
 /// The key determines the algorithm, and the algorithm that the token names must match. Header
 /// members that name, contain or locate a key are ignored.
-pub(super) fn payload(token: &str, keys: &Keys) -> Option<Vec<u8>> {
+pub(super) fn payload(token: &str, keys: &TokenKeys) -> Option<Vec<u8>> {
     let (signed, signature) = token.rsplit_once('.')?;
     let (header, payload) = signed.split_once('.')?;
     let header = Members::parse(&decode(header)?)?;
@@ -58,7 +58,7 @@ mod tests {
 
     const SECRET: &str = "a secret of HS256 that is long enough";
 
-    fn both() -> Keys {
+    fn both() -> TokenKeys {
         keys_of(&[
             ("auth_hs256_secret", SECRET),
             ("auth_eddsa_key", ED25519_X),

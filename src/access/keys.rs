@@ -73,9 +73,9 @@ struct Key {
 
 /// All keys of the server.
 #[derive(Debug, Default)]
-pub(super) struct Keys(Vec<Key>);
+pub(super) struct TokenKeys(Vec<Key>);
 
-impl Keys {
+impl TokenKeys {
     /// Reads the three key variables: a secret for HS256, a public Ed25519 key, and a JSON Web Key
     /// Set. Each may be empty.
     ///
@@ -196,7 +196,7 @@ fn set(text: &str) -> Result<Vec<Key>, &'static str> {
 }
 
 impl Jwk {
-    /// The algorithm that the key verifies. Keys of other types and for other uses are skipped (RFC
+    /// The algorithm that the key verifies. TokenKeys of other types and for other uses are skipped (RFC
     /// 7517, section 5).
     fn algorithm(&self) -> Option<Algorithm> {
         let algorithm = match (self.kty.as_str(), self.crv.as_deref()) {
@@ -239,13 +239,13 @@ pub(super) mod tests {
          eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0\
          cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-    pub(in super::super) fn keys_of(variables: &[(&str, &str)]) -> Keys {
+    pub(in super::super) fn keys_of(variables: &[(&str, &str)]) -> TokenKeys {
         let given = |name: &str| {
             let row = variables.iter().find(|(known, _)| *known == name);
             row.map_or("", |(_, value)| value)
         };
         let (secret, key) = (given("auth_hs256_secret"), given("auth_eddsa_key"));
-        Keys::of(secret, key, given("auth_jwks")).unwrap()
+        TokenKeys::of(secret, key, given("auth_jwks")).unwrap()
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use refusal::{InvalidToken, Refusal};
 pub use rights::{Rights, Scope};
 
 use crate::limits::{Config, Malformed};
-use keys::Keys;
+use keys::TokenKeys;
 use tokens::Tokens;
 
 /// The log message while access control is off.
@@ -34,7 +34,7 @@ pub const OFF_MEANS: &str = "anyone who can reach this server can read and write
 #[derive(Debug, Default)]
 pub struct Access {
     tokens: Tokens,
-    keys: Keys,
+    keys: TokenKeys,
     audience: String,
 }
 
@@ -48,7 +48,7 @@ impl Access {
         let access = Self {
             tokens: Tokens::parse(config.auth_tokens.expose())
                 .map_err(|expected| malformed("auth_tokens", expected))?,
-            keys: Keys::of(
+            keys: TokenKeys::of(
                 config.auth_hs256_secret.expose(),
                 &config.auth_eddsa_key,
                 config.auth_jwks.expose(),

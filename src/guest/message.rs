@@ -3,7 +3,7 @@
 use crate::protocol::packed::Fields;
 use crate::protocol::request::{BodyState, RawRequest};
 use crate::protocol::{cursor, headers};
-use crate::service::exchange::{Answer, Cursor, Delivery, Held};
+use crate::service::exchange::{Answer, Cursor, Delivery, ResponseContext};
 
 /// The name of a method of `wasi:http`, for the method type of either version.
 macro_rules! method_name {
@@ -83,7 +83,7 @@ pub(super) struct ResponseHead {
 }
 
 /// Takes the head out of an answer and adds the fields that the reader's connection needs.
-pub(super) fn take_head(answer: &mut Answer, held: &Held) -> Option<ResponseHead> {
+pub(super) fn take_head(answer: &mut Answer, held: &ResponseContext) -> Option<ResponseHead> {
     let mut head = answer.head.take()?;
     head.headers.append(&held.headers);
     if let Cursor::Header(value) = answer.cursor {
@@ -97,7 +97,7 @@ pub(super) fn take_head(answer: &mut Answer, held: &Held) -> Option<ResponseHead
 }
 
 /// Takes the bytes to send now out of an answer.
-pub(super) fn take_bytes(answer: &mut Answer, held: &Held) -> Vec<u8> {
+pub(super) fn take_bytes(answer: &mut Answer, held: &ResponseContext) -> Vec<u8> {
     let mut bytes = std::mem::take(&mut answer.body);
     if let Cursor::Event(value, after) = &answer.cursor {
         let value = cursor::above(*value, held.cursor_floor);

@@ -25,7 +25,7 @@ use super::attempt::{AppendAttempt, Pending};
 use super::core::Core;
 use super::env::{Env, StoreError, SwapError};
 use super::fault::Fault;
-use super::heads::Place;
+use super::heads::Lookup;
 use super::progress::News;
 use super::reply::Reply;
 use super::{heads, problems, report};
@@ -45,7 +45,7 @@ pub(super) struct Call<'a> {
 }
 
 /// Result of one step of appends.
-pub(super) enum Outcome {
+pub(super) enum AppendResult {
     /// One reply for each request, and the news for linked subscriptions, if any.
     Replies(Vec<Reply>, Option<News>),
     /// Retry after this many milliseconds, passing this attempt back.
@@ -95,7 +95,7 @@ pub(super) fn append<E: Env>(
     slot: &Slot,
     calls: &[Call<'_>],
     attempt: AppendAttempt,
-) -> Outcome {
+) -> AppendResult {
     let mut writer = Writer {
         core,
         name,
@@ -118,7 +118,7 @@ struct Writer<'a, E> {
 }
 
 impl<E: Env> Writer<'_, E> {
-    fn run(&mut self) -> Result<Outcome, Fault> {
+    fn run(&mut self) -> Result<AppendResult, Fault> {
         let pending = self.attempt.pending.as_ref();
         if pending.is_some_and(|pending| pending.replies.len() != self.calls.len()) {
             return Err(Fault::Unknown(
@@ -126,12 +126,12 @@ impl<E: Env> Writer<'_, E> {
             ));
         }
         let (gate, mut cas, mut envelope) = match heads::find(self.core, self.slot)? {
-            Place::Found {
+            Lookup::Found {
                 gate,
                 cas,
                 envelope,
             } => (gate, cas, envelope),
-            Place::Missing { .. } => return Ok(self.refuse(&problems::not_found(self.name))),
+            Lookup::Missing { .. } => return Ok(self.refuse(&problems::not_found(self.name))),
         };
         let key = self.slot.key(gate);
         for sent in 0..=SWAPS {
@@ -143,7 +143,7 @@ impl<E: Env> Writer<'_, E> {
                             Record::Live(head) => news(head),
                             Record::Tombstone(_) => None,
                         };
-                        return Ok(Outcome::Replies(pending.replies.clone(), news));
+                        return Ok(AppendResult::Replies(pending.replies.clone(), news));
                     }
                     // On another timeline the same version may belong to another history.
                     _ if pending.timeline != self.core.config.timeline => {
@@ -174,17 +174,17 @@ impl<E: Env> Writer<'_, E> {
             let guarded = self.core.config.kv_guarded_create;
             let contended = sent > 0 || self.attempt.tries > 0 || !guarded;
             let (bytes, news) = match self.prepare(*head, contended)? {
-                Prepared::Replies(replies) => return Ok(Outcome::Replies(replies, None)),
+                Prepared::Replies(replies) => return Ok(AppendResult::Replies(replies, None)),
                 Prepared::Swap(bytes, news) => (bytes, news),
             };
             let failed = match self.core.env.swap(cas, &bytes) {
-                Ok(()) => return Ok(Outcome::Replies(self.take_replies(), news)),
+                Ok(()) => return Ok(AppendResult::Replies(self.take_replies(), news)),
                 Err(SwapError::Store(error)) if error.refuses() => return Err(self.refused(error)),
                 Err(SwapError::Failed(cas)) => Some(cas),
                 Err(SwapError::Store(_)) => None,
             };
             if sent == 0 && self.attempt.tries == 0 && self.is_applied(gate)? {
-                return Ok(Outcome::Replies(self.take_replies(), news));
+                return Ok(AppendResult::Replies(self.take_replies(), news));
             }
             cas = match failed {
                 Some(cas) => cas,
@@ -312,11 +312,11 @@ impl<E: Env> Writer<'_, E> {
             .unwrap_or_default()
     }
 
-    fn refuse(&self, problem: &Problem) -> Outcome {
+    fn refuse(&self, problem: &Problem) -> AppendResult {
         match self.attempt.pending {
             // The stream is gone, and so is the ring that would show the outcome.
             Some(_) => self.all(&Fault::Unknown("the stream is gone".to_owned())),
-            None => Outcome::Replies(self.answer_all(problem), None),
+            None => AppendResult::Replies(self.answer_all(problem), None),
         }
     }
 
@@ -327,8 +327,8 @@ impl<E: Env> Writer<'_, E> {
             .collect()
     }
 
-    fn all(&self, fault: &Fault) -> Outcome {
-        Outcome::Replies(
+    fn all(&self, fault: &Fault) -> AppendResult {
+        AppendResult::Replies(
             self.calls
                 .iter()
                 .map(|call| report::fault(self.core, fault, call.instance))
@@ -361,7 +361,7 @@ impl<E: Env> Writer<'_, E> {
 
     /// Handles a failed step. While the store does not answer, the attempt goes on until its
     /// deadline.
-    fn fail(&mut self, fault: &Fault) -> Outcome {
+    fn fail(&mut self, fault: &Fault) -> AppendResult {
         match fault {
             Fault::Store(StoreError::Unavailable(_)) => match self.again() {
                 Ok(outcome) => outcome,
@@ -373,7 +373,7 @@ impl<E: Env> Writer<'_, E> {
     }
 
     /// Leaves the rest to a later step, or gives up.
-    fn again(&mut self) -> Result<Outcome, Fault> {
+    fn again(&mut self) -> Result<AppendResult, Fault> {
         let wait = self.core.pause_ms(self.attempt.tries);
         if self.core.env.now_ms().saturating_add(wait) > self.attempt.deadline_ms {
             return Err(match self.attempt.pending {
@@ -385,7 +385,7 @@ impl<E: Env> Writer<'_, E> {
         }
         let mut attempt = std::mem::take(&mut self.attempt);
         attempt.tries = attempt.tries.saturating_add(1);
-        Ok(Outcome::Again(wait, attempt))
+        Ok(AppendResult::Again(wait, attempt))
     }
 }
 

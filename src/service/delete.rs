@@ -14,7 +14,7 @@ use crate::keys::{NameHash, Slot};
 use crate::protocol::problem::Problem;
 
 /// Result of one deletion step.
-pub(super) enum Outcome {
+pub(super) enum DeleteResult {
     Reply(Reply),
     Again(u64, DeleteAttempt),
 }
@@ -29,18 +29,18 @@ pub(super) fn delete<E: Env>(
     slot: &Slot,
     instance: &str,
     mut attempt: DeleteAttempt,
-) -> Outcome {
+) -> DeleteResult {
     let hash = NameHash::of(name);
     match step(core, name, &hash, slot, &mut attempt) {
-        Ok(Some(problem)) => Outcome::Reply(Reply::problem(&problem, instance)),
-        Ok(None) => Outcome::Reply(Reply::write(204)),
+        Ok(Some(problem)) => DeleteResult::Reply(Reply::problem(&problem, instance)),
+        Ok(None) => DeleteResult::Reply(Reply::write(204)),
         Err(Stop::Wait(wait)) => {
             attempt.tries = attempt.tries.saturating_add(1);
             // Waiting for the creator of a to-do shard extends the deadline.
             let extra = attempt.shared.election.extra_ms();
             let end = attempt.deadline_ms.saturating_add(extra);
             if core.env.now_ms().saturating_add(wait) <= end {
-                return Outcome::Again(wait, attempt);
+                return DeleteResult::Again(wait, attempt);
             }
             let fault = match attempt.sent {
                 Some(_) => {
@@ -48,9 +48,9 @@ pub(super) fn delete<E: Env>(
                 }
                 None => Fault::Deadline("other writers won every swap"),
             };
-            Outcome::Reply(report::fault(core, &fault, instance))
+            DeleteResult::Reply(report::fault(core, &fault, instance))
         }
-        Err(Stop::Fault(fault)) => Outcome::Reply(report::fault(core, &fault, instance)),
+        Err(Stop::Fault(fault)) => DeleteResult::Reply(report::fault(core, &fault, instance)),
     }
 }
 

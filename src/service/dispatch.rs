@@ -97,14 +97,14 @@ fn control<E: Env>(
         origin: &calls::origin(core, raw),
     };
     match subscription::control(core, effects, &call, attempt) {
-        subscription::Outcome::Reply(reply) => {
+        subscription::ControlResult::Reply(reply) => {
             if let Control::Subscription { id, .. } = control {
                 // Each request also does some of the work that is due.
                 let _ = work::work_todo(core, effects, NameHash::of_subscription(id).shard());
             }
             Done::Reply(reply)
         }
-        subscription::Outcome::Again(wait_ms, attempt) => {
+        subscription::ControlResult::Again(wait_ms, attempt) => {
             Done::Answer(again(wait_ms, &Attempt::Control(attempt)))
         }
     }
@@ -139,7 +139,7 @@ fn create<E: Env>(
     }
     let hash = NameHash::of(name.as_str());
     match create::put(core, &core.keys.head(&hash), &call, attempt) {
-        create::Outcome::Reply(reply) => {
+        create::CreateResult::Reply(reply) => {
             // Each request also continues some of the work that was left.
             let _ = work::work_todo(core, effects, hash.shard());
             if matches!(reply.head.status, 200 | 201) {
@@ -147,7 +147,7 @@ fn create<E: Env>(
             }
             Done::Reply(reply)
         }
-        create::Outcome::Again(wait_ms, attempt) => {
+        create::CreateResult::Again(wait_ms, attempt) => {
             Done::Answer(again(wait_ms, &Attempt::Create(*attempt)))
         }
     }
@@ -168,14 +168,14 @@ fn delete<E: Env>(
     let hash = NameHash::of(name.as_str());
     let slot = core.keys.head(&hash);
     match delete::delete(core, name.as_str(), &slot, raw.target, attempt) {
-        delete::Outcome::Reply(reply) => {
+        delete::DeleteResult::Reply(reply) => {
             if reply.head.status == 204 {
                 // The first steps of the removal. If they stop, background work continues it.
                 let _ = work::work_todo(core, effects, hash.shard());
             }
             Done::Reply(reply)
         }
-        delete::Outcome::Again(wait_ms, attempt) => {
+        delete::DeleteResult::Again(wait_ms, attempt) => {
             Done::Answer(again(wait_ms, &Attempt::Delete(attempt)))
         }
     }
@@ -230,7 +230,7 @@ pub(super) fn append<E: Env>(
         })
         .unzip();
     match append::append(core, name.as_str(), &slot, &calls, attempt) {
-        append::Outcome::Replies(replies, news) => {
+        append::AppendResult::Replies(replies, news) => {
             if let Some(news) = news {
                 subscription::spread(core, effects, news);
             }
@@ -240,7 +240,7 @@ pub(super) fn append<E: Env>(
                 .map(|((index, raw), reply)| (index, sending::finish(core, raw, "append", reply)))
                 .collect()
         }
-        append::Outcome::Again(wait_ms, attempt) => {
+        append::AppendResult::Again(wait_ms, attempt) => {
             let answer = again(wait_ms, &Attempt::Append(attempt));
             places
                 .into_iter()

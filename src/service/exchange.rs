@@ -16,7 +16,7 @@ pub struct Answer {
     /// How the exchange goes on.
     pub next: Next,
     /// State that the driver keeps for a waiting reader.
-    pub held: Option<Held>,
+    pub held: Option<ResponseContext>,
     /// Requests that the driver sends, even if the exchange fails.
     pub effects: Vec<Delivery>,
 }
@@ -36,9 +36,9 @@ pub struct Delivery {
     pub token: Vec<u8>,
 }
 
-/// Outcome of a delivery.
+/// DeliveryResult of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DeliveryResult {
     /// The endpoint answered.
     Answered {
         /// The status.
@@ -101,7 +101,7 @@ pub enum Next {
 
 /// State that the driver keeps for a reader.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Held {
+pub struct ResponseContext {
     /// Header fields to add to the response head of any later answer.
     pub headers: Fields,
     /// The cursor that the reader already has.

@@ -9,7 +9,7 @@ use crate::keys::{Corrupt, Envelope, MARKERS, NameHash, Slot, State, index};
 use crate::stream::{Head, Incarnation, Link, Settled, Tombstone};
 
 /// Where the record of a slot is, or where it would be created.
-pub(super) enum Place<Cas> {
+pub(super) enum Lookup<Cas> {
     /// The record exists. A swap of `cas` is conditioned on the bytes that `envelope` was decoded
     /// from.
     Found {
@@ -65,7 +65,7 @@ pub(super) fn read<E: Env>(core: &Core<E>, slot: &Slot) -> Result<Option<(u32, E
 }
 
 /// Finds the record of `slot`, to swap it.
-pub(super) fn find<E: Env>(core: &Core<E>, slot: &Slot) -> Result<Place<E::Cas>, Fault> {
+pub(super) fn find<E: Env>(core: &Core<E>, slot: &Slot) -> Result<Lookup<E::Cas>, Fault> {
     let mut free = None;
     for gate in 0..MOST_GATES {
         let key = slot.key(gate);
@@ -74,7 +74,7 @@ pub(super) fn find<E: Env>(core: &Core<E>, slot: &Slot) -> Result<Place<E::Cas>,
         let envelope = found.map(|bytes| open(&key, bytes)).transpose()?;
         match envelope {
             Some(envelope) if envelope.state == State::Confirmed => {
-                return Ok(Place::Found {
+                return Ok(Lookup::Found {
                     gate,
                     cas,
                     envelope,
@@ -88,7 +88,7 @@ pub(super) fn find<E: Env>(core: &Core<E>, slot: &Slot) -> Result<Place<E::Cas>,
         drop(cas);
         if !has_gate(core, slot, gate.saturating_add(1))? {
             let gate = free.unwrap_or_else(|| gate.saturating_add(1));
-            return Ok(Place::Missing { gate });
+            return Ok(Lookup::Missing { gate });
         }
     }
     Err(Fault::Deadline("the record has too many gates"))
@@ -100,12 +100,12 @@ pub(super) fn find_record<E: Env>(
     slot: &Slot,
 ) -> Result<Option<(E::Cas, Record)>, Fault> {
     match find(core, slot)? {
-        Place::Found {
+        Lookup::Found {
             gate,
             cas,
             envelope,
         } => Ok(Some((cas, decode(slot, gate, &envelope)?))),
-        Place::Missing { .. } => Ok(None),
+        Lookup::Missing { .. } => Ok(None),
     }
 }
 

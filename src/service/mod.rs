@@ -45,7 +45,7 @@ use self::core::{Core, Variables};
 use self::dispatch::Admitted;
 use self::effects::Effects;
 use self::env::Env;
-use self::exchange::{Answer, Cause, Next, Outcome, Worked};
+use self::exchange::{Answer, Cause, DeliveryResult, Next, Worked};
 use self::fault::{Fault, Refusal};
 use self::reply::Reply;
 use self::token::{Token, TokenMode};
@@ -245,7 +245,7 @@ impl<E: Env> Service<E> {
     }
 
     /// Continues when the outcome of a delivery is known.
-    pub fn delivered(&self, token: &[u8], outcome: &Outcome) -> Worked {
+    pub fn delivered(&self, token: &[u8], outcome: &DeliveryResult) -> Worked {
         let core = &self.core;
         if admission::refused(core).is_some() {
             return Worked::default();

@@ -128,7 +128,7 @@ pub(super) struct Commit {
     /// Whether the record may have been changed.
     pub(super) wrote: bool,
     /// The change that was sent and may still be applied.
-    pub(super) doubt: Option<Doubt>,
+    pub(super) doubt: Option<PendingWrite>,
 }
 
 impl Commit {
@@ -143,7 +143,7 @@ impl Commit {
 
 /// A change of a subscription that was sent, but neither confirmed nor refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Doubt {
+pub(super) struct PendingWrite {
     /// The subscription, by the hash of its id.
     pub(super) hash: NameHash,
     pub(super) life: u64,

@@ -12,7 +12,7 @@ use crate::protocol::response::{self, Head};
 use crate::protocol::{headers, sse};
 use std::borrow::Cow;
 
-/// Outcome of an operation.
+/// DeliveryResult of an operation.
 pub(super) enum Done {
     /// A reply that still needs the common header fields.
     Reply(Reply),

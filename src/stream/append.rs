@@ -15,7 +15,7 @@
 //! So a retry of an applied append succeeds, and later checks do not matter. A refused append
 //! changes nothing.
 
-use super::producer::{NoRoom, Standing, place, standing};
+use super::producer::{NoRoom, ProducerStatus, place, standing};
 use super::settle::{Growth, settle};
 use super::{
     Closed, ContentType, Head, Producer, ProducerId, ProducerMark, ProducerState, Settled,
@@ -193,7 +193,7 @@ pub struct Appended {
 struct Sender {
     mark: ProducerMark,
     known: Option<ProducerState>,
-    standing: Standing,
+    standing: ProducerStatus,
 }
 
 /// A commit of appends.
@@ -323,7 +323,7 @@ impl Batch {
         };
         if let Some(Sender {
             mark,
-            standing: Standing::Fenced { current },
+            standing: ProducerStatus::Fenced { current },
             ..
         }) = sender
         {
@@ -344,7 +344,7 @@ impl Batch {
         Ok(match sender {
             Some(Sender {
                 mark,
-                standing: Standing::Duplicate { highest },
+                standing: ProducerStatus::Duplicate { highest },
                 ..
             }) => Some(done(false, Some((mark.epoch, highest)))),
             _ => None,
@@ -355,8 +355,8 @@ impl Batch {
     /// `Stream-Seq`.
     fn check_order(&self, append: &Append, sender: Option<Sender>) -> Result<(), AppendError> {
         match sender.map(|sender| (sender.standing, sender.mark.seq)) {
-            Some((Standing::BadStart, _)) => return Err(AppendError::EpochStart),
-            Some((Standing::Gap { expected }, received)) => {
+            Some((ProducerStatus::BadStart, _)) => return Err(AppendError::EpochStart),
+            Some((ProducerStatus::Gap { expected }, received)) => {
                 return Err(AppendError::Gap {
                     expected,
                     received,

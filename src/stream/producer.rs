@@ -63,7 +63,7 @@ pub struct ProducerState {
 
 /// Relation of an append to the remembered state of its producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ProducerStatus {
     /// The append is the next one.
     Next,
     /// The append was accepted before. `highest` is the highest accepted sequence number of its
@@ -78,26 +78,26 @@ pub(super) enum Standing {
 }
 
 /// Compares `mark` with the remembered state of its producer.
-pub(super) fn standing(known: Option<&ProducerState>, mark: &ProducerMark) -> Standing {
+pub(super) fn standing(known: Option<&ProducerState>, mark: &ProducerMark) -> ProducerStatus {
     let Some(known) = known else {
         return match mark.seq {
-            0 => Standing::Next,
-            _ => Standing::Gap { expected: 0 },
+            0 => ProducerStatus::Next,
+            _ => ProducerStatus::Gap { expected: 0 },
         };
     };
     let last = known.last;
     let next = last.seq.saturating_add(1);
     match mark.epoch.cmp(&last.epoch) {
-        std::cmp::Ordering::Less => Standing::Fenced {
+        std::cmp::Ordering::Less => ProducerStatus::Fenced {
             current: last.epoch,
         },
-        std::cmp::Ordering::Greater if mark.seq == 0 => Standing::Next,
-        std::cmp::Ordering::Greater => Standing::BadStart,
+        std::cmp::Ordering::Greater if mark.seq == 0 => ProducerStatus::Next,
+        std::cmp::Ordering::Greater => ProducerStatus::BadStart,
         std::cmp::Ordering::Equal if mark.seq <= last.seq => {
-            Standing::Duplicate { highest: last.seq }
+            ProducerStatus::Duplicate { highest: last.seq }
         }
-        std::cmp::Ordering::Equal if mark.seq == next => Standing::Next,
-        std::cmp::Ordering::Equal => Standing::Gap { expected: next },
+        std::cmp::Ordering::Equal if mark.seq == next => ProducerStatus::Next,
+        std::cmp::Ordering::Equal => ProducerStatus::Gap { expected: next },
     }
 }
 
@@ -156,15 +156,18 @@ mod tests {
             used_ms: 0,
         };
         let judge = |epoch, seq| standing(Some(&known), &mark(epoch, seq));
-        assert_eq!(judge(3, 6), Standing::Next);
-        assert_eq!(judge(3, 5), Standing::Duplicate { highest: 5 });
-        assert_eq!(judge(3, 0), Standing::Duplicate { highest: 5 });
-        assert_eq!(judge(3, 8), Standing::Gap { expected: 6 });
-        assert_eq!(judge(2, 6), Standing::Fenced { current: 3 });
-        assert_eq!(judge(4, 0), Standing::Next);
-        assert_eq!(judge(4, 1), Standing::BadStart);
-        assert_eq!(standing(None, &mark(9, 0)), Standing::Next);
-        assert_eq!(standing(None, &mark(0, 2)), Standing::Gap { expected: 0 });
+        assert_eq!(judge(3, 6), ProducerStatus::Next);
+        assert_eq!(judge(3, 5), ProducerStatus::Duplicate { highest: 5 });
+        assert_eq!(judge(3, 0), ProducerStatus::Duplicate { highest: 5 });
+        assert_eq!(judge(3, 8), ProducerStatus::Gap { expected: 6 });
+        assert_eq!(judge(2, 6), ProducerStatus::Fenced { current: 3 });
+        assert_eq!(judge(4, 0), ProducerStatus::Next);
+        assert_eq!(judge(4, 1), ProducerStatus::BadStart);
+        assert_eq!(standing(None, &mark(9, 0)), ProducerStatus::Next);
+        assert_eq!(
+            standing(None, &mark(0, 2)),
+            ProducerStatus::Gap { expected: 0 }
+        );
     }
 
     #[test]

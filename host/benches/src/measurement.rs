@@ -2,7 +2,7 @@
 
 use crate::cli::{DEFAULT_CONNECTIONS, Load, Measure, Scenario};
 use crate::process::Memory;
-use crate::scenario::Outcome;
+use crate::scenario::ScenarioResult;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,8 +38,8 @@ pub(crate) struct Measurement {
 }
 
 impl Measurement {
-    pub(crate) fn of(args: &Measure, outcome: Outcome, memory: Option<Memory>) -> Self {
-        let Outcome {
+    pub(crate) fn of(args: &Measure, outcome: ScenarioResult, memory: Option<Memory>) -> Self {
+        let ScenarioResult {
             operations,
             latencies,
             failures,

@@ -23,8 +23,8 @@ pub(crate) fn health(
         let head = Head::new(200)
             .with(headers::CACHE_CONTROL, "no-store")
             .with(headers::CONTENT_TYPE, "text/plain");
-        let asker = own.asker(method, uri, headers);
-        own.whole(head, b"ok".to_vec(), &asker)
+        let request_origin = own.request_origin(method, uri, headers);
+        own.whole(head, b"ok".to_vec(), &request_origin)
     })
 }
 

@@ -6,4 +6,4 @@ mod problem;
 
 pub(crate) use body::{BodyError, ResponseBody};
 pub(crate) use health::health;
-pub(crate) use problem::{Applied, Asker, OwnAnswers, too_many, too_slow};
+pub(crate) use problem::{Applied, OwnAnswers, RequestOrigin, too_many, too_slow};

@@ -87,7 +87,7 @@ pub(crate) fn too_slow() -> Problem {
 
 /// Parts of a request that the host's own answer needs, kept after the request is moved away.
 #[derive(Debug)]
-pub(crate) struct Asker {
+pub(crate) struct RequestOrigin {
     /// The method.
     pub method: Method,
     uri: Uri,
@@ -122,12 +122,17 @@ impl OwnAnswers {
 
     /// Copies the parts of a request that an answer needs.
     #[must_use]
-    pub(crate) fn asker(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Asker {
+    pub(crate) fn request_origin(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> RequestOrigin {
         let origins = match self.common {
             Some(_) => Vec::new(),
             None => headers.get_all(ORIGIN).iter().cloned().collect(),
         };
-        Asker {
+        RequestOrigin {
             method: method.clone(),
             uri: uri.clone(),
             origins,
@@ -136,15 +141,23 @@ impl OwnAnswers {
 
     /// Answer that tells the client whether it may retry.
     #[must_use]
-    pub(crate) fn unavailable(&self, applied: Applied, asker: &Asker) -> Response<ResponseBody> {
-        self.problem(&applied.problem(), asker)
+    pub(crate) fn unavailable(
+        &self,
+        applied: Applied,
+        request_origin: &RequestOrigin,
+    ) -> Response<ResponseBody> {
+        self.problem(&applied.problem(), request_origin)
     }
 
     /// Answer with this problem.
     #[must_use]
-    pub(crate) fn problem(&self, problem: &Problem, asker: &Asker) -> Response<ResponseBody> {
-        let document = problem.body(Some(asker.uri.path()));
-        self.whole(Head::problem(problem), document, asker)
+    pub(crate) fn problem(
+        &self,
+        problem: &Problem,
+        request_origin: &RequestOrigin,
+    ) -> Response<ResponseBody> {
+        let document = problem.body(Some(request_origin.uri.path()));
+        self.whole(Head::problem(problem), document, request_origin)
     }
 
     /// Answer with this head and body, and the common fields.
@@ -152,11 +165,11 @@ impl OwnAnswers {
         &self,
         mut head: Head,
         document: Vec<u8>,
-        asker: &Asker,
+        request_origin: &RequestOrigin,
     ) -> Response<ResponseBody> {
-        head.headers.append(&self.common(asker));
+        head.headers.append(&self.common(request_origin));
         head.push(headers::CONTENT_LENGTH, document.len().to_string());
-        let body = match asker.method {
+        let body = match request_origin.method {
             Method::HEAD => Bytes::new(),
             _ => Bytes::from(document),
         };
@@ -168,11 +181,11 @@ impl OwnAnswers {
         response
     }
 
-    fn common(&self, asker: &Asker) -> Cow<'_, Fields> {
+    fn common(&self, request_origin: &RequestOrigin) -> Cow<'_, Fields> {
         match &self.common {
             Some(common) => Cow::Borrowed(common),
             None => {
-                let origins = asker.origins.iter().map(HeaderValue::as_bytes);
+                let origins = request_origin.origins.iter().map(HeaderValue::as_bytes);
                 Cow::Owned(response::common(&self.config, origins, self.access_control))
             }
         }
@@ -201,8 +214,9 @@ mod tests {
             .iter()
             .map(|origin| HeaderValue::from_static(origin));
         let headers: HeaderMap = values.map(|value| (ORIGIN, value)).collect();
-        let asker = own.asker(&method, &Uri::from_static("/v1/stream/s"), &headers);
-        own.problem(&too_many(Duration::from_millis(1001)), &asker)
+        let request_origin =
+            own.request_origin(&method, &Uri::from_static("/v1/stream/s"), &headers);
+        own.problem(&too_many(Duration::from_millis(1001)), &request_origin)
     }
 
     fn field<'a>(response: &'a Response<ResponseBody>, name: &'static str) -> Option<&'a str> {

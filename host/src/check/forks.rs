@@ -12,13 +12,13 @@ use std::collections::{HashMap, HashSet};
 pub(super) struct Family {
     sources: HashMap<Link, (String, Forks)>,
     /// Name, link, source and standing of each fork.
-    forks: Vec<(String, Link, Link, Standing)>,
+    forks: Vec<(String, Link, Link, ForkState)>,
     /// Ended incarnations; their bytes are being removed.
     ended: HashSet<Link>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum ForkState {
     Pending,
     Here,
     Deleted,
@@ -39,8 +39,8 @@ impl Family {
             Record::Live(head) => {
                 if let Some(lineage) = &head.lineage {
                     let standing = match lineage.pending {
-                        true => Standing::Pending,
-                        false => Standing::Here,
+                        true => ForkState::Pending,
+                        false => ForkState::Here,
                     };
                     fork(head.incarnation, lineage.source, standing);
                 }
@@ -52,7 +52,7 @@ impl Family {
                     self.ended.insert(link(tombstone.incarnation));
                 }
                 if let Some(source) = tombstone.source {
-                    fork(tombstone.incarnation, source, Standing::Deleted);
+                    fork(tombstone.incarnation, source, ForkState::Deleted);
                 }
             }
         }
@@ -66,9 +66,9 @@ impl Family {
                 continue;
             };
             let counted = match (standing, forks.step(fork.incarnation)) {
-                (Standing::Pending, step) => step == Some(ForkStep::Joined),
-                (Standing::Here, _) => true,
-                (Standing::Deleted, step) => step != Some(ForkStep::Leaving),
+                (ForkState::Pending, step) => step == Some(ForkStep::Joined),
+                (ForkState::Here, _) => true,
+                (ForkState::Deleted, step) => step != Some(ForkStep::Leaving),
             };
             *counts.entry(*source).or_default() += u64::from(counted);
         }
@@ -78,7 +78,7 @@ impl Family {
     pub(super) fn check(self, report: &mut Report) {
         // A salvage may leave a fork without its source, but with all bytes that they share.
         for (name, _, source, standing) in &self.forks {
-            if *standing == Standing::Here && self.ended.contains(source) {
+            if *standing == ForkState::Here && self.ended.contains(source) {
                 report.problem(format!("fork {name}: its source is gone"));
             }
         }

@@ -4,7 +4,7 @@ use super::lanes::{Common, Factories, Lane, Lanes};
 use super::live::{Event, Grant, Live};
 use crate::answers::{Applied, OwnAnswers, ResponseBody, too_slow};
 use crate::budget::{Pool, Room, Rooms};
-use crate::exchange::{Held, Message, Next, PathHash, PathHasher, Request, StepError};
+use crate::exchange::{Message, Next, PathHash, PathHasher, Request, ResponseContext, StepError};
 use crate::outbound::Outbound;
 use crate::store::Store;
 use crate::worker::{Alarm, Answered};
@@ -114,10 +114,10 @@ impl Driver {
     /// Answer to a request with a body that arrives too slowly.
     #[must_use]
     pub(crate) fn too_slow(&self, request: &Parts) -> Response<ResponseBody> {
-        let asker = self
-            .own
-            .asker(&request.method, &request.uri, &request.headers);
-        self.own.problem(&too_slow(), &asker)
+        let request_origin =
+            self.own
+                .request_origin(&request.method, &request.uri, &request.headers);
+        self.own.problem(&too_slow(), &request_origin)
     }
 
     /// Serves a request. With a grant, the bytes of the response keep its room.
@@ -133,10 +133,12 @@ impl Driver {
     ) -> Result<Response<ResponseBody>, Unanswered> {
         let lane = self.lanes.of(request.path_hash);
         let parts = &request.parts;
-        let asker = self.own.asker(&parts.method, &parts.uri, &parts.headers);
+        let request_origin = self
+            .own
+            .request_origin(&parts.method, &parts.uri, &parts.headers);
         let failed = |error: &StepError| {
-            let applied = Applied::of_failed(&asker.method, error);
-            self.own.unavailable(applied, &asker)
+            let applied = Applied::of_failed(&request_origin.method, error);
+            self.own.unavailable(applied, &request_origin)
         };
         let worker = self.lanes.worker(&mut request);
         let answered = match worker.start(request).await {
@@ -176,7 +178,7 @@ impl Driver {
 
 /// Response of an exchange that ends with its first answer.
 fn whole(mut message: Message, room: Option<Room>) -> Result<Response<ResponseBody>, Unanswered> {
-    let held = Held::default();
+    let held = ResponseContext::default();
     let head = message.take_head(&held).ok_or(Unanswered::Aborted)?;
     let bytes = message.bytes_for(&held);
     let bytes = match room {

@@ -4,7 +4,7 @@ use super::driver::Driver;
 use super::lanes::Factories;
 use crate::answers::{OwnAnswers, ResponseBody};
 use crate::budget::Pool;
-use crate::exchange::Outcome;
+use crate::exchange::DeliveryResult;
 use crate::outbound::Outbound;
 use crate::store::held::HeldStore;
 use crate::store::{Lost, Store};
@@ -317,7 +317,7 @@ async fn a_delivery_leaves_when_its_step_has_settled_and_not_before() {
         tokio::task::yield_now().await;
     }
     let outcome = setup.script.log().outcomes[0].clone();
-    assert_eq!(outcome, Outcome::Answered(202, Bytes::from("ok")));
+    assert_eq!(outcome, DeliveryResult::Answered(202, Bytes::from("ok")));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The mailbox of one client with a live read.
 
-use crate::exchange::{Cause, Head, Held, Message, StepError, Token};
+use crate::exchange::{Cause, Head, Message, ResponseContext, StepError, Token};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,15 +55,15 @@ pub(super) struct Reader {
     mailbox: Mutex<Mailbox>,
     /// The client left; no group may add this reader any more.
     gone: AtomicBool,
-    held: Held,
-    /// Time at which the exchange reaches its maximum age (`Held::max_age`).
+    held: ResponseContext,
+    /// Time at which the exchange reaches its maximum age (`ResponseContext::max_age`).
     pub(super) expires: Option<Instant>,
     /// End of the current wait. The wait continues through changes without a message.
     wait_ends: Mutex<Option<Instant>>,
 }
 
 impl Reader {
-    pub(super) fn new(held: Held, now: Instant) -> Self {
+    pub(super) fn new(held: ResponseContext, now: Instant) -> Self {
         let expires = held.max_age.and_then(|age| now.checked_add(age));
         Self {
             mailbox: Mutex::new(Mailbox {

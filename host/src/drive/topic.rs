@@ -13,7 +13,7 @@ use tokio::time::Instant;
 pub(super) struct Waiter {
     pub(super) reader: Reader,
     /// Locked after the topic's own lock, never before it.
-    place: Mutex<Option<Place>>,
+    place: Mutex<Option<Membership>>,
 }
 
 impl Waiter {
@@ -24,7 +24,7 @@ impl Waiter {
         })
     }
 
-    fn place(&self) -> MutexGuard<'_, Option<Place>> {
+    fn place(&self) -> MutexGuard<'_, Option<Membership>> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -40,7 +40,7 @@ impl Waiter {
 
 /// Position of a waiting reader.
 #[derive(Debug, Clone)]
-struct Place {
+struct Membership {
     topic: Arc<Topic>,
     token: Token,
     index: usize,
@@ -196,7 +196,7 @@ impl Groups {
             if waiter.reader.has_left() {
                 continue;
             }
-            *place = Some(Place {
+            *place = Some(Membership {
                 topic: Arc::clone(topic),
                 token: token.clone(),
                 index: group.members.len(),

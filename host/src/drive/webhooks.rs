@@ -1,6 +1,6 @@
 //! Posts the deliveries of steps, and passes the results back.
 
-use crate::exchange::{Delivery, Outcome};
+use crate::exchange::{Delivery, DeliveryResult};
 use crate::length::{Classifier, Length, Ticket};
 use crate::outbound::Outbound;
 use crate::telemetry;
@@ -38,10 +38,10 @@ async fn post(
         token,
     } = delivery;
     let outcome = match outbound.post(&url, &headers, body, timeout).await {
-        Ok(answered) => Outcome::Answered(answered.status.as_u16(), answered.body),
+        Ok(answered) => DeliveryResult::Answered(answered.status.as_u16(), answered.body),
         Err(error) => {
             telemetry::warn("webhook not delivered", &error.to_string());
-            Outcome::Failed
+            DeliveryResult::Failed
         }
     };
     let mut ticket = Ticket::default();

@@ -1,7 +1,7 @@
 //! The answer to one step.
 
 use super::effects::Delivery;
-use super::message::{Held, Message};
+use super::message::{Message, ResponseContext};
 use super::token::{Attempt, Token};
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub(crate) struct Answer {
     /// How the exchange continues.
     pub next: Next,
     /// Set only in the answer to a start.
-    pub held: Option<Held>,
+    pub held: Option<ResponseContext>,
     /// Webhook requests to send, regardless of the rest of the exchange.
     pub effects: Vec<Delivery>,
 }

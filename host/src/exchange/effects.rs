@@ -22,7 +22,7 @@ pub(crate) struct Delivery {
 
 /// Result of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum DeliveryResult {
     /// A response arrived: its status, and the beginning of its body.
     Answered(u16, Bytes),
     /// The request was not sent, or had no response in time.

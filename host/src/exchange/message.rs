@@ -36,7 +36,7 @@ pub(crate) enum Cursor {
 
 /// State that the driver keeps for a live read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Held {
+pub(crate) struct ResponseContext {
     /// Fields to add to the head of a later answer.
     pub headers: HeaderMap,
     /// Floor of the cursors that this reader gets.
@@ -102,16 +102,16 @@ impl Message {
     }
 
     /// The head for a reader, if the message has one.
-    pub(crate) fn head_for(&self, held: &Held) -> Option<Head> {
+    pub(crate) fn head_for(&self, held: &ResponseContext) -> Option<Head> {
         self.head.clone().map(|head| self.finish(head, held))
     }
 
     /// Likewise for a message with only one reader.
-    pub(crate) fn take_head(&mut self, held: &Held) -> Option<Head> {
+    pub(crate) fn take_head(&mut self, held: &ResponseContext) -> Option<Head> {
         self.head.take().map(|head| self.finish(head, held))
     }
 
-    fn finish(&self, mut head: Head, held: &Held) -> Head {
+    fn finish(&self, mut head: Head, held: &ResponseContext) -> Head {
         for (name, value) in &held.headers {
             head.headers.append(name, value.clone());
         }
@@ -123,7 +123,7 @@ impl Message {
     }
 
     /// The bytes for a reader.
-    pub(crate) fn bytes_for(&mut self, held: &Held) -> Bytes {
+    pub(crate) fn bytes_for(&mut self, held: &ResponseContext) -> Bytes {
         let Cursor::Event(value, after) = &self.cursor else {
             return self.body.clone();
         };
@@ -160,10 +160,10 @@ mod tests {
         Message::new(Some(head), Bytes::from_static(b"<"), cursor)
     }
 
-    fn held(floor: Option<u64>) -> Held {
-        Held {
+    fn held(floor: Option<u64>) -> ResponseContext {
+        ResponseContext {
             cursor_floor: floor,
-            ..Held::default()
+            ..ResponseContext::default()
         }
     }
 

@@ -12,9 +12,9 @@ mod steps;
 mod token;
 
 pub(crate) use answer::{Answer, Next, Retry, Wait};
-pub(crate) use effects::{Delivery, Outcome, Worked};
+pub(crate) use effects::{Delivery, DeliveryResult, Worked};
 pub(crate) use fields::unpack_fields;
-pub(crate) use message::{Cursor, Head, Held, Message};
+pub(crate) use message::{Cursor, Head, Message, ResponseContext};
 pub(crate) use request::{BodyState, PathHash, Request};
 pub(crate) use request::{PathHasher, pack_head};
 pub(crate) use steps::{Cause, StepError, Steps};

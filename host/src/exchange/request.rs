@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 
 /// Size of most packed request heads.
 const PACKED_BYTES: usize = 1024;
-/// Outcome of collecting a body.
+/// DeliveryResult of collecting a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyState {
     /// The whole body is there.
@@ -56,7 +56,7 @@ pub(crate) struct Request {
     pub path_hash: PathHash,
     /// The body; empty unless the state is [`BodyState::Complete`].
     pub body: Bytes,
-    /// Outcome of collecting the body.
+    /// DeliveryResult of collecting the body.
     pub body_state: BodyState,
     /// Room for the body, released with the request.
     #[expect(dead_code, reason = "it is held until the request is dropped")]

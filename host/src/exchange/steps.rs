@@ -1,7 +1,7 @@
 //! The exported calls of an instance.
 
 use super::answer::Answer;
-use super::effects::{Outcome, Worked};
+use super::effects::{DeliveryResult, Worked};
 use super::request::Request;
 use super::token::{Attempt, Token};
 use crate::store::Lost;
@@ -16,7 +16,7 @@ pub(crate) enum Cause {
     Changed,
     /// The key did not change during the requested wait.
     Timeout,
-    /// The exchange reached the age in [`Held::max_age`](super::Held::max_age).
+    /// The exchange reached the age in [`ResponseContext::max_age`](super::ResponseContext::max_age).
     Expired,
     /// The server shuts down.
     Draining,
@@ -61,7 +61,7 @@ pub(crate) trait Steps: Send {
     fn resume(&mut self, token: &Token, cause: Cause) -> Result<Answer, StepError>;
 
     /// Resumes with the outcome of a delivery.
-    fn delivered(&mut self, token: &Token, outcome: &Outcome) -> Result<Worked, StepError>;
+    fn delivered(&mut self, token: &Token, outcome: &DeliveryResult) -> Result<Worked, StepError>;
 
     /// Does one piece of background work.
     fn work(&mut self, round: u64) -> Result<Worked, StepError>;

@@ -31,7 +31,7 @@ pub(crate) enum Incomplete {
 pub(crate) struct Collected {
     /// The bytes; empty unless complete.
     pub(crate) body: Bytes,
-    /// Outcome of collecting the body.
+    /// DeliveryResult of collecting the body.
     pub(crate) state: BodyState,
     /// Room that the body takes.
     pub(crate) room: Option<Reservation>,
@@ -168,13 +168,13 @@ pub(super) mod tests {
     use tokio::sync::oneshot;
 
     /// Body of this many bytes, one at a time, that signals when it has been read to its end.
-    struct Told {
+    struct AnnouncedBody {
         bytes: usize,
         announced: bool,
         end: Option<oneshot::Sender<()>>,
     }
 
-    impl Body for Told {
+    impl Body for AnnouncedBody {
         type Data = Bytes;
         type Error = Infallible;
 
@@ -206,7 +206,7 @@ pub(super) mod tests {
         oneshot::Receiver<()>,
     ) {
         let (end, ended) = oneshot::channel();
-        let body = Told {
+        let body = AnnouncedBody {
             bytes,
             announced: false,
             end: Some(end),
@@ -217,7 +217,7 @@ pub(super) mod tests {
     /// Body that begins to arrive on a signal.
     struct Late {
         comes: Option<oneshot::Receiver<()>>,
-        rest: Told,
+        rest: AnnouncedBody,
     }
 
     impl Body for Late {
@@ -248,7 +248,7 @@ pub(super) mod tests {
             (true, true, false),
         ] {
             let (end, ended) = oneshot::channel();
-            let body = Told {
+            let body = AnnouncedBody {
                 bytes: 100,
                 announced,
                 end: Some(end),
@@ -270,7 +270,7 @@ pub(super) mod tests {
         let (end, ended) = oneshot::channel();
         let body = Late {
             comes: Some(comes),
-            rest: Told {
+            rest: AnnouncedBody {
                 bytes: 100,
                 announced: false,
                 end: Some(end),
@@ -296,7 +296,7 @@ pub(super) mod tests {
                 long_from: 10,
             };
             let (end, _ended) = oneshot::channel();
-            let body = Told {
+            let body = AnnouncedBody {
                 bytes: 100,
                 announced,
                 end: Some(end),

@@ -56,8 +56,8 @@ impl Gate {
             Use::Any | Use::Probe => None,
         };
         if let Some(problem) = ending {
-            let asker = self.own.asker(method, uri, headers);
-            let mut response = self.own.problem(&problem, &asker);
+            let request_origin = self.own.request_origin(method, uri, headers);
+            let mut response = self.own.problem(&problem, &request_origin);
             if request.version() != Version::HTTP_2 {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
@@ -67,8 +67,8 @@ impl Gate {
         match self.judge(peer, request) {
             Ok(()) => health(&self.own, method, uri, headers),
             Err(problem) => {
-                let asker = self.own.asker(method, uri, headers);
-                Some(self.own.problem(&problem, &asker))
+                let request_origin = self.own.request_origin(method, uri, headers);
+                Some(self.own.problem(&problem, &request_origin))
             }
         }
     }

@@ -56,8 +56,8 @@ impl Handler {
         if parts.method != Method::GET {
             return self.serve(parts, Some(body), None).await;
         }
-        let asker = own.asker(&parts.method, &parts.uri, &parts.headers);
-        let no_room = || Ok(own.problem(&Problem::unavailable(), &asker));
+        let request_origin = own.request_origin(&parts.method, &parts.uri, &parts.headers);
+        let no_room = || Ok(own.problem(&Problem::unavailable(), &request_origin));
         if !body.is_end_stream() {
             // A request with a body can't be repeated.
             let Some(room) = Room::reserve(Arc::clone(line), line.page()).await else {

@@ -2,7 +2,7 @@
 
 use super::body::{Drain, InstanceBody};
 use super::instances::{OnDemand, Reuse};
-use crate::answers::{Applied, Asker, OwnAnswers, ResponseBody, too_slow};
+use crate::answers::{Applied, OwnAnswers, RequestOrigin, ResponseBody, too_slow};
 use crate::budget::Room;
 use crate::engine::{ComponentError, Runtime};
 use crate::store::{Outlet, Store};
@@ -100,16 +100,16 @@ impl Proxy {
         fell_behind: impl Future<Output = ()>,
         mut room: Option<Room>,
     ) -> Result<Response<ResponseBody>, NoRoom> {
-        let asker = self
-            .own
-            .asker(request.method(), request.uri(), request.headers());
+        let request_origin =
+            self.own
+                .request_origin(request.method(), request.uri(), request.headers());
         let is_live = request.uri().query().is_some_and(asks_for_live);
-        let mut answer = Box::pin(self.answer(request, &asker));
+        let mut answer = Box::pin(self.answer(request, &request_origin));
         let answered = tokio::select! {
             // First, because the instance also gets this error, and can only report a truncated
             // body.
             biased;
-            () = fell_behind => return Ok(self.own.problem(&too_slow(), &asker)),
+            () = fell_behind => return Ok(self.own.problem(&too_slow(), &request_origin)),
             answered = &mut answer => Some(answered),
             () = sleep(WAITS), if is_live && room.is_some() => None,
         };
@@ -136,25 +136,25 @@ impl Proxy {
 
     /// Serves a request of the host itself, of which only the path matters.
     pub(crate) async fn send(&self, request: Request<WasiBody>) -> Response<ResponseBody> {
-        let asker = self
-            .own
-            .asker(request.method(), request.uri(), request.headers());
-        match self.answer(request, &asker).await {
+        let request_origin =
+            self.own
+                .request_origin(request.method(), request.uri(), request.headers());
+        match self.answer(request, &request_origin).await {
             Answered::Own(response) => response,
             Answered::Instance(response, outlet, drain) => streamed(response, outlet, drain, None),
         }
     }
 
-    async fn answer(&self, request: Request<WasiBody>, asker: &Asker) -> Answered {
+    async fn answer(&self, request: Request<WasiBody>, request_origin: &RequestOrigin) -> Answered {
         let method = request.method().clone();
         let outlet = Outlet::new(Arc::clone(&self.store));
         let answered = tokio::select! {
             answered = self.handler.handle((), absolute(request, self.unnamed.clone())) => answered,
             () = self.drained(), if method.is_safe() => {
-                return Answered::Own(self.own.unavailable(Applied::Nothing, asker));
+                return Answered::Own(self.own.unavailable(Applied::Nothing, request_origin));
             }
         };
-        let refuse = |applied| Answered::Own(self.own.unavailable(applied, asker));
+        let refuse = |applied| Answered::Own(self.own.unavailable(applied, request_origin));
         match answered {
             Ok(response) => {
                 if let Err(lost) = outlet.check(outlet.settle().await) {

@@ -130,7 +130,7 @@ pub trait Store: Send + Sync {
     /// call returns, so the caller must read [`last_change`](Self::last_change) after it.
     fn watch(&self, key: &str) -> Watch;
 
-    /// Outcome of this change and all earlier ones. It is ready once they are as durable as the
+    /// DeliveryResult of this change and all earlier ones. It is ready once they are as durable as the
     /// store makes them.
     fn settle(&self, _change: ChangeNumber) -> Settle {
         Settle::done()

@@ -11,7 +11,7 @@ pub(crate) struct Footprint {
     /// Lowest number of a swap of the step. If that swap is durable, the step had an effect, even
     /// if the rest was lost.
     pub swapped: Option<ChangeNumber>,
-    /// Keys to load. If there are any, the step changed nothing, and the host repeats it instead of
+    /// StoreView to load. If there are any, the step changed nothing, and the host repeats it instead of
     /// using its output.
     pub missed: Vec<Box<str>>,
     /// Whether changes were lost since the instance began. The step may depend on lost changes even

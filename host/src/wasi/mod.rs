@@ -4,14 +4,14 @@ mod bindings;
 mod config;
 mod footprint;
 mod handles;
-mod keys;
 mod keyvalue;
 mod linker;
 mod send;
 mod state;
+mod view;
 
 pub(crate) use footprint::Footprint;
-#[cfg(test)]
-pub(crate) use keys::Keys;
 pub(crate) use linker::add_to_linker;
 pub(crate) use state::{InstanceState, MAX_MEMORY_BYTES, Variables};
+#[cfg(test)]
+pub(crate) use view::StoreView;

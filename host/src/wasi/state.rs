@@ -1,8 +1,8 @@
 //! The host's side of one instance.
 
 use super::handles::MAX_HANDLES;
-use super::keys::Keys;
 use super::send::Sending;
+use super::view::StoreView;
 use crate::outbound::Outbound;
 use crate::store::Store;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub(crate) struct InstanceState {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Sending,
-    pub(super) keys: Keys,
+    pub(super) keys: StoreView,
     pub(super) variables: Arc<Variables>,
     /// Number of open buckets and swaps.
     pub(super) handles: usize,
@@ -56,7 +56,7 @@ impl InstanceState {
         variables: Arc<Variables>,
         outbound: Option<Arc<Outbound>>,
     ) -> Self {
-        let keys = Keys::new(Arc::clone(&store));
+        let keys = StoreView::new(Arc::clone(&store));
         // The timeline is read after the keys' number of losses. The store then refuses the
         // instance if a loss came in between; in the other order it would accept an old timeline.
         let variables = on_timeline(variables, store.timeline());
@@ -96,12 +96,12 @@ impl InstanceState {
 
     /// This instance's access to the store.
     #[must_use]
-    pub(crate) const fn keys(&self) -> &Keys {
+    pub(crate) const fn keys(&self) -> &StoreView {
         &self.keys
     }
 
     /// Likewise, to begin and end steps.
-    pub(crate) const fn keys_mut(&mut self) -> &mut Keys {
+    pub(crate) const fn keys_mut(&mut self) -> &mut StoreView {
         &mut self.keys
     }
 }

@@ -1,6 +1,6 @@
 //! Calls of an instance, and their results.
 
-use crate::exchange::{Answer, Attempt, Cause, Outcome, Request, StepError, Token};
+use crate::exchange::{Answer, Attempt, Cause, DeliveryResult, Request, StepError, Token};
 use crate::length::Ticket;
 use crate::store::ChangeNumber;
 use tokio::sync::oneshot;
@@ -49,5 +49,5 @@ pub(super) enum Call {
     Start(Vec<Started>, Option<Attempt>),
     Resume(Token, Cause, oneshot::Sender<StepResult>),
     Work(u64, Ticket, oneshot::Sender<bool>),
-    Delivered(Token, Outcome, Ticket),
+    Delivered(Token, DeliveryResult, Ticket),
 }

@@ -14,11 +14,11 @@
 
 use super::Factory;
 use crate::exchange::{
-    Answer, Attempt, Cause, Cursor, Delivery, Head, Held, Message, Next, Outcome, PathHasher,
-    Request, Retry, StepError, Steps, Token, Wait, Worked,
+    Answer, Attempt, Cause, Cursor, Delivery, DeliveryResult, Head, Message, Next, PathHasher,
+    Request, ResponseContext, Retry, StepError, Steps, Token, Wait, Worked,
 };
 use crate::store::{Store, StoreError, SwapError};
-use crate::wasi::{Footprint, Keys};
+use crate::wasi::{Footprint, StoreView};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::collections::HashMap;
@@ -48,7 +48,7 @@ pub(crate) struct Log {
     pub(crate) resumes: HashMap<&'static str, usize>,
     pub(crate) instances: usize,
     /// Outcomes of deliveries.
-    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) outcomes: Vec<DeliveryResult>,
 }
 
 impl Script {
@@ -81,7 +81,7 @@ impl Script {
             Ok(Box::new(Fake {
                 script: Arc::clone(&script),
                 number,
-                keys: Keys::new(Arc::clone(&store)),
+                keys: StoreView::new(Arc::clone(&store)),
             }))
         })
     }
@@ -106,7 +106,7 @@ struct Fake {
     script: Arc<Script>,
     /// Instance number, counted from one.
     number: usize,
-    keys: Keys,
+    keys: StoreView,
 }
 
 fn answer(body: Bytes, next: Next) -> Answer {
@@ -162,7 +162,7 @@ impl Fake {
 
     fn read(&mut self, path: &str, kind: &str) -> Result<Answer, StoreError> {
         let text = self.text(path)?;
-        let held = Some(Held {
+        let held = Some(ResponseContext {
             headers: HeaderMap::from_iter([(
                 http::header::VARY,
                 HeaderValue::from_static("origin"),
@@ -343,7 +343,7 @@ impl Steps for Fake {
         })
     }
 
-    fn delivered(&mut self, _: &Token, outcome: &Outcome) -> Result<Worked, StepError> {
+    fn delivered(&mut self, _: &Token, outcome: &DeliveryResult) -> Result<Worked, StepError> {
         self.script.log().outcomes.push(outcome.clone());
         Ok(Worked::default())
     }

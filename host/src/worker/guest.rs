@@ -4,8 +4,9 @@
 use super::inline::guarded;
 use crate::engine::{ComponentError, Runtime, stop_when_stuck};
 use crate::exchange::{
-    Answer, Attempt, BodyState, Cause, Cursor, Delivery, Head, Held, Message, Next, Outcome,
-    Request, Retry, StepError, Steps, Token, Wait, Worked, pack_head, unpack_fields,
+    Answer, Attempt, BodyState, Cause, Cursor, Delivery, DeliveryResult, Head, Message, Next,
+    Request, ResponseContext, Retry, StepError, Steps, Token, Wait, Worked, pack_head,
+    unpack_fields,
 };
 use crate::store::Store;
 use crate::wasi::{Footprint, InstanceState, Variables};
@@ -127,10 +128,10 @@ impl Steps for Instance {
         guarded(exchange.call_resume(&mut self.store, &token.0, cause, now())).map(lift)
     }
 
-    fn delivered(&mut self, token: &Token, outcome: &Outcome) -> Result<Worked, StepError> {
+    fn delivered(&mut self, token: &Token, outcome: &DeliveryResult) -> Result<Worked, StepError> {
         let outcome = match outcome {
-            Outcome::Answered(status, body) => wit::Outcome::Answered((*status, &body[..])),
-            Outcome::Failed => wit::Outcome::Failed,
+            DeliveryResult::Answered(status, body) => wit::Outcome::Answered((*status, &body[..])),
+            DeliveryResult::Failed => wit::Outcome::Failed,
         };
         let exchange = self.lane.durable_streams_edge_exchange();
         let call = exchange.call_delivered(&mut self.store, &token.0, outcome, now());
@@ -188,7 +189,7 @@ fn lift(answer: wit::Answer) -> Answer {
             }),
             wit::Next::Reset => Next::Reset,
         },
-        held: answer.held.map(|held| Held {
+        held: answer.held.map(|held| ResponseContext {
             headers: unpack_fields(held.headers),
             cursor_floor: held.cursor_floor,
             max_age: held.max_age_ms.map(Duration::from_millis),

@@ -6,7 +6,7 @@ use super::calls::{Call, Pending, Started};
 use super::jobs::Jobs;
 use super::slot::Slot;
 use super::unsettled::Unsettled;
-use crate::exchange::{Cause, Delivery, Outcome, Request, StepError, Token};
+use crate::exchange::{Cause, Delivery, DeliveryResult, Request, StepError, Token};
 use crate::length::Ticket;
 use crate::store::Store;
 use crate::vital;
@@ -73,7 +73,12 @@ impl Worker {
     }
 
     /// Passes the result of a delivery to the instance.
-    pub(crate) fn delivered(self: &Arc<Self>, token: Token, outcome: Outcome, ticket: Ticket) {
+    pub(crate) fn delivered(
+        self: &Arc<Self>,
+        token: Token,
+        outcome: DeliveryResult,
+        ticket: Ticket,
+    ) {
         self.push_call(Call::Delivered(token, outcome, ticket), 0);
     }
 

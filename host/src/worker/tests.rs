@@ -1,7 +1,7 @@
 use super::calls::StepResult;
 use super::jobs::{BATCH_BYTES, BATCH_REQUESTS};
 use super::{Deliver, Worker};
-use crate::exchange::{Outcome, StepError};
+use crate::exchange::{DeliveryResult, StepError};
 use crate::length::Ticket;
 use crate::store::{MemoryStore, Store};
 use crate::worker::fake::{Script, request};
@@ -228,7 +228,7 @@ async fn a_delivery_is_passed_up_and_its_result_is_passed_to_the_instance() {
         let handed = Arc::clone(&handed);
         Box::new(move |worker, delivery| {
             handed.lock().expect("no panic").push(delivery.body);
-            worker.delivered(delivery.token, Outcome::Failed, Ticket::default());
+            worker.delivered(delivery.token, DeliveryResult::Failed, Ticket::default());
         })
     };
     let factory = script.factory(&store);
@@ -239,5 +239,5 @@ async fn a_delivery_is_passed_up_and_its_result_is_passed_to_the_instance() {
         tokio::task::yield_now().await;
     }
     assert_eq!(*handed.lock().expect("no panic"), ["told"]);
-    assert_eq!(script.log().outcomes, [Outcome::Failed]);
+    assert_eq!(script.log().outcomes, [DeliveryResult::Failed]);
 }

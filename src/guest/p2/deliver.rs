@@ -5,7 +5,7 @@ use super::body::{self, Gone, Outgoing};
 use super::waits::{after, now};
 use crate::guest::message::{MOST_IN_A_ROW, delivery_fields};
 use crate::guest::service;
-use crate::service::exchange::{Delivery, Outcome};
+use crate::service::exchange::{Delivery, DeliveryResult};
 use crate::subscription::url;
 use wasi::clocks::monotonic_clock::subscribe_instant;
 use wasi::http::outgoing_handler::handle;
@@ -65,19 +65,19 @@ fn first_done(flights: &[Flight]) -> Option<usize> {
     }
 }
 
-fn outcome(flight: &Flight) -> Outcome {
+fn outcome(flight: &Flight) -> DeliveryResult {
     let response = flight.response.as_ref();
     match response.and_then(FutureIncomingResponse::get) {
-        Some(Ok(Ok(response))) => answered(&response, flight.end).unwrap_or(Outcome::Failed),
-        Some(_) | None => Outcome::Failed,
+        Some(Ok(Ok(response))) => answered(&response, flight.end).unwrap_or(DeliveryResult::Failed),
+        Some(_) | None => DeliveryResult::Failed,
     }
 }
 
-fn answered(response: &IncomingResponse, end: u64) -> Result<Outcome, Gone> {
+fn answered(response: &IncomingResponse, end: u64) -> Result<DeliveryResult, Gone> {
     let status = response.status();
     let body = response.consume().map_err(|()| Gone)?;
     let body = body::collect_answer(&body, end)?;
-    Ok(Outcome::Answered { status, body })
+    Ok(DeliveryResult::Answered { status, body })
 }
 
 fn begin(delivery: Delivery, row: usize) -> Flight {

@@ -12,7 +12,7 @@ use crate::guest::{polling, step};
 use crate::protocol::packed::Fields as Packed;
 use crate::protocol::request::BodyState;
 use crate::service::Service;
-use crate::service::exchange::{Answer, Cause, Delivery, Held, Next};
+use crate::service::exchange::{Answer, Cause, Delivery, Next, ResponseContext};
 use wasi::exports::http::incoming_handler::Guest;
 use wasi::http::types::{
     ErrorCode, Fields, IncomingRequest, Method, OutgoingResponse, ResponseOutparam, Scheme,
@@ -25,7 +25,7 @@ impl Guest for Component {
         let answer = begin(&receive(&request), &mut effects);
         let exchange = Exchange {
             started,
-            held: Held::default(),
+            held: ResponseContext::default(),
         };
         exchange.run(answer, out);
         deliver(effects);
@@ -63,7 +63,7 @@ fn resume(token: &[u8], cause: Cause) -> Answer {
 /// The state of an exchange between its steps.
 struct Exchange {
     started: u64,
-    held: Held,
+    held: ResponseContext,
 }
 
 impl Exchange {

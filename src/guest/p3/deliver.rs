@@ -5,7 +5,7 @@ use super::{hub, waits};
 use crate::guest::message::{MOST_IN_A_ROW, delivery_fields};
 use crate::guest::service;
 use crate::limits::WEBHOOK_ANSWER_BYTES;
-use crate::service::exchange::{Delivery, Outcome};
+use crate::service::exchange::{Delivery, DeliveryResult};
 use crate::subscription::url;
 use futures::future::{Either, select};
 use spin_sdk::wasip3::http::client;
@@ -35,7 +35,7 @@ async fn follow(delivery: Delivery) {
         let too_late = pin!(waits::pause(delivery.timeout_ms));
         let outcome = match select(sent, too_late).await {
             Either::Left((Ok(outcome), _)) => outcome,
-            Either::Left((Err(_), _)) | Either::Right(_) => Outcome::Failed,
+            Either::Left((Err(_), _)) | Either::Right(_) => DeliveryResult::Failed,
         };
         let worked = service().delivered(&delivery.token, &outcome);
         hub::wake_changed();
@@ -47,7 +47,7 @@ fn malformed(_: impl std::fmt::Debug) -> ErrorCode {
     ErrorCode::HttpRequestUriInvalid
 }
 
-async fn send(delivery: &Delivery) -> Result<Outcome, ErrorCode> {
+async fn send(delivery: &Delivery) -> Result<DeliveryResult, ErrorCode> {
     let allow_localhost = service().config().webhook_allow_localhost;
     // The URL was checked when the subscription was created, but the variable may have changed
     // since.
@@ -78,7 +78,7 @@ async fn send(delivery: &Delivery) -> Result<Outcome, ErrorCode> {
     let response = client::send(request).await?;
     let status = response.get_status_code();
     let body = collect(response).await;
-    Ok(Outcome::Answered { status, body })
+    Ok(DeliveryResult::Answered { status, body })
 }
 
 /// The beginning of a response body.

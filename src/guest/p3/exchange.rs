@@ -7,7 +7,7 @@ use crate::guest::env::{self, World};
 use crate::protocol::packed::Texts;
 use crate::protocol::request::{BodyState, RawRequest};
 use crate::service::Service;
-use crate::service::exchange::{Answer, Cause, Cursor, Delivery, Next, Outcome, Worked};
+use crate::service::exchange::{Answer, Cause, Cursor, Delivery, DeliveryResult, Next, Worked};
 
 impl wit::Guest for Component {
     fn start(requests: Vec<wit::Request>, attempt: Option<Vec<u8>>, now: u64) -> Vec<wit::Answer> {
@@ -29,8 +29,8 @@ impl wit::Guest for Component {
 
     fn delivered(token: Vec<u8>, outcome: wit::Outcome, now: u64) -> wit::Worked {
         let outcome = match outcome {
-            wit::Outcome::Answered((status, body)) => Outcome::Answered { status, body },
-            wit::Outcome::Failed => Outcome::Failed,
+            wit::Outcome::Answered((status, body)) => DeliveryResult::Answered { status, body },
+            wit::Outcome::Failed => DeliveryResult::Failed,
         };
         worked(step(now, |service| service.delivered(&token, &outcome)))
     }

@@ -2,7 +2,7 @@
 //! waits between them.
 
 use super::deliver::deliver;
-use super::hub::{self, Place};
+use super::hub::{self, Membership};
 use super::waits::{self, Ends};
 use super::{Component, now_ms};
 use crate::guest::message::{
@@ -12,7 +12,7 @@ use crate::guest::{service, step};
 use crate::limits::BODY_BUDGET;
 use crate::protocol::packed::Fields as Packed;
 use crate::protocol::request::{BodyState, RawRequest};
-use crate::service::exchange::{Answer, Cause, Held, Next};
+use crate::service::exchange::{Answer, Cause, Next, ResponseContext};
 use spin_sdk::wasip3::exports::http::handler::Guest;
 use spin_sdk::wasip3::http::types::{
     ErrorCode, Fields, Method, Request, Response, Scheme, Trailers,
@@ -45,7 +45,7 @@ impl Guest for Component {
         };
         let mut exchange = Exchange {
             started,
-            held: Held::default(),
+            held: ResponseContext::default(),
         };
         exchange.run(answer).await
     }
@@ -70,7 +70,7 @@ fn resume(token: &[u8], cause: Cause) -> Answer {
 /// The state of an exchange between its steps.
 struct Exchange {
     started: u64,
-    held: Held,
+    held: ResponseContext,
 }
 
 impl Exchange {
@@ -90,7 +90,7 @@ impl Exchange {
                         max_wait_ms,
                     },
                 ) => {
-                    let mut place = Place::join(key);
+                    let mut place = Membership::join(key);
                     answer = self.wait(&mut place, token, key, *max_wait_ms).await;
                 }
                 (None, _) => return Err(internal("the service returned no head")),
@@ -130,7 +130,7 @@ impl Exchange {
         loop {
             // Join before the first byte is sent, so that no change during the write is missed.
             let place = match &answer.next {
-                Next::Change { key, .. } => Some(Place::join(key)),
+                Next::Change { key, .. } => Some(Membership::join(key)),
                 _ => None,
             };
             let bytes = take_bytes(&mut answer, &self.held);
@@ -178,7 +178,13 @@ impl Exchange {
     /// Waits for the cause of the next step and takes the step. Waits again while the step yields
     /// no output. A change without output, such as a touch, delays neither a heartbeat nor the end
     /// of a long-poll.
-    async fn wait(&self, place: &mut Place, token: &[u8], key: &str, max_wait_ms: u64) -> Answer {
+    async fn wait(
+        &self,
+        place: &mut Membership,
+        token: &[u8],
+        key: &str,
+        max_wait_ms: u64,
+    ) -> Answer {
         let ends = Ends {
             wait: waits::after(waits::now(), max_wait_ms),
             age: self.ends_at(),
@@ -190,7 +196,7 @@ impl Exchange {
             if cause == Cause::Changed && !news_for_all {
                 // The notification removed this waiter from the group. Join again before the head
                 // is read, so that no change is missed.
-                *place = Place::join(key);
+                *place = Membership::join(key);
             }
             let answer = resume(&token, cause);
             match answer.next {

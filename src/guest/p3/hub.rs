@@ -83,13 +83,13 @@ fn tell(news: &mut StreamWriter<u8>, what: News) {
 }
 
 /// A place among the waiters of a key. Dropping the place leaves the group.
-pub(super) struct Place {
+pub(super) struct Membership {
     key: String,
     id: u64,
     news: StreamReader<u8>,
 }
 
-impl Place {
+impl Membership {
     /// Joins the waiters of `key`.
     pub(super) fn join(key: &str) -> Self {
         let (sender, news) = wit_stream::new::<u8>();
@@ -129,7 +129,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Membership {
     fn drop(&mut self) {
         HUB.with_borrow_mut(|hub| {
             let Some(group) = hub.groups.get_mut(&self.key) else {

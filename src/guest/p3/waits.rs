@@ -1,7 +1,7 @@
 //! Waits of an exchange on a platform that reports no changes. A wait ends with news from this
 //! instance, a poll of the store, its deadline, or the connection's maximum age.
 
-use super::hub::{News, Place};
+use super::hub::{Membership, News};
 use crate::guest::polling;
 use crate::service::exchange::Cause;
 use futures::future::{Either, select};
@@ -34,7 +34,7 @@ pub(super) fn now() -> u64 {
 
 /// Waits in `place` for the cause of the next step. `Changed` may also mean that it is time to
 /// poll.
-pub(super) async fn cause(place: &mut Place, ends: Ends) -> Cause {
+pub(super) async fn cause(place: &mut Membership, ends: Ends) -> Cause {
     loop {
         let start = now();
         if start >= ends.age {

@@ -5,5 +5,5 @@
 mod put;
 mod putter;
 
-pub(super) use put::{Outcome, put};
+pub(super) use put::{CreateResult, put};
 pub(super) use putter::{Call, Done, Fork, Putter};

@@ -11,7 +11,7 @@ use crate::service::core::Core;
 use crate::service::ending::Ended;
 use crate::service::env::{Env, StoreError, SwapError};
 use crate::service::fault::Fault;
-use crate::service::heads::Place;
+use crate::service::heads::Lookup;
 use crate::service::progress::Election;
 use crate::service::records::election::{Candidate, Step};
 use crate::service::records::names;
@@ -21,7 +21,7 @@ use crate::service::{ending, fork, heads, problems, report};
 use crate::stream::{AppendError, Birth, Head, Settled, Tombstone, begin_fork, create};
 
 /// Result of one creation step.
-pub(in crate::service) enum Outcome {
+pub(in crate::service) enum CreateResult {
     Reply(Reply),
     Again(u64, Box<CreateAttempt>),
 }
@@ -35,7 +35,7 @@ pub(in crate::service) fn put<E: Env>(
     slot: &Slot,
     call: &Call<'_>,
     attempt: CreateAttempt,
-) -> Outcome {
+) -> CreateResult {
     let hash = NameHash::of(call.name);
     let mut putter = Putter {
         core,
@@ -48,7 +48,7 @@ pub(in crate::service) fn put<E: Env>(
         point: None,
     };
     match putter.step() {
-        Ok(Done::Reply(reply)) => Outcome::Reply(reply),
+        Ok(Done::Reply(reply)) => CreateResult::Reply(reply),
         Ok(Done::Wait(ms)) => putter.again(ms),
         Err(Fault::Store(StoreError::Unavailable(_))) if putter.unsure() => {
             let wait = core.pause_ms(putter.attempt.tries);
@@ -56,13 +56,13 @@ pub(in crate::service) fn put<E: Env>(
         }
         Err(Fault::Store(error)) if error.refuses() && putter.unsure() => {
             let unknown = Fault::Unknown(error.to_string());
-            Outcome::Reply(report::fault(core, &unknown, call.instance))
+            CreateResult::Reply(report::fault(core, &unknown, call.instance))
         }
         Err(fault) => {
             if !putter.unsure() {
                 fork::withdraw(&mut putter);
             }
-            Outcome::Reply(report::fault(core, &fault, call.instance))
+            CreateResult::Reply(report::fault(core, &fault, call.instance))
         }
     }
 }
@@ -80,8 +80,8 @@ impl<E: Env> Putter<'_, E> {
         for _ in 0..LOOKS {
             let place = heads::find(self.core, self.slot)?;
             let done = match place {
-                Place::Missing { gate } => self.create(gate)?,
-                Place::Found {
+                Lookup::Missing { gate } => self.create(gate)?,
+                Lookup::Found {
                     gate,
                     cas,
                     envelope,
@@ -348,7 +348,7 @@ impl<E: Env> Putter<'_, E> {
 
     /// Leaves the rest to a later step, or gives up. Waiting for another creator extends the
     /// deadline.
-    fn again(mut self, wait_ms: u64) -> Outcome {
+    fn again(mut self, wait_ms: u64) -> CreateResult {
         let unsure = self.unsure();
         let attempt = &mut self.attempt;
         attempt.tries = attempt.tries.saturating_add(1);
@@ -356,7 +356,7 @@ impl<E: Env> Putter<'_, E> {
         let extra = attempt.election.extra_ms().max(shared);
         let now = self.core.env.now_ms().saturating_add(wait_ms);
         if now <= attempt.deadline_ms.saturating_add(extra) {
-            return Outcome::Again(wait_ms, self.attempt);
+            return CreateResult::Again(wait_ms, self.attempt);
         }
         let fault = match unsure {
             true => Fault::Unknown("the deadline passed while a creation was under way".to_owned()),
@@ -365,7 +365,7 @@ impl<E: Env> Putter<'_, E> {
                 Fault::Deadline("another request is creating the stream, or its source is busy")
             }
         };
-        Outcome::Reply(report::fault(self.core, &fault, self.call.instance))
+        CreateResult::Reply(report::fault(self.core, &fault, self.call.instance))
     }
 }
 

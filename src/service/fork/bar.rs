@@ -18,7 +18,7 @@ use crate::service::core::Core;
 use crate::service::env::{Env, SwapError};
 use crate::service::fault::Fault;
 use crate::service::heads;
-use crate::service::heads::Place;
+use crate::service::heads::Lookup;
 use crate::service::progress::{Election, SharedCreation};
 use crate::service::records::election::{Candidate, Step};
 use crate::service::records::update::Updated;
@@ -76,12 +76,12 @@ fn bar_name<E: Env>(
 ) -> Result<Updated<bool>, Fault> {
     let (slot, life) = (heads::link_slot(core, fork), fork.incarnation);
     let (cas, record) = match heads::find(core, &slot)? {
-        Place::Found {
+        Lookup::Found {
             gate,
             cas,
             envelope,
         } => (cas, heads::decode(&slot, gate, &envelope)?),
-        Place::Missing { gate } => {
+        Lookup::Missing { gate } => {
             *creation = Election {
                 gate,
                 drawn_ms: creation.drawn_ms,

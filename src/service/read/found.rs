@@ -6,7 +6,7 @@ use crate::service::core::Core;
 use crate::service::env::{Env, SwapError};
 use crate::service::exchange::{Answer, Next};
 use crate::service::fault::Refusal;
-use crate::service::heads::Place;
+use crate::service::heads::Lookup;
 use crate::service::token::{Token, TokenMode};
 use crate::service::{heads, problems};
 use crate::stream::{Head, Position, Presence};
@@ -24,8 +24,8 @@ impl Found<'_> {
     /// through a swap handle: on some platforms only such a read shows all earlier writes.
     pub(super) fn read_again<E: Env>(&mut self, core: &Core<E>) -> Result<(), Refusal> {
         let read = match heads::find(core, self.slot)? {
-            Place::Found { gate, envelope, .. } => Some((gate, envelope)),
-            Place::Missing { .. } => None,
+            Lookup::Found { gate, envelope, .. } => Some((gate, envelope)),
+            Lookup::Missing { .. } => None,
         };
         let (gate, head, now) = live(core, &self.head.name, self.slot, read)?;
         if head.incarnation != self.head.incarnation {
@@ -93,7 +93,7 @@ pub(super) fn stream_read<'s, E: Env>(
 /// always touched it too. If not, or if the store failed, the next read tries again. Returns
 /// whether the window was moved, as far as is known.
 fn touch<E: Env>(core: &Core<E>, slot: &Slot, head: &Head, now_ms: u64) -> bool {
-    let Ok(Place::Found { cas, envelope, .. }) = heads::find(core, slot) else {
+    let Ok(Lookup::Found { cas, envelope, .. }) = heads::find(core, slot) else {
         return false;
     };
     if envelope.version != head.version {

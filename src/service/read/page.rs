@@ -9,7 +9,7 @@ use crate::protocol::response::{Cache, Head as ResponseHead, SANDBOX, cache_cont
 use crate::protocol::{cursor, etag, headers, json, offset};
 use crate::service::core::Core;
 use crate::service::env::Env;
-use crate::service::exchange::{Answer, Cause, Cursor, Held, Next};
+use crate::service::exchange::{Answer, Cause, Cursor, Next, ResponseContext};
 use crate::service::fault::{Fault, Refusal};
 use crate::service::problems;
 use crate::service::segments::{Page, Segments};
@@ -35,7 +35,7 @@ pub(super) fn page<E: Env>(
         let from_now = read.offset == offset::Offset::Now;
         let mode = TokenMode::LongPoll { from_now };
         let mut answer = found::wait(core, found, from, mode, found::poll_ms(core));
-        answer.held = Some(Held {
+        answer.held = Some(ResponseContext {
             headers: common.clone(),
             cursor_floor: read.cursor,
             max_age_ms: Some(found::poll_ms(core)),

@@ -11,7 +11,7 @@ use crate::protocol::sse::{self, Encoding};
 use crate::protocol::{cursor, offset};
 use crate::service::core::Core;
 use crate::service::env::Env;
-use crate::service::exchange::{Answer, Cause, Cursor, Held, Next};
+use crate::service::exchange::{Answer, Cause, Cursor, Next, ResponseContext};
 use crate::service::fault::{Fault, Refusal};
 use crate::service::problems;
 use crate::service::segments::{Page, Part, Segments};
@@ -213,7 +213,7 @@ pub(super) fn follow<E: Env>(
     response.headers.append(common);
     let mut answer = event(core, found, from, true)?;
     answer.head = Some(response);
-    answer.held = Some(Held {
+    answer.held = Some(ResponseContext {
         headers: Fields::default(),
         cursor_floor: read.cursor,
         max_age_ms: Some(core.config.sse_max_secs.saturating_mul(1000)),

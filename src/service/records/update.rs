@@ -7,7 +7,7 @@ use crate::service::core::Core;
 use crate::service::env::{Env, SwapError};
 use crate::service::fault::Fault;
 use crate::service::heads;
-use crate::service::heads::Place;
+use crate::service::heads::Lookup;
 use crate::service::progress::{Election, SharedCreation};
 use crate::service::records::election::{Candidate, Step};
 
@@ -56,7 +56,7 @@ pub(in crate::service) fn update<E: Env, T>(
 ) -> Result<Updated<T>, Fault> {
     for _ in 0..TRIES {
         match heads::find(core, slot)? {
-            Place::Missing { gate } => {
+            Lookup::Missing { gate } => {
                 if let Edit::Keep(done) = edit(&[])? {
                     return Ok(Updated::Done(done));
                 }
@@ -79,7 +79,7 @@ pub(in crate::service) fn update<E: Env, T>(
                     return Ok(Updated::Wait(ms));
                 }
             }
-            Place::Found { cas, envelope, .. } => {
+            Lookup::Found { cas, envelope, .. } => {
                 let (body, done) = match edit(&envelope.body)? {
                     Edit::Keep(done) => return Ok(Updated::Done(done)),
                     Edit::Write(body, done) => (body, done),

@@ -10,7 +10,7 @@ use crate::protocol::control::{WakeDocument, WakeEvent, wake_id};
 use crate::protocol::name::RESERVED;
 use crate::protocol::packed::Fields;
 use crate::protocol::{headers, name};
-use crate::service::append::{Call, Outcome as Appended};
+use crate::service::append::{AppendResult as Appended, Call};
 use crate::service::attempt::AppendAttempt;
 use crate::service::core::Core;
 use crate::service::effects::Effects;

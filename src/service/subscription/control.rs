@@ -25,7 +25,7 @@ use crate::subscription::{Delivery, Glob, Subscription, id};
 use serde::Serialize;
 
 /// Result of one step of a control call.
-pub(in crate::service) enum Outcome {
+pub(in crate::service) enum ControlResult {
     Reply(Reply),
     /// Retry after this many milliseconds, passing this attempt back.
     Again(u64, Box<ControlAttempt>),
@@ -47,9 +47,9 @@ pub(in crate::service) fn control<E: Env>(
     effects: &mut Effects,
     call: &Call<'_>,
     mut attempt: Box<ControlAttempt>,
-) -> Outcome {
+) -> ControlResult {
     let stop = match perform(core, effects, call, &mut attempt) {
-        Ok(reply) => return Outcome::Reply(reply),
+        Ok(reply) => return ControlResult::Reply(reply),
         Err(stop) => stop,
     };
     attempt.commit.wrote |= attempt.create.shared.wrote;
@@ -76,11 +76,11 @@ pub(in crate::service) fn control<E: Env>(
             .max(create.shared.election.extra_ms());
         let end = attempt.deadline_ms.saturating_add(extra);
         if core.env.now_ms().saturating_add(wait) <= end {
-            return Outcome::Again(wait, attempt);
+            return ControlResult::Again(wait, attempt);
         }
     }
     let instance = call.raw.target;
-    Outcome::Reply(match stop {
+    ControlResult::Reply(match stop {
         Stop::Refused(refused) => refusal(&refused),
         Stop::Problem(problem) => Reply::problem(&problem, instance),
         // A store that failed after that may have kept the write.

@@ -22,7 +22,7 @@ use crate::service::effects::Effects;
 use crate::service::env::{Env, SwapError};
 use crate::service::fault::Fault;
 use crate::service::heads;
-use crate::service::heads::Place;
+use crate::service::heads::Lookup;
 use crate::service::progress::{Commit, CreateProgress, Election};
 use crate::service::records::election::{Candidate, Step};
 use crate::service::records::names;
@@ -125,7 +125,7 @@ fn begin<E: Env>(
     let mut fresh = fresh(core, creating)?;
     for _ in 0..LOOKS {
         match heads::find(core, &slot)? {
-            Place::Found {
+            Lookup::Found {
                 gate,
                 cas,
                 envelope,
@@ -167,7 +167,7 @@ fn begin<E: Env>(
                     }
                 }
             }
-            Place::Missing { gate } => {
+            Lookup::Missing { gate } => {
                 if progress.election.gate < gate {
                     progress.election = Election {
                         gate,

@@ -8,7 +8,7 @@ use crate::protocol::control::WebhookAnswer;
 use crate::service::core::Core;
 use crate::service::effects::Effects;
 use crate::service::env::Env;
-use crate::service::exchange::Outcome;
+use crate::service::exchange::DeliveryResult;
 use crate::service::fault::Fault;
 use crate::service::progress::Commit;
 use crate::service::transient;
@@ -19,18 +19,18 @@ pub(in crate::service) fn delivered<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
     token: &[u8],
-    outcome: &Outcome,
+    outcome: &DeliveryResult,
 ) -> Result<(), Fault> {
     let Ok(sent) = transient::decode::<Sent>(token) else {
         return Ok(());
     };
     let hash = sent.subscription;
     let done = match outcome {
-        Outcome::Answered { status, body } if (200..300).contains(status) => {
+        DeliveryResult::Answered { status, body } if (200..300).contains(status) => {
             let whole = body.get(..WEBHOOK_ANSWER_BYTES).unwrap_or(body);
             WebhookAnswer::parse(whole).done
         }
-        Outcome::Answered { .. } | Outcome::Failed => {
+        DeliveryResult::Answered { .. } | DeliveryResult::Failed => {
             return announce::put_off(core, effects, &hash, sent.life, sent.fence);
         }
     };

@@ -1,4 +1,4 @@
-//! Doubt of a control call about its own change: a store that failed may still apply the change.
+//! PendingWrite of a control call about its own change: a store that failed may still apply the change.
 //!
 //! A refusal says that the call changed nothing. So a call with a change that was sent, but not
 //! confirmed, may be refused only once that change can never land: the record moved on without it.
@@ -10,10 +10,14 @@ use crate::keys::subscription::Stored;
 use crate::service::core::Core;
 use crate::service::env::Env;
 use crate::service::fault::Fault;
-use crate::service::progress::Doubt;
+use crate::service::progress::PendingWrite;
 
 /// Whether the change in doubt, with this commit id, is applied or may still be.
-pub(super) fn may_land<E: Env>(core: &Core<E>, doubt: &Doubt, commit: u64) -> Result<bool, Fault> {
+pub(super) fn may_land<E: Env>(
+    core: &Core<E>,
+    doubt: &PendingWrite,
+    commit: u64,
+) -> Result<bool, Fault> {
     Ok(match records::stored(core, &doubt.hash)? {
         Some(Stored::Live(found)) if found.life == doubt.life => {
             found.commits.contains(&commit)

@@ -27,7 +27,7 @@ mod token;
 mod wake;
 mod workers;
 
-pub(super) use control::{Call, Outcome, control};
+pub(super) use control::{Call, ControlResult, control};
 pub(super) use delivered::delivered;
 pub(super) use due::{walk_subscriptions, work_wake};
 pub(super) use link::{greet, greet_again};

@@ -11,8 +11,8 @@ use crate::service::core::Core;
 use crate::service::env::{Env, SwapError};
 use crate::service::fault::Fault;
 use crate::service::heads;
-use crate::service::heads::Place;
-use crate::service::progress::{Commit, Doubt, SharedCreation};
+use crate::service::heads::Lookup;
+use crate::service::progress::{Commit, PendingWrite, SharedCreation};
 use crate::service::records::update::{Edit, Updated};
 use crate::service::records::{todo, update};
 use crate::subscription::{Subscription, id};
@@ -87,7 +87,7 @@ pub(super) fn find_stored<E: Env>(
     slot: &Slot,
 ) -> Result<Option<(E::Cas, Stored)>, Fault> {
     match heads::find(core, slot)? {
-        Place::Found {
+        Lookup::Found {
             gate,
             cas,
             envelope: Envelope { body, version, .. },
@@ -95,7 +95,7 @@ pub(super) fn find_stored<E: Env>(
             let stored = decode_subscription(core, slot, gate, &body, version)?;
             Ok(Some((cas, stored)))
         }
-        Place::Missing { .. } => Ok(None),
+        Lookup::Missing { .. } => Ok(None),
     }
 }
 
@@ -132,7 +132,7 @@ pub(in crate::service) fn change<E: Env>(
             (Err(SwapError::Store(error)), _) if error.refuses() => return Err(error.into()),
             (Err(SwapError::Store(_)), _) => {
                 let (hash, life) = (*hash, life);
-                commit.doubt = Some(Doubt { hash, life, base });
+                commit.doubt = Some(PendingWrite { hash, life, base });
             }
             // The next read of the record decides, not this error.
             _ => {}

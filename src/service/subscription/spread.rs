@@ -44,8 +44,8 @@ pub(in crate::service) fn spread<E: Env>(
             }
             left = left.saturating_sub(1);
             match tell(core, effects, &news, subscriber) {
-                Ok(Told::More(more)) => queue.extend(more),
-                Ok(Told::NoRoom) => full = true,
+                Ok(Notified::More(more)) => queue.extend(more),
+                Ok(Notified::NoRoom) => full = true,
                 Err(fault) => {
                     report::note_fault(core, &fault);
                     silent += u32::from(is_silence(&fault));
@@ -65,25 +65,27 @@ fn tell<E: Env>(
     effects: &mut Effects,
     news: &News,
     subscriber: &Subscriber,
-) -> Result<Told, Fault> {
+) -> Result<Notified, Fault> {
     let stream = NameHash::of(&news.name);
     let hash = NameHash::from_bytes(subscriber.subscription);
     let life = subscriber.life;
-    let mut told = Told::More(None);
+    let mut told = Notified::More(None);
     let wanted = match records::stored(core, &hash)? {
         Some(Stored::Live(found)) if found.life == life => {
             let now_ms = core.env.now_ms();
             let mut tried = found.clone();
             match hear(core, &mut tried, news, subscriber, 0, now_ms) {
                 // Each append also does the work that is due.
-                Heard::Nothing if found.due_ms().is_some_and(|due| due <= now_ms) => {
-                    return Ok(Told::More(wake::look_after(core, effects, &found)?.news));
+                Received::Nothing if found.due_ms().is_some_and(|due| due <= now_ms) => {
+                    return Ok(Notified::More(
+                        wake::look_after(core, effects, &found)?.news,
+                    ));
                 }
-                Heard::Nothing => return Ok(told),
-                Heard::Linked | Heard::Woken => true,
-                Heard::NotWanted => false,
-                Heard::NoRoom => {
-                    told = Told::NoRoom;
+                Received::Nothing => return Ok(told),
+                Received::Linked | Received::Woken => true,
+                Received::NotWanted => false,
+                Received::NoRoom => {
+                    told = Notified::NoRoom;
                     false
                 }
             }
@@ -100,9 +102,9 @@ fn tell<E: Env>(
         let now_ms = core.env.now_ms();
         Ok(
             match hear(core, subscription, news, subscriber, wake, now_ms) {
-                Heard::Nothing | Heard::NotWanted | Heard::NoRoom => Change::Keep,
-                Heard::Linked => Change::Write,
-                Heard::Woken => {
+                Received::Nothing | Received::NotWanted | Received::NoRoom => Change::Keep,
+                Received::Linked => Change::Write,
+                Received::Woken => {
                     records::note_wake(core, &hash, subscription)?;
                     Change::Write
                 }
@@ -110,7 +112,7 @@ fn tell<E: Env>(
         )
     })?;
     Ok(match changed {
-        Changed::Written(subscription) if is_wake(&subscription, wake) => Told::More(
+        Changed::Written(subscription) if is_wake(&subscription, wake) => Notified::More(
             announce::announce(core, effects, &subscription, &news.name)?,
         ),
         _ => told,
@@ -125,18 +127,18 @@ fn hear<E: Env>(
     subscriber: &Subscriber,
     wake: u64,
     now_ms: u64,
-) -> Heard {
+) -> Received {
     let stream = *NameHash::of(&news.name).bytes();
     let linked = match subscription.links.get(&stream) {
         Some(link) if link.life == Some(news.life) && link.acked >= subscriber.since => false,
         _ => {
             let Some(kind) = records::wants(subscription, &news.name) else {
-                return Heard::NotWanted;
+                return Received::NotWanted;
             };
             let life = Some(news.life);
             match subscription.links.add(stream, subscriber.since, kind, life) {
                 Ok(changed) => changed,
-                Err(TooManyLinks) => return Heard::NoRoom,
+                Err(TooManyLinks) => return Received::NoRoom,
             }
         }
     };
@@ -146,9 +148,9 @@ fn hear<E: Env>(
     // No worker can work for a subscription before its creation was answered.
     let pending = pending && subscription.backfilled;
     match pending && subscription.wake(wake, now_ms) {
-        true => Heard::Woken,
-        false if linked => Heard::Linked,
-        false => Heard::Nothing,
+        true => Received::Woken,
+        false if linked => Received::Linked,
+        false => Received::Nothing,
     }
 }
 
@@ -188,7 +190,7 @@ pub(super) fn rouse_quietly<E: Env>(
 }
 
 /// Effect of news on a subscription.
-enum Heard {
+enum Received {
     /// No effect.
     Nothing,
     /// It got a new link.
@@ -202,7 +204,7 @@ enum Heard {
 }
 
 /// Result of notifying one subscription.
-enum Told {
+enum Notified {
     /// News of the wake event that was appended, if any.
     More(Option<News>),
     /// It has no room for the link, which was removed.

@@ -6,7 +6,7 @@ use crate::protocol::cursor;
 use crate::protocol::packed::Fields;
 use crate::protocol::request::{BodyState, RawRequest};
 use crate::service::Service;
-use crate::service::exchange::{Answer, Cause, Cursor, Held, Next};
+use crate::service::exchange::{Answer, Cause, Cursor, Next, ResponseContext};
 use std::sync::Arc;
 
 /// A request under construction.
@@ -133,7 +133,7 @@ pub(super) struct Waiting {
     pub(super) token: Vec<u8>,
     pub(super) key: String,
     pub(super) max_wait_ms: u64,
-    pub(super) held: Held,
+    pub(super) held: ResponseContext,
 }
 
 /// How far an exchange got.
@@ -170,7 +170,12 @@ pub(super) fn serve(world: &Arc<World>) -> Server {
 pub(super) fn send(server: &Server, ask: Ask) -> Came {
     let wait = |ms| server.env().world().advance(ms);
     let answer = start(server, &[ask.raw()], wait).remove(0);
-    go_on(server, Response::default(), Held::default(), answer)
+    go_on(
+        server,
+        Response::default(),
+        ResponseContext::default(),
+        answer,
+    )
 }
 
 /// One exchange that ends without waiting for a change.
@@ -215,7 +220,13 @@ pub(super) fn start(
 /// One exchange of a thread that takes turns.
 pub(super) fn call_in_turn(server: &Server, baton: &Baton, place: usize, ask: Ask) -> Response {
     let answer = start(server, &[ask.raw()], |ms| baton.sleep(place, ms)).remove(0);
-    go_on(server, Response::default(), Held::default(), answer).whole()
+    go_on(
+        server,
+        Response::default(),
+        ResponseContext::default(),
+        answer,
+    )
+    .whole()
 }
 
 /// Resumes a waiting reader.
@@ -228,7 +239,7 @@ pub(super) fn resume(server: &Server, waiting: Waiting, cause: Cause) -> Came {
 pub(super) fn go_on(
     server: &Server,
     mut response: Response,
-    mut held: Held,
+    mut held: ResponseContext,
     mut answer: Answer,
 ) -> Came {
     loop {

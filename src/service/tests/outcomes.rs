@@ -5,7 +5,7 @@ use super::subscribing::*;
 use super::world::{Faults, Op, Quirk, World};
 use crate::protocol::request::RawRequest;
 use crate::service::Service;
-use crate::service::exchange::{Held, Next};
+use crate::service::exchange::{Next, ResponseContext};
 use std::sync::Arc;
 
 const SILENT: Faults = Faults {
@@ -98,7 +98,13 @@ fn an_attempt_continues_in_an_instance_that_knows_nothing_yet() {
     };
     let other = Service::new(world.instance().with_hook(Box::new(hook)));
     for answer in other.start(&raw, Some(&attempt)) {
-        let response = go_on(&other, Response::default(), Held::default(), answer).whole();
+        let response = go_on(
+            &other,
+            Response::default(),
+            ResponseContext::default(),
+            answer,
+        )
+        .whole();
         assert_eq!(response.status, 204, "{response:?}");
     }
     world.set_faults(Faults::default());
@@ -115,7 +121,13 @@ fn some_requests_of_a_commit_alone_get_an_unknown_outcome() {
     let attempt = begin(&world, &raw, false);
     let server = serve(&world);
     let answer = server.start(&raw[1..], Some(&attempt)).remove(0);
-    let response = go_on(&server, Response::default(), Held::default(), answer).whole();
+    let response = go_on(
+        &server,
+        Response::default(),
+        ResponseContext::default(),
+        answer,
+    )
+    .whole();
     assert_eq!(code(&response), (503, "OUTCOME_UNKNOWN".to_owned()));
     assert_eq!(
         call(&server, ask("HEAD", "s")).offset(),

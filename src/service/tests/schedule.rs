@@ -13,7 +13,7 @@ pub(super) struct Baton {
 
 #[derive(Debug, Default)]
 struct Turns {
-    /// Place of the thread that has the baton.
+    /// Lookup of the thread that has the baton.
     current: Option<usize>,
     /// Places of the threads that could go on.
     ready: Vec<usize>,
@@ -23,7 +23,7 @@ struct Turns {
     missing: usize,
     /// Whether the thread that used the store last is likely to use it again before the others.
     is_unfair: bool,
-    /// Place of the last thread that had the baton.
+    /// Lookup of the last thread that had the baton.
     last: Option<usize>,
 }
 

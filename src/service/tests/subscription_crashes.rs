@@ -9,7 +9,7 @@ use super::subscribing::{
 };
 use super::world::{Quirk, World};
 use crate::service::Service;
-use crate::service::exchange::{Delivery, Outcome};
+use crate::service::exchange::{Delivery, DeliveryResult};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -243,11 +243,11 @@ fn a_delivery_is_repeated_after_a_crash_around_it() {
                 ok(call(&server, append("events/a", "two")));
                 let doomed = Service::new(world.instance().crashing_after(life));
                 let outcome = match done {
-                    true => Outcome::Answered {
+                    true => DeliveryResult::Answered {
                         status: 200,
                         body: br#"{"done":true}"#.to_vec(),
                     },
-                    false => Outcome::Failed,
+                    false => DeliveryResult::Failed,
                 };
                 doomed.delivered(&sent.token, &outcome);
                 let crashed = doomed.env().is_dead();
@@ -264,7 +264,7 @@ fn a_delivery_is_repeated_after_a_crash_around_it() {
                     // one.
                     panic!("{what}: it is not delivered again");
                 };
-                let accepted = Outcome::Answered {
+                let accepted = DeliveryResult::Answered {
                     status: 200,
                     body: br#"{"done":true}"#.to_vec(),
                 };

@@ -6,7 +6,7 @@ use super::driver::{Ask, Server, ask, call};
 use super::subscribing::*;
 use super::world::{Quirk, World};
 use crate::limits::SUBSCRIBERS;
-use crate::service::exchange::Outcome;
+use crate::service::exchange::DeliveryResult;
 use serde_json::{Value, json};
 
 fn name(id: &str, streams: &Value) -> Ask {
@@ -76,7 +76,7 @@ fn an_ack_of_an_earlier_life_moves_nothing_in_the_next() {
     let fork = ask("PUT", "events/a").header("stream-forked-from", "/v1/stream/source");
     ok(call(&server, fork));
     ok(call(&server, append("events/a", "3456789")));
-    let done = Outcome::Answered {
+    let done = DeliveryResult::Answered {
         status: 200,
         body: br#"{"done":true}"#.to_vec(),
     };

@@ -5,7 +5,7 @@ use super::driver::{Ask, Response, Server, ask, call, go_on, start};
 use super::subscribing::*;
 use super::world::{Quirk, World};
 use crate::limits::{BACKFILL_STREAMS, SHARDS, SUBSCRIPTION_LINKS};
-use crate::service::exchange::Held;
+use crate::service::exchange::ResponseContext;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -27,7 +27,13 @@ fn steps(server: &Server, ask: &Ask) -> (Response, Vec<u64>) {
         ends.borrow_mut().push(server.env().ops());
     };
     let answer = start(server, &[ask.raw()], end).remove(0);
-    let response = go_on(server, Response::default(), Held::default(), answer).whole();
+    let response = go_on(
+        server,
+        Response::default(),
+        ResponseContext::default(),
+        answer,
+    )
+    .whole();
     let mut ends = ends.into_inner();
     ends.push(server.env().ops());
     let counts = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -137,7 +143,13 @@ fn a_name_that_leaves_its_leaf_between_two_steps_hides_no_other() {
     };
     let request = pull("s", "short/*");
     let answer = start(&server, &[request.raw()], end).remove(0);
-    let created = go_on(&server, Response::default(), Held::default(), answer).whole();
+    let created = go_on(
+        &server,
+        Response::default(),
+        ResponseContext::default(),
+        answer,
+    )
+    .whole();
     assert_eq!(created.status, 201, "{created:?}");
     let left = &names[removed.borrow().len()..];
     assert!(left.len() < names.len() - 100);
@@ -188,7 +200,13 @@ fn streams_are_not_named_to_the_next_subscription_of_that_id() {
             *ends += 1;
         };
         let answer = start(&server, &[request.raw()], end).remove(0);
-        let named = go_on(&server, Response::default(), Held::default(), answer).whole();
+        let named = go_on(
+            &server,
+            Response::default(),
+            ResponseContext::default(),
+            answer,
+        )
+        .whole();
         if ends.into_inner() <= at {
             assert_eq!(named.status, 204);
             break;

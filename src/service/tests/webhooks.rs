@@ -3,7 +3,7 @@
 use super::driver::{Server, call, serve};
 use super::subscribing::*;
 use super::world::{Quirk, World};
-use crate::service::exchange::{Delivery, Outcome};
+use crate::service::exchange::{Delivery, DeliveryResult};
 use serde_json::{Value, json};
 
 #[test]
@@ -31,7 +31,7 @@ fn a_webhook_gets_a_signed_delivery_and_acks_by_its_answer() {
         // The next delivery announces an append that came during this one.
         let (_, none) = deliveries(&server, append("events/a", "two"));
         assert!(none.is_empty());
-        let done = Outcome::Answered {
+        let done = DeliveryResult::Answered {
             status: 200,
             body: br#"{"done":true}"#.to_vec(),
         };
@@ -81,7 +81,7 @@ fn a_webhook_calls_back_and_is_fenced_afterwards() {
     ok(call(&server, webhook("s", "events/*")));
     let (_, sent) = deliveries(&server, create("events/a", "one"));
     let wake: Value = serde_json::from_slice(&sent[0].body).unwrap();
-    let accepted = Outcome::Answered {
+    let accepted = DeliveryResult::Answered {
         status: 202,
         body: Vec::new(),
     };
@@ -120,7 +120,7 @@ fn a_webhook_that_fails_is_tried_again_after_the_pause_that_was_kept() {
     for (quirk, world, server) in servers() {
         ok(call(&server, webhook("s", "events/*")));
         let (_, sent) = deliveries(&server, create("events/a", "one"));
-        let failed = server.delivered(&sent[0].token, &Outcome::Failed);
+        let failed = server.delivered(&sent[0].token, &DeliveryResult::Failed);
         assert!(failed.effects.is_empty());
         let due = failed.due_ms.unwrap() - world.now_ms();
         assert!((800..=1_200).contains(&due), "{due}");
@@ -138,7 +138,7 @@ fn a_webhook_that_fails_is_tried_again_after_the_pause_that_was_kept() {
         assert_eq!(again.len(), 1, "{quirk:?}");
         let wake = |sent: &Delivery| -> Value { serde_json::from_slice(&sent.body).unwrap() };
         assert_eq!(wake(&again[0])["wake_id"], wake(&sent[0])["wake_id"]);
-        let error = Outcome::Answered {
+        let error = DeliveryResult::Answered {
             status: 500,
             body: Vec::new(),
         };
@@ -146,7 +146,7 @@ fn a_webhook_that_fails_is_tried_again_after_the_pause_that_was_kept() {
         assert!((1_600..=2_400).contains(&due), "{due}");
         world.advance(due);
         let again = work(&server);
-        let accepted = Outcome::Answered {
+        let accepted = DeliveryResult::Answered {
             status: 200,
             body: b"no JSON".to_vec(),
         };

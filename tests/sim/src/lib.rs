@@ -33,5 +33,5 @@ mod wakes;
 pub use check::Violation;
 pub use faults::Injected;
 pub use planted::Planted;
-pub use run::{Outcome, run};
+pub use run::{RunResult, run};
 pub use tally::{Tally, catch, run_many};

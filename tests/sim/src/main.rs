@@ -1,6 +1,6 @@
 //! `sim`: runs seeds and prints their outcomes.
 
-use durable_streams_sim::{Outcome, Planted, Tally, catch, run, run_many};
+use durable_streams_sim::{Planted, RunResult, Tally, catch, run, run_many};
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -88,7 +88,7 @@ fn look_for_planted(seeds: u64) -> ExitCode {
     }
 }
 
-fn verdict(tally: &mut Tally, seed: u64, outcome: &Outcome) -> ExitCode {
+fn verdict(tally: &mut Tally, seed: u64, outcome: &RunResult) -> ExitCode {
     tally.add(outcome);
     if outcome.violations.is_empty() {
         return ExitCode::SUCCESS;

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-/// Outcome of a run.
+/// RunResult of a run.
 #[derive(Debug, Clone, Default)]
-pub struct Outcome {
+pub struct RunResult {
     /// Operations of instances on the store.
     pub operations: u64,
     /// Requests and pages that clients recorded.
@@ -48,7 +48,7 @@ const CLEAR_US: u64 = 20_000 * SECOND_US;
 
 /// Runs a seed. `tell` requests the story.
 #[must_use]
-pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> Outcome {
+pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> RunResult {
     let sim = Sim::new(seed, planted);
     let ended = catch_unwind(AssertUnwindSafe(|| play(&sim)));
     // Tasks hold a reference to their world.
@@ -79,7 +79,7 @@ pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> Outcome {
         .events
         .iter()
         .filter(|event| matches!(event, Event::Wait(_)));
-    Outcome {
+    RunResult {
         operations: sim.operations.get(),
         events: history.events.len() as u64,
         waits: waits.count() as u64,

@@ -3,7 +3,7 @@
 use crate::check::Violation;
 use crate::faults::Injected;
 use crate::planted::Planted;
-use crate::run::{Outcome, run};
+use crate::run::{RunResult, run};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +25,7 @@ pub struct Tally {
 
 impl Tally {
     /// Adds a run.
-    pub fn add(&mut self, outcome: &Outcome) {
+    pub fn add(&mut self, outcome: &RunResult) {
         self.seeds += 1;
         self.failed += u64::from(!outcome.violations.is_empty());
         self.operations += outcome.operations;
@@ -75,7 +75,7 @@ pub fn catch(planted: Planted, seeds: u64) -> Option<(u64, Violation)> {
 }
 
 /// Runs seeds on all processors, and reports each in the order of the seeds.
-pub fn run_many(from: u64, seeds: u64, mut tell: impl FnMut(u64, Outcome)) {
+pub fn run_many(from: u64, seeds: u64, mut tell: impl FnMut(u64, RunResult)) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicU64::new(from);
     let end = from.saturating_add(seeds);

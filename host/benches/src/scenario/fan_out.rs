@@ -1,6 +1,6 @@
 //! Many SSE readers of one stream that is appended to at a steady rate.
 
-use super::{Failures, Outcome};
+use super::{Failures, ScenarioResult};
 use crate::cli::Measure;
 use crate::histogram::Histogram;
 use crate::http::{Body, Connection};
@@ -61,7 +61,11 @@ impl Shared {
     }
 }
 
-pub(super) async fn run(args: &Measure, target: &Target, watched: Watched) -> Result<Outcome> {
+pub(super) async fn run(
+    args: &Measure,
+    target: &Target,
+    watched: Watched,
+) -> Result<ScenarioResult> {
     ensure!(args.load.rate > 0, "the rate is at least one a second");
     let shared = Rc::new(Shared {
         epoch: Instant::now(),
@@ -99,7 +103,7 @@ pub(super) async fn run(args: &Measure, target: &Target, watched: Watched) -> Re
         failures.add("not delivered".to_owned(), missing);
     }
     drop(readers);
-    Ok(Outcome {
+    Ok(ScenarioResult {
         operations: shared.delivered.get() - warmed_up,
         latencies: shared.latencies.take(),
         failures: shared.failures.take(),

@@ -18,7 +18,7 @@ use tokio::task::LocalSet;
 
 /// Result of one run.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct ScenarioResult {
     pub(crate) operations: u64,
     pub(crate) latencies: Histogram,
     pub(crate) failures: Failures,

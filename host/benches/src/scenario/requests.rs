@@ -1,6 +1,6 @@
 //! Connections that each send the next request after the last response.
 
-use super::{Failures, Outcome};
+use super::{Failures, ScenarioResult};
 use crate::cli::{Load, Measure, Scenario};
 use crate::histogram::Histogram;
 use crate::http::{Answer, Connection};
@@ -72,7 +72,11 @@ impl Shared {
     }
 }
 
-pub(super) async fn run(args: &Measure, target: &Target, watched: Watched) -> Result<Outcome> {
+pub(super) async fn run(
+    args: &Measure,
+    target: &Target,
+    watched: Watched,
+) -> Result<ScenarioResult> {
     ensure!(args.load.streams > 0, "at least one stream is needed");
     let (requests, expected) = prepare(args.scenario, &args.load, target).await?;
     let shared = Rc::new(Shared {
@@ -98,7 +102,7 @@ pub(super) async fn run(args: &Measure, target: &Target, watched: Watched) -> Re
     while let Some(connection) = connections.join_next().await {
         connection?;
     }
-    Ok(Outcome {
+    Ok(ScenarioResult {
         operations: shared.operations.get(),
         latencies: shared.latencies.take(),
         failures: shared.failures.take(),

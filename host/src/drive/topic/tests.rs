@@ -1,12 +1,12 @@
 use super::*;
-use crate::exchange::Held;
+use crate::exchange::ResponseContext;
 use bytes::Bytes;
 use futures::FutureExt;
 use std::time::Duration;
 
 fn waiting(topic: &Arc<Topic>, noted: u64) {
     let now = Instant::now();
-    let waiter = Waiter::new(Reader::new(Held::default(), now.into_std()));
+    let waiter = Waiter::new(Reader::new(ResponseContext::default(), now.into_std()));
     let token = Token(Bytes::from_static(b"the same"));
     let over = now + Duration::from_secs(30);
     topic.insert(vec![waiter], token, ChangeNumber::new(noted), over);
@@ -47,9 +47,9 @@ fn a_change_ends_only_the_readers_whose_time_is_over() {
     let now = Instant::now();
     let reader = |max_age: Option<u64>| {
         let max_age = max_age.map(Duration::from_secs);
-        let held = Held {
+        let held = ResponseContext {
             max_age,
-            ..Held::default()
+            ..ResponseContext::default()
         };
         Waiter::new(Reader::new(held, now.into_std()))
     };
@@ -73,7 +73,7 @@ fn a_change_ends_only_the_readers_whose_time_is_over() {
 fn a_change_that_brings_nothing_does_not_put_off_the_end_of_a_wait() {
     let now = Instant::now();
     let secs = Duration::from_secs;
-    let reader = Waiter::new(Reader::new(Held::default(), now.into_std()));
+    let reader = Waiter::new(Reader::new(ResponseContext::default(), now.into_std()));
     let topic = Arc::new(Topic::new("key".into()));
     let token = Token(Bytes::from_static(b"the same"));
     let wait = |begun: u64, noted: u64| {

@@ -5,7 +5,7 @@ use super::append::{append, left, make_room};
 use super::batch::{Body, Record};
 use super::error::{CommitError, CompactError, ReadError};
 use super::format::{SEGMENT_HEADER, record_length};
-use super::index::Place;
+use super::index::Location;
 use super::read::read;
 use super::record::{Verified, is_hole, verify};
 use super::scan::{Content, Depth, Piece, Scanned, Scanner};
@@ -228,7 +228,7 @@ fn is_needed(state: &State, segment: &Segment, record: &Scanned) -> bool {
 }
 
 /// Returns the place of a record if the record is the newest of its key.
-fn newest(state: &State, segment: &Segment, key: &str, offset: u32) -> Option<Place> {
+fn newest(state: &State, segment: &Segment, key: &str, offset: u32) -> Option<Location> {
     let place = state.index.get(key)?;
     (place.segment == segment.number && place.offset == offset).then_some(place)
 }

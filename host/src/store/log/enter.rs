@@ -1,7 +1,7 @@
 //! Entry of records into the index, both after a write and during recovery.
 
 use super::format::record_length;
-use super::index::{Index, PatchPlace, Place};
+use super::index::{Index, Location, PatchPlace};
 use super::scan::Content;
 use super::segments::{Segment, Segments};
 use crate::store::ChangeNumber;
@@ -51,7 +51,7 @@ pub(super) fn enter(
     } else {
         None
     };
-    let place = Place {
+    let place = Location {
         sequence: record.sequence,
         segment: segment.number,
         offset: record.offset,
@@ -64,7 +64,7 @@ pub(super) fn enter(
     true
 }
 
-fn free(segments: &Segments, older: Option<Place>, newer: Option<Place>, key: &str) {
+fn free(segments: &Segments, older: Option<Location>, newer: Option<Location>, key: &str) {
     if let Some(older) = older
         && let Some(segment) = segments.get(older.segment)
     {

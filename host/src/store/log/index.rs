@@ -13,9 +13,9 @@ const SHARDS: usize = 64;
 
 type Shard = HashTable<Entry>;
 
-/// Place of a record.
+/// Location of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Location {
     pub(super) sequence: ChangeNumber,
     pub(super) segment: SegmentNumber,
     pub(super) offset: u32,
@@ -24,7 +24,7 @@ pub(super) struct Place {
     /// No earlier segment holds a record of the key, apart from records that a tombstone
     /// supersedes.
     pub(super) first: SegmentNumber,
-    /// Place of the patch, if the record is one.
+    /// Location of the patch, if the record is one.
     pub(super) patch: Option<PatchPlace>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct PatchPlace {
     pub(super) base_length: u32,
 }
 
-impl Place {
+impl Location {
     /// Number of bytes of the record.
     pub(super) fn record_length(self, key: &str) -> u64 {
         let value = self.patch.map_or(self.value_length, |patch| patch.length);
@@ -90,19 +90,19 @@ impl Entry {
     /// Flag in the field of the value's length, which needs only 25 bits.
     const IS_PATCH: u32 = 1 << 31;
 
-    fn new(key: &str, place: Place) -> Self {
+    fn new(key: &str, place: Location) -> Self {
         let place = Self::encode(place);
         Self([&place, key.as_bytes()].concat().into())
     }
 
     /// Replaces the place of the key.
-    fn set(&mut self, place: Place) {
+    fn set(&mut self, place: Location) {
         if let Some(bytes) = self.0.first_chunk_mut() {
             *bytes = Self::encode(place);
         }
     }
 
-    fn encode(place: Place) -> [u8; Self::PLACE] {
+    fn encode(place: Location) -> [u8; Self::PLACE] {
         let sequence = place.sequence.get();
         let is_patch = place.patch.map_or(0, |_| Self::IS_PATCH);
         let patch = place.patch.unwrap_or(PatchPlace {
@@ -128,7 +128,7 @@ impl Entry {
         bytes
     }
 
-    fn place(&self) -> Place {
+    fn place(&self) -> Location {
         let (fields, _) = self.0.as_chunks();
         let field = |number: usize| {
             let field = fields.get(number);
@@ -139,7 +139,7 @@ impl Entry {
             base: field(7),
             base_length: field(8),
         });
-        Place {
+        Location {
             sequence: ChangeNumber::new(u64::from(field(0)) | u64::from(field(1)) << 32),
             segment: field(2),
             offset: field(3),
@@ -196,7 +196,7 @@ impl Index {
         shard.unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<Place> {
+    pub(super) fn get(&self, key: &str) -> Option<Location> {
         let hash = self.hash(key);
         let shard = self.read(hash);
         shard.find(hash, |entry| entry.is_of(key)).map(Entry::place)
@@ -204,7 +204,7 @@ impl Index {
 
     /// Enters a value. Returns the superseded place: the known one, or `place` itself if a newer
     /// one is known. For equal numbers, which compaction leaves, the place entered later wins.
-    pub(super) fn put(&self, key: &str, mut place: Place) -> Option<Place> {
+    pub(super) fn put(&self, key: &str, mut place: Location) -> Option<Location> {
         let hash = self.hash(key);
         let mut shard = self.write(hash);
         let rehash = |entry: &Entry| self.hash(entry.key());
@@ -218,7 +218,7 @@ impl Index {
                 place.first = place.first.min(known.first);
                 if known.sequence > place.sequence {
                     let first = place.first;
-                    slot.get_mut().set(Place { first, ..known });
+                    slot.get_mut().set(Location { first, ..known });
                     return Some(place);
                 }
                 slot.get_mut().set(place);
@@ -228,7 +228,7 @@ impl Index {
     }
 
     /// Enters a tombstone. Returns the place that it supersedes.
-    pub(super) fn remove(&self, key: &str, sequence: ChangeNumber) -> Option<Place> {
+    pub(super) fn remove(&self, key: &str, sequence: ChangeNumber) -> Option<Location> {
         let hash = self.hash(key);
         let mut shard = self.write(hash);
         let slot = shard.find_entry(hash, |entry| entry.is_of(key)).ok()?;
@@ -254,7 +254,7 @@ impl Index {
     }
 
     /// Visits every key. Writers of one shard at a time have to wait.
-    pub(super) fn for_each(&self, mut visit: impl FnMut(&str, Place)) {
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&str, Location)) {
         for shard in &self.shards {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
             for entry in &*shard {

@@ -3,7 +3,7 @@
 use super::api::{Found, Wait};
 use super::error::ReadError;
 use super::format::{StoreId, record_length};
-use super::index::Place;
+use super::index::Location;
 use super::record::{Verified, rebuild, verify};
 use super::segments::Segment;
 use super::state::State;
@@ -35,7 +35,7 @@ pub(super) fn get(state: &State, key: &str, wait: Wait) -> Result<Found, ReadErr
 pub(super) fn read(
     id: StoreId,
     segment: &Segment,
-    place: Place,
+    place: Location,
     key: &str,
     wait: Wait,
 ) -> Result<Found, ReadError> {

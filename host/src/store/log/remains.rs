@@ -11,7 +11,7 @@ use super::enter::{Entered, enter};
 use super::error::{OpenError, ReadError};
 use super::files::Files;
 use super::format::{Names, SEGMENT_HEADER, SegmentHeader, SegmentNumber};
-use super::index::{Index, PatchPlace, Place};
+use super::index::{Index, Location, PatchPlace};
 use super::read::read;
 use super::scan::{Content, Depth, Piece, Scanned, Scanner};
 use super::segments::{Segment, Segments, is_unused, read_segment_header};
@@ -239,7 +239,7 @@ impl Remains {
                     base: head.base,
                     base_length: 0,
                 };
-                let place = Place {
+                let place = Location {
                     sequence: record.sequence,
                     segment: segment.number,
                     offset: record.offset,

@@ -19,7 +19,7 @@ pub(super) fn query(from: From, live: Live) -> String {
     format!("?offset={offset}{live}")
 }
 
-/// Outcome of one read.
+/// RunResult of one read.
 pub(super) enum Came {
     /// A page up to `to`, and whether it is the last one.
     Page {

@@ -5,14 +5,14 @@ use crate::history::{Event, Place, Wait};
 use crate::planted::Planted;
 use crate::tasks::Cx;
 use durable_streams_edge::protocol::cursor;
-use durable_streams_edge::service::exchange::{Answer, Cause, Cursor, Held, Next};
+use durable_streams_edge::service::exchange::{Answer, Cause, Cursor, Next, ResponseContext};
 
 /// An exchange that was started.
 pub(super) struct Reader<'c> {
     cx: &'c Cx<'c>,
     server: &'c Server<'c>,
     exchange: Exchange,
-    held: Held,
+    held: ResponseContext,
     began_us: u64,
     at: Option<Place>,
 }
@@ -24,7 +24,7 @@ impl<'c> Reader<'c> {
             server,
             at: exchange.request.at,
             exchange,
-            held: Held::default(),
+            held: ResponseContext::default(),
             began_us: cx.now_us(),
         }
     }

@@ -1,8 +1,8 @@
 use super::super::format::RECORD_HEADER;
 use super::*;
 
-fn place(sequence: u64, segment: SegmentNumber) -> Place {
-    Place {
+fn place(sequence: u64, segment: SegmentNumber) -> Location {
+    Location {
         sequence: ChangeNumber::new(sequence),
         segment,
         offset: 44,
@@ -12,8 +12,8 @@ fn place(sequence: u64, segment: SegmentNumber) -> Place {
     }
 }
 
-fn patch(sequence: u64, segment: SegmentNumber, base: u32) -> Place {
-    Place {
+fn patch(sequence: u64, segment: SegmentNumber, base: u32) -> Location {
+    Location {
         offset: 400 + sequence as u32,
         patch: Some(PatchPlace {
             length: 3,
@@ -49,7 +49,7 @@ fn of_two_copies_of_a_record_the_later_one_is_known() {
 
 #[test]
 fn an_entry_is_36_bytes_and_its_key_and_takes_any_place() {
-    let whole = Place {
+    let whole = Location {
         sequence: ChangeNumber::new(u64::MAX - 1),
         segment: u32::MAX - 2,
         offset: u32::MAX - 3,
@@ -57,7 +57,7 @@ fn an_entry_is_36_bytes_and_its_key_and_takes_any_place() {
         first: u32::MAX - 5,
         patch: None,
     };
-    let patch = Place {
+    let patch = Location {
         patch: Some(PatchPlace {
             length: u32::MAX - 6,
             base: u32::MAX - 7,

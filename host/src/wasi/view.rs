@@ -7,7 +7,7 @@ use durable_streams_edge::seam::NOT_RESIDENT;
 use std::sync::Arc;
 
 /// Store wrapper between an instance and its host.
-pub(crate) struct Keys {
+pub(crate) struct StoreView {
     store: Arc<dyn Store>,
     /// The store's loss count when the instance began. The instance may hold data that was lost
     /// later.
@@ -21,7 +21,7 @@ pub(crate) struct Keys {
     begun: u64,
 }
 
-impl Keys {
+impl StoreView {
     pub(crate) fn new(store: Arc<dyn Store>) -> Self {
         Self {
             losses: store.losses(),
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_step_whose_first_swap_is_durable_did_something() {
         let store = Arc::new(HeldStore::default());
-        let mut keys = Keys::new(Arc::clone(&store) as Arc<dyn Store>);
+        let mut keys = StoreView::new(Arc::clone(&store) as Arc<dyn Store>);
         let mut swap = |key| {
             let seen = keys.get(key).expect("memory answers");
             let swapped = keys.swap(key, Some(&seen), Bytes::from_static(b"new"));
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_step_that_lost_its_first_swap_did_nothing() {
         let store = Arc::new(HeldStore::default());
-        let mut keys = Keys::new(Arc::clone(&store) as Arc<dyn Store>);
+        let mut keys = StoreView::new(Arc::clone(&store) as Arc<dyn Store>);
         let seen = keys.get("head").expect("memory answers");
         let swapped = keys.swap("head", Some(&seen), Bytes::from_static(b"new"));
         swapped.expect("no other caller writes");
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_later_change_does_not_hide_a_loss() {
         let store = Arc::new(HeldStore::default());
-        let mut keys = Keys::new(Arc::clone(&store) as Arc<dyn Store>);
+        let mut keys = StoreView::new(Arc::clone(&store) as Arc<dyn Store>);
         keys.begin(false);
         let seen = keys.get("head").expect("memory answers");
         keys.set("chunk", Bytes::from_static(b"lost"))
