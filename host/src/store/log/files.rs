@@ -1,5 +1,7 @@
 //! The only way from the log to the file system.
 
+#[cfg(target_os = "linux")]
+use super::direct::Direct;
 use std::any::Any;
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, IoSlice};
@@ -24,6 +26,10 @@ pub(crate) trait Files: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
     /// Opens an existing file.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
+    /// Opens a file to read it past the memory of the system, where that can be done.
+    fn open_direct(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        self.open(path)
+    }
     /// Renames a file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file; existing handles can still read it.
@@ -61,10 +67,6 @@ pub(crate) trait LogFile: Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes written bytes durable.
     fn sync(&self) -> io::Result<()>;
-    /// Turns off the system's readahead for this handle.
-    fn read_nothing_ahead(&self) {}
-    /// Drops these bytes from the page cache.
-    fn forget(&self, _offset: u64, _len: u64) {}
 }
 
 /// Writes all of the slices.
@@ -156,6 +158,14 @@ impl Files for SystemFiles {
         Ok(Arc::new(file))
     }
 
+    #[cfg(target_os = "linux")]
+    fn open_direct(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        match Direct::open(path)? {
+            Some(file) => Ok(Arc::new(file)),
+            None => self.open(path),
+        }
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -188,6 +198,41 @@ impl Files for SystemFiles {
             Err(TryLockError::WouldBlock) => Ok(None),
             Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(Box::new(handle))),
         }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl LogFile for Direct {
+    fn is_at(&self, path: &Path) -> bool {
+        self.file.is_at(path)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        LogFile::length(&self.file)
+    }
+
+    fn write_at(&self, _: &[IoSlice<'_>], _: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        Self::read_at(self, buffer, offset)
+    }
+
+    fn read_resident_at(&self, _: &mut [u8], _: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    fn allocate(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -259,18 +304,5 @@ impl LogFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
-    }
-
-    #[cfg(target_os = "linux")]
-    fn read_nothing_ahead(&self) {
-        // A system without this call reads ahead.
-        let _ = rustix::fs::fadvise(self, 0, None, rustix::fs::Advice::Random);
-    }
-
-    #[cfg(target_os = "linux")]
-    fn forget(&self, offset: u64, len: u64) {
-        let len = std::num::NonZeroU64::new(len);
-        // A failure only costs memory.
-        let _ = rustix::fs::fadvise(self, offset, len, rustix::fs::Advice::DontNeed);
     }
 }

@@ -132,6 +132,8 @@ mod bases;
 mod batch;
 mod check;
 mod compact;
+#[cfg(target_os = "linux")]
+mod direct;
 mod directory;
 mod engine;
 mod enter;

@@ -1,16 +1,16 @@
 //! Reads the sealed segments again, so that damage is known before a start finds it.
 //!
 //! A scrub takes no lock that a commit waits for: it has its own handles on files that are no
-//! longer written. Compaction may remove a segment during its scrub. The scrub drops pages that
-//! were not in memory before. So a pass over the whole store does not push other pages out.
+//! longer written. Compaction may remove a segment during its scrub. The scrub reads from the disk
+//! itself where the file system has direct reads. So it pushes no other pages out of memory.
 
 use super::check::{Damage, Fault, damage, is_whole};
 use super::files::LogFile;
 use super::format::{SEGMENT_HEADER, SegmentNumber};
 use super::scan::{Depth, Piece, Scanned, Scanner};
 use super::state::State;
-use std::io::{self, IoSlice};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Position of a scrub.
@@ -25,7 +25,7 @@ pub(crate) struct Scrub {
 struct Opened {
     number: SegmentNumber,
     path: PathBuf,
-    file: Quiet,
+    file: Arc<dyn LogFile>,
     len: u64,
     offset: u64,
 }
@@ -90,17 +90,14 @@ fn next(
         return Ok(None);
     };
     let (number, path) = (segment.number, segment.path.clone());
-    match state.directory.files.open(&path) {
-        Ok(file) => {
-            file.read_nothing_ahead();
-            Ok(Some(Opened {
-                number,
-                path,
-                file: Quiet(file),
-                len: segment.bytes(),
-                offset: SEGMENT_HEADER as u64,
-            }))
-        }
+    match state.directory.files.open_direct(&path) {
+        Ok(file) => Ok(Some(Opened {
+            number,
+            path,
+            file,
+            len: segment.bytes(),
+            offset: SEGMENT_HEADER as u64,
+        })),
         Err(error) => Err((number, path, error)),
     }
 }
@@ -120,6 +117,7 @@ fn read_some(
         offset,
     } = opened;
     let id = state.directory.id;
+    let file = &**file;
     let mut scanner = Scanner::new(file, id, *number, *len);
     let until = offset.saturating_add(most);
     // Damage in a removed segment is not reported.
@@ -165,46 +163,4 @@ fn is_needed(state: &State, number: SegmentNumber, record: &Scanned) -> bool {
         let is_it = place.segment == number && place.offset == record.offset;
         is_it || place.base_length(number, record.offset).is_some()
     })
-}
-
-/// File that does not add pages to the page cache.
-struct Quiet(Arc<dyn LogFile>);
-
-impl LogFile for Quiet {
-    fn is_at(&self, path: &Path) -> bool {
-        self.0.is_at(path)
-    }
-
-    fn length(&self) -> io::Result<u64> {
-        self.0.length()
-    }
-
-    fn write_at(&self, _: &[IoSlice<'_>], _: u64) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        if self.0.read_resident_at(buffer, offset)? {
-            return Ok(());
-        }
-        self.0.read_at(buffer, offset)?;
-        self.0.forget(offset, buffer.len() as u64);
-        Ok(())
-    }
-
-    fn read_resident_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
-        self.0.read_resident_at(buffer, offset)
-    }
-
-    fn allocate(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn set_len(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        Ok(())
-    }
 }
