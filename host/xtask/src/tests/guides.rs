@@ -15,8 +15,8 @@ use std::process::Command;
 /// Directories that contain guides.
 const DIRECTORIES: [&str; 3] = [".", "src/docs", "host/docs"];
 
-/// Shell functions that precede a guide's commands. `GUIDE_DIR` is an empty directory, `GUIDE_HOST`
-/// the host.
+/// Defined before the commands of a guide. `GUIDE_DIR` is an empty directory, `GUIDE_ROOT` the
+/// repository, `GUIDE_HOST` the host.
 const PRELUDE: &str = include_str!("guides.sh");
 
 /// The commands of a guide, block by block.
@@ -136,6 +136,7 @@ fn run_guide(guide: &Guide, has_spin: bool) -> Result<(bool, Tally), Failure> {
     let mut bash = Command::new("bash");
     bash.arg(script).current_dir(&directory);
     bash.env("GUIDE_DIR", &directory);
+    bash.env("GUIDE_ROOT", paths::root());
     bash.env("GUIDE_HOST", paths::host());
     let mut begun = 0;
     let well = run::watch(&what, &mut bash, |line| {

@@ -35,7 +35,8 @@ spin() {
   case "$1" in
   up)
     stop
-    command spin "$@" --listen 127.0.0.1:0 > "$GUIDE_DIR/out" 2>&1 &
+    (cd "$GUIDE_ROOT" && command spin "$@" --listen 127.0.0.1:0 --state-dir "$GUIDE_DIR/.spin") \
+      > "$GUIDE_DIR/out" 2>&1 &
     echo $! > "$GUIDE_DIR/pid"
     await_url "Serving"
     ;;
