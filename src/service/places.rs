@@ -38,7 +38,9 @@ pub(super) fn judge<E: Env>(
         Err(gone) => return Ok(Placed::Gone(gone)),
     };
     // The last segment of a timeline may have been longer before the store lost its end.
-    if head.timelines.ends_at(at.number())
+    // All zeros are the start of an empty stream, whatever its first segment is.
+    if at.number() >= head.first
+        && head.timelines.ends_at(at.number())
         && let Some((length, _)) = Segments::new(core, head).measure(at.number())?
         && at.byte > length
     {

@@ -201,6 +201,28 @@ fn new_lives_and_forks_begin_on_the_stores_timeline() {
 }
 
 /// An instance with an older variable must not take a name back to an older timeline.
+/// All zeros were taken for the last segment of the life before, and its bytes were missing: 503.
+#[test]
+fn an_empty_life_behind_a_new_timeline_is_read_from_its_start() {
+    let world = world(&[]);
+    let server = serve(&world);
+    put(&server, "s");
+    post(&server, "s", "1");
+    let server = serve_on(&world, 3);
+    assert_eq!(call(&server, ask("DELETE", "s")).status, 204);
+    put(&server, "s");
+    for offset in ["-1", "now", "0000000000000000_0000000000000000"] {
+        let page = get(&server, "s", offset);
+        assert_eq!(
+            (page.status, page.text()),
+            (200, "[]"),
+            "{offset}: {page:?}"
+        );
+    }
+    post(&server, "s", "2");
+    assert_eq!(get(&server, "s", "-1").text(), "[2]");
+}
+
 #[test]
 fn a_name_keeps_its_timeline_through_its_tombstone() {
     let world = world(&[]);

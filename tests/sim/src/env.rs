@@ -187,7 +187,7 @@ impl Env for Instance<'_> {
     }
 
     fn log(&self, line: &str) {
-        if line.contains("damaged") || line.contains("not returned") {
+        if line.contains("damaged") || line.contains("did not return") {
             self.sim().logs.borrow_mut().push(line.to_owned());
         }
     }

@@ -44,7 +44,7 @@ const REST_US: u64 = 40 * SECOND_US;
 const END_US: u64 = 300 * SECOND_US;
 
 /// Longest time after that until everything is removed.
-const CLEAR_US: u64 = 20_000 * SECOND_US;
+const CLEAR_US: u64 = 400_000 * SECOND_US;
 
 /// Runs a seed. `tell` requests the story.
 #[must_use]

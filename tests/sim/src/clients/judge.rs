@@ -46,8 +46,8 @@ pub(crate) fn clear(sim: &Rc<Sim>) {
         if cx.sim.plan.subscribed {
             worker::unsubscribe(client);
         }
-        // Some work waits until no other instance can be busy with it.
-        let wait_ms = LEFT_OVER_MS + cx.sim.plan.skew_ms;
+        // Some work waits until no other instance can be busy with it, by the clock that began it.
+        let wait_ms = LEFT_OVER_MS + cx.sim.history.borrow().terms.skew_ms;
         for wait_ms in [0, wait_ms, wait_ms] {
             cx.sleep_ms(wait_ms);
             for round in 0..ROUNDS {
