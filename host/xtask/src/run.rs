@@ -62,15 +62,13 @@ pub(crate) fn is_there(program: &str) -> bool {
 
 /// Runs a command as one step. Its output goes into a log, and is shown if the command fails.
 pub(crate) fn run(what: &str, command: &mut Command) -> Result<(), Failure> {
-    let step = Step::begin(what);
     let log = Log::create(what)?;
-    let status = match log.is_shown() {
-        true => command.stdin(Stdio::null()).status(),
-        false => {
-            command.stdout(log.writer()?).stderr(log.writer()?);
-            command.stdin(Stdio::null()).status()
-        }
-    };
+    if log.is_shown() {
+        return show(what, command);
+    }
+    let step = Step::begin(what);
+    command.stdout(log.writer()?).stderr(log.writer()?);
+    let status = command.stdin(Stdio::null()).status();
     if !matches!(&status, Ok(status) if status.success()) {
         log.show_failures()?;
     }

@@ -8,6 +8,7 @@
 mod arrows;
 mod circles;
 mod crates;
+mod files;
 pub mod floors;
 mod modules;
 mod prose;
@@ -16,4 +17,5 @@ mod shared;
 pub use arrows::{Arrow, Reason};
 pub use circles::{circles, largest};
 pub use crates::{Source, Tree};
+pub use files::files;
 pub use prose::Prose;

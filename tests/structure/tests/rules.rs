@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use structure::floors::{CORE, Floors, HOST, breaches, trespasses};
-use structure::{Prose, Source, Tree, circles};
+use structure::{Prose, Source, Tree, circles, files};
 
 fn tree(directory: &str, foreign: &[&str]) -> Tree {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -142,20 +142,9 @@ fn a_planted_name_of_a_stream_in_the_host_is_found() {
 fn comments_use_nouns() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut prose = Prose::default();
-    let mut left = vec!["src", "host", "tests"]
-        .into_iter()
-        .map(|directory| root.join(directory))
-        .collect::<Vec<_>>();
-    while let Some(path) = left.pop() {
-        let name = path.file_name().unwrap_or_default();
-        if path.is_dir() && name != "target" && name != "node_modules" {
-            left.extend(
-                std::fs::read_dir(&path)
-                    .unwrap()
-                    .map(|entry| entry.unwrap().path()),
-            );
-        } else if path.extension().is_some_and(|kind| kind == "rs") {
-            prose += Prose::of(&std::fs::read_to_string(&path).unwrap());
+    for directory in ["src", "host", "tests"] {
+        for file in files(&root.join(directory)) {
+            prose += Prose::of(&std::fs::read_to_string(&file).unwrap());
         }
     }
     let (who, what) = prose.shares();
