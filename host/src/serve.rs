@@ -13,14 +13,14 @@ use crate::proxy::{self, Proxy, Reuse};
 use crate::store::Store;
 use crate::telemetry;
 use crate::vital;
-use crate::wasi::Variables;
+use crate::wasi::{SERVING_SINCE, Variables};
 use crate::worker::{Factory, Guest};
 use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::{BODY_BUDGET, Config};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -110,6 +110,9 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     if access_control {
         own_tick(&mut variables)?;
     }
+    let since_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let since_ms = since_ms.map_or(0, |since| since.as_millis());
+    variables.insert(SERVING_SINCE.to_owned(), since_ms.to_string());
     let variables = Arc::new(variables);
     let listen = |source| StartError::Listen {
         address: options.listen,

@@ -7,6 +7,8 @@ pub enum Scope {
     Read,
     /// PUT, POST and DELETE of a stream.
     Write,
+    /// Stopping a stream: a close and nothing else. `Write` includes it.
+    Close,
     /// The control calls under `__ds`.
     Manage,
 }
@@ -18,6 +20,7 @@ impl Scope {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Close => "close",
             Self::Manage => "manage",
         }
     }
@@ -30,6 +33,8 @@ pub struct Rights {
     pub read: bool,
     /// May write.
     pub write: bool,
+    /// May stop streams.
+    pub close: bool,
     /// May use the control calls.
     pub manage: bool,
     /// Leading whole segments of the names that the rights apply to. `a/b` covers `a/b` and
@@ -44,6 +49,7 @@ impl Rights {
         Self {
             read: true,
             write: true,
+            close: true,
             manage: true,
             prefix: String::new(),
         }
@@ -62,6 +68,7 @@ impl Rights {
         Some(Self {
             read: has(Scope::Read),
             write: has(Scope::Write),
+            close: has(Scope::Close),
             manage: has(Scope::Manage),
             prefix,
         })
@@ -73,6 +80,7 @@ impl Rights {
         match scope {
             Scope::Read => self.read,
             Scope::Write => self.write,
+            Scope::Close => self.close || self.write,
             Scope::Manage => self.manage,
         }
     }
@@ -120,10 +128,11 @@ mod tests {
         let none = Rights {
             read: false,
             write: false,
+            close: false,
             manage: false,
             prefix: String::new(),
         };
-        assert_eq!(granted("write openid read manage"), Rights::all());
+        assert_eq!(granted("write openid read close manage"), Rights::all());
         for scope in ["", "readwrite", "READ", "read,write", "read\twrite"] {
             assert_eq!(granted(scope), none, "{scope}");
         }

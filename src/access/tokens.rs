@@ -7,7 +7,7 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
 const EXPECTED: &str = "a JSON array of 1 to 256 objects with \"token\" (16 or more letters, \
-                        digits and - . _ ~ + /), \"scope\" (read, write, manage, separated by \
+                        digits and - . _ ~ + /), \"scope\" (read, write, close, manage, separated by \
                         spaces) and optionally \"prefix\" (the leading segments of the names that \
                         the token is for)";
 
@@ -71,7 +71,7 @@ fn read(entry: Entry) -> Option<(Secret, Rights)> {
     // Refuse a mistyped scope here. Otherwise it would only show when a request is refused.
     let known = scope
         .split(' ')
-        .all(|scope| matches!(scope, "read" | "write" | "manage"));
+        .all(|scope| matches!(scope, "read" | "write" | "close" | "manage"));
     if !fits || !is_token(&token) || !known {
         return None;
     }

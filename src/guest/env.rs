@@ -29,6 +29,8 @@ pub(super) struct World {
     instance: OnceCell<u64>,
     /// The current time, while a step runs at a fixed time.
     now: Cell<Option<u64>>,
+    /// Whether the driver of this step polls the store for its waiting readers.
+    polls: Cell<bool>,
 }
 
 impl World {
@@ -37,12 +39,18 @@ impl World {
             bucket: OnceCell::new(),
             instance: OnceCell::new(),
             now: Cell::new(None),
+            polls: Cell::new(false),
         }
     }
 
     /// Fixes the current time until the next call, or releases it.
     pub(super) fn set_now(&self, now: Option<u64>) {
         self.now.set(now);
+    }
+
+    /// Notes whether the driver of the next step polls the store for its waiting readers.
+    pub(super) fn set_polls(&self, polls: bool) {
+        self.polls.set(polls);
     }
 
     fn bucket(&self) -> Result<Rc<store::Bucket>, StoreError> {
@@ -125,6 +133,10 @@ impl Env for World {
 
     fn now_ms(&self) -> u64 {
         self.now.get().unwrap_or_else(platform::now_ms)
+    }
+
+    fn polls(&self) -> bool {
+        self.polls.get()
     }
 
     fn random(&self) -> u64 {

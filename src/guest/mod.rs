@@ -57,6 +57,16 @@ fn service() -> Rc<Service<World>> {
     })
 }
 
+/// Takes a step for a driver that polls the store for its waiting readers.
+fn polling_step<T>(now: u64, work: impl FnOnce(&Service<World>) -> T) -> T {
+    step(now, |service| {
+        service.env().set_polls(true);
+        let result = work(service);
+        service.env().set_polls(false);
+        result
+    })
+}
+
 /// Takes a step at `now`, milliseconds since 1970. One time serves the whole step: a host call for
 /// each clock reading would cost as much as the rest of a small read.
 fn step<T>(now: u64, step: impl FnOnce(&Service<World>) -> T) -> T {

@@ -5,9 +5,9 @@
 use super::head::Record;
 use super::{Corrupt, Envelope, NameHash, State, debt, index, registry, todo};
 use crate::stream::{
-    Asked, Block, Closed, ContentType, Era, Expiry, ForkStep, Forks, Head, Incarnation, Lineage,
-    Link, Owed, Position, ProducerMark, ProducerState, Ring, Run, Segment, Span, Subscriber,
-    Timelines, Tombstone,
+    Asked, Block, Closed, ContentType, Era, Expiry, ForkStep, Forks, Head, Incarnation, Lease,
+    Lineage, Link, Owed, Position, ProducerMark, ProducerState, Reason, Ring, Run, Segment, Span,
+    Subscriber, Timelines, Tombstone,
 };
 use bytes::Bytes;
 
@@ -76,7 +76,9 @@ fn golden_head() -> Head {
         touched_ms: 1_767_225_600_123,
         closed: Some(Closed {
             by: Some(golden_mark(0xa1)),
+            reason: None,
         }),
+        lease: None,
         seq: Some(b"00042".to_vec()),
         producers: vec![
             ProducerState {
@@ -129,7 +131,10 @@ fn heads_of_version_1_stay_as_they_are() {
         expiry: Expiry::At {
             ms: 1_798_761_600_000,
         },
-        closed: Some(Closed { by: None }),
+        closed: Some(Closed {
+            by: None,
+            reason: None,
+        }),
         ..golden_plain_head()
     };
     let step = |byte, step| (Incarnation([byte; 16]), step);
@@ -178,6 +183,22 @@ fn heads_of_version_1_stay_as_they_are() {
         .unwrap(),
         ..subscribed.clone()
     };
+    let leased = Head {
+        lease: Some(Lease {
+            secs: 10,
+            renewed_ms: 1_767_225_600_456,
+        }),
+        ..restored.clone()
+    };
+    let mut lapsed = leased.clone();
+    lapsed.lapse();
+    let stopped = Head {
+        closed: Some(Closed {
+            by: Some(golden_mark(0xa1)),
+            reason: Reason::parse("stopped").ok(),
+        }),
+        ..golden_plain_head()
+    };
     for (name, golden, head) in [
         ("head", golden!("head"), golden_head()),
         ("head_plain", golden!("head_plain"), golden_plain_head()),
@@ -186,6 +207,9 @@ fn heads_of_version_1_stay_as_they_are() {
         ("head_fork", golden!("head_fork"), fork),
         ("head_subscribed", golden!("head_subscribed"), subscribed),
         ("head_timelines", golden!("head_timelines"), restored),
+        ("head_leased", golden!("head_leased"), leased),
+        ("head_lapsed", golden!("head_lapsed"), lapsed),
+        ("head_stopped", golden!("head_stopped"), stopped),
     ] {
         let record = Record::Live(Box::new(head));
         assert_golden(name, golden, &record.seal());

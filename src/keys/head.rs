@@ -5,8 +5,8 @@ use super::codec::{Reader, Writer};
 use super::envelope::{self, State};
 use super::fork;
 use crate::stream::{
-    Closed, ContentType, Era, Expiry, Forks, Head, Incarnation, Lineage, Link, Owed, ProducerMark,
-    ProducerState, Ring, Segment, Subscriber, Timelines, Tombstone,
+    Closed, ContentType, Era, Expiry, Forks, Head, Incarnation, Lease, Lineage, Link, Owed,
+    ProducerMark, ProducerState, Reason, Ring, Segment, Subscriber, Timelines, Tombstone,
 };
 
 /// The value of a stream's key.
@@ -99,10 +99,16 @@ impl Record {
         match reader.byte()? {
             0 => decode_head(reader, version, Shared::default()).map(Self::Live),
             1 => decode_tombstone(reader, version, 0, None).map(Self::Tombstone),
-            kind @ (2 | 4 | 5) => {
+            kind @ (2 | 4 | 5 | 7) => {
+                let (lease, reason) = match kind {
+                    7 => (reader.option(read_lease)?, read_reason(&mut reader)?),
+                    _ => (None, None),
+                };
                 let shared = Shared {
+                    lease,
+                    reason,
                     timelines: match kind {
-                        5 => read_timelines(&mut reader)?,
+                        5 | 7 => read_timelines(&mut reader)?,
                         _ => Timelines::default(),
                     },
                     forks: fork::read_forks(&mut reader)?,
@@ -132,6 +138,8 @@ impl Record {
 /// on them.
 #[derive(Default)]
 struct Shared {
+    lease: Option<Lease>,
+    reason: Option<Reason>,
     forks: Forks,
     lineage: Option<Lineage>,
     subscribers: Vec<Subscriber>,
@@ -140,14 +148,26 @@ struct Shared {
 
 fn write_head(writer: &mut Writer, head: &Head) {
     let alone = head.forks.is_empty() && head.lineage.is_none();
+    let reason = head
+        .closed
+        .as_ref()
+        .and_then(|closed| closed.reason.as_ref());
     let kind = match (alone, head.subscribers.is_empty()) {
+        _ if head.lease.is_some() || reason.is_some() => 7,
         _ if !head.timelines.is_empty() => 5,
         (true, true) => 0,
         (false, true) => 2,
         (_, false) => 4,
     };
     writer.byte(kind);
-    if kind == 5 {
+    if kind == 7 {
+        writer.option(head.lease, |writer, lease| {
+            writer.varint(lease.secs);
+            writer.varint(lease.renewed_ms);
+        });
+        write_reason(writer, reason);
+    }
+    if matches!(kind, 5 | 7) {
         writer.many(head.timelines.iter(), |writer, era| {
             writer.varint(era.first);
             writer.varint(era.timeline);
@@ -184,7 +204,7 @@ fn write_head(writer: &mut Writer, head: &Head) {
         }
     }
     writer.varint(head.touched_ms);
-    writer.option(head.closed, |writer, closed| {
+    writer.option(head.closed.as_ref(), |writer, closed| {
         writer.option(closed.by, write_mark)
     });
     writer.option(head.seq.as_deref(), Writer::text);
@@ -202,7 +222,11 @@ fn write_head(writer: &mut Writer, head: &Head) {
     writer.raw(&head.inline);
 }
 
-fn decode_head(mut reader: Reader<'_>, version: u64, shared: Shared) -> Result<Box<Head>, Corrupt> {
+fn decode_head(
+    mut reader: Reader<'_>,
+    version: u64,
+    mut shared: Shared,
+) -> Result<Box<Head>, Corrupt> {
     let name = reader.string()?;
     let incarnation = Incarnation(reader.array()?);
     let born = reader.varint()?;
@@ -224,7 +248,7 @@ fn decode_head(mut reader: Reader<'_>, version: u64, shared: Shared) -> Result<B
         },
         _ => return Err(Corrupt),
     };
-    Ok(Box::new(Head {
+    let head = Head {
         name,
         incarnation,
         version,
@@ -237,8 +261,10 @@ fn decode_head(mut reader: Reader<'_>, version: u64, shared: Shared) -> Result<B
         closed: reader.option(|reader| {
             Ok(Closed {
                 by: reader.option(read_mark)?,
+                reason: shared.reason.take(),
             })
         })?,
+        lease: shared.lease,
         seq: reader.option(|reader| reader.text().map(<[u8]>::to_vec))?,
         producers: reader.many(|reader| {
             Ok(ProducerState {
@@ -256,7 +282,42 @@ fn decode_head(mut reader: Reader<'_>, version: u64, shared: Shared) -> Result<B
         lineage: shared.lineage.map(Box::new),
         subscribers: shared.subscribers,
         timelines: shared.timelines,
-    }))
+    };
+    // A reason without a close, or a lease of a closed stream.
+    match shared.reason.is_some() || (head.closed.is_some() && head.lease.is_some()) {
+        true => Err(Corrupt),
+        false => Ok(Box::new(head)),
+    }
+}
+
+fn read_lease(reader: &mut Reader<'_>) -> Result<Lease, Corrupt> {
+    Ok(Lease {
+        secs: reader.varint()?,
+        renewed_ms: reader.varint()?,
+    })
+}
+
+/// Writes the reason of a close. That of a lapse takes one byte: with it the head is shorter than with
+/// the lease, and stores take changes that shorten a value even if they are full.
+fn write_reason(writer: &mut Writer, reason: Option<&Reason>) {
+    match reason.map(Reason::as_str) {
+        None => writer.byte(0),
+        Some(Reason::LEASE_EXPIRED) => writer.byte(2),
+        Some(text) => {
+            writer.byte(1);
+            writer.text(text.as_bytes());
+        }
+    }
+}
+
+fn read_reason(reader: &mut Reader<'_>) -> Result<Option<Reason>, Corrupt> {
+    let text = match reader.byte()? {
+        0 => return Ok(None),
+        1 => reader.str()?,
+        2 => Reason::LEASE_EXPIRED,
+        _ => return Err(Corrupt),
+    };
+    Reason::parse(text).map(Some).map_err(|_| Corrupt)
 }
 
 fn read_timelines(reader: &mut Reader<'_>) -> Result<Timelines, Corrupt> {

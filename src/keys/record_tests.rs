@@ -3,9 +3,9 @@
 use super::head::Record;
 use super::{Corrupt, Envelope, NameHash, State, debt, index, registry, todo};
 use crate::stream::{
-    Asked, Block, Closed, ContentType, Era, Expiry, ForkStep, Forks, Head, Incarnation, Lineage,
-    Link, Owed, Position, ProducerMark, ProducerState, Ring, Run, Segment, Span, Subscriber,
-    Timelines, Tombstone,
+    Asked, Block, Closed, ContentType, Era, Expiry, ForkStep, Forks, Head, Incarnation, Lease,
+    Lineage, Link, Owed, Position, ProducerMark, ProducerState, Reason, Ring, Run, Segment, Span,
+    Subscriber, Timelines, Tombstone,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -137,7 +137,13 @@ prop_compose! {
         (born, steps) in (0..u64::MAX / 2, vec((any::<u64>(), 0u64..1000), 0..64)),
         (content_type, expiry) in (kind(), expiry()),
         (created_ms, touched_ms, bytes) in any::<(u64, u64, u64)>(),
-        closed in option::of(option::of(mark()).prop_map(|by| Closed { by })),
+        closed in option::of(
+            (option::of(mark()), option::of("[a-z0-9._-]{1,64}")).prop_map(|(by, reason)| Closed {
+                by,
+                reason: reason.map(|reason| Reason::parse(&reason).unwrap()),
+            }),
+        ),
+        lease in option::of(any::<(u64, u64)>()),
         seq in option::of(vec(any::<u8>(), 0..20)),
         producers in vec(
             (mark(), any::<u64>()).prop_map(|(last, used_ms)| ProducerState { last, used_ms }),
@@ -168,6 +174,9 @@ prop_compose! {
             created_ms,
             expiry,
             touched_ms,
+            lease: lease
+                .filter(|_| closed.is_none())
+                .map(|(secs, renewed_ms)| Lease { secs, renewed_ms }),
             closed,
             seq,
             producers,
@@ -273,6 +282,22 @@ proptest! {
         let sealed = Envelope::decode(&record.seal()).unwrap();
         let expected = Envelope { state: State::Confirmed, version: record.version(), body: bytes.into() };
         prop_assert_eq!(sealed, expected);
+    }
+
+    /// Stores take a change that shortens a value even if they are full.
+    #[test]
+    fn the_close_of_a_lapsed_lease_makes_a_head_shorter(
+        mut head in head(),
+        secs in 1..=86_400_u64,
+        renewed_ms in 1_700_000_000_000..1_900_000_000_000_u64,
+    ) {
+        head.closed = None;
+        head.lease = Some(Lease { secs, renewed_ms });
+        head.version = head.version.min(u64::MAX - 1);
+        let leased = Record::Live(Box::new(head.clone())).seal();
+        head.lapse();
+        head.version += 1;
+        prop_assert!(Record::Live(Box::new(head)).seal().len() < leased.len());
     }
 
     #[test]

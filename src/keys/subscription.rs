@@ -215,9 +215,12 @@ fn write_rights(writer: &mut Writer, rights: &Rights) {
 }
 
 fn read_rights(reader: &mut Reader<'_>) -> Result<Rights, Corrupt> {
+    let (read, write) = (flag(reader)?, flag(reader)?);
     Ok(Rights {
-        read: flag(reader)?,
-        write: flag(reader)?,
+        read,
+        write,
+        // A subscription stops no streams, so its record has no place for that right.
+        close: write,
         manage: flag(reader)?,
         prefix: reader.string()?,
     })

@@ -81,7 +81,7 @@ prop_compose! {
             config: Config { delivery, pattern, lease_ttl_ms, description },
             config_hash,
             streams,
-            rights: Rights { read, write, manage, prefix },
+            rights: Rights { read, write, close: write, manage, prefix },
             origin,
             created_ms,
             commits,

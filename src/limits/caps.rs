@@ -52,6 +52,19 @@ pub(crate) const MAX_TARGET_BYTES: usize = 8 * 1024;
 /// Bytes of a response that one step returns.
 pub(crate) const STEP_BYTES: usize = MAX_CHUNK_BYTES;
 
+/// Longest reason of a close.
+pub(crate) const REASON_BYTES: usize = 64;
+
+/// Length of a writer's lease, in seconds.
+pub const WRITER_LEASE_SECS: RangeInclusive<u64> = 1..=86_400;
+
+/// Longest time after its start in which a host notices no lapse of a lease: writers must be able to
+/// connect again first.
+pub(crate) const LEASE_GRACE_MS: u64 = 30_000;
+
+/// Pause after a close of a lapsed lease that could not be committed, and longest pause.
+pub(crate) const LAPSE_RETRY_MS: (u64, u64) = (1_000, 15_000);
+
 /// To-do shards, and shards of the name registry.
 pub const SHARDS: u8 = 16;
 

@@ -152,6 +152,11 @@ variables! {
     /// Timeline of the store. Raise it after every restore of an older state, with all instances stopped.
     /// The native host's stores know their own, and the larger one counts.
     timeline: u64 = "0", Kind::Number(0..=MAX_TIMELINE), number;
+    /// How much the clocks of two instances may differ. A writer's lease lapses this much after its end.
+    lease_skew_ms: u64 = "1000", Kind::Number(0..=60_000), number;
+    /// Since when the host takes appends, milliseconds since 1970; 0 if unknown. A lease lapses only
+    /// after writers had time to connect again. The native host sets it.
+    serving_since_ms: u64 = "0", Kind::Number(0..=u64::MAX), number;
     /// Whether a read of the store may return an older value than an earlier read did, as DynamoDB's do
     /// unless they are set to be consistent. An offset beyond the tail then gets 503, not 410.
     kv_stale_reads: bool = "false", Kind::Flag, flag;

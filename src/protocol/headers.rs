@@ -6,6 +6,12 @@ pub(crate) const STREAM_TTL: &str = "stream-ttl";
 pub(crate) const STREAM_EXPIRES_AT: &str = "stream-expires-at";
 /// `true` if a stream is or shall be closed (section 4.1).
 pub const STREAM_CLOSED: &str = "stream-closed";
+/// Why a stream is or shall be closed; an extension.
+pub(crate) const STREAM_CLOSED_REASON: &str = "stream-closed-reason";
+/// Length of the writer's lease in seconds; an extension.
+pub(crate) const STREAM_LEASE: &str = "stream-lease";
+/// Seconds until the writer's lease ends; an extension.
+pub(crate) const STREAM_LEASE_REMAINING: &str = "stream-lease-remaining";
 /// Writer's own sequence, compared byte by byte (section 5.2).
 pub(crate) const STREAM_SEQ: &str = "stream-seq";
 /// Offset to continue from (section 5.6).
@@ -52,6 +58,8 @@ pub const CONTENT_TYPE: &str = "content-type";
 pub(crate) const CROSS_ORIGIN_RESOURCE_POLICY: &str = "cross-origin-resource-policy";
 /// Validator of a response.
 pub(crate) const ETAG: &str = "etag";
+/// The tail that a conditional append expects; an extension.
+pub(crate) const IF_MATCH: &str = "if-match";
 /// Validators the client has.
 pub(crate) const IF_NONE_MATCH: &str = "if-none-match";
 /// Address of the created resource.
@@ -90,15 +98,18 @@ pub(crate) const ACCESS_CONTROL_MAX_AGE: &str = "access-control-max-age";
 pub(crate) const CORS_ALLOWED: &[&str] = &[
     AUTHORIZATION,
     CONTENT_TYPE,
+    IF_MATCH,
     IF_NONE_MATCH,
     PRODUCER_EPOCH,
     PRODUCER_ID,
     PRODUCER_SEQ,
     STREAM_CLOSED,
+    STREAM_CLOSED_REASON,
     STREAM_EXPIRES_AT,
     STREAM_FORK_OFFSET,
     STREAM_FORK_SUB_OFFSET,
     STREAM_FORKED_FROM,
+    STREAM_LEASE,
     STREAM_SEQ,
     STREAM_TTL,
 ];
@@ -113,8 +124,11 @@ pub(crate) const CORS_EXPOSED: &[&str] = &[
     PRODUCER_SEQ,
     RETRY_AFTER,
     STREAM_CLOSED,
+    STREAM_CLOSED_REASON,
     STREAM_CURSOR,
     STREAM_EXPIRES_AT,
+    STREAM_LEASE,
+    STREAM_LEASE_REMAINING,
     STREAM_NEXT_OFFSET,
     STREAM_SSE_DATA_ENCODING,
     STREAM_TTL,

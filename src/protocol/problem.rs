@@ -49,6 +49,8 @@ pub enum Code {
     StreamClosed,
     /// A gap in a producer's numbers, or a `Stream-Seq` that does not grow.
     SequenceConflict,
+    /// The tail is not the offset that a conditional append expects.
+    PreconditionFailed,
     /// The stream is deleted, but forks still need its bytes.
     Gone,
     /// The offset belongs to a deleted stream with the same name.
@@ -134,6 +136,7 @@ impl Code {
             Self::SequenceConflict => row(409, "/errors/sequence-conflict", "Sequence Conflict", "SEQUENCE_CONFLICT"),
             Self::Gone => row(410, "/errors/gone", "Stream Gone", "GONE"),
             Self::OffsetGone => row(410, "/errors/offset-gone", "Offset Gone", "OFFSET_GONE"),
+            Self::PreconditionFailed => row(412, "/errors/precondition-failed", "Precondition Failed", "PRECONDITION_FAILED"),
             Self::PayloadTooLarge => row(413, "/errors/payload-too-large", "Payload Too Large", "PAYLOAD_TOO_LARGE"),
             Self::StreamFull => row(413, "/errors/stream-full", "Stream Full", "STREAM_FULL"),
             Self::TargetTooLong => row(414, "/errors/target-too-long", "Target Too Long", "TARGET_TOO_LONG"),
@@ -339,6 +342,7 @@ mod tests {
         Code::ContentTypeMismatch,
         Code::StreamClosed,
         Code::SequenceConflict,
+        Code::PreconditionFailed,
         Code::Gone,
         Code::OffsetGone,
         Code::RequestTimeout,

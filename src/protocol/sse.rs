@@ -121,14 +121,19 @@ pub struct Control {
 }
 
 /// Returns a control event, which follows a data event or stands alone. For a closed stream, it has
-/// no cursor and is up to date.
+/// no cursor and is up to date. `closed` has the reason of the close, if there is one.
 #[must_use]
-pub fn control(next_offset: &str, up_to_date: bool, closed: bool) -> Control {
+pub fn control(next_offset: &str, up_to_date: bool, closed: Option<Option<&str>>) -> Control {
     let mut before = b"event: control\ndata:{\"streamNextOffset\":".to_vec();
     // A string always serializes.
     before.extend(serde_json::to_vec(next_offset).unwrap_or_default());
-    if closed {
-        before.extend_from_slice(b",\"upToDate\":true,\"streamClosed\":true}\n\n");
+    if let Some(reason) = closed {
+        before.extend_from_slice(b",\"upToDate\":true,\"streamClosed\":true");
+        if let Some(reason) = reason {
+            before.extend_from_slice(b",\"streamClosedReason\":");
+            before.extend(serde_json::to_vec(reason).unwrap_or_default());
+        }
+        before.extend_from_slice(b"}\n\n");
         return Control {
             before,
             after: Vec::new(),

@@ -39,6 +39,7 @@ pub(super) fn admit<E: Env>(
             let caller = caller(core, raw, core.env.now_ms())?;
             let scope = match action {
                 Action::Read(_) | Action::Head => Scope::Read,
+                Action::Append(append) if append.is_stop() => Scope::Close,
                 Action::Create(_) | Action::Append(_) | Action::Delete => Scope::Write,
             };
             match caller.rights.allow(scope, name.as_str()) {

@@ -28,13 +28,14 @@ use super::fault::Fault;
 use super::heads::Lookup;
 use super::progress::News;
 use super::reply::Reply;
-use super::{heads, problems, report};
+use super::{heads, lapse, problems, report};
 use crate::keys::Slot;
 use crate::keys::head::Record;
 use crate::protocol::problem::Problem;
 use crate::protocol::{headers, offset};
 use crate::stream::{
-    Append, AppendError, AppendLimits, Appended, Batch, CommitId, Head, Presence, Settled,
+    Append, AppendError, AppendLimits, Appended, Batch, CommitId, Head, Incarnation, Lease,
+    Presence, Settled,
 };
 
 /// An append, with the parts of the request that its answer needs.
@@ -46,10 +47,30 @@ pub(super) struct Call<'a> {
 
 /// Result of one step of appends.
 pub(super) enum AppendResult {
-    /// One reply for each request, and the news for linked subscriptions, if any.
-    Replies(Vec<Reply>, Option<News>),
+    /// One reply for each request, and what follows from the commit.
+    Replies(Vec<Reply>, Consequences),
     /// Retry after this many milliseconds, passing this attempt back.
     Again(u64, AppendAttempt),
+}
+
+/// Work that follows from a commit.
+#[derive(Debug, Default)]
+pub(super) struct Consequences {
+    /// News for linked subscriptions, if there are any.
+    pub(super) news: Option<News>,
+    /// A lease that background work does not know yet, or that may lapse earlier than it knows.
+    pub(super) lease: Option<LeaseNote>,
+}
+
+/// A note for the registry: when the lease of a stream lapses.
+#[derive(Debug)]
+pub(super) struct LeaseNote {
+    /// Leaf of the registry that holds the name.
+    pub(super) leaf: u32,
+    /// The life of the name.
+    pub(super) incarnation: Incarnation,
+    /// When the lease lapses, milliseconds since 1970.
+    pub(super) lapses_ms: u64,
 }
 
 /// Swaps sent in one step before the driver has to wait.
@@ -60,7 +81,7 @@ enum Prepared {
     /// No commit is needed; the replies are final.
     Replies(Vec<Reply>),
     /// Swap in this head; the replies are in the attempt.
-    Swap(Vec<u8>, Option<News>),
+    Swap(Vec<u8>, Consequences),
 }
 
 /// Fate of an unconfirmed swap, judged by the current record.
@@ -139,11 +160,11 @@ impl<E: Env> Writer<'_, E> {
             if let Some(pending) = &self.attempt.pending {
                 match fate(pending, &record) {
                     Fate::Applied => {
-                        let news = match &record {
-                            Record::Live(head) => news(head),
-                            Record::Tombstone(_) => None,
+                        let after = match &record {
+                            Record::Live(head) => self.consequences(head, pending.sets_lease),
+                            Record::Tombstone(_) => Consequences::default(),
                         };
-                        return Ok(AppendResult::Replies(pending.replies.clone(), news));
+                        return Ok(AppendResult::Replies(pending.replies.clone(), after));
                     }
                     // On another timeline the same version may belong to another history.
                     _ if pending.timeline != self.core.config.timeline => {
@@ -173,18 +194,20 @@ impl<E: Env> Writer<'_, E> {
             // writer may then pass another writer without a collision.
             let guarded = self.core.config.kv_guarded_create;
             let contended = sent > 0 || self.attempt.tries > 0 || !guarded;
-            let (bytes, news) = match self.prepare(*head, contended)? {
-                Prepared::Replies(replies) => return Ok(AppendResult::Replies(replies, None)),
-                Prepared::Swap(bytes, news) => (bytes, news),
+            let (bytes, after) = match self.prepare(*head, contended)? {
+                Prepared::Replies(replies) => {
+                    return Ok(AppendResult::Replies(replies, Consequences::default()));
+                }
+                Prepared::Swap(bytes, after) => (bytes, after),
             };
             let failed = match self.core.env.swap(cas, &bytes) {
-                Ok(()) => return Ok(AppendResult::Replies(self.take_replies(), news)),
+                Ok(()) => return Ok(AppendResult::Replies(self.take_replies(), after)),
                 Err(SwapError::Store(error)) if error.refuses() => return Err(self.refused(error)),
                 Err(SwapError::Failed(cas)) => Some(cas),
                 Err(SwapError::Store(_)) => None,
             };
             if sent == 0 && self.attempt.tries == 0 && self.is_applied(gate)? {
-                return Ok(AppendResult::Replies(self.take_replies(), news));
+                return Ok(AppendResult::Replies(self.take_replies(), after));
             }
             cas = match failed {
                 Some(cas) => cas,
@@ -215,11 +238,11 @@ impl<E: Env> Writer<'_, E> {
     fn prepare(&mut self, head: Head, contended: bool) -> Result<Prepared, Fault> {
         let config = &self.core.config;
         let resend = self.attempt.pending.take();
-        let now = match &resend {
-            Some(pending) => pending.now_ms,
-            None => head.now_ms(self.core.env.now_ms()),
+        let clock = match &resend {
+            Some(pending) => pending.clock_ms,
+            None => self.core.env.now_ms(),
         };
-        let problem = match head.presence(now) {
+        let problem = match head.presence(head.now_ms(clock)) {
             Presence::Here => None,
             Presence::Absent => Some(problems::not_found(self.name)),
             Presence::Gone => Some(problems::gone(self.name)),
@@ -234,16 +257,18 @@ impl<E: Env> Writer<'_, E> {
             producer_idle_ms: config.producer_idle_secs.saturating_mul(1000),
         };
         let (base, incarnation) = (head.version, head.incarnation);
+        let lease = head.lease;
         let mut batch = Batch::new(head, config.timeline);
+        batch.lapse(clock, lapse::rules(self.core));
         let results: Vec<Result<Appended, AppendError>> = self
             .calls
             .iter()
-            .map(|call| batch.append(&call.append, &limits, now))
+            .map(|call| batch.append(&call.append, &limits, clock))
             .collect();
         if !batch.changed() {
             let settled = batch.unchanged();
             return Ok(Prepared::Replies(
-                self.replies(&settled, &results).collect(),
+                self.replies(&settled, &results, clock).collect(),
             ));
         }
         let (id, budget, contended) = match &resend {
@@ -254,14 +279,17 @@ impl<E: Env> Writer<'_, E> {
         let settled = batch.settle(CommitId { id, contended }, budget, || {
             known.next().unwrap_or_else(|| self.core.env.random())
         });
-        let replies = self.replies(&settled, &results).collect();
+        let replies = self.replies(&settled, &results, clock).collect();
         let chunks: Vec<u64> = settled.chunks.iter().map(|chunk| chunk.id).collect();
         let resent = resend.is_some();
+        let secs = |lease: Option<Lease>| lease.map_or(u64::MAX, |lease| lease.secs);
+        let sets_lease = secs(settled.head.lease) < secs(lease);
         let pending = Pending {
+            sets_lease,
             id,
             base,
             incarnation,
-            now_ms: now,
+            clock_ms: clock,
             budget,
             timeline: config.timeline,
             chunks,
@@ -279,24 +307,27 @@ impl<E: Env> Writer<'_, E> {
             return Err(fault);
         }
         self.attempt.pending = Some(pending);
-        let news = news(&settled.head);
+        let after = self.consequences(&settled.head, sets_lease);
         let record = Record::Live(Box::new(settled.head));
-        Ok(Prepared::Swap(record.seal(), news))
+        Ok(Prepared::Swap(record.seal(), after))
     }
 
     fn replies<'b>(
         &'b self,
         settled: &'b Settled,
         results: &'b [Result<Appended, AppendError>],
+        clock: u64,
     ) -> impl Iterator<Item = Reply> + 'b {
         self.calls
             .iter()
             .zip(results)
-            .map(|(call, result)| match result {
-                Ok(appended) => reply(settled, appended, call.append.payload.is_some()),
+            .map(move |(call, result)| match result {
+                Ok(appended) => reply(settled, appended, &call.append, clock),
                 Err(error) => {
                     let tail = match error {
-                        AppendError::Closed { tail } => offset::format(settled.position(*tail)),
+                        AppendError::Closed { tail, .. } | AppendError::OtherTail { tail } => {
+                            offset::format(settled.position(*tail))
+                        }
                         _ => String::new(),
                     };
                     Reply::problem(&problems::append(error, &tail), call.instance)
@@ -316,7 +347,7 @@ impl<E: Env> Writer<'_, E> {
         match self.attempt.pending {
             // The stream is gone, and so is the ring that would show the outcome.
             Some(_) => self.all(&Fault::Unknown("the stream is gone".to_owned())),
-            None => AppendResult::Replies(self.answer_all(problem), None),
+            None => AppendResult::Replies(self.answer_all(problem), Consequences::default()),
         }
     }
 
@@ -333,8 +364,24 @@ impl<E: Env> Writer<'_, E> {
                 .iter()
                 .map(|call| report::fault(self.core, fault, call.instance))
                 .collect(),
-            None,
+            Consequences::default(),
         )
+    }
+
+    /// Work that follows from the commit of `head`. `sets_lease`: the commit gave the stream a lease,
+    /// or a shorter one.
+    fn consequences(&self, head: &Head, sets_lease: bool) -> Consequences {
+        let clock = self.core.env.now_ms();
+        let lapses = head.lapses_ms(clock, lapse::rules(self.core));
+        let lease = lapses.filter(|_| sets_lease).zip(head.leaf);
+        Consequences {
+            news: (!head.subscribers.is_empty()).then(|| News::of(head, head.subscribers.clone())),
+            lease: lease.map(|(lapses_ms, leaf)| LeaseNote {
+                leaf,
+                incarnation: head.incarnation,
+                lapses_ms,
+            }),
+        }
     }
 
     /// Removes the chunks of the pending swap, which can never be applied.
@@ -389,21 +436,21 @@ impl<E: Env> Writer<'_, E> {
     }
 }
 
-/// News of a stream; `None` if no subscription is linked to it.
-fn news(head: &Head) -> Option<News> {
-    (!head.subscribers.is_empty()).then(|| News::of(head, head.subscribers.clone()))
-}
-
 /// The reply to an append that was accepted.
-fn reply(settled: &Settled, appended: &Appended, has_body: bool) -> Reply {
+fn reply(settled: &Settled, appended: &Appended, append: &Append, clock: u64) -> Reply {
     let status = match appended.producer {
-        Some(_) if appended.fresh && has_body => 200,
+        Some(_) if appended.fresh && append.payload.is_some() => 200,
         _ => 204,
     };
     let tail = offset::format(settled.position(appended.tail));
+    let closed = settled.head.closed.as_ref().filter(|_| appended.closed);
     let mut reply = Reply::write(status)
+        .with(headers::ETAG, format!("\"{tail}\""))
         .with(headers::STREAM_NEXT_OFFSET, tail)
-        .closed(appended.closed);
+        .closed(closed);
+    if append.lease_secs.is_some() {
+        reply = reply.lease(settled.head.lease, clock);
+    }
     if let Some((epoch, seq)) = appended.producer {
         reply = reply
             .with(headers::PRODUCER_EPOCH, epoch.to_string())

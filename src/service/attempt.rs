@@ -37,7 +37,10 @@ pub(super) struct Pending {
     /// The version it was built on.
     pub(super) base: u64,
     pub(super) incarnation: Incarnation,
-    pub(super) now_ms: u64,
+    /// The clock of the instance that built it, milliseconds since 1970.
+    pub(super) clock_ms: u64,
+    /// Whether it gives the stream a lease, or a shorter one.
+    pub(super) sets_lease: bool,
     pub(super) budget: usize,
     /// The store's timeline.
     pub(super) timeline: u64,

@@ -39,6 +39,8 @@ pub(super) fn creation<'a, E: Env>(
         content_type,
         expiry: asked.expiry,
         close: asked.close,
+        reason: asked.reason,
+        lease_secs: asked.lease_secs,
     };
     let location = location(core, raw, name);
     Ok(create::Call {
@@ -76,6 +78,9 @@ pub(super) fn framed(raw: &RawRequest<'_>, append: request::Append) -> Append {
         seq,
         producer,
         close,
+        reason,
+        lease_secs,
+        expected,
     } = append;
     let is_json = content_type.as_ref().is_some_and(ContentType::is_json);
     let payload = match (raw.body.is_empty(), is_json) {
@@ -93,6 +98,9 @@ pub(super) fn framed(raw: &RawRequest<'_>, append: request::Append) -> Append {
         seq,
         producer,
         close,
+        reason,
+        lease_secs,
+        expected,
         keep_ms: 0,
     }
 }

@@ -7,6 +7,7 @@ use super::effects::Effects;
 use super::env::Env;
 use super::exchange::{Answer, Next};
 use super::fault::{Fault, Refusal};
+use super::records::{names, update};
 use super::reply::Reply;
 use super::sending::{Done, again};
 use super::{
@@ -230,9 +231,12 @@ pub(super) fn append<E: Env>(
         })
         .unzip();
     match append::append(core, name.as_str(), &slot, &calls, attempt) {
-        append::AppendResult::Replies(replies, news) => {
-            if let Some(news) = news {
+        append::AppendResult::Replies(replies, after) => {
+            if let Some(news) = after.news {
                 subscription::spread(core, effects, news);
+            }
+            if let Some(lease) = after.lease {
+                note_lease(core, effects, name, &lease);
             }
             places
                 .into_iter()
@@ -247,6 +251,31 @@ pub(super) fn append<E: Env>(
                 .map(|(index, _)| (index, answer.clone()))
                 .collect()
         }
+    }
+}
+
+/// Notes in the registry when a lease lapses, so that background work closes a stream without
+/// readers. The append is committed, so a fault is only logged: the walk through the registry finds
+/// the lease.
+fn note_lease<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    name: &StreamName,
+    lease: &append::LeaseNote,
+) {
+    let hash = NameHash::of(name.as_str());
+    effects.expect(Some(lease.lapses_ms));
+    let mut shared = update::drawn_patience(core);
+    let noted = names::expect(
+        core,
+        &hash,
+        lease.leaf,
+        lease.incarnation,
+        lease.lapses_ms,
+        &mut shared,
+    );
+    if let Err(fault) = noted {
+        report::note_fault(core, &fault);
     }
 }
 

@@ -123,6 +123,11 @@ pub trait Env {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
 
+    /// Whether a waiting reader polls the store by itself, because no host reports changes.
+    fn polls(&self) -> bool {
+        false
+    }
+
     /// Random bits, unpredictable to outsiders.
     fn random(&self) -> u64;
 

@@ -121,6 +121,22 @@ pub(super) fn fault<E: Env>(
     write(env, level, line);
 }
 
+/// Logs the close of a stream whose writer's lease lapsed, or that the close was not confirmed.
+pub(super) fn lapsed<E: Env>(env: &E, config: &Config, name: &str, is_committed: bool) {
+    if !enabled(config, "info") {
+        return;
+    }
+    let message = match is_committed {
+        true => "the writer's lease lapsed, and the stream was closed",
+        false => "the writer's lease lapsed, and the close of the stream was not confirmed",
+    };
+    write(
+        env,
+        "info",
+        json!({ "ds.operation": "lapse", "ds.stream": name, "error.message": message }),
+    );
+}
+
 /// Logs an invalid variable.
 pub(super) fn malformed<E: Env>(env: &E, malformed: &Malformed) {
     let line = json!({ "error.type": Code::Misconfigured.as_str(), "error.message": malformed.to_string() });

@@ -21,6 +21,7 @@ pub mod exchange;
 mod fault;
 mod fork;
 mod heads;
+mod lapse;
 mod log;
 mod places;
 mod problems;

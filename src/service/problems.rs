@@ -7,15 +7,28 @@ use crate::protocol::problem::{Code, Problem};
 use crate::protocol::{headers, offset};
 use crate::stream::{AppendError, ContentType, ForkError, Head, InvalidMessages, OffsetGone};
 
-/// An append was refused. A closed stream reports `tail`, the offset of its tail.
+/// An append was refused. The problem of a closed stream, or of another tail than the expected one,
+/// names `tail`, the offset of the tail.
 pub(super) fn append(error: &AppendError, tail: &str) -> Problem {
     let problem = |code| Problem::new(code, error.to_string());
     match error {
         AppendError::Fenced { current, .. } => problem(Code::ProducerEpochFenced)
             .with_field(headers::PRODUCER_EPOCH, current.to_string()),
-        AppendError::Closed { .. } => problem(Code::StreamClosed)
-            .with_field(headers::STREAM_CLOSED, "true")
+        AppendError::Closed { reason, .. } => {
+            let problem = problem(Code::StreamClosed)
+                .with_field(headers::STREAM_CLOSED, "true")
+                .with_field(headers::STREAM_NEXT_OFFSET, tail);
+            match reason {
+                Some(reason) => problem.with_field(headers::STREAM_CLOSED_REASON, reason.as_str()),
+                None => problem,
+            }
+        }
+        AppendError::OtherTail { .. } => problem(Code::PreconditionFailed)
+            .with_field(headers::ETAG, format!("\"{tail}\""))
             .with_field(headers::STREAM_NEXT_OFFSET, tail),
+        AppendError::HeartbeatEpoch { current, .. } => {
+            problem(Code::BadRequest).with_field(headers::PRODUCER_EPOCH, current.to_string())
+        }
         AppendError::ContentType { .. } => problem(Code::ContentTypeMismatch),
         AppendError::Messages(error) => messages(error),
         AppendError::EpochStart => problem(Code::BadRequest),

@@ -3,7 +3,19 @@
 use crate::protocol::headers;
 use crate::protocol::problem::Problem;
 use crate::protocol::response::Head;
+use crate::stream::{Closed, Lease};
 use serde::{Deserialize, Serialize};
+
+/// Adds the fields of a closed stream: that it is closed, and why if the close said so.
+pub(super) fn closed_fields(head: &mut Head, closed: Option<&Closed>) {
+    let Some(closed) = closed else {
+        return;
+    };
+    head.push(headers::STREAM_CLOSED, "true");
+    if let Some(reason) = &closed.reason {
+        head.push(headers::STREAM_CLOSED_REASON, reason.as_str());
+    }
+}
 
 /// A response that depends on no further step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,11 +44,22 @@ impl Reply {
         self
     }
 
-    /// Adds `stream-closed` if `closed` is true.
-    pub(super) fn closed(self, closed: bool) -> Self {
-        match closed {
-            true => self.with(headers::STREAM_CLOSED, "true"),
-            false => self,
+    /// Adds the fields of a closed stream.
+    pub(super) fn closed(mut self, closed: Option<&Closed>) -> Self {
+        closed_fields(&mut self.head, closed);
+        self
+    }
+
+    /// Adds the fields of a lease, as it is at `clock_ms`.
+    pub(super) fn lease(self, lease: Option<Lease>, clock_ms: u64) -> Self {
+        match lease {
+            Some(lease) => self
+                .with(headers::STREAM_LEASE, lease.secs.to_string())
+                .with(
+                    headers::STREAM_LEASE_REMAINING,
+                    lease.remaining_secs(clock_ms).to_string(),
+                ),
+            None => self,
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Token {
     /// The place up to which bytes were sent.
     pub(super) at: Position,
     pub(super) mode: TokenMode,
+    /// Closes of a lapsed lease, one after the other, that could not be committed.
+    pub(super) failed_closes: u8,
 }
 
 /// How the read goes on.
@@ -40,6 +42,7 @@ impl Token {
             incarnation: head.incarnation,
             at,
             mode,
+            failed_closes: 0,
         }
     }
 

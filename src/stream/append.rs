@@ -9,16 +9,21 @@
 //! 4. the content type (409)
 //! 5. JSON (400)
 //! 6. an epoch that does not begin with 0 (400), or a gap (409)
-//! 7. `Stream-Seq` (409)
-//! 8. room for the producer (429), and in the stream (413)
+//! 7. `If-Match` (412)
+//! 8. `Stream-Seq` (409)
+//! 9. room for the producer (429), and in the stream (413)
 //!
 //! So a retry of an applied append succeeds, and later checks do not matter. A refused append
 //! changes nothing.
+//!
+//! A *heartbeat* renews the writer's lease, and adds nothing. Only its epoch is checked: it is no
+//! append of its producer.
 
 use super::producer::{NoRoom, ProducerStatus, place, standing};
 use super::settle::{Growth, settle};
 use super::{
-    Closed, ContentType, Head, Producer, ProducerId, ProducerMark, ProducerState, Settled,
+    Closed, ContentType, Head, Lease, LeaseRules, Position, Producer, ProducerId, ProducerMark,
+    ProducerState, Reason, Settled,
 };
 
 /// The bytes of an append, in stored form.
@@ -56,11 +61,20 @@ pub enum InvalidMessages {
     EmptyArray,
 }
 
-/// An append, a close or both.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The tail that a conditional append expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// The tail is here.
+    Tail(Position),
+    /// No tail can be equal to the given tag.
+    Nothing,
+}
+
+/// An append, a close, a heartbeat, or a combination of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Append {
-    /// The bytes to add; `None` for a close without a body. An error is reported only if the stream
-    /// is a JSON stream.
+    /// The bytes to add; `None` for a close or a heartbeat without a body. An error is reported only
+    /// if the stream is a JSON stream.
     pub payload: Option<Result<Payload, InvalidMessages>>,
     /// The content type given.
     pub content_type: Option<ContentType>,
@@ -70,9 +84,22 @@ pub struct Append {
     pub producer: Option<Producer>,
     /// Whether to close the stream.
     pub close: bool,
+    /// Why to close the stream.
+    pub reason: Option<Reason>,
+    /// The length of the writer's lease from now on, in seconds; 0 ends the lease.
+    pub lease_secs: Option<u64>,
+    /// The expected tail, for a conditional append.
+    pub expected: Option<Expected>,
     /// How much longer than others its producer is remembered, in milliseconds; at most
     /// `limits::WAKE_KEEP_MS`.
     pub keep_ms: u64,
+}
+
+impl Append {
+    /// Whether this only renews, sets or ends the lease.
+    const fn is_heartbeat(&self) -> bool {
+        self.payload.is_none() && !self.close
+    }
 }
 
 /// The limits that apply to an append.
@@ -101,10 +128,32 @@ pub enum AppendError {
         received: u64,
     },
     /// The stream is closed. [`Settled::position`] converts `tail` to a position.
-    #[error("The stream is closed and takes no more appends.")]
+    #[error("The stream is closed{} and takes no more appends.", because(.reason.as_ref()))]
     Closed {
         /// Bytes from the beginning of the open segment to the tail.
         tail: u64,
+        /// Why it was closed, if the close said so.
+        reason: Option<Reason>,
+    },
+    /// The tail is not the expected one. [`Settled::position`] converts `tail` to a position.
+    #[error(
+        "The stream's tail is not the offset in If-Match. Read from the offset you expected to \
+         the tail, and decide anew."
+    )]
+    OtherTail {
+        /// Bytes from the beginning of the open segment to the tail.
+        tail: u64,
+    },
+    /// A heartbeat has a later epoch than its producer's.
+    #[error(
+        "A heartbeat can't begin an epoch: the current epoch is {current}, this heartbeat has \
+         {received}. Append with Producer-Seq 0 first."
+    )]
+    HeartbeatEpoch {
+        /// The current epoch.
+        current: u64,
+        /// The epoch of the heartbeat.
+        received: u64,
     },
     /// The content type differs from the stream's.
     #[error(
@@ -163,6 +212,10 @@ pub enum AppendError {
     StreamFull,
 }
 
+fn because(reason: Option<&Reason>) -> String {
+    reason.map_or_else(String::new, |reason| format!(" ({reason})"))
+}
+
 const fn gap_advice(may_be_lost: bool) -> &'static str {
     match may_be_lost {
         false => "Send the missing appends first.",
@@ -194,6 +247,14 @@ struct Sender {
     mark: ProducerMark,
     known: Option<ProducerState>,
     standing: ProducerStatus,
+}
+
+impl Sender {
+    /// The epoch that was received, and the producer's current one, if the producer is known.
+    fn epochs(self) -> Option<(u64, u64)> {
+        let known = self.known?;
+        Some((self.mark.epoch, known.last.epoch))
+    }
 }
 
 /// A commit of appends.
@@ -251,7 +312,15 @@ impl Batch {
         self.changed
     }
 
-    /// Adds one append at `now_ms`, milliseconds since 1970, checked in the module's order.
+    /// Closes the stream if its writer's lease has lapsed at `clock_ms`, milliseconds since 1970.
+    pub fn lapse(&mut self, clock_ms: u64, rules: LeaseRules) {
+        if self.head.has_lapsed(clock_ms, rules) {
+            self.head.lapse();
+            self.changed = true;
+        }
+    }
+
+    /// Adds one append at `clock_ms`, milliseconds since 1970, checked in the module's order.
     ///
     /// # Errors
     ///
@@ -260,14 +329,20 @@ impl Batch {
         &mut self,
         append: &Append,
         limits: &AppendLimits,
-        now_ms: u64,
+        clock_ms: u64,
     ) -> Result<Appended, AppendError> {
+        let now_ms = self.head.now_ms(clock_ms);
         let sender = append.producer.as_ref().map(|one| self.sender(one.mark()));
+        if append.is_heartbeat() {
+            return self.heartbeat(append, sender, clock_ms);
+        }
         if let Some(before) = self.done_before(append, sender)? {
             return Ok(before);
         }
         let payload = self.payload(append)?;
-        self.check_order(append, sender)?;
+        self.check_producer(sender)?;
+        self.check_tail(append.expected)?;
+        self.check_seq(append)?;
         let mark = sender.map(|sender| sender.mark);
         let slot = mark.map(|mark| self.producer_slot(&mark.id, limits, now_ms));
         let slot = slot.transpose()?;
@@ -280,8 +355,10 @@ impl Batch {
         if append.seq.is_some() {
             self.head.seq.clone_from(&append.seq);
         }
+        self.lease(append, clock_ms);
         if append.close {
-            self.head.closed = Some(Closed { by: mark });
+            let reason = append.reason.clone();
+            self.head.close(Closed { by: mark, reason });
         }
         self.changed = true;
         Ok(Appended {
@@ -290,6 +367,68 @@ impl Batch {
             fresh: true,
             producer: mark.map(|mark| (mark.epoch, mark.seq)),
         })
+    }
+
+    /// Renews, sets or ends the lease without an append.
+    fn heartbeat(
+        &mut self,
+        heartbeat: &Append,
+        sender: Option<Sender>,
+        clock_ms: u64,
+    ) -> Result<Appended, AppendError> {
+        if let Some((received, current)) = sender.and_then(Sender::epochs) {
+            if received < current {
+                return Err(AppendError::Fenced { current, received });
+            }
+            if received > current && self.head.closed.is_none() {
+                return Err(AppendError::HeartbeatEpoch { current, received });
+            }
+        }
+        if self.head.closed.is_some() {
+            return Err(self.closed());
+        }
+        self.check_tail(heartbeat.expected)?;
+        let now_ms = self.head.now_ms(clock_ms);
+        self.head.touched_ms = now_ms;
+        if let Some(sender) = sender {
+            let mut known = self.head.producers.iter_mut();
+            if let Some(known) = known.find(|known| known.last.id == sender.mark.id) {
+                known.used_ms = known.used_ms.max(now_ms);
+            }
+        }
+        self.lease(heartbeat, clock_ms);
+        self.changed = true;
+        Ok(Appended {
+            tail: self.tail(),
+            closed: false,
+            fresh: true,
+            producer: None,
+        })
+    }
+
+    /// Sets the lease to the requested length, or renews it.
+    fn lease(&mut self, append: &Append, clock_ms: u64) {
+        match (append.lease_secs, &mut self.head.lease) {
+            (Some(0), lease) => *lease = None,
+            (Some(secs), lease) => {
+                let renewed = lease.get_or_insert(Lease::new(secs, clock_ms));
+                renewed.secs = secs;
+                renewed.renew(clock_ms);
+            }
+            (None, Some(lease)) if append.payload.is_some() => lease.renew(clock_ms),
+            (None, _) => {}
+        }
+    }
+
+    fn closed(&self) -> AppendError {
+        AppendError::Closed {
+            tail: self.tail(),
+            reason: self
+                .head
+                .closed
+                .as_ref()
+                .and_then(|closed| closed.reason.clone()),
+        }
     }
 
     const fn tail(&self) -> u64 {
@@ -330,12 +469,12 @@ impl Batch {
             let received = mark.epoch;
             return Err(AppendError::Fenced { current, received });
         }
-        if let Some(closed) = self.head.closed {
+        if let Some(closed) = &self.head.closed {
             let same = mark.is_some() && closed.by == mark;
             // A close with producer fields is another append of that producer, which is too late.
             let close_only = append.close && append.payload.is_none() && mark.is_none();
             if !same && !close_only {
-                return Err(AppendError::Closed { tail: self.tail() });
+                return Err(self.closed());
             }
             let known = sender.filter(|_| same).and_then(|sender| sender.known);
             let producer = known.map(|known| (known.last.epoch, known.last.seq));
@@ -351,20 +490,35 @@ impl Batch {
         })
     }
 
-    /// Checks that no append is missing before this one: by the producer's numbers, or by
-    /// `Stream-Seq`.
-    fn check_order(&self, append: &Append, sender: Option<Sender>) -> Result<(), AppendError> {
+    /// Checks by the producer's numbers that no append is missing before this one.
+    fn check_producer(&self, sender: Option<Sender>) -> Result<(), AppendError> {
         match sender.map(|sender| (sender.standing, sender.mark.seq)) {
-            Some((ProducerStatus::BadStart, _)) => return Err(AppendError::EpochStart),
-            Some((ProducerStatus::Gap { expected }, received)) => {
-                return Err(AppendError::Gap {
-                    expected,
-                    received,
-                    may_be_lost: self.timeline > 0,
-                });
-            }
-            _ => {}
+            Some((ProducerStatus::BadStart, _)) => Err(AppendError::EpochStart),
+            Some((ProducerStatus::Gap { expected }, received)) => Err(AppendError::Gap {
+                expected,
+                received,
+                may_be_lost: self.timeline > 0,
+            }),
+            _ => Ok(()),
         }
+    }
+
+    /// Checks that the tail is the expected one. An earlier append of this batch that grew the stream
+    /// moved the tail to a place that is not known yet, and no writer can expect it.
+    fn check_tail(&self, expected: Option<Expected>) -> Result<(), AppendError> {
+        let holds = match expected {
+            None => true,
+            Some(Expected::Tail(expected)) => !self.grew && self.head.tail() == expected,
+            Some(Expected::Nothing) => false,
+        };
+        match holds {
+            true => Ok(()),
+            false => Err(AppendError::OtherTail { tail: self.tail() }),
+        }
+    }
+
+    /// Checks that `Stream-Seq` grows.
+    fn check_seq(&self, append: &Append) -> Result<(), AppendError> {
         match (&self.head.seq, &append.seq) {
             (Some(last), Some(received)) if received <= last => {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

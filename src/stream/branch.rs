@@ -5,8 +5,8 @@ use super::create::timeline_after;
 use super::fork::spans_within;
 use super::settle::{Growth, seal};
 use super::{
-    Asked, Birth, Block, Closed, Create, Expiry, Forks, Head, Incarnation, Lineage, Link, Position,
-    Ring, Run, Segment, Settled, Span, Timelines, Tombstone,
+    Asked, Birth, Block, Create, Expiry, Forks, Head, Incarnation, Lineage, Link, Position, Ring,
+    Run, Segment, Settled, Span, Timelines, Tombstone,
 };
 use crate::limits::{BLOCK_SEGMENTS, FORK_DEPTH};
 
@@ -66,6 +66,7 @@ pub fn branch(
         expiry: source.expiry,
         touched_ms: birth.now_ms,
         closed: None,
+        lease: None,
         seq: None,
         producers: Vec::new(),
         bytes,
@@ -233,7 +234,8 @@ pub(crate) fn begin_fork(
     head.born = head.version;
     head.content_type = create.content_type.clone();
     head.expiry = create.expiry;
-    head.closed = create.close.then_some(Closed { by: None });
+    head.closed = create.closed();
+    head.lease = create.lease(head.created_ms);
     let floor = after.map_or(0, |tombstone| tombstone.next_segment);
     let empty = head.tail() == Position::ZERO;
     if empty {

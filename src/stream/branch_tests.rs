@@ -88,10 +88,7 @@ impl Stored {
         let append = Append {
             payload: Some(Ok(Payload::Bytes(bytes.to_vec()))),
             content_type: Some(head.content_type.clone()),
-            seq: None,
-            producer: None,
-            close: false,
-            keep_ms: 0,
+            ..Append::default()
         };
         batch.append(&append, &LIMITS, 1).unwrap();
         let settled = batch.settle(crate::stream::CommitId::of(1), budget, || {
@@ -127,6 +124,8 @@ impl Stored {
             content_type: source.content_type.clone(),
             expiry: source.expiry,
             close: false,
+            reason: None,
+            lease_secs: None,
         };
         let payload = Payload::Bytes(bytes.to_vec());
         let settled = begin_fork(branch, &create, payload, None, self.timeline, 20, || {

@@ -3,7 +3,8 @@
 use super::append::Payload;
 use super::settle::{Growth, settle};
 use super::{
-    Closed, ContentType, Expiry, Forks, Head, Incarnation, Ring, Settled, Timelines, Tombstone,
+    Closed, ContentType, Expiry, Forks, Head, Incarnation, Lease, Reason, Ring, Settled, Timelines,
+    Tombstone,
 };
 
 /// The requested properties of a stream.
@@ -15,6 +16,27 @@ pub struct Create {
     pub expiry: Expiry,
     /// Whether it is closed from the start.
     pub close: bool,
+    /// Why it is closed from the start.
+    pub reason: Option<Reason>,
+    /// The length of its writer's lease, in seconds; `None` for no lease.
+    pub lease_secs: Option<u64>,
+}
+
+impl Create {
+    /// The closed state of the new stream.
+    pub(super) fn closed(&self) -> Option<Closed> {
+        self.close.then(|| Closed {
+            by: None,
+            reason: self.reason.clone(),
+        })
+    }
+
+    /// The lease of the new stream, which begins at `now_ms`. A closed stream has none.
+    #[must_use]
+    pub fn lease(&self, now_ms: u64) -> Option<Lease> {
+        let secs = self.lease_secs.filter(|_| !self.close)?;
+        Some(Lease::new(secs, now_ms))
+    }
 }
 
 /// The circumstances of a creation.
@@ -65,7 +87,8 @@ pub fn create(
         created_ms: birth.now_ms,
         expiry: create.expiry,
         touched_ms: birth.now_ms,
-        closed: create.close.then_some(Closed { by: None }),
+        closed: create.closed(),
+        lease: create.lease(birth.now_ms),
         seq: None,
         producers: Vec::new(),
         bytes: inline.len() as u64,
@@ -90,7 +113,8 @@ pub fn create(
 }
 
 /// Whether the request `create` matches the existing `head`, so that it is an idempotent success.
-/// The requested closed state is compared with the current one.
+/// The requested closed state is compared with the current one. Neither the reason of a close nor a
+/// lease is compared: a repeated creation must not depend on the time since the first.
 #[must_use]
 pub fn matches(head: &Head, create: &Create) -> bool {
     head.content_type.matches(&create.content_type)

@@ -3,7 +3,7 @@
 use super::expiry::granularity_ms;
 use super::fork::owner;
 use super::{
-    ContentType, Expiry, Forks, Incarnation, LifeMark, Lineage, Position, ProducerMark,
+    Closed, ContentType, Expiry, Forks, Incarnation, Lease, LifeMark, Lineage, Position,
     ProducerState, Ring, Segment, Subscriber, Timelines, TooManySubscribers,
 };
 use crate::limits::{
@@ -31,8 +31,10 @@ pub struct Head {
     pub expiry: Expiry,
     /// Time of the last commit or counted read, milliseconds since 1970.
     pub touched_ms: u64,
-    /// Whether the stream is closed, and by which append.
+    /// Whether the stream is closed, by which append, and why.
     pub closed: Option<Closed>,
+    /// The lease of the stream's writer, if it has one. A closed stream has none.
+    pub lease: Option<Lease>,
     /// The last `Stream-Seq`.
     pub seq: Option<Vec<u8>>,
     /// Producers in no particular order, at most `max_producers`.
@@ -57,13 +59,6 @@ pub struct Head {
     pub subscribers: Vec<Subscriber>,
     /// The timelines of its segments.
     pub timelines: Timelines,
-}
-
-/// The closed state of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Closed {
-    /// The append that closed the stream, if a producer sent it: a retry of it is a duplicate.
-    pub by: Option<ProducerMark>,
 }
 
 /// State of a stream as a client sees it.
@@ -313,6 +308,7 @@ pub(crate) mod tests {
             expiry: Expiry::Never,
             touched_ms: 2_000,
             closed: None,
+            lease: None,
             seq: None,
             producers: Vec::new(),
             bytes: 0,

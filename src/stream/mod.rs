@@ -5,12 +5,14 @@
 
 mod append;
 mod branch;
+mod close;
 mod content_type;
 mod create;
 mod delete;
 mod expiry;
 mod fork;
 mod head;
+mod lease;
 mod position;
 mod producer;
 mod read;
@@ -21,10 +23,12 @@ mod subscriber;
 mod timeline;
 
 pub use append::{
-    Append, AppendError, AppendLimits, Appended, Batch, CommitId, InvalidMessages, Payload,
+    Append, AppendError, AppendLimits, Appended, Batch, CommitId, Expected, InvalidMessages,
+    Payload,
 };
 pub use branch::{ForkError, branch};
 pub(crate) use branch::{begin_fork, inherited_expiry, is_fork_of};
+pub use close::{Closed, InvalidReason, Reason};
 pub use content_type::{ContentType, NotAContentType};
 pub use create::{Birth, Create, create, matches};
 pub use delete::{Owed, Tombstone, tombstone};
@@ -32,7 +36,8 @@ pub use expiry::Expiry;
 pub use fork::{Asked, ForkStep, Forks, Lineage, Link, Run, Span, TooManySteps, owner};
 #[cfg(test)]
 pub(crate) use head::tests::head as test_head;
-pub use head::{Closed, Head, Presence};
+pub use head::{Head, Presence};
+pub use lease::{Lease, LeaseRules};
 pub use position::{Incarnation, Position};
 pub(crate) use position::{LifeMark, hex, push_hex};
 pub(crate) use producer::ProducerId;

@@ -58,6 +58,7 @@ impl HandlerState for OnDemand {
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<InstanceState, IdleFor, Limits>> {
         let outlet = Outlet::new(Arc::clone(&self.store));
+        let serving_since_ms = self.store.serving_since_ms();
         let (store, variables) = (Arc::clone(&self.store), Arc::clone(&self.variables));
         let mut store = self.runtime.new_store(store, variables);
         stop_when_stuck(&mut store, STUCK_TICKS, true);
@@ -69,6 +70,8 @@ impl HandlerState for OnDemand {
             expiration: IdleFor(None),
             state: Limits {
                 outlet,
+                serving_since_ms,
+                stores: Arc::clone(&self.store),
                 reuse: self.reuse,
             },
         })
@@ -116,6 +119,9 @@ fn was_dropped(error: &wasmtime::Error, panicking: bool) -> bool {
 pub(super) struct Limits {
     /// Losses of the store since the instance began.
     outlet: Outlet,
+    /// Since when the store serves, which the instance has as a variable.
+    serving_since_ms: u64,
+    stores: Arc<dyn Store>,
     reuse: Reuse,
 }
 
@@ -129,6 +135,8 @@ impl WorkerState for Limits {
             // The instance may hold data that the store lost, so the store refuses the instance's
             // calls.
             _ if self.outlet.check(Ok(())).is_err() => ShouldAccept::Never,
+            // The instance would judge leases by an earlier time.
+            _ if self.serving_since_ms != self.stores.serving_since_ms() => ShouldAccept::Never,
             (_, TOTAL..) => ShouldAccept::Never,
             (CONCURRENT.., _) => ShouldAccept::No,
             _ => ShouldAccept::Yes,

@@ -151,6 +151,12 @@ pub trait Store: Send + Sync {
     fn timeline(&self) -> u64 {
         0
     }
+
+    /// Since when the store serves after an absence, milliseconds since 1970; 0 without an absence.
+    /// Instances that began earlier are replaced: they would judge leases by the earlier time.
+    fn serving_since_ms(&self) -> u64 {
+        0
+    }
 }
 
 /// Delegates these methods to the store in the named field of a wrapper.
@@ -190,6 +196,10 @@ macro_rules! pass_on {
 
         fn timeline(&self) -> u64 {
             self.$below.timeline()
+        }
+
+        fn serving_since_ms(&self) -> u64 {
+            self.$below.serving_since_ms()
         }
     };
 }

@@ -18,18 +18,21 @@ pub(crate) const MAX_MEMORY_BYTES: usize = 128 * 1024 * 1024;
 /// The variable with the store's timeline.
 const TIMELINE: &str = "timeline";
 
+/// The variable with the time since which the host takes appends.
+pub(crate) const SERVING_SINCE: &str = "serving_since_ms";
+
 /// The values of all variables, by name.
 pub(crate) type Variables = BTreeMap<String, String>;
 
-/// The variables of an instance that begins on this timeline of its store. A greater configured
-/// value stays, as an operator set it on purpose.
-fn on_timeline(variables: Arc<Variables>, timeline: u64) -> Arc<Variables> {
-    let given = variables.get(TIMELINE).and_then(|text| text.parse().ok());
-    if timeline <= given.unwrap_or(0_u64) {
+/// The variables with at least this value of the variable `name`, a number. A greater value stays: an
+/// operator set the timeline on purpose, and the host began to serve after the store.
+fn at_least(variables: Arc<Variables>, name: &str, value: u64) -> Arc<Variables> {
+    let given = variables.get(name).and_then(|text| text.parse().ok());
+    if value <= given.unwrap_or(0_u64) {
         return variables;
     }
     let mut raised = Variables::clone(&variables);
-    raised.insert(TIMELINE.to_owned(), timeline.to_string());
+    raised.insert(name.to_owned(), value.to_string());
     Arc::new(raised)
 }
 
@@ -59,7 +62,8 @@ impl InstanceState {
         let keys = StoreView::new(Arc::clone(&store));
         // The timeline is read after the keys' number of losses. The store then refuses the
         // instance if a loss came in between; in the other order it would accept an old timeline.
-        let variables = on_timeline(variables, store.timeline());
+        let variables = at_least(variables, TIMELINE, store.timeline());
+        let variables = at_least(variables, SERVING_SINCE, store.serving_since_ms());
         Self {
             table: ResourceTable::new(),
             wasi: WasiCtx::builder().inherit_stderr().build(),
@@ -134,9 +138,9 @@ mod tests {
     fn an_instance_knows_the_larger_of_its_variable_and_its_stores_timeline() {
         for (given, timeline, expected) in [("0", 0, "0"), ("0", 7, "7"), ("9", 7, "9")] {
             let given = Variables::from([(TIMELINE.to_owned(), given.to_owned())]);
-            let variables = on_timeline(Arc::new(given), timeline);
+            let variables = at_least(Arc::new(given), TIMELINE, timeline);
             assert_eq!(variables[TIMELINE], expected);
         }
-        assert_eq!(on_timeline(Arc::default(), 3)[TIMELINE], "3");
+        assert_eq!(at_least(Arc::default(), TIMELINE, 3)[TIMELINE], "3");
     }
 }

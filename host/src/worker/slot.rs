@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Creates the instances of a worker.
 pub(crate) type Factory = Box<dyn Fn() -> Result<Box<dyn Steps>, StepError> + Send + Sync>;
 
-/// An instance, and the store's number of losses before its start. The instance has read no change
-/// lost before.
+/// An instance, with the state of the store before its start.
 struct Begun {
+    /// Number of losses. The instance has read no change lost before.
     losses: u64,
+    /// Since when the store serves, which the instance has as a variable.
+    serving_since_ms: u64,
     steps: Box<dyn Steps>,
 }
 
@@ -49,22 +51,29 @@ impl Slot {
     fn begin(&self) -> Result<Begun, StepError> {
         // The number is read first, so that a loss during the start is noticed.
         let losses = self.store.losses();
+        let serving_since_ms = self.store.serving_since_ms();
         let steps = (self.factory)()?;
-        Ok(Begun { losses, steps })
+        Ok(Begun {
+            losses,
+            serving_since_ms,
+            steps,
+        })
     }
 
     /// Runs one step, on a new instance if there is none. An instance is replaced after it broke,
-    /// and after a loss of the store, as it may hold lost data.
+    /// after a loss of the store, as it may hold lost data, and after an absence of the store, as it
+    /// would judge leases by an earlier time.
     pub(super) fn step<T>(
         &self,
         hurried: bool,
         step: impl FnOnce(&mut dyn Steps) -> Result<T, StepError>,
     ) -> (Result<T, StepError>, Footprint) {
         let mut place = self.instance();
-        if place
-            .as_ref()
-            .is_some_and(|begun| begun.losses != self.store.losses())
-        {
+        let is_old = |begun: &Begun| {
+            begun.losses != self.store.losses()
+                || begun.serving_since_ms != self.store.serving_since_ms()
+        };
+        if place.as_ref().is_some_and(is_old) {
             *place = None;
         }
         let begun = match &mut *place {

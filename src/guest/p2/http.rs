@@ -8,7 +8,7 @@ use crate::guest::env::World;
 use crate::guest::message::{
     Received, ResponseHead, method_name, scheme_name, take_bytes, take_head,
 };
-use crate::guest::{polling, step};
+use crate::guest::{polling, polling_step};
 use crate::protocol::packed::Fields as Packed;
 use crate::protocol::request::BodyState;
 use crate::service::Service;
@@ -39,7 +39,7 @@ fn begin(received: &Received, effects: &mut Vec<Delivery>) -> Answer {
     loop {
         let requests = std::slice::from_ref(&raw);
         let start = |service: &Service<World>| service.start(requests, attempt.as_deref()).pop();
-        let Some(mut answer) = step(now_ms(), start) else {
+        let Some(mut answer) = polling_step(now_ms(), start) else {
             return Answer::only(Next::Reset);
         };
         effects.append(&mut answer.effects);
@@ -57,7 +57,7 @@ fn begin(received: &Received, effects: &mut Vec<Delivery>) -> Answer {
 }
 
 fn resume(token: &[u8], cause: Cause) -> Answer {
-    step(now_ms(), |service| service.resume(token, cause))
+    polling_step(now_ms(), |service| service.resume(token, cause))
 }
 
 /// The state of an exchange between its steps.

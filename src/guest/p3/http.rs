@@ -8,7 +8,7 @@ use super::{Component, now_ms};
 use crate::guest::message::{
     READ_BYTES, Received, ResponseHead, method_name, scheme_name, take_bytes, take_head,
 };
-use crate::guest::{service, step};
+use crate::guest::{polling_step, service};
 use crate::limits::BODY_BUDGET;
 use crate::protocol::packed::Fields as Packed;
 use crate::protocol::request::{BodyState, RawRequest};
@@ -53,7 +53,7 @@ impl Guest for Component {
 
 fn begin(raw: &RawRequest<'_>, attempt: Option<&[u8]>) -> Answer {
     let requests = std::slice::from_ref(raw);
-    let mut answer = step(now_ms(), |service| service.start(requests, attempt)).pop();
+    let mut answer = polling_step(now_ms(), |service| service.start(requests, attempt)).pop();
     hub::wake_changed();
     if let Some(answer) = &mut answer {
         deliver(std::mem::take(&mut answer.effects));
@@ -62,7 +62,7 @@ fn begin(raw: &RawRequest<'_>, attempt: Option<&[u8]>) -> Answer {
 }
 
 fn resume(token: &[u8], cause: Cause) -> Answer {
-    let answer = step(now_ms(), |service| service.resume(token, cause));
+    let answer = polling_step(now_ms(), |service| service.resume(token, cause));
     hub::wake_changed();
     answer
 }

@@ -14,6 +14,8 @@ pub(super) fn parse(fields: &Fields<'_>, config: &Config) -> Result<Create, Prob
         content_type: fields.content_type()?,
         expiry: expiry(fields)?,
         close: fields.closed()?,
+        reason: fields.close_reason()?,
+        lease_secs: fields.lease_secs()?.filter(|secs| *secs > 0),
         fork: fork(fields, config)?,
     })
 }

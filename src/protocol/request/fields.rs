@@ -3,8 +3,8 @@
 use super::super::headers;
 use super::super::problem::{Code, Problem};
 use super::raw::{RawRequest, trim};
-use crate::limits::MAX_FIELD_BYTES;
-use crate::stream::ContentType;
+use crate::limits::{MAX_FIELD_BYTES, REASON_BYTES, WRITER_LEASE_SECS};
+use crate::stream::{ContentType, Reason};
 
 /// Characters of an offending value that a problem shows.
 const SHOWN_CHARS: usize = 64;
@@ -52,6 +52,50 @@ impl<'a> Fields<'a> {
     pub(super) fn closed(&self) -> Result<bool, Problem> {
         let value = self.one(headers::STREAM_CLOSED)?;
         Ok(value.is_some_and(|value| value.eq_ignore_ascii_case(b"true")))
+    }
+
+    /// Returns `Stream-Closed-Reason`, the reason of a close. Only the server may give the reason of a
+    /// lapsed lease.
+    pub(super) fn close_reason(&self) -> Result<Option<Reason>, Problem> {
+        let name = headers::STREAM_CLOSED_REASON;
+        let Some(value) = self.one(name)? else {
+            return Ok(None);
+        };
+        let reason = std::str::from_utf8(value).ok().map(Reason::parse);
+        let Some(Ok(reason)) = reason else {
+            let expected = format!("expected 1 to {REASON_BYTES} characters of a-z 0-9 - . _");
+            return Err(invalid(name, value, &expected));
+        };
+        if reason.as_str() == Reason::LEASE_EXPIRED {
+            let why = "only the server closes a stream for this reason";
+            return Err(invalid(name, value, why));
+        }
+        if !self.closed()? {
+            return Err(Problem::new(
+                Code::BadRequest,
+                "Stream-Closed-Reason has no effect without Stream-Closed: true. Send both or \
+                 neither.",
+            ));
+        }
+        Ok(Some(reason))
+    }
+
+    /// Returns `Stream-Lease`, the length of the writer's lease in seconds; 0 ends the lease.
+    pub(super) fn lease_secs(&self) -> Result<Option<u64>, Problem> {
+        let name = headers::STREAM_LEASE;
+        let Some(value) = self.one(name)? else {
+            return Ok(None);
+        };
+        let secs = std::str::from_utf8(value).ok().and_then(number);
+        match secs.filter(|secs| *secs == 0 || WRITER_LEASE_SECS.contains(secs)) {
+            Some(secs) => Ok(Some(secs)),
+            None => {
+                let (least, most) = (WRITER_LEASE_SECS.start(), WRITER_LEASE_SECS.end());
+                let expected =
+                    format!("expected whole seconds from {least} to {most}, or 0 for no lease");
+                Err(invalid(name, value, &expected))
+            }
+        }
     }
 
     /// Returns the `Content-Type`, if present.

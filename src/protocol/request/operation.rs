@@ -3,7 +3,7 @@
 use super::super::name::StreamName;
 use super::super::offset::Offset;
 use super::control::Control;
-use crate::stream::{Asked, ContentType, Expiry, Producer};
+use crate::stream::{Asked, ContentType, Expected, Expiry, Producer, Reason};
 
 /// The operation that a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,10 @@ pub struct Create {
     pub expiry: Expiry,
     /// Whether it is closed from the start.
     pub close: bool,
+    /// Why it is closed from the start.
+    pub reason: Option<Reason>,
+    /// The length of the writer's lease, in seconds; `None` for no lease.
+    pub lease_secs: Option<u64>,
     /// The source, if the stream is a fork.
     pub fork: Option<Fork>,
 }
@@ -78,6 +82,27 @@ pub struct Append {
     pub producer: Option<Producer>,
     /// Whether this is the last append.
     pub close: bool,
+    /// Why the stream is closed.
+    pub reason: Option<Reason>,
+    /// The length of the writer's lease from now on, in seconds; 0 ends the lease.
+    pub lease_secs: Option<u64>,
+    /// The expected tail.
+    pub expected: Option<Expected>,
+}
+
+impl Append {
+    /// Whether this is a stop: a close and nothing else, for no other reason than
+    /// [`Reason::STOPPED`]. The scope `close` allows it.
+    #[must_use]
+    pub fn is_stop(&self) -> bool {
+        let reason = self.reason.as_ref().map(Reason::as_str);
+        let is_bare = self.content_type.is_none()
+            && self.seq.is_none()
+            && self.producer.is_none()
+            && self.lease_secs.is_none()
+            && self.expected.is_none();
+        self.close && is_bare && reason.is_none_or(|reason| reason == Reason::STOPPED)
+    }
 }
 
 /// A read.

@@ -161,19 +161,19 @@ fn a_control_event_is_one_flat_line_around_the_cursor() {
         String::from_utf8(stream).unwrap()
     };
     assert_eq!(
-        whole(control(offset, true, false)),
+        whole(control(offset, true, None)),
         format!(
             "event: control\ndata:{{\"streamNextOffset\":\"{offset}\",\"streamCursor\":\"123\",\"upToDate\":true}}\n\n"
         )
     );
     assert_eq!(
-        whole(control(offset, false, false)),
+        whole(control(offset, false, None)),
         format!(
             "event: control\ndata:{{\"streamNextOffset\":\"{offset}\",\"streamCursor\":\"123\"}}\n\n"
         )
     );
     for up_to_date in [true, false] {
-        let closed = control(offset, up_to_date, true);
+        let closed = control(offset, up_to_date, Some(None));
         assert!(closed.after.is_empty());
         let [event]: [Event; 1] = events(&closed.before).try_into().unwrap();
         assert_eq!(event.kind, "control");
@@ -183,6 +183,10 @@ fn a_control_event_is_one_flat_line_around_the_cursor() {
         });
         assert_eq!(value, expected);
     }
+    let stopped = control(offset, true, Some(Some("stopped"))).before;
+    let [event]: [Event; 1] = events(&stopped).try_into().unwrap();
+    let value: Value = serde_json::from_str(&event.data).unwrap();
+    assert_eq!(value["streamClosedReason"], "stopped");
 }
 
 #[test]

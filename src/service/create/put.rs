@@ -17,7 +17,7 @@ use crate::service::records::election::{Candidate, Step};
 use crate::service::records::names;
 use crate::service::records::update::Updated;
 use crate::service::reply::Reply;
-use crate::service::{ending, fork, heads, problems, report};
+use crate::service::{ending, fork, heads, lapse, problems, report};
 use crate::stream::{AppendError, Birth, Head, Settled, Tombstone, begin_fork, create};
 
 /// Result of one creation step.
@@ -124,6 +124,13 @@ impl<E: Env> Putter<'_, E> {
         if self.may_have_been(head) {
             return Err(over_again());
         }
+        let clock = self.core.env.now_ms();
+        let mut settled = None;
+        if same && lapse::is_due(self.core, head, clock) {
+            drop(cas);
+            settled = Some(lapse::settle(self.core, self.slot, head.clone(), clock));
+        }
+        let head = settled.as_ref().unwrap_or(head);
         fork::withdraw(self);
         if same && head.forks.deleted {
             let problem = problems::path_blocked(self.call.name);
@@ -282,6 +289,16 @@ impl<E: Env> Putter<'_, E> {
         }
     }
 
+    /// When background work must first look at the stream: it may expire, or its writer's lease may
+    /// lapse.
+    fn due_ms(&self) -> Option<u64> {
+        let now_ms = self.attempt.now_ms;
+        let lease = self.create.lease(now_ms);
+        let lapses = lease.map(|lease| lease.lapses_ms(now_ms, lapse::rules(self.core)));
+        let expires = self.create.expiry.ends_ms(now_ms);
+        [lapses, expires].into_iter().flatten().min()
+    }
+
     /// Enters the name into the registry, once.
     fn enter(&mut self) -> Result<Option<Done>, Fault> {
         if !self.core.config.registry || self.attempt.leaf.is_some() {
@@ -291,7 +308,7 @@ impl<E: Env> Putter<'_, E> {
             name: self.call.name.to_owned(),
             incarnation: self.attempt.incarnation,
             since_ms: self.attempt.now_ms,
-            due_ms: self.create.expiry.ends_ms(self.attempt.now_ms),
+            due_ms: self.due_ms(),
         };
         match names::enter(self.core, &self.hash, &entry, &mut self.attempt.shared)? {
             Updated::Done(leaf) => {

@@ -5,6 +5,7 @@ use crate::protocol::name::StreamName;
 use crate::protocol::{headers, offset};
 use crate::service::attempt::CreateAttempt;
 use crate::service::core::Core;
+use crate::service::env::Env;
 use crate::service::reply::Reply;
 use crate::stream::{Asked, ContentType, Create, Head, Payload, Position, is_fork_of, matches};
 
@@ -48,12 +49,13 @@ pub(in crate::service) struct Putter<'a, E> {
     pub(in crate::service) point: Option<Position>,
 }
 
-impl<E> Putter<'_, E> {
+impl<E: Env> Putter<'_, E> {
     /// The answer if `head`, which has the requested name, matches the request.
     pub(in crate::service) fn found(&self, head: &Head) -> Option<Reply> {
         let same = matches(head, &self.create) && self.is_that_fork(head);
         same.then(|| {
-            described(Reply::write(200), head).with(headers::LOCATION, &*self.call.location)
+            described(Reply::write(200), head, self.core.env.now_ms())
+                .with(headers::LOCATION, &*self.call.location)
         })
     }
 
@@ -69,7 +71,8 @@ impl<E> Putter<'_, E> {
     }
 
     pub(in crate::service) fn created(&self, head: &Head) -> Reply {
-        described(Reply::write(201), head).with(headers::LOCATION, &*self.call.location)
+        described(Reply::write(201), head, self.attempt.now_ms)
+            .with(headers::LOCATION, &*self.call.location)
     }
 
     /// The reply to a creation that is found applied. `head` may contain later appends, and a
@@ -104,9 +107,10 @@ impl<E> Putter<'_, E> {
 }
 
 /// Adds the header fields that describe the created stream.
-fn described(reply: Reply, head: &Head) -> Reply {
+fn described(reply: Reply, head: &Head, clock_ms: u64) -> Reply {
     reply
         .with(headers::CONTENT_TYPE, head.content_type.as_str())
         .with(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()))
-        .closed(head.closed.is_some())
+        .closed(head.closed.as_ref())
+        .lease(head.lease, clock_ms)
 }

@@ -8,7 +8,7 @@ use crate::service::exchange::{Answer, Next};
 use crate::service::fault::Refusal;
 use crate::service::heads::Lookup;
 use crate::service::token::{Token, TokenMode};
-use crate::service::{heads, problems};
+use crate::service::{heads, lapse, problems};
 use crate::stream::{Head, Position, Presence};
 
 /// A live stream at one step of a read.
@@ -16,7 +16,12 @@ pub(in crate::service) struct Found<'a> {
     slot: &'a Slot,
     gate: u32,
     pub(in crate::service) head: Head,
+    /// The clock of this instance, milliseconds since 1970.
+    pub(in crate::service) clock: u64,
+    /// The time of this step: not before the last commit.
     pub(in crate::service) now: u64,
+    /// Closes of a lapsed lease, one after the other, that could not be committed.
+    pub(super) failed_closes: u8,
 }
 
 impl Found<'_> {
@@ -27,41 +32,54 @@ impl Found<'_> {
             Lookup::Found { gate, envelope, .. } => Some((gate, envelope)),
             Lookup::Missing { .. } => None,
         };
-        let (gate, head, now) = live(core, &self.head.name, self.slot, read)?;
-        if head.incarnation != self.head.incarnation {
-            return Err(Refusal::Problem(problems::not_found(&head.name)));
+        let found = live(core, &self.head.name, self.slot, read)?;
+        if found.head.incarnation != self.head.incarnation {
+            return Err(Refusal::Problem(problems::not_found(&found.head.name)));
         }
-        self.gate = gate;
-        self.head = head;
-        self.now = now;
+        self.gate = found.gate;
+        self.head = found.head;
+        self.clock = found.clock;
+        self.now = found.now;
         Ok(())
     }
 }
 
-/// The live stream `name`, with the time of this step.
-pub(super) fn stream<E: Env>(
+/// The live stream `name`. If its writer's lease has lapsed, this closes it.
+pub(super) fn stream<'s, E: Env>(
     core: &Core<E>,
     name: &str,
-    slot: &Slot,
-) -> Result<(u32, Head, u64), Refusal> {
-    live(core, name, slot, heads::read(core, slot)?)
+    slot: &'s Slot,
+) -> Result<Found<'s>, Refusal> {
+    let mut found = live(core, name, slot, heads::read(core, slot)?)?;
+    if lapse::is_due(core, &found.head, found.clock) {
+        found.head = lapse::settle(core, slot, found.head, found.clock);
+    }
+    Ok(found)
 }
 
 /// The live stream `name` in a record that was read.
-fn live<E: Env>(
+fn live<'s, E: Env>(
     core: &Core<E>,
     name: &str,
-    slot: &Slot,
+    slot: &'s Slot,
     read: Option<(u32, Envelope)>,
-) -> Result<(u32, Head, u64), Refusal> {
+) -> Result<Found<'s>, Refusal> {
     let not_found = || Refusal::Problem(problems::not_found(name));
     let (gate, envelope) = read.ok_or_else(not_found)?;
     let record = heads::decode(slot, gate, &envelope)?;
     match record {
         Record::Live(head) if head.name == name => {
-            let now = head.now_ms(core.env.now_ms());
+            let clock = core.env.now_ms();
+            let now = head.now_ms(clock);
             match head.presence(now) {
-                Presence::Here => Ok((gate, *head, now)),
+                Presence::Here => Ok(Found {
+                    slot,
+                    gate,
+                    head: *head,
+                    clock,
+                    now,
+                    failed_closes: 0,
+                }),
                 Presence::Absent => Err(not_found()),
                 Presence::Gone => Err(Refusal::Problem(problems::gone(name))),
                 Presence::Expired => Err(Refusal::Problem(problems::expired())),
@@ -77,16 +95,11 @@ pub(super) fn stream_read<'s, E: Env>(
     name: &str,
     slot: &'s Slot,
 ) -> Result<Found<'s>, Refusal> {
-    let (gate, mut head, now) = stream(core, name, slot)?;
-    if head.needs_touch(now) && touch(core, slot, &head, now) {
-        head.touched_ms = now;
+    let mut found = stream(core, name, slot)?;
+    if found.head.needs_touch(found.now) && touch(core, slot, &found.head, found.now) {
+        found.head.touched_ms = found.now;
     }
-    Ok(Found {
-        slot,
-        gate,
-        head,
-        now,
-    })
+    Ok(found)
 }
 
 /// Writes that the stream was read at `now_ms`. Tried once: another writer of the head nearly
@@ -113,16 +126,27 @@ pub(super) const fn poll_ms<E: Env>(core: &Core<E>) -> u64 {
 
 /// Waits for a change of the head, at most `most_ms`.
 pub(in crate::service) fn wait<E: Env>(
-    _core: &Core<E>,
+    core: &Core<E>,
     found: &Found,
     at: Position,
     mode: TokenMode,
     most_ms: u64,
 ) -> Answer {
     let head = &found.head;
+    let failed_closes = match lapse::is_due(core, head, found.clock) {
+        true => found.failed_closes.saturating_add(1),
+        false => 0,
+    };
+    let token = Token {
+        failed_closes,
+        ..Token::of(head, at, mode)
+    };
+    let expiry = head.max_wait_ms(found.now);
+    let lease = lapse::max_wait_ms(core, head, found.clock, failed_closes);
+    let ends = [expiry, lease].into_iter().flatten().min();
     Answer::only(Next::Change {
-        token: Token::of(head, at, mode).encode(),
+        token: token.encode(),
         key: found.slot.key(found.gate),
-        max_wait_ms: head.max_wait_ms(found.now).unwrap_or(u64::MAX).min(most_ms),
+        max_wait_ms: ends.unwrap_or(u64::MAX).min(most_ms),
     })
 }

@@ -12,6 +12,7 @@ use crate::service::env::Env;
 use crate::service::exchange::{Answer, Cause, Cursor, Next, ResponseContext};
 use crate::service::fault::{Fault, Refusal};
 use crate::service::problems;
+use crate::service::reply::closed_fields;
 use crate::service::segments::{Page, Segments};
 use crate::service::token::{Token, TokenMode};
 use crate::stream::{Head, Position};
@@ -157,12 +158,9 @@ fn page_head<E: Env>(
             cache_control(&core.config, class).as_bytes(),
         )
         .with(headers::STREAM_NEXT_OFFSET, offset::format(page.to))
-        .with_if(page.reached_tail, headers::STREAM_UP_TO_DATE, "true")
-        .with_if(
-            page.reached_tail && head.closed.is_some(),
-            headers::STREAM_CLOSED,
-            "true",
-        );
+        .with_if(page.reached_tail, headers::STREAM_UP_TO_DATE, "true");
+    let closed = head.closed.as_ref().filter(|_| page.reached_tail);
+    closed_fields(&mut response, closed);
     if let Some(tag) = tag {
         response.push(headers::ETAG, tag);
     }
@@ -171,14 +169,15 @@ fn page_head<E: Env>(
 
 /// The response head of a long-poll that ends without data.
 fn nothing<E: Env>(core: &Core<E>, found: &Found, at: Position) -> ResponseHead {
-    ResponseHead::new(204)
+    let mut response = ResponseHead::new(204)
         .with(
             headers::CACHE_CONTROL,
             cache_control(&core.config, Cache::None).as_bytes(),
         )
         .with(headers::STREAM_NEXT_OFFSET, offset::format(at))
-        .with(headers::STREAM_UP_TO_DATE, "true")
-        .with_if(found.head.closed.is_some(), headers::STREAM_CLOSED, "true")
+        .with(headers::STREAM_UP_TO_DATE, "true");
+    closed_fields(&mut response, found.head.closed.as_ref());
+    response
 }
 
 pub(super) fn poll_again<E: Env>(

@@ -151,9 +151,11 @@ fn control_event<E: Env>(
     up_to_date: bool,
     closed: bool,
 ) -> Answer {
-    let control = sse::control(&offset::format(at), up_to_date, closed);
+    let closed = found.head.closed.as_ref().filter(|_| closed);
+    let reason = closed.map(|_| found.head.close_reason());
+    let control = sse::control(&offset::format(at), up_to_date, reason);
     body.extend_from_slice(&control.before);
-    if closed {
+    if closed.is_some() {
         return Answer {
             body,
             ..Answer::only(Next::Done)

@@ -25,11 +25,12 @@ pub(in crate::service) fn metadata<E: Env>(
     name: &str,
     slot: &Slot,
 ) -> Result<Reply, Refusal> {
-    let (_, head, _) = found::stream(core, name, slot)?;
+    let Found { head, clock, .. } = found::stream(core, name, slot)?;
     let reply = Reply::write(200)
         .with(headers::CONTENT_TYPE, head.content_type.as_str())
         .with(headers::STREAM_NEXT_OFFSET, offset::format(head.tail()))
-        .closed(head.closed.is_some());
+        .closed(head.closed.as_ref())
+        .lease(head.lease, clock);
     Ok(match head.expiry {
         Expiry::Never => reply,
         Expiry::Ttl { secs } => reply.with(headers::STREAM_TTL, secs.to_string()),
@@ -137,6 +138,7 @@ pub(in crate::service) fn resume<E: Env>(
 ) -> Result<Answer, Refusal> {
     let slot = core.keys.head(&NameHash::of(&token.name));
     let mut found = found::stream_read(core, &token.name, &slot)?;
+    found.failed_closes = token.failed_closes;
     if found.head.incarnation != token.incarnation {
         return Err(Refusal::Problem(problems::not_found(&token.name)));
     }

@@ -109,6 +109,23 @@ pub(in crate::service) fn remove<E: Env>(
     })
 }
 
+/// Notes that the next look at one life of a name is due at `due_ms`, unless an earlier one is noted.
+pub(in crate::service) fn expect<E: Env>(
+    core: &Core<E>,
+    hash: &NameHash,
+    leaf: u32,
+    incarnation: Incarnation,
+    due_ms: u64,
+    progress: &mut SharedCreation,
+) -> Result<Updated<()>, Fault> {
+    edit_leaf(core, &leaf_slot(core, hash, leaf), progress, |entries| {
+        let mut entries = entries.iter_mut();
+        if let Some(entry) = entries.find(|entry| entry.incarnation == incarnation) {
+            entry.due_ms = Some(entry.due_ms.map_or(due_ms, |noted| noted.min(due_ms)));
+        }
+    })
+}
+
 /// Changes the entries of a leaf.
 pub(in crate::service) fn edit_leaf<E: Env>(
     core: &Core<E>,

@@ -143,10 +143,9 @@ fn write_event<E: Env>(
         append: Append {
             payload: Some(Ok(payload)),
             content_type: Some(head.content_type.clone()),
-            seq: None,
             producer: Some(producer),
-            close: false,
             keep_ms: WAKE_KEEP_MS,
+            ..Append::default()
         },
         instance: "",
     };
@@ -155,12 +154,12 @@ fn write_event<E: Env>(
     for _ in 0..2 {
         let calls = std::slice::from_ref(&call);
         match append::append(core, wake_stream, &slot, calls, attempt) {
-            Appended::Replies(replies, news) => {
+            Appended::Replies(replies, after) => {
                 let status = replies.first().map_or(503, |reply| reply.head.status);
                 // Fenced: workers were already notified of a later wake.
                 let told = matches!(status, 200 | 204 | 403);
                 return Ok(match told {
-                    true => Ok(news),
+                    true => Ok(after.news),
                     false => Err(NotWritten),
                 });
             }

@@ -7,13 +7,16 @@ mod world;
 
 mod access;
 mod answers;
+mod closing;
 mod commits;
+mod conditional;
 mod creation;
 mod deletion;
 mod expiry;
 mod fork_crashes;
 mod fork_model;
 mod forks;
+mod leases;
 mod long_poll;
 mod outcomes;
 mod pages;

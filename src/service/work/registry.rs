@@ -2,8 +2,8 @@
 
 use super::left;
 use super::left::Left;
+use crate::keys::NameHash;
 use crate::keys::head::Record;
-use crate::keys::{NameHash, Slot};
 use crate::keys::{registry, subscriptions};
 use crate::limits::CLOCK_SKEW_MS;
 use crate::service::core::Core;
@@ -12,11 +12,12 @@ use crate::service::ending::Ended;
 use crate::service::env::Env;
 use crate::service::fault::Fault;
 use crate::service::fork;
+use crate::service::progress::News;
 use crate::service::records::todo;
 use crate::service::records::{names, update};
 use crate::service::subscription;
-use crate::service::{ending, heads};
-use crate::stream::{Expiry, Head};
+use crate::service::{ending, heads, lapse};
+use crate::stream::{Expiry, Head, Incarnation, Reason};
 
 /// Due names checked in one call.
 const NAMES: usize = 8;
@@ -27,6 +28,8 @@ enum Looked {
     Nothing,
     /// The stream needed work, and the work was done.
     Worked,
+    /// The next look at the stream is due at this time, which the entry must name.
+    Due(Option<u64>),
     /// The life of the name is over, and leaves nothing else: the name can be removed.
     Gone,
 }
@@ -64,21 +67,32 @@ pub(super) fn work_names<E: Env>(
     }
     let mut worked = false;
     let mut gone = Vec::new();
+    let mut moved = Vec::new();
     for entry in picked {
-        match look_at(core, effects, &slot, entry, &listed) {
+        match look_at(core, effects, entry, &listed) {
             Ok(Looked::Nothing) => {}
             Ok(Looked::Worked) => worked = true,
+            Ok(Looked::Due(due_ms)) => {
+                effects.expect(due_ms);
+                moved.push((entry.incarnation, due_ms));
+            }
             Ok(Looked::Gone) => gone.push(entry.incarnation),
             Err(fault) => {
                 left::leave(core, left, Err(fault))?;
             }
         }
     }
-    if !gone.is_empty() {
+    if !gone.is_empty() || !moved.is_empty() {
         worked = true;
         let mut shared = update::drawn_patience(core);
         names::edit_leaf(core, &slot, &mut shared, |entries| {
             entries.retain(|other| !gone.contains(&other.incarnation));
+            for other in entries.iter_mut() {
+                let is_other = |(life, _): &&(Incarnation, _)| *life == other.incarnation;
+                if let Some((_, due_ms)) = moved.iter().find(is_other) {
+                    other.due_ms = *due_ms;
+                }
+            }
         })?;
     }
     Ok(worked)
@@ -88,7 +102,6 @@ pub(super) fn work_names<E: Env>(
 fn look_at<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
-    leaf: &Slot,
     entry: &registry::Entry,
     listed: &[subscriptions::Entry],
 ) -> Result<Looked, Fault> {
@@ -106,8 +119,7 @@ fn look_at<E: Env>(
     };
     match record {
         Record::Live(head) if head.incarnation == entry.incarnation => {
-            let now = head.now_ms(now);
-            look_at_head(core, effects, leaf, entry, listed, (cas, head), now)
+            look_at_head(core, effects, entry, listed, (cas, head), now)
         }
         Record::Tombstone(tombstone) if tombstone.incarnation == entry.incarnation => {
             // The work of the life normally has an entry. Without one, a deletion stopped right
@@ -131,12 +143,12 @@ fn look_at<E: Env>(
 fn look_at_head<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
-    leaf: &Slot,
     entry: &registry::Entry,
     listed: &[subscriptions::Entry],
     (cas, mut head): (E::Cas, Box<Head>),
-    now: u64,
+    clock: u64,
 ) -> Result<Looked, Fault> {
+    let now = head.now_ms(clock);
     let mut shared = update::drawn_patience(core);
     let hash = NameHash::of(&entry.name);
     let pending = head.lineage.as_ref().filter(|lineage| lineage.pending);
@@ -167,25 +179,49 @@ fn look_at_head<E: Env>(
         heads::put(core, cas, head)?;
         return Ok(Looked::Worked);
     }
-    if entry.due_ms.is_some_and(|due| is_wrong(due, &head, now)) {
-        // A life that only its forks keep alive has ended already.
-        let due = head.expires_ms(now).filter(|_| !head.forks.deleted);
-        names::edit_leaf(core, leaf, &mut shared, |entries| {
-            for other in entries.iter_mut() {
-                if other.incarnation == entry.incarnation {
-                    other.due_ms = due;
-                }
-            }
-        })?;
-        return Ok(Looked::Worked);
+    if lapse::is_due(core, &head, clock) {
+        let Some(closed) = lapse::commit(core, cas, *head, clock)? else {
+            return Ok(Looked::Nothing);
+        };
+        return Ok(told_of_close(core, effects, &closed, clock));
     }
     drop(cas);
+    if is_wrong(core, entry.due_ms, &head, clock) {
+        // A reader may have closed the stream. Only background work tells its subscriptions.
+        return Ok(told_of_close(core, effects, &head, clock));
+    }
     subscription::greet_again(core, effects, listed, &hash, &head)?;
     Ok(Looked::Nothing)
 }
 
-/// Whether the time in a registry entry has come, or was written by a clock that was ahead.
-fn is_wrong(due_ms: u64, head: &Head, now_ms: u64) -> bool {
-    let ends_ms = head.expires_ms(now_ms).unwrap_or(u64::MAX);
-    due_ms <= now_ms || due_ms > ends_ms.saturating_add(CLOCK_SKEW_MS)
+/// Wakes the subscriptions of a stream that a lapsed lease closed. Returns when the next look at the
+/// stream is due.
+fn told_of_close<E: Env>(core: &Core<E>, effects: &mut Effects, head: &Head, clock: u64) -> Looked {
+    let lapsed = head.close_reason() == Some(Reason::LEASE_EXPIRED);
+    if lapsed && !head.subscribers.is_empty() {
+        let news = News::of(head, head.subscribers.clone());
+        subscription::spread(core, effects, news);
+    }
+    Looked::Due(due_ms(core, head, clock))
+}
+
+/// When the next look at a stream is due: it may expire, or its writer's lease may lapse. A life that
+/// only its forks keep alive has ended already.
+fn due_ms<E: Env>(core: &Core<E>, head: &Head, clock: u64) -> Option<u64> {
+    let expires = head.expires_ms(head.now_ms(clock));
+    let expires = expires.filter(|_| !head.forks.deleted);
+    let lapses = head.lapses_ms(clock, lapse::rules(core));
+    [expires, lapses].into_iter().flatten().min()
+}
+
+/// Whether the time in a registry entry has come, or is later than the next look is due. A clock that
+/// was ahead may have written it, or the writer of a lease may have stopped before it wrote the entry.
+fn is_wrong<E: Env>(core: &Core<E>, noted_ms: Option<u64>, head: &Head, clock: u64) -> bool {
+    let has_come = noted_ms.is_some_and(|noted| noted <= head.now_ms(clock));
+    let due = due_ms(core, head, clock);
+    let is_late = due.is_some_and(|due| {
+        let latest = due.saturating_add(CLOCK_SKEW_MS);
+        noted_ms.is_none_or(|noted| noted > latest)
+    });
+    has_come || is_late
 }

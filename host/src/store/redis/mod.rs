@@ -33,6 +33,7 @@ mod feed;
 mod identity;
 mod pool;
 mod promise;
+mod returns;
 mod script;
 mod shared;
 #[cfg(test)]
@@ -268,6 +269,10 @@ impl Store for RedisStore {
 
     fn timeline(&self) -> u64 {
         self.shared.pool.timeline().number()
+    }
+
+    fn serving_since_ms(&self) -> u64 {
+        self.shared.pool.serving_since_ms()
     }
 
     fn latest_change(&self) -> ChangeNumber {

@@ -7,13 +7,14 @@
 
 use super::absence::{Absence, PATIENCE};
 use super::error::{CallError, does_not_serve, is_broken, store_error};
+use super::returns::Returns;
 use super::script::Script;
 use super::timeline::Timeline;
 use crate::store::StoreError;
 use redis::{Client, Cmd, Connection, FromRedisValue, RedisError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Largest number of idle connections. There are never more connections than calling threads.
 const IDLE: usize = 64;
@@ -25,6 +26,7 @@ pub(super) struct Pool {
     timeline: Timeline,
     idle: Mutex<Vec<(Connection, Instant)>>,
     absence: Absence,
+    returns: Returns,
     refusals: AtomicU64,
 }
 
@@ -35,6 +37,7 @@ impl Pool {
             timeline,
             idle: Mutex::default(),
             absence: Absence::default(),
+            returns: Returns::default(),
             refusals: AtomicU64::new(0),
         }
     }
@@ -67,6 +70,11 @@ impl Pool {
     /// report may lead to the wrong Redis.
     pub(super) fn refusals(&self) -> u64 {
         self.refusals.load(Ordering::Acquire)
+    }
+
+    /// Since when Redis serves after an absence, milliseconds since 1970; 0 without an absence.
+    pub(super) fn serving_since_ms(&self) -> u64 {
+        self.returns.since_ms()
     }
 
     /// Notes that Redis answered.
@@ -117,6 +125,10 @@ impl Pool {
         match &asked {
             Err(error) if error.is_timeout() => self.absence.timed_out(begun, Instant::now()),
             _ => self.answered(),
+        }
+        match &asked {
+            Err(error) if is_broken(error) => self.returns.failed(begun),
+            _ => self.returns.served(Instant::now(), SystemTime::now()),
         }
         if asked.as_ref().is_err_and(does_not_serve) {
             self.refusals.fetch_add(1, Ordering::AcqRel);

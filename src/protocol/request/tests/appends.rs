@@ -31,6 +31,9 @@ fn no_bytes_only_close() {
         seq: None,
         producer: None,
         close: true,
+        reason: None,
+        lease_secs: None,
+        expected: None,
     };
     assert_eq!(append(&[close], ""), expected);
     for ignored in ["", "nonsense", "text/plain"] {

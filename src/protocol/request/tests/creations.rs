@@ -7,6 +7,8 @@ fn a_bare_put_has_no_type_and_no_end() {
         content_type: None,
         expiry: Expiry::Never,
         close: false,
+        reason: None,
+        lease_secs: None,
         fork: None,
     };
     assert_eq!(create(&[]), expected);
