@@ -34,6 +34,7 @@ impl Event {
             }),
             up_to_date: flag("upToDate").is_some(),
             closed: flag("streamClosed").is_some(),
+            reason: value["streamClosedReason"].as_str().map(str::to_owned),
         }
     }
 
@@ -52,6 +53,8 @@ pub(crate) struct Control {
     pub(crate) cursor: Option<u64>,
     pub(crate) up_to_date: bool,
     pub(crate) closed: bool,
+    /// `streamClosedReason`, an extension.
+    pub(crate) reason: Option<String>,
 }
 
 /// The next item in a stream of events.
