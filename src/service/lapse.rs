@@ -9,7 +9,7 @@ use super::{log, report};
 use crate::keys::Slot;
 use crate::keys::head::Record;
 use crate::limits::LAPSE_RETRY_MS;
-use crate::stream::{Head, LeaseRules};
+use crate::stream::{Head, LeaseRules, Reason};
 
 /// Reads of the head in one step: another instance may have committed between two of them.
 const TRIES: usize = 2;
@@ -54,6 +54,8 @@ fn try_settle<E: Env>(
     head: &Head,
     clock_ms: u64,
 ) -> Result<Option<Head>, Fault> {
+    let mut sent = false;
+    let mut settled = None;
     for _ in 0..TRIES {
         let Lookup::Found {
             gate,
@@ -61,41 +63,34 @@ fn try_settle<E: Env>(
             envelope,
         } = find(core, slot)?
         else {
-            return Ok(None);
+            break;
         };
-        let present = match decode(slot, gate, &envelope)? {
+        let mut present = match decode(slot, gate, &envelope)? {
             Record::Live(present) if present.incarnation == head.incarnation => present,
-            Record::Live(_) | Record::Tombstone(_) => return Ok(None),
+            Record::Live(_) | Record::Tombstone(_) => break,
         };
         if !is_due(core, &present, clock_ms) {
-            return Ok(Some(*present));
+            settled = Some(*present);
+            break;
         }
-        if let Some(settled) = commit(core, cas, *present, clock_ms)? {
-            return Ok(Some(settled));
+        if !present.correct_lease(clock_ms) {
+            present.lapse();
         }
+        sent = true;
+        if put(core, cas, present.clone())? {
+            present.version = present.version.saturating_add(1);
+            settled = Some(*present);
+            break;
+        }
+        // Some stores report an applied swap as failed: the next read shows it.
     }
-    Ok(None)
-}
-
-/// Commits the close of `head`, or the correction of its lease. `cas` is conditioned on `head`.
-/// Returns the head that was committed; `None` if the swap was not confirmed.
-pub(super) fn commit<E: Env>(
-    core: &Core<E>,
-    cas: E::Cas,
-    mut head: Head,
-    clock_ms: u64,
-) -> Result<Option<Head>, Fault> {
-    let closes = !head.correct_lease(clock_ms);
-    if closes {
-        head.lapse();
+    let is_lapsed = |head: &Head| head.close_reason() == Some(Reason::LEASE_EXPIRED);
+    match &settled {
+        Some(head) if sent && is_lapsed(head) => log::lapsed(core, &head.name, true),
+        None if sent => log::lapsed(core, &head.name, false),
+        _ => {}
     }
-    let name = closes.then(|| head.name.clone());
-    let done = put(core, cas, Box::new(head.clone()))?;
-    if let Some(name) = name {
-        log::lapsed(&core.env, &core.config, &name, done);
-    }
-    head.version = head.version.saturating_add(1);
-    Ok(done.then_some(head))
+    Ok(settled)
 }
 
 /// How long a live reader of `head` may wait because of the lease, in milliseconds from `clock_ms`:

@@ -1,5 +1,6 @@
 //! Log lines: one JSON object each, with the field names of the error model's telemetry.
 
+use super::core::Core;
 use super::env::{Env, StoreError};
 use super::fault::Fault;
 use crate::access::{OFF, OFF_MEANS};
@@ -122,8 +123,8 @@ pub(super) fn fault<E: Env>(
 }
 
 /// Logs the close of a stream whose writer's lease lapsed, or that the close was not confirmed.
-pub(super) fn lapsed<E: Env>(env: &E, config: &Config, name: &str, is_committed: bool) {
-    if !enabled(config, "info") {
+pub(super) fn lapsed<E: Env>(core: &Core<E>, name: &str, is_committed: bool) {
+    if !enabled(&core.config, "info") {
         return;
     }
     let message = match is_committed {
@@ -131,7 +132,7 @@ pub(super) fn lapsed<E: Env>(env: &E, config: &Config, name: &str, is_committed:
         false => "the writer's lease lapsed, and the close of the stream was not confirmed",
     };
     write(
-        env,
+        &core.env,
         "info",
         json!({ "ds.operation": "lapse", "ds.stream": name, "error.message": message }),
     );

@@ -179,14 +179,15 @@ fn look_at_head<E: Env>(
         heads::put(core, cas, head)?;
         return Ok(Looked::Worked);
     }
-    if lapse::is_due(core, &head, clock) {
-        let Some(closed) = lapse::commit(core, cas, *head, clock)? else {
-            return Ok(Looked::Nothing);
-        };
-        return Ok(told_of_close(core, effects, &closed, clock));
-    }
     drop(cas);
-    if is_wrong(core, entry.due_ms, &head, clock) {
+    let due = lapse::is_due(core, &head, clock);
+    if due {
+        *head = lapse::settle(core, &core.keys.head(&hash), *head, clock);
+        if lapse::is_due(core, &head, clock) {
+            return Ok(Looked::Nothing);
+        }
+    }
+    if due || is_wrong(core, entry.due_ms, &head, clock) {
         // A reader may have closed the stream. Only background work tells its subscriptions.
         return Ok(told_of_close(core, effects, &head, clock));
     }
