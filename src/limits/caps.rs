@@ -78,6 +78,21 @@ pub(crate) const PAGE_SEGMENTS: usize = 256;
 /// Chunks that one step reads; also the segments in one SSE event.
 pub(crate) const STEP_SEGMENTS: usize = 64;
 
+/// Largest number of JSON messages that a read may begin before the tail.
+pub(crate) const TAIL_MESSAGES: u64 = 10_000;
+
+/// Largest number of bytes that a read of other content may begin before the tail.
+pub(crate) const TAIL_BYTES: u64 = 1024 * 1024;
+
+/// Stored bytes after which a step stops to count messages from the tail. It takes about 1 ms.
+pub(crate) const TAIL_STEP_BYTES: usize = 4 * STEP_BYTES;
+
+/// Chunks after which a step stops to count messages from the tail.
+pub(crate) const TAIL_STEP_CHUNKS: usize = 16;
+
+/// Segments after which a step stops to count bytes from the tail: 16 index blocks.
+pub(crate) const TAIL_STEP_SEGMENTS: usize = 1024;
+
 /// Store operations of one piece of background work, without the heads that a wake reads.
 pub(crate) const WORK_OPERATIONS: usize = 32;
 

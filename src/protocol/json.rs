@@ -2,6 +2,7 @@
 
 use crate::limits::MAX_JSON_DEPTH;
 use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// The body of a read without messages.
@@ -91,7 +92,7 @@ fn read(text: &str, framing: &mut Framing) -> Result<(), serde_json::Error> {
     if first == Some(b'[') {
         input.deserialize_seq(Flatten(framing))?;
     } else {
-        let value: &RawValue = serde::Deserialize::deserialize(&mut input)?;
+        let value: &RawValue = Deserialize::deserialize(&mut input)?;
         framing.push(value);
     }
     input.end()
@@ -117,7 +118,7 @@ impl<'de> Visitor<'de> for Flatten<'_> {
 
 /// Finds the ends of messages in the bytes of a stream, part by part. The bytes must be valid JSON;
 /// the append checked it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Ends {
     depth: u64,
     in_string: bool,

@@ -7,7 +7,7 @@ use super::env::Env;
 use super::{heads, report};
 use crate::access::Caller;
 use crate::protocol::problem::Problem;
-use crate::protocol::request::{self, Operation, RawRequest};
+use crate::protocol::request::{self, Action, Operation, RawRequest};
 
 /// The problem that the variables cause for every request, if any.
 pub(super) fn refused<E: Env>(core: &Core<E>) -> Option<Problem> {
@@ -35,9 +35,14 @@ pub(super) fn parse<E: Env>(
     let operation = operation?;
     // This check precedes every read of the store. A commit that may have been applied gets its
     // outcome, even if the token expired meanwhile. A control call is checked in every step,
-    // because the subscription that it writes keeps the rights of its creator.
-    let keeps_rights = matches!(operation, Operation::Control(_));
-    let caller = match begun && !keeps_rights {
+    // because the subscription that it writes keeps the rights of its creator. So is a read, which
+    // has no outcome, and must end with the token.
+    let is_rechecked = match &operation {
+        Operation::Control(_) => true,
+        Operation::Stream { action, .. } => matches!(action, Action::Read(_)),
+        _ => false,
+    };
+    let caller = match begun && !is_rechecked {
         true => Caller::anyone(),
         false => access::admit(core, raw, &operation)?,
     };

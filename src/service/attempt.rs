@@ -1,14 +1,16 @@
-//! State of a write between its steps. Opaque to drivers, which keep it with the requests.
+//! State of a request between the steps that start it. Opaque to drivers, which keep it with the
+//! requests.
 
 use super::progress::{Commit, CreateProgress, Election, ForkAttempt, SharedCreation};
 use super::reply::Reply;
 use super::transient;
 use super::transient::Corrupt;
 use crate::limits::Config;
-use crate::stream::Incarnation;
+use crate::protocol::json;
+use crate::stream::{Incarnation, Position};
 use serde::{Deserialize, Serialize};
 
-/// An attempt of one of the writes.
+/// An attempt of one of the writes, or of a read that begins near the tail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Attempt {
     Append(AppendAttempt),
@@ -16,6 +18,7 @@ pub(super) enum Attempt {
     Delete(DeleteAttempt),
     Control(Box<ControlAttempt>),
     Tick(TickAttempt),
+    Tail(TailAttempt),
 }
 
 /// Appends that are committed together.
@@ -123,6 +126,33 @@ pub(super) struct TickAttempt {
     pub(super) pieces: u64,
     /// Earliest time at which something is due, as far as this tick saw.
     pub(super) due_ms: Option<u64>,
+}
+
+/// A search for the place of a stream that has a number of messages or bytes after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TailAttempt {
+    /// The life that it searches.
+    pub(super) incarnation: Incarnation,
+    /// The place from which on everything is counted. In a JSON stream, a message ends here.
+    pub(super) at: Position,
+    /// Messages or bytes to count before `at`.
+    pub(super) left: u64,
+    /// The messages just before `at`, if only some of them were read.
+    pub(super) run: Option<TailRun>,
+}
+
+/// Messages that are read forward, from the beginning of a segment that begins with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TailRun {
+    /// Number of that segment.
+    pub(super) first: u64,
+    /// The place up to which the messages were read.
+    pub(super) at: Position,
+    pub(super) ends: json::Ends,
+    /// Messages that end at or before `at`.
+    pub(super) found: u64,
+    /// Once all messages are counted: how many more to skip.
+    pub(super) skip: Option<u64>,
 }
 
 impl Attempt {

@@ -53,7 +53,7 @@ pub(super) fn single<E: Env>(
                 Action::Create(asked) => create(core, effects, request, &name, asked, attempt),
                 Action::Delete => delete(core, effects, raw, &name, attempt),
                 Action::Head => Done::Reply(head(core, raw, &name)),
-                Action::Read(asked) => match read(core, request, &name, &asked) {
+                Action::Read(asked) => match read(core, request, &name, &asked, attempt) {
                     Ok(answer) => Done::Answer(sending::send(core, label, raw.target, answer)),
                     Err(refusal) => Done::Reply(report::refusal(core, refusal, raw.target)),
                 },
@@ -195,10 +195,15 @@ fn read<E: Env>(
     request: &Admitted<'_>,
     name: &StreamName,
     asked: &request::Read,
+    attempt: Option<Attempt>,
 ) -> Result<Answer, Refusal> {
+    let search = match attempt {
+        Some(Attempt::Tail(search)) => Some(search),
+        _ => None,
+    };
     let slot = core.keys.head(&NameHash::of(name.as_str()));
     let common = sending::common(core, request.raw);
-    let answer = read::get(core, name.as_str(), &slot, asked, &common)?;
+    let answer = read::get(core, name.as_str(), &slot, asked, &common, search)?;
     Ok(access::until(core, answer, request.caller))
 }
 

@@ -3,6 +3,7 @@
 use super::env::StoreError;
 use super::fault::Fault;
 use crate::access::{Refusal, Scope};
+use crate::limits::TAIL_MESSAGES;
 use crate::protocol::problem::{Code, Problem};
 use crate::protocol::{headers, offset};
 use crate::stream::{AppendError, ContentType, ForkError, Head, InvalidMessages, OffsetGone};
@@ -72,6 +73,15 @@ pub(super) fn insufficient(scope: Scope) -> Problem {
     let detail = format!("The token lacks the scope {scope}, or is limited to other names.");
     Problem::new(Code::InsufficientScope, detail)
         .with_challenge(&format!("error=\"insufficient_scope\", scope=\"{scope}\""))
+}
+
+/// A read begins too many JSON messages before the tail.
+pub(super) fn tail_too_long(count: u64) -> Problem {
+    let detail = format!(
+        "Invalid tail {count}: a read of a JSON stream begins at most {TAIL_MESSAGES} messages \
+         before its tail."
+    );
+    Problem::new(Code::BadRequest, detail)
 }
 
 /// The stream does not exist.

@@ -162,11 +162,7 @@ impl<'a, E: Env> Segments<'a, E> {
     pub(super) fn is_message_end(&mut self, place: Position) -> Result<bool, Fault> {
         let place = match place.byte {
             0 if place.number() <= self.head.first => return Ok(true),
-            0 => {
-                let before = place.number().saturating_sub(1);
-                let length = self.measure(before)?.map_or(0, |(length, _)| length);
-                self.head.timelines.position(before, length)
-            }
+            0 => self.end_before(place.number())?,
             _ => place,
         };
         let Some((length, ends_message)) = self.measure(place.number())? else {
@@ -175,14 +171,7 @@ impl<'a, E: Env> Segments<'a, E> {
         if place.byte >= length {
             return Ok(place.byte == length && ends_message);
         }
-        let mut number = place.number();
-        while let Some(before) = number
-            .checked_sub(1)
-            .filter(|before| *before >= self.head.first)
-            && self.measure(before)?.is_some_and(|(_, ends)| !ends)
-        {
-            number = before;
-        }
+        let number = self.message_start(place.number())?;
         let mut ends = json::Ends::default();
         let mut at = self.head.timelines.position(number, 0);
         while at < place {
@@ -194,6 +183,56 @@ impl<'a, E: Env> Segments<'a, E> {
             at = next;
         }
         Ok(ends.at_end())
+    }
+
+    /// The last segment up to `number` that begins with a message.
+    pub(super) fn message_start(&mut self, number: u64) -> Result<u64, Fault> {
+        let mut number = number;
+        while let Some(before) = self.before(number)
+            && self.measure(before)?.is_some_and(|(_, ends)| !ends)
+        {
+            number = before;
+        }
+        Ok(number)
+    }
+
+    /// The number of the segment before this one; `None` for the first segment.
+    fn before(&self, number: u64) -> Option<u64> {
+        let before = number.checked_sub(1);
+        before.filter(|before| *before >= self.head.first)
+    }
+
+    /// The end of the segment before this one, or the start of the stream.
+    pub(super) fn end_before(&mut self, number: u64) -> Result<Position, Fault> {
+        let Some(before) = self.before(number) else {
+            return Ok(self.head.start());
+        };
+        let length = self.measure(before)?.map_or(0, |(length, _)| length);
+        Ok(self.head.timelines.position(before, length))
+    }
+
+    /// The place `count` bytes before `from`, found by the lengths of at most `most` segments.
+    /// Returns the place that was reached, and the number of bytes that are missing there.
+    pub(super) fn back(
+        &mut self,
+        from: Position,
+        count: u64,
+        most: usize,
+    ) -> Result<(Position, u64), Fault> {
+        let (mut at, mut left) = (from, count);
+        for _ in 0..most {
+            // A place names the segment of the byte before it.
+            if left < at.byte {
+                let byte = at.byte.saturating_sub(left);
+                return Ok((Position::new(at.segment, byte), 0));
+            }
+            left = left.saturating_sub(at.byte);
+            at = self.end_before(at.number())?;
+            if left == 0 || at <= self.head.start() {
+                break;
+            }
+        }
+        Ok((at, left))
     }
 
     /// The place `count` bytes after `from`; `None` if there are fewer.

@@ -25,8 +25,8 @@ pub(super) struct Token {
 pub(super) enum TokenMode {
     /// Sends a page that was announced up to here.
     Page { to: Position },
-    /// Waits for a long-poll. `from_now`: the request named no place, so its answer is valid only
-    /// now, and caches may not keep it.
+    /// Waits for a long-poll. `from_now`: the request named no fixed place, so its answer is valid
+    /// only now, and caches may not keep it.
     LongPoll { from_now: bool },
     /// Continues an SSE response.
     Sse,

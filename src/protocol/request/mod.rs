@@ -16,7 +16,7 @@ mod target;
 
 pub use authority::check_authority;
 pub use control::{Control, SubscriptionAction, WorkCall};
-pub use operation::{Action, Append, Create, Fork, Mode, Operation, Read};
+pub use operation::{Action, Append, Create, Fork, Mode, Operation, Read, Start};
 pub use raw::{BodyState, RawRequest};
 pub use target::subscription_id;
 

@@ -109,13 +109,32 @@ impl Append {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
     /// Where to begin.
-    pub offset: Offset,
+    pub start: Start,
     /// The behaviour at the tail.
     pub mode: Mode,
     /// The cursor the client echoes.
     pub cursor: Option<u64>,
     /// `If-None-Match`, with all lines joined into one list.
     pub if_none_match: Option<Vec<u8>>,
+}
+
+/// The place where a read begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// An offset.
+    Offset(Offset),
+    /// The last messages of a JSON stream, 1 to `limits::TAIL_MESSAGES`, or the last bytes of
+    /// another stream, 1 to `limits::TAIL_BYTES`. The parser does not know the content type, so it
+    /// checks only the larger limit.
+    Tail(u64),
+}
+
+impl Start {
+    /// Whether the place differs with the time of the request. Caches must not keep the answer.
+    #[must_use]
+    pub const fn is_relative(self) -> bool {
+        matches!(self, Self::Offset(Offset::Now) | Self::Tail(_))
+    }
 }
 
 /// The behaviour of a read at the tail.

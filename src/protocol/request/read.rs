@@ -4,25 +4,33 @@ use super::super::offset::Offset;
 use super::super::problem::{Code, Problem};
 use super::super::{cursor, headers, percent};
 use super::fields::{self, Fields};
-use super::operation::{Mode, Read};
+use super::operation::{Mode, Read, Start};
+use crate::limits::{TAIL_BYTES, TAIL_MESSAGES};
 use std::borrow::Cow;
 
 pub(super) fn parse(fields: &Fields<'_>, query: &str) -> Result<Read, Problem> {
     let query = Query::parse(query)?;
     let mode = query.live.as_deref().map_or(Ok(Mode::CatchUp), mode)?;
-    let offset = match query.offset.as_deref() {
-        Some(value) => offset(value)?,
-        None if mode == Mode::CatchUp => Offset::Start,
-        None => {
+    let start = match (query.offset.as_deref(), query.tail.as_deref()) {
+        (Some(value), None) => Start::Offset(offset(value)?),
+        (None, Some(value)) => Start::Tail(tail(value)?),
+        (None, None) if mode == Mode::CatchUp => Start::Offset(Offset::Start),
+        (None, None) => {
             return Err(Problem::new(
                 Code::BadRequest,
                 "A live read needs an offset. Send offset=-1, offset=now or an offset that the \
                  server returned.",
             ));
         }
+        (Some(_), Some(_)) => {
+            return Err(Problem::new(
+                Code::BadRequest,
+                "A read begins at an offset or near the tail. Send offset or tail, not both.",
+            ));
+        }
     };
     Ok(Read {
-        offset,
+        start,
         mode,
         cursor: query.cursor.as_deref().map_or(Ok(None), echoed)?,
         if_none_match: fields.list(headers::IF_NONE_MATCH),
@@ -48,6 +56,20 @@ fn offset(value: &[u8]) -> Result<Offset, Problem> {
     })
 }
 
+fn tail(value: &[u8]) -> Result<u64, Problem> {
+    let text = std::str::from_utf8(value).ok();
+    let count = text.and_then(fields::number);
+    count
+        .filter(|count| (1..=TAIL_BYTES).contains(count))
+        .ok_or_else(|| {
+            let expected = format!(
+                "expected a number of messages of a JSON stream, 1 to {TAIL_MESSAGES}, or of bytes \
+                 of another stream, 1 to {TAIL_BYTES}"
+            );
+            fields::invalid("tail", value, &expected)
+        })
+}
+
 /// Parses an echoed cursor. Cursors are opaque to clients, so one that this server can't have
 /// written counts as absent.
 fn echoed(value: &[u8]) -> Result<Option<u64>, Problem> {
@@ -65,6 +87,7 @@ fn echoed(value: &[u8]) -> Result<Option<u64>, Problem> {
 #[derive(Default)]
 struct Query<'a> {
     offset: Option<Cow<'a, [u8]>>,
+    tail: Option<Cow<'a, [u8]>>,
     live: Option<Cow<'a, [u8]>>,
     cursor: Option<Cow<'a, [u8]>>,
 }
@@ -80,6 +103,7 @@ impl<'a> Query<'a> {
             };
             let (name, slot) = match &*key {
                 b"offset" => ("offset", &mut parsed.offset),
+                b"tail" => ("tail", &mut parsed.tail),
                 b"live" => ("live", &mut parsed.live),
                 b"cursor" => ("cursor", &mut parsed.cursor),
                 _ => continue,

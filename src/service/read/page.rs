@@ -33,7 +33,7 @@ pub(super) fn page<E: Env>(
             response.headers.append(common);
             return Ok(Answer::whole(response, Vec::new()));
         }
-        let from_now = read.offset == offset::Offset::Now;
+        let from_now = read.start.is_relative();
         let mode = TokenMode::LongPoll { from_now };
         let mut answer = found::wait(core, found, from, mode, found::poll_ms(core));
         answer.held = Some(ResponseContext {
@@ -43,8 +43,7 @@ pub(super) fn page<E: Env>(
         });
         return Ok(answer);
     }
-    let tagged = !matches!(read.offset, offset::Offset::Now);
-    let tag = tagged.then(|| tag(head, &page));
+    let tag = (!read.start.is_relative()).then(|| tag(head, &page));
     let matched = match (&read.if_none_match, &tag) {
         (Some(field), Some(tag)) => etag::none_match(field, tag),
         _ => false,
@@ -137,7 +136,7 @@ fn page_head<E: Env>(
         bytes => bytes.saturating_add(extra),
     };
     let class = match (page.bytes, tag) {
-        // Without a tag the page follows `now`, which differs with each read.
+        // Without a tag the page begins at a place that differs with each read.
         (0, _) | (_, None) => Cache::None,
         _ => Cache::Page {
             lives_ms: head

@@ -2,12 +2,14 @@
 
 use super::found::Found;
 use super::sse;
+use super::tail::{self, Search};
 use super::{found, page};
 use crate::keys::{NameHash, Slot};
 use crate::protocol::packed::Fields;
 use crate::protocol::problem::Problem;
-use crate::protocol::request::{Mode, Read};
+use crate::protocol::request::{Mode, Read, Start};
 use crate::protocol::{headers, offset, time};
+use crate::service::attempt::{Attempt, TailAttempt};
 use crate::service::core::Core;
 use crate::service::env::Env;
 use crate::service::exchange::{Answer, Cause};
@@ -16,6 +18,7 @@ use crate::service::places::{self, Placed};
 use crate::service::problems;
 use crate::service::reply::Reply;
 use crate::service::segments::Segments;
+use crate::service::sending;
 use crate::service::token::{Token, TokenMode};
 use crate::stream::{Expiry, OffsetGone, Position};
 
@@ -38,16 +41,18 @@ pub(in crate::service) fn metadata<E: Env>(
     })
 }
 
-/// Begins a read. `common`: the header fields of every answer to this request.
+/// Begins a read. `common`: the header fields of every answer to this request. `search`: the search
+/// for its start that an earlier step began.
 pub(in crate::service) fn get<E: Env>(
     core: &Core<E>,
     name: &str,
     slot: &Slot,
     read: &Read,
     common: &Fields,
+    search: Option<TailAttempt>,
 ) -> Result<Answer, Refusal> {
     let mut found = found::stream_read(core, name, slot)?;
-    let answer = begin(core, &mut found, read, common);
+    let answer = begin(core, &mut found, read, common, search);
     unless_gone(core, &mut found, answer)
 }
 
@@ -56,8 +61,15 @@ fn begin<E: Env>(
     found: &mut Found<'_>,
     read: &Read,
     common: &Fields,
+    search: Option<TailAttempt>,
 ) -> Result<Answer, Refusal> {
-    let from = origin(core, found, read.offset)?;
+    let from = match read.start {
+        Start::Offset(asked) => origin(core, found, asked)?,
+        Start::Tail(count) => match tail::search(core, &found.head, count, search)? {
+            Search::Found(from) => from,
+            Search::Again(search) => return Ok(sending::again(0, &Attempt::Tail(search))),
+        },
+    };
     match read.mode {
         Mode::CatchUp | Mode::LongPoll => page::page(core, found, from, read, common),
         Mode::Sse => sse::follow(core, found, from, read, common),

@@ -36,7 +36,7 @@ fn field() -> impl Strategy<Value = (String, Vec<u8>)> {
 
 fn target() -> impl Strategy<Value = String> {
     let pair = prop_oneof![
-        "(offset|live|cursor|o%66fset)(=(-1|now|sse|long-poll|[0-9]{16}_[0-9]{16}|[0-9]{0,22}))?",
+        "(offset|tail|live|cursor|o%66fset)(=(-1|now|sse|long-poll|[0-9]{16}_[0-9]{16}|[0-9]{0,22}))?",
         "[a-z%=+&\u{e9}]{0,8}",
         any::<String>(),
     ];

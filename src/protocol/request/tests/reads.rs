@@ -4,7 +4,7 @@ use crate::stream::Position;
 #[test]
 fn a_bare_get_reads_from_the_start() {
     let expected = Read {
-        offset: Offset::Start,
+        start: Start::Offset(Offset::Start),
         mode: Mode::CatchUp,
         cursor: None,
         if_none_match: None,
@@ -18,7 +18,8 @@ fn a_bare_get_reads_from_the_start() {
 fn parameters_are_decoded_once_in_any_order() {
     let query = "?live=long-poll&cursor=7&o%66fset=0000000000000001%5F0000000000000020&y";
     let read = read(query);
-    assert_eq!(read.offset, Offset::At(Position::new(1, 2)));
+    let place = Offset::At(Position::new(1, 2));
+    assert_eq!(read.start, Start::Offset(place));
     assert_eq!((read.mode, read.cursor), (Mode::LongPoll, Some(7)));
     assert_eq!(super::read("?offset=now&live=sse").mode, Mode::Sse);
 }
@@ -87,6 +88,54 @@ fn parameters_that_are_repeated_empty_or_malformed_are_400() {
 }
 
 #[test]
+fn a_tail_begins_a_read_of_any_mode() {
+    for (query, count, mode) in [
+        ("?tail=1", 1, Mode::CatchUp),
+        ("?t%61il=%31%30", 10, Mode::CatchUp),
+        ("?live=long-poll&tail=10000", 10_000, Mode::LongPoll),
+        ("?tail=1048576&live=sse", 1_048_576, Mode::Sse),
+    ] {
+        let read = read(query);
+        assert_eq!((read.start, read.mode), (Start::Tail(count), mode));
+        assert!(read.start.is_relative());
+    }
+    assert!(read("?offset=now").start.is_relative());
+    assert!(!read("?offset=-1").start.is_relative());
+}
+
+#[test]
+fn a_tail_that_is_malformed_or_out_of_range_or_beside_an_offset_is_400() {
+    for query in [
+        "tail",
+        "tail=",
+        "tail=0",
+        "tail=00",
+        "tail=01",
+        "tail=-1",
+        "tail=%2B1",
+        "tail=+1",
+        "tail=1.5",
+        "tail=1e3",
+        "tail=%201",
+        "tail=ten",
+        "tail=1048577",
+        "tail=18446744073709551616",
+        "tail=%",
+        "tail=%FF",
+        "tail=1&tail=1",
+        "tail=1&t%61il=2",
+        "tail=1&offset=-1",
+        "offset=now&tail=1",
+        "tail=1&offset=0000000000000000_0000000000000000",
+        "tail=1&offset=x",
+        "tail=1&live=foo",
+    ] {
+        let problem = refused("GET", &format!("{STREAM}?{query}"), &[], "");
+        assert_eq!(problem.code, Code::BadRequest, "{query}");
+    }
+}
+
+#[test]
 fn a_cursor_that_the_server_can_not_have_sent_is_ignored() {
     for value in ["abc", "-1", "1.5", "%FF", "99999999999999999999", "+1"] {
         assert_eq!(read(&format!("?cursor={value}")).cursor, None, "{value}");
@@ -96,7 +145,7 @@ fn a_cursor_that_the_server_can_not_have_sent_is_ignored() {
 #[test]
 fn other_methods_do_not_look_at_the_query() {
     assert_eq!(
-        action("HEAD", &format!("{STREAM}?offset=x&live=%"), &[], ""),
+        action("HEAD", &format!("{STREAM}?offset=x&tail=0&live=%"), &[], ""),
         Action::Head
     );
 }
