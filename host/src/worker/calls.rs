@@ -37,6 +37,11 @@ impl Started {
         }
     }
 
+    /// Whether this is a read without a waiting client: it needs no answer.
+    pub(super) fn is_moot(&self) -> bool {
+        self.reply.is_closed() && self.request.parts.method.is_safe()
+    }
+
     /// Whether a lost step of this request may run again. Clients request no change with a read,
     /// and a repeated read finds the remaining values.
     pub(super) fn may_repeat(&self) -> bool {

@@ -54,10 +54,9 @@ impl Batch {
         self.requests.push(one);
     }
 
-    /// Whether all requests are reads without a waiting client: such reads need no answer.
+    /// Whether no request needs an answer.
     fn is_moot(&self) -> bool {
-        let moot = |one: &Started| one.reply.is_closed() && one.request.parts.method.is_safe();
-        self.requests.iter().all(moot)
+        self.requests.iter().all(Started::is_moot)
     }
 }
 

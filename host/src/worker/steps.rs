@@ -191,7 +191,8 @@ impl Worker {
         }
     }
 
-    /// Delivers answers. Requests that ask for a retry start again together, in their order.
+    /// Delivers answers. Requests that ask for a retry start again together, in their order. A read
+    /// without a waiting client does not: it may need thousands of steps.
     fn hand_out(
         self: &Arc<Self>,
         started: Vec<Started>,
@@ -212,7 +213,10 @@ impl Worker {
             let worker = Arc::clone(self);
             tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
-                worker.push_call(Call::Start(kept, Some(attempt)), 0);
+                kept.retain(|one| !one.is_moot());
+                if !kept.is_empty() {
+                    worker.push_call(Call::Start(kept, Some(attempt)), 0);
+                }
             });
         }
     }

@@ -101,6 +101,21 @@ async fn a_batch_is_bounded_in_requests_and_in_bytes() {
     assert_eq!(sizes, [1, 1, 2, BATCH_REQUESTS]);
 }
 
+/// A read may ask for thousands of further steps, and its client may not wait for them.
+#[tokio::test(start_paused = true)]
+async fn a_read_is_started_again_only_while_its_client_waits() {
+    for (method, starts) in [(Method::GET, 1), (Method::POST, 2)] {
+        let setup = setup();
+        let pending = setup.worker.start(request(method, "/again", ""));
+        while setup.script.log().starts.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        drop(pending);
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        assert_eq!(setup.script.log().starts.len(), starts);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_to_be_started_again_are_started_together_with_no_others() {
     let setup = setup();

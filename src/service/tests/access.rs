@@ -50,6 +50,7 @@ fn requests(name: &str) -> Vec<Ask> {
         text("POST").header("stream-closed", "true"),
         query(""),
         query("offset=now"),
+        query("tail=1"),
         query("offset=-1").header("if-none-match", "*"),
         query("offset=-1&live=long-poll"),
         query("offset=-1&live=sse"),
@@ -327,6 +328,36 @@ fn a_token_that_expires_between_two_attempts_does_not_hide_the_outcome() {
     let second = server.start(&[append.raw()], Some(&attempt)).remove(0);
     let status = second.head.map(|head| head.status);
     assert!(!matches!(status, Some(401)), "{status:?}");
+}
+
+/// Later steps of other requests have the rights of their first step.
+#[test]
+fn a_read_of_several_steps_ends_with_its_token_in_each_of_them() {
+    let (world, _) = setup();
+    world.variable("inline_tail_bytes", "0");
+    let server = serve(&world);
+    let json = |method| ask(method, "s").content_type("application/json");
+    call(&server, with(WRITER, json("PUT")));
+    for _ in 0..40 {
+        call(&server, with(WRITER, json("POST").body("1")));
+    }
+    world.advance(2 * CLOCK_SKEW_MS);
+    let now = world.now_ms() - NEW_YEAR_MS;
+    let token = until(now + 5_500 - CLOCK_SKEW_MS);
+    let read = with(&token, ask("GET", "s?tail=30&live=sse"));
+    let first = server.start(&[read.raw()], None).remove(0);
+    let Next::Again { attempt, .. } = first.next else {
+        panic!("{first:?}");
+    };
+    let second = server.start(&[read.raw()], Some(&attempt)).remove(0);
+    let held = second.held.expect("a live read");
+    assert_eq!(held.max_age_ms, Some(5_500));
+    world.advance(6_000);
+    let late = server.start(&[read.raw()], Some(&attempt)).remove(0);
+    assert_eq!(late.head.map(|head| head.status), Some(401));
+    let other = with(NEIGHBOUR, ask("GET", "s?tail=30"));
+    let other = server.start(&[other.raw()], Some(&attempt)).remove(0);
+    assert_eq!(other.head.map(|head| head.status), Some(403));
 }
 
 #[test]

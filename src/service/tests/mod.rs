@@ -26,6 +26,7 @@ mod subscription_doubts;
 mod subscription_links;
 mod subscription_steps;
 mod subscriptions;
+mod tail;
 mod tenants;
 mod timelines;
 mod turmoil;

@@ -4,8 +4,8 @@ use super::*;
 fn a_target_past_the_limit_is_414() {
     let at = |length: usize| format!("{STREAM}?{}", "x".repeat(length - STREAM.len() - 1));
     assert_eq!(
-        read(&at(MAX_TARGET_BYTES)[STREAM.len()..]).offset,
-        Offset::Start
+        read(&at(MAX_TARGET_BYTES)[STREAM.len()..]).start,
+        Start::Offset(Offset::Start)
     );
     let problem = refused("GET", &at(MAX_TARGET_BYTES + 1), &[], "");
     assert_eq!(problem.code, Code::TargetTooLong);
