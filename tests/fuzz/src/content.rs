@@ -101,6 +101,40 @@ impl Content {
         }
     }
 
+    /// Number of units before the last `count`. Text begins with a character; the bytes around it
+    /// decide whether it is one.
+    pub(crate) fn behind(&self, kind: Kind, count: usize) -> usize {
+        let from = self.len().saturating_sub(count);
+        let Self::Bytes(bytes) = self else {
+            return from;
+        };
+        if kind != Kind::Text {
+            return from;
+        }
+        let mut begin = 0;
+        for chunk in bytes.utf8_chunks() {
+            let valid = chunk.valid();
+            if from < begin + valid.len() {
+                let mut places = from - begin..;
+                return begin + places.find(|at| valid.is_char_boundary(*at)).unwrap_or(0);
+            }
+            begin += valid.len();
+            let is_cut_off = std::str::from_utf8(chunk.invalid())
+                .is_err_and(|error| error.error_len().is_none());
+            let end = begin + chunk.invalid().len();
+            if from < end {
+                // The rest of the last character may follow later.
+                return if end == bytes.len() && is_cut_off {
+                    begin
+                } else {
+                    from
+                };
+            }
+            begin = end;
+        }
+        from
+    }
+
     /// Appends the units of other content of the same kind.
     pub(crate) fn extend(&mut self, other: &Self) {
         match (self, other) {

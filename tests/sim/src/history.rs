@@ -76,7 +76,7 @@ pub(crate) enum Ask {
     },
     Delete,
     Head,
-    /// From a place, from the start or from `now`.
+    /// From a place, from the start, from `now` or near the tail.
     Read {
         from: From,
         live: Live,
@@ -89,6 +89,8 @@ pub(crate) enum From {
     Start,
     Now,
     At(Place),
+    /// This many messages before the tail; only of JSON.
+    Tail(u64),
 }
 
 /// Behaviour of a read at the tail.

@@ -48,6 +48,7 @@ impl Run {
         match input.below(8) {
             0 => self.read_ahead(name),
             1 => self.read_old(name),
+            2 => self.read_last(name, input),
             _ => self.read_from(name, place),
         }
     }
@@ -60,6 +61,21 @@ impl Run {
                 return;
             };
             (offset, count) = (next, count + taken);
+        }
+    }
+
+    /// Reads the last units, with pages up to the tail.
+    fn read_last(&mut self, name: &str, input: &mut Input<'_>) {
+        let stream = self.model.get(name).expect("it is there");
+        let most = stream.content.len() + 2;
+        let count = 1 + (input.below(256) * 256 + input.below(256)) % most;
+        let from = stream.content.behind(stream.kind, count);
+        let mut ask = Ask::new("GET", name);
+        ask.target += &format!("?tail={count}");
+        let response = call(&self.server, &ask);
+        assert_eq!(response.header("etag"), "", "{response:?}");
+        if let Some((next, taken)) = self.page(name, from, &response) {
+            self.read_from(name, (next, from + taken));
         }
     }
 

@@ -179,7 +179,8 @@ pub(super) fn created_once(view: &View<'_>) -> Vec<String> {
                     .all(|call| matches!(call.ask, Ask::Create { .. }))
             });
             let begins = index == 0 && first;
-            let unknown = index == 0 && run.reads.iter().any(|read| read.page.from == From::Now);
+            let is_near = |from| matches!(from, From::Now | From::Tail(_));
+            let unknown = index == 0 && run.reads.iter().any(|read| is_near(read.page.from));
             if creation && message.part == 0 && !begins && !unknown {
                 found.push(format!("{message:?} created it, and is not its beginning"));
             }

@@ -50,6 +50,7 @@ const RULES: &[Rule] = &[
     ("Stream-Seq rises", order::sequences),
     ("offsets strictly increase", order::forward),
     ("a place ends one message", order::places),
+    ("a tail is as long as requested", order::tails),
     ("acknowledged appends are there", acknowledged::there),
     ("read data stays", acknowledged::kept),
     ("refused appends are not there", acknowledged::refused),

@@ -1,7 +1,7 @@
 //! Rules about the bytes: whole messages, once, in one order, at one place.
 
-use super::view::{View, is_start};
-use crate::history::{Ask, From, Message, Place};
+use super::view::{View, fresh, is_start};
+use crate::history::{Ask, From, Message, Place, Told};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn intact(view: &View<'_>) -> Vec<String> {
@@ -39,10 +39,15 @@ pub(super) fn one_order(view: &View<'_>) -> Vec<String> {
     let mut before: BTreeMap<Message, Option<Message>> = BTreeMap::new();
     let ends = ends(view);
     for run in &view.runs {
-        let mut last = match run.reads.first().map(|read| read.page.from) {
+        let first = run.reads.first();
+        let mut last = match first.map(|read| read.page.from) {
             Some(from) if is_start(from) => Some(None),
             Some(From::At(place)) => ends.get(&place).copied().map(Some),
-            _ => None,
+            // A tail with fewer messages than requested is all of the life.
+            Some(From::Tail(count)) => first
+                .filter(|read| read.page.at_tail && (read.messages.len() as u64) < count)
+                .map(|_| None),
+            Some(From::Start | From::Now) | None => None,
         };
         for message in run.messages() {
             if view.may_move(message.body.id) {
@@ -64,6 +69,30 @@ pub(super) fn one_order(view: &View<'_>) -> Vec<String> {
                 }
             }
             last = Some(Some(message));
+        }
+    }
+    found
+}
+
+/// A read near the tail begins no earlier than requested: all messages after the requested number
+/// were appended while it was under way.
+pub(super) fn tails(view: &View<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for read in view.reads() {
+        let From::Tail(count) = read.page.from else {
+            continue;
+        };
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        for message in read.messages.iter().skip(count) {
+            let calls = view.bodies.get(&message.body.id);
+            let was_there = calls.into_iter().flatten().any(|call| {
+                let is_done = matches!(call.told, Told::Done { .. });
+                let is_written = fresh(call) || matches!(call.ask, Ask::Append { .. });
+                is_done && is_written && call.ended < read.page.began
+            });
+            if was_there && !view.may_move(message.body.id) {
+                found.push(format!("{message:?} is behind {count} others"));
+            }
         }
     }
     found
@@ -195,7 +224,7 @@ pub(super) fn forward(view: &View<'_>) -> Vec<String> {
         for read in &run.reads {
             let empty = read.page.bytes.is_empty() || read.page.bytes == b"[]";
             let from = match (read.page.from, read.start) {
-                (From::Now, _) => continue,
+                (From::Now | From::Tail(_), _) => continue,
                 (From::Start | From::At(_), Some(place)) => place,
                 (From::Start | From::At(_), None) => Place::ZERO,
             };

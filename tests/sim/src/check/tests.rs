@@ -209,6 +209,17 @@ fn missing_doubled_and_moved_appends_are_found() {
 }
 
 #[test]
+fn a_tail_that_is_too_long_or_too_short_is_found() {
+    let tail = |count, ids: &[u64]| good().read(From::Tail(count), Place(0, 18), ids).breaks();
+    let none: [&str; 0] = [];
+    for (count, ids) in [(1, &[2][..]), (2, &[1, 2]), (9, &[1, 2])] {
+        assert_eq!(tail(count, ids), none);
+    }
+    assert_eq!(tail(1, &[1, 2]), ["a tail is as long as requested"]);
+    assert_eq!(tail(2, &[2]), ["all readers see one order"]);
+}
+
+#[test]
 fn half_an_append_is_found() {
     let two = Body { id: 7, messages: 2 };
     let ask = Ask::Append {

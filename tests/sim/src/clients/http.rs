@@ -178,7 +178,7 @@ impl Client<'_> {
                 request.at = match from {
                     From::At(place) => Some(*place),
                     From::Start => Some(Place::ZERO),
-                    From::Now => None,
+                    From::Now | From::Tail(_) => None,
                 };
                 request.query = reader::query(self.forged(*from), *live);
             }

@@ -6,17 +6,18 @@ use crate::history::{Ask, Event, From, Live, Page, Place, Told};
 use crate::plan::Topic;
 
 pub(super) fn query(from: From, live: Live) -> String {
-    let offset = match from {
-        From::Start => "-1".to_owned(),
-        From::Now => "now".to_owned(),
-        From::At(place) => place.to_string(),
+    let from = match from {
+        From::Start => "offset=-1".to_owned(),
+        From::Now => "offset=now".to_owned(),
+        From::At(place) => format!("offset={place}"),
+        From::Tail(count) => format!("tail={count}"),
     };
     let live = match live {
         Live::No => "",
         Live::Poll => "&live=long-poll",
         Live::Sse => "&live=sse",
     };
-    format!("?offset={offset}{live}")
+    format!("?{from}{live}")
 }
 
 /// RunResult of one read.
@@ -136,6 +137,10 @@ pub(super) fn read(client: &Client<'_>) {
                     (from, run) = (From::Start, client.sim().next_id());
                 } else if client.chance(30) {
                     (from, run) = (From::Now, client.sim().next_id());
+                } else if topic.is_json() && client.chance(60) {
+                    let count = client.range(1, 60);
+                    (from, run) = (From::Tail(count), client.sim().next_id());
+                    client.sim().reach("reads near the tail");
                 }
             }
             Came::Gone => {
