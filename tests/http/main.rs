@@ -36,5 +36,6 @@ mod sse;
 mod sse_live;
 mod stop;
 mod subscriptions;
+mod tail;
 mod ttl;
 mod upgrade;
