@@ -207,7 +207,7 @@ fn character<E: Env>(
         return Ok(at);
     }
     let window = segments.skip(at, surplus.saturating_add(REST_OF_CHARACTER))?;
-    let window = segments.read(at, window.unwrap_or(head.tail()), STEP_BYTES)?;
+    let window = segments.read(at, window.unwrap_or_else(|| head.tail()), STEP_BYTES)?;
     let place = usize::try_from(surplus).unwrap_or(usize::MAX);
     let begin = boundary(&window.bytes, place) as u64;
     Ok(segments.skip(at, begin)?.unwrap_or(at))

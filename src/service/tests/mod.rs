@@ -27,6 +27,7 @@ mod subscription_links;
 mod subscription_steps;
 mod subscriptions;
 mod tail;
+mod tail_model;
 mod tenants;
 mod timelines;
 mod turmoil;
