@@ -290,7 +290,7 @@ fn a_tail_of_a_closed_stream_ends_the_read() {
     }
 }
 
-/// A stream whose tail of 30 messages takes two steps, and the attempt of the second.
+/// A stream of 40 messages, and the attempt of the second step of a read.
 fn begun(world: &Arc<World>, query: &str) -> (Server, Ask, Vec<u8>) {
     let server = serve(world);
     put(&server, "s", JSON);
