@@ -84,7 +84,7 @@ pub(crate) const TAIL_MESSAGES: u64 = 10_000;
 /// Largest number of bytes that a read of other content may begin before the tail.
 pub(crate) const TAIL_BYTES: u64 = 1024 * 1024;
 
-/// Stored bytes after which a step stops to count messages from the tail. It takes about 1 ms.
+/// Stored bytes after which a step stops to count messages from the tail: about 2 ms.
 pub(crate) const TAIL_STEP_BYTES: usize = 4 * STEP_BYTES;
 
 /// Chunks after which a step stops to count messages from the tail.
