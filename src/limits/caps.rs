@@ -177,6 +177,18 @@ pub(crate) const WALK_LINKS: usize = 32;
 /// names in one.
 pub(crate) const BACKFILL_STREAMS: usize = 64;
 
+/// Entries of one page of a list: the range.
+pub const LIST_LIMIT: RangeInclusive<usize> = 1..=1000;
+
+/// Entries of one page of a list, unless the caller gives a limit.
+pub const LIST_DEFAULT: usize = 100;
+
+/// Leaves of the name registry that one page of streams reads. They have about 200 short names each.
+pub(crate) const LIST_LEAVES: usize = 16;
+
+/// Bytes after which a page of a list ends. With the longest names, an entry has some KiB.
+pub(crate) const LIST_BYTES: usize = 1024 * 1024;
+
 /// Bytes of a webhook's response that are read.
 pub const WEBHOOK_ANSWER_BYTES: usize = 64 * 1024;
 

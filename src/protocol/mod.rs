@@ -18,6 +18,7 @@ pub mod packed;
 pub mod paths;
 mod percent;
 pub mod problem;
+mod query;
 pub mod request;
 pub mod response;
 pub mod sse;

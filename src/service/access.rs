@@ -8,7 +8,9 @@ use super::problems;
 use crate::access::{Caller, Scope};
 use crate::protocol::headers;
 use crate::protocol::problem::{Code, Problem};
-use crate::protocol::request::{Action, Control, Operation, RawRequest, SubscriptionAction};
+use crate::protocol::request::{
+    Action, Control, Listing, Operation, RawRequest, SubscriptionAction,
+};
 use subtle::ConstantTimeEq;
 
 /// The sender of a request, judged at `now_ms`. While access control is off, any sender is
@@ -32,6 +34,7 @@ pub(super) fn admit<E: Env>(
     match operation {
         Operation::Health | Operation::Ready | Operation::Preflight => Ok(Caller::anyone()),
         Operation::Tick { token } => admit_tick(core, raw, token.as_deref()),
+        Operation::Listing(listing) => admit_listing(core, raw, listing),
         Operation::Control(control) => admit_control(core, raw, control),
         // Access control is off: even the clock is not read.
         Operation::Stream { .. } if !core.access.is_on() => Ok(Caller::anyone()),
@@ -47,6 +50,31 @@ pub(super) fn admit<E: Env>(
                 false => Err(problems::insufficient(scope)),
             }
         }
+    }
+}
+
+/// Anyone may ask what the server is. Streams are listed for callers that may read or manage them;
+/// the list itself checks the prefix that it is asked for.
+fn admit_listing<E: Env>(
+    core: &Core<E>,
+    raw: &RawRequest<'_>,
+    listing: &Listing,
+) -> Result<Caller, Problem> {
+    if *listing == Listing::Server {
+        return Ok(Caller::anyone());
+    }
+    let caller = caller(core, raw, core.env.now_ms())?;
+    let rights = &caller.rights;
+    let (allowed, scope) = match listing {
+        Listing::Subscriptions => (rights.manage, Scope::Manage),
+        Listing::Stream(name) if !rights.covers(name.as_str()) => (false, Scope::Read),
+        Listing::Server | Listing::Streams | Listing::Stream(_) => {
+            (rights.read || rights.manage, Scope::Read)
+        }
+    };
+    match allowed {
+        true => Ok(caller),
+        false => Err(problems::insufficient(scope)),
     }
 }
 

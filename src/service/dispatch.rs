@@ -11,7 +11,8 @@ use super::records::{names, update};
 use super::reply::Reply;
 use super::sending::{Done, again};
 use super::{
-    append, calls, create, delete, log, problems, read, report, sending, subscription, tick, work,
+    append, calls, create, delete, listing, log, problems, read, report, sending, subscription,
+    tick, work,
 };
 use crate::access::{Caller, Scope};
 use crate::keys::NameHash;
@@ -44,6 +45,10 @@ pub(super) fn single<E: Env>(
             Vec::new(),
         )),
         Operation::Tick { .. } => tick::tick(core, effects, raw, request.attempt),
+        Operation::Listing(asked) => {
+            let rights = &request.caller.rights;
+            Done::Reply(listing::answer(core, raw, rights, &asked))
+        }
         Operation::Control(asked) => control(core, effects, request, &asked),
         Operation::Stream { name, action } => {
             let attempt = request

@@ -6,7 +6,9 @@ use super::fault::Fault;
 use crate::access::{OFF, OFF_MEANS};
 use crate::limits::{Config, Malformed, is_logged};
 use crate::protocol::problem::{Code, Problem};
-use crate::protocol::request::{Action, Control, Mode, Operation, SubscriptionAction, WorkCall};
+use crate::protocol::request::{
+    Action, Control, Listing, Mode, Operation, SubscriptionAction, WorkCall,
+};
 use serde_json::{Value, json};
 
 /// Whether lines of `level` are written.
@@ -33,6 +35,12 @@ pub(super) const fn operation_name(operation: &Operation) -> &'static str {
         Operation::Ready => "readiness",
         Operation::Preflight => "preflight",
         Operation::Tick { .. } => "tick",
+        Operation::Listing(listing) => match listing {
+            Listing::Server => "describe-server",
+            Listing::Streams => "list-streams",
+            Listing::Stream(_) => "describe-stream",
+            Listing::Subscriptions => "list-subscriptions",
+        },
         Operation::Control(control) => match control {
             Control::Keys => "jwks",
             Control::RotateKeys { .. } => "rotate-keys",

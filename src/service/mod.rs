@@ -22,6 +22,7 @@ mod fault;
 mod fork;
 mod heads;
 mod lapse;
+mod listing;
 mod log;
 mod places;
 mod problems;

@@ -1,5 +1,6 @@
 //! Whole responses, before the common header fields are added.
 
+use crate::protocol::control::Refused;
 use crate::protocol::headers;
 use crate::protocol::problem::Problem;
 use crate::protocol::response::Head;
@@ -28,7 +29,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// Response of a write: no body, not stored by caches.
+    /// Response without a body, not stored by caches.
     pub(super) fn write(status: u16) -> Self {
         let head = Head::new(status).with(headers::CACHE_CONTROL, "no-store");
         Self {
@@ -61,6 +62,23 @@ impl Reply {
                 ),
             None => self,
         }
+    }
+
+    /// Response with this JSON document.
+    pub(super) fn json(status: u16, document: &impl Serialize) -> Self {
+        let mut reply = Self::write(status).with(headers::CONTENT_TYPE, "application/json");
+        // Texts, numbers and flags always serialize.
+        reply.body = serde_json::to_vec(document).unwrap_or_default();
+        reply
+    }
+
+    /// The response that reports an error of a control call.
+    pub(super) fn refused(refused: &Refused) -> Self {
+        let status = refused.code.status();
+        let mut reply = Self::write(status).with(headers::CONTENT_TYPE, "application/json");
+        reply.body = refused.body();
+        reply.problem = Some(refused.code.as_str());
+        reply
     }
 
     /// The response that reports a problem of the request with the target `instance`.

@@ -2,6 +2,8 @@
 
 mod answer;
 mod ask;
+mod list;
+mod listed;
 mod object;
 mod refused;
 
@@ -12,4 +14,9 @@ pub(crate) use answer::{
 };
 pub use ask::Ask;
 pub(crate) use ask::{AckAsk, ClaimAsk, StreamsAsk, WakeRef, WebhookAnswer};
+pub(crate) use list::{PageAsk, StreamsQuery};
+pub(crate) use listed::{
+    DamagedStream, ForkDocument, LimitsDocument, ListedStream, ListedSubscription,
+    ProducerDocument, ServerDocument, StreamDescription, StreamsDocument, SubscriptionsDocument,
+};
 pub use refused::{Refused, RefusedCode};

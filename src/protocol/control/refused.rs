@@ -13,6 +13,12 @@ pub enum RefusedCode {
     WebhookUrlRejected,
     /// The body is too large.
     PayloadTooLarge,
+    /// The stream does not exist.
+    StreamNotFound,
+    /// The stream is deleted, but forks still need its bytes.
+    StreamGone,
+    /// Names are not registered, so streams can't be listed.
+    RegistryOff,
     /// The subscription does not exist.
     SubscriptionNotFound,
     /// The subscription exists with another configuration.
@@ -37,8 +43,9 @@ impl RefusedCode {
     pub const fn status(self) -> u16 {
         match self {
             Self::InvalidRequest | Self::WebhookUrlRejected => 400,
-            Self::SubscriptionNotFound => 404,
+            Self::StreamNotFound | Self::SubscriptionNotFound => 404,
             Self::InvalidOffset
+            | Self::RegistryOff
             | Self::SubscriptionAlreadyExists
             | Self::TooManyLinks
             | Self::TooManySubscriptions
@@ -46,6 +53,7 @@ impl RefusedCode {
             | Self::NoPendingWork
             | Self::AlreadyClaimed
             | Self::Fenced => 409,
+            Self::StreamGone => 410,
             Self::PayloadTooLarge => 413,
         }
     }
@@ -58,6 +66,9 @@ impl RefusedCode {
             Self::InvalidOffset => "INVALID_OFFSET",
             Self::WebhookUrlRejected => "WEBHOOK_URL_REJECTED",
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            Self::StreamNotFound => "NOT_FOUND",
+            Self::StreamGone => "GONE",
+            Self::RegistryOff => "REGISTRY_OFF",
             Self::SubscriptionNotFound => "SUBSCRIPTION_NOT_FOUND",
             Self::SubscriptionAlreadyExists => "SUBSCRIPTION_ALREADY_EXISTS",
             Self::TooManyLinks => "TOO_MANY_LINKS",

@@ -1,9 +1,10 @@
-//! A control call, from its route and its request.
+//! Calls under `{base_path}/__ds`, each from its route and its request.
 
 use super::super::name::StreamName;
 use super::super::problem::Problem;
 use super::control::{Control, ControlRoute, SubscriptionAction};
 use super::fields::Fields;
+use super::listing::{Listing, ListingRoute};
 use super::method::only;
 use super::raw::RawRequest;
 use super::target::invalid_name;
@@ -56,4 +57,22 @@ pub(super) fn parse(
         }
     };
     Ok(Control::Subscription { id, action })
+}
+
+/// Parses a request of this route into a call that lists or describes. Its query is parsed later,
+/// because its errors have the form of control calls.
+pub(super) fn listing(
+    raw: &RawRequest<'_>,
+    route: ListingRoute,
+    config: &Config,
+) -> Result<Listing, Problem> {
+    only(raw.method, &["GET", "HEAD"])?;
+    Ok(match route {
+        ListingRoute::Server => Listing::Server,
+        ListingRoute::Streams => Listing::Streams,
+        ListingRoute::Subscriptions => Listing::Subscriptions,
+        ListingRoute::Stream(name) => {
+            Listing::Stream(StreamName::from_decoded(name, config).map_err(invalid_name)?)
+        }
+    })
 }

@@ -8,6 +8,7 @@ mod coding;
 mod control;
 mod create;
 mod fields;
+mod listing;
 mod method;
 mod operation;
 mod raw;
@@ -16,9 +17,10 @@ mod target;
 
 pub use authority::check_authority;
 pub use control::{Control, SubscriptionAction, WorkCall};
+pub use listing::Listing;
 pub use operation::{Action, Append, Create, Fork, Mode, Operation, Read, Start};
 pub use raw::{BodyState, RawRequest};
-pub use target::subscription_id;
+pub use target::{page_limit, subscription_id};
 
 use super::packed;
 use super::problem::{Code, Problem};
@@ -49,6 +51,7 @@ pub fn parse(raw: &RawRequest<'_>, config: &Config) -> Result<Operation, Problem
             let token = Fields::new(raw).bearer()?.map(<[u8]>::to_vec);
             Ok(Operation::Tick { token })
         }
+        Route::Listing(route) => call::listing(raw, route, config).map(Operation::Listing),
         Route::Control(route) => {
             if raw.body_state == BodyState::NoRoom {
                 check_body(raw)?;

@@ -3,6 +3,7 @@
 use super::super::name::StreamName;
 use super::super::offset::Offset;
 use super::control::Control;
+use super::listing::Listing;
 use crate::stream::{Asked, ContentType, Expected, Expiry, Producer, Reason};
 
 /// The operation that a request asks for.
@@ -19,6 +20,8 @@ pub enum Operation {
         /// The bearer token of the request.
         token: Option<Vec<u8>>,
     },
+    /// A call that lists or describes.
+    Listing(Listing),
     /// A call of the subscription APIs (section 6).
     Control(Control),
     /// An operation on a stream.

@@ -3,7 +3,9 @@
 use super::super::name::{self, NameError, RESERVED, StreamName};
 use super::super::paths::{HEALTH, READY, TICK};
 use super::super::problem::{Code, Problem};
+use super::super::query;
 use super::control::{self, ControlRoute};
+use super::listing::{self, ListingRoute};
 use crate::limits::Config;
 
 /// A resource.
@@ -12,6 +14,7 @@ pub(super) enum Route {
     Health,
     Ready,
     Tick,
+    Listing(ListingRoute),
     Control(ControlRoute),
     Stream(StreamName),
 }
@@ -34,15 +37,12 @@ pub(super) fn route(path: &str, config: &Config) -> Result<Route, Problem> {
     let decoded = name::decode(raw).map_err(invalid_name)?;
     // The decoded path is checked, so that no spelling of a reserved name passes.
     if name::first_segment(&decoded) == RESERVED {
-        let call = decoded
-            .strip_prefix(RESERVED)
-            .and_then(|rest| rest.strip_prefix('/'));
+        let call = reserved(&decoded).unwrap_or_default();
+        let listing = || listing::route(call).map(Route::Listing);
+        let control = || control::route(call).map(Route::Control);
         return match call {
-            Some(TICK) => Ok(Route::Tick),
-            Some(call) => control::route(call)
-                .map(Route::Control)
-                .ok_or_else(|| no_route(config)),
-            None => Err(no_route(config)),
+            TICK => Ok(Route::Tick),
+            _ => listing().or_else(control).ok_or_else(|| no_route(config)),
         };
     }
     StreamName::from_decoded(decoded, config)
@@ -54,14 +54,38 @@ pub(super) fn route(path: &str, config: &Config) -> Result<Route, Problem> {
 /// subscription apart from other requests.
 #[must_use]
 pub fn subscription_id(path: &str, base_path: &str) -> Option<String> {
+    let decoded = reserved_path(path, base_path)?;
+    let call = reserved(&decoded)?;
+    control::route(call)?.subscription().map(str::to_owned)
+}
+
+/// Returns the limit of the page of a list that a target asks for; `None` if it asks for no page. A
+/// host uses it to serve large pages apart from other requests.
+#[must_use]
+pub fn page_limit(path: &str, query: &str, base_path: &str) -> Option<usize> {
+    let decoded = reserved_path(path, base_path)?;
+    match listing::route(reserved(&decoded)?)? {
+        ListingRoute::Streams | ListingRoute::Subscriptions => query::limit(query).ok(),
+        ListingRoute::Server | ListingRoute::Stream(_) => None,
+    }
+}
+
+/// Decodes a path if it may be reserved. Most paths name streams, and are not decoded here.
+fn reserved_path(path: &str, base_path: &str) -> Option<String> {
     let raw = path.strip_prefix(base_path)?.strip_prefix('/')?;
-    // Most paths name streams. They are not decoded here.
     if !raw.starts_with(['_', '%']) {
         return None;
     }
-    let decoded = name::decode(raw).ok()?;
-    let call = decoded.strip_prefix(RESERVED)?.strip_prefix('/')?;
-    control::route(call)?.subscription().map(str::to_owned)
+    name::decode(raw).ok()
+}
+
+/// Returns the part of a decoded path after `__ds/`, if the path is reserved.
+fn reserved(decoded: &str) -> Option<&str> {
+    let rest = decoded.strip_prefix(RESERVED)?;
+    match rest.is_empty() {
+        true => Some(rest),
+        false => rest.strip_prefix('/'),
+    }
 }
 
 fn no_route(config: &Config) -> Problem {

@@ -22,7 +22,6 @@ use crate::service::records::update::Updated;
 use crate::service::reply::Reply;
 use crate::service::report;
 use crate::subscription::{Delivery, Glob, Subscription, id};
-use serde::Serialize;
 
 /// Result of one step of a control call.
 pub(in crate::service) enum ControlResult {
@@ -81,7 +80,7 @@ pub(in crate::service) fn control<E: Env>(
     }
     let instance = call.raw.target;
     ControlResult::Reply(match stop {
-        Stop::Refused(refused) => refusal(&refused),
+        Stop::Refused(refused) => Reply::refused(&refused),
         Stop::Problem(problem) => Reply::problem(&problem, instance),
         // A store that failed after that may have kept the write.
         Stop::Fault(fault) if attempt.commit.wrote && !matches!(fault, Fault::Corrupt { .. }) => {
@@ -95,26 +94,11 @@ pub(in crate::service) fn control<E: Env>(
     })
 }
 
-fn refusal(refused: &Refused) -> Reply {
-    let mut reply =
-        Reply::write(refused.code.status()).with(headers::CONTENT_TYPE, "application/json");
-    reply.body = refused.body();
-    reply.problem = Some(refused.code.as_str());
-    reply
-}
-
 /// Refuses a webhook: it needs URLs of this server, and the server knows none.
 fn nowhere_to_call() -> Refused {
     let message = "A webhook needs a URL to call back, but neither the request nor public_url \
                    says where this server is. Send Host.";
     Refused::new(RefusedCode::InvalidRequest, message)
-}
-
-fn json(status: u16, document: &impl Serialize) -> Reply {
-    let mut reply = Reply::write(status).with(headers::CONTENT_TYPE, "application/json");
-    // Texts, numbers and flags always serialize.
-    reply.body = serde_json::to_vec(document).unwrap_or_default();
-    reply
 }
 
 /// A refusal says that nothing was changed. If that is not certain, the outcome is unknown.
@@ -170,9 +154,9 @@ fn perform<E: Env>(
             let (new, subscription) =
                 create::create_subscription(core, effects, &creating, commit, &mut attempt.create)?;
             let status = if new { 201 } else { 200 };
-            json(status, &describe(core, &subscription)?)
+            Reply::json(status, &describe(core, &subscription)?)
         }
-        SubscriptionAction::Read => json(
+        SubscriptionAction::Read => Reply::json(
             200,
             &describe(core, &*lookup::subscription_named(core, id, call.rights)?)?,
         ),
@@ -208,7 +192,7 @@ fn perform<E: Env>(
         }
         SubscriptionAction::Claim => {
             let asked = ClaimAsk::parse(raw)?;
-            json(
+            Reply::json(
                 200,
                 &workers::claim(core, effects, id, &asked, call.rights, commit)?,
             )
@@ -222,7 +206,7 @@ fn perform<E: Env>(
                 }
                 WorkCall::Callback | WorkCall::Ack => {
                     let asked = AckAsk::parse(raw, &core.config)?;
-                    json(
+                    Reply::json(
                         200,
                         &workers::ack_wake(core, effects, id, *work, token, &asked, commit)?,
                     )

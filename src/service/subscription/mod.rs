@@ -31,5 +31,5 @@ pub(super) use control::{Call, ControlResult, control};
 pub(super) use delivered::delivered;
 pub(super) use due::{walk_subscriptions, work_wake};
 pub(super) use link::{greet, greet_again};
-pub(super) use records::subscriptions;
+pub(super) use records::{subscription, subscriptions};
 pub(super) use spread::spread;

@@ -47,6 +47,8 @@ pub const CORE: Floors = &[
         "service/read/",
     ],
     &["service/subscription/"],
+    // Lists and descriptions.
+    &["service/listing/"],
     // Background work, and the facade.
     &["service/work/"],
     &[
