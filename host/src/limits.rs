@@ -59,6 +59,8 @@ pub(crate) const IDLE_SECS: u16 = 620;
 pub(crate) const LONG_JSON: usize = 256 * KIB;
 /// Length from which any other body makes a request long. Such bytes are only copied.
 pub(crate) const LONG_BODY: usize = 2 * MIB;
+/// Limit of a list beyond which the request for its page is long: the page reads as many records.
+pub(crate) const LONG_PAGE: usize = 100;
 /// Store calls in one step from which further steps of its kind are long: about 1 ms in memory, and
 /// 50 ms over Redis.
 pub(crate) const LONG_CALLS: u32 = 512;
@@ -113,7 +115,7 @@ const fn row(name: &'static str, default: Value, reason: &'static str) -> Limit 
 }
 
 #[cfg(test)]
-const TABLE: [Limit; 23] = [
+const TABLE: [Limit; 24] = [
     row(
         "Unsent bytes of responses, in the process",
         Value::Bytes(UNSENT),
@@ -213,6 +215,11 @@ const TABLE: [Limit; 23] = [
         "Other body that makes a request long",
         Value::Bytes(LONG_BODY),
         "It is copied, and not parsed",
+    ),
+    row(
+        "Limit of a list beyond which its page is long",
+        Value::Count(LONG_PAGE as u64),
+        "A page reads as many records. Pages of the default size are short",
     ),
     row(
         "Store calls of a step after which its subscription or path is long",

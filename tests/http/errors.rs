@@ -179,7 +179,12 @@ fn a_tick_asks_for_its_token_where_there_is_one() {
 
 #[test]
 fn the_reserved_paths_are_no_streams() {
-    for path in ["__ds", "__ds/x", "__ds/subscriptions", "__ds/jwks"] {
+    for path in [
+        "__ds/x",
+        "__ds/streams/",
+        "__ds/subscriptions/",
+        "__ds/jwks",
+    ] {
         let target = format!("/v1/stream/{path}");
         for method in ["GET", "PUT", "DELETE", "POST"] {
             let answer = shared().request(method, &target).body("").send();
@@ -192,6 +197,9 @@ fn the_reserved_paths_are_no_streams() {
         ("POST", "subscriptions/a", "PUT"),
         ("GET", "subscriptions/a/claim", "POST"),
         ("DELETE", "jwks.json", "GET"),
+        ("PUT", "", "GET"),
+        ("DELETE", "streams/a", "GET"),
+        ("POST", "subscriptions", "GET"),
     ] {
         let target = format!("/v1/stream/__ds/{path}");
         let answer = shared().request(method, &target).body("").send();

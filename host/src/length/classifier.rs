@@ -3,8 +3,8 @@
 use super::costs::{Cost, Costs};
 use super::ticket::Ticket;
 use super::writes::{LongWrite, LongWrites};
-use crate::limits::{LONG_BODY, LONG_JSON};
-use durable_streams_edge::protocol::request::subscription_id;
+use crate::limits::{LONG_BODY, LONG_JSON, LONG_PAGE};
+use durable_streams_edge::protocol::request::{page_limit, subscription_id};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Method};
@@ -33,6 +33,7 @@ pub(crate) struct Class {
 /// - a request with a large body;
 /// - a write to a stream during another write with a large body to that stream;
 /// - the creation of a subscription, which links every stream that its pattern matches;
+/// - a request for a large page of a list;
 /// - a request of a subscription after earlier requests of it made many store calls;
 /// - a read or write of a path after earlier reads or writes of it made many store calls.
 ///
@@ -95,6 +96,9 @@ impl Classifier {
 
     fn judge(&self, parts: &Parts, path_hash: u64) -> Judged {
         let is_write = !parts.method.is_safe();
+        let query = parts.uri.query().unwrap_or_default();
+        let page = page_limit(parts.uri.path(), query, &self.base_path);
+        let is_large_page = page.is_some_and(|limit| limit > LONG_PAGE);
         match subscription_id(parts.uri.path(), &self.base_path) {
             Some(id) => {
                 let cost = self.costs.of(("subscription", id));
@@ -108,7 +112,7 @@ impl Classifier {
                 let cost = self.costs.at(path_hash.wrapping_add(u64::from(is_write)));
                 let follows = is_write && self.writes.are_under_way(path_hash);
                 Judged {
-                    is_long: follows || cost.is_long(),
+                    is_long: follows || is_large_page || cost.is_long(),
                     is_to_stream: true,
                     cost,
                 }

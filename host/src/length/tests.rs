@@ -82,6 +82,24 @@ fn the_creation_of_a_subscription_is_long_in_every_spelling_of_its_path() {
 }
 
 #[test]
+fn a_request_for_a_large_page_of_a_list_is_long() {
+    for (target, expected) in [
+        ("/v1/stream/__ds/streams", Length::Short),
+        ("/v1/stream/__ds/streams?limit=100", Length::Short),
+        ("/v1/stream/__ds/streams?prefix=a&limit=101", Length::Long),
+        ("/v1/stream/__ds/streams?limit=1000", Length::Long),
+        ("/v1/stream/__ds%2Fstreams?l%69mit=1000", Length::Long),
+        ("/v1/stream/__ds/subscriptions?limit=1000", Length::Long),
+        ("/v1/stream/__ds/streams?limit=1001", Length::Short),
+        ("/v1/stream/__ds/streams/a?limit=1000", Length::Short),
+        ("/v1/stream/streams?limit=1000", Length::Short),
+    ] {
+        let parts = typed(Method::GET, target, "");
+        assert_eq!(length(&classifier(), &parts, 0), expected, "{target}");
+    }
+}
+
+#[test]
 fn calls_of_a_subscription_are_long_after_a_step_of_many_store_calls() {
     let classifier = classifier();
     let (first, ticket) = classify(&classifier, &post(CLAIM), 10);

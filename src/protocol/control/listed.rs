@@ -31,7 +31,7 @@ pub(crate) struct ListedStream {
     pub last_used_at: Option<String>,
     /// The offset of the tail.
     pub next_offset: String,
-    /// Bytes in the stream, for a fork without the bytes that it shares.
+    /// Bytes in the stream; for a fork, without the chunks that it shares.
     pub bytes: u64,
     /// Whether the stream is closed.
     pub closed: bool,

@@ -80,6 +80,10 @@ impl<'c, E: Env> Walk<'c, E> {
     pub(super) fn next_leaf(&mut self) {
         self.place.leaf = self.place.leaf.saturating_add(1);
         self.place.after = None;
+        let root = self.root.as_ref();
+        if root.is_none_or(|root| self.place.leaf >= root.leaves) {
+            self.next_shard();
+        }
     }
 
     fn next_shard(&mut self) {

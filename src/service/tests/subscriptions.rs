@@ -268,7 +268,7 @@ fn unknown_paths_and_methods_are_problems() {
     let world = World::new(Quirk::Guarded, 1);
     let server = serve(&world);
     for (method, path, status, expected) in [
-        ("GET", "subscriptions", 404, "ROUTE_NOT_FOUND"),
+        ("PUT", "subscriptions", 405, "METHOD_NOT_ALLOWED"),
         ("GET", "subscriptions/", 404, "ROUTE_NOT_FOUND"),
         ("GET", "subscriptions/a/b", 404, "ROUTE_NOT_FOUND"),
         ("GET", "subscriptions/a/claim/x", 404, "ROUTE_NOT_FOUND"),

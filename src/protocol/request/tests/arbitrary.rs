@@ -37,13 +37,14 @@ fn field() -> impl Strategy<Value = (String, Vec<u8>)> {
 fn target() -> impl Strategy<Value = String> {
     let pair = prop_oneof![
         "(offset|tail|live|cursor|o%66fset)(=(-1|now|sse|long-poll|[0-9]{16}_[0-9]{16}|[0-9]{0,22}))?",
+        "(limit|after|prefix)(=[0-9a-z/%]{0,9})?",
         "[a-z%=+&\u{e9}]{0,8}",
         any::<String>(),
     ];
     let path = prop_oneof![
         4 => Just(STREAM.to_owned()),
         2 => "/v1/stream/([a-z./_\u{e9}]|%[0-9a-fA-F]{2}|%){0,12}",
-        1 => "/(health|healthz|readyz|v1|v1/stream|v1/stream/__ds/(tick)?)",
+        1 => "/(health|healthz|readyz|v1|v1/stream|v1/stream/__ds/(tick|streams|streams/a|subscriptions)?)",
         1 => any::<String>(),
     ];
     (path, proptest::collection::vec(pair, 0..4))

@@ -8,7 +8,9 @@ mod routes;
 mod sizes;
 
 use super::*;
+use crate::limits::LIST_DEFAULT;
 use crate::protocol::headers;
+use crate::protocol::name::StreamName;
 use crate::protocol::offset::Offset;
 use crate::stream::{Expiry, Producer};
 

@@ -40,6 +40,55 @@ fn the_subscription_of_a_call_is_known_from_its_path_alone() {
 }
 
 #[test]
+fn calls_that_list_and_describe_have_paths_of_their_own() {
+    let stream = |name| Listing::Stream(StreamName::parse(name, &config()).unwrap());
+    for (path, listing) in [
+        ("__ds", Listing::Server),
+        ("__ds/", Listing::Server),
+        ("__ds?x", Listing::Server),
+        ("%5F_ds", Listing::Server),
+        ("__ds/streams", Listing::Streams),
+        ("__ds%2Fstreams?limit=5", Listing::Streams),
+        ("__ds/streams/a/b", stream("a/b")),
+        ("__ds/streams/a%2Fb?limit", stream("a/b")),
+        ("__ds/streams/streams", stream("streams")),
+        ("__ds/subscriptions", Listing::Subscriptions),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let operation = parsed(method, &format!("/v1/stream/{path}"), &[], "");
+            assert_eq!(operation, Operation::Listing(listing.clone()), "{path}");
+        }
+    }
+    for name in ["a//b", "a/", "a/..", "__ds/x", "%ff", "%"] {
+        let problem = refused("GET", &format!("/v1/stream/__ds/streams/{name}"), &[], "");
+        assert_eq!(problem.code, Code::InvalidStreamName, "{name}");
+    }
+}
+
+#[test]
+fn the_limit_of_a_page_is_known_from_its_target_alone() {
+    for (path, query, limit) in [
+        ("/v1/stream/__ds/streams", "", Some(LIST_DEFAULT)),
+        ("/v1/stream/__ds/streams", "after=x&limit=1000", Some(1000)),
+        ("/v1/stream/__ds/subscriptions", "limit=7", Some(7)),
+        ("/v1/stream/%5F%5fds%2Fstreams", "l%69mit=7", Some(7)),
+        ("/v1/stream/__ds/streams", "limit=1001", None),
+        ("/v1/stream/__ds", "limit=7", None),
+        ("/v1/stream/__ds/streams/a", "limit=7", None),
+        ("/v1/stream/__dsx/streams", "limit=7", None),
+        ("/v1/stream/streams", "limit=7", None),
+        ("/v2/stream/__ds/streams", "limit=7", None),
+    ] {
+        assert_eq!(
+            page_limit(path, query, "/v1/stream"),
+            limit,
+            "{path}?{query}"
+        );
+    }
+    assert_eq!(page_limit("/__ds/streams", "limit=7", ""), Some(7));
+}
+
+#[test]
 fn a_path_without_a_resource_is_404() {
     for target in [
         "",
@@ -55,9 +104,11 @@ fn a_path_without_a_resource_is_404() {
         "//v1/stream/a",
         "/v1//stream/a",
         "/v1/stream?x",
-        "/v1/stream/__ds",
-        "/v1/stream/__ds/",
         "/v1/stream/__ds/x",
+        "/v1/stream/__ds//",
+        "/v1/stream/__ds/streams/",
+        "/v1/stream/__ds/subscriptions/",
+        "/v1/stream/__ds/streamsx",
         "/v1/stream/__ds//tick",
         "/v1/stream/__ds/tick/",
         "/v1/stream/%5F%5Fds/x",
@@ -94,6 +145,10 @@ fn a_wrong_method_gets_the_allowed_methods() {
         ("POST", "/health", "GET, HEAD, OPTIONS"),
         ("PUT", "/readyz", "GET, HEAD, OPTIONS"),
         ("GET", "/v1/stream/__ds/tick", "POST, OPTIONS"),
+        ("PUT", "/v1/stream/__ds", "GET, HEAD, OPTIONS"),
+        ("POST", "/v1/stream/__ds/streams", "GET, HEAD, OPTIONS"),
+        ("PUT", "/v1/stream/__ds/streams/a", "GET, HEAD, OPTIONS"),
+        ("PUT", "/v1/stream/__ds/subscriptions", "GET, HEAD, OPTIONS"),
         ("PATCH", STREAM, "GET, HEAD, PUT, POST, DELETE, OPTIONS"),
         ("get", STREAM, "GET, HEAD, PUT, POST, DELETE, OPTIONS"),
         ("", STREAM, "GET, HEAD, PUT, POST, DELETE, OPTIONS"),
@@ -171,7 +226,8 @@ fn the_whole_server_can_be_streams_but_for_its_probes() {
         ("/", Code::InvalidStreamName),
         ("/%68ealth", Code::InvalidStreamName),
         ("/ready%7A", Code::InvalidStreamName),
-        ("/__ds", Code::RouteNotFound),
+        ("/__ds/x", Code::RouteNotFound),
+        ("/__ds", Code::MethodNotAllowed),
         ("", Code::RouteNotFound),
     ] {
         let refused = ask("PUT", target).unwrap_err();
