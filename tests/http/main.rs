@@ -24,6 +24,7 @@ mod hosts;
 mod instances;
 mod json;
 mod leases;
+mod listing;
 mod long_poll;
 mod malformed;
 mod names;

@@ -12,6 +12,7 @@ use crate::world::{Ask, Server, World, call, serve};
 use durable_streams_edge::limits::SHARDS;
 use durable_streams_edge::protocol::time;
 use followers::Follower;
+use serde_json::Value;
 use std::rc::Rc;
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -76,7 +77,10 @@ impl Run {
             15 => self.poll(name, input),
             16 | 17 => self.follow(name, input),
             18 => self.catch_up(),
-            _ => self.head(name),
+            _ => {
+                self.head(name);
+                self.list();
+            }
         }
     }
 
@@ -113,6 +117,39 @@ impl Run {
             assert_eq!(response.header("stream-closed") == "true", stream.closed);
             assert_eq!(response.header("content-type"), stream.kind.content_type());
         }
+    }
+
+    /// Lists all streams, one to a page, and compares them with the model.
+    fn list(&self) {
+        let (mut listed, mut after) = (Vec::new(), String::new());
+        loop {
+            let ask = Ask::new("GET", &format!("__ds/streams?limit=1{after}"));
+            let response = call(&self.server, &ask);
+            assert_eq!(response.status, 200, "{ask:?}: {response:?}");
+            let page: Value = serde_json::from_slice(&response.body).expect("pages are JSON");
+            let entries = page.get("streams").and_then(Value::as_array);
+            listed.extend(entries.expect("a list").clone());
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => after = format!("&after={next}"),
+                None => break,
+            }
+        }
+        let text = |entry: &Value, field: &str| {
+            let value = entry.get(field).and_then(Value::as_str);
+            value.unwrap_or_default().to_owned()
+        };
+        let mut tails: Vec<_> = listed
+            .iter()
+            .map(|entry| (text(entry, "name"), text(entry, "next_offset")))
+            .collect();
+        tails.sort();
+        let streams = NAMES
+            .iter()
+            .filter_map(|name| Some((*name, self.model.get(name)?)));
+        let expected: Vec<_> = streams
+            .map(|(name, stream)| (name.to_owned(), stream.tail().to_owned()))
+            .collect();
+        assert_eq!(tails, expected);
     }
 
     /// Does one piece of background work. Returns whether there was work to do.
