@@ -7,18 +7,18 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64_URL;
 use serde::{Deserialize, Serialize};
 
-/// A place in a list.
+/// Where the next page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Cursor {
-    Streams(Place),
+    Streams(Bookmark),
     /// The life of the last subscription.
     Subscriptions(u64),
 }
 
-/// A place in the name registry: in a leaf, behind the entry with the life `after`. An entry stays
+/// A position in the name registry: in a leaf, behind the entry with the life `after`. An entry stays
 /// in its leaf, and entries are visited in the order of their lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct Bookmark {
     pub(super) shard: u8,
     pub(super) leaf: u32,
     pub(super) after: Option<Incarnation>,
@@ -47,8 +47,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_cursor_is_read_back(shard: u8, leaf: u32, after: Option<[u8; 16]>, life: u64) {
-            let place = Place { shard, leaf, after: after.map(Incarnation) };
-            for cursor in [Cursor::Streams(place), Cursor::Subscriptions(life)] {
+            let bookmark = Bookmark { shard, leaf, after: after.map(Incarnation) };
+            for cursor in [Cursor::Streams(bookmark), Cursor::Subscriptions(life)] {
                 prop_assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
             }
         }

@@ -1,6 +1,6 @@
 //! `GET {base_path}/__ds/streams`: lists streams, page by page.
 
-use super::cursor::{Cursor, Place};
+use super::cursor::{Bookmark, Cursor};
 use super::entry;
 use super::page::Page;
 use super::sources::{Sources, is_damage};
@@ -27,10 +27,10 @@ pub(super) fn list<E: Env>(
     rights: &Rights,
 ) -> Result<Reply, Stop> {
     let asked = StreamsQuery::parse(raw, &core.config)?;
-    let place = match &asked.page.after {
-        None => Place::default(),
+    let bookmark = match &asked.page.after {
+        None => Bookmark::default(),
         Some(text) => match Cursor::decode(text) {
-            Some(Cursor::Streams(place)) => place,
+            Some(Cursor::Streams(bookmark)) => bookmark,
             _ => return Err(PageAsk::no_cursor().into()),
         },
     };
@@ -44,9 +44,9 @@ pub(super) fn list<E: Env>(
                        streams. A stream can still be described by its name.";
         return Err(Refused::new(RefusedCode::RegistryOff, message).into());
     }
-    let listing = Listing {
+    let list = StreamList {
         core,
-        // A stream that both cover is one that the longer prefix covers.
+        // The caller's rights cover the prefix, so the prefix alone decides.
         names: Rights {
             prefix: asked.prefix.unwrap_or_else(|| rights.prefix.clone()),
             ..Rights::all()
@@ -56,12 +56,12 @@ pub(super) fn list<E: Env>(
     let page = Page::new(asked.page.limit);
     Ok(Reply::json(
         200,
-        &listing.page(place, page, asked.page.limit, rights)?,
+        &list.page(bookmark, page, asked.page.limit, rights)?,
     ))
 }
 
 /// A list of streams.
-struct Listing<'c, E> {
+struct StreamList<'c, E> {
     core: &'c Core<E>,
     /// Rights that cover exactly the names to list.
     names: Rights,
@@ -69,16 +69,16 @@ struct Listing<'c, E> {
     source: Option<NameHash>,
 }
 
-impl<E: Env> Listing<'_, E> {
-    /// The page that begins at `place`. It reads at most `limit` heads and one more.
+impl<E: Env> StreamList<'_, E> {
+    /// The page that begins at `bookmark`. It reads at most `limit` heads and one more.
     fn page(
         &self,
-        place: Place,
+        bookmark: Bookmark,
         mut page: Page,
         limit: usize,
         rights: &Rights,
     ) -> Result<StreamsDocument, Fault> {
-        let mut walk = Walk::new(self.core, place);
+        let mut walk = Walk::new(self.core, bookmark);
         let mut sources = Sources::new(rights);
         let mut heads = 0_usize;
         'page: while let Some(entries) = walk.entries(|entry| self.names.covers(&entry.name))? {
@@ -92,7 +92,9 @@ impl<E: Env> Listing<'_, E> {
             }
             walk.next_leaf();
         }
-        let next = walk.place().map(|place| Cursor::Streams(place).encode());
+        let next = walk
+            .bookmark()
+            .map(|bookmark| Cursor::Streams(bookmark).encode());
         let streams = page.into_entries();
         Ok(StreamsDocument { streams, next })
     }

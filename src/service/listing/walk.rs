@@ -4,7 +4,7 @@
 //! order of their lives. Names come and go between two pages. An entry is never moved, so a name that
 //! exists during the whole walk is visited exactly once.
 
-use super::cursor::Place;
+use super::cursor::Bookmark;
 use crate::keys::registry::{Entry, Leaf};
 use crate::limits::{LIST_LEAVES, SHARDS};
 use crate::service::core::Core;
@@ -15,8 +15,8 @@ use crate::service::records::names;
 /// A walk over at most [`LIST_LEAVES`] leaves.
 pub(super) struct Walk<'c, E> {
     core: &'c Core<E>,
-    /// The current place.
-    place: Place,
+    /// The current position.
+    bookmark: Bookmark,
     /// Leaves that were read.
     reads: usize,
     /// Leaf 0 of the current shard, once it was read.
@@ -24,29 +24,29 @@ pub(super) struct Walk<'c, E> {
 }
 
 impl<'c, E: Env> Walk<'c, E> {
-    /// A walk that begins at `place`.
-    pub(super) const fn new(core: &'c Core<E>, place: Place) -> Self {
+    /// A walk that begins at `bookmark`.
+    pub(super) const fn new(core: &'c Core<E>, bookmark: Bookmark) -> Self {
         Self {
             core,
-            place,
+            bookmark,
             reads: 0,
             root: None,
         }
     }
 
-    /// The place from which the walk goes on; `None` at the end of the registry.
-    pub(super) fn place(&self) -> Option<Place> {
-        (self.place.shard < SHARDS).then_some(self.place)
+    /// The position from which the walk goes on; `None` at the end of the registry.
+    pub(super) fn bookmark(&self) -> Option<Bookmark> {
+        (self.bookmark.shard < SHARDS).then_some(self.bookmark)
     }
 
     /// Number of the current leaf in its shard.
     pub(super) const fn leaf(&self) -> u32 {
-        self.place.leaf
+        self.bookmark.leaf
     }
 
     /// Marks an entry of the current leaf as visited.
     pub(super) const fn pass(&mut self, entry: &Entry) {
-        self.place.after = Some(entry.incarnation);
+        self.bookmark.after = Some(entry.incarnation);
     }
 
     /// The entries of the current leaf that `wants` selects and that were not visited, in their
@@ -56,7 +56,7 @@ impl<'c, E: Env> Walk<'c, E> {
         wants: impl Fn(&Entry) -> bool,
     ) -> Result<Option<Vec<Entry>>, Fault> {
         loop {
-            if self.place().is_none() || self.reads >= LIST_LEAVES {
+            if self.bookmark().is_none() || self.reads >= LIST_LEAVES {
                 return Ok(None);
             }
             let leaf = match self.read()? {
@@ -66,7 +66,7 @@ impl<'c, E: Env> Walk<'c, E> {
                     continue;
                 }
             };
-            let after = self.place.after.map(|life| life.0);
+            let after = self.bookmark.after.map(|life| life.0);
             let is_new = |entry: &Entry| after.is_none_or(|after| entry.incarnation.0 > after);
             let entries = leaf.entries.into_iter();
             let entries = entries.filter(|entry| is_new(entry) && wants(entry));
@@ -78,25 +78,25 @@ impl<'c, E: Env> Walk<'c, E> {
 
     /// Goes on to the next leaf.
     pub(super) fn next_leaf(&mut self) {
-        self.place.leaf = self.place.leaf.saturating_add(1);
-        self.place.after = None;
+        self.bookmark.leaf = self.bookmark.leaf.saturating_add(1);
+        self.bookmark.after = None;
         let root = self.root.as_ref();
-        if root.is_none_or(|root| self.place.leaf >= root.leaves) {
+        if root.is_none_or(|root| self.bookmark.leaf >= root.leaves) {
             self.next_shard();
         }
     }
 
     fn next_shard(&mut self) {
         self.root = None;
-        self.place = Place {
-            shard: self.place.shard.saturating_add(1),
-            ..Place::default()
+        self.bookmark = Bookmark {
+            shard: self.bookmark.shard.saturating_add(1),
+            ..Bookmark::default()
         };
     }
 
     /// Reads the current leaf; `None` if the shard has no more leaves.
     fn read(&mut self) -> Result<Option<Leaf>, Fault> {
-        let Place { shard, leaf, .. } = self.place;
+        let Bookmark { shard, leaf, .. } = self.bookmark;
         let root = match &self.root {
             Some(root) => root,
             None => {

@@ -256,8 +256,8 @@ fn a_tenant_does_not_learn_the_name_of_a_source_beyond_its_prefix() {
         let path = format!("streams/{name}");
         let described = json_of(&ok(call(&server, with(token, ds("GET", &path)))));
         let list = json_of(&ok(call(&server, with(token, ds("GET", "streams")))));
-        let entries = list["streams"].as_array().unwrap().iter();
-        let listed = entries.filter(|entry| entry["name"] == *name).next_back();
+        let mut entries = list["streams"].as_array().unwrap().iter();
+        let listed = entries.find(|entry| entry["name"] == *name);
         assert_eq!(
             listed.unwrap().get("forked_from"),
             described.get("forked_from")
