@@ -93,6 +93,8 @@ async function pythonExamples() {
 await writersAndReaders()
 await workers()
 await expect("document.mjs shares a document", node("document.mjs", base), "all three have 11 characters")
+const chat = "the reloaded chat has 50 words, in order"
+await expect("tanstack.mjs continues a chat after a reload", node("tanstack.mjs", base), chat)
 await pythonExamples()
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
 process.exit(counts.failed === 0 ? 0 : 1)

