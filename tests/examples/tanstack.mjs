@@ -17,7 +17,7 @@ const [base] = process.argv.slice(2)
 const url = `${base}/examples/tanstack-${process.pid}`
 const WORDS = 50
 
-/** Chunks of a pretended model. With a real one, they are what `chat()` of `@tanstack/ai` returns. */
+/** Chunks of a pretended model. A real one is called with `chat()` of `@tanstack/ai`. */
 async function* answer() {
   const run = { threadId: "chat", runId: crypto.randomUUID() }
   const messageId = crypto.randomUUID()

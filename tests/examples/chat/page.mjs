@@ -17,7 +17,7 @@ const after = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /**
  * Reads a stream from `offset` until it is closed, and returns the reason. `take` gets each batch, and
- * `say` what there is to know about the connection. Fails only if the server refuses the request.
+ * `say` the state of the connection. Fails only if the server refuses the request.
  */
 async function follow({ url, headers, offset, take, say }) {
   const lost = () => say("no connection, trying again")

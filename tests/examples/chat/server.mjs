@@ -29,7 +29,7 @@ const files = {
   "/client.mjs": file(import.meta.resolve("@durable-streams/client"), "text/javascript"),
 }
 
-/** Makes a chat if it is new. Returns where its streams are, and what a viewer may do with them. */
+/** Makes a chat if it is new. Returns the URL of its questions, and the tokens for a viewer. */
 async function open(chat) {
   const url = `${streams}/chats/${chat}`
   await DurableStream.create({ url, contentType, headers })

@@ -42,8 +42,8 @@ async function test(claim, run) {
   }
 }
 
-function equal(one, other, what) {
-  if (one !== other) throw new Error(`${what} is ${one}, and not ${other}`)
+function equal(one, other, subject) {
+  if (one !== other) throw new Error(`${subject} is ${one}, and not ${other}`)
 }
 
 /** Opens a chat in a new tab of a new device, so that two of them share nothing but the URL. */
