@@ -15,12 +15,21 @@ pub(super) fn append(error: &AppendError, tail: &str) -> Problem {
     match error {
         AppendError::Fenced { current, .. } => problem(Code::ProducerEpochFenced)
             .with_field(headers::PRODUCER_EPOCH, current.to_string()),
-        AppendError::Closed { reason, .. } => {
-            let problem = problem(Code::StreamClosed)
+        AppendError::Closed {
+            reason, numbers, ..
+        } => {
+            let mut problem = problem(Code::StreamClosed)
                 .with_field(headers::STREAM_CLOSED, "true")
                 .with_field(headers::STREAM_NEXT_OFFSET, tail);
-            match reason {
-                Some(reason) => problem.with_field(headers::STREAM_CLOSED_REASON, reason.as_str()),
+            if let Some(reason) = reason {
+                problem = problem.with_field(headers::STREAM_CLOSED_REASON, reason.as_str());
+            }
+            match numbers {
+                // The authors' producer takes a 409 without these fields for an append that overtook
+                // another one, and sends it again without end.
+                Some((expected, received)) => problem
+                    .with_field(headers::PRODUCER_EXPECTED_SEQ, expected.to_string())
+                    .with_field(headers::PRODUCER_RECEIVED_SEQ, received.to_string()),
                 None => problem,
             }
         }

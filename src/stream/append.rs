@@ -134,6 +134,8 @@ pub enum AppendError {
         tail: u64,
         /// Why it was closed, if the close said so.
         reason: Option<Reason>,
+        /// The producer's next sequence number, and the one of this append.
+        numbers: Option<(u64, u64)>,
     },
     /// The tail is not the expected one. [`Settled::position`] converts `tail` to a position.
     #[error(
@@ -254,6 +256,14 @@ impl Sender {
     fn epochs(self) -> Option<(u64, u64)> {
         let known = self.known?;
         Some((self.mark.epoch, known.last.epoch))
+    }
+
+    /// The producer's next sequence number, and the one that was received.
+    fn numbers(self) -> (u64, u64) {
+        let last = self.known.map(|known| known.last);
+        let last = last.filter(|last| last.epoch == self.mark.epoch);
+        let next = last.map_or(0, |last| last.seq.saturating_add(1));
+        (next, self.mark.seq)
     }
 }
 
@@ -385,7 +395,7 @@ impl Batch {
             }
         }
         if self.head.closed.is_some() {
-            return Err(self.closed());
+            return Err(self.closed(None));
         }
         self.check_tail(heartbeat.expected)?;
         let now_ms = self.head.now_ms(clock_ms);
@@ -420,9 +430,10 @@ impl Batch {
         }
     }
 
-    fn closed(&self) -> AppendError {
+    fn closed(&self, sender: Option<Sender>) -> AppendError {
         AppendError::Closed {
             tail: self.tail(),
+            numbers: sender.map(Sender::numbers),
             reason: self
                 .head
                 .closed
@@ -474,7 +485,7 @@ impl Batch {
             // A close with producer fields is another append of that producer, which is too late.
             let close_only = append.close && append.payload.is_none() && mark.is_none();
             if !same && !close_only {
-                return Err(self.closed());
+                return Err(self.closed(sender));
             }
             let known = sender.filter(|_| same).and_then(|sender| sender.known);
             let producer = known.map(|known| (known.last.epoch, known.last.seq));

@@ -175,17 +175,22 @@ fn a_closed_stream_takes_a_close_without_producer_or_the_very_append_that_closed
         assert!(!batch.changed(), "{append:?}");
         result.map(|appended| appended.producer)
     };
-    let late = Err(AppendError::Closed {
-        tail: 0,
-        reason: None,
-    });
+    let late = |expected, received| {
+        Err(AppendError::Closed {
+            tail: 0,
+            reason: None,
+            numbers: Some((expected, received)),
+        })
+    };
     for closer in [close(None), close(Some(("a", 1, 0)))] {
         let stream = closed_by(&closer);
         assert_eq!(again(&stream, &close(None)), Ok(None));
         let own = closer.producer.as_ref().map(|own| (own.epoch, own.seq));
         assert_eq!(again(&stream, &closer), Ok(own));
-        for other in [("b", 0, 0), ("a", 1, 1), ("a", 2, 0)] {
-            assert_eq!(again(&stream, &close(Some(other))), late, "{other:?}");
+        let next = if own.is_some() { 1 } else { 0 };
+        for (other, expected) in [(("b", 0, 0), 0), (("a", 1, 1), next), (("a", 2, 0), 0)] {
+            let refused = again(&stream, &close(Some(other)));
+            assert_eq!(refused, late(expected, other.2), "{other:?}");
         }
     }
 }

@@ -35,6 +35,15 @@ pub(crate) struct ListedStream {
     pub bytes: u64,
     /// Whether the stream is closed.
     pub closed: bool,
+    /// Why the stream was closed, if the close said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_reason: Option<String>,
+    /// The length of the writer's lease, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_secs: Option<u64>,
+    /// Seconds until the writer's lease ends; 0 if it has ended, but the stream is not closed yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_remaining_secs: Option<u64>,
     /// The TTL in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_secs: Option<u64>,
@@ -208,4 +217,14 @@ pub(crate) struct LimitsDocument {
     pub list_default: usize,
     /// Largest `limit` of a list.
     pub list_max: usize,
+    /// Shortest lease of a writer, in seconds.
+    pub lease_min_secs: u64,
+    /// Longest lease of a writer, in seconds.
+    pub lease_max_secs: u64,
+    /// Time between the end of a lease and its lapse, in milliseconds.
+    pub lease_skew_ms: u64,
+    /// Most messages of a read near the tail.
+    pub tail_max_messages: u64,
+    /// Most bytes of a read near the tail.
+    pub tail_max_bytes: u64,
 }

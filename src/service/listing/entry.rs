@@ -4,8 +4,9 @@ use crate::protocol::control::ListedStream;
 use crate::protocol::{offset, time};
 use crate::stream::{Expiry, Head};
 
-/// Renders a stream at `now_ms`, the time of this step. `source` is the name of a fork's source.
-pub(super) fn stream(head: &Head, now_ms: u64, source: Option<String>) -> ListedStream {
+/// Renders a stream at `clock_ms`, milliseconds since 1970. `source` is the name of a fork's source.
+pub(super) fn stream(head: &Head, clock_ms: u64, source: Option<String>) -> ListedStream {
+    let now_ms = head.now_ms(clock_ms);
     let ttl_secs = match head.expiry {
         Expiry::Ttl { secs } => Some(secs),
         Expiry::Never | Expiry::At { .. } => None,
@@ -26,6 +27,9 @@ pub(super) fn stream(head: &Head, now_ms: u64, source: Option<String>) -> Listed
         next_offset: offset::format(head.tail()),
         bytes: head.bytes,
         closed: head.closed.is_some(),
+        closed_reason: head.close_reason().map(str::to_owned),
+        lease_secs: head.lease.map(|lease| lease.secs),
+        lease_remaining_secs: head.lease.map(|lease| lease.remaining_secs(clock_ms)),
         ttl_secs,
         expires_at: head.expires_ms(now_ms).map(time::format),
         forked_from: source,

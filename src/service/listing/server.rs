@@ -2,7 +2,7 @@
 
 use crate::limits::{
     FORK_DEPTH, LIST_DEFAULT, LIST_LIMIT, MAX_FIELD_BYTES, MAX_JSON_DEPTH, MAX_TARGET_BYTES,
-    SUBSCRIPTION_LINKS,
+    SUBSCRIPTION_LINKS, TAIL_BYTES, TAIL_MESSAGES, WRITER_LEASE_SECS,
 };
 use crate::protocol::control::{LimitsDocument, ServerDocument};
 use crate::service::core::Core;
@@ -12,8 +12,17 @@ use crate::service::reply::Reply;
 /// Version of the specification.
 const PROTOCOL: &str = "1.0";
 
-/// Additions to the specification, each described in `docs/protocol.md`.
-const EXTENSIONS: &[&str] = &["listing", "tick", "timelines"];
+/// Additions to the specification, described in `docs/extensions.md` and `docs/protocol.md`.
+const EXTENSIONS: &[&str] = &[
+    "close-reasons",
+    "leases",
+    "stop",
+    "if-match",
+    "listing",
+    "tail",
+    "tick",
+    "timelines",
+];
 
 pub(super) fn describe<E: Env>(core: &Core<E>) -> Reply {
     let config = &core.config;
@@ -46,6 +55,11 @@ pub(super) fn describe<E: Env>(core: &Core<E>) -> Reply {
                 sse_max_secs: config.sse_max_secs,
                 list_default: LIST_DEFAULT,
                 list_max: *LIST_LIMIT.end(),
+                lease_min_secs: *WRITER_LEASE_SECS.start(),
+                lease_max_secs: *WRITER_LEASE_SECS.end(),
+                lease_skew_ms: config.lease_skew_ms,
+                tail_max_messages: TAIL_MESSAGES,
+                tail_max_bytes: TAIL_BYTES,
             },
         },
     )

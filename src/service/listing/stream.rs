@@ -15,7 +15,7 @@ use crate::protocol::time;
 use crate::service::core::Core;
 use crate::service::env::Env;
 use crate::service::reply::Reply;
-use crate::service::{heads, problems};
+use crate::service::{heads, lapse, problems};
 use crate::stream::{ForkStep, Forks, Head, Presence, ProducerState, hex};
 
 pub(super) fn describe<E: Env>(core: &Core<E>, rights: &Rights, name: &str) -> Result<Reply, Stop> {
@@ -24,7 +24,8 @@ pub(super) fn describe<E: Env>(core: &Core<E>, rights: &Rights, name: &str) -> R
         Some(Record::Live(head)) if head.name == name => head,
         _ => return Err(missing(problems::not_found(name))),
     };
-    let now = head.now_ms(core.env.now_ms());
+    let clock = core.env.now_ms();
+    let now = head.now_ms(clock);
     match head.presence(now) {
         Presence::Here => {}
         Presence::Absent => return Err(missing(problems::not_found(name))),
@@ -34,12 +35,13 @@ pub(super) fn describe<E: Env>(core: &Core<E>, rights: &Rights, name: &str) -> R
             return Err(Refused::new(RefusedCode::StreamGone, detail).into());
         }
     }
+    let head = lapse::settle(core, &slot, *head, clock);
     let source = match &head.lineage {
         Some(lineage) => Sources::new(rights).name(core, lineage.source)?,
         None => None,
     };
     let description = StreamDescription {
-        stream: entry::stream(&head, now, source),
+        stream: entry::stream(&head, clock, source),
         producers: producers(&head, now),
         forks_under_way: forks(&head.forks),
     };

@@ -121,7 +121,8 @@ impl<E: Env> StreamList<'_, E> {
             }
             Err(fault) => return Err(fault),
         };
-        let now = head.now_ms(self.core.env.now_ms());
+        let clock = self.core.env.now_ms();
+        let now = head.now_ms(clock);
         let link = head.lineage.as_ref().map(|lineage| lineage.source);
         let is_fork = |wanted: &NameHash| link.is_some_and(|link| link.hash == *wanted.bytes());
         let is_wanted = self.source.as_ref().is_none_or(is_fork);
@@ -130,7 +131,7 @@ impl<E: Env> StreamList<'_, E> {
                 Some(link) => sources.name(self.core, link)?,
                 None => None,
             };
-            page.push(&entry::stream(&head, now, source));
+            page.push(&entry::stream(&head, clock, source));
         }
         Ok(())
     }

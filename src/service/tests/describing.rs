@@ -72,6 +72,34 @@ fn an_entry_shows_the_metadata_of_its_stream() {
 }
 
 #[test]
+fn an_entry_shows_the_lease_and_the_reason_of_the_close() {
+    let world = World::new(Quirk::Guarded, 1);
+    let server = serve(&world);
+    ok(call(&server, ask("PUT", "s").header("stream-lease", "5")));
+    world.advance(1_500);
+    let leased = described(&server, "s");
+    assert_eq!(leased["lease_secs"], 5);
+    assert_eq!(leased["lease_remaining_secs"], 4);
+    // A list only shows commits. A description closes the stream first.
+    world.advance(10_000);
+    let listed = page(&server, "")["streams"][0].clone();
+    assert_eq!(
+        (&listed["closed"], &listed["lease_remaining_secs"]),
+        (&json!(false), &json!(0))
+    );
+    let closed = described(&server, "s");
+    assert_eq!(
+        (&closed["closed"], &closed["closed_reason"]),
+        (&json!(true), &json!("lease-expired"))
+    );
+    assert_eq!(closed.get("lease_secs"), None);
+    assert_eq!(
+        page(&server, "")["streams"][0]["closed_reason"],
+        "lease-expired"
+    );
+}
+
+#[test]
 fn an_entry_shows_when_its_stream_expires() {
     let world = World::new(Quirk::Guarded, 1);
     let server = serve(&world);
