@@ -149,6 +149,9 @@ variables! {
     /// Whether the store's swap of an absent key fails when another writer wrote the key first. On Spin it
     /// does not fail. The native host's stores do, and say so themselves.
     kv_guarded_create: bool = "false", Kind::Flag, flag;
+    /// Whether a swap that the store reports as failed was certainly not applied. Spin on Redis reports
+    /// applied swaps as failed. The native host's stores are certain, and say so themselves.
+    kv_final_swaps: bool = "false", Kind::Flag, flag;
     /// Timeline of the store. Raise it after every restore of an older state, with all instances stopped.
     /// The native host's stores know their own, and the larger one counts.
     timeline: u64 = "0", Kind::Number(0..=MAX_TIMELINE), number;

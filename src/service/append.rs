@@ -15,6 +15,8 @@
 //! 3. The version moved on, our id is not in the ring, and the ring reaches back to our base: the
 //!    swap can never land, because its base is gone. Only now the writer removes our chunks and
 //!    begins anew.
+//!    A store may also report for certain that a swap failed (`kv_final_swaps`). Then the case is 3
+//!    at once.
 //! 4. The ring does not reach back to our base, or the deadline ends in case 2: the outcome is
 //!    unknown, and the client gets `OUTCOME_UNKNOWN`. With a producer its retry finds out.
 //!
@@ -203,10 +205,14 @@ impl<E: Env> Writer<'_, E> {
             let failed = match self.core.env.swap(cas, &bytes) {
                 Ok(()) => return Ok(AppendResult::Replies(self.take_replies(), after)),
                 Err(SwapError::Store(error)) if error.refuses() => return Err(self.refused(error)),
-                Err(SwapError::Failed(cas)) => Some(cas),
+                Err(SwapError::Failed(cas)) => {
+                    self.note_failed();
+                    Some(cas)
+                }
                 Err(SwapError::Store(_)) => None,
             };
-            if sent == 0 && self.attempt.tries == 0 && self.is_applied(gate)? {
+            let is_unsure = self.attempt.pending.is_some();
+            if is_unsure && sent == 0 && self.attempt.tries == 0 && self.is_applied(gate)? {
                 return Ok(AppendResult::Replies(self.take_replies(), after));
             }
             cas = match failed {
@@ -219,6 +225,16 @@ impl<E: Env> Writer<'_, E> {
             };
         }
         self.again()
+    }
+
+    /// Notes that the store reported the swap as failed. Where that is certain, the next try begins
+    /// anew, however many commits of others have passed. A swap that was sent before may have been
+    /// applied by the first one.
+    fn note_failed(&mut self) {
+        let pending = self.attempt.pending.as_ref();
+        if self.core.config.kv_final_swaps && pending.is_some_and(|pending| !pending.resent) {
+            self.drop_pending();
+        }
     }
 
     /// Whether a plain read finds the pending swap applied. On stores that report every swap as

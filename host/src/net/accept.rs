@@ -85,7 +85,7 @@ fn most(limit: u64) -> usize {
 pub(crate) struct Accepted {
     pub(crate) stream: TcpStream,
     pub(crate) peer: SocketAddr,
-    /// ResponseContext for as long as the connection lives.
+    /// Held for as long as the connection lives.
     pub(crate) place: OwnedSemaphorePermit,
     pub(crate) purpose: Use,
 }

@@ -37,6 +37,12 @@ pub trait Store: Send + Sync {
         true
     }
 
+    /// Whether a swap that fails with [`SwapError::Conflict`] was certainly not applied. False only for
+    /// stores that imitate backends without this certainty.
+    fn is_sure_of_conflicts(&self) -> bool {
+        true
+    }
+
     /// Whether every label opens the same single bucket. True only for stores that imitate such
     /// backends.
     fn ignores_labels(&self) -> bool {

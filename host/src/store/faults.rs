@@ -170,6 +170,11 @@ impl Store for FaultyStore {
         self.below.kind()
     }
 
+    /// A fault may report an applied swap as failed.
+    fn is_sure_of_conflicts(&self) -> bool {
+        false
+    }
+
     fn guards_creation(&self) -> bool {
         self.below.guards_creation()
     }

@@ -31,6 +31,10 @@ impl Store for LatencyStore {
         self.below.kind()
     }
 
+    fn is_sure_of_conflicts(&self) -> bool {
+        self.below.is_sure_of_conflicts()
+    }
+
     fn guards_creation(&self) -> bool {
         self.below.guards_creation()
     }

@@ -143,6 +143,10 @@ impl Store for SpinStore {
         self.quirks.guards_creation()
     }
 
+    fn is_sure_of_conflicts(&self) -> bool {
+        self.quirks.is_sure_of_conflicts()
+    }
+
     fn ignores_labels(&self) -> bool {
         self.quirks.one_bucket
     }

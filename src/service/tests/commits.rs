@@ -255,6 +255,35 @@ fn a_commit_is_recognised_while_its_stream_remembers_it_and_unknown_beyond() {
     }
 }
 
+/// Over `wasi:http`, a writer that lost its processor between read and swap missed more commits than
+/// the ring holds. It got an unknown outcome, though the store had said that its swap failed.
+#[test]
+fn a_failed_swap_has_a_known_outcome_where_failures_are_certain() {
+    for (inline, sure) in [("16384", true), ("0", true), ("0", false)] {
+        let world = World::new(Quirk::Guarded, 1);
+        world.variable("inline_tail_bytes", inline);
+        world.variable("kv_final_swaps", &sure.to_string());
+        let server = serve(&world);
+        call(&server, ask("PUT", "s").content_type("text/plain"));
+        let append = |body: &str| ask("POST", "s").content_type("text/plain").body(body);
+        let mut other = Some(serve(&world));
+        let env = world.instance().with_hook(Box::new(move |_, op, _| {
+            if op == Op::Swap
+                && let Some(other) = other.take()
+            {
+                for _ in 0..200 {
+                    assert_eq!(call(&other, append("-")).status, 204);
+                }
+            }
+        }));
+        let done = call(&Service::new(env), append("X"));
+        let expected = if sure { "" } else { "OUTCOME_UNKNOWN" };
+        assert_eq!(done.code(), expected);
+        let text = String::from_utf8(read_all(&server, "s")).unwrap();
+        assert_eq!(text.matches('X').count(), usize::from(sure));
+    }
+}
+
 /// An append that met a deletion got an unknown outcome, though the deletion had replaced the very
 /// head that the append was built on.
 #[test]

@@ -110,6 +110,12 @@ impl Quirks {
         !self.absent_swap_overwrites && !matches!(self.answer, Answer::Failed)
     }
 
+    /// Whether a swap that is reported as failed was certainly not applied.
+    #[must_use]
+    pub const fn is_sure_of_conflicts(&self) -> bool {
+        matches!(self.answer, Answer::True)
+    }
+
     /// Whether a swap of a key that was `seen` is applied to a key that is like `now`.
     #[must_use]
     pub fn applies(&self, seen: &Seen, now: &Seen) -> bool {

@@ -111,7 +111,16 @@ pub(crate) struct SystemFiles;
 impl Files for SystemFiles {
     fn room(&self, dir: &Path) -> u64 {
         let stat = rustix::fs::statvfs(dir);
-        stat.map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+        // File systems keep blocks for the superuser, and count them as free but not as available.
+        let is_superuser = rustix::process::geteuid().is_root();
+        stat.map_or(0, |stat| {
+            let blocks = if is_superuser {
+                stat.f_bfree
+            } else {
+                stat.f_bavail
+            };
+            blocks.saturating_mul(stat.f_frsize)
+        })
     }
 
     fn disk(&self, dir: &Path) -> u64 {
