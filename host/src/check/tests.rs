@@ -45,6 +45,7 @@ fn head() -> Head {
         lineage: None,
         subscribers: Vec::new(),
         timelines: Timelines::default(),
+        lease: None,
     }
 }
 

@@ -91,6 +91,7 @@ fn new_head(name: &str, life: u8) -> Head {
         lineage: None,
         subscribers: Vec::new(),
         timelines: Timelines::default(),
+        lease: None,
     }
 }
 
