@@ -1,14 +1,17 @@
 //! The world as one instance of the service sees it during an exchange. Every operation on the
 //! store takes time, in which anything may happen, and every operation may fail.
 
-use crate::forge::{forge, is_tombstone};
-use crate::instance::{Failure, Instance, Late, Op, never};
+use crate::forge::{forge, is_lapse, is_tombstone, renew};
+use crate::instance::{Failure, Instance, Late, Op, Role, never};
 use crate::planted::Planted;
 use crate::store::Store;
 use durable_streams_edge::service::env::{Env, StoreError, SwapError};
 use durable_streams_edge::settings::Variables;
 use kv_model::Seen;
 use std::cell::RefCell;
+
+/// Age of the head that a planted bug overwrites.
+const STALE_MS: u64 = 3_000;
 
 /// A compare-and-swap handle.
 #[derive(Debug)]
@@ -32,6 +35,9 @@ impl Env for Instance<'_> {
             let seen = store.model().see(key);
             (seen.value.map(Vec::from), seen.changed)
         };
+        if key.starts_with("s.") && self.sim().plants(Planted::LeaseRenewedByReader, 1000) {
+            renew(self.sim(), key, self.sim().clock_ms(self.node()));
+        }
         let value = self.operate(Op::Read, look, never)?;
         if self.sim().planted == Some(Planted::ReadFromMemory) {
             let mut remembered = self.sim().remembered.borrow_mut();
@@ -124,7 +130,15 @@ impl Env for Instance<'_> {
             None
         };
         let value = forged.as_deref().unwrap_or(value);
-        let overwrites = head && sim.plants(Planted::SwapOverwrites, 500);
+        let lapses = head && sim.plan.leases && is_lapse(seen.as_ref(), value);
+        if lapses && sim.plants(Planted::LapseNotCommitted, 700) {
+            return Ok(());
+        }
+        let stale = lapses && sim.plants(Planted::LapseOverwrites, 700);
+        if stale {
+            self.pause_ms(STALE_MS);
+        }
+        let overwrites = stale || (head && sim.plants(Planted::SwapOverwrites, 500));
         let late = || {
             let (key, seen, value) = (key.clone(), seen.clone(), value.to_vec());
             let swap = move |store: &mut Store| {
@@ -147,6 +161,15 @@ impl Env for Instance<'_> {
         if head && is_tombstone(value) && sim.plants(Planted::TombstoneForgotten, 500) {
             sim.act(|store| store.force(&key, None));
         }
+        if lapses {
+            sim.reach(match (&applied, self.role()) {
+                (Ok(true), Role::Reader) => "leases lapsed by readers",
+                (Ok(true), Role::Writer) => "leases lapsed by appends",
+                (Ok(true), Role::Worker) => "leases lapsed by background",
+                (Ok(false), _) => "lapses overtaken",
+                (Err(_), _) => "lapses not committed",
+            });
+        }
         let again = Handle {
             key,
             seen: RefCell::new(None),
@@ -165,7 +188,13 @@ impl Env for Instance<'_> {
     fn now_ms(&self) -> u64 {
         let early = self.sim().plants(Planted::ExpiresEarly, 50);
         let clock = self.sim().clock_ms(self.node());
-        clock + if early { 3_600_000 } else { 0 }
+        let appends = self.role() == Role::Writer;
+        let late = appends && self.sim().plants(Planted::LapseIgnoredByAppends, 1000);
+        clock + if early { 3_600_000 } else { 0 } - if late { 60_000 } else { 0 }
+    }
+
+    fn polls(&self) -> bool {
+        self.sim().plan.poll_ms > 0
     }
 
     fn random(&self) -> u64 {
@@ -178,8 +207,15 @@ impl Env for Instance<'_> {
     fn variables(&self) -> Result<Variables, String> {
         let variables = self.sim().plan.variables.iter().rev();
         let pair = |(name, value): &(&str, String)| ((*name).to_owned(), value.clone());
-        let timeline = ("timeline".to_owned(), self.sim().timeline.get().to_string());
-        Ok(variables.map(pair).chain([timeline]).collect())
+        let own = |name: &str, value: u64| (name.to_owned(), value.to_string());
+        let timeline = own("timeline", self.sim().timeline.get());
+        let since_ms = self.sim().nodes.borrow()[self.node()].serving_since_ms;
+        let since_ms = since_ms.filter(|_| self.sim().plan.grace);
+        let since = since_ms.map(|since_ms| own("serving_since_ms", since_ms));
+        let ignored = self.sim().plants(Planted::LeaseSkewIgnored, 1000);
+        let skew = ignored.then(|| own("lease_skew_ms", 0));
+        let own = [timeline].into_iter().chain(since).chain(skew);
+        Ok(variables.map(pair).chain(own).collect())
     }
 
     fn instance(&self) -> u64 {

@@ -67,12 +67,20 @@ pub(crate) enum Ask {
         ends: Ends,
         close: bool,
         fork: Option<Fork>,
+        /// Length of the writer's lease, in seconds.
+        lease: Option<u64>,
     },
     Append {
         body: Option<Body>,
         mark: Option<Mark>,
         seq: Option<u64>,
         close: bool,
+        /// Why the stream is closed.
+        reason: Option<&'static str>,
+        /// Length of the writer's lease from now on, in seconds; 0 ends the lease.
+        lease: Option<u64>,
+        /// The tail that a conditional append expects.
+        expected: Option<Place>,
     },
     Delete,
     Head,
@@ -81,6 +89,47 @@ pub(crate) enum Ask {
         from: From,
         live: Live,
     },
+}
+
+impl Ask {
+    /// A plain append of `body`, without any field.
+    pub(crate) const fn append(body: Option<Body>) -> Self {
+        Self::Append {
+            body,
+            mark: None,
+            seq: None,
+            close: false,
+            reason: None,
+            lease: None,
+            expected: None,
+        }
+    }
+
+    /// A close without a body, for this reason.
+    pub(crate) const fn close(reason: Option<&'static str>) -> Self {
+        Self::Append {
+            body: None,
+            mark: None,
+            seq: None,
+            close: true,
+            reason,
+            lease: None,
+            expected: None,
+        }
+    }
+
+    /// A heartbeat that sets or renews the lease.
+    pub(crate) const fn heartbeat(secs: u64) -> Self {
+        Self::Append {
+            body: None,
+            mark: None,
+            seq: None,
+            close: false,
+            reason: None,
+            lease: Some(secs),
+            expected: None,
+        }
+    }
 }
 
 /// Where a read begins.
@@ -126,6 +175,8 @@ pub(crate) struct Call {
     pub(crate) began: u64,
     pub(crate) ended: u64,
     pub(crate) told: Told,
+    /// Why the stream was closed, if the answer says so.
+    pub(crate) reason: Option<String>,
 }
 
 /// A piece of a stream that was sent to a client.
@@ -145,6 +196,8 @@ pub(crate) struct Page {
     pub(crate) json: bool,
     pub(crate) at_tail: bool,
     pub(crate) closed: bool,
+    /// Why the stream was closed, if the page says so.
+    pub(crate) reason: Option<String>,
 }
 
 /// A wait of a reader at a place of a stream; `None` for the tail at that time.
@@ -185,6 +238,25 @@ pub(crate) struct Terms {
     pub(crate) wake_us: u64,
     /// End of the faults. No later request may fail with a server error.
     pub(crate) calm_from: u64,
+    pub(crate) leases: LeaseTerms,
+}
+
+/// Conditions of a run that the rules about leases need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LeaseTerms {
+    /// Whether clocks always agree within `skew_ms`, and the store never goes back.
+    pub(crate) timely: bool,
+    /// The variable `lease_skew_ms`.
+    pub(crate) skew_ms: u64,
+    /// Whether instances that began again give writers time.
+    pub(crate) grace: bool,
+    /// Longest time from the start of a request of unknown outcome to its last effect, in
+    /// microseconds.
+    pub(crate) doubt_us: u64,
+    /// Longest delay in noticing a lapse without faults, in microseconds.
+    pub(crate) notice_us: u64,
+    /// When the faults end, in microseconds; 0 for a run without faults.
+    pub(crate) quiet_from: u64,
 }
 
 /// The whole history of a run.

@@ -32,18 +32,30 @@ impl Op {
 }
 
 /// Length of a freeze, around `CREATION_PATIENCE_MS`.
-const FREEZE_US: (u64, u64) = (5_000_000, 15_000_000);
+pub(crate) const FREEZE_US: (u64, u64) = (5_000_000, 15_000_000);
 
 /// Rates of late writes during an outage, and of conflicts without a reason during a storm. Any
 /// store may report such conflicts.
 const LATE_IN_OUTAGES: u64 = 300;
 const CONFLICTS_IN_STORMS: u64 = 700;
 
+/// Reason for which an instance works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A read, or any other request that is no append.
+    Reader,
+    /// Appends.
+    Writer,
+    /// Background work.
+    Worker,
+}
+
 /// An instance, in one of its lives.
 pub(crate) struct Instance<'c> {
     cx: &'c Cx<'c>,
     node: usize,
     life: u64,
+    role: Role,
     /// Losses of the store when the step began. The step may have read changes that were lost
     /// later.
     losses: Cell<usize>,
@@ -90,11 +102,12 @@ impl From<StoreFault> for Failure {
 }
 
 impl<'c> Instance<'c> {
-    pub(crate) fn new(cx: &'c Cx<'c>, node: usize) -> Self {
+    pub(crate) fn new(cx: &'c Cx<'c>, node: usize, role: Role) -> Self {
         Self {
             cx,
             node,
             life: cx.sim.nodes.borrow()[node].life,
+            role,
             losses: Cell::new(0),
             met: Cell::new(0),
         }
@@ -106,6 +119,15 @@ impl<'c> Instance<'c> {
 
     pub(crate) const fn node(&self) -> usize {
         self.node
+    }
+
+    pub(crate) const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Pauses the operation under way.
+    pub(crate) fn pause_ms(&self, ms: u64) {
+        self.cx.sleep_ms(ms);
     }
 
     /// Whether the instance crashed.

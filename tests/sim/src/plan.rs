@@ -4,6 +4,9 @@ use crate::faults::Rates;
 use crate::store::Kind;
 use kv_model::Random;
 
+/// Upper end of the range of the variable `lease_skew_ms`.
+pub(crate) const MOST_LEASE_SKEW_MS: u64 = 60_000;
+
 /// One stream name and its contents at the start.
 #[derive(Debug, Clone)]
 pub(crate) struct Topic {
@@ -18,6 +21,8 @@ pub(crate) struct Topic {
     /// Whether it is a fork. Only the client that made up the name creates it, once. A second life
     /// might leave another source at another place, and offsets of the two would mix.
     pub(crate) fork: bool,
+    /// Whether only the client that made up the name writes to it.
+    pub(crate) private: bool,
 }
 
 impl Topic {
@@ -60,6 +65,12 @@ pub(crate) struct Plan {
     pub(crate) subscribed: bool,
     /// Whether the store goes back to an older state once.
     pub(crate) restored: bool,
+    /// Whether streams have leases.
+    pub(crate) leases: bool,
+    /// Number of clients that keep streams with a lease.
+    pub(crate) keepers: usize,
+    /// Whether instances that began again give writers time.
+    pub(crate) grace: bool,
     /// Whether all operations on the store use one connection.
     pub(crate) queued: bool,
 }
@@ -106,10 +117,21 @@ impl Plan {
                 topic.prefill = 0;
             }
         }
-        let variables = variables(random, kind, long_poll_secs, forgetful);
+        let mut variables = variables(random, kind, long_poll_secs, forgetful);
+        let lease_skew_ms = random
+            .pick(&[0, 1_000])
+            .max(skew_ms)
+            .min(MOST_LEASE_SKEW_MS);
+        variables.push(("lease_skew_ms", lease_skew_ms.to_string()));
+        variables.push((
+            "poll_max_ms",
+            random.pick(&["20", "250", "2000"]).to_owned(),
+        ));
         // A full wake stream takes no events.
         let endless = variables.contains(&("max_stream_bytes", "0".to_owned()));
         let subscribed = endless && random.chance(400);
+        let leases = random.chance(600);
+        let keepers = random.range(1, 2) as usize;
         let queued = kind == Kind::SpinSqlite && random.chance(500);
         Self {
             kind,
@@ -135,6 +157,9 @@ impl Plan {
             subscribed,
             // A restore loses wakes that workers had, and the rules about wakes know of no losses.
             restored: !subscribed && random.chance(200),
+            leases,
+            keepers: if leases { keepers } else { 0 },
+            grace: random.chance(250),
             queued,
         }
     }
@@ -170,6 +195,7 @@ impl Topic {
             prefill,
             mortal: random.chance(600),
             fork: false,
+            private: false,
         }
     }
 }

@@ -72,6 +72,26 @@ planted! {
     TimelinesForgotten,
     /// An offset is always taken for one of the newest timeline.
     TimelineNotCompared,
+    /// A read renews the lease of the writer.
+    LeaseRenewedByReader,
+    /// A duplicate of an append renews the lease.
+    LeaseRenewedByDuplicate,
+    /// An append or a heartbeat is done, and the renewal of the lease is forgotten.
+    RenewalForgotten,
+    /// An append ends the lease of its stream.
+    LeaseForgotten,
+    /// A lease lapses at its end, without the time for clocks that differ.
+    LeaseSkewIgnored,
+    /// An append judges the lease by a clock that is a minute slow.
+    LapseIgnoredByAppends,
+    /// The close of a lapsed lease is answered, and not stored.
+    LapseNotCommitted,
+    /// The close of a lapsed lease overwrites a head that was read long before.
+    LapseOverwrites,
+    /// A second close overwrites the reason of the first one.
+    ReasonOverwritten,
+    /// A conditional append reaches the server without its condition.
+    ConditionForgotten,
 }
 
 impl Planted {
@@ -112,6 +132,22 @@ impl Planted {
             Self::WakeForgotten => {
                 plan.subscribed = true;
                 set("max_stream_bytes", "0");
+            }
+            Self::LeaseRenewedByReader
+            | Self::LeaseRenewedByDuplicate
+            | Self::RenewalForgotten
+            | Self::LeaseForgotten
+            | Self::LeaseSkewIgnored
+            | Self::LapseIgnoredByAppends
+            | Self::LapseNotCommitted
+            | Self::LapseOverwrites
+            | Self::ReasonOverwritten
+            | Self::ConditionForgotten => {
+                (plan.leases, plan.keepers) = (true, 3);
+                // Clocks that differ by more promise nothing about leases.
+                plan.skew_ms = 5_000;
+                plan.rates.leap_ms = 0;
+                set("lease_skew_ms", "5000");
             }
             Self::ProducersForgotten => {
                 plan.forgetful = false;

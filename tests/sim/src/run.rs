@@ -128,6 +128,9 @@ fn calm(sim: &Rc<Sim>) {
     sim.storm.set(false);
     sim.outage.take();
     sim.calm.set(true);
+    if sim.injected.borrow().total() > 0 || sim.plan.rates.storm_ms > 0 {
+        sim.history.borrow_mut().terms.leases.quiet_from = sim.tasks.now_us();
+    }
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {

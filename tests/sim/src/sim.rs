@@ -1,8 +1,9 @@
 //! The world of a run: store, clocks, instances, faults, and the history.
 
 use crate::faults::{Fault, Injected, Rates};
-use crate::history::{Event, History, Restore, Terms};
-use crate::plan::{Plan, Topic};
+use crate::history::{Event, History, LeaseTerms, Place, Restore, Terms};
+use crate::instance::FREEZE_US;
+use crate::plan::{MOST_LEASE_SKEW_MS, Plan, Topic};
 use crate::planted::Planted;
 use crate::store::{Snapshot, Store};
 use crate::tasks::{Cx, Tasks, spawn};
@@ -28,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) draining: bool,
     /// Error of its clock, in milliseconds.
     pub(crate) skew_ms: i64,
+    /// When it began again, by its clock; `None` if it never did.
+    pub(crate) serving_since_ms: Option<u64>,
 }
 
 /// Values that instances read last.
@@ -70,6 +73,8 @@ pub(crate) struct Sim {
     pub(crate) reached: RefCell<BTreeMap<&'static str, u64>>,
     /// Values of keys in the memory of instances, for a planted bug.
     pub(crate) remembered: RefCell<Remembered>,
+    /// The last tail of each stream that a client saw.
+    pub(crate) tails: RefCell<BTreeMap<String, Place>>,
     /// Claims and acks of the workers of the subscription.
     pub(crate) wakes: RefCell<Wakes>,
     /// When the store's only connection is free, in microseconds.
@@ -92,6 +97,7 @@ impl Sim {
             up: true,
             draining: false,
             skew_ms: draw_skew(&mut random, plan.skew_ms),
+            serving_since_ms: None,
         });
         let nodes = nodes.collect();
         let terms = Terms {
@@ -102,6 +108,7 @@ impl Sim {
             forgetful: plan.forgetful,
             wake_us: plan.poll_ms * 1000 + 1_000,
             calm_from: 0,
+            leases: lease_terms(&plan),
         };
         Rc::new(Self {
             tasks: Tasks::default(),
@@ -125,6 +132,7 @@ impl Sim {
             batches: RefCell::default(),
             reached: RefCell::default(),
             remembered: RefCell::default(),
+            tails: RefCell::default(),
             wakes: RefCell::default(),
             free_us: Cell::new(0),
             timeline: Cell::new(0),
@@ -208,8 +216,10 @@ impl Sim {
         self.alarm();
         let down_us = self.range((1_000, 500_000));
         spawn(self, down_us, move |cx| {
+            let since_ms = cx.sim.clock_ms(node);
             let node = &mut cx.sim.nodes.borrow_mut()[node];
             (node.up, node.draining) = (true, false);
+            node.serving_since_ms = Some(since_ms);
         });
     }
 
@@ -250,9 +260,40 @@ impl Sim {
         });
     }
 
+    /// Notes the tail of a stream that a client saw.
+    pub(crate) fn saw_tail(&self, topic: &Topic, tail: Place) {
+        let mut tails = self.tails.borrow_mut();
+        tails.insert(topic.name.clone(), tail);
+    }
+
     /// Counts that a run reached this point. The counts show that the simulation covers it.
     pub(crate) fn reach(&self, what: &'static str) {
         *self.reached.borrow_mut().entry(what).or_default() += 1;
+    }
+}
+
+/// Time within which operations that the end of the faults interrupted are done, in microseconds.
+const AFTERMATH_US: u64 = 2_000_000;
+
+fn lease_terms(plan: &Plan) -> LeaseTerms {
+    let number = |name: &str| plan.variable(name).parse().unwrap_or(0);
+    let polls = plan.poll_ms > 0;
+    let deadline_us: u64 = number("commit_deadline_ms") * 1000;
+    let freeze_us = if plan.rates.freeze > 0 {
+        FREEZE_US.1
+    } else {
+        0
+    };
+    let slow_us = if plan.rates.slow > 0 { plan.slow_us } else { 0 };
+    LeaseTerms {
+        timely: plan.skew_ms <= MOST_LEASE_SKEW_MS && plan.rates.leap_ms == 0 && !plan.restored,
+        skew_ms: number("lease_skew_ms"),
+        grace: plan.grace,
+        doubt_us: deadline_us + 2 * freeze_us + 3 * slow_us + AFTERMATH_US,
+        notice_us: plan.poll_ms * 1000
+            + u64::from(polls) * number("poll_max_ms") * 1000
+            + AFTERMATH_US,
+        quiet_from: 0,
     }
 }
 

@@ -8,6 +8,7 @@
 mod acknowledged;
 mod calm;
 mod forks;
+mod leases;
 mod lives;
 mod messages;
 mod order;
@@ -67,6 +68,18 @@ const RULES: &[Rule] = &[
     ("a life is created once", lives::created_once),
     ("expired streams are gone", lives::expired),
     ("waiting readers are notified", wakes::told),
+    ("no lease lapses before its end", leases::early),
+    ("no reader waits past a lapsed lease", leases::waits),
+    ("no append comes after a lapse", leases::late_appends),
+    ("the first close decides the reason", leases::reasons),
+    (
+        "a conditional append begins at its tail",
+        leases::conditions,
+    ),
+    (
+        "a conditional append is refused at another tail only",
+        leases::mismatches,
+    ),
     ("without faults all is well", calm::well),
 ];
 

@@ -42,6 +42,7 @@ impl Story {
             began: self.now,
             ended: self.now + 10,
             told,
+            reason: None,
         }));
         self.now += 20;
         self
@@ -78,6 +79,7 @@ impl Story {
             json: false,
             at_tail: true,
             closed: false,
+            reason: None,
         }));
         self.now += 20;
         self
@@ -126,46 +128,35 @@ const fn create(body: Option<Body>, ends: Ends) -> Ask {
         ends,
         close: false,
         fork: None,
+        lease: None,
     }
 }
 
 const fn append(id: u64) -> Ask {
-    Ask::Append {
-        body: Some(body(id)),
-        mark: None,
-        seq: None,
-        close: false,
-    }
+    Ask::append(Some(body(id)))
 }
 
 fn produced(id: u64, epoch: u64, seq: u64) -> Ask {
-    Ask::Append {
-        body: Some(body(id)),
-        mark: Some(Mark {
+    let mut ask = append(id);
+    if let Ask::Append { mark, .. } = &mut ask {
+        *mark = Some(Mark {
             producer: "p".to_owned(),
             epoch,
             seq,
-        }),
-        seq: None,
-        close: false,
+        });
     }
+    ask
 }
 
-const fn sequenced(id: u64, seq: u64) -> Ask {
-    Ask::Append {
-        body: Some(body(id)),
-        mark: None,
-        seq: Some(seq),
-        close: false,
+fn sequenced(id: u64, number: u64) -> Ask {
+    let mut ask = append(id);
+    if let Ask::Append { seq, .. } = &mut ask {
+        *seq = Some(number);
     }
+    ask
 }
 
-const CLOSE: Ask = Ask::Append {
-    body: None,
-    mark: None,
-    seq: None,
-    close: true,
-};
+const CLOSE: Ask = Ask::close(None);
 
 const READ: Ask = Ask::Read {
     from: From::Start,
@@ -222,12 +213,7 @@ fn a_tail_that_is_too_long_or_too_short_is_found() {
 #[test]
 fn half_an_append_is_found() {
     let two = Body { id: 7, messages: 2 };
-    let ask = Ask::Append {
-        body: Some(two),
-        mark: None,
-        seq: None,
-        close: false,
-    };
+    let ask = Ask::append(Some(two));
     let mut story = Story::new()
         .created()
         .told(ask, Told::Unknown(String::new()));
@@ -341,6 +327,7 @@ fn forked(at: Option<Place>, skip: u64, id: u64, told: Told) -> (Ask, Told) {
             at,
             skip,
         }),
+        lease: None,
     };
     (ask, told)
 }

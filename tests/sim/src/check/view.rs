@@ -245,8 +245,13 @@ impl<'h> View<'h> {
 
     fn may_have_expired(&self, from: u64, to: u64) -> bool {
         let written = self.calls.iter().filter(|call| {
-            let write = matches!(call.ask, Ask::Append { .. } | Ask::Create { .. });
-            write && fresh(call) && call.ended <= from
+            // A repeated close is no use of the stream.
+            let used = match call.ask {
+                Ask::Append { body, lease, .. } => body.is_some() || lease.is_some(),
+                Ask::Create { .. } => true,
+                _ => false,
+            };
+            used && fresh(call) && call.ended <= from
         });
         let touched = written.map(|call| call.began).max().unwrap_or_default();
         let latest_ms = to / 1000 + self.terms.skew_ms + 1;

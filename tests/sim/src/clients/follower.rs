@@ -6,16 +6,11 @@ use crate::driver::Part;
 use crate::history::{Ask, Event, From, Live, Page, Place};
 use crate::plan::Topic;
 
-/// Follows one stream until the run ends.
+/// Follows any stream until the run ends.
 pub(super) fn follow(client: &Client<'_>, from_now: bool) {
     let topic = &*client.any_topic();
     let begin = if from_now { From::Now } else { From::Start };
-    let mut follower = Follower {
-        client,
-        topic,
-        run: client.sim().next_id(),
-        from: begin,
-    };
+    let mut follower = Follower::new(client, topic, begin);
     while !client.sim().ending.get() {
         client.think();
         if !follower.connect() {
@@ -26,14 +21,36 @@ pub(super) fn follow(client: &Client<'_>, from_now: bool) {
     }
 }
 
+/// Follows a stream until it is closed, or the run ends.
+pub(super) fn follow_to_end(client: &Client<'_>, topic: &Topic) {
+    let mut follower = Follower::new(client, topic, From::Start);
+    while !follower.saw_close && !client.sim().ending.get() {
+        if !follower.connect() && !follower.saw_close {
+            follower = Follower::new(client, topic, From::Start);
+            client.cx.sleep_ms(client.range(5, 200));
+        }
+    }
+}
+
 struct Follower<'c> {
     client: &'c Client<'c>,
     topic: &'c Topic,
     run: u64,
     from: From,
+    saw_close: bool,
 }
 
-impl Follower<'_> {
+impl<'c> Follower<'c> {
+    fn new(client: &'c Client<'c>, topic: &'c Topic, from: From) -> Self {
+        Self {
+            client,
+            topic,
+            run: client.sim().next_id(),
+            from,
+            saw_close: false,
+        }
+    }
+
     /// Follows until the response ends. False if the next connection begins a new run.
     fn connect(&mut self) -> bool {
         let client = self.client;
@@ -85,6 +102,7 @@ impl Follower<'_> {
         let Some(to) = to else { return false };
         let flag = |name: &str| control[name].as_bool().unwrap_or_default();
         let (at_tail, closed) = (flag("upToDate"), flag("streamClosed"));
+        let reason = control["streamClosedReason"].as_str().map(str::to_owned);
         let bytes = match data.take() {
             None => Vec::new(),
             Some(text) if self.topic.content_type == "application/octet-stream" => {
@@ -105,8 +123,10 @@ impl Follower<'_> {
             json: self.topic.is_json(),
             at_tail: at_tail || closed,
             closed,
+            reason,
         }));
         self.from = From::At(to);
+        self.saw_close = closed;
         closed
     }
 }

@@ -44,6 +44,7 @@ fn create(client: &Client<'_>, source: &Topic) -> Rc<Topic> {
         prefill: 0,
         mortal: client.chance(600),
         fork: true,
+        private: false,
         ..source.clone()
     });
     let at = match client.chance(600) {
@@ -71,6 +72,7 @@ fn create(client: &Client<'_>, source: &Topic) -> Rc<Topic> {
             at,
             skip,
         }),
+        lease: client.any_lease(&topic),
     };
     // Other clients use the topic from now on, even if the creation fails.
     client.sim().topics.borrow_mut().push(Rc::clone(&topic));

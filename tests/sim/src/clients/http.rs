@@ -38,6 +38,11 @@ impl Response {
         self.header("stream-closed") == Some("true")
     }
 
+    /// Why the stream was closed.
+    pub(super) fn reason(&self) -> Option<String> {
+        self.header("stream-closed-reason").map(str::to_owned)
+    }
+
     pub(super) fn up_to_date(&self) -> bool {
         self.header("stream-up-to-date") == Some("true")
     }
@@ -127,9 +132,13 @@ impl Client<'_> {
                 ends,
                 close,
                 fork,
+                lease,
             } => {
                 request.method = "PUT";
                 headers.push("content-type", topic.content_type);
+                if let Some(secs) = lease {
+                    headers.push("stream-lease", secs.to_string());
+                }
                 if let Some(fork) = fork {
                     self.add_fork(&mut headers, fork);
                 }
@@ -152,6 +161,9 @@ impl Client<'_> {
                 mark,
                 seq,
                 close,
+                reason,
+                lease,
+                expected,
             } => {
                 request.method = "POST";
                 request.body = self.bytes(topic, *body);
@@ -170,6 +182,17 @@ impl Client<'_> {
                 let alone = body.is_none();
                 if *close && (alone || !self.sim().plants(Planted::CloseForgotten, 500)) {
                     headers.push("stream-closed", "true");
+                    if let Some(reason) = reason {
+                        headers.push("stream-closed-reason", *reason);
+                    }
+                }
+                if let Some(secs) = lease {
+                    headers.push("stream-lease", secs.to_string());
+                }
+                if let Some(place) = expected
+                    && !self.sim().plants(Planted::ConditionForgotten, 500)
+                {
+                    headers.push("if-match", format!("\"{place}\""));
                 }
             }
             Ask::Delete => request.method = "DELETE",

@@ -4,6 +4,7 @@ mod follower;
 mod forker;
 mod http;
 mod judge;
+mod keeper;
 mod reader;
 mod sse;
 mod worker;
@@ -13,8 +14,8 @@ pub(crate) use judge::{clear, judge};
 pub(crate) use worker::drain;
 
 use crate::driver::{Connection, Request, send};
-use crate::history::{Ask, Body, Call, Ends, Event, Told};
-use crate::instance::Instance;
+use crate::history::{Ask, Body, Call, Ends, Event, Place, Told};
+use crate::instance::{Instance, Role};
 use crate::plan::Topic;
 use crate::planted::Planted;
 use crate::sim::Sim;
@@ -43,6 +44,13 @@ pub(crate) fn begin(sim: &Rc<Sim>) {
     let workers = if sim.plan.subscribed { WORKERS } else { 0 };
     for number in 0..workers {
         enter(sim, number, 0, worker::serve);
+    }
+    for number in 0..sim.plan.keepers {
+        sim.writers.set(sim.writers.get() + 1);
+        enter(sim, sim.plan.clients + 1 + number, 0, |client| {
+            keeper::keep(client);
+            client.sim().writers.set(client.sim().writers.get() - 1);
+        });
     }
     for number in 0..sim.plan.clients {
         let after_us = sim.range((0, 20_000));
@@ -95,7 +103,7 @@ pub(crate) fn work(cx: &Cx<'_>, any_node: impl Fn(&Cx<'_>) -> usize) {
 
 fn work_once(cx: &Cx<'_>, node: usize, round: u64) {
     if cx.sim.nodes.borrow()[node].up {
-        let server = Service::new(Instance::new(cx, node));
+        let server = Service::new(Instance::new(cx, node, Role::Worker));
         server.env().begin();
         server.work(round);
     }
@@ -126,8 +134,9 @@ impl Client<'_> {
 
     fn any_topic(&self) -> Rc<Topic> {
         let topics = self.sim().topics.borrow();
-        let any = self.range(0, topics.len() as u64 - 1);
-        Rc::clone(&topics[any as usize])
+        let known: Vec<_> = topics.iter().filter(|topic| !topic.private).collect();
+        let any = self.range(0, known.len() as u64 - 1);
+        Rc::clone(known[any as usize])
     }
 
     /// Sends a request to any instance.
@@ -150,12 +159,24 @@ impl Client<'_> {
 
     /// A plain append of a new body.
     fn append(&self) -> Ask {
-        Ask::Append {
-            body: Some(self.body()),
-            mark: None,
-            seq: None,
-            close: false,
-        }
+        Ask::append(Some(self.body()))
+    }
+
+    /// A length for a writer's lease, in seconds. Most leases lapse within a run.
+    fn lease(&self) -> u64 {
+        let secs = [1, 1, 2, 3, 5, 20, 60];
+        secs[self.range(0, secs.len() as u64 - 1) as usize]
+    }
+
+    /// A lease for a stream that clients replace when it is closed, in some runs with leases.
+    fn any_lease(&self, topic: &Topic) -> Option<u64> {
+        let leased = self.sim().plan.leases && topic.mortal && self.chance(300);
+        leased.then(|| self.lease())
+    }
+
+    /// The last tail of the stream that a client saw.
+    fn seen_tail(&self, topic: &Topic) -> Option<Place> {
+        self.sim().tails.borrow().get(&topic.name).copied()
     }
 
     /// Sends a request that is answered at once, and records it.
@@ -168,6 +189,7 @@ impl Client<'_> {
         {
             told = Told::Refused(503, "UNAVAILABLE".to_owned());
         }
+        self.reach_of_leases(&ask, &told);
         self.sim().reach(match (&ask, &told) {
             (Ask::Create { fork: None, .. }, Told::Done { status: 201, .. }) => "streams created",
             (Ask::Create { .. }, Told::Done { status: 201, .. }) => "forks created",
@@ -186,11 +208,50 @@ impl Client<'_> {
             began,
             ended: self.cx.now_us(),
             told: told.clone(),
+            reason: response.reason(),
         }));
+        if let Told::Done {
+            tail: Some(tail), ..
+        } = told
+        {
+            self.sim().saw_tail(topic, tail);
+        }
         if response.none == Some("NO_CONNECTION") {
             self.cx.sleep_ms(self.range(5, 50));
         }
         (told, response)
+    }
+
+    /// Counts points of interest of leases and conditional appends.
+    fn reach_of_leases(&self, ask: &Ask, told: &Told) {
+        let Ask::Append {
+            body,
+            close,
+            reason,
+            lease,
+            expected,
+            ..
+        } = ask
+        else {
+            return;
+        };
+        let done = matches!(told, Told::Done { .. });
+        if lease.is_some() && body.is_none() && !close {
+            self.sim().reach(match done {
+                true => "heartbeats done",
+                false => "heartbeats not done",
+            });
+        }
+        if reason.is_some() && done {
+            self.sim().reach("closes with a reason");
+        }
+        if expected.is_some() {
+            match told {
+                Told::Done { .. } => self.sim().reach("conditional appends done"),
+                Told::Refused(412, _) => self.sim().reach("conditional appends refused"),
+                _ => {}
+            }
+        }
     }
 
     fn create(&self, topic: &Topic, ends: Ends, close: bool) -> Told {
@@ -200,6 +261,7 @@ impl Client<'_> {
             ends,
             close,
             fork: None,
+            lease: self.any_lease(topic),
         };
         self.ask(topic, create).0
     }

@@ -62,6 +62,7 @@ pub(super) fn read_page(
                 began,
                 ended: client.cx.now_us(),
                 told,
+                reason: None,
             }));
             match gone {
                 true => Came::Gone,
@@ -82,6 +83,10 @@ fn note(
     };
     let (at_tail, closed) = (response.up_to_date(), response.closed());
     let tag = response.header("etag").and_then(parse_tag);
+    if at_tail {
+        client.sim().saw_tail(topic, to);
+    }
+    let reason = response.reason();
     let whole = topic.is_json() || matches!(response.body.last(), None | Some(b'>'));
     client.sim().record(Event::Page(Page {
         name: topic.name.clone(),
@@ -95,6 +100,7 @@ fn note(
         json: topic.is_json(),
         at_tail,
         closed,
+        reason,
     }));
     Came::Page {
         to,

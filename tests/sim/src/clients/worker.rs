@@ -56,6 +56,7 @@ fn wake_topic() -> Topic {
         prefill: 0,
         mortal: false,
         fork: false,
+        private: false,
     }
 }
 

@@ -21,10 +21,20 @@ pub(super) fn write(client: &Client<'_>) {
             5..9 if topic.mortal => close(client, topic),
             9..14 => create(client, topic),
             14..20 => drop(client.ask(topic, Ask::Head)),
+            20..23 if client.sim().plan.leases && topic.mortal => {
+                let secs = if client.chance(200) {
+                    0
+                } else {
+                    client.lease()
+                };
+                client.ask(topic, Ask::heartbeat(secs));
+            }
             _ => {
                 let mut append = client.append();
-                if let Ask::Append { seq, .. } = &mut append {
+                let conditional = client.chance(200);
+                if let Ask::Append { seq, expected, .. } = &mut append {
                     *seq = sequences.then(|| client.cx.now_us());
+                    *expected = client.seen_tail(topic).filter(|_| conditional);
                 }
                 let (told, _) = client.ask(topic, append);
                 replace(client, topic, &told);
@@ -59,14 +69,25 @@ fn create(client: &Client<'_>, topic: &Topic) {
 
 /// Closes a stream, with or without a last append.
 pub(super) fn close(client: &Client<'_>, topic: &Topic) {
-    let body = client.chance(600).then(|| client.body());
-    let close = Ask::Append {
-        body,
-        mark: None,
-        seq: None,
-        close: true,
-    };
+    let stopped = client.chance(300);
+    let mut close = Ask::close(match client.chance(600) {
+        true => Some(if stopped {
+            "stopped"
+        } else {
+            any_reason(client)
+        }),
+        false => None,
+    });
+    if let Ask::Append { body, .. } = &mut close {
+        *body = client.chance(600).then(|| client.body());
+    }
     client.ask(topic, close);
+}
+
+/// A reason that a client gives for a close.
+pub(super) fn any_reason(client: &Client<'_>) -> &'static str {
+    let reasons = ["done", "failed", "v1.2_x"];
+    reasons[client.range(0, reasons.len() as u64 - 1) as usize]
 }
 
 /// A producer that repeats each append until it gets an answer. Some producers share a name, and
@@ -92,12 +113,16 @@ pub(super) fn produce(client: &Client<'_>) {
             epoch,
             seq: next,
         };
-        let append = Ask::Append {
-            body: Some(client.body()),
-            mark: Some(mark),
-            seq: None,
-            close: topic.mortal && client.chance(20),
-        };
+        let mut append = client.append();
+        if let Ask::Append {
+            mark: marked,
+            close,
+            ..
+        } = &mut append
+        {
+            *marked = Some(mark);
+            *close = topic.mortal && client.chance(20);
+        }
         match insist(client, topic, &append) {
             Next::Done => next += 1,
             Next::Anew(above) => (epoch, next) = (next_epoch(above.max(epoch)), 0),

@@ -7,13 +7,14 @@ mod reader;
 pub(crate) use connection::{Connection, Part, Request};
 
 use crate::faults::Fault;
-use crate::instance::Instance;
+use crate::forge::{renew_by_name, replace_reason};
+use crate::instance::{Instance, Role};
 use crate::planted::Planted;
 use crate::sim::Sim;
 use crate::tasks::{Cx, spawn};
 use durable_streams_edge::protocol::request::{BodyState, RawRequest};
 use durable_streams_edge::service::Service;
-use durable_streams_edge::service::exchange::Next;
+use durable_streams_edge::service::exchange::{Answer, Next};
 use kv_model::Settled;
 use reader::Reader;
 use std::rc::Rc;
@@ -123,10 +124,32 @@ fn step<T>(cx: &Cx<'_>, server: &Server<'_>, step: impl FnOnce() -> T) -> Result
     Ok((done, noted))
 }
 
+/// What planted bugs do after a request that was done.
+fn forge_done(sim: &Rc<Sim>, node: usize, request: &Request, answer: &Answer) {
+    let done = answer.head.as_ref().is_some_and(|head| head.status == 204);
+    if !done || request.method != "POST" {
+        return;
+    }
+    let text = |name: &str| std::str::from_utf8(request.headers.get(name)?).ok();
+    let duplicate = !request.body.is_empty() && text("producer-id").is_some();
+    if duplicate && sim.plants(Planted::LeaseRenewedByDuplicate, 1000) {
+        renew_by_name(sim, &request.name, sim.clock_ms(node));
+    }
+    if let Some(reason) = text("stream-closed-reason")
+        && sim.plants(Planted::ReasonOverwritten, 1000)
+    {
+        replace_reason(sim, &request.name, reason);
+    }
+}
+
 /// Runs the exchanges of a batch until each is over.
 fn run(cx: &Cx<'_>, node: usize, exchanges: Batch) {
     let sim = &cx.sim;
-    let server = Service::new(Instance::new(cx, node));
+    let role = match exchanges.first() {
+        Some(first) if first.request.method == "POST" => Role::Writer,
+        _ => Role::Reader,
+    };
+    let server = Service::new(Instance::new(cx, node, role));
     if exchanges.len() == 1 && exchanges[0].request.method == "POST" {
         let twice = sim.plants(Planted::AppendStartedTwice, 50);
         if twice {
@@ -157,6 +180,9 @@ fn run(cx: &Cx<'_>, node: usize, exchanges: Batch) {
                 return;
             }
         };
+        for (exchange, answer) in open.iter().zip(&answers) {
+            forge_done(sim, node, &exchange.request, answer);
+        }
         let mut again = Vec::new();
         let mut next: Option<(u64, Vec<u8>)> = None;
         for (exchange, answer) in open.into_iter().zip(answers) {
