@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 /// The offset of the start of every stream.
 pub(crate) const START: &str = "0000000000000000_0000000000000000";
 
+/// The default of the variable `lease_skew_ms`.
+const LEASE_SKEW_MS: u64 = 1_000;
+
 /// The producer fields of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -14,15 +17,35 @@ pub(crate) struct Mark {
     pub(crate) seq: u64,
 }
 
-/// An append.
-#[derive(Debug, Clone)]
+/// An append, a close or a heartbeat.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Append {
     pub(crate) kind: Kind,
-    /// `None` for a close without content.
+    /// `None` for a close or a heartbeat without content.
     pub(crate) content: Option<Content>,
     pub(crate) mark: Option<Mark>,
     pub(crate) seq: Option<String>,
     pub(crate) close: bool,
+    pub(crate) reason: Option<&'static str>,
+    /// The length of the lease from now on, in seconds; 0 ends the lease.
+    pub(crate) lease: Option<u64>,
+    /// The tail that a conditional append expects.
+    pub(crate) expected: Option<String>,
+}
+
+/// The lease of a stream's writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) secs: u64,
+    /// Time of the last renewal.
+    pub(crate) renewed_ms: u64,
+}
+
+impl Lease {
+    /// When the lease ends unless it is renewed.
+    pub(crate) const fn ends_ms(self) -> u64 {
+        self.renewed_ms + self.secs * 1000
+    }
 }
 
 /// Outcome of an append.
@@ -33,6 +56,8 @@ pub(crate) enum Verdict {
     Done,
     /// The producer has a newer epoch.
     Fenced,
+    /// The tail is not the expected one.
+    Mismatch,
     Refused,
 }
 
@@ -58,6 +83,9 @@ pub(crate) struct Stream {
     pub(crate) offsets: BTreeMap<String, usize>,
     pub(crate) closed: bool,
     pub(crate) closer: Option<Mark>,
+    /// Why the stream was closed.
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) lease: Option<Lease>,
     pub(crate) producers: BTreeMap<usize, Mark>,
     pub(crate) seq: Option<String>,
     pub(crate) end: End,
@@ -96,6 +124,9 @@ impl Stream {
 
     /// Judges an append in the order of section 5.2, and applies an accepted one.
     pub(crate) fn append(&mut self, append: &Append, now_ms: u64) -> Verdict {
+        if append.content.is_none() && !append.close {
+            return self.heartbeat(append, now_ms);
+        }
         let known = append
             .mark
             .and_then(|mark| self.producers.get(&mark.producer));
@@ -120,8 +151,13 @@ impl Stream {
             Some(1) => {}
             Some(_) => return Verdict::Refused,
         }
-        let other_type = append.content.is_some() && append.kind != self.kind;
-        if other_type || (append.seq.is_some() && append.seq <= self.seq) {
+        if append.content.is_some() && append.kind != self.kind {
+            return Verdict::Refused;
+        }
+        if !self.is_expected(append) {
+            return Verdict::Mismatch;
+        }
+        if append.seq.is_some() && append.seq <= self.seq {
             return Verdict::Refused;
         }
         if let Some(content) = &append.content {
@@ -133,11 +169,68 @@ impl Stream {
         if append.seq.is_some() {
             self.seq.clone_from(&append.seq);
         }
+        self.renew(append, now_ms);
         if append.close {
-            (self.closed, self.closer) = (true, append.mark);
+            self.close(append.mark, append.reason);
         }
         self.touched_ms = now_ms;
         Verdict::Accepted
+    }
+
+    /// Judges a heartbeat, which is no append of its producer.
+    fn heartbeat(&mut self, heartbeat: &Append, now_ms: u64) -> Verdict {
+        let mark = heartbeat.mark;
+        let known = mark.and_then(|mark| self.producers.get(&mark.producer));
+        match (mark, known) {
+            (Some(mark), Some(known)) if mark.epoch < known.epoch => return Verdict::Fenced,
+            (Some(mark), Some(known)) if mark.epoch > known.epoch => return Verdict::Refused,
+            _ => {}
+        }
+        if self.closed {
+            return Verdict::Refused;
+        }
+        if !self.is_expected(heartbeat) {
+            return Verdict::Mismatch;
+        }
+        self.renew(heartbeat, now_ms);
+        self.touched_ms = now_ms;
+        Verdict::Accepted
+    }
+
+    fn is_expected(&self, append: &Append) -> bool {
+        append
+            .expected
+            .as_deref()
+            .is_none_or(|tail| tail == self.tail())
+    }
+
+    /// Sets the lease to the requested length, or renews it.
+    fn renew(&mut self, append: &Append, now_ms: u64) {
+        let secs = append.lease.or_else(|| {
+            let lease = self.lease.filter(|_| append.content.is_some());
+            lease.map(|lease| lease.secs)
+        });
+        match secs {
+            None => {}
+            Some(0) => self.lease = None,
+            Some(secs) => {
+                let renewed_ms = now_ms;
+                self.lease = Some(Lease { secs, renewed_ms });
+            }
+        }
+    }
+
+    fn close(&mut self, closer: Option<Mark>, reason: Option<&'static str>) {
+        (self.closed, self.closer, self.reason) = (true, closer, reason);
+        self.lease = None;
+    }
+
+    /// Closes the stream if its writer's lease has lapsed.
+    fn lapse(&mut self, now_ms: u64) {
+        let lapses = self.lease.map(|lease| lease.ends_ms() + LEASE_SKEW_MS);
+        if lapses.is_some_and(|lapses| lapses <= now_ms) {
+            self.close(None, Some("lease-expired"));
+        }
     }
 
     /// Length of the steps in which an idle window of `secs` seconds moves.
@@ -229,12 +322,15 @@ impl Model {
         }
     }
 
-    /// Ends the streams that have expired by this time.
+    /// Ends the streams that have expired by this time, and closes those whose lease has lapsed.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         let over = |stream: &Stream| !stream.gone && stream.is_over(now_ms);
         while let Some((name, _)) = self.streams.iter().find(|(_, stream)| over(stream)) {
             let name = name.clone();
             self.end(&name);
+        }
+        for stream in self.streams.values_mut().filter(|stream| !stream.gone) {
+            stream.lapse(now_ms);
         }
     }
 }

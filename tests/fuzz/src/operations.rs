@@ -3,6 +3,7 @@
 
 mod followers;
 mod forks;
+mod leases;
 mod reads;
 mod writes;
 
@@ -16,6 +17,9 @@ use serde_json::Value;
 use std::rc::Rc;
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+/// Choices from here on are operations of leases and conditional appends.
+const LEASES: u8 = 208;
+
 /// Most operations of one input.
 const MOST: usize = 200;
 
@@ -56,7 +60,11 @@ impl Run {
     fn step(&mut self, input: &mut Input<'_>) {
         self.model.expire(self.world.now_ms());
         let name = NAMES[input.below(NAMES.len())];
-        match input.below(20) {
+        let choice = input.byte();
+        if choice >= LEASES {
+            return self.lease(name, choice - LEASES, input);
+        }
+        match choice % 20 {
             0 | 1 => self.create(name, input),
             2..=5 => self.append(name, input),
             6 => self.append_often(name, input),
@@ -115,6 +123,9 @@ impl Run {
         if let Some(stream) = self.model.get(name) {
             assert_eq!(response.header("stream-next-offset"), stream.tail());
             assert_eq!(response.header("stream-closed") == "true", stream.closed);
+            let reason = response.header("stream-closed-reason");
+            assert_eq!(reason, stream.reason.unwrap_or_default(), "HEAD {name}");
+            self.check_lease(name, &response);
             assert_eq!(response.header("content-type"), stream.kind.content_type());
         }
     }

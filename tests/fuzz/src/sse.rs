@@ -47,7 +47,7 @@ pub(crate) fn run(input: &[u8]) {
         assert!(length > 0, "no progress");
     }
     data_end(&mut out, encoding);
-    let end = control("0000000000000001_0000000000000002", true, true);
+    let end = control("0000000000000001_0000000000000002", true, Some(None));
     out.extend(end.before);
     let events = events::read(&String::from_utf8(out).expect("it is UTF-8"));
     let [(kind, data), (last, _)] = &*events else {

@@ -73,11 +73,15 @@ impl Run {
             "control" => false,
             _ => panic!("there is no event {kind}"),
         };
+        let mut reason = None;
         let (mut data, mut offset, mut before) = (Vec::new(), None, "control".to_owned());
         for (kind, payload) in events {
             match is_data(&kind) {
                 true => data.push(payload),
-                false => offset = Some(control(&payload)),
+                false => {
+                    offset = Some(control(&payload));
+                    reason = close_reason(&payload);
+                }
             }
             // A control event follows each data event. The first and the last control event may
             // stand alone.
@@ -92,6 +96,12 @@ impl Run {
             "{offset} is the last offset that a follower got"
         );
         assert_eq!(closed, stream.closed, "a follower of {}", follower.name);
+        assert_eq!(
+            reason.as_deref(),
+            stream.reason,
+            "a follower of {}",
+            follower.name
+        );
         let waiting = follower.waiting(stream);
         if waiting == 0 {
             assert_eq!(offset, stream.tail());
@@ -158,4 +168,10 @@ fn control(payload: &str) -> (String, bool, bool) {
     let offset = offset.expect("an offset").to_owned();
     assert!(flag("streamClosed") || value.get("streamCursor").is_some());
     (offset, flag("upToDate"), flag("streamClosed"))
+}
+
+/// Why the stream was closed, as a control event says.
+fn close_reason(payload: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(payload).ok()?;
+    Some(value.get("streamClosedReason")?.as_str()?.to_owned())
 }

@@ -93,6 +93,10 @@ impl Run {
         assert_eq!(up_to_date, at_tail, "{name} behind {from}: {response:?}");
         let closed = response.header("stream-closed") == "true";
         assert_eq!(closed, at_tail && stream.closed);
+        if closed {
+            let reason = response.header("stream-closed-reason");
+            assert_eq!(reason, stream.reason.unwrap_or_default(), "GET {name}");
+        }
         stream.learn(next, from + taken);
         assert!(
             at_tail || taken > 0,

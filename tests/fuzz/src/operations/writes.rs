@@ -3,7 +3,7 @@
 use super::{Run, ending};
 use crate::content::{Content, Kind};
 use crate::input::Input;
-use crate::model::{Append, Mark, Stream, Verdict};
+use crate::model::{Append, Lease, Mark, Stream, Verdict};
 use crate::world::{Ask, call};
 
 /// Streams with fewer units get many small appends. The number is enough for several index blocks.
@@ -11,6 +11,16 @@ const MOST: usize = 300;
 
 impl Run {
     pub(super) fn create(&mut self, name: &'static str, input: &mut Input<'_>) {
+        self.create_with(name, None, input);
+    }
+
+    /// Creates a stream, with a lease of this length in seconds.
+    pub(super) fn create_with(
+        &mut self,
+        name: &'static str,
+        lease: Option<u64>,
+        input: &mut Input<'_>,
+    ) {
         let (kind, close) = (Kind::any(input), input.below(8) == 0);
         let end = self.end(input);
         let (filled, spaced) = (input.flag(), input.flag());
@@ -21,6 +31,9 @@ impl Run {
         let mut ask = ending(Ask::new("PUT", name), end).with("content-type", kind.content_type());
         if close {
             ask = ask.with("stream-closed", "true");
+        }
+        if let Some(secs) = lease {
+            ask = ask.with("stream-lease", &secs.to_string());
         }
         if filled {
             ask.body = content.written(spaced);
@@ -37,12 +50,18 @@ impl Run {
         };
         assert_eq!(response.status, expected, "PUT {name}: {response:?}");
         if response.status == 201 {
+            let now_ms = self.world.now_ms();
+            let lease = lease.filter(|_| !close).map(|secs| Lease {
+                secs,
+                renewed_ms: now_ms,
+            });
             let stream = Stream {
                 kind,
                 content,
                 closed: close,
                 end,
-                touched_ms: self.world.now_ms(),
+                lease,
+                touched_ms: now_ms,
                 ..Stream::default()
             };
             let tail = response.header("stream-next-offset");
@@ -66,6 +85,7 @@ impl Run {
             mark,
             seq: (bits & 16 != 0).then(|| format!("{:03}", input.byte())),
             close: alone || bits & 0xe0 == 0xe0,
+            ..Append::default()
         };
         self.post(name, &append, bits & 32 != 0);
     }
@@ -83,15 +103,13 @@ impl Run {
             let append = Append {
                 kind,
                 content: Some(Content::some(kind, &mut Input(&[0]))),
-                mark: None,
-                seq: None,
-                close: false,
+                ..Append::default()
             };
             self.post(name, &append, false);
         }
     }
 
-    fn post(&mut self, name: &'static str, append: &Append, spaced: bool) {
+    pub(super) fn post(&mut self, name: &'static str, append: &Append, spaced: bool) {
         let mut ask = Ask::new("POST", name);
         if let Some(content) = &append.content {
             ask = ask.with("content-type", append.kind.content_type());
@@ -109,6 +127,15 @@ impl Run {
         if append.close {
             ask = ask.with("stream-closed", "true");
         }
+        if let Some(reason) = append.reason {
+            ask = ask.with("stream-closed-reason", reason);
+        }
+        if let Some(secs) = append.lease {
+            ask = ask.with("stream-lease", &secs.to_string());
+        }
+        if let Some(tail) = &append.expected {
+            ask = ask.with("if-match", &format!("\"{tail}\""));
+        }
         let response = call(&self.server, &ask);
         let (status, now) = (self.model.status(name), self.world.now_ms());
         let Some(stream) = self.model.get_mut(name) else {
@@ -121,6 +148,7 @@ impl Run {
             Verdict::Accepted => matches!(response.status, 200 | 204),
             Verdict::Done => response.status == 204,
             Verdict::Fenced => response.status == 403,
+            Verdict::Mismatch => response.status == 412,
             Verdict::Refused => matches!(response.status, 400 | 409),
         };
         assert!(fits, "{append:?} to {name} is {verdict:?}: {response:?}");
@@ -131,8 +159,17 @@ impl Run {
                 let count = stream.content.len();
                 stream.learn(tail, count);
             }
-            Verdict::Accepted | Verdict::Done => assert_eq!(tail, before),
+            Verdict::Accepted | Verdict::Done | Verdict::Mismatch => assert_eq!(tail, before),
             Verdict::Fenced | Verdict::Refused => {}
+        }
+        let closed = response.header("stream-closed") == "true";
+        if closed {
+            let reason = response.header("stream-closed-reason");
+            assert_eq!(reason, stream.reason.unwrap_or_default(), "POST {name}");
+        }
+        let heartbeat = append.lease.is_some() && verdict == Verdict::Accepted;
+        if heartbeat && !closed {
+            self.check_lease(name, &response);
         }
     }
 }
