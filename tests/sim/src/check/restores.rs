@@ -39,7 +39,7 @@ pub(super) fn before(history: &History, restore: &Restore) -> History {
 /// return were never done. Calls around one of these moments may have been done.
 pub(super) fn after(history: &History, restore: &Restore) -> History {
     let Restore { taken, done, .. } = *restore;
-    let is_known = |began: u64, ended: u64| ended <= taken || began > done;
+    let is_known = |began: u64, ended: u64| ended < taken || began > done;
     // A page after a lost page may begin within a message.
     let broken: BTreeSet<u64> = history
         .events
@@ -49,7 +49,7 @@ pub(super) fn after(history: &History, restore: &Restore) -> History {
             _ => None,
         })
         .collect();
-    let is_whole = |page: &Page| page.ended <= taken || !broken.contains(&page.run);
+    let is_whole = |page: &Page| page.ended < taken || !broken.contains(&page.run);
     let events = history.events.iter().filter_map(|event| match event {
         Event::Call(call) if is_known(call.began, call.ended) => Some(event.clone()),
         Event::Call(call) if call.began > taken && call.ended <= done => Some(Event::Call(Call {

@@ -59,8 +59,8 @@ impl<'c> Session<'c> {
         let at_once = client.chance(700);
         let create = Ask::Create {
             body: client.chance(300).then(|| client.body()),
-            ends: match client.chance(200) {
-                // Reads move the end of the stream, and not the end of the lease.
+            // Reads move the end of the stream, and not the end of the lease. A fork would inherit it.
+            ends: match topic.private && client.chance(200) {
                 true => Ends::Idle(600_000),
                 false => Ends::Never,
             },
