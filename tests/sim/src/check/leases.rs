@@ -102,29 +102,38 @@ pub(super) fn early(view: &View<'_>) -> Vec<String> {
     if !view.terms.leases.timely {
         return found;
     }
-    let lapses = closes(view)
+    let mut lapses: Vec<_> = closes(view)
         .into_iter()
-        .filter(|close| close.reason == Some(LAPSED));
-    let Some(lapse) = lapses.min_by_key(|close| close.ended) else {
-        return found;
-    };
-    let renewals = view.calls.iter().filter(|call| {
-        let before = call.began < lapse.ended && !view.may_have_ended(call.began, lapse.ended);
-        before && renews(call) && surely_applied(call)
-    });
-    for renewal in renewals {
-        let lengths = setters(view, renewal, lapse.ended).map(|(_, secs)| secs);
-        let Some(secs) = lengths.filter(|secs| *secs > 0).min() else {
-            continue;
-        };
-        let (renewed_ms, lapsed_ms) = (renewal.began / 1000, lapse.ended / 1000);
-        if lapsed_ms < renewed_ms + secs * 1000 {
-            found.push(format!(
-                "a lease of {secs} s, renewed at {renewed_ms} ms, lapsed by {lapsed_ms} ms"
-            ));
+        .filter(|close| close.reason == Some(LAPSED))
+        .collect();
+    lapses.sort_by_key(|lapse| lapse.ended);
+    // Of the answers that show one lapse, the first one says most.
+    let mut first: Option<Close<'_>> = None;
+    for lapse in lapses {
+        let same = |first: &Close<'_>| !view.may_have_ended(first.began, lapse.ended);
+        if !first.as_ref().is_some_and(same) {
+            found.extend(renewed_before(view, &lapse));
+            first = Some(lapse);
         }
     }
     found
+}
+
+/// Renewals of a lease that lapsed before its end.
+fn renewed_before<'v>(view: &'v View<'_>, lapse: &Close<'_>) -> impl Iterator<Item = String> + 'v {
+    let (lapsed, lapsed_ms) = (lapse.ended, lapse.ended / 1000);
+    let renewals = view.calls.iter().filter(move |call| {
+        let before = call.began < lapsed && renews(call) && surely_applied(call);
+        before && !view.may_have_ended(call.began, lapsed.max(call.ended))
+    });
+    renewals.filter_map(move |renewal| {
+        let lengths = setters(view, renewal, lapsed).map(|(_, secs)| secs);
+        let secs = lengths.filter(|secs| *secs > 0).min()?;
+        let renewed_ms = renewal.began / 1000;
+        (lapsed_ms < renewed_ms + secs * 1000).then(|| {
+            format!("a lease of {secs} s, renewed at {renewed_ms} ms, lapsed by {lapsed_ms} ms")
+        })
+    })
 }
 
 /// The time by which every instance knows that the lease has lapsed, in microseconds: its last

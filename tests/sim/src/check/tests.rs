@@ -1,5 +1,7 @@
 //! The checker on histories that are written by hand: a good one, and changes that make it bad.
 
+mod leases;
+
 use super::check;
 use crate::history::{
     Ask, Body, Call, Ends, Event, Fork, From, History, Live, Mark, Page, Place, Terms, Told, Wait,
@@ -92,6 +94,24 @@ impl Story {
             began: self.now,
             ended: self.now + us,
         }));
+        self
+    }
+
+    /// Lets the next call begin at this time.
+    fn at(self, ms: u64) -> Self {
+        let now = ms * 1000;
+        Self { now, ..self }
+    }
+
+    /// Adds the reason of a close to the last answer.
+    fn because(mut self, why: &str) -> Self {
+        let why = Some(why.to_owned());
+        match self.history.events.last_mut() {
+            Some(Event::Call(Call { reason, .. }) | Event::Page(Page { reason, .. })) => {
+                *reason = why;
+            }
+            _ => panic!("the last event has no reason"),
+        }
         self
     }
 
