@@ -136,6 +136,18 @@ impl Links {
         }
     }
 
+    /// Moves the cursor of `link` to `cursor`, in the current `life` of its stream, if it belongs to
+    /// another life. Does nothing if the link changed meanwhile.
+    pub fn follow(&mut self, link: &Link, cursor: Position, life: LifeMark) {
+        let place = self.place(&link.stream).ok();
+        if let Some(known) = place.and_then(|place| self.0.get_mut(place))
+            && known == link
+            && are_others(link.life, Some(life))
+        {
+            (known.acked, known.life) = (cursor, Some(life));
+        }
+    }
+
     /// Removes the explicit name of a stream. The link remains with this `kind`, or is removed if
     /// `kind` is `None`.
     pub fn unname(&mut self, stream: &[u8; 20], kind: Option<Kind>) {
@@ -225,6 +237,23 @@ mod tests {
         assert_eq!(cursor(&links), at(3));
         assert!(links.ack(&stream, at(9), first), "a late worker's");
         assert_eq!(cursor(&links), at(3));
+    }
+
+    #[test]
+    fn a_cursor_follows_the_stream_to_its_next_life_once() {
+        let (mut links, stream) = (Links::default(), [1; 20]);
+        let (first, second) = (Some([1; 8]), Some([2; 8]));
+        assert_eq!(links.add(stream, at(9), Kind::Explicit, first), Ok(true));
+        let seen = *links.get(&stream).unwrap();
+        links.follow(&seen, at(2), [1; 8]);
+        assert_eq!(links.get(&stream), Some(&seen));
+        links.follow(&seen, at(2), [2; 8]);
+        assert!(links.ack(&stream, at(5), second));
+        let moved = *links.get(&stream).unwrap();
+        assert_eq!((moved.acked, moved.life), (at(5), second));
+        // Another step was faster.
+        links.follow(&seen, at(2), [3; 8]);
+        assert_eq!(links.get(&stream), Some(&moved));
     }
 
     #[test]

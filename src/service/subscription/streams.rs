@@ -9,7 +9,7 @@ use crate::service::env::Env;
 use crate::service::fault::Fault;
 use crate::service::heads;
 use crate::stream::{Head, LifeMark, Position, Presence};
-use crate::subscription::{Acked, Link, Subscription};
+use crate::subscription::{Acked, Link, Links, Subscription};
 use std::collections::BTreeMap;
 
 /// A linked stream.
@@ -24,6 +24,23 @@ pub(super) struct Linked {
 }
 
 impl Linked {
+    fn of(link: Link, head: Head) -> Self {
+        Self {
+            link,
+            acked: head.cursor(link.acked, link.life),
+            tail: head.tail(),
+            life: Some(head.incarnation.mark()),
+            name: head.name,
+        }
+    }
+
+    /// Moves the cursor in `links` to the current life, unless the link changed since it was read.
+    pub(super) fn follow(&self, links: &mut Links) {
+        if let Some(life) = self.life {
+            links.follow(&self.link, self.acked, life);
+        }
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         self.tail > self.acked
     }
@@ -76,13 +93,7 @@ pub(super) fn snapshot<E: Env>(
     let mut linked = Vec::with_capacity(subscription.links.len());
     for link in subscription.links.iter().copied() {
         if let Some(head) = linked_head(core, &link.stream)? {
-            linked.push(Linked {
-                link,
-                acked: head.cursor(link.acked, link.life),
-                tail: head.tail(),
-                life: Some(head.incarnation.mark()),
-                name: head.name,
-            });
+            linked.push(Linked::of(link, *head));
         } else if let Some(name) = names.get(&link.stream) {
             linked.push(Linked {
                 link,
@@ -97,21 +108,21 @@ pub(super) fn snapshot<E: Env>(
     Ok(linked)
 }
 
-/// The name of a stream with pending events. The search begins at a random link, so that no stream
-/// is always the last.
+/// A stream with pending events. The search begins at a random link, so that no stream is always the
+/// last.
 pub(super) fn pending<E: Env>(
     core: &Core<E>,
     subscription: &Subscription,
-) -> Result<Option<String>, Fault> {
+) -> Result<Option<Linked>, Fault> {
     let count = subscription.links.len();
     let first = core.jitter(count.saturating_sub(1) as u64);
     let first = usize::try_from(first).unwrap_or_default();
     let links = subscription.links.iter();
     for link in links.clone().skip(first).chain(links.take(first)) {
-        if let Some(head) = linked_head(core, &link.stream)?
-            && head.tail() > head.cursor(link.acked, link.life)
-        {
-            return Ok(Some(head.name));
+        let head = linked_head(core, &link.stream)?;
+        let linked = head.map(|head| Linked::of(*link, *head));
+        if let Some(linked) = linked.filter(Linked::is_pending) {
+            return Ok(Some(linked));
         }
     }
     Ok(None)

@@ -23,7 +23,7 @@ pub(super) fn wake_pending<E: Env>(
     if !subscription.is_idle() || !subscription.backfilled {
         return Ok(Done::NOTHING);
     }
-    let Some(name) = streams::pending(core, subscription)? else {
+    let Some(pending) = streams::pending(core, subscription)? else {
         return Ok(Done::NOTHING);
     };
     let hash = NameHash::of_subscription(&subscription.id);
@@ -37,6 +37,9 @@ pub(super) fn wake_pending<E: Env>(
         |subscription| {
             Ok(match subscription.wake(wake, core.env.now_ms()) {
                 true => {
+                    // A step may have stopped before it moved the cursor to the current life. No
+                    // ack would move it.
+                    pending.follow(&mut subscription.links);
                     records::note_wake(core, &hash, subscription)?;
                     Change::Write
                 }
@@ -45,9 +48,9 @@ pub(super) fn wake_pending<E: Env>(
         },
     )?;
     Ok(match changed {
-        Changed::Written(subscription) if is_wake(&subscription, wake) => {
-            Done::with(announce::announce(core, effects, &subscription, &name)?)
-        }
+        Changed::Written(subscription) if is_wake(&subscription, wake) => Done::with(
+            announce::announce(core, effects, &subscription, &pending.name)?,
+        ),
         // Another step woke it.
         Changed::Kept(_) => Done::with(None),
         Changed::Written(_) | Changed::Missing | Changed::Busy => Done::NOTHING,
@@ -118,7 +121,8 @@ pub(super) fn look_after<E: Env>(
         return Ok(Done::with(news));
     }
     // The stream that caused the wake is not recorded; any pending stream serves as well.
-    let name = streams::pending(core, &subscription)?.unwrap_or_default();
+    let pending = streams::pending(core, &subscription)?;
+    let name = pending.map_or_else(String::new, |pending| pending.name);
     let Some(fence) = subscription.fence() else {
         return Ok(Done::with(None));
     };

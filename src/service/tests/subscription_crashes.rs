@@ -4,8 +4,8 @@
 use super::deletion::{QUIRKS, work_all};
 use super::driver::{Server, ask, call, serve};
 use super::subscribing::{
-    ack_all, append, claim, create, ds, ds_json, json_of, ok, paths, pull, read, server, webhook,
-    woken,
+    ack_all, append, claim, create, ds, ds_json, json_of, ok, paths, pull, read, server, take_all,
+    webhook, woken,
 };
 use super::world::{Quirk, World};
 use crate::service::Service;
@@ -319,6 +319,45 @@ fn a_subscription_and_a_stream_that_begin_at_once_find_each_other() {
                 assert!(!woken(&server).is_empty(), "{what}");
                 drain(&server, &what);
             }
+        }
+    }
+}
+
+/// The link named the earlier life of the stream, and the cursor for the next life moved only after
+/// another append: workers acked the same events again and again.
+#[test]
+fn a_stream_that_begins_again_is_acked_once_whatever_stops_on_the_way() {
+    for creation in 0.. {
+        let mut created = true;
+        for walk in 0.. {
+            let what = format!("creation stops after {creation}, the walk after {walk}");
+            let world = World::new(Quirk::Guarded, 1);
+            world.variable("registry", "false");
+            let server = server(&world);
+            let body = json!({"type": "pull-wake", "streams": ["a"], "wake_stream": "wake/pool"});
+            ok(call(&server, ds_json("PUT", "subscriptions/s", &body)));
+            ok(call(&server, create("a", "one")));
+            take_all(&server);
+            ok(call(&server, ask("DELETE", "a")));
+            let doomed = Service::new(world.instance().crashing_after(creation));
+            let _ = call(&doomed, create("a", "two"));
+            created = !doomed.env().is_dead();
+            let doomed = Service::new(world.instance().crashing_after(walk));
+            let walked = (0..24).all(|round| {
+                doomed.work(round);
+                !doomed.env().is_dead()
+            });
+            world.advance(61_000);
+            (0..24).for_each(|round| drop(server.work(round)));
+            if call(&server, ask("HEAD", "a")).status == 200 {
+                drain(&server, &what);
+            }
+            if walked {
+                break;
+            }
+        }
+        if created {
+            break;
         }
     }
 }
