@@ -139,6 +139,10 @@ pub(super) fn read(client: &Client<'_>) {
             } => {
                 from = From::At(to);
                 tail = at_tail;
+                if ended {
+                    // A closed stream has nothing new for a while.
+                    client.cx.sleep_ms(client.range(20, 200));
+                }
                 if ended || client.chance(30) {
                     (from, run) = (From::Start, client.sim().next_id());
                 } else if client.chance(30) {
