@@ -7,6 +7,7 @@
 
 mod acknowledged;
 mod calm;
+mod conditional;
 mod forks;
 mod leases;
 mod lives;
@@ -74,11 +75,11 @@ const RULES: &[Rule] = &[
     ("the first close decides the reason", leases::reasons),
     (
         "a conditional append begins at its tail",
-        leases::conditions,
+        conditional::at_its_tail,
     ),
     (
         "a conditional append is refused at another tail only",
-        leases::mismatches,
+        conditional::elsewhere,
     ),
     ("without faults all is well", calm::well),
 ];

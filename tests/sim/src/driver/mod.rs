@@ -124,7 +124,7 @@ fn step<T>(cx: &Cx<'_>, server: &Server<'_>, step: impl FnOnce() -> T) -> Result
     Ok((done, noted))
 }
 
-/// What planted bugs do after a request that was done.
+/// Applies the planted bugs that follow a request that was done.
 fn forge_done(sim: &Rc<Sim>, node: usize, request: &Request, answer: &Answer) {
     let done = answer.head.as_ref().is_some_and(|head| head.status == 204);
     if !done || request.method != "POST" {
