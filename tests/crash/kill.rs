@@ -36,7 +36,7 @@ fn every_acknowledged_append_survives_kill_9_in_order_and_once() {
         if round == 0 {
             let mut client = Client::connect(address).expect("it listens");
             for stream in 0..STREAMS {
-                let headers = [("content-type", "text/plain")];
+                let headers = [("content-type", "text/plain"), ("stream-lease", "3600")];
                 let created = client.send("PUT", &path(stream), &headers, b"");
                 assert_eq!(created.expect("it answers").status, 201);
             }
@@ -101,6 +101,9 @@ fn content(server: &Server, stream: usize) -> Vec<u8> {
 
 fn check(server: &Server, writers: &[Writer], readers: &[Reader]) {
     for (stream, reader) in readers.iter().enumerate() {
+        let mut client = Client::connect(server.address).expect("it listens");
+        let head = client.send("HEAD", &path(stream), &[], b"");
+        assert_eq!(head.expect("it answers").header("stream-lease"), Some("3600"));
         let content = content(server, stream);
         assert!(
             content.starts_with(&reader.seen),

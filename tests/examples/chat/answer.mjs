@@ -33,9 +33,8 @@ export async function write({ url, headers, lease, model, prompt }) {
     }
   }
   const stream = new DurableStream({ url, headers, contentType: "application/json" })
-  // A producer makes a repeated append safe, and `send` repeats it. `send` also ends the producer when the
-  // stream is closed: alone, it would take that for a gap in its sequence, and send the append again and
-  // again. One request at a time, so that there are no gaps.
+  // A producer makes a repeated append safe, and `send` repeats it. When the stream is closed, the error of
+  // `send` has the reason. One request at a time, so that there are no gaps.
   const options = { fetch: send, maxInFlight: 1, signal, onError: refuse }
   const producer = new IdempotentProducer(stream, "writer", options)
   beat().catch(refuse)
