@@ -1,6 +1,6 @@
 //! The close of a stream, and its reason.
 
-use super::{Head, ProducerMark};
+use super::ProducerMark;
 use crate::limits::REASON_BYTES;
 use std::fmt;
 
@@ -51,24 +51,6 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
-    }
-}
-
-impl Head {
-    /// Closes the stream, which ends its lease. The first close decides: on a closed stream this
-    /// changes nothing.
-    pub(super) fn close(&mut self, closed: Closed) {
-        if self.closed.is_none() {
-            self.closed = Some(closed);
-            self.lease = None;
-        }
-    }
-
-    /// The reason of the close, if the stream is closed and the close had a reason.
-    #[must_use]
-    pub fn close_reason(&self) -> Option<&str> {
-        let closed = self.closed.as_ref()?;
-        closed.reason.as_ref().map(Reason::as_str)
     }
 }
 

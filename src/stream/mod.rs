@@ -6,6 +6,7 @@
 mod append;
 mod branch;
 mod close;
+mod closing;
 mod content_type;
 mod create;
 mod delete;

@@ -103,7 +103,10 @@ fn check(server: &Server, writers: &[Writer], readers: &[Reader]) {
     for (stream, reader) in readers.iter().enumerate() {
         let mut client = Client::connect(server.address).expect("it listens");
         let head = client.send("HEAD", &path(stream), &[], b"");
-        assert_eq!(head.expect("it answers").header("stream-lease"), Some("3600"));
+        assert_eq!(
+            head.expect("it answers").header("stream-lease"),
+            Some("3600")
+        );
         let content = content(server, stream);
         assert!(
             content.starts_with(&reader.seen),

@@ -37,7 +37,7 @@ pub const CORE: Floors = &[
         "service/places.rs",
     ],
     &["service/records/"],
-    &["service/ending.rs"],
+    &["service/ending.rs", "service/lapse.rs"],
     // Operations.
     &[
         "service/append.rs",
