@@ -278,9 +278,9 @@ mod tests {
         ) {
             let mut links = Links::default();
             let mut model = BTreeMap::<u8, u64>::new();
-            for (what, stream, to) in steps {
+            for (operation, stream, to) in steps {
                 let hash = [stream; 20];
-                match what {
+                match operation {
                     0 | 1 => {
                         links.add(hash, at(to), Kind::Glob, None).unwrap();
                         let cursor = model.entry(stream).or_insert(to);

@@ -46,7 +46,7 @@ impl Subscription {
     /// # Errors
     ///
     /// The wake has ended.
-    pub fn told(&mut self, fence: Fence) -> Result<bool, Fenced> {
+    pub fn delivered(&mut self, fence: Fence) -> Result<bool, Fenced> {
         self.check(fence)?;
         let Phase::Waking { attempt_ms, .. } = &mut self.phase else {
             return Ok(false);
@@ -115,8 +115,8 @@ mod tests {
         assert!(!one.expire(u64::MAX));
         assert!(!one.try_again(1_999) && one.try_again(2_000) && !one.try_again(2_000));
         assert_eq!((one.fence(), one.due_ms()), (Some(fence), Some(32_000)));
-        assert_eq!(one.told(fence), Ok(true));
-        assert_eq!((one.failures, one.told(fence)), (0, Ok(false)));
+        assert_eq!(one.delivered(fence), Ok(true));
+        assert_eq!((one.failures, one.delivered(fence)), (0, Ok(false)));
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
         one.wake(6, 30_000);
         let before = one.clone();
         assert_eq!(one.failed(fence, 30_000, 0), Err(Fenced));
-        assert_eq!(one.told(fence), Err(Fenced));
+        assert_eq!(one.delivered(fence), Err(Fenced));
         assert_eq!(one, before);
     }
 }

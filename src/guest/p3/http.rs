@@ -192,7 +192,7 @@ impl Exchange {
         let mut token = token.to_vec();
         loop {
             let cause = waits::cause(place, ends).await;
-            let news_for_all = place.looks().is_some();
+            let news_for_all = place.polls().is_some();
             if cause == Cause::Changed && !news_for_all {
                 // The notification removed this waiter from the group. Join again before the head
                 // is read, so that no change is missed.

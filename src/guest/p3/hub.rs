@@ -21,7 +21,7 @@ pub(super) enum News {
     /// The key changed.
     Changed,
     /// This waiter has waited longest now, and must poll for the others.
-    Look,
+    Poll,
 }
 
 struct Waiter {
@@ -73,13 +73,13 @@ pub(super) fn wake_changed() {
 pub(super) fn wake(key: &str) {
     let group = HUB.with_borrow_mut(|hub| hub.groups.remove(key));
     for mut waiter in group.into_iter().flat_map(|group| group.waiters) {
-        tell(&mut waiter.news, News::Changed);
+        send(&mut waiter.news, News::Changed);
     }
 }
 
-fn tell(news: &mut StreamWriter<u8>, what: News) {
+fn send(sender: &mut StreamWriter<u8>, news: News) {
     // The reader either exists or is gone. In neither case does the write wait.
-    let _ = news.write_all(vec![what as u8]).now_or_never();
+    let _ = sender.write_all(vec![news as u8]).now_or_never();
 }
 
 /// A place among the waiters of a key. Dropping the place leaves the group.
@@ -111,7 +111,7 @@ impl Membership {
     }
 
     /// How long the key has not changed, in milliseconds, if this waiter is the one that polls.
-    pub(super) fn looks(&self) -> Option<u64> {
+    pub(super) fn polls(&self) -> Option<u64> {
         HUB.with_borrow(|hub| {
             let group = hub.groups.get(&self.key)?;
             let first = group.waiters.front()?;
@@ -123,7 +123,7 @@ impl Membership {
     /// Waits for news.
     pub(super) async fn news(&mut self) -> News {
         match self.news.next().await {
-            Some(byte) if byte == News::Look as u8 => News::Look,
+            Some(byte) if byte == News::Poll as u8 => News::Poll,
             _ => News::Changed,
         }
     }
@@ -141,7 +141,7 @@ impl Drop for Membership {
                 .is_some_and(|first| first.id == self.id);
             group.waiters.retain(|waiter| waiter.id != self.id);
             match group.waiters.front_mut() {
-                Some(next) if was_first => tell(&mut next.news, News::Look),
+                Some(next) if was_first => send(&mut next.news, News::Poll),
                 Some(_) => {}
                 None => {
                     hub.groups.remove(&self.key);

@@ -44,7 +44,7 @@ pub(super) async fn cause(place: &mut Membership, ends: Ends) -> Cause {
             return Cause::Timeout;
         }
         let look = place
-            .looks()
+            .polls()
             .map(|quiet_ms| after(start, polling::pause_ms(quiet_ms)));
         let end = look.unwrap_or(u64::MAX).min(ends.wait).min(ends.age);
         let timer = pin!(monotonic_clock::wait_until(end));
@@ -56,7 +56,7 @@ pub(super) async fn cause(place: &mut Membership, ends: Ends) -> Cause {
         match news {
             Some(News::Changed) => return Cause::Changed,
             None if look == Some(end) => return Cause::Changed,
-            Some(News::Look) | None => {}
+            Some(News::Poll) | None => {}
         }
     }
 }

@@ -39,7 +39,7 @@ const GATES: usize = 4;
 const GIVEN_UP: usize = 64;
 
 /// Result at one gate.
-enum Turn {
+enum AtGate {
     End(Step),
     /// This candidate gave up a creator or a record: try the next gate.
     Next,
@@ -75,14 +75,14 @@ impl<E: Env> Candidate<'_, E> {
                 progress.asked = true;
                 progress.owner = count == 1;
             }
-            let turn = match progress.owner {
+            let at_gate = match progress.owner {
                 true => self.own(progress)?,
                 false => self.watch(progress)?,
             };
-            match turn {
-                Turn::End(step) => return Ok(step),
-                Turn::Next => drop(gates.next()),
-                Turn::Skip => drop(given_up.next()),
+            match at_gate {
+                AtGate::End(step) => return Ok(step),
+                AtGate::Next => drop(gates.next()),
+                AtGate::Skip => drop(given_up.next()),
             }
         }
         Ok(Step::Wait(self.core.pause_ms(2)))
@@ -136,23 +136,23 @@ impl<E: Env> Candidate<'_, E> {
     }
 
     /// Handles a gate that elected another candidate: reads how far it is.
-    fn watch(&self, progress: &mut Election) -> Result<Turn, Fault> {
+    fn watch(&self, progress: &mut Election) -> Result<AtGate, Fault> {
         let key = self.slot.key(progress.gate);
         let state = match self.core.env.get(&key)? {
             None => None,
             Some(bytes) => Some(heads::open(&key, bytes)?.state),
         };
         match state {
-            Some(State::Confirmed) => Ok(Turn::End(Step::Taken)),
+            Some(State::Confirmed) => Ok(AtGate::End(Step::Taken)),
             Some(State::Void) => {
                 progress.skip();
-                Ok(Turn::Skip)
+                Ok(AtGate::Skip)
             }
             // Another candidate gave up that creator before. One wait for each creator is enough:
             // otherwise a name with several of them could never be reached.
             None | Some(State::Unconfirmed) if self.is_open(progress.gate.saturating_add(1))? => {
                 progress.skip();
-                Ok(Turn::Skip)
+                Ok(AtGate::Skip)
             }
             None | Some(State::Unconfirmed) => {
                 // The waits get longer. So on a slow store the request still spends most of its
@@ -161,8 +161,8 @@ impl<E: Env> Candidate<'_, E> {
                     .saturating_add(self.core.jitter(100))
                     .saturating_add(progress.waited_ms / 8);
                 Ok(match progress.wait(ms) {
-                    true => Turn::End(Step::Wait(ms)),
-                    false => Turn::Next,
+                    true => AtGate::End(Step::Wait(ms)),
+                    false => AtGate::Next,
                 })
             }
         }
@@ -175,17 +175,17 @@ impl<E: Env> Candidate<'_, E> {
     }
 
     /// Handles a gate that elected this candidate.
-    fn own(&self, progress: &mut Election) -> Result<Turn, Fault> {
+    fn own(&self, progress: &mut Election) -> Result<AtGate, Fault> {
         let key = self.slot.key(progress.gate);
         if !progress.confirming {
             if !self.write_unconfirmed(&key, progress)? {
                 progress.pass();
-                return Ok(Turn::Next);
+                return Ok(AtGate::Next);
             }
             for lower in 0..progress.gate {
                 if !self.void(&self.slot.key(lower))? {
                     self.void(&key)?;
-                    return Ok(Turn::End(Step::Taken));
+                    return Ok(AtGate::End(Step::Taken));
                 }
             }
             let next = self.slot.gate(progress.gate.saturating_add(1));
@@ -193,17 +193,17 @@ impl<E: Env> Candidate<'_, E> {
             if !matches!(self.core.env.increment(&next, 0), Ok(0)) {
                 self.void(&key)?;
                 progress.pass();
-                return Ok(Turn::End(Step::Wait(self.core.pause_ms(3))));
+                return Ok(AtGate::End(Step::Wait(self.core.pause_ms(3))));
             }
             progress.confirming = true;
         }
         match self.confirm(&key)? {
-            Some(true) => Ok(Turn::End(Step::Created)),
+            Some(true) => Ok(AtGate::End(Step::Created)),
             Some(false) => {
                 progress.pass();
-                Ok(Turn::Next)
+                Ok(AtGate::Next)
             }
-            None => Ok(Turn::End(Step::Wait(self.core.pause_ms(2)))),
+            None => Ok(AtGate::End(Step::Wait(self.core.pause_ms(2)))),
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) fn announce<E: Env>(
     let Some(fence) = subscription.fence() else {
         return Ok(None);
     };
-    let told = match &subscription.config.delivery {
+    let result = match &subscription.config.delivery {
         Delivery::Webhook { url } => {
             send(core, effects, subscription, url, fence).map(|()| Ok(None))
         }
@@ -41,7 +41,7 @@ pub(super) fn announce<E: Env>(
             write_event(core, subscription, wake_stream, fence, name)
         }
     };
-    match told {
+    match result {
         Ok(Ok(news)) => Ok(news),
         Ok(Err(NotWritten)) => {
             put_off(
@@ -157,8 +157,8 @@ fn write_event<E: Env>(
             Appended::Replies(replies, after) => {
                 let status = replies.first().map_or(503, |reply| reply.head.status);
                 // Fenced: workers were already notified of a later wake.
-                let told = matches!(status, 200 | 204 | 403);
-                return Ok(match told {
+                let is_notified = matches!(status, 200 | 204 | 403);
+                return Ok(match is_notified {
                     true => Ok(after.news),
                     false => Err(NotWritten),
                 });

@@ -37,8 +37,8 @@ pub(in crate::service) fn delivered<E: Env>(
     let mut commit = Commit::new(core.env.random());
     let changed = records::change(core, &hash, sent.life, &mut commit, |subscription| {
         if !done {
-            let told = subscription.told(sent.fence);
-            return Ok(match told {
+            let result = subscription.delivered(sent.fence);
+            return Ok(match result {
                 Ok(true) => Change::Write,
                 Ok(false) | Err(_) => Change::Keep,
             });

@@ -43,7 +43,7 @@ pub(in crate::service) fn spread<E: Env>(
                 return full;
             }
             left = left.saturating_sub(1);
-            match tell(core, effects, &news, subscriber) {
+            match notify(core, effects, &news, subscriber) {
                 Ok(Notified::More(more)) => queue.extend(more),
                 Ok(Notified::NoRoom) => full = true,
                 Err(fault) => {
@@ -60,7 +60,7 @@ pub(in crate::service) fn spread<E: Env>(
 }
 
 /// Notifies one subscription.
-fn tell<E: Env>(
+fn notify<E: Env>(
     core: &Core<E>,
     effects: &mut Effects,
     news: &News,
@@ -69,23 +69,23 @@ fn tell<E: Env>(
     let stream = NameHash::of(&news.name);
     let hash = NameHash::from_bytes(subscriber.subscription);
     let life = subscriber.life;
-    let mut told = Notified::More(None);
+    let mut result = Notified::More(None);
     let wanted = match records::stored(core, &hash)? {
         Some(Stored::Live(found)) if found.life == life => {
             let now_ms = core.env.now_ms();
             let mut tried = found.clone();
-            match hear(core, &mut tried, news, subscriber, 0, now_ms) {
+            match receive(core, &mut tried, news, subscriber, 0, now_ms) {
                 // Each append also does the work that is due.
                 Received::Nothing if found.due_ms().is_some_and(|due| due <= now_ms) => {
                     return Ok(Notified::More(
                         wake::look_after(core, effects, &found)?.news,
                     ));
                 }
-                Received::Nothing => return Ok(told),
+                Received::Nothing => return Ok(result),
                 Received::Linked | Received::Woken => true,
                 Received::NotWanted => false,
                 Received::NoRoom => {
-                    told = Notified::NoRoom;
+                    result = Notified::NoRoom;
                     false
                 }
             }
@@ -94,14 +94,14 @@ fn tell<E: Env>(
     };
     if !wanted {
         streams::unlink_head(core, &stream, &hash, life)?;
-        return Ok(told);
+        return Ok(result);
     }
     let mut commit = Commit::new(core.env.random());
     let wake = core.env.random();
     let changed = records::change(core, &hash, life, &mut commit, |subscription| {
         let now_ms = core.env.now_ms();
         Ok(
-            match hear(core, subscription, news, subscriber, wake, now_ms) {
+            match receive(core, subscription, news, subscriber, wake, now_ms) {
                 Received::Nothing | Received::NotWanted | Received::NoRoom => Change::Keep,
                 Received::Linked => Change::Write,
                 Received::Woken => {
@@ -115,12 +115,12 @@ fn tell<E: Env>(
         Changed::Written(subscription) if is_wake(&subscription, wake) => Notified::More(
             announce::announce(core, effects, &subscription, &news.name)?,
         ),
-        _ => told,
+        _ => result,
     })
 }
 
 /// Applies news to a subscription.
-fn hear<E: Env>(
+fn receive<E: Env>(
     _core: &Core<E>,
     subscription: &mut Subscription,
     news: &News,

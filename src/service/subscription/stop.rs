@@ -40,8 +40,8 @@ impl Stop {
     }
 
     /// The rights of the caller do not cover `name`.
-    pub(super) fn forbidden(what: &str, name: &str) -> Self {
-        let detail = format!("You may not {what} {name}.");
+    pub(super) fn forbidden(action: &str, name: &str) -> Self {
+        let detail = format!("You may not {action} {name}.");
         Problem::new(Code::InsufficientScope, detail).into()
     }
 }

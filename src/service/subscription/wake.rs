@@ -140,7 +140,7 @@ pub(super) fn look_after<E: Env>(
                 if subscription.failures > failures {
                     return Ok(Change::Keep);
                 }
-                Ok(match subscription.told(fence) {
+                Ok(match subscription.delivered(fence) {
                     Ok(true) => Change::Write,
                     Ok(false) | Err(_) => Change::Keep,
                 })

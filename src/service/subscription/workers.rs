@@ -153,14 +153,15 @@ fn admit<E: Env>(
 /// Refuses an ack of an offset that is not in the stream, or that the store has lost. An ack for an
 /// earlier life of the stream comes too late, and moves nothing.
 fn check_ack<E: Env>(core: &Core<E>, head: &Head, to: Position) -> Result<(), Stop> {
-    let what = match places::judge(core, head, Some(to))? {
+    let relation = match places::judge(core, head, Some(to))? {
         Placed::Here(_) | Placed::Gone(OffsetGone::EarlierLife) => return Ok(()),
         Placed::Beyond | Placed::Later => "is beyond the tail of",
         Placed::Gone(OffsetGone::Lost) => "is in a lost part of",
     };
     let (offset, name) = (offset::format(to), &head.name);
-    let message =
-        format!("The offset {offset} {what} {name}. Ack only offsets that the server returned.");
+    let message = format!(
+        "The offset {offset} {relation} {name}. Ack only offsets that the server returned."
+    );
     Err(Refused::new(RefusedCode::InvalidOffset, message).into())
 }
 

@@ -60,8 +60,8 @@ fn requests(name: &str) -> Vec<Ask> {
 }
 
 fn is(response: &Response, status: u16, code: &str) {
-    let what = (response.status, &*response.code());
-    assert_eq!(what, (status, code), "{response:?}");
+    let answer = (response.status, &*response.code());
+    assert_eq!(answer, (status, code), "{response:?}");
 }
 
 /// The status of an answer, whether or not the exchange goes on.
@@ -440,8 +440,8 @@ fn a_subscription_is_for_managers_and_keeps_within_the_rights_of_its_creator() {
         (NEIGHBOUR, subscribe("a/c/*", "a/c/wakes"), 201),
         (NEIGHBOUR, subscribe("a/c/*", "a/c/wakes"), 200),
     ] {
-        let what = format!("{token}: {request:?}");
-        assert_eq!(call(&server, with(token, request)).status, status, "{what}");
+        let case = format!("{token}: {request:?}");
+        assert_eq!(call(&server, with(token, request)).status, status, "{case}");
     }
 }
 
@@ -469,15 +469,15 @@ fn a_subscription_of_others_is_as_if_it_did_not_exist() {
         ]
     };
     for request in calls() {
-        let what = format!("{request:?}");
+        let case = format!("{request:?}");
         let response = call(&server, with(NEIGHBOUR, request.clone()));
-        assert_eq!(response.status, 404, "{what}");
+        assert_eq!(response.status, 404, "{case}");
         assert_eq!(
             call(&server, with(READER, request.clone())).status,
             403,
-            "{what}"
+            "{case}"
         );
-        assert_eq!(call(&server, request).status, 401, "{what}");
+        assert_eq!(call(&server, request).status, 401, "{case}");
     }
     // Problems of the request itself come first, for an existing and a missing subscription alike.
     for path in [one, "__ds/subscriptions/none"] {

@@ -272,7 +272,7 @@ fn table() -> Vec<(&'static str, Ask, u16, u16)> {
 
 #[test]
 fn a_token_to_stop_streams_allows_a_bare_close_and_nothing_else() {
-    for (what, request, viewer, writer) in table() {
+    for (case, request, viewer, writer) in table() {
         for (token, status) in [
             ("reader-of-all-names", if viewer == 400 { 400 } else { 403 }),
             ("viewer-with-a-button", viewer),
@@ -291,7 +291,7 @@ fn a_token_to_stop_streams_allows_a_bare_close_and_nothing_else() {
             let create = ask("PUT", "s").content_type("text/plain");
             call(&server, with("writer-of-all-names", create));
             let response = call(&server, with(token, request.clone()));
-            assert_eq!(response.status, status, "{what}, {token}: {response:?}");
+            assert_eq!(response.status, status, "{case}, {token}: {response:?}");
         }
     }
 }

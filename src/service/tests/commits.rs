@@ -203,7 +203,7 @@ fn one_small_append_is_one_read_and_one_write() {
 
 /// A writer gets an error for its swap, and reads the head again only after `others` more commits.
 /// `applied`: the swap was applied. Returns its answer and how often its body is in the stream.
-fn hear_late(quirk: Quirk, others: u64, applied: bool) -> (Response, usize) {
+fn reread_late(quirk: Quirk, others: u64, applied: bool) -> (Response, usize) {
     let world = World::new(quirk, others);
     let server = serve(&world);
     call(&server, ask("PUT", "s").content_type("text/plain"));
@@ -240,14 +240,14 @@ fn a_commit_is_recognised_while_its_stream_remembers_it_and_unknown_beyond() {
         // Where instances share nothing, the ring of a stream has more commits.
         let size = if quirk == Quirk::Guarded { 64 } else { 512 };
         for (others, applied) in [(0, true), (size - 1, true), (size, true), (size + 36, true)] {
-            let (response, times) = hear_late(quirk, others, applied);
+            let (response, times) = reread_late(quirk, others, applied);
             let known = others < size;
             let expected = if known { "" } else { "OUTCOME_UNKNOWN" };
             assert_eq!(response.code(), expected, "{quirk:?} {others}");
             assert_eq!((response.is_ok(), times), (known, 1));
         }
         for (others, applied) in [(0, false), (size, false), (size + 1, false)] {
-            let (response, times) = hear_late(quirk, others, applied);
+            let (response, times) = reread_late(quirk, others, applied);
             let known = others <= size;
             assert_eq!(response.is_ok(), known, "{quirk:?} {others}");
             assert_eq!(times, usize::from(known));

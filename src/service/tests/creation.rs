@@ -98,10 +98,10 @@ fn a_creator_whose_stream_was_deleted_and_replaced_does_not_get_200_or_409() {
                 }
             }));
             let response = call(&Service::new(env), put("mine"));
-            let what = format!("{quirk:?} {again}: {response:?}");
+            let case = format!("{quirk:?} {again}: {response:?}");
             let known = response.status == 201;
-            assert!(known || response.code() == "OUTCOME_UNKNOWN", "{what}");
-            assert_eq!(read_all(&serve(&world), "s"), b"other", "{what}");
+            assert!(known || response.code() == "OUTCOME_UNKNOWN", "{case}");
+            assert_eq!(read_all(&serve(&world), "s"), b"other", "{case}");
         }
     }
 }

@@ -150,14 +150,14 @@ fn a_worker_that_takes_a_deletion_for_abandoned_keeps_the_entry_of_the_next_one(
                 let (world, server) = stopped(quirk);
                 let next = Arc::clone(&world);
                 let (mut stop, crashed) = (Some(()), Arc::new(AtomicBool::new(false)));
-                let told = Arc::clone(&crashed);
+                let flag = Arc::clone(&crashed);
                 let slow = world.instance().with_hook(Box::new(move |ops, _, _| {
                     if ops == pause && stop.take().is_some() {
                         let doomed = Service::new(next.instance().crashing_after(life));
                         next.by_a_clock_off(-AHEAD_MS, || {
                             call(&doomed, ask("DELETE", "s"));
                         });
-                        told.store(doomed.env().is_dead(), Ordering::Relaxed);
+                        flag.store(doomed.env().is_dead(), Ordering::Relaxed);
                     }
                 }));
                 let slow = Service::new(slow);

@@ -128,7 +128,7 @@ fn records(world: &Arc<World>) -> Vec<Record> {
 
 /// Checks that every stream counts its existing forks, and that no fork stays half joined or half
 /// gone.
-pub(super) fn assert_counts(world: &Arc<World>, what: &str) {
+pub(super) fn assert_counts(world: &Arc<World>, case: &str) {
     let link = |record: &Record, incarnation| Link {
         hash: *NameHash::of(record.name()).bytes(),
         incarnation,
@@ -148,18 +148,18 @@ pub(super) fn assert_counts(world: &Arc<World>, what: &str) {
             Record::Tombstone(tombstone) => (tombstone.incarnation, tombstone.source),
         };
         let pending = matches!(record, Record::Live(head) if head.is_pending());
-        assert!(!pending, "{what}: {} is pending for ever", record.name());
+        assert!(!pending, "{case}: {} is pending for ever", record.name());
         let Some(source) = source else { continue };
         let Some((forks, there)) = sources.get_mut(&key(&source)) else {
             let over = matches!(record, Record::Tombstone(_));
-            assert!(over, "{what}: the source of {} is gone", record.name());
+            assert!(over, "{case}: the source of {} is gone", record.name());
             continue;
         };
         let left = forks.step(life) == Some(ForkStep::Leaving);
         *there += u64::from(!left);
     }
     for (forks, there) in sources.values() {
-        assert_eq!(forks.count, *there, "{what}: {forks:?}");
+        assert_eq!(forks.count, *there, "{case}: {forks:?}");
     }
 }
 
@@ -174,7 +174,7 @@ fn a_crash_at_any_operation_is_finished_or_undone_by_later_work() {
         for scene in SCENES {
             let mut leaked = 0;
             for life in 0.. {
-                let what = format!("{quirk:?} {scene:?} after {life}");
+                let case = format!("{quirk:?} {scene:?} after {life}");
                 let world = World::new(quirk, life);
                 drop(set_up(&world, scene));
                 let doomed = Service::new(world.instance().crashing_after(life));
@@ -182,22 +182,22 @@ fn a_crash_at_any_operation_is_finished_or_undone_by_later_work() {
                 let crashed = doomed.env().is_dead();
                 let server = serve(&world);
                 recover(&server);
-                assert_counts(&world, &what);
+                assert_counts(&world, &case);
                 // In any case the fork exists as a whole or not at all, and can be created.
                 if scene != Scene::Collect {
                     let source = call(&server, ask("GET", "s"));
                     match source.status {
-                        200 => assert_eq!(source.text(), SOURCE, "{what}"),
+                        200 => assert_eq!(source.text(), SOURCE, "{case}"),
                         status => {
                             let gone = matches!(scene, Scene::DeleteSource | Scene::DeleteLast);
-                            assert!(gone && matches!(status, 404 | 410), "{what}: {source:?}");
+                            assert!(gone && matches!(status, 404 | 410), "{case}: {source:?}");
                         }
                     }
                     let own = match scene {
                         Scene::Create | Scene::CreateAgain | Scene::ForkAgain => {
                             let made =
                                 call(&server, fork("f", "s").body("own bytes, more than inline"));
-                            assert!(matches!(made.status, 200 | 201), "{what}: {made:?}");
+                            assert!(matches!(made.status, 200 | 201), "{case}: {made:?}");
                             "own bytes, more than inline"
                         }
                         Scene::DeleteLast => "chunks of its own",
@@ -205,23 +205,23 @@ fn a_crash_at_any_operation_is_finished_or_undone_by_later_work() {
                     };
                     if call(&server, ask("HEAD", "f")).status == 200 {
                         let expected = format!("{SOURCE}{own}");
-                        assert_eq!(read_all(&server, "f"), expected.as_bytes(), "{what}");
+                        assert_eq!(read_all(&server, "f"), expected.as_bytes(), "{case}");
                     } else {
-                        assert!(matches!(scene, Scene::Delete | Scene::DeleteLast), "{what}");
+                        assert!(matches!(scene, Scene::Delete | Scene::DeleteLast), "{case}");
                     }
                 }
                 for name in ["f", "s"] {
                     let deleted = call(&server, ask("DELETE", name)).status;
-                    assert!(matches!(deleted, 204 | 404 | 410), "{what}: {deleted}");
+                    assert!(matches!(deleted, 204 | 404 | 410), "{case}: {deleted}");
                 }
                 recover(&server);
                 let left = left(&world);
                 // A chunk that no head names yet is left for the offline check.
                 let chunks = left.iter().filter(|key| key.starts_with("c.")).count();
-                assert_eq!(chunks, left.len(), "{what}: {left:?}");
+                assert_eq!(chunks, left.len(), "{case}: {left:?}");
                 let creates =
                     matches!(scene, Scene::Create | Scene::CreateAgain | Scene::ForkAgain);
-                assert!(chunks == 0 || (crashed && creates), "{what}: {left:?}");
+                assert!(chunks == 0 || (crashed && creates), "{case}: {left:?}");
                 leaked += chunks;
                 if !crashed {
                     println!(
@@ -285,7 +285,7 @@ fn an_instance_that_pauses_at_any_operation_does_nothing_twice_and_nothing_too_l
             // store.
             let step = if quirk == Quirk::Guarded { 1 } else { 5 };
             for pause in (0..).step_by(step) {
-                let what = format!("{quirk:?} {scene:?} {meanwhile:?} before {pause}");
+                let case = format!("{quirk:?} {scene:?} {meanwhile:?} before {pause}");
                 let world = World::new(quirk, pause);
                 let server = set_up(&world, scene);
                 // Another fork counts on the source, too.
@@ -301,15 +301,15 @@ fn an_instance_that_pauses_at_any_operation_does_nothing_twice_and_nothing_too_l
                 act(&slow, scene, u64::MAX);
                 let over = slow.env().ops() <= pause;
                 recover(&server);
-                assert_counts(&world, &what);
+                assert_counts(&world, &case);
                 if call(&server, ask("HEAD", "f")).status == 200 {
                     assert!(
                         read_all(&server, "f").starts_with(SOURCE.as_bytes()),
-                        "{what}"
+                        "{case}"
                     );
                 }
                 if other {
-                    assert_eq!(read_all(&server, "h"), SOURCE.as_bytes(), "{what}");
+                    assert_eq!(read_all(&server, "h"), SOURCE.as_bytes(), "{case}");
                 }
                 for name in ["f", "h", "s"] {
                     call(&server, ask("DELETE", name));
@@ -317,7 +317,7 @@ fn an_instance_that_pauses_at_any_operation_does_nothing_twice_and_nothing_too_l
                 recover(&server);
                 let left = left(&world);
                 let chunks = left.iter().filter(|key| key.starts_with("c.")).count();
-                assert_eq!(chunks, left.len(), "{what}: {left:?}");
+                assert_eq!(chunks, left.len(), "{case}: {left:?}");
                 if over {
                     break;
                 }
@@ -410,7 +410,7 @@ fn forks_created_and_deleted_at_once_are_counted_correctly() {
     ] {
         let (mut made, mut leaked) = (0, 0);
         for seed in 0..12 {
-            let what = format!("{quirk:?} seed {seed}");
+            let case = format!("{quirk:?} seed {seed}");
             let world = World::new(quirk, seed);
             world.variable("inline_tail_bytes", ["0", "16384"][seed as usize % 2]);
             call(&serve(&world), put("s").body("root"));
@@ -453,15 +453,15 @@ fn forks_created_and_deleted_at_once_are_counted_correctly() {
             world.land_late();
             let server = serve(&world);
             recover(&server);
-            assert_counts(&world, &what);
+            assert_counts(&world, &case);
             for name in ["s", "f0", "f1", "f2"] {
                 let head = call(&server, ask("HEAD", name));
                 assert!(
                     matches!(head.status, 200 | 404 | 410),
-                    "{what}: {name} {head:?}"
+                    "{case}: {name} {head:?}"
                 );
                 if head.status == 200 {
-                    assert!(read_all(&server, name).starts_with(b"root"), "{what}");
+                    assert!(read_all(&server, name).starts_with(b"root"), "{case}");
                 }
                 call(&server, ask("DELETE", name));
             }
@@ -473,7 +473,7 @@ fn forks_created_and_deleted_at_once_are_counted_correctly() {
                 !key.starts_with("s.") || envelope.unwrap().state == State::Confirmed
             });
             let chunks = left.iter().filter(|key| key.starts_with("c.")).count();
-            assert_eq!(chunks, left.len(), "{what}: {left:?}");
+            assert_eq!(chunks, left.len(), "{case}: {left:?}");
             leaked += chunks;
         }
         println!("{quirk:?}: {made} forks made, {leaked} chunks left for the offline check");

@@ -67,7 +67,7 @@ struct Run {
     world: Arc<World>,
     server: Server,
     tree: Tree,
-    what: String,
+    case: String,
 }
 
 impl Run {
@@ -84,9 +84,9 @@ impl Run {
         let body = "c".repeat(self.any(30) as usize);
         let created = call(&self.server, put(&name).body(&body));
         match self.tree.status(&name) {
-            404 => assert_eq!(created.status, 201, "{}", self.what),
-            410 => assert_eq!(created.code(), "PATH_BLOCKED", "{}", self.what),
-            _ => assert!(matches!(created.status, 200 | 409), "{}", self.what),
+            404 => assert_eq!(created.status, 201, "{}", self.case),
+            410 => assert_eq!(created.code(), "PATH_BLOCKED", "{}", self.case),
+            _ => assert!(matches!(created.status, 200 | 409), "{}", self.case),
         }
         if created.status == 201 {
             let model = Model {
@@ -105,7 +105,7 @@ impl Run {
         let (name, source) = (self.name(), self.name());
         let mut asked = fork(&name, &source).body("f");
         let Some(model) = self.tree.0.get(&source).cloned() else {
-            assert_eq!(call(&self.server, asked).status, 404, "{}", self.what);
+            assert_eq!(call(&self.server, asked).status, 404, "{}", self.case);
             return;
         };
         let index = self.any(model.offsets.len() as u64 + 1) as usize;
@@ -128,15 +128,15 @@ impl Run {
             let same = self.tree.0.get(&name);
             let is_there = same.is_some_and(|fork| !fork.gone && fork.parent == Some(source));
             match made.status {
-                200 => assert!(is_there, "{}", self.what),
-                _ => assert_eq!(made.code(), "FORK_FROM_TOMBSTONE", "{}", self.what),
+                200 => assert!(is_there, "{}", self.case),
+                _ => assert_eq!(made.code(), "FORK_FROM_TOMBSTONE", "{}", self.case),
             }
             return;
         }
         match self.tree.status(&name) {
-            404 => assert_eq!(made.status, 201, "{}: {made:?}", self.what),
-            410 => assert_eq!(made.code(), "PATH_BLOCKED", "{}", self.what),
-            _ => assert!(matches!(made.status, 200 | 409), "{}: {made:?}", self.what),
+            404 => assert_eq!(made.status, 201, "{}: {made:?}", self.case),
+            410 => assert_eq!(made.code(), "PATH_BLOCKED", "{}", self.case),
+            _ => assert!(matches!(made.status, 200 | 409), "{}: {made:?}", self.case),
         }
         if made.status != 201 {
             return;
@@ -176,16 +176,16 @@ impl Run {
             let appended = call(&self.server, append);
             match (self.tree.status(&name), self.tree.0.get_mut(&name)) {
                 (200, Some(model)) if !model.closed => {
-                    assert_eq!(appended.status, 204, "{}: {appended:?}", self.what);
+                    assert_eq!(appended.status, 204, "{}: {appended:?}", self.case);
                     model.bytes.extend_from_slice(body.as_bytes());
                     let last = model.offsets.last().map_or("", |offset| &offset.0);
-                    assert!(*appended.offset() > *last, "{}", self.what);
+                    assert!(*appended.offset() > *last, "{}", self.case);
                     let offset = (appended.offset().to_owned(), model.bytes.len());
                     model.offsets.push(offset);
                     model.closed = close;
                 }
-                (200, _) => assert_eq!(appended.code(), "STREAM_CLOSED", "{}", self.what),
-                (status, _) => assert_eq!(appended.status, status, "{}", self.what),
+                (200, _) => assert_eq!(appended.code(), "STREAM_CLOSED", "{}", self.case),
+                (status, _) => assert_eq!(appended.status, status, "{}", self.case),
             }
         }
     }
@@ -195,10 +195,10 @@ impl Run {
         let deleted = call(&self.server, ask("DELETE", &name)).status;
         match self.tree.status(&name) {
             200 => {
-                assert_eq!(deleted, 204, "{}", self.what);
+                assert_eq!(deleted, 204, "{}", self.case);
                 self.tree.end(&name);
             }
-            status => assert_eq!(deleted, status, "{}", self.what),
+            status => assert_eq!(deleted, status, "{}", self.case),
         }
         work_all(&self.server);
     }
@@ -215,11 +215,11 @@ impl Run {
             let name = format!("n{n}");
             let Some(model) = self.tree.0.get(&name).filter(|model| !model.gone) else {
                 let status = call(&self.server, ask("GET", &name)).status;
-                assert_eq!(status, self.tree.status(&name), "{} {name}", self.what);
+                assert_eq!(status, self.tree.status(&name), "{} {name}", self.case);
                 continue;
             };
             let all = read_all(&self.server, &name);
-            assert_eq!(all, model.bytes, "{} {name}", self.what);
+            assert_eq!(all, model.bytes, "{} {name}", self.case);
             let step = 1 + model.offsets.len() / 12;
             for (offset, before) in model.offsets.iter().step_by(step) {
                 let page = call(&self.server, ask("GET", &format!("{name}?offset={offset}")));
@@ -228,13 +228,13 @@ impl Run {
                 assert!(
                     rest.starts_with(&page.body),
                     "{} {name} {offset}",
-                    self.what
+                    self.case
                 );
                 assert_eq!(
                     page.body.is_empty(),
                     rest.is_empty(),
                     "{} {name}",
-                    self.what
+                    self.case
                 );
             }
         }
@@ -261,16 +261,16 @@ fn trees_of_forks_read_as_if_they_had_been_copied() {
         let world = World::new(quirk[seed as usize % 4], seed);
         world.variable("inline_tail_bytes", ["0", "20", "16384"][seed as usize % 3]);
         let server = serve(&world);
-        let what = format!("seed {seed}");
+        let case = format!("seed {seed}");
         let tree = Tree::default();
         let mut run = Run {
             world: world.clone(),
             server,
             tree,
-            what,
+            case,
         };
         for n in 0..40 {
-            run.what = format!("seed {seed} step {n}");
+            run.case = format!("seed {seed} step {n}");
             match run.any(12) {
                 0 | 1 => run.create(),
                 2..=4 => run.fork(),
@@ -282,7 +282,7 @@ fn trees_of_forks_read_as_if_they_had_been_copied() {
         }
         run.read();
         most = most.max(run.tree.0.len());
-        assert_counts(&world, &run.what);
+        assert_counts(&world, &run.case);
     }
     assert!(most > 2);
     println!("{} trees, at most {most} streams at a time", seeds());

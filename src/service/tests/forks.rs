@@ -22,8 +22,8 @@ fn text(server: &Server, name: &str) -> String {
 }
 
 fn is(response: &Response, status: u16, code: &str) {
-    let what = (response.status, &*response.code());
-    assert_eq!(what, (status, code), "{response:?}");
+    let answer = (response.status, &*response.code());
+    assert_eq!(answer, (status, code), "{response:?}");
 }
 
 #[test]

@@ -61,8 +61,8 @@ fn a_claim_that_may_have_been_applied_has_an_unknown_outcome() {
         let server = server(&world);
         ok(call(&server, pull("s", "events/*")));
         ok(call(&server, create("events/a", "one")));
-        let told = claim(&silent_from(&world, "u.", applies), "s", "w");
-        assert_eq!(code(&told), (503, "OUTCOME_UNKNOWN".to_owned()));
+        let response = claim(&silent_from(&world, "u.", applies), "s", "w");
+        assert_eq!(code(&response), (503, "OUTCOME_UNKNOWN".to_owned()));
         world.set_faults(Faults::default());
         let again = claim(&server, "s", "w").status;
         assert_eq!(again, if applies { 409 } else { 200 });
@@ -76,8 +76,8 @@ fn a_claim_that_could_not_begin_was_not_applied() {
     ok(call(&server, pull("s", "events/*")));
     ok(call(&server, create("events/a", "one")));
     world.set_faults(SILENT);
-    let told = claim(&server, "s", "w");
-    assert_eq!(code(&told), (503, "UNAVAILABLE".to_owned()));
+    let response = claim(&server, "s", "w");
+    assert_eq!(code(&response), (503, "UNAVAILABLE".to_owned()));
 }
 
 /// An append that went on in another instance got the answer that it was not applied. That instance

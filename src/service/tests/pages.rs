@@ -259,9 +259,9 @@ fn a_chunk_that_is_lost_in_the_middle_of_a_page_resets_the_connection() {
     let page = read(&server, "-1");
     assert_eq!((page.status, page.reset), (200, true));
     assert_eq!(page.body.len(), 524_288);
-    let told = world.log_lines().iter().any(|line| line.contains(&lost));
+    let is_logged = world.log_lines().iter().any(|line| line.contains(&lost));
     assert!(
-        told,
+        is_logged,
         "the log does not name the lost chunk: {:?}",
         world.log_lines()
     );

@@ -7,13 +7,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 /// The right to run; one of several threads has it.
 pub(super) struct Baton {
     world: Arc<World>,
-    turns: Mutex<Turns>,
+    schedule: Mutex<Schedule>,
     wakers: Vec<Condvar>,
 }
 
 #[derive(Debug, Default)]
-struct Turns {
-    /// Lookup of the thread that has the baton.
+struct Schedule {
+    /// Place of the thread that has the baton.
     current: Option<usize>,
     /// Places of the threads that could go on.
     ready: Vec<usize>,
@@ -23,7 +23,7 @@ struct Turns {
     missing: usize,
     /// Whether the thread that used the store last is likely to use it again before the others.
     is_unfair: bool,
-    /// Lookup of the last thread that had the baton.
+    /// Place of the last thread that had the baton.
     last: Option<usize>,
 }
 
@@ -55,10 +55,10 @@ impl Baton {
     ) -> Vec<T> {
         let baton = Arc::new(Self {
             world: world.clone(),
-            turns: Mutex::new(Turns {
+            schedule: Mutex::new(Schedule {
                 missing: count,
                 is_unfair,
-                ..Turns::default()
+                ..Schedule::default()
             }),
             wakers: (0..count).map(|_| Condvar::new()).collect(),
         });
@@ -80,81 +80,83 @@ impl Baton {
         })
     }
 
-    fn turns(&self) -> MutexGuard<'_, Turns> {
-        self.turns.lock().unwrap()
+    fn lock(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap()
     }
 
     fn come(&self, place: usize) {
-        let mut turns = self.turns();
-        turns.missing -= 1;
-        turns.ready.push(place);
+        let mut schedule = self.lock();
+        schedule.missing -= 1;
+        schedule.ready.push(place);
         // Sorted, so that the draw does not depend on the order of arrival.
-        turns.ready.sort_unstable();
-        if turns.missing == 0 {
-            self.next(&mut turns);
+        schedule.ready.sort_unstable();
+        if schedule.missing == 0 {
+            self.next(&mut schedule);
         }
-        self.wait(turns, place);
+        self.wait(schedule, place);
     }
 
     /// Lets any thread go on, possibly the caller.
     pub(super) fn pass(&self, place: usize) {
-        let mut turns = self.turns();
-        turns.ready.push(place);
-        self.next(&mut turns);
-        self.wait(turns, place);
+        let mut schedule = self.lock();
+        schedule.ready.push(place);
+        self.next(&mut schedule);
+        self.wait(schedule, place);
     }
 
     /// Waits in virtual time.
     pub(super) fn sleep(&self, place: usize, ms: u64) {
-        let mut turns = self.turns();
+        let mut schedule = self.lock();
         let until = self.world.now_ms() + ms;
-        turns.asleep.push((until, place));
-        self.next(&mut turns);
-        self.wait(turns, place);
+        schedule.asleep.push((until, place));
+        self.next(&mut schedule);
+        self.wait(schedule, place);
     }
 
-    fn next(&self, turns: &mut Turns) {
+    fn next(&self, schedule: &mut Schedule) {
         let now = self.world.now_ms();
-        let earliest = turns.asleep.iter().map(|sleeper| sleeper.0).min();
-        if let (true, Some(earliest)) = (turns.ready.is_empty(), earliest) {
+        let earliest = schedule.asleep.iter().map(|sleeper| sleeper.0).min();
+        if let (true, Some(earliest)) = (schedule.ready.is_empty(), earliest) {
             self.world.advance_to(earliest);
         }
         let now = now.max(self.world.now_ms());
         let (due, asleep): (Vec<_>, Vec<_>) =
-            turns.asleep.iter().partition(|sleeper| sleeper.0 <= now);
-        turns.asleep = asleep;
-        turns.ready.extend(due.into_iter().map(|sleeper| sleeper.1));
-        turns.current = match turns.ready.len() {
+            schedule.asleep.iter().partition(|sleeper| sleeper.0 <= now);
+        schedule.asleep = asleep;
+        schedule
+            .ready
+            .extend(due.into_iter().map(|sleeper| sleeper.1));
+        schedule.current = match schedule.ready.len() {
             0 => None,
             ready => {
-                let last = turns
+                let last = schedule
                     .ready
                     .iter()
-                    .position(|place| Some(*place) == turns.last);
-                if let (true, Some(last)) = (turns.is_unfair, last)
+                    .position(|place| Some(*place) == schedule.last);
+                if let (true, Some(last)) = (schedule.is_unfair, last)
                     && self.world.random() % 8 < 3
                 {
-                    turns.current = Some(turns.ready.swap_remove(last));
-                    self.wake(turns);
+                    schedule.current = Some(schedule.ready.swap_remove(last));
+                    self.wake(schedule);
                     return;
                 }
                 let drawn = self.world.random() % ready as u64;
-                Some(turns.ready.swap_remove(usize::try_from(drawn).unwrap()))
+                Some(schedule.ready.swap_remove(usize::try_from(drawn).unwrap()))
             }
         };
-        self.wake(turns);
+        self.wake(schedule);
     }
 
-    fn wake(&self, turns: &mut Turns) {
-        turns.last = turns.current;
-        if let Some(current) = turns.current {
+    fn wake(&self, schedule: &mut Schedule) {
+        schedule.last = schedule.current;
+        if let Some(current) = schedule.current {
             self.wakers[current].notify_one();
         }
     }
 
-    fn wait(&self, mut turns: MutexGuard<'_, Turns>, place: usize) {
-        while turns.current != Some(place) {
-            turns = self.wakers[place].wait(turns).unwrap();
+    fn wait(&self, mut schedule: MutexGuard<'_, Schedule>, place: usize) {
+        while schedule.current != Some(place) {
+            schedule = self.wakers[place].wait(schedule).unwrap();
         }
     }
 }
@@ -164,8 +166,8 @@ struct Leaves(Arc<Baton>);
 
 impl Drop for Leaves {
     fn drop(&mut self) {
-        if let Ok(mut turns) = self.0.turns.lock() {
-            self.0.next(&mut turns);
+        if let Ok(mut schedule) = self.0.schedule.lock() {
+            self.0.next(&mut schedule);
         }
     }
 }

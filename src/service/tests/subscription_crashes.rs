@@ -102,14 +102,14 @@ fn recover(server: &Server) {
 }
 
 /// A worker that does all pending work, as far as it is woken.
-fn drain(server: &Server, what: &str) {
+fn drain(server: &Server, case: &str) {
     let mut done = 0;
     loop {
-        let told: BTreeSet<u64> = woken(server).into_iter().collect();
+        let announced: BTreeSet<u64> = woken(server).into_iter().collect();
         assert_eq!(
-            told.len(),
+            announced.len(),
             woken(server).len(),
-            "{what}: a wake was announced twice"
+            "{case}: a wake was announced twice"
         );
         let claimed = claim(server, "s", "w");
         if claimed.status == 409 {
@@ -118,18 +118,18 @@ fn drain(server: &Server, what: &str) {
         let claimed = json_of(&ok(claimed));
         let generation = claimed["generation"].as_u64().unwrap();
         assert!(
-            told.contains(&generation),
-            "{what}: generation {generation} was not announced: {told:?}"
+            announced.contains(&generation),
+            "{case}: generation {generation} was not announced: {announced:?}"
         );
         ok(ack_all(server, "s", &claimed, true));
         done += 1;
-        assert!(done < 10, "{what}: it is woken for ever");
+        assert!(done < 10, "{case}: it is woken for ever");
     }
     let page = read(server, "s");
     for stream in page["streams"].as_array().unwrap() {
         let path = stream["path"].as_str().unwrap();
         let tail = ok(call(server, ask("HEAD", path)));
-        assert_eq!(stream["acked_offset"], tail.offset(), "{what}: {path}");
+        assert_eq!(stream["acked_offset"], tail.offset(), "{case}: {path}");
     }
 }
 
@@ -138,7 +138,7 @@ fn a_crash_at_any_operation_loses_no_wake_and_announces_none_twice() {
     for quirk in QUIRKS {
         for scene in SCENES {
             for life in 0.. {
-                let what = format!("{quirk:?} {scene:?} after {life}");
+                let case = format!("{quirk:?} {scene:?} after {life}");
                 let world = World::new(quirk, life);
                 let (first, claimed) = set_up(&world, scene);
                 drop(first);
@@ -150,14 +150,14 @@ fn a_crash_at_any_operation_loses_no_wake_and_announces_none_twice() {
                 if scene == Scene::Subscribe && status != 201 {
                     // The creation was not acknowledged: a repeated request completes it.
                     let again = call(&server, pull("s", "events/*"));
-                    assert!(matches!(again.status, 200 | 201), "{what}: {again:?}");
+                    assert!(matches!(again.status, 200 | 201), "{case}: {again:?}");
                 }
                 if scene == Scene::Create && !(200..300).contains(&status) {
                     ok(call(&server, create("events/b", "two")));
                 }
                 if scene == Scene::Ack && status == 200 {
                     let acked = &read(&server, "s")["streams"][0]["acked_offset"];
-                    assert_eq!(*acked, claimed["streams"][0]["tail_offset"], "{what}");
+                    assert_eq!(*acked, claimed["streams"][0]["tail_offset"], "{case}");
                 }
                 if scene == Scene::Name && status != 204 {
                     let body = json!({"streams": ["named"]});
@@ -166,11 +166,11 @@ fn a_crash_at_any_operation_loses_no_wake_and_announces_none_twice() {
                         ds_json("POST", "subscriptions/s/streams", &body),
                     ));
                 }
-                drain(&server, &what);
+                drain(&server, &case);
                 // The subscription goes on as if nothing had happened.
                 ok(call(&server, append("events/a", "more")));
                 ok(call(&server, create("events/c", "more")));
-                drain(&server, &what);
+                drain(&server, &case);
                 let mut expected = vec!["events/a", "events/c"];
                 if scene == Scene::Create {
                     expected.insert(1, "events/b");
@@ -178,13 +178,13 @@ fn a_crash_at_any_operation_loses_no_wake_and_announces_none_twice() {
                 if scene == Scene::Name {
                     expected.push("named");
                     ok(call(&server, append("named", "more")));
-                    drain(&server, &what);
+                    drain(&server, &case);
                 }
-                assert_eq!(paths(&server), expected, "{what}");
+                assert_eq!(paths(&server), expected, "{case}");
                 // The old wake is over.
                 if !claimed.is_null() {
                     let late = ack_all(&server, "s", &claimed, true);
-                    assert_eq!(late.status, 409, "{what}: {late:?}");
+                    assert_eq!(late.status, 409, "{case}: {late:?}");
                 }
                 if !crashed {
                     break;
@@ -231,14 +231,14 @@ fn a_delivery_is_repeated_after_a_crash_around_it() {
     for quirk in QUIRKS {
         for done in [false, true] {
             for life in 0.. {
-                let what = format!("{quirk:?} done: {done} after {life}");
+                let case = format!("{quirk:?} done: {done} after {life}");
                 let world = World::new(quirk, life);
                 let server = server(&world);
                 ok(call(&server, webhook("s", "events/*")));
                 ok(call(&server, create("events/a", "")));
                 let answer = server.start(&[append("events/a", "one").raw()], None);
                 let [sent] = answer[0].effects.as_slice() else {
-                    panic!("{what}: {answer:?}");
+                    panic!("{case}: {answer:?}");
                 };
                 ok(call(&server, append("events/a", "two")));
                 let doomed = Service::new(world.instance().crashing_after(life));
@@ -262,18 +262,18 @@ fn a_delivery_is_repeated_after_a_crash_around_it() {
                 let Some(last) = last else {
                     // The stopped instance's own delivery is lost, so a worker must send another
                     // one.
-                    panic!("{what}: it is not delivered again");
+                    panic!("{case}: it is not delivered again");
                 };
                 let accepted = DeliveryResult::Answered {
                     status: 200,
                     body: br#"{"done":true}"#.to_vec(),
                 };
                 let more = server.delivered(&last.token, &accepted);
-                assert!(more.effects.is_empty(), "{what}");
+                assert!(more.effects.is_empty(), "{case}");
                 let page = read(&server, "s");
                 let tail = ok(call(&server, ask("HEAD", "events/a")));
-                assert_eq!(page["streams"][0]["acked_offset"], tail.offset(), "{what}");
-                assert_eq!(page["status"], "active", "{what}");
+                assert_eq!(page["streams"][0]["acked_offset"], tail.offset(), "{case}");
+                assert_eq!(page["status"], "active", "{case}");
                 if !crashed {
                     break;
                 }
@@ -291,7 +291,7 @@ fn a_subscription_and_a_stream_that_begin_at_once_find_each_other() {
             (pull("s", "events/*"), create("events/a", "new")),
         ] {
             for at in 0.. {
-                let what = format!("{quirk:?} {one:?} at {at}");
+                let case = format!("{quirk:?} {one:?} at {at}");
                 let world = World::new(quirk, at);
                 let setting_up = server(&world);
                 // Records that are created at their first use exist already.
@@ -314,10 +314,10 @@ fn a_subscription_and_a_stream_that_begin_at_once_find_each_other() {
                 if !reached {
                     break;
                 }
-                assert_eq!(paths(&server), ["events/a"], "{what}");
+                assert_eq!(paths(&server), ["events/a"], "{case}");
                 ok(call(&server, append("events/a", "more")));
-                assert!(!woken(&server).is_empty(), "{what}");
-                drain(&server, &what);
+                assert!(!woken(&server).is_empty(), "{case}");
+                drain(&server, &case);
             }
         }
     }
@@ -330,7 +330,7 @@ fn a_stream_that_begins_again_is_acked_once_whatever_stops_on_the_way() {
     for creation in 0.. {
         let mut created = true;
         for walk in 0.. {
-            let what = format!("creation stops after {creation}, the walk after {walk}");
+            let case = format!("creation stops after {creation}, the walk after {walk}");
             let world = World::new(Quirk::Guarded, 1);
             world.variable("registry", "false");
             let server = server(&world);
@@ -350,7 +350,7 @@ fn a_stream_that_begins_again_is_acked_once_whatever_stops_on_the_way() {
             world.advance(61_000);
             (0..24).for_each(|round| drop(server.work(round)));
             if call(&server, ask("HEAD", "a")).status == 200 {
-                drain(&server, &what);
+                drain(&server, &case);
             }
             if walked {
                 break;

@@ -56,19 +56,19 @@ fn an_ack_that_may_arrive_after_its_lease_is_not_called_fenced() {
         let (mut done, mut unknown, mut fenced) = (0, 0, 0);
         for (seed, overtaken) in (0..40).flat_map(|seed| [(seed, false), (seed, true)]) {
             let (answer, moved) = ack_late(quirk, seed, overtaken);
-            let what = format!("{quirk:?} seed {seed} overtaken {overtaken}: {answer:?}");
+            let case = format!("{quirk:?} seed {seed} overtaken {overtaken}: {answer:?}");
             match (answer.status, &*answer.code()) {
                 (200, _) => {
-                    assert!(moved, "{what}");
+                    assert!(moved, "{case}");
                     done += 1;
                 }
                 (503, "OUTCOME_UNKNOWN") => {
-                    assert!(!overtaken, "{what}");
+                    assert!(!overtaken, "{case}");
                     unknown += 1;
                 }
                 _ => {
-                    assert_eq!(error_code(&answer), "FENCED", "{what}");
-                    assert!(!moved, "{what}");
+                    assert_eq!(error_code(&answer), "FENCED", "{case}");
+                    assert!(!moved, "{case}");
                     fenced += 1;
                 }
             }

@@ -40,17 +40,17 @@ fn steps(server: &Server, ask: &Ask) -> (Response, Vec<u64>) {
     (response, counts)
 }
 
-/// Checks that the steps are bounded, and that there are at least as many as `looks` looks need.
+/// Checks that the steps are bounded, and that there are at least as many as `reads` reads need.
 /// The last two may also read the heads of `linked` streams: for pending events, and for the
 /// answer.
 #[track_caller]
-fn assert_bounded(counts: &[u64], looks: usize, linked: usize) {
+fn assert_bounded(counts: &[u64], reads: usize, linked: usize) {
     let (earlier, last) = counts.split_at(counts.len().saturating_sub(2));
     let most = MOST + linked as u64;
     assert!(earlier.iter().all(|count| *count <= MOST), "{counts:?}");
     assert!(last.iter().all(|count| *count <= most), "{counts:?}");
-    let least = looks.div_ceil(BACKFILL_STREAMS);
-    assert!(counts.len() >= least, "{looks} in {counts:?}");
+    let least = reads.div_ceil(BACKFILL_STREAMS);
+    assert!(counts.len() >= least, "{reads} in {counts:?}");
 }
 
 /// The leaves of the name registry.

@@ -166,7 +166,7 @@ impl Run {
         self.server = serve(&self.world);
     }
 
-    fn read(&mut self, what: &str) {
+    fn read(&mut self, case: &str) {
         for (name, content) in &self.streams {
             let length = content.len();
             let near = 1 + self.any(length.min(40) + 2);
@@ -178,7 +178,7 @@ impl Run {
                 let kind = content.kind();
                 assert!(
                     found == expected,
-                    "{what}: {name} ({kind}, {length}) with tail {count}: {} bytes, not {}",
+                    "{case}: {name} ({kind}, {length}) with tail {count}: {} bytes, not {}",
                     found.len(),
                     expected.len(),
                 );

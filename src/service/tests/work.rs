@@ -44,8 +44,8 @@ fn a_debt_that_can_not_be_read_keeps_nothing_else_from_being_done() {
     world.advance(2_000);
     work_all(&server);
     assert_eq!(lives(&world), Vec::<String>::new());
-    let told = |line: &String| line.contains("damaged") && line.contains("\"d.");
-    assert!(world.log_lines().iter().any(told));
+    let is_reported = |line: &String| line.contains("damaged") && line.contains("\"d.");
+    assert!(world.log_lines().iter().any(is_reported));
 }
 
 /// Each call looked at the first three names of a leaf, always the same ones.

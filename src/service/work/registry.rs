@@ -189,7 +189,7 @@ fn look_at_head<E: Env>(
     }
     if due || is_wrong(core, entry.due_ms, &head, clock) {
         // A reader may have closed the stream. Only background work tells its subscriptions.
-        return Ok(told_of_close(core, effects, &head, clock));
+        return Ok(notify_of_close(core, effects, &head, clock));
     }
     subscription::greet_again(core, effects, listed, &hash, &head)?;
     Ok(Looked::Nothing)
@@ -197,7 +197,12 @@ fn look_at_head<E: Env>(
 
 /// Wakes the subscriptions of a stream that a lapsed lease closed. Returns when the next look at the
 /// stream is due.
-fn told_of_close<E: Env>(core: &Core<E>, effects: &mut Effects, head: &Head, clock: u64) -> Looked {
+fn notify_of_close<E: Env>(
+    core: &Core<E>,
+    effects: &mut Effects,
+    head: &Head,
+    clock: u64,
+) -> Looked {
     let lapsed = head.close_reason() == Some(Reason::LEASE_EXPIRED);
     if lapsed && !head.subscribers.is_empty() {
         let news = News::of(head, head.subscribers.clone());

@@ -222,11 +222,11 @@ impl Env for Instance {
 
     fn variables(&self) -> Result<Variables, String> {
         let all = self.world.variables.lock().unwrap();
-        let told = all.iter().map(|(name, value)| match value {
+        let values = all.iter().map(|(name, value)| match value {
             Some(value) => Ok((name.clone(), value.clone())),
             None => Err(format!("{name} is withheld")),
         });
-        told.collect()
+        values.collect()
     }
 
     fn instance(&self) -> u64 {
