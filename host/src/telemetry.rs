@@ -36,8 +36,8 @@ pub(crate) fn changes_kept_again(failed: u64) {
 }
 
 /// Logs that the process ends because this part of it panicked. The panic was logged before.
-pub(crate) fn died(what: &str) {
-    line("error", "process ended after a panic", what);
+pub(crate) fn died(name: &str) {
+    line("error", "process ended after a panic", name);
 }
 
 /// Logs a fault that does not stop the service.
@@ -51,8 +51,8 @@ pub(crate) fn error(event: &str, detail: &str) {
 }
 
 /// Logs that the cause of a warning is over.
-pub(crate) fn back(what: &str) {
-    line("info", "recovered", what);
+pub(crate) fn back(detail: &str) {
+    line("info", "recovered", detail);
 }
 
 fn line(level: &str, event: &str, detail: &str) {

@@ -9,21 +9,21 @@ use futures::FutureExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs a task that may end, but not by a panic.
-pub(crate) async fn task(what: &'static str, task: impl Future<Output = ()>) {
+pub(crate) async fn task(name: &'static str, task: impl Future<Output = ()>) {
     // The state after a panic is not used again.
     if AssertUnwindSafe(task).catch_unwind().await.is_err() {
-        end(what);
+        end(name);
     }
 }
 
 /// Likewise for a function on its own thread.
-pub(crate) fn thread(what: &str, run: impl FnOnce()) {
+pub(crate) fn thread(name: &str, run: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(run)).is_err() {
-        end(what);
+        end(name);
     }
 }
 
-fn end(what: &str) {
-    telemetry::died(what);
+fn end(name: &str) {
+    telemetry::died(name);
     std::process::abort();
 }

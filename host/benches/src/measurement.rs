@@ -68,7 +68,7 @@ impl Measurement {
     }
 
     /// The scenario, with the number of connections if it is not the default.
-    pub(crate) fn what(&self) -> String {
+    pub(crate) fn description(&self) -> String {
         match self.load.connections {
             DEFAULT_CONNECTIONS => self.scenario.to_string(),
             connections => format!("{} x{connections}", self.scenario),
@@ -97,7 +97,7 @@ impl fmt::Display for Measurement {
         write!(
             out,
             "{:<8} {:<16} {:>8.0} {units}/s",
-            self.what(),
+            self.description(),
             self.server,
             self.per_second,
         )?;

@@ -17,7 +17,7 @@ const FILE: &str = "summary.json";
 struct Medians {
     scenario: Scenario,
     connections: usize,
-    what: String,
+    description: String,
     server: String,
     rounds: usize,
     per_second: f64,
@@ -89,9 +89,9 @@ fn medians(measurements: &[Measurement], baseline: Option<&str>) -> Vec<Medians>
             Medians {
                 scenario,
                 connections,
-                what: rounds
+                description: rounds
                     .first()
-                    .map_or_else(String::new, |round| round.what()),
+                    .map_or_else(String::new, |round| round.description()),
                 server: server.to_owned(),
                 rounds: rounds.len(),
                 per_second: of(|round| Some(round.per_second)).unwrap_or_default(),
@@ -151,7 +151,7 @@ fn table_of(rows: &[Medians], baseline: Option<&str>) -> String {
     let mut cells = vec![heading.map(str::to_owned)];
     for row in rows {
         cells.push([
-            format!("{} ({})", row.what, row.scenario.unit().0),
+            format!("{} ({})", row.description, row.scenario.unit().0),
             row.server.clone(),
             row.rounds.to_string(),
             format!("{:.0}", row.per_second),

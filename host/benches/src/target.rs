@@ -107,10 +107,10 @@ impl Target {
     }
 }
 
-fn expect(answer: &Answer<'_>, status: u16, what: &str) -> Result<()> {
+fn expect(answer: &Answer<'_>, status: u16, name: &str) -> Result<()> {
     if answer.status != status {
         let body = String::from_utf8_lossy(answer.body);
-        bail!("{what} was answered {}: {body}", answer.status);
+        bail!("{name} was answered {}: {body}", answer.status);
     }
     Ok(())
 }

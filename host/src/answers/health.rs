@@ -108,9 +108,9 @@ mod tests {
     }
 
     /// Status, fields and body.
-    type Told = (u16, HeaderMap, Vec<u8>);
+    type ResponseParts = (u16, HeaderMap, Vec<u8>);
 
-    fn of_component(cors_origins: &'static str, method: &str, target: &str) -> Told {
+    fn of_component(cors_origins: &'static str, method: &str, target: &str) -> ResponseParts {
         let mut fields = Fields::default();
         fields.push("origin", ORIGIN_OF_ASKER);
         let raw = RawRequest {
@@ -136,7 +136,7 @@ mod tests {
         OwnAnswers::new(Config::from_lookup(given).expect("good variables"), false)
     }
 
-    fn of_host(own: &OwnAnswers, method: Method, target: &'static str) -> Option<Told> {
+    fn of_host(own: &OwnAnswers, method: Method, target: &'static str) -> Option<ResponseParts> {
         let origin = (ORIGIN, HeaderValue::from_static(ORIGIN_OF_ASKER));
         let headers = HeaderMap::from_iter([origin]);
         let response = health(own, &method, &Uri::from_static(target), &headers)?;
@@ -154,8 +154,8 @@ mod tests {
                 for method in [Method::GET, Method::HEAD] {
                     let expected = of_component(cors_origins, method.as_str(), target);
                     assert_eq!(expected.0, 200);
-                    let told = of_host(&own, method.clone(), target);
-                    assert_eq!(told, Some(expected), "{cors_origins} {method} {target}");
+                    let response = of_host(&own, method.clone(), target);
+                    assert_eq!(response, Some(expected), "{cors_origins} {method} {target}");
                 }
             }
         }

@@ -34,8 +34,8 @@ impl<'a> Marks<'a> {
     /// Marks the chunks and blocks of a stream, and reports those that are missing.
     pub(super) fn head(&mut self, head: &Head, report: &mut Report) -> Result<(), CheckError> {
         let life = head.incarnation;
-        let missing = |report: &mut Report, what: &str| {
-            report.problem(format!("stream {}: {what} is missing", head.name));
+        let missing = |report: &mut Report, part: &str| {
+            report.problem(format!("stream {}: {part} is missing", head.name));
         };
         if head.first < head.recent_first {
             for number in head.first / BLOCK_SEGMENTS..head.recent_first / BLOCK_SEGMENTS {

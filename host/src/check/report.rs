@@ -4,7 +4,7 @@ use crate::store::log::{self, Damage, Fault};
 use std::fmt;
 
 /// Most problems listed one by one; the report only counts the rest.
-const TOLD: usize = 50;
+const MOST_LISTED: usize = 50;
 
 /// Number of records of each kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub struct Counts {
 }
 
 /// Describes damage of a log in one line.
-pub(super) fn told(damage: &Damage) -> String {
+pub(super) fn describe(damage: &Damage) -> String {
     let (file, at) = (damage.file.display(), damage.offset);
     match damage.fault {
         Fault::Changed => {
@@ -61,7 +61,7 @@ pub struct Report {
     /// Number of records of each kind.
     pub counts: Counts,
     problems: Vec<String>,
-    untold: u64,
+    unlisted: u64,
     /// Whether unreferenced records were removed.
     pub removed: bool,
     /// The timeline of the store.
@@ -72,16 +72,16 @@ impl Report {
     pub(super) fn new(log: log::Report) -> Self {
         let mut report = Self::default();
         for damage in log.damages.iter().filter(|damage| !damage.unfinished) {
-            report.problem(told(damage));
+            report.problem(describe(damage));
         }
         report.log = log;
         report
     }
 
     pub(super) fn problem(&mut self, problem: String) {
-        match self.problems.len() < TOLD {
+        match self.problems.len() < MOST_LISTED {
             true => self.problems.push(problem),
-            false => self.untold += 1,
+            false => self.unlisted += 1,
         }
     }
 
@@ -167,8 +167,8 @@ impl fmt::Display for Report {
         for problem in &self.problems {
             writeln!(f, "PROBLEM {problem}")?;
         }
-        if self.untold > 0 {
-            writeln!(f, "PROBLEM and {} more", self.untold)?;
+        if self.unlisted > 0 {
+            writeln!(f, "PROBLEM and {} more", self.unlisted)?;
         }
         let verdict = match (self.is_whole(), self.holes()) {
             (true, 0) => "whole: nothing is damaged or missing",

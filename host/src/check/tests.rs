@@ -193,13 +193,13 @@ fn missing_values_are_reported_and_then_nothing_is_removed() {
         (names.chunk(LIFE, 65), "a recent chunk"),
         (names.block(LIFE, 0), "index block 0"),
     ];
-    for (key, told) in cases {
+    for (key, problem) in cases {
         let mut store = OnDisk::with_a_stream();
         store.write(&key, None);
         store.write(&names.chunk(LIFE, 999), Some(b"x".to_vec()));
         let report = store.check(true);
         assert!(!report.is_whole() && !report.removed, "{report}");
-        assert!(report.to_string().contains(told), "{report}");
+        assert!(report.to_string().contains(problem), "{report}");
     }
 }
 
@@ -293,8 +293,8 @@ fn a_wrong_count_of_forks_and_a_missing_shared_chunk_are_reported() {
     for counted in [0, 2] {
         let report = with_a_fork(counted).check(true);
         assert!(!report.is_whole() && !report.removed, "{report}");
-        let told = format!("stream a: counts {counted} forks, but has 1");
-        assert!(report.to_string().contains(&told), "{report}");
+        let problem = format!("stream a: counts {counted} forks, but has 1");
+        assert!(report.to_string().contains(&problem), "{report}");
     }
     let mut store = with_a_fork(1);
     store.write(&Keys::new("").chunk(LIFE, 1), None);

@@ -15,18 +15,18 @@ const LEAST: Duration = Duration::from_millis(100);
 const MOST: u32 = 4096;
 /// Rounds between two pauses. Each examines some names and subscriptions, and finds all work known
 /// to be due.
-const LOOKS: u64 = 4;
+const ROUNDS: u64 = 4;
 /// Rounds at the start, and after a find: where one stream expired, others probably did.
-const MANY_LOOKS: u64 = 64;
+const MANY_ROUNDS: u64 = 64;
 
 /// Lets the component maintain its streams until this future is dropped. It works in small pieces
 /// while there is work, as requests go first.
 pub(crate) async fn work(driver: Arc<Driver>) {
     let mut round: u64 = 0;
-    let mut looks = MANY_LOOKS;
+    let mut rounds = MANY_ROUNDS;
     loop {
         let mut found = false;
-        for _ in 0..looks {
+        for _ in 0..rounds {
             let mut left = MOST;
             while left > 0 && driver.work(round).await {
                 found = true;
@@ -38,7 +38,7 @@ pub(crate) async fn work(driver: Arc<Driver>) {
             }
             round = round.wrapping_add(1);
         }
-        looks = if found { MANY_LOOKS } else { LOOKS };
+        rounds = if found { MANY_ROUNDS } else { ROUNDS };
         tokio::time::sleep(LEAST).await;
         driver.wait_until_due(IDLE).await;
     }

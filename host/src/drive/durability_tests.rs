@@ -311,8 +311,11 @@ async fn a_delivery_leaves_when_its_step_has_settled_and_not_before() {
     assert!(listener.accept().now_or_never().is_none(), "not durable");
     setup.store.confirm();
     assert_eq!(status(append).await, StatusCode::NO_CONTENT);
-    let told = answer_one(&listener).await;
-    assert!(told.starts_with("POST /hook HTTP/1.1\r\n"), "{told}");
+    let delivery = answer_one(&listener).await;
+    assert!(
+        delivery.starts_with("POST /hook HTTP/1.1\r\n"),
+        "{delivery}"
+    );
     while setup.script.log().outcomes.is_empty() {
         tokio::task::yield_now().await;
     }

@@ -47,7 +47,7 @@ pub(crate) struct Grant {
 }
 
 /// A step that waits for room for its answer.
-struct Turn {
+struct WaitingStep {
     token: Token,
     cause: Cause,
     room: Pin<Box<dyn Future<Output = Option<Room>> + Send>>,
@@ -62,7 +62,7 @@ pub(super) struct Live {
     asked: Option<Asked>,
     /// The connection that accounts for the bytes of this exchange's own steps.
     line: Option<Arc<Line>>,
-    turn: Option<Turn>,
+    waiting: Option<WaitingStep>,
     /// Room for the answer to the step under way.
     room: Option<Room>,
 }
@@ -86,7 +86,7 @@ impl Live {
             )),
             asked: None,
             line,
-            turn: None,
+            waiting: None,
             room,
         };
         live.accept(answered, None);
@@ -114,10 +114,10 @@ impl Live {
                 }
                 Taken::Nothing => {}
             }
-            if let Some(turn) = &mut self.turn {
-                let room = ready!(turn.room.as_mut().poll(context));
-                match (room, self.turn.take()) {
-                    (Some(room), Some(Turn { token, cause, .. })) => {
+            if let Some(waiting) = &mut self.waiting {
+                let room = ready!(waiting.room.as_mut().poll(context));
+                match (room, self.waiting.take()) {
+                    (Some(room), Some(WaitingStep { token, cause, .. })) => {
                         self.room = Some(room);
                         self.ask(token, cause, false);
                     }
@@ -144,7 +144,7 @@ impl Live {
         match &self.line {
             Some(line) if matches!(cause, Cause::Ready | Cause::Changed) => {
                 let room = Room::reserve(Arc::clone(line), line.page());
-                self.turn = Some(Turn {
+                self.waiting = Some(WaitingStep {
                     token,
                     cause,
                     room: Box::pin(room),

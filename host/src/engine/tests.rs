@@ -3,9 +3,9 @@ use crate::store::MemoryStore;
 use wasmtime::{Caller, Func, Instance, Module, Trap};
 use wasmtime_wasi_http::WasiHttpView;
 
-/// Runs a loop of `turns` iterations. Each iteration calls `host`.
+/// Runs a loop of `iterations` iterations. Each iteration calls `host`.
 fn run(
-    turns: i32,
+    iterations: i32,
     host: impl Fn(&Engine, &mut InstanceState) + Send + Sync + 'static,
 ) -> Result<(), Trap> {
     let text = r#"(module
@@ -28,7 +28,7 @@ fn run(
     let run = instance
         .get_typed_func::<i32, ()>(&mut store, "run")
         .unwrap();
-    run.call(&mut store, turns)
+    run.call(&mut store, iterations)
         .map_err(|error| error.downcast().unwrap())
 }
 

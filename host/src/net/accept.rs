@@ -21,7 +21,7 @@ const LEAST: u64 = 64;
 /// Pause after the system failed to accept a connection.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Shortest time between two warnings that all places are taken.
-const TOLD_FOR: Duration = Duration::from_secs(60);
+const WARNING_PAUSE: Duration = Duration::from_secs(60);
 
 /// The places for connections.
 #[derive(Debug, Clone)]
@@ -95,9 +95,9 @@ pub(crate) struct Door {
     listener: TcpListener,
     places: Places,
     /// Time of the last warning that all places are taken.
-    told_full: Option<Instant>,
+    full_warned: Option<Instant>,
     /// Whether the current failure to accept was logged.
-    told_error: bool,
+    error_logged: bool,
 }
 
 impl Door {
@@ -105,8 +105,8 @@ impl Door {
         Self {
             listener,
             places,
-            told_full: None,
-            told_error: false,
+            full_warned: None,
+            error_logged: false,
         }
     }
 
@@ -117,7 +117,7 @@ impl Door {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    if std::mem::take(&mut self.told_error) {
+                    if std::mem::take(&mut self.error_logged) {
                         telemetry::back("the server accepts connections again");
                     }
                     if purpose == Use::Probe
@@ -133,7 +133,7 @@ impl Door {
                     };
                 }
                 Err(error) => {
-                    if !std::mem::replace(&mut self.told_error, true) {
+                    if !std::mem::replace(&mut self.error_logged, true) {
                         telemetry::warn("no connection accepted", &error.to_string());
                     }
                     sleep(PAUSE).await;
@@ -151,8 +151,11 @@ impl Door {
         if let Ok(place) = Arc::clone(&self.places.any).try_acquire_owned() {
             return (place, Use::Any);
         }
-        if self.told_full.is_none_or(|told| told.elapsed() > TOLD_FOR) {
-            self.told_full = Some(Instant::now());
+        if self
+            .full_warned
+            .is_none_or(|at| at.elapsed() > WARNING_PAUSE)
+        {
+            self.full_warned = Some(Instant::now());
             let why =
                 "the limit of open files allows no more connections; only probes are answered";
             telemetry::warn("connections refused", why);

@@ -18,8 +18,8 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     Error: From<B::Error>,
 {
-    let (tell, told) = oneshot::channel();
-    let mut tell = Some(tell);
+    let (sender, receiver) = oneshot::channel();
+    let mut sender = Some(sender);
     let body = body.map_frame(move |frame| {
         // Bytes without room are passed on all the same. Room is short then, so slow bodies fail.
         let _ = room.grow(frame.data_ref().map_or(0, Bytes::len));
@@ -29,12 +29,12 @@ where
         PaceError::Body(error) => error.into(),
         PaceError::TooSlow => {
             // The receiver is gone if the request was answered without its body.
-            let _ = tell.take().map(|tell| tell.send(()));
+            let _ = sender.take().map(|sender| sender.send(()));
             Error::ConnectionReadTimeout
         }
     });
     let fell_behind = async move {
-        if told.await.is_err() {
+        if receiver.await.is_err() {
             std::future::pending().await
         }
     };

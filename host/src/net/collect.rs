@@ -199,7 +199,7 @@ pub(super) mod tests {
     }
 
     /// Body of this many bytes, and a receiver for the end of its reading.
-    pub(in crate::net) fn told(
+    pub(in crate::net) fn unannounced_body(
         bytes: usize,
     ) -> (
         impl Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,

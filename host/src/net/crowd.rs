@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Shortest time between two warnings that an address has too many connections.
-const TOLD_FOR: Duration = Duration::from_secs(60);
+const WARNING_PAUSE: Duration = Duration::from_secs(60);
 /// Connections examined when an address has too many. Each new connection costs this work.
 const OLDEST: usize = 64;
 /// Checks of a busy connection during one idle timeout.
-const LOOKS: u32 = 8;
+const CHECKS: u32 = 8;
 
 /// The connections of a server.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct Crowd {
 struct Known {
     /// The connections of each address by number, the oldest first.
     by_address: HashMap<u64, BTreeMap<u64, Arc<Activity>>>,
-    told: Option<Instant>,
+    warned: Option<Instant>,
 }
 
 /// A registered connection, until this is dropped.
@@ -100,7 +100,7 @@ impl Activity {
         (state.requests == 0 && !state.ending).then_some(state.idle)
     }
 
-    fn tell_to_end(&self) {
+    fn signal_end(&self) {
         self.state().ending = true;
         self.end.notify_one();
     }
@@ -116,7 +116,7 @@ impl Activity {
     async fn idle_for(&self, patience: Duration) {
         loop {
             match self.idle_since() {
-                None => sleep(patience / LOOKS).await,
+                None => sleep(patience / CHECKS).await,
                 Some(since) => match since.checked_add(patience) {
                     Some(over) if over > Instant::now() => sleep_until(over).await,
                     Some(_) => return,
@@ -185,9 +185,9 @@ impl Crowd {
         let members = known.by_address.entry(address).or_default();
         let is_full = self.per_address.is_some_and(|most| members.len() >= most);
         if is_full && purpose == Use::Any && !end_oldest(members) {
-            let told = known.told;
-            if told.is_none_or(|told| told.elapsed() > TOLD_FOR) {
-                known.told = Some(Instant::now());
+            let warned = known.warned;
+            if warned.is_none_or(|at| at.elapsed() > WARNING_PAUSE) {
+                known.warned = Some(Instant::now());
                 drop(known);
                 let why = "an address already has as many connections as \
                            --connections-per-address allows";
@@ -219,7 +219,7 @@ impl Crowd {
         }
         idle.select_nth_unstable_by_key(wanted.saturating_sub(1), |(since, _)| *since);
         for (_, activity) in idle.iter().take(wanted) {
-            activity.tell_to_end();
+            activity.signal_end();
         }
     }
 }
@@ -230,7 +230,7 @@ fn end_oldest(members: &BTreeMap<u64, Arc<Activity>>) -> bool {
     let idle = oldest.filter_map(|activity| Some((activity.endable_since()?, activity)));
     let first = idle.min_by_key(|(since, _)| *since);
     first
-        .inspect(|(_, activity)| activity.tell_to_end())
+        .inspect(|(_, activity)| activity.signal_end())
         .is_some()
 }
 

@@ -83,7 +83,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::collect::tests::told;
+    use crate::net::collect::tests::unannounced_body;
     use http::header::HeaderValue;
     use http_body_util::BodyExt;
 
@@ -96,7 +96,7 @@ mod tests {
             (0, true, false),
             (1, true, true),
         ] {
-            let (body, ended) = told(100);
+            let (body, ended) = unannounced_body(100);
             let expect = (EXPECT, HeaderValue::from_static("100-continue"));
             let headers = expects.then_some(expect).into_iter().collect();
             let mut body = Rest::new(body, &headers);

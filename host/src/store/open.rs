@@ -153,17 +153,17 @@ pub fn open(
             let opened = FileStore::open(directory, files, options, seam::is_upkeep, rate);
             let (store, recovered) = opened?;
             if recovered.lacks_reserve {
-                let what = "the store accepts only deletions until the disk has room for the \
+                let detail = "the store accepts only deletions until the disk has room for the \
                             reserve";
-                telemetry::warn("no room for a reserve on the disk", what);
+                telemetry::warn("no room for a reserve on the disk", detail);
             }
             for key in recovered.damaged {
                 telemetry::error("damaged value in the store", &key);
             }
             for cut in recovered.cuts {
                 let file = cut.file.display();
-                let what = format!("{file}: {} bytes from byte {} on", cut.bytes, cut.offset);
-                telemetry::warn("unfinished write cut off", &what);
+                let detail = format!("{file}: {} bytes from byte {} on", cut.bytes, cut.offset);
+                telemetry::warn("unfinished write cut off", &detail);
             }
             Arc::new(store)
         }

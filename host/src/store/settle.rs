@@ -133,7 +133,7 @@ impl Settling {
         let mut inner = self.inner();
         inner.settled = inner.settled.max(change);
         self.durable.store(inner.settled.get(), Ordering::SeqCst);
-        inner.tell(Ok(()));
+        inner.notify(Ok(()));
     }
 
     /// Marks every unsettled change up to `change` as lost. The caller drops the values first.
@@ -151,7 +151,7 @@ impl Settling {
             inner.lost.pop_front();
         }
         self.durable.store(change.get(), Ordering::SeqCst);
-        inner.tell(Err(lost));
+        inner.notify(Err(lost));
     }
 
     /// Counts a loss. The caller counts before it drops the values, so that a later reader can
@@ -162,15 +162,15 @@ impl Settling {
 }
 
 impl Inner {
-    fn tell(&mut self, outcome: Result<(), Lost>) {
+    fn notify(&mut self, outcome: Result<(), Lost>) {
         let settled = self.settled;
-        let told = self
+        let ready = self
             .waiters
             .extract_if(.., |(change, _)| *change <= settled);
-        let told: Vec<_> = told.collect();
+        let ready: Vec<_> = ready.collect();
         // Notify the oldest waiter last. A task that awaits its changes in order is then woken
         // once, and finds all of them ready.
-        for (_, waiter) in told.into_iter().rev() {
+        for (_, waiter) in ready.into_iter().rev() {
             // The receiver may be gone, since clients come and go.
             let _ = waiter.send(outcome);
         }

@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn full_refused_and_damaged_are_distinguished_by_their_prefix() {
-        for (error, told) in [
+        for (error, expected) in [
             (
                 StoreError::Full("why".to_owned()),
                 "insufficient-storage: why",
@@ -276,7 +276,7 @@ mod tests {
             let Error::Other(text) = Error::from(error) else {
                 panic!("not the variant");
             };
-            assert_eq!(text, told);
+            assert_eq!(text, expected);
         }
     }
 }

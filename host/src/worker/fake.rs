@@ -213,8 +213,8 @@ impl Fake {
             let done = |_: &&Request| status(StatusCode::NO_CONTENT);
             let mut answers: Vec<Answer> = requests.iter().map(done).collect();
             if path.starts_with("/tell") {
-                let told = requests.iter().map(|one| self.delivery(&one.body));
-                for (answer, delivery) in answers.iter_mut().zip(told) {
+                let deliveries = requests.iter().map(|one| self.delivery(&one.body));
+                for (answer, delivery) in answers.iter_mut().zip(deliveries) {
                     answer.effects.push(delivery);
                 }
             }

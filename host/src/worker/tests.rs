@@ -251,8 +251,8 @@ async fn a_delivery_is_passed_up_and_its_result_is_passed_to_the_instance() {
     };
     let factory = script.factory(&store);
     let worker = Worker::new(store, factory, deliver, Arc::default());
-    let told = worker.start(request(Method::POST, "/tell/a", "told"));
-    assert_eq!(status(told.await), StatusCode::NO_CONTENT);
+    let append = worker.start(request(Method::POST, "/tell/a", "told"));
+    assert_eq!(status(append.await), StatusCode::NO_CONTENT);
     while script.log().outcomes.is_empty() {
         tokio::task::yield_now().await;
     }

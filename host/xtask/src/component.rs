@@ -95,8 +95,8 @@ fn build_one(build: Build, toolchain: &Toolchain) -> Result<(), Failure> {
         Toolchain::Debian(debian) => (debian.apply(&mut cargo, build)?, "Debian's compiler"),
     };
     cargo.arg("--target-dir").arg(&target_dir);
-    let what = format!("build the component for {} ({name})", build.wasi());
-    run::run(&what, &mut cargo)?;
+    let description = format!("build the component for {} ({name})", build.wasi());
+    run::run(&description, &mut cargo)?;
     let built = target_dir
         .join(TARGET)
         .join("release/durable_streams_edge.wasm");

@@ -53,9 +53,9 @@ pub(crate) fn find_or_install() -> Result<Debian, Failure> {
         return Ok(debian);
     }
     if let Some(tool) = TOOLS.into_iter().find(|tool| !run::is_there(tool)) {
-        let what =
+        let description =
             format!("{tool} is not on this machine, so Debian's packages can't be installed");
-        return Err(Failure::new(what).by_hand(by_hand()));
+        return Err(Failure::new(description).by_hand(by_hand()));
     }
     let missing: Vec<&str> = PACKAGES
         .into_iter()

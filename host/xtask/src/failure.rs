@@ -5,14 +5,14 @@ use std::fmt;
 /// A failed step.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
-    what: String,
+    description: String,
     by_hand: Option<String>,
 }
 
 impl Failure {
-    pub(crate) fn new(what: impl Into<String>) -> Self {
+    pub(crate) fn new(description: impl Into<String>) -> Self {
         Self {
-            what: what.into(),
+            description: description.into(),
             by_hand: None,
         }
     }
@@ -26,7 +26,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.what)?;
+        out.write_str(&self.description)?;
         match &self.by_hand {
             Some(what_to_do) => write!(out, "\nBy hand: {what_to_do}"),
             None => Ok(()),

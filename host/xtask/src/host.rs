@@ -91,9 +91,9 @@ fn check_tools() -> Result<(), Failure> {
     }
 }
 
-fn build_binary(what: &str) -> Result<(), Failure> {
+fn build_binary(description: &str) -> Result<(), Failure> {
     run::run(
-        what,
+        description,
         cargo("build").args(["--package", "durable-streams-host", "--bins"]),
     )
 }

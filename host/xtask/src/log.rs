@@ -24,10 +24,10 @@ pub(crate) struct Log {
 
 impl Log {
     /// An empty log, named after the command.
-    pub(crate) fn create(what: &str) -> Result<Self, Failure> {
+    pub(crate) fn create(description: &str) -> Result<Self, Failure> {
         let directory = paths::target().join("logs");
         std::fs::create_dir_all(&directory)?;
-        let words = what.split(|c: char| !c.is_ascii_alphanumeric());
+        let words = description.split(|c: char| !c.is_ascii_alphanumeric());
         let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
         let path = directory.join(format!("{}.log", words.join("-")));
         File::create(&path)?;

@@ -13,25 +13,25 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
 /// A running step. It prints a heading, and every half minute until the drop a sign of life.
 pub(crate) struct Step {
-    what: String,
+    description: String,
     begun: Instant,
     _until_dropped: Sender<()>,
 }
 
 impl Step {
-    pub(crate) fn begin(what: impl Into<String>) -> Self {
-        let what = what.into();
+    pub(crate) fn begin(description: impl Into<String>) -> Self {
+        let description = description.into();
         let begun = Instant::now();
-        println!("==> {what}");
+        println!("==> {description}");
         let (sender, receiver) = mpsc::channel();
-        let name = what.clone();
+        let name = description.clone();
         std::thread::spawn(move || {
             while receiver.recv_timeout(SIGN_OF_LIFE) == Err(RecvTimeoutError::Timeout) {
                 eprintln!("    .. {name}: {} so far", elapsed(begun));
             }
         });
         Self {
-            what,
+            description,
             begun,
             _until_dropped: sender,
         }
@@ -39,7 +39,7 @@ impl Step {
 
     /// Ends the step as successful.
     pub(crate) fn done(self) {
-        println!("    done in {}: {}", elapsed(self.begun), self.what);
+        println!("    done in {}: {}", elapsed(self.begun), self.description);
     }
 }
 
@@ -61,27 +61,27 @@ pub(crate) fn is_there(program: &str) -> bool {
 }
 
 /// Runs a command as one step. Its output goes into a log, and is shown if the command fails.
-pub(crate) fn run(what: &str, command: &mut Command) -> Result<(), Failure> {
-    let log = Log::create(what)?;
+pub(crate) fn run(description: &str, command: &mut Command) -> Result<(), Failure> {
+    let log = Log::create(description)?;
     if log.is_shown() {
-        return show(what, command);
+        return show(description, command);
     }
-    let step = Step::begin(what);
+    let step = Step::begin(description);
     command.stdout(log.writer()?).stderr(log.writer()?);
     let status = command.stdin(Stdio::null()).status();
     if !matches!(&status, Ok(status) if status.success()) {
         log.show_failures()?;
     }
-    judge(what, command, status)?;
+    judge(description, command, status)?;
     step.done();
     Ok(())
 }
 
 /// Runs a command as one step and passes its output on.
-pub(crate) fn show(what: &str, command: &mut Command) -> Result<(), Failure> {
-    let step = Step::begin(what);
+pub(crate) fn show(description: &str, command: &mut Command) -> Result<(), Failure> {
+    let step = Step::begin(description);
     let status = command.stdin(Stdio::null()).status();
-    judge(what, command, status)?;
+    judge(description, command, status)?;
     step.done();
     Ok(())
 }
@@ -90,11 +90,11 @@ pub(crate) fn show(what: &str, command: &mut Command) -> Result<(), Failure> {
 /// log, and failures are shown. Returns whether the command succeeded; an error means that it did
 /// not start.
 pub(crate) fn watch(
-    what: &str,
+    description: &str,
     command: &mut Command,
     mut look: impl FnMut(&str),
 ) -> Result<bool, Failure> {
-    let log = Log::create(what)?;
+    let log = Log::create(description)?;
     if !log.is_shown() {
         command.stderr(log.writer()?);
     }
@@ -127,13 +127,13 @@ pub(crate) fn watch(
 }
 
 fn judge(
-    what: &str,
+    description: &str,
     command: &Command,
     status: std::io::Result<ExitStatus>,
 ) -> Result<(), Failure> {
     match status {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(Failure::new(format!("{what} failed ({status})"))),
+        Ok(status) => Err(Failure::new(format!("{description} failed ({status})"))),
         Err(error) => Err(not_started(command, &error)),
     }
 }

@@ -227,9 +227,9 @@ impl<'a> Life<'a> {
     }
 }
 
-pub(super) fn expect(answer: &Answer<'_>, status: u16, what: &str) -> Result<()> {
+pub(super) fn expect(answer: &Answer<'_>, status: u16, name: &str) -> Result<()> {
     if answer.status != status {
-        bail!("{what} was answered {}", answer.status);
+        bail!("{name} was answered {}", answer.status);
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ const MOST_GROWTH: f64 = 1.10;
 /// One compared figure.
 #[derive(Debug, Clone, Copy)]
 struct Row {
-    what: &'static str,
+    name: &'static str,
     unit: &'static str,
     early: f64,
     late: f64,
@@ -71,14 +71,14 @@ impl Report {
         };
         let mut rows = vec![
             Row {
-                what: "resident memory",
+                name: "resident memory",
                 unit: "MiB",
                 early: mean(early, |sample| sample.memory_mib),
                 late: mean(late, |sample| sample.memory_mib),
                 judged: true,
             },
             Row {
-                what: "disk",
+                name: "disk",
                 unit: "MiB",
                 early: mean(early, |sample| sample.disk_mib),
                 late: mean(late, |sample| sample.disk_mib),
@@ -101,8 +101,8 @@ impl Report {
             ("delivery p50", Timed::Delivery, 0.50, false),
             ("delivery p99", Timed::Delivery, 0.99, true),
         ];
-        rows.extend(quantiles.map(|(what, timed, share, judged)| Row {
-            what,
+        rows.extend(quantiles.map(|(name, timed, share, judged)| Row {
+            name,
             unit: "ms",
             early: early.of(timed).quantile_us(share) / 1e3,
             late: late.of(timed).quantile_us(share) / 1e3,
@@ -191,7 +191,7 @@ impl fmt::Display for Report {
                 (true, false) => "GREW",
             };
             rows.push([
-                row.what.to_owned(),
+                row.name.to_owned(),
                 row.unit.to_owned(),
                 format!("{:.2}", row.early),
                 format!("{:.2}", row.late),
@@ -207,11 +207,11 @@ impl fmt::Display for Report {
         writeln!(out, "\nearly: {}; late: {}", span(EARLY), span(LATE))?;
         out.write_str(&table::lines(&rows))?;
         write!(out, "done:")?;
-        for (what, count) in &self.counts.done {
-            write!(out, " {what} {count}")?;
+        for (name, count) in &self.counts.done {
+            write!(out, " {name} {count}")?;
         }
-        for (what, count) in &self.counts.failed {
-            write!(out, "\nfailed: {count} x {what}")?;
+        for (name, count) in &self.counts.failed {
+            write!(out, "\nfailed: {count} x {name}")?;
         }
         Ok(())
     }

@@ -72,12 +72,12 @@ impl Tally {
         self.latencies.borrow_mut().of_mut(timed).record(latency);
     }
 
-    pub(super) fn done(&self, what: &'static str) {
-        *self.counts.borrow_mut().done.entry(what).or_default() += 1;
+    pub(super) fn done(&self, name: &'static str) {
+        *self.counts.borrow_mut().done.entry(name).or_default() += 1;
     }
 
-    pub(super) fn failed(&self, what: String) {
-        *self.counts.borrow_mut().failed.entry(what).or_default() += 1;
+    pub(super) fn failed(&self, name: String) {
+        *self.counts.borrow_mut().failed.entry(name).or_default() += 1;
     }
 
     /// Returns the latencies recorded since the last call.

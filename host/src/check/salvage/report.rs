@@ -1,6 +1,6 @@
 //! The report of a salvage.
 
-use crate::check::report::told;
+use crate::check::report::describe;
 use crate::store::log;
 use durable_streams_edge::protocol::offset;
 use durable_streams_edge::stream::Position;
@@ -31,12 +31,12 @@ impl Salvaged {
     pub(super) fn new(log: &log::Report) -> Self {
         let damages: Vec<&log::Damage> = log.damages.iter().collect();
         let whole = damages.iter().filter(|damage| !damage.unfinished);
-        let told: Vec<String> = whole.map(|damage| told(damage)).collect();
+        let descriptions: Vec<String> = whole.map(|damage| describe(damage)).collect();
         Self {
             segments: log.segments,
             records: log.records,
-            keys_unknown: !told.is_empty(),
-            damages: told,
+            keys_unknown: !descriptions.is_empty(),
+            damages: descriptions,
             cut_off: damages.iter().any(|damage| damage.unfinished),
             ..Self::default()
         }

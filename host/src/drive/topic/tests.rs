@@ -59,11 +59,11 @@ fn a_change_ends_only_the_readers_whose_time_is_over() {
     let over = now + Duration::from_secs(30);
     topic.insert(readers.to_vec(), token, ChangeNumber::new(1), over);
     let due = topic.take_due(ChangeNumber::new(2), now + Duration::from_secs(5), false);
-    let told: Vec<_> = due
+    let causes: Vec<_> = due
         .iter()
         .map(|due| (due.cause, due.waiters.len()))
         .collect();
-    assert_eq!(told, [(Cause::Expired, 1), (Cause::Changed, 2)]);
+    assert_eq!(causes, [(Cause::Expired, 1), (Cause::Changed, 2)]);
     assert!(Arc::ptr_eq(&due[0].waiters[0], &readers[0]));
     assert!(topic.arm().is_none(), "no reader waits any more");
 }

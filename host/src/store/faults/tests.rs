@@ -88,7 +88,7 @@ fn until_late(mut write: impl FnMut() -> String) {
     assert!(late, "no write was late");
 }
 
-fn told<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
+fn error_text<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
     result
         .err()
         .map_or_else(String::new, |error| error.to_string())
@@ -100,7 +100,7 @@ fn a_late_write_lands_after_some_later_operations_and_wakes_waiting_readers() {
     let mut number = 0;
     until_late(|| {
         number += 1;
-        told(store.set(&format!("k.{number}"), bytes(1)))
+        error_text(store.set(&format!("k.{number}"), bytes(1)))
     });
     let key = format!("k.{number}");
     assert_eq!(value(&below, &key), None);
@@ -121,7 +121,7 @@ fn a_late_deletion_removes_a_value_written_meanwhile() {
     let (store, below) = faulty(7);
     until_late(|| {
         below.set("k", bytes(1)).expect("memory writes");
-        told(store.delete("k"))
+        error_text(store.delete("k"))
     });
     below.set("k", bytes(2)).expect("memory writes");
     store.land();
@@ -134,7 +134,7 @@ fn a_late_increment_counts_once() {
     let mut number = 0;
     until_late(|| {
         number += 1;
-        told(store.increment(&format!("k.{number}"), 1))
+        error_text(store.increment(&format!("k.{number}"), 1))
     });
     let key = format!("k.{number}");
     store.land();
@@ -149,7 +149,7 @@ fn a_late_swap_is_not_applied_once_the_key_has_changed() {
         until_late(|| {
             below.set("k", bytes(0)).expect("memory writes");
             let seen = below.get("k").expect("memory answers");
-            told(store.swap("k", &seen, bytes(1)))
+            error_text(store.swap("k", &seen, bytes(1)))
         });
         if changed {
             below.set("k", bytes(2)).expect("memory writes");

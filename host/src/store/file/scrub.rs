@@ -46,16 +46,16 @@ pub(super) fn step(
     shared: &Shared,
     scrub: &mut Scrub,
     most: u64,
-    tell: &mut dyn FnMut(&str, &str),
+    report: &mut dyn FnMut(&str, &str),
 ) -> (u64, bool) {
     let found = shared.log.scrub(scrub, most);
     for (number, damage) in found.damages.iter().enumerate() {
         let stream = damage.key.as_deref().filter(|_| number < NAMED);
         let stream = stream.and_then(|key| stream_of(shared, key));
-        tell("damage in the store", &told(damage, stream));
+        report("damage in the store", &describe(damage, stream));
     }
     if let Some((file, error)) = found.unreadable {
-        tell(
+        report(
             "unreadable file in the store",
             &format!("{}: {error}", file.display()),
         );
@@ -63,7 +63,7 @@ pub(super) fn step(
     (found.bytes, found.is_over)
 }
 
-fn told(damage: &Damage, stream: Option<String>) -> String {
+fn describe(damage: &Damage, stream: Option<String>) -> String {
     let (file, at) = (damage.file.display(), damage.offset);
     match (&damage.key, stream) {
         (Some(key), Some(stream)) => {

@@ -61,10 +61,10 @@ impl FileStore {
             scrub_rate,
         });
         let thread = |name: &str, run: fn(&Shared)| {
-            let (shared, what) = (Arc::clone(&shared), format!("the thread {name}"));
+            let (shared, description) = (Arc::clone(&shared), format!("the thread {name}"));
             std::thread::Builder::new()
                 .name(name.to_owned())
-                .spawn(move || vital::thread(&what, || run(&shared)))
+                .spawn(move || vital::thread(&description, || run(&shared)))
                 .map_err(|source| OpenError::Io {
                     path: directory.to_owned(),
                     source,

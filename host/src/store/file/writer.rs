@@ -97,7 +97,7 @@ fn lose(shared: &Shared, error: &CommitError) {
 /// values that are not read any more.
 pub(super) fn compact(shared: &Shared) {
     let mut pause = LOOK;
-    let mut looks = Looks::default();
+    let mut compaction = Compaction::default();
     let mut turned = Instant::now();
     while shared.queue.pause(pause) {
         if turned.elapsed() >= ROUND {
@@ -107,10 +107,10 @@ pub(super) fn compact(shared: &Shared) {
         let refused = shared.log.refuses_writes();
         shared.log.look();
         if !refused && shared.log.refuses_writes() {
-            let what = "stop the server and restore the directory";
-            telemetry::error("the directory of the store was removed or replaced", what);
+            let detail = "stop the server and restore the directory";
+            telemetry::error("the directory of the store was removed or replaced", detail);
         }
-        pause = looks.pause(shared.log.compact(), tell);
+        pause = compaction.pause(shared.log.compact(), log);
         let had_reserve = !shared.log.is_on_reserve();
         if shared.log.restore_reserve() && !had_reserve {
             shared.full.found_some();
@@ -121,44 +121,44 @@ pub(super) fn compact(shared: &Shared) {
 
 /// Report about giving room back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said<'a> {
+enum Notice<'a> {
     Failed(&'a str),
     Works,
 }
 
-fn tell(said: Said<'_>) {
-    match said {
-        Said::Failed(why) => telemetry::warn("room not given back", why),
-        Said::Works => telemetry::back("giving room back"),
+fn log(notice: Notice<'_>) {
+    match notice {
+        Notice::Failed(why) => telemetry::warn("room not given back", why),
+        Notice::Works => telemetry::back("giving room back"),
     }
 }
 
 /// State of the repeated attempts to give room back.
 #[derive(Debug, Default)]
-struct Looks {
+struct Compaction {
     /// Reason of the last failure. It is reported once, since after a failed sync each attempt
     /// fails until a restart.
     failure: Option<String>,
 }
 
-impl Looks {
+impl Compaction {
     /// Returns the pause after an attempt.
     fn pause(
         &mut self,
         attempt: Result<bool, CompactError>,
-        mut say: impl FnMut(Said<'_>),
+        mut report: impl FnMut(Notice<'_>),
     ) -> Duration {
         match attempt {
             Ok(more) => {
                 if self.failure.take().is_some() {
-                    say(Said::Works);
+                    report(Notice::Works);
                 }
                 if more { Duration::ZERO } else { LOOK }
             }
             Err(error) => {
                 let why = error.to_string();
                 if self.failure.as_ref() != Some(&why) {
-                    say(Said::Failed(&why));
+                    report(Notice::Failed(&why));
                 }
                 self.failure = Some(why);
                 LOOK_AGAIN
@@ -186,12 +186,12 @@ mod tests {
             Ok(false),
             refused(),
         ];
-        let (mut looks, mut said) = (Looks::default(), Vec::new());
+        let (mut compaction, mut notices) = (Compaction::default(), Vec::new());
         let mut pauses = Vec::new();
         for attempt in attempts {
-            pauses.push(looks.pause(attempt, |what| match what {
-                Said::Failed(why) => said.push(why.to_owned()),
-                Said::Works => said.push("works".to_owned()),
+            pauses.push(compaction.pause(attempt, |notice| match notice {
+                Notice::Failed(why) => notices.push(why.to_owned()),
+                Notice::Works => notices.push("works".to_owned()),
             }));
         }
         let (refused, too_large) = (CommitError::Refused, CommitError::TooLarge);
@@ -199,7 +199,7 @@ mod tests {
             CompactError::from(refused).to_string(),
             CompactError::from(too_large).to_string(),
         );
-        assert_eq!(said, [&*refused, &too_large, "works", &refused]);
+        assert_eq!(notices, [&*refused, &too_large, "works", &refused]);
         let again = LOOK_AGAIN;
         let expected = [
             Duration::ZERO,

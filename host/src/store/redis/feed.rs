@@ -62,13 +62,13 @@ impl Feed {
 }
 
 fn run(shared: &Shared, closing: &AtomicBool, started: &mpsc::SyncSender<()>) {
-    let mut told = false;
+    let mut warned = false;
     // Whether no subscription succeeded since the last failure.
     let mut out = false;
     while !closing.load(Ordering::Acquire) {
         let subscribed = || {
             out = false;
-            if std::mem::take(&mut told) {
+            if std::mem::take(&mut warned) {
                 telemetry::back("redis subscription");
             }
             // Only the first send has a receiver.
@@ -79,7 +79,7 @@ fn run(shared: &Shared, closing: &AtomicBool, started: &mpsc::SyncSender<()>) {
         };
         // Other connections probably broke with this one.
         shared.pool.forget();
-        if !std::mem::replace(&mut told, true) {
+        if !std::mem::replace(&mut warned, true) {
             let why = format!("{lost}; the host polls for changes of other hosts");
             telemetry::warn("redis subscription lost", &why);
         }
@@ -114,7 +114,7 @@ fn listen(shared: &Shared, closing: &AtomicBool, subscribed: impl FnOnce()) -> R
             return Err(Lost::Elsewhere);
         }
         match messages.get_message() {
-            Ok(message) => shared.heard(message.get_payload_bytes())?,
+            Ok(message) => shared.receive(message.get_payload_bytes())?,
             Err(error) if error.is_timeout() => try_out(&mut messages)?,
             Err(error) => return Err(error.into()),
         }
@@ -124,9 +124,9 @@ fn listen(shared: &Shared, closing: &AtomicBool, subscribed: impl FnOnce()) -> R
 
 /// Publishes a message without a change, to detect a user without the right to publish. All writes
 /// of such a user would be refused.
-pub(super) fn try_telling(connection: &mut Connection, channel: &str) -> Result<(), String> {
-    let told = cmd("PUBLISH").arg(channel).arg(NO_CHANGE).exec(connection);
-    told.map_err(|error| {
+pub(super) fn try_publish(connection: &mut Connection, channel: &str) -> Result<(), String> {
+    let published = cmd("PUBLISH").arg(channel).arg(NO_CHANGE).exec(connection);
+    published.map_err(|error| {
         let why = one_line(&error);
         match error.code() {
             Some("NOPERM") => format!(

@@ -29,7 +29,7 @@ pub(super) fn identity(connection: &mut Connection) -> Result<Option<Identity>, 
     ask.cmd("INFO").arg("server");
     ask.cmd("INFO").arg("replication");
     let (server, replication): (String, String) = match ask.query(connection) {
-        Ok(told) => told,
+        Ok(replies) => replies,
         Err(error) if error.code() == Some("NOPERM") => return Ok(None),
         Err(error) => return Err(error),
     };
@@ -43,8 +43,8 @@ pub(super) fn identity(connection: &mut Connection) -> Result<Option<Identity>, 
     }))
 }
 
-fn field(told: &str, name: &str) -> Option<String> {
-    let mut values = told.lines().filter_map(|line| line.split_once(':'));
+fn field(info: &str, name: &str) -> Option<String> {
+    let mut values = info.lines().filter_map(|line| line.split_once(':'));
     let value = values.find(|(other, _)| *other == name)?.1.trim();
     (!value.is_empty()).then(|| value.to_owned())
 }
@@ -63,10 +63,10 @@ mod tests {
 
     #[test]
     fn fields_are_found_by_their_whole_name() {
-        let told = "# Replication\r\nmaster_replid:abc\r\nmaster_replid2:0000\r\nempty:\r\n";
-        assert_eq!(field(told, "master_replid").as_deref(), Some("abc"));
-        assert_eq!(field(told, "master_replid2").as_deref(), Some("0000"));
-        assert_eq!(field(told, "empty"), None);
-        assert_eq!(field(told, "run_id"), None);
+        let info = "# Replication\r\nmaster_replid:abc\r\nmaster_replid2:0000\r\nempty:\r\n";
+        assert_eq!(field(info, "master_replid").as_deref(), Some("abc"));
+        assert_eq!(field(info, "master_replid2").as_deref(), Some("0000"));
+        assert_eq!(field(info, "empty"), None);
+        assert_eq!(field(info, "run_id"), None);
     }
 }

@@ -100,7 +100,7 @@ impl RedisStore {
             channel: format!("{namespace}:changes:{}", address.database),
             namespace,
         };
-        feed::try_telling(&mut connection, &names.channel).map_err(unusable)?;
+        feed::try_publish(&mut connection, &names.channel).map_err(unusable)?;
         let promise = promise::of(&mut connection);
         let shared = Arc::new(Shared {
             pool,

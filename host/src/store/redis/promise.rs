@@ -48,9 +48,9 @@ mod tests {
             (Some("no"), Some("always"), "snapshot"),
             (None, None, "does not tell"),
         ];
-        for (append_only, sync, told) in cases {
+        for (append_only, sync, expected) in cases {
             let promise = promise(append_only, sync);
-            assert!(promise.contains(told), "{promise}");
+            assert!(promise.contains(expected), "{promise}");
         }
     }
 }

@@ -42,8 +42,8 @@ impl Names {
     }
 }
 
-pub(super) fn malformed(what: &str) -> StoreError {
-    StoreError::Other(format!("{what} is not in the form that this store writes"))
+pub(super) fn malformed(name: &str) -> StoreError {
+    StoreError::Other(format!("{name} is not in the form that this store writes"))
 }
 
 pub(super) fn number(text: &[u8]) -> Result<u64, StoreError> {
@@ -66,7 +66,7 @@ impl Shared {
     }
 
     /// Handles a message: a number, and the key that changed.
-    pub(super) fn heard(&self, message: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn receive(&self, message: &[u8]) -> Result<(), StoreError> {
         let (changed, key) = message.split_at_checked(DIGITS).unwrap_or_default();
         let key = key
             .strip_prefix(b" ")

@@ -87,13 +87,13 @@ fn expect_woken(watch: Watch) {
 
 /// Runs the loop of a live read until it reads the last value: note, read, register, check, wait.
 fn follow(store: &RedisStore, key: &str, last: &str) -> u64 {
-    let mut looks = 0;
+    let mut reads = 0;
     loop {
         let noted = store.latest_change();
-        looks += 1;
+        reads += 1;
         let seen = store.get(key);
         if seen.is_ok_and(|seen| seen.value.is_some_and(|value| value == last)) {
-            return looks;
+            return reads;
         }
         let watch = store.watch(key);
         if store.last_change(key) <= noted {
@@ -107,10 +107,10 @@ const ROUNDS: u64 = 200;
 
 /// A race of a writer on one host and a reader on another, while `disturb` interferes with Redis.
 fn race(one: &RedisStore, other: &RedisStore, disturb: impl Fn() + Sync) -> u64 {
-    let mut looks = 0;
+    let mut reads = 0;
     for round in 0..ROUNDS {
         let key = format!("race.{round}");
-        looks += std::thread::scope(|scope| {
+        reads += std::thread::scope(|scope| {
             let reader = scope.spawn(|| follow(other, &key, "3"));
             for value in ["1", "2", "3"] {
                 one.set(&key, text(value)).expect("it writes");
@@ -119,7 +119,7 @@ fn race(one: &RedisStore, other: &RedisStore, disturb: impl Fn() + Sync) -> u64 
             reader.join().expect("the reader saw the last value")
         });
     }
-    looks
+    reads
 }
 
 #[test]
@@ -168,8 +168,8 @@ fn every_kind_of_change_wakes_readers_on_another_host() {
 fn no_wake_up_is_lost_between_two_hosts() {
     let Some(server) = shared() else { return };
     let url = new_url(server);
-    let looks = race(&open(&url), &open(&url), || {});
-    println!("{ROUNDS} rounds of 3 changes: {looks} looks");
+    let reads = race(&open(&url), &open(&url), || {});
+    println!("{ROUNDS} rounds of 3 changes: {reads} reads");
 }
 
 #[test]
@@ -177,8 +177,8 @@ fn no_wake_up_is_lost_while_subscriptions_are_cut() {
     let Some(server) = own(&[]) else { return };
     let url = new_url(&server);
     let cut = || command(&mut admin(&server), "CLIENT KILL TYPE pubsub");
-    let looks = race(&open(&url), &open(&url), cut);
-    println!("{ROUNDS} rounds of 3 changes: {looks} looks");
+    let reads = race(&open(&url), &open(&url), cut);
+    println!("{ROUNDS} rounds of 3 changes: {reads} reads");
 }
 
 #[test]
@@ -221,8 +221,8 @@ fn a_host_that_starts_announces_no_change() {
     let store = open(&new_url(server));
     let before = store.latest_change();
     let watch = store.watch("k");
-    let heard = store.shared.heard(feed::NO_CHANGE.as_bytes());
-    assert_eq!(heard, Ok(()), "the subscription goes on");
+    let received = store.shared.receive(feed::NO_CHANGE.as_bytes());
+    assert_eq!(received, Ok(()), "the subscription goes on");
     assert_eq!(store.latest_change(), before);
     assert_eq!(futures::FutureExt::now_or_never(watch), None);
 }
@@ -254,15 +254,15 @@ fn a_write_that_may_not_be_published_is_not_applied() {
         ("increment", &|| store.increment("c", 1).map(drop)),
         ("new", &|| store.increment("no counter", 1).map(drop)),
     ];
-    for (what, write) in writes {
+    for (kind, write) in writes {
         command(&mut connection, &rights("resetchannels"));
         let before = all();
         let answer = write();
         let is_refused = matches!(answer, Err(StoreError::Refused(_)));
-        assert!(is_refused, "{what}: {answer:?}");
-        assert_eq!(all(), before, "{what} changed nothing");
+        assert!(is_refused, "{kind}: {answer:?}");
+        assert_eq!(all(), before, "{kind} changed nothing");
         command(&mut connection, &rights("&*"));
-        assert_eq!(all(), before, "{what} changed nothing");
+        assert_eq!(all(), before, "{kind} changed nothing");
     }
     // A swap of the version read before them succeeds, so none of them counts as a change.
     assert!(store.swap("k", &seen, text("two")).is_ok());

@@ -133,8 +133,8 @@ fn a_swap_after_a_value_was_restored_is_applied_over_sqlite_only() -> Result<(),
 fn a_swap_without_a_read_overwrites() -> Result<(), StoreError> {
     for store in [sqlite(), redis(), dynamodb()] {
         store.set("k", text("theirs"))?;
-        let told = store.swap_unseen("k", text("mine")).is_ok();
-        assert_eq!(told, store.kind() != "spin-redis", "{}", store.kind());
+        let is_done = store.swap_unseen("k", text("mine")).is_ok();
+        assert_eq!(is_done, store.kind() != "spin-redis", "{}", store.kind());
         assert_eq!(store.get("k")?.value, Some(text("mine")));
     }
     Ok(())

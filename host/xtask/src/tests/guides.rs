@@ -124,8 +124,8 @@ pub(super) fn guides_commands(options: &Options) -> Outcome {
 fn run_guide(guide: &Guide, has_spin: bool) -> Result<(bool, Tally), Failure> {
     let (blocks, left_out) = guide.runnable(has_spin);
     let count: usize = blocks.iter().map(|block| commands(block)).sum();
-    let what = format!("commands of {}", guide.name);
-    let step = Step::begin(format!("{what}: {count} in {} blocks", blocks.len()));
+    let description = format!("commands of {}", guide.name);
+    let step = Step::begin(format!("{description}: {count} in {} blocks", blocks.len()));
     if left_out > 0 {
         println!("    skipped: {left_out} blocks need a spin");
     }
@@ -139,7 +139,7 @@ fn run_guide(guide: &Guide, has_spin: bool) -> Result<(bool, Tally), Failure> {
     bash.env("GUIDE_ROOT", paths::root());
     bash.env("GUIDE_HOST", paths::host());
     let mut begun = 0;
-    let well = run::watch(&what, &mut bash, |line| {
+    let well = run::watch(&description, &mut bash, |line| {
         begun += u64::from(line.starts_with("#### block "));
     })?;
     let mut tally = Tally {

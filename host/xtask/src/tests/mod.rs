@@ -58,7 +58,7 @@ pub(crate) fn command(args: &[String]) -> ExitCode {
         if options.tier.is_some_and(|wanted| wanted.name != tier.name) {
             continue;
         }
-        println!("\n#### {}: {}", tier.name, tier.what);
+        println!("\n#### {}: {}", tier.name, tier.description);
         let begun = Instant::now();
         let outcome = (tier.run)(&options);
         table.add(tier.name, outcome.tally, begun.elapsed());

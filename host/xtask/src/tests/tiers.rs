@@ -18,7 +18,7 @@ use std::process::Command;
 #[derive(Debug)]
 pub(super) struct Tier {
     pub(super) name: &'static str,
-    pub(super) what: &'static str,
+    pub(super) description: &'static str,
     pub(super) run: fn(&Options) -> Outcome,
 }
 
@@ -26,62 +26,62 @@ pub(super) struct Tier {
 pub(super) static TIERS: [Tier; 12] = [
     Tier {
         name: "fmt",
-        what: "the sources are formatted",
+        description: "the sources are formatted",
         run: fmt,
     },
     Tier {
         name: "clippy",
-        what: "clippy has no warnings",
+        description: "clippy has no warnings",
         run: clippy,
     },
     Tier {
         name: "structure",
-        what: "the dependencies between files, the licences of dependencies, the documentation",
+        description: "dependencies between files, licences of dependencies, documentation",
         run: structure,
     },
     Tier {
         name: "component",
-        what: "the component, its size, its imports and exports",
+        description: "the component, its size, its imports and exports",
         run: component,
     },
     Tier {
         name: "unit",
-        what: "unit and property tests",
+        description: "unit and property tests",
         run: unit,
     },
     Tier {
         name: "sim",
-        what: "the simulation: seeds, and planted bugs",
+        description: "the simulation: seeds, and planted bugs",
         run: sim,
     },
     Tier {
         name: "fuzz",
-        what: "the corpus of the fuzzer, and mutations of it",
+        description: "the corpus of the fuzzer, and mutations of it",
         run: fuzz,
     },
     Tier {
         name: "http",
-        what: "the host over HTTP: its stores, with each --via",
+        description: "the host over HTTP: its stores, with each --via",
         run: http,
     },
     Tier {
         name: "crash",
-        what: "the host is killed under load, and its disk filled",
+        description: "the host is killed under load, and its disk filled",
         run: crash,
     },
     Tier {
         name: "conformance",
-        what: "the official conformance suite: the stores, with each --via",
+        description: "the official conformance suite: the stores, with each --via",
         run: conformance,
     },
     Tier {
         name: "client",
-        what: "the official clients, and the examples",
+        description: "the official clients, and the examples",
         run: client,
     },
     Tier {
         name: "guides",
-        what: "the commands in the guides",
+        description: "the commands in the guides",
         run: guides::guides_commands,
     },
 ];
@@ -130,8 +130,8 @@ fn clippy(_: &Options) -> Outcome {
                 wasm.args(build.features());
                 wasm.arg("--target-dir").arg(build.target_dir());
                 wasm.args(["--target", TARGET, "--", "-D", "warnings"]);
-                let what = format!("cargo clippy, for the component ({})", build.wasi());
-                outcome.gate(run::run(&what, &mut wasm));
+                let description = format!("cargo clippy, for the component ({})", build.wasi());
+                outcome.gate(run::run(&description, &mut wasm));
             }
         }
         Ok(Toolchain::Debian(_)) => {
@@ -344,17 +344,17 @@ fn flag(value: bool) -> &'static str {
 
 /// Runs tests of the whole workspace, so that every tier builds each dependency with the same features.
 fn cargo_test(
-    what: &str,
+    description: &str,
     options: &Options,
     targets: &[&str],
     environment: &[(&str, &str)],
 ) -> Result<(bool, Tally), Failure> {
-    cargo_test_with(what, options, targets, environment, &[])
+    cargo_test_with(description, options, targets, environment, &[])
 }
 
 /// Like [`cargo_test`], with flags for the test program.
 fn cargo_test_with(
-    what: &str,
+    description: &str,
     options: &Options,
     targets: &[&str],
     environment: &[(&str, &str)],
@@ -367,17 +367,17 @@ fn cargo_test_with(
     cargo.args(&options.filter);
     cargo.envs(environment.iter().copied());
     let mut output = CargoOutput::default();
-    counted(what, &mut cargo, |line| output.read(line))
+    counted(description, &mut cargo, |line| output.read(line))
 }
 
 fn counted(
-    what: &str,
+    description: &str,
     command: &mut Command,
     mut read: impl FnMut(&str) -> Option<Tally>,
 ) -> Result<(bool, Tally), Failure> {
-    let step = Step::begin(what);
+    let step = Step::begin(description);
     let mut tally = Tally::default();
-    let well = run::watch(what, command, |line| {
+    let well = run::watch(description, command, |line| {
         if let Some(counts) = read(line) {
             tally += counts;
         }
@@ -460,11 +460,15 @@ fn client(options: &Options) -> Outcome {
         ),
     ];
     for via in VIAS {
-        for (what, script, args) in scripts {
+        for (description, script, args) in scripts {
             let run = Server::start((MEMORY, via), variables).and_then(|server| {
                 let mut node = Scripts::install("client")?.node(script);
                 node.arg(&server.url).args(args);
-                counted(&format!("{what}, --via {via}"), &mut node, Tally::of_script)
+                counted(
+                    &format!("{description}, --via {via}"),
+                    &mut node,
+                    Tally::of_script,
+                )
             });
             if !outcome.counted(run) {
                 return outcome;

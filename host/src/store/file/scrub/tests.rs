@@ -56,12 +56,12 @@ fn open_small(files: &FaultyFiles) -> FileStore {
 
 /// Lines that one pass reports, step by step.
 fn pass(store: &FileStore, between: impl Fn()) -> Vec<String> {
-    let (mut scrub, mut told) = (Scrub::default(), Vec::new());
+    let (mut scrub, mut reports) = (Scrub::default(), Vec::new());
     for _ in 0..1000 {
-        let mut tell = |event: &str, detail: &str| told.push(format!("{event}: {detail}"));
-        let (bytes, is_over) = step(&store.shared, &mut scrub, 1, &mut tell);
+        let mut report = |event: &str, detail: &str| reports.push(format!("{event}: {detail}"));
+        let (bytes, is_over) = step(&store.shared, &mut scrub, 1, &mut report);
         if is_over {
-            return told;
+            return reports;
         }
         assert!(bytes < 4096, "steps are small");
         between();
@@ -100,11 +100,11 @@ fn a_scrub_finds_nothing_in_a_whole_store_and_names_the_key_of_a_damaged_value()
     assert_eq!(pass(&store, || {}), Vec::<String>::new());
     let (key, value) = &entries[2];
     flip(&files, value, 0);
-    let told = pass(&store, || {});
-    assert_eq!(told.len(), 1, "{told:?}");
+    let reports = pass(&store, || {});
+    assert_eq!(reports.len(), 1, "{reports:?}");
     assert!(
-        told[0].contains(key) && !told[0].contains("stream"),
-        "{told:?}"
+        reports[0].contains(key) && !reports[0].contains("stream"),
+        "{reports:?}"
     );
     // Once replaced, the damaged value is not reported.
     let changed = store.set(key, Bytes::from("new")).expect("it writes");
@@ -121,10 +121,10 @@ fn a_scrub_names_the_stream_of_a_damaged_chunk() {
     let changed = store.set(&key, Bytes::from(value)).expect("it writes");
     block_on(store.settle(changed)).expect("it is kept");
     flip(&files, &entries[0].1, 0);
-    let told = pass(&store, || {});
+    let reports = pass(&store, || {});
     assert!(
-        told.len() == 1 && told[0].ends_with("stream rooms/café"),
-        "{told:?}"
+        reports.len() == 1 && reports[0].ends_with("stream rooms/café"),
+        "{reports:?}"
     );
 }
 
@@ -135,9 +135,9 @@ fn a_scrub_reports_damage_that_would_make_a_start_fail() {
     let store = open_small(&files);
     // Damages the key.
     flip(&files, &entries[1].1, 3);
-    let told = pass(&store, || {});
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("unknown keys"), "{told:?}");
+    let reports = pass(&store, || {});
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].contains("unknown keys"), "{reports:?}");
 }
 
 #[test]
@@ -145,18 +145,18 @@ fn a_scrub_continues_while_appends_arrive_and_compaction_removes_its_segment() {
     let files = FaultyFiles::default();
     let entries = sealed_segments(&files);
     let store = open_small(&files);
-    let told = pass(&store, || {
+    let reports = pass(&store, || {
         for (key, _) in &entries {
             let changed = store.set(key, Bytes::from("short")).expect("it writes");
             block_on(store.settle(changed)).expect("it is kept");
         }
         while store.shared.log.compact().expect("it compacts") {}
     });
-    assert_eq!(told, Vec::<String>::new());
+    assert_eq!(reports, Vec::<String>::new());
     files.fail(Operation::Read, 1, Fault::Error(ErrorKind::Other));
-    let told = pass(&store, || {});
+    let reports = pass(&store, || {});
     assert!(
-        told.iter().all(|line| line.contains("unreadable file")),
-        "{told:?}"
+        reports.iter().all(|line| line.contains("unreadable file")),
+        "{reports:?}"
     );
 }
