@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// A place in a stream: segment and byte, in the order of offsets as text.
+/// Offset in a stream: segment and byte, in the order of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Place(pub(crate) u64, pub(crate) u64);
+pub(crate) struct Offset(pub(crate) u64, pub(crate) u64);
 
-impl Place {
-    /// Place where every empty stream ends, and where the first stream of a name begins.
+impl Offset {
+    /// Offset where every empty stream ends, and where the first stream of a name begins.
     pub(crate) const ZERO: Self = Self(0, 0);
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
@@ -18,7 +18,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016}_{:016}", self.0, self.1)
     }
@@ -54,8 +54,8 @@ pub(crate) enum Ends {
 pub(crate) struct Fork {
     pub(crate) source: String,
     /// `None` for a fork at the tail.
-    pub(crate) at: Option<Place>,
-    /// Number of messages after that place; only of JSON.
+    pub(crate) at: Option<Offset>,
+    /// Number of messages after that offset; only of JSON.
     pub(crate) skip: u64,
 }
 
@@ -80,11 +80,11 @@ pub(crate) enum Ask {
         /// Length of the writer's lease from now on, in seconds; 0 ends the lease.
         lease: Option<u64>,
         /// The tail that a conditional append expects.
-        expected: Option<Place>,
+        expected: Option<Offset>,
     },
     Delete,
     Head,
-    /// From a place, from the start, from `now` or near the tail.
+    /// From an offset, from the start, from `now` or near the tail.
     Read {
         from: From,
         live: Live,
@@ -137,7 +137,7 @@ impl Ask {
 pub(crate) enum From {
     Start,
     Now,
-    At(Place),
+    At(Offset),
     /// This many messages before the tail; only of JSON.
     Tail(u64),
 }
@@ -152,11 +152,11 @@ pub(crate) enum Live {
 
 /// Answer as the client understands it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum CallResult {
     /// The request was done.
     Done {
         status: u16,
-        tail: Option<Place>,
+        tail: Option<Offset>,
         closed: bool,
     },
     /// The request was not done, and never will be; status and code.
@@ -174,7 +174,7 @@ pub(crate) struct Call {
     /// Virtual time, in microseconds.
     pub(crate) began: u64,
     pub(crate) ended: u64,
-    pub(crate) told: Told,
+    pub(crate) result: CallResult,
     /// Why the stream was closed, if the answer says so.
     pub(crate) reason: Option<String>,
 }
@@ -189,9 +189,9 @@ pub(crate) struct Page {
     pub(crate) began: u64,
     pub(crate) ended: u64,
     pub(crate) from: From,
-    /// Life of the bytes, and the place where they begin, as far as the tag shows it.
-    pub(crate) tag: Option<(String, Place)>,
-    pub(crate) to: Place,
+    /// Life of the bytes, and the offset where they begin, as far as the tag shows it.
+    pub(crate) tag: Option<(String, Offset)>,
+    pub(crate) to: Offset,
     pub(crate) bytes: Vec<u8>,
     pub(crate) json: bool,
     pub(crate) at_tail: bool,
@@ -200,11 +200,11 @@ pub(crate) struct Page {
     pub(crate) reason: Option<String>,
 }
 
-/// A wait of a reader at a place of a stream; `None` for the tail at that time.
+/// A wait of a reader at an offset of a stream; `None` for the tail at that time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) name: String,
-    pub(crate) at: Option<Place>,
+    pub(crate) at: Option<Offset>,
     pub(crate) began: u64,
     pub(crate) ended: u64,
 }
@@ -216,7 +216,7 @@ pub(crate) struct Restore {
     pub(crate) taken: u64,
     pub(crate) done: u64,
     /// The tails of its streams in that state.
-    pub(crate) tails: BTreeMap<String, Place>,
+    pub(crate) tails: BTreeMap<String, Offset>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -95,7 +95,7 @@ fn verdict(tally: &mut Tally, seed: u64, outcome: &RunResult) -> ExitCode {
     }
     println!("seed {seed} fails; to repeat it: cargo xtask sim --show {seed}");
     for violation in outcome.violations.iter().take(5) {
-        println!("    {}: {}", violation.rule, violation.what);
+        println!("    {}: {}", violation.rule, violation.detail);
     }
     ExitCode::FAILURE
 }

@@ -46,9 +46,9 @@ const END_US: u64 = 300 * SECOND_US;
 /// Longest time after that until everything is removed.
 const CLEAR_US: u64 = 400_000 * SECOND_US;
 
-/// Runs a seed. `tell` requests the story.
+/// Runs a seed. `with_story` requests the story.
 #[must_use]
-pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> RunResult {
+pub fn run(seed: u64, planted: Option<Planted>, with_story: bool) -> RunResult {
     let sim = Sim::new(seed, planted);
     let ended = catch_unwind(AssertUnwindSafe(|| play(&sim)));
     // Tasks hold a reference to their world.
@@ -58,21 +58,21 @@ pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> RunResult {
         Ok(()) => check(&history),
         Err(panic) => vec![Violation {
             rule: "nothing panics",
-            what: message(panic.as_ref()),
+            detail: message(panic.as_ref()),
         }],
     };
     if ended.is_ok() {
         violations.extend(sim.wakes.borrow().check());
         let left = sim.store.borrow().left_over();
-        violations.extend(left.into_iter().map(|what| Violation {
+        violations.extend(left.into_iter().map(|detail| Violation {
             rule: "nothing is left of deleted streams",
-            what,
+            detail,
         }));
     }
     if ended.is_ok() && abandoned.is_err() {
         violations.push(Violation {
             rule: "nothing panics",
-            what: "while tasks were dropped".to_owned(),
+            detail: "while tasks were dropped".to_owned(),
         });
     }
     let waits = history
@@ -87,7 +87,7 @@ pub fn run(seed: u64, planted: Option<Planted>, tell: bool) -> RunResult {
         reached: sim.reached.take(),
         virtual_ms: sim.tasks.now_us() / 1000,
         violations,
-        story: if tell {
+        story: if with_story {
             story(&sim, &history)
         } else {
             Vec::new()

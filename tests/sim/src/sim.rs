@@ -1,7 +1,7 @@
 //! The world of a run: store, clocks, instances, faults, and the history.
 
 use crate::faults::{Fault, Injected, Rates};
-use crate::history::{Event, History, LeaseTerms, Place, Restore, Terms};
+use crate::history::{Event, History, LeaseTerms, Offset, Restore, Terms};
 use crate::instance::FREEZE_US;
 use crate::plan::{MOST_LEASE_SKEW_MS, Plan, Topic};
 use crate::planted::Planted;
@@ -74,7 +74,7 @@ pub(crate) struct Sim {
     /// Values of keys in the memory of instances, for a planted bug.
     pub(crate) remembered: RefCell<Remembered>,
     /// The last tail of each stream that a client saw.
-    pub(crate) tails: RefCell<BTreeMap<String, Place>>,
+    pub(crate) tails: RefCell<BTreeMap<String, Offset>>,
     /// Claims and acks of the workers of the subscription.
     pub(crate) wakes: RefCell<Wakes>,
     /// When the store's only connection is free, in microseconds.
@@ -261,14 +261,14 @@ impl Sim {
     }
 
     /// Notes the tail of a stream that a client saw.
-    pub(crate) fn saw_tail(&self, topic: &Topic, tail: Place) {
+    pub(crate) fn saw_tail(&self, topic: &Topic, tail: Offset) {
         let mut tails = self.tails.borrow_mut();
         tails.insert(topic.name.clone(), tail);
     }
 
     /// Counts that a run reached this point. The counts show that the simulation covers it.
-    pub(crate) fn reach(&self, what: &'static str) {
-        *self.reached.borrow_mut().entry(what).or_default() += 1;
+    pub(crate) fn reach(&self, name: &'static str) {
+        *self.reached.borrow_mut().entry(name).or_default() += 1;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The store that all instances of a run share: the model with the quirks of the run. It adds parts
 //! that only a simulation needs: watchers, checks of the records, and remains of deleted streams.
 
-use crate::history::Place;
+use crate::history::Offset;
 use crate::tasks::TaskId;
 use durable_streams_edge::keys::head::Record;
 use durable_streams_edge::keys::{Envelope, Key, Keys, State, debt, parse, registry, todo};
@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// The tails of all streams that are there, by their names.
-    pub(crate) fn tails(&self) -> BTreeMap<String, Place> {
+    pub(crate) fn tails(&self) -> BTreeMap<String, Offset> {
         let records = self.model.entries().filter_map(|(key, held)| {
             let (_, Key::Head(..)) = parse(key)? else {
                 return None;
@@ -122,8 +122,8 @@ impl Store {
                 Record::Tombstone(_) => None,
             }
         });
-        let place = |tail: Position| Place(tail.segment, tail.byte * 10);
-        records.map(|(name, tail)| (name, place(tail))).collect()
+        let offset = |tail: Position| Offset(tail.segment, tail.byte * 10);
+        records.map(|(name, tail)| (name, offset(tail))).collect()
     }
 
     pub(crate) fn sync(&mut self) {

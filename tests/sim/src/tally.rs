@@ -33,8 +33,8 @@ impl Tally {
         self.waits += outcome.waits;
         self.virtual_ms += outcome.virtual_ms;
         self.injected += outcome.injected;
-        for (what, count) in &outcome.reached {
-            *self.reached.entry(what).or_default() += count;
+        for (name, count) in &outcome.reached {
+            *self.reached.entry(name).or_default() += count;
         }
         self.violations += outcome.violations.len() as u64;
     }
@@ -53,8 +53,8 @@ impl fmt::Display for Tally {
         writeln!(f, "{} faults injected:", self.injected.total())?;
         write!(f, "{}", self.injected)?;
         writeln!(f, "reached:")?;
-        for (what, count) in &self.reached {
-            writeln!(f, "  {what:<28} {count:>9}")?;
+        for (name, count) in &self.reached {
+            writeln!(f, "  {name:<28} {count:>9}")?;
         }
         write!(
             f,
@@ -75,7 +75,7 @@ pub fn catch(planted: Planted, seeds: u64) -> Option<(u64, Violation)> {
 }
 
 /// Runs seeds on all processors, and reports each in the order of the seeds.
-pub fn run_many(from: u64, seeds: u64, mut tell: impl FnMut(u64, RunResult)) {
+pub fn run_many(from: u64, seeds: u64, mut report: impl FnMut(u64, RunResult)) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicU64::new(from);
     let end = from.saturating_add(seeds);
@@ -98,7 +98,7 @@ pub fn run_many(from: u64, seeds: u64, mut tell: impl FnMut(u64, RunResult)) {
         for (seed, outcome) in receiver {
             early.insert(seed, outcome);
             while let Some(outcome) = early.remove(&due) {
-                tell(due, outcome);
+                report(due, outcome);
                 due += 1;
             }
         }

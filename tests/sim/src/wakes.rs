@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 /// Answer to an ack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AckTold {
+pub(crate) enum AckResult {
     Done,
     Fenced,
     /// There was no answer, or one that leaves the outcome open.
@@ -16,7 +16,7 @@ pub(crate) enum AckTold {
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
     /// Paths, offsets, and outcomes. An ack may still be done until its outcome is known.
-    acks: Vec<(String, String, AckTold)>,
+    acks: Vec<(String, String, AckResult)>,
     /// Cursors in claims, and the number of acks sent before each claim.
     cursors: Vec<(String, String, usize)>,
     /// Generations in the wake stream, at the end of the run.
@@ -36,46 +36,46 @@ impl Wakes {
     pub(crate) fn acks(&mut self, acked: &[(String, String)]) -> std::ops::Range<usize> {
         let first = self.acks.len();
         for (path, offset) in acked {
-            let sent = (path.clone(), offset.clone(), AckTold::Unknown);
+            let sent = (path.clone(), offset.clone(), AckResult::Unknown);
             self.acks.push(sent);
         }
         first..self.acks.len()
     }
 
     /// Records the outcome of acks.
-    pub(crate) fn told(&mut self, acks: std::ops::Range<usize>, told: AckTold) {
+    pub(crate) fn answered(&mut self, acks: std::ops::Range<usize>, result: AckResult) {
         for (_, _, outcome) in self.acks.get_mut(acks).into_iter().flatten() {
-            *outcome = told;
+            *outcome = result;
         }
     }
 
     /// Checks the record against the rules.
     pub(crate) fn check(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
-        let mut found = |rule, what| violations.push(Violation { rule, what });
-        let mut told = BTreeSet::new();
+        let mut found = |rule, detail| violations.push(Violation { rule, detail });
+        let mut announced = BTreeSet::new();
         for generation in &self.generations {
-            if !told.insert(generation) {
-                let what = format!("generation {generation} is announced twice");
-                found("a wake is announced once", what);
+            if !announced.insert(generation) {
+                let detail = format!("generation {generation} is announced twice");
+                found("a wake is announced once", detail);
             }
         }
         for (path, tail, cursor) in &self.ends {
             if cursor.as_ref() != Some(tail) {
-                let what = format!("{path} ends at {tail}, and is acked at {cursor:?}");
-                found("no wake is lost", what);
+                let detail = format!("{path} ends at {tail}, and is acked at {cursor:?}");
+                found("no wake is lost", detail);
             }
         }
         for (path, offset, sent) in &self.cursors {
-            let same = |ack: &&(String, String, AckTold)| ack.0 == *path && ack.1 == *offset;
+            let same = |ack: &&(String, String, AckResult)| ack.0 == *path && ack.1 == *offset;
             let acks: Vec<_> = self.acks.iter().take(*sent).filter(same).collect();
-            let fenced = acks.iter().all(|ack| ack.2 == AckTold::Fenced);
+            let fenced = acks.iter().all(|ack| ack.2 == AckResult::Fenced);
             // The first cursor of a stream comes from no ack.
             let first = self.cursors.iter().find(|seen| seen.0 == *path);
             let began = first.is_some_and(|(_, first, _)| first == offset);
             if !acks.is_empty() && fenced && !began {
-                let what = format!("{path} is acked at {offset}, which was fenced");
-                found("a fenced ack moves no cursor", what);
+                let detail = format!("{path} is acked at {offset}, which was fenced");
+                found("a fenced ack moves no cursor", detail);
             }
         }
         violations
@@ -99,7 +99,7 @@ mod tests {
         let mut wakes = Wakes::default();
         wakes.cursor("s", "1");
         let sent = wakes.acks(&ack("s", "2"));
-        wakes.told(sent, AckTold::Done);
+        wakes.answered(sent, AckResult::Done);
         wakes.cursor("s", "2");
         wakes.generations = vec![1, 2];
         wakes.ends = vec![("s".to_owned(), "2".to_owned(), Some("2".to_owned()))];
@@ -111,7 +111,7 @@ mod tests {
         let mut wakes = Wakes::default();
         wakes.cursor("s", "1");
         let sent = wakes.acks(&ack("s", "2"));
-        wakes.told(sent, AckTold::Fenced);
+        wakes.answered(sent, AckResult::Fenced);
         wakes.cursor("s", "2");
         wakes.generations = vec![1, 1];
         wakes.ends = vec![("s".to_owned(), "2".to_owned(), Some("1".to_owned()))];

@@ -1,10 +1,10 @@
 //! Rules about the answers to appends.
 
 use super::view::{View, body, fresh};
-use crate::history::{Ask, Message, Place, Told};
+use crate::history::{Ask, CallResult, Message, Offset};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A page over the place where an acknowledged append ends contains that append.
+/// A page over the offset where an acknowledged append ends contains that append.
 pub(super) fn there(view: &View<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for ack in &view.acks {
@@ -54,7 +54,7 @@ pub(super) fn kept(view: &View<'_>) -> Vec<String> {
         }
     }
     for call in &view.calls {
-        let (Some(body), Told::Done { .. }) = (body(&call.ask), &call.told) else {
+        let (Some(body), CallResult::Done { .. }) = (body(&call.ask), &call.result) else {
             continue;
         };
         let done = fresh(call) || matches!(call.ask, Ask::Append { .. });
@@ -82,39 +82,39 @@ pub(super) fn refused(view: &View<'_>) -> Vec<String> {
         let Some(calls) = view.calls_with(id) else {
             continue;
         };
-        let refused = calls.iter().all(|call| match (&call.ask, &call.told) {
-            (_, Told::Refused(..)) => true,
+        let refused = calls.iter().all(|call| match (&call.ask, &call.result) {
+            (_, CallResult::Refused(..)) => true,
             // The stream existed already, so the body of this creation has no effect.
-            (Ask::Create { .. }, Told::Done { status, .. }) => *status == 200,
+            (Ask::Create { .. }, CallResult::Done { status, .. }) => *status == 200,
             _ => false,
         });
         if refused {
-            let told: Vec<_> = calls.iter().map(|call| &call.told).collect();
-            found.push(format!("{id} is there, but its answer was {told:?}"));
+            let results: Vec<_> = calls.iter().map(|call| &call.result).collect();
+            found.push(format!("{id} is there, but its answer was {results:?}"));
         }
     }
     found
 }
 
-/// An answer that shows a place in the stream.
+/// An answer that shows an offset in the stream.
 struct Sight {
     began: u64,
     ended: u64,
-    place: Place,
-    /// Whether this place was the tail.
+    offset: Offset,
+    /// Whether this offset was the tail.
     tail: bool,
     /// Whether this request moved the tail there.
     moved: bool,
 }
 
 fn sights(view: &View<'_>) -> Vec<Sight> {
-    let calls = view.calls.iter().filter_map(|call| match call.told {
-        Told::Done {
-            tail: Some(place), ..
+    let calls = view.calls.iter().filter_map(|call| match call.result {
+        CallResult::Done {
+            tail: Some(offset), ..
         } => Some(Sight {
             began: call.began,
             ended: call.ended,
-            place,
+            offset,
             tail: true,
             moved: fresh(call) && body(&call.ask).is_some(),
         }),
@@ -123,43 +123,43 @@ fn sights(view: &View<'_>) -> Vec<Sight> {
     let reads = view.reads().map(|read| Sight {
         began: read.page.began,
         ended: read.page.ended,
-        place: read.page.to,
+        offset: read.page.to,
         tail: read.page.at_tail,
         moved: false,
     });
     calls.chain(reads).collect()
 }
 
-/// A request that begins after an answer sees at least the place in that answer.
+/// A request that begins after an answer sees at least the offset in that answer.
 pub(super) fn fresh_sights(view: &View<'_>) -> Vec<String> {
     let sights = sights(view);
     let mut by_end: Vec<_> = sights
         .iter()
-        .map(|sight| (sight.ended, sight.place, sight.began))
+        .map(|sight| (sight.ended, sight.offset, sight.began))
         .collect();
     by_end.sort_unstable();
-    // The highest place in an answer by then, and when its request began.
-    let mut highest: BTreeMap<u64, (Place, u64)> = BTreeMap::new();
-    let mut most = (Place::ZERO, 0);
-    for (ended, place, began) in by_end {
-        most = most.max((place, began));
+    // The highest offset in an answer by then, and when its request began.
+    let mut highest: BTreeMap<u64, (Offset, u64)> = BTreeMap::new();
+    let mut most = (Offset::ZERO, 0);
+    for (ended, offset, began) in by_end {
+        most = most.max((offset, began));
         highest.insert(ended, most);
     }
     let mut found = Vec::new();
     for sight in &sights {
         let before = highest.range(..=sight.began).next_back();
-        let Some((_, (place, began))) = before else {
+        let Some((_, (offset, began))) = before else {
             continue;
         };
-        let behind = sight.place < *place || (sight.moved && sight.place == *place);
+        let behind = sight.offset < *offset || (sight.moved && sight.offset == *offset);
         if !sight.tail || !behind {
             continue;
         }
         // An empty new life ends at zero, as every empty life does.
-        let new_life = sight.place == Place::ZERO && view.may_have_ended(*began, sight.ended);
+        let new_life = sight.offset == Offset::ZERO && view.may_have_ended(*began, sight.ended);
         if !new_life {
-            let later = sight.place;
-            found.push(format!("a read returned {place}, and a later one {later}"));
+            let later = sight.offset;
+            found.push(format!("a read returned {offset}, and a later one {later}"));
         }
     }
     found
@@ -202,11 +202,11 @@ pub(super) fn remembered(view: &View<'_>) -> Vec<String> {
     for calls in view.bodies.values() {
         let done = calls.iter().find(|call| {
             let append = matches!(call.ask, Ask::Append { mark: Some(_), .. });
-            append && matches!(call.told, Told::Done { .. })
+            append && matches!(call.result, CallResult::Done { .. })
         });
         let Some(done) = done else { continue };
         for later in calls.iter().filter(|call| call.began >= done.ended) {
-            let Told::Refused(_, code) = &later.told else {
+            let CallResult::Refused(_, code) = &later.result else {
                 continue;
             };
             let forgotten = matches!(code.as_str(), "SEQUENCE_CONFLICT" | "TOO_MANY_PRODUCERS");

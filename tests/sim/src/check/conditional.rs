@@ -1,14 +1,14 @@
 //! Rules about conditional appends.
 
-use super::order::told_ends;
+use super::order::known_ends;
 use super::view::View;
-use crate::history::{Ask, Call, From, Message, Place, Told};
+use crate::history::{Ask, Call, CallResult, From, Message, Offset};
 use std::collections::BTreeMap;
 
-/// A conditional append and the place where it has to begin.
+/// A conditional append and the offset where it has to begin.
 struct Conditional<'h> {
     call: &'h Call,
-    expected: Place,
+    expected: Offset,
     first: Message,
 }
 
@@ -34,11 +34,11 @@ pub(super) fn at_its_tail(view: &View<'_>) -> Vec<String> {
     if appends.peek().is_none() {
         return found;
     }
-    let mut ends: Vec<(Place, Message)> = told_ends(view).collect();
+    let mut ends: Vec<(Offset, Message)> = known_ends(view).collect();
     ends.sort_unstable();
-    let places: BTreeMap<Message, Place> = ends
+    let offsets: BTreeMap<Message, Offset> = ends
         .iter()
-        .map(|(place, message)| (*message, *place))
+        .map(|(offset, message)| (*message, *offset))
         .collect();
     let mut before: BTreeMap<Message, Option<Message>> = BTreeMap::new();
     for run in &view.runs {
@@ -57,25 +57,25 @@ pub(super) fn at_its_tail(view: &View<'_>) -> Vec<String> {
     } in appends
     {
         let mut wrong = |why: String| found.push(format!("{:?} {why}", call.ask));
-        if let Told::Done {
+        if let CallResult::Done {
             tail: Some(end), ..
-        } = call.told
+        } = call.result
         {
-            let from = ends.partition_point(|(place, _)| *place <= expected);
+            let from = ends.partition_point(|(offset, _)| *offset <= expected);
             let between = ends.get(from..).unwrap_or_default().iter();
-            let mut between = between.take_while(|(place, _)| *place < end);
-            if let Some((place, message)) =
+            let mut between = between.take_while(|(offset, _)| *offset < end);
+            if let Some((offset, message)) =
                 between.find(|(_, message)| message.body.id != first.body.id)
-                && (expected != Place::ZERO || !view.may_have_ended(0, call.ended))
+                && (expected != Offset::ZERO || !view.may_have_ended(0, call.ended))
             {
-                wrong(format!("comes after {message:?}, which ends at {place}"));
+                wrong(format!("comes after {message:?}, which ends at {offset}"));
             }
         }
         match before.get(&first) {
-            Some(None) if expected != Place::ZERO => wrong("begins the stream".to_owned()),
-            Some(Some(last)) => match places.get(last) {
-                Some(place) if *place != expected && !view.may_move(last.body.id) => {
-                    wrong(format!("comes after {last:?}, which ends at {place}"));
+            Some(None) if expected != Offset::ZERO => wrong("begins the stream".to_owned()),
+            Some(Some(last)) => match offsets.get(last) {
+                Some(offset) if *offset != expected && !view.may_move(last.body.id) => {
+                    wrong(format!("comes after {last:?}, which ends at {offset}"));
                 }
                 _ => {}
             },
@@ -83,7 +83,7 @@ pub(super) fn at_its_tail(view: &View<'_>) -> Vec<String> {
         }
         let pages = view.reads().filter(|read| {
             let from = From::At(expected);
-            read.page.from == from && expected != Place::ZERO && read.messages.contains(&first)
+            read.page.from == from && expected != Offset::ZERO && read.messages.contains(&first)
         });
         for read in pages {
             if read.messages.first() != Some(&first) {
@@ -101,12 +101,12 @@ pub(super) fn at_its_tail(view: &View<'_>) -> Vec<String> {
 pub(super) fn elsewhere(view: &View<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for Conditional { call, expected, .. } in conditional(view) {
-        if !matches!(call.told, Told::Refused(412, _)) {
+        if !matches!(call.result, CallResult::Refused(412, _)) {
             continue;
         }
         let tails = || {
-            let calls = view.calls.iter().filter_map(|other| match other.told {
-                Told::Done {
+            let calls = view.calls.iter().filter_map(|other| match other.result {
+                CallResult::Done {
                     tail: Some(tail), ..
                 } => Some((other.began, other.ended, tail)),
                 _ => None,

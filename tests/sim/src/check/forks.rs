@@ -1,12 +1,12 @@
-//! Rules about forks: each begins with the contents of its source up to one place, and that never
+//! Rules about forks: each begins with the contents of its source up to one offset, and that never
 //! changes.
 //!
-//! Inherited contents keep the offsets of the source, so places of the two compare. The name of a
-//! fork has one life; its source may have had several, with ever higher places.
+//! Inherited contents keep the offsets of the source, so offsets of the two compare. The name of a
+//! fork has one life; its source may have had several, with ever higher offsets.
 
-use super::order::told_ends;
+use super::order::known_ends;
 use super::view::{Run, View, fresh};
-use crate::history::{Message, Place, Told};
+use crate::history::{CallResult, Message, Offset};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The inherited messages of a run, in order.
@@ -63,12 +63,12 @@ fn appends<'v>(source: &'v View<'_>) -> impl Iterator<Item = (Message, &'v super
     })
 }
 
-/// The place where a fork left its source. The fork has everything up to there, and nothing behind.
+/// Offset where a fork left its source. The fork has everything up to there, and nothing behind.
 struct Left {
-    /// A place at or before the point where the fork left.
-    least: Option<Place>,
-    /// A place at or behind the point where the fork left.
-    most: Option<Place>,
+    /// An offset at or before the point where the fork left.
+    least: Option<Offset>,
+    /// An offset at or behind the point where the fork left.
+    most: Option<Offset>,
     /// Appends that ended before this time are in the fork.
     since: u64,
     /// Appends that began after this time are not in the fork.
@@ -76,17 +76,17 @@ struct Left {
 }
 
 fn left(fork: &View<'_>) -> Option<Left> {
-    let done = |told: &Told| matches!(told, Told::Done { status: 201, .. });
+    let done = |result: &CallResult| matches!(result, CallResult::Done { status: 201, .. });
     let (first, asked) = fork.forked.first()?;
     let ended = fork
         .forked
         .iter()
-        .filter(|(call, _)| done(&call.told))
+        .filter(|(call, _)| done(&call.result))
         .map(|(call, _)| call.ended);
     Some(match asked.at {
-        Some(place) => Left {
-            least: Some(place),
-            most: (asked.skip == 0).then_some(place),
+        Some(offset) => Left {
+            least: Some(offset),
+            most: (asked.skip == 0).then_some(offset),
             since: 0,
             until: u64::MAX,
         },
@@ -99,17 +99,17 @@ fn left(fork: &View<'_>) -> Option<Left> {
     })
 }
 
-/// A read of a fork over the place where an append to its source ended contains that append.
+/// A read of a fork over the offset where an append to its source ended contains that append.
 pub(super) fn complete(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
     let Some(left) = left(fork) else {
         return Vec::new();
     };
     let mut found = Vec::new();
     for (message, ack) in appends(source) {
-        let before = left.least.is_some_and(|place| ack.end <= place)
+        let before = left.least.is_some_and(|offset| ack.end <= offset)
             || (left.least.is_none() && ack.call.ended <= left.since);
-        // Contents inherited from another life of the source have lower places than the read begins
-        // with.
+        // Contents inherited from another life of the source have lower offsets than the start of
+        // the read.
         for read in fork.reads().filter(|_| before) {
             let Some(start) = read.start else { continue };
             let over = start < ack.end && ack.end <= read.page.to;
@@ -129,7 +129,7 @@ pub(super) fn apart(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
     let seen: BTreeSet<Message> = fork.runs.iter().flat_map(Run::messages).collect();
     let mut found = Vec::new();
     for (message, ack) in appends(source) {
-        let behind = left.most.is_some_and(|place| ack.end > place)
+        let behind = left.most.is_some_and(|offset| ack.end > offset)
             || (fresh(ack.call) && ack.call.began >= left.until);
         if behind && seen.contains(&message) && !source.may_move(message.body.id) {
             found.push(format!("{message:?} ends at {}", ack.end));
@@ -138,17 +138,17 @@ pub(super) fn apart(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
     found
 }
 
-/// A fork of JSON may ask for a number of messages after the place.
+/// A fork of JSON may ask for a number of messages after the offset.
 pub(super) fn skipped(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
     let Some((call, asked)) = fork.forked.first() else {
         return Vec::new();
     };
-    let (Some(place), true) = (asked.at, matches!(call.told, Told::Done { .. })) else {
+    let (Some(offset), true) = (asked.at, matches!(call.result, CallResult::Done { .. })) else {
         return Vec::new();
     };
-    // Without messages to skip, the other rules cover the place.
-    let ends: BTreeMap<Place, Message> = told_ends(source).collect();
-    let Some(last) = ends.get(&place).filter(|_| asked.skip > 0) else {
+    // Without messages to skip, the other rules cover the offset.
+    let ends: BTreeMap<Offset, Message> = known_ends(source).collect();
+    let Some(last) = ends.get(&offset).filter(|_| asked.skip > 0) else {
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -160,7 +160,7 @@ pub(super) fn skipped(fork: &View<'_>, source: &View<'_>) -> Vec<String> {
             let more = (inherited.len() - at - 1) as u64;
             if more != asked.skip {
                 found.push(format!(
-                    "{more} messages after {place} instead of {}",
+                    "{more} messages after {offset} instead of {}",
                     asked.skip
                 ));
             }

@@ -5,7 +5,7 @@
 //! of unknown outcome may have set another one. A rule takes the length that excuses most.
 
 use super::view::{View, body, fresh};
-use crate::history::{Ask, Call, Told};
+use crate::history::{Ask, Call, CallResult};
 use std::collections::BTreeMap;
 
 const LAPSED: &str = "lease-expired";
@@ -20,17 +20,17 @@ const fn sets(call: &Call) -> Option<u64> {
 
 /// Whether a request was done, or may be done at any time.
 fn may_apply(call: &Call) -> bool {
-    match (&call.ask, &call.told) {
-        (_, Told::Unknown(_)) => true,
-        (_, Told::Refused(..)) => false,
-        (Ask::Append { body: None, .. }, Told::Done { .. }) => true,
-        (_, Told::Done { .. }) => fresh(call),
+    match (&call.ask, &call.result) {
+        (_, CallResult::Unknown(_)) => true,
+        (_, CallResult::Refused(..)) => false,
+        (Ask::Append { body: None, .. }, CallResult::Done { .. }) => true,
+        (_, CallResult::Done { .. }) => fresh(call),
     }
 }
 
 /// Whether a request was done, and by itself.
 fn surely_applied(call: &Call) -> bool {
-    may_apply(call) && matches!(call.told, Told::Done { .. })
+    may_apply(call) && matches!(call.result, CallResult::Done { .. })
 }
 
 fn renews(call: &Call) -> bool {
@@ -40,8 +40,8 @@ fn renews(call: &Call) -> bool {
 
 /// The end of the time in which a request may have an effect.
 fn last_effect(call: &Call, doubt_us: u64) -> u64 {
-    match call.told {
-        Told::Unknown(_) => call.began.saturating_add(doubt_us).max(call.ended),
+    match call.result {
+        CallResult::Unknown(_) => call.began.saturating_add(doubt_us).max(call.ended),
         _ => call.ended,
     }
 }
@@ -75,10 +75,10 @@ struct Close<'h> {
 
 fn closes<'h>(view: &View<'h>) -> Vec<Close<'h>> {
     let calls = view.calls.iter().filter_map(|call| {
-        let closed = match &call.told {
-            Told::Done { closed, .. } => *closed,
-            Told::Refused(_, code) => code == "STREAM_CLOSED",
-            Told::Unknown(_) => false,
+        let closed = match &call.result {
+            CallResult::Done { closed, .. } => *closed,
+            CallResult::Refused(_, code) => code == "STREAM_CLOSED",
+            CallResult::Unknown(_) => false,
         };
         closed.then_some(Close {
             began: call.began,
@@ -271,7 +271,7 @@ pub(super) fn reasons(view: &View<'_>) -> Vec<String> {
                 ) => *close && given == reason,
                 _ => false,
             };
-            gave && !matches!(call.told, Told::Refused(..))
+            gave && !matches!(call.result, CallResult::Refused(..))
         };
         let mut calls = view.calls.iter().copied().filter(gave);
         if !calls.any(|call| Some(call.began) < first) {

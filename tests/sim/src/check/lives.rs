@@ -1,14 +1,14 @@
 //! Rules about lives of a name: creation, closing, deletion, expiry.
 
 use super::view::View;
-use crate::history::{Ask, Call, Ends, From, Place, Told};
+use crate::history::{Ask, Call, CallResult, Ends, From, Offset};
 use std::collections::BTreeMap;
 
 /// An answer that shows that a stream was there.
 struct Alive {
     began: u64,
     ended: u64,
-    tail: Option<Place>,
+    tail: Option<Offset>,
     closed: bool,
 }
 
@@ -21,8 +21,8 @@ const fn asks_to_close(ask: &Ask) -> bool {
 }
 
 fn alive(view: &View<'_>) -> Vec<Alive> {
-    let calls = view.calls.iter().filter_map(|call| match &call.told {
-        Told::Done { tail, closed, .. } if call.ask != Ask::Delete => Some(Alive {
+    let calls = view.calls.iter().filter_map(|call| match &call.result {
+        CallResult::Done { tail, closed, .. } if call.ask != Ask::Delete => Some(Alive {
             began: call.began,
             ended: call.ended,
             tail: *tail,
@@ -62,7 +62,7 @@ pub(super) fn vanished(view: &View<'_>) -> Vec<String> {
     let alive = alive(view);
     let mut found = Vec::new();
     for call in &view.calls {
-        let Told::Refused(status @ (404 | 410), _) = call.told else {
+        let CallResult::Refused(status @ (404 | 410), _) = call.result else {
             continue;
         };
         // 410 concerns the life that the offset belongs to.
@@ -78,7 +78,7 @@ pub(super) fn vanished(view: &View<'_>) -> Vec<String> {
             continue;
         };
         if !view.may_have_ended(last.began, call.ended) {
-            found.push(format!("{:?} was answered {:?}", call.ask, call.told));
+            found.push(format!("{:?} was answered {:?}", call.ask, call.result));
         }
     }
     found
@@ -89,12 +89,13 @@ pub(super) fn deleted(view: &View<'_>) -> Vec<String> {
     let alive = alive(view);
     let mut found = Vec::new();
     for deletion in view.calls.iter().filter(|call| call.ask == Ask::Delete) {
-        if !matches!(deletion.told, Told::Done { .. }) {
+        if !matches!(deletion.result, CallResult::Done { .. }) {
             continue;
         }
         for later in alive.iter().filter(|one| one.began >= deletion.ended) {
             let created = view.creations().any(|(call, _)| {
-                let open = matches!(call.told, Told::Unknown(_)) || call.ended > deletion.began;
+                let open =
+                    matches!(call.result, CallResult::Unknown(_)) || call.ended > deletion.began;
                 open && call.began < later.ended
             });
             if !created {
@@ -106,8 +107,8 @@ pub(super) fn deleted(view: &View<'_>) -> Vec<String> {
 }
 
 struct Life {
-    first: Place,
-    last: Place,
+    first: Offset,
+    last: Offset,
     seen_by: u64,
     last_began: u64,
 }
@@ -152,11 +153,11 @@ pub(super) fn apart(view: &View<'_>) -> Vec<String> {
 /// Only one client gets the answer that it created a life, and its body is the beginning of the
 /// life.
 pub(super) fn created_once(view: &View<'_>) -> Vec<String> {
-    let told = |call: &&&Call| {
-        let created = matches!(call.told, Told::Done { status: 201, .. });
+    let is_creation = |call: &&&Call| {
+        let created = matches!(call.result, CallResult::Done { status: 201, .. });
         created && matches!(call.ask, Ask::Create { .. })
     };
-    let creations: Vec<_> = view.calls.iter().filter(told).collect();
+    let creations: Vec<_> = view.calls.iter().filter(is_creation).collect();
     let mut found = Vec::new();
     for (index, one) in creations.iter().enumerate() {
         for other in creations.iter().skip(index + 1) {
@@ -196,10 +197,11 @@ pub(super) fn expired(view: &View<'_>) -> Vec<String> {
     for (creation, ends) in &creations {
         let Ends::At(ms) = ends else { continue };
         let others = creations.iter().any(|(other, _)| {
-            let open = matches!(other.told, Told::Unknown(_)) || other.ended > creation.began;
+            let open =
+                matches!(other.result, CallResult::Unknown(_)) || other.ended > creation.began;
             !std::ptr::eq(*other, *creation) && open
         });
-        if others || !matches!(creation.told, Told::Done { .. }) {
+        if others || !matches!(creation.result, CallResult::Done { .. }) {
             continue;
         }
         let late = |one: &Alive| one.began / 1000 > ms + view.terms.skew_ms;

@@ -2,7 +2,7 @@
 //!
 //! The checker is a function of the history alone. Each rule reads one stream name, and a rule that
 //! can't decide reports nothing. Three facts make that sound. Offsets of one name are never given
-//! twice, also across lives, so places of all lives compare. Every body belongs to one append only.
+//! twice, also across lives, so offsets of all lives compare. Every body belongs to one append.
 //! Where a life may have ended (by a deletion or by expiry), rules about one life report nothing.
 
 mod acknowledged;
@@ -51,7 +51,7 @@ const RULES: &[Rule] = &[
     ("producers are in order", order::producers),
     ("Stream-Seq rises", order::sequences),
     ("offsets strictly increase", order::forward),
-    ("a place ends one message", order::places),
+    ("a place ends one message", order::offsets),
     ("a tail is as long as requested", order::tails),
     ("acknowledged appends are there", acknowledged::there),
     ("read data stays", acknowledged::kept),
@@ -68,7 +68,7 @@ const RULES: &[Rule] = &[
     ("lives do not mix", lives::apart),
     ("a life is created once", lives::created_once),
     ("expired streams are gone", lives::expired),
-    ("waiting readers are notified", wakes::told),
+    ("waiting readers are notified", wakes::notified),
     ("no lease lapses before its end", leases::early),
     ("no reader waits past a lapsed lease", leases::waits),
     ("no append comes after a lapse", leases::late_appends),
@@ -90,7 +90,7 @@ pub struct Violation {
     /// Text of the broken rule.
     pub rule: &'static str,
     /// The stream and the details.
-    pub what: String,
+    pub detail: String,
 }
 
 /// Checks a history against every rule. A history in which the store went back counts as two: the
@@ -101,10 +101,10 @@ pub(crate) fn check(history: &History) -> Vec<Violation> {
     };
     let mut violations = check_one(&restores::before(history, restore));
     violations.extend(check_one(&restores::after(history, restore)));
-    let found = restores::lost_places(history, restore);
-    violations.extend(found.into_iter().map(|what| Violation {
+    let found = restores::lost_offsets(history, restore);
+    violations.extend(found.into_iter().map(|detail| Violation {
         rule: "lost places stay lost",
-        what,
+        detail,
     }));
     violations
 }
@@ -117,17 +117,17 @@ fn check_one(history: &History) -> Vec<Violation> {
         let source = views.iter().find(|view| Some(view.name) == source);
         for (rule, judge) in source.iter().flat_map(|_| FORK_RULES) {
             let found = source.map_or_else(Vec::new, |source| judge(fork, source));
-            violations.extend(found.into_iter().map(|what| Violation {
+            violations.extend(found.into_iter().map(|detail| Violation {
                 rule,
-                what: format!("{}: {what}", fork.name),
+                detail: format!("{}: {detail}", fork.name),
             }));
         }
     }
     for view in views {
         for (rule, judge) in RULES {
-            let found = judge(&view).into_iter().map(|what| Violation {
+            let found = judge(&view).into_iter().map(|detail| Violation {
                 rule,
-                what: format!("{}: {what}", view.name),
+                detail: format!("{}: {detail}", view.name),
             });
             violations.extend(found);
         }

@@ -1,7 +1,7 @@
-//! Rules about the bytes: whole messages, once, in one order, at one place.
+//! Rules about the bytes: whole messages, once, in one order, at one offset.
 
 use super::view::{View, fresh, is_start};
-use crate::history::{Ask, From, Message, Place, Told};
+use crate::history::{Ask, CallResult, From, Message, Offset};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn intact(view: &View<'_>) -> Vec<String> {
@@ -42,7 +42,7 @@ pub(super) fn one_order(view: &View<'_>) -> Vec<String> {
         let first = run.reads.first();
         let mut last = match first.map(|read| read.page.from) {
             Some(from) if is_start(from) => Some(None),
-            Some(From::At(place)) => ends.get(&place).copied().map(Some),
+            Some(From::At(offset)) => ends.get(&offset).copied().map(Some),
             // A tail with fewer messages than requested is all of the life.
             Some(From::Tail(count)) => first
                 .filter(|read| read.page.at_tail && (read.messages.len() as u64) < count)
@@ -86,7 +86,7 @@ pub(super) fn tails(view: &View<'_>) -> Vec<String> {
         for message in read.messages.iter().skip(count) {
             let calls = view.bodies.get(&message.body.id);
             let was_there = calls.into_iter().flatten().any(|call| {
-                let is_done = matches!(call.told, Told::Done { .. });
+                let is_done = matches!(call.result, CallResult::Done { .. });
                 let is_written = fresh(call) || matches!(call.ask, Ask::Append { .. });
                 is_done && is_written && call.ended < read.page.began
             });
@@ -98,13 +98,13 @@ pub(super) fn tails(view: &View<'_>) -> Vec<String> {
     found
 }
 
-/// The message that ends at a place, by the answers to appends and by pages.
-fn ends(view: &View<'_>) -> BTreeMap<Place, Message> {
-    told_ends(view).collect()
+/// The message that ends at an offset, by the answers to appends and by pages.
+fn ends(view: &View<'_>) -> BTreeMap<Offset, Message> {
+    known_ends(view).collect()
 }
 
 /// The ends of messages, by the answers to appends and by pages.
-pub(super) fn told_ends(view: &View<'_>) -> impl Iterator<Item = (Place, Message)> {
+pub(super) fn known_ends(view: &View<'_>) -> impl Iterator<Item = (Offset, Message)> {
     let acks = view.acks.iter().map(|ack| {
         let part = ack.body.messages - 1;
         (
@@ -120,18 +120,18 @@ pub(super) fn told_ends(view: &View<'_>) -> impl Iterator<Item = (Place, Message
     acks.chain(pages)
 }
 
-pub(super) fn places(view: &View<'_>) -> Vec<String> {
+pub(super) fn offsets(view: &View<'_>) -> Vec<String> {
     let mut found = Vec::new();
-    let mut ends: BTreeMap<Place, Message> = BTreeMap::new();
-    let mut places: BTreeMap<Message, Place> = BTreeMap::new();
-    for (place, message) in told_ends(view) {
-        let known = *ends.entry(place).or_insert(message);
+    let mut ends: BTreeMap<Offset, Message> = BTreeMap::new();
+    let mut offsets: BTreeMap<Message, Offset> = BTreeMap::new();
+    for (offset, message) in known_ends(view) {
+        let known = *ends.entry(offset).or_insert(message);
         if known != message {
-            found.push(format!("{known:?} and {message:?} end at {place}"));
+            found.push(format!("{known:?} and {message:?} end at {offset}"));
         }
-        let known = *places.entry(message).or_insert(place);
-        if known != place && !view.may_move(message.body.id) {
-            found.push(format!("{message:?} ends at {known} and at {place}"));
+        let known = *offsets.entry(message).or_insert(offset);
+        if known != offset && !view.may_move(message.body.id) {
+            found.push(format!("{message:?} ends at {known} and at {offset}"));
         }
     }
     found
@@ -225,8 +225,8 @@ pub(super) fn forward(view: &View<'_>) -> Vec<String> {
             let empty = read.page.bytes.is_empty() || read.page.bytes == b"[]";
             let from = match (read.page.from, read.start) {
                 (From::Now | From::Tail(_), _) => continue,
-                (From::Start | From::At(_), Some(place)) => place,
-                (From::Start | From::At(_), None) => Place::ZERO,
+                (From::Start | From::At(_), Some(offset)) => offset,
+                (From::Start | From::At(_), None) => Offset::ZERO,
             };
             let to = read.page.to;
             if (empty && to != from && read.page.from != From::Start) || (!empty && to <= from) {

@@ -1,6 +1,6 @@
 //! Histories in which the store went back to an older state.
 
-use crate::history::{Ask, Call, Event, From, History, Page, Place, Restore, Told};
+use crate::history::{Ask, Call, CallResult, Event, From, History, Offset, Page, Restore};
 use std::collections::BTreeSet;
 
 /// The moment when the store went back, if it did.
@@ -14,7 +14,7 @@ pub(super) fn of(history: &History) -> Option<&Restore> {
 /// The same call with an unknown outcome.
 fn unknown(call: &Call) -> Event {
     Event::Call(Call {
-        told: Told::Unknown("RESTORED".to_owned()),
+        result: CallResult::Unknown("RESTORED".to_owned()),
         ..call.clone()
     })
 }
@@ -53,7 +53,7 @@ pub(super) fn after(history: &History, restore: &Restore) -> History {
     let events = history.events.iter().filter_map(|event| match event {
         Event::Call(call) if is_known(call.began, call.ended) => Some(event.clone()),
         Event::Call(call) if call.began > taken && call.ended <= done => Some(Event::Call(Call {
-            told: Told::Refused(0, "RESTORED".to_owned()),
+            result: CallResult::Refused(0, "RESTORED".to_owned()),
             ..call.clone()
         })),
         Event::Call(call) => Some(unknown(call)),
@@ -70,13 +70,13 @@ pub(super) fn after(history: &History, restore: &Restore) -> History {
     }
 }
 
-/// Places in the lost part of the history: a store that went back neither reads from them nor gives
-/// them out again.
-pub(super) fn lost_places(history: &History, restore: &Restore) -> Vec<String> {
-    let tail = |name: &str| restore.tails.get(name).copied().unwrap_or(Place::ZERO);
-    let told = |event: &Event| match event {
-        Event::Call(call) => match call.told {
-            Told::Done {
+/// Offsets in the lost part of the history: a store that went back neither reads from them nor
+/// gives them out again.
+pub(super) fn lost_offsets(history: &History, restore: &Restore) -> Vec<String> {
+    let tail = |name: &str| restore.tails.get(name).copied().unwrap_or(Offset::ZERO);
+    let shown = |event: &Event| match event {
+        Event::Call(call) => match call.result {
+            CallResult::Done {
                 tail: Some(tail), ..
             } => Some((call.name.clone(), call.began, call.ended, tail)),
             _ => None,
@@ -84,17 +84,17 @@ pub(super) fn lost_places(history: &History, restore: &Restore) -> Vec<String> {
         Event::Page(page) => Some((page.name.clone(), page.began, page.ended, page.to)),
         Event::Wait(_) | Event::Restore(_) => None,
     };
-    let told: Vec<_> = history.events.iter().filter_map(told).collect();
-    let lost: BTreeSet<(&str, Place)> = told
+    let shown: Vec<_> = history.events.iter().filter_map(shown).collect();
+    let lost: BTreeSet<(&str, Offset)> = shown
         .iter()
-        .filter(|(name, _, ended, place)| *ended <= restore.done && *place > tail(name))
-        .map(|(name, .., place)| (&**name, *place))
+        .filter(|(name, _, ended, offset)| *ended <= restore.done && *offset > tail(name))
+        .map(|(name, .., offset)| (&**name, *offset))
         .collect();
-    let again = told.iter().filter(|(name, began, _, place)| {
-        *began > restore.done && lost.contains(&(&**name, *place))
+    let again = shown.iter().filter(|(name, began, _, offset)| {
+        *began > restore.done && lost.contains(&(&**name, *offset))
     });
     let mut found: Vec<String> = again
-        .map(|(name, .., place)| format!("{name}: {place} was lost, and given out again"))
+        .map(|(name, .., offset)| format!("{name}: {offset} was lost, and given out again"))
         .collect();
     for event in &history.events {
         let (name, began, from) = match event {
@@ -103,15 +103,15 @@ pub(super) fn lost_places(history: &History, restore: &Restore) -> Vec<String> {
                 ask: Ask::Create {
                     fork: Some(fork), ..
                 },
-                told: Told::Done { status: 201, .. },
+                result: CallResult::Done { status: 201, .. },
                 began,
                 ..
             }) => (&fork.source, *began, fork.at.map_or(From::Now, From::At)),
             _ => continue,
         };
-        let From::At(place) = from else { continue };
-        if began > restore.done && lost.contains(&(&**name, place)) {
-            found.push(format!("{name}: {place} was lost, and read from"));
+        let From::At(offset) = from else { continue };
+        if began > restore.done && lost.contains(&(&**name, offset)) {
+            found.push(format!("{name}: {offset} was lost, and read from"));
         }
     }
     found

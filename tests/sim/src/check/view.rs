@@ -2,8 +2,8 @@
 
 use super::messages::{parse_array, take_messages};
 use crate::history::{
-    Ask, Body, Call, Ends, Event, Fork, From, History, Mark, Message, Page, Place, Terms, Told,
-    Wait,
+    Ask, Body, Call, CallResult, Ends, Event, Fork, From, History, Mark, Message, Offset, Page,
+    Terms, Wait,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ pub(super) struct Read<'h> {
     pub(super) messages: Vec<Message>,
     /// Whether the last message ends where the page does.
     pub(super) aligned: bool,
-    /// Place where the page begins, if known.
-    pub(super) start: Option<Place>,
+    /// Offset where the page begins, if known.
+    pub(super) start: Option<Offset>,
 }
 
 /// Pages that follow each other.
@@ -54,7 +54,7 @@ impl Run<'_> {
 pub(super) struct Ack<'h> {
     pub(super) call: &'h Call,
     pub(super) body: Body,
-    pub(super) end: Place,
+    pub(super) end: Offset,
 }
 
 /// One name of a history.
@@ -162,7 +162,7 @@ impl<'h> View<'h> {
         self.terms.forgetful && self.mark(id).is_some()
     }
 
-    /// Whether a body may be at two places. The producer may have been forgotten, or may have
+    /// Whether a body may be at two offsets. The producer may have been forgotten, or may have
     /// repeated the body in another life. A fork may inherit the body in each life of its source.
     pub(super) fn may_move(&self, id: u64) -> bool {
         self.moving.contains(&id) || self.may_repeat(id) || self.is_inherited(id)
@@ -189,10 +189,10 @@ impl<'h> View<'h> {
         // A fork begins where its source does, and has one life: its tags show where.
         if !self.forked.is_empty() {
             for read in self.runs.iter_mut().flat_map(|run| &mut run.reads) {
-                let zero = |(_, place): &(String, Place)| *place == Place::ZERO;
+                let zero = |(_, offset): &(String, Offset)| *offset == Offset::ZERO;
                 let tagged = read.page.tag.as_ref().is_some_and(zero);
                 if read.page.from == From::Start && tagged && !read.messages.is_empty() {
-                    read.start = Some(Place::ZERO);
+                    read.start = Some(Offset::ZERO);
                 }
             }
             return;
@@ -206,7 +206,7 @@ impl<'h> View<'h> {
         let first = ends.min().unwrap_or(u64::MAX);
         for read in self.runs.iter_mut().flat_map(|run| &mut run.reads) {
             if is_start(read.page.from) && read.page.ended < first {
-                read.start = Some(Place::ZERO);
+                read.start = Some(Offset::ZERO);
             }
         }
     }
@@ -215,9 +215,9 @@ impl<'h> View<'h> {
     fn find_moving(&self) -> BTreeSet<u64> {
         let repeated = self.bodies.iter().filter(|(_, calls)| {
             let began = calls.iter().map(|call| call.began).min();
-            let ended = calls.iter().map(|call| match call.told {
+            let ended = calls.iter().map(|call| match call.result {
                 // The call may still be under way.
-                Told::Unknown(_) => u64::MAX,
+                CallResult::Unknown(_) => u64::MAX,
                 _ => call.ended,
             });
             let ended = ended.max();
@@ -230,13 +230,13 @@ impl<'h> View<'h> {
     /// Whether a life that existed at some time since `from` may have ended before `to`.
     pub(super) fn may_have_ended(&self, from: u64, to: u64) -> bool {
         let deleted = self.calls.iter().any(|call| {
-            let effective = match call.told {
-                Told::Done { .. } => call.ended > from,
+            let effective = match call.result {
+                CallResult::Done { .. } => call.ended > from,
                 // The deletion may be done at any time.
-                Told::Unknown(_) => true,
+                CallResult::Unknown(_) => true,
                 // The stream had expired before the deletion.
-                Told::Refused(404, _) => false,
-                Told::Refused(..) => false,
+                CallResult::Refused(404, _) => false,
+                CallResult::Refused(..) => false,
             };
             call.ask == Ask::Delete && effective && call.began < to
         });
@@ -269,10 +269,11 @@ impl<'h> View<'h> {
     pub(super) fn creations(&self) -> impl Iterator<Item = (&'h Call, Ends)> {
         self.calls
             .iter()
-            .filter_map(|call| match (&call.ask, &call.told) {
-                (Ask::Create { ends, .. }, Told::Done { status: 201, .. } | Told::Unknown(_)) => {
-                    Some((*call, *ends))
-                }
+            .filter_map(|call| match (&call.ask, &call.result) {
+                (
+                    Ask::Create { ends, .. },
+                    CallResult::Done { status: 201, .. } | CallResult::Unknown(_),
+                ) => Some((*call, *ends)),
                 _ => None,
             })
     }
@@ -303,27 +304,27 @@ pub(super) const fn body(ask: &Ask) -> Option<Body> {
 
 /// Whether this request did the write, as far as its answer shows.
 pub(super) fn fresh(call: &Call) -> bool {
-    match (&call.ask, &call.told) {
-        (Ask::Create { .. }, Told::Done { status, .. }) => *status == 201,
+    match (&call.ask, &call.result) {
+        (Ask::Create { .. }, CallResult::Done { status, .. }) => *status == 201,
         // The answer to a producer's duplicate is 204, and has the tail instead.
-        (Ask::Append { mark, body, .. }, Told::Done { status, .. }) => {
+        (Ask::Append { mark, body, .. }, CallResult::Done { status, .. }) => {
             mark.is_none() || (*status == 200 && body.is_some())
         }
         _ => false,
     }
 }
 
-/// Place where the body of a call ends, if its answer shows it.
-fn exact_end(call: &Call) -> Option<Place> {
-    match &call.told {
-        Told::Done { tail, .. } if fresh(call) => *tail,
+/// Offset where the body of a call ends, if its answer shows it.
+fn exact_end(call: &Call) -> Option<Offset> {
+    match &call.result {
+        CallResult::Done { tail, .. } if fresh(call) => *tail,
         _ => None,
     }
 }
 
 /// Whether a read begins at the start of the current life.
 pub(super) fn is_start(from: From) -> bool {
-    matches!(from, From::Start | From::At(Place::ZERO))
+    matches!(from, From::Start | From::At(Offset::ZERO))
 }
 
 /// Pages of one run, split where they do not follow each other.
@@ -343,7 +344,7 @@ fn split(pages: Vec<&Page>) -> Vec<Run<'_>> {
     runs.into_iter().map(read_run).collect()
 }
 
-fn same_life(page: &Page, tag: &(String, Place)) -> bool {
+fn same_life(page: &Page, tag: &(String, Offset)) -> bool {
     page.tag.as_ref().is_none_or(|other| other.0 == tag.0)
 }
 
@@ -363,10 +364,12 @@ fn read_run(pages: Vec<&Page>) -> Run<'_> {
             Vec::new()
         });
         let start = match (page.from, &page.tag) {
-            (From::At(place), _) if place != Place::ZERO => Some(place),
+            (From::At(offset), _) if offset != Offset::ZERO => Some(offset),
             // All zeros are the start of any life. A reader that waited in an empty life gets the
             // same tag for its start.
-            (From::Start | From::At(_), Some((_, place))) if *place != Place::ZERO => Some(*place),
+            (From::Start | From::At(_), Some((_, offset))) if *offset != Offset::ZERO => {
+                Some(*offset)
+            }
             _ => None,
         };
         if page.at_tail && !rest.is_empty() {

@@ -1,19 +1,19 @@
 //! Rules about readers that wait.
 
 use super::view::View;
-use crate::history::Place;
+use crate::history::Offset;
 
 /// An acknowledged append ends the wait of every reader that waits before its end.
-pub(super) fn told(view: &View<'_>) -> Vec<String> {
+pub(super) fn notified(view: &View<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for wait in &view.waits {
         for ack in &view.acks {
             let concerns = match wait.at {
                 // Every empty life ends at zero, also a life that began after that append.
-                Some(Place::ZERO) if ack.call.began < wait.began => {
+                Some(Offset::ZERO) if ack.call.began < wait.began => {
                     !view.may_have_ended(ack.call.began, wait.ended)
                 }
-                Some(place) => ack.end > place,
+                Some(offset) => ack.end > offset,
                 // The reader waits at the tail of some time before the wait.
                 None => ack.call.began >= wait.began,
             };

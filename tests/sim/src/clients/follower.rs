@@ -3,7 +3,7 @@
 use super::sse::{Parser, SseEvent, decode};
 use super::{Client, PATIENCE_US};
 use crate::driver::Part;
-use crate::history::{Ask, Event, From, Live, Page, Place};
+use crate::history::{Ask, Event, From, Live, Offset, Page};
 use crate::plan::Topic;
 
 /// Follows any stream until the run ends.
@@ -98,7 +98,7 @@ impl<'c> Follower<'c> {
             return false;
         }
         let control: serde_json::Value = serde_json::from_str(&event.data).unwrap_or_default();
-        let to = control["streamNextOffset"].as_str().and_then(Place::parse);
+        let to = control["streamNextOffset"].as_str().and_then(Offset::parse);
         let Some(to) = to else { return false };
         let flag = |name: &str| control[name].as_bool().unwrap_or_default();
         let (at_tail, closed) = (flag("upToDate"), flag("streamClosed"));

@@ -2,7 +2,7 @@
 
 use super::reader::{Came, read_page};
 use super::{Client, writer};
-use crate::history::{Ask, Ends, Fork, From, Live, Place, Told};
+use crate::history::{Ask, CallResult, Ends, Fork, From, Live, Offset};
 use crate::plan::Topic;
 use std::rc::Rc;
 
@@ -48,7 +48,7 @@ fn create(client: &Client<'_>, source: &Topic) -> Rc<Topic> {
         ..source.clone()
     });
     let at = match client.chance(600) {
-        true => any_place(client, source),
+        true => any_offset(client, source),
         false => None,
     };
     let skip = match topic.is_json() && at.is_some() && client.chance(400) {
@@ -76,22 +76,22 @@ fn create(client: &Client<'_>, source: &Topic) -> Rc<Topic> {
     };
     // Other clients use the topic from now on, even if the creation fails.
     client.sim().topics.borrow_mut().push(Rc::clone(&topic));
-    let (told, _) = client.ask(&topic, create.clone());
+    let (result, _) = client.ask(&topic, create.clone());
     // The creation is repeated only where no client can have ended the stream in between.
-    if !topic.mortal && !matches!(told, Told::Refused(..)) && client.chance(500) {
+    if !topic.mortal && !matches!(result, CallResult::Refused(..)) && client.chance(500) {
         client.ask(&topic, create);
     }
     topic
 }
 
-/// A place of a stream, usually the end of a page.
-fn any_place(client: &Client<'_>, source: &Topic) -> Option<Place> {
+/// An offset of a stream, usually the end of a page.
+fn any_offset(client: &Client<'_>, source: &Topic) -> Option<Offset> {
     if client.chance(100) {
-        return Some(Place::ZERO);
+        return Some(Offset::ZERO);
     }
     let run = client.sim().next_id();
     let mut from = From::Start;
-    let mut place = None;
+    let mut offset = None;
     for _ in 0..client.range(1, 3) {
         match read_page(client, source, run, from, Live::No) {
             Came::Page {
@@ -100,7 +100,7 @@ fn any_place(client: &Client<'_>, source: &Topic) -> Option<Place> {
                 from = From::At(to);
                 // A fork in the middle of a message would have bytes that the checker can't parse.
                 if whole {
-                    place = Some(to);
+                    offset = Some(to);
                 }
                 if at_tail {
                     break;
@@ -109,5 +109,5 @@ fn any_place(client: &Client<'_>, source: &Topic) -> Option<Place> {
             Came::Gone | Came::Nothing => break,
         }
     }
-    place
+    offset
 }

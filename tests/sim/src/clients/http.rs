@@ -3,7 +3,7 @@
 use super::{Client, reader};
 use crate::driver::{Part, Request};
 use crate::faults::Fault;
-use crate::history::{Ask, Body, Ends, Fork, From, Place, Told, message};
+use crate::history::{Ask, Body, CallResult, Ends, Fork, From, Offset, message};
 use crate::plan::Topic;
 use crate::planted::Planted;
 use crate::sim::NEW_YEAR_MS;
@@ -30,8 +30,8 @@ impl Response {
         std::str::from_utf8(self.headers.get(name)?).ok()
     }
 
-    pub(super) fn tail(&self) -> Option<Place> {
-        Place::parse(self.header("stream-next-offset")?)
+    pub(super) fn tail(&self) -> Option<Offset> {
+        Offset::parse(self.header("stream-next-offset")?)
     }
 
     pub(super) fn closed(&self) -> bool {
@@ -53,21 +53,23 @@ impl Response {
         document["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    pub(super) fn told(&self) -> Told {
+    pub(super) fn result(&self) -> CallResult {
         match (self.none, self.status) {
-            (Some("NO_CONNECTION"), _) => Told::Refused(0, "NO_CONNECTION".to_owned()),
-            (Some(why), _) => Told::Unknown(why.to_owned()),
-            (None, 200..=299) if self.whole => Told::Done {
+            (Some("NO_CONNECTION"), _) => CallResult::Refused(0, "NO_CONNECTION".to_owned()),
+            (Some(why), _) => CallResult::Unknown(why.to_owned()),
+            (None, 200..=299) if self.whole => CallResult::Done {
                 status: self.status,
                 tail: self.tail(),
                 closed: self.closed(),
             },
-            (None, 0..=299) => Told::Unknown("DISCONNECTED".to_owned()),
+            (None, 0..=299) => CallResult::Unknown("DISCONNECTED".to_owned()),
             (None, status) => match &*self.code() {
                 // The answer to a HEAD has no document.
-                "" if status < 500 => Told::Refused(status, String::new()),
-                code @ ("OUTCOME_UNKNOWN" | "INTERNAL" | "") => Told::Unknown(code.to_owned()),
-                code => Told::Refused(status, code.to_owned()),
+                "" if status < 500 => CallResult::Refused(status, String::new()),
+                code @ ("OUTCOME_UNKNOWN" | "INTERNAL" | "") => {
+                    CallResult::Unknown(code.to_owned())
+                }
+                code => CallResult::Refused(status, code.to_owned()),
             },
         }
     }
@@ -189,18 +191,18 @@ impl Client<'_> {
                 if let Some(secs) = lease {
                     headers.push("stream-lease", secs.to_string());
                 }
-                if let Some(place) = expected
+                if let Some(offset) = expected
                     && !self.sim().plants(Planted::ConditionForgotten, 500)
                 {
-                    headers.push("if-match", format!("\"{place}\""));
+                    headers.push("if-match", format!("\"{offset}\""));
                 }
             }
             Ask::Delete => request.method = "DELETE",
             Ask::Head => request.method = "HEAD",
             Ask::Read { from, live } => {
                 request.at = match from {
-                    From::At(place) => Some(*place),
-                    From::Start => Some(Place::ZERO),
+                    From::At(offset) => Some(*offset),
+                    From::Start => Some(Offset::ZERO),
                     From::Now | From::Tail(_) => None,
                 };
                 request.query = reader::query(self.forged(*from), *live);
@@ -210,14 +212,14 @@ impl Client<'_> {
         request
     }
 
-    /// The place as a planted bug changes it.
+    /// The offset as a planted bug changes it.
     fn forged(&self, from: From) -> From {
         match from {
-            From::At(Place(segment, byte))
+            From::At(Offset(segment, byte))
                 if self.sim().plants(Planted::TimelineNotCompared, 1000) =>
             {
                 let newest = Position::on(self.sim().timeline.get(), segment % SEGMENTS, 0);
-                From::At(Place(newest.segment, byte))
+                From::At(Offset(newest.segment, byte))
             }
             from => from,
         }
@@ -227,8 +229,8 @@ impl Client<'_> {
         let source = format!("/v1/stream/{}", fork.source);
         headers.push("stream-forked-from", source);
         let forgotten = self.sim().plants(Planted::ForkOffsetForgotten, 500);
-        if let (Some(place), false) = (fork.at, forgotten) {
-            headers.push("stream-fork-offset", place.to_string());
+        if let (Some(offset), false) = (fork.at, forgotten) {
+            headers.push("stream-fork-offset", offset.to_string());
         }
         if fork.skip > 0 {
             headers.push("stream-fork-sub-offset", fork.skip.to_string());

@@ -3,7 +3,7 @@
 
 use super::reader::{Came, read_page};
 use super::{Client, enter, follower, writer};
-use crate::history::{Ask, Ends, From, Live, Mark, Place, Told};
+use crate::history::{Ask, CallResult, Ends, From, Live, Mark, Offset};
 use crate::plan::Topic;
 use std::rc::Rc;
 
@@ -72,7 +72,10 @@ impl<'c> Session<'c> {
         sim.topics.borrow_mut().push(Rc::clone(&topic));
         let mut created = false;
         for _ in 0..TRIES {
-            created = matches!(client.ask(&topic, create.clone()).0, Told::Done { .. });
+            created = matches!(
+                client.ask(&topic, create.clone()).0,
+                CallResult::Done { .. }
+            );
             if created {
                 break;
             }
@@ -144,7 +147,7 @@ impl<'c> Session<'c> {
         let ask = match client.range(0, 19) {
             0..6 => client.append(),
             6..9 => self.conditional(client.seen_tail(&self.topic)),
-            9 => self.conditional(Some(Place::ZERO)),
+            9 => self.conditional(Some(Offset::ZERO)),
             10..13 => self.produced(),
             13 => {
                 self.secs = client.lease();
@@ -165,13 +168,13 @@ impl<'c> Session<'c> {
     }
 
     fn send(&mut self, ask: Ask) {
-        let (told, _) = self.client.ask(&self.topic, ask);
-        if matches!(told, Told::Refused(_, code) if code == "STREAM_CLOSED") {
+        let (result, _) = self.client.ask(&self.topic, ask);
+        if matches!(result, CallResult::Refused(_, code) if code == "STREAM_CLOSED") {
             self.closed = true;
         }
     }
 
-    fn conditional(&self, tail: Option<Place>) -> Ask {
+    fn conditional(&self, tail: Option<Offset>) -> Ask {
         let mut append = self.client.append();
         if let Ask::Append { expected, .. } = &mut append {
             *expected = tail;

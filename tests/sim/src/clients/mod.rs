@@ -14,7 +14,7 @@ pub(crate) use judge::{clear, judge};
 pub(crate) use worker::drain;
 
 use crate::driver::{Connection, Request, send};
-use crate::history::{Ask, Body, Call, Ends, Event, Place, Told};
+use crate::history::{Ask, Body, Call, CallResult, Ends, Event, Offset};
 use crate::instance::{Instance, Role};
 use crate::plan::Topic;
 use crate::planted::Planted;
@@ -175,31 +175,35 @@ impl Client<'_> {
     }
 
     /// The last tail of the stream that a client saw.
-    fn seen_tail(&self, topic: &Topic) -> Option<Place> {
+    fn seen_tail(&self, topic: &Topic) -> Option<Offset> {
         self.sim().tails.borrow().get(&topic.name).copied()
     }
 
     /// Sends a request that is answered at once, and records it.
-    fn ask(&self, topic: &Topic, ask: Ask) -> (Told, Response) {
+    fn ask(&self, topic: &Topic, ask: Ask) -> (CallResult, Response) {
         let began = self.cx.now_us();
         let response = self.exchange(self.request(topic, &ask), PATIENCE_US);
-        let mut told = response.told();
-        if let (Ask::Append { body: Some(_), .. }, Told::Done { .. }) = (&ask, &told)
+        let mut result = response.result();
+        if let (Ask::Append { body: Some(_), .. }, CallResult::Done { .. }) = (&ask, &result)
             && self.sim().plants(Planted::RefusedThoughDone, 30)
         {
-            told = Told::Refused(503, "UNAVAILABLE".to_owned());
+            result = CallResult::Refused(503, "UNAVAILABLE".to_owned());
         }
-        self.reach_of_leases(&ask, &told);
-        self.sim().reach(match (&ask, &told) {
-            (Ask::Create { fork: None, .. }, Told::Done { status: 201, .. }) => "streams created",
-            (Ask::Create { .. }, Told::Done { status: 201, .. }) => "forks created",
-            (Ask::Create { fork: Some(_), .. }, Told::Refused(400..500, _)) => "forks refused",
-            (Ask::Delete, Told::Done { .. }) => "streams deleted",
-            (_, Told::Done { .. }) => "other requests done",
-            (_, Told::Refused(404, _)) => "requests refused, no stream",
-            (_, Told::Refused(400..500, _)) => "requests refused, conflicts",
-            (_, Told::Refused(..)) => "requests refused, store",
-            (_, Told::Unknown(_)) => "requests of unknown outcome",
+        self.reach_of_leases(&ask, &result);
+        self.sim().reach(match (&ask, &result) {
+            (Ask::Create { fork: None, .. }, CallResult::Done { status: 201, .. }) => {
+                "streams created"
+            }
+            (Ask::Create { .. }, CallResult::Done { status: 201, .. }) => "forks created",
+            (Ask::Create { fork: Some(_), .. }, CallResult::Refused(400..500, _)) => {
+                "forks refused"
+            }
+            (Ask::Delete, CallResult::Done { .. }) => "streams deleted",
+            (_, CallResult::Done { .. }) => "other requests done",
+            (_, CallResult::Refused(404, _)) => "requests refused, no stream",
+            (_, CallResult::Refused(400..500, _)) => "requests refused, conflicts",
+            (_, CallResult::Refused(..)) => "requests refused, store",
+            (_, CallResult::Unknown(_)) => "requests of unknown outcome",
         });
         self.sim().record(Event::Call(Call {
             client: self.number,
@@ -207,23 +211,23 @@ impl Client<'_> {
             ask,
             began,
             ended: self.cx.now_us(),
-            told: told.clone(),
+            result: result.clone(),
             reason: response.reason(),
         }));
-        if let Told::Done {
+        if let CallResult::Done {
             tail: Some(tail), ..
-        } = told
+        } = result
         {
             self.sim().saw_tail(topic, tail);
         }
         if response.none == Some("NO_CONNECTION") {
             self.cx.sleep_ms(self.range(5, 50));
         }
-        (told, response)
+        (result, response)
     }
 
     /// Counts points of interest of leases and conditional appends.
-    fn reach_of_leases(&self, ask: &Ask, told: &Told) {
+    fn reach_of_leases(&self, ask: &Ask, result: &CallResult) {
         let Ask::Append {
             body,
             close,
@@ -235,7 +239,7 @@ impl Client<'_> {
         else {
             return;
         };
-        let done = matches!(told, Told::Done { .. });
+        let done = matches!(result, CallResult::Done { .. });
         if lease.is_some() && body.is_none() && !close {
             self.sim().reach(match done {
                 true => "heartbeats done",
@@ -246,15 +250,15 @@ impl Client<'_> {
             self.sim().reach("closes with a reason");
         }
         if expected.is_some() {
-            match told {
-                Told::Done { .. } => self.sim().reach("conditional appends done"),
-                Told::Refused(412, _) => self.sim().reach("conditional appends refused"),
+            match result {
+                CallResult::Done { .. } => self.sim().reach("conditional appends done"),
+                CallResult::Refused(412, _) => self.sim().reach("conditional appends refused"),
                 _ => {}
             }
         }
     }
 
-    fn create(&self, topic: &Topic, ends: Ends, close: bool) -> Told {
+    fn create(&self, topic: &Topic, ends: Ends, close: bool) -> CallResult {
         let body = self.chance(600).then(|| self.body());
         let create = Ask::Create {
             body,

@@ -2,14 +2,14 @@
 
 use super::http::Response;
 use super::{Client, PATIENCE_US};
-use crate::history::{Ask, Event, From, Live, Page, Place, Told};
+use crate::history::{Ask, CallResult, Event, From, Live, Offset, Page};
 use crate::plan::Topic;
 
 pub(super) fn query(from: From, live: Live) -> String {
     let from = match from {
         From::Start => "offset=-1".to_owned(),
         From::Now => "offset=now".to_owned(),
-        From::At(place) => format!("offset={place}"),
+        From::At(offset) => format!("offset={offset}"),
         From::Tail(count) => format!("tail={count}"),
     };
     let live = match live {
@@ -24,7 +24,7 @@ pub(super) fn query(from: From, live: Live) -> String {
 pub(super) enum Came {
     /// A page up to `to`, and whether it is the last one.
     Page {
-        to: Place,
+        to: Offset,
         at_tail: bool,
         ended: bool,
         /// Whether the page ends where a message does.
@@ -51,17 +51,17 @@ pub(super) fn read_page(
         request.query += "&cursor=5";
     }
     let response = client.exchange(request, PATIENCE_US);
-    match response.told() {
-        Told::Done { .. } => note(client, topic, (run, from, began), response),
-        told => {
-            let gone = matches!(told, Told::Refused(404 | 410, _));
+    match response.result() {
+        CallResult::Done { .. } => note(client, topic, (run, from, began), response),
+        result => {
+            let gone = matches!(result, CallResult::Refused(404 | 410, _));
             client.sim().record(Event::Call(crate::history::Call {
                 client: client.number,
                 name: topic.name.clone(),
                 ask,
                 began,
                 ended: client.cx.now_us(),
-                told,
+                result,
                 reason: None,
             }));
             match gone {
@@ -110,11 +110,11 @@ fn note(
     }
 }
 
-/// The life and the first place of a page.
-fn parse_tag(tag: &str) -> Option<(String, Place)> {
+/// The life and the first offset of a page.
+fn parse_tag(tag: &str) -> Option<(String, Offset)> {
     let mut parts = tag.trim_matches('"').split(':');
     let life = parts.next()?.to_owned();
-    Some((life, Place::parse(parts.next()?)?))
+    Some((life, Offset::parse(parts.next()?)?))
 }
 
 /// Reads from the start to the tail again and again. Some readers wait at the tail.

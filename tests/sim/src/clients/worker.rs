@@ -6,7 +6,7 @@ use crate::driver::Request;
 use crate::history::{Ask, From, Live};
 use crate::plan::Topic;
 use crate::sim::Sim;
-use crate::wakes::AckTold;
+use crate::wakes::AckResult;
 use durable_streams_edge::protocol::packed::Fields;
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -138,17 +138,17 @@ fn ack(client: &Client<'_>, claim: &Claim, acked: &[(String, String)], done: boo
         wakes.acks(acked)
     };
     let (status, answer) = control(client, "POST", "/ack", Some(&claim.token), Some(&body));
-    let told = match (status, answer["error"]["code"].as_str()) {
-        (409, Some("FENCED")) => AckTold::Fenced,
-        (200, _) => AckTold::Done,
-        _ => AckTold::Unknown,
+    let result = match (status, answer["error"]["code"].as_str()) {
+        (409, Some("FENCED")) => AckResult::Fenced,
+        (200, _) => AckResult::Done,
+        _ => AckResult::Unknown,
     };
-    client.sim().reach(match told {
-        AckTold::Done => "acks done",
-        AckTold::Fenced => "acks fenced",
-        AckTold::Unknown => "acks of unknown outcome",
+    client.sim().reach(match result {
+        AckResult::Done => "acks done",
+        AckResult::Fenced => "acks fenced",
+        AckResult::Unknown => "acks of unknown outcome",
     });
-    client.sim().wakes.borrow_mut().told(first, told);
+    client.sim().wakes.borrow_mut().answered(first, result);
     status
 }
 
@@ -191,8 +191,8 @@ pub(crate) fn drain(sim: &Rc<Sim>) {
         let pause_ms = ROUND_MS + cx.sim.plan.skew_ms / (ROUNDS / 2);
         let mut handled = 0;
         for round in 0..ROUNDS {
-            let told = generations(client).into_iter().max().unwrap_or(0);
-            if told > handled
+            let announced = generations(client).into_iter().max().unwrap_or(0);
+            if announced > handled
                 && let Ok(claim) = claim(client)
                 && ack(client, &claim, &claim.pending, true) == 200
             {

@@ -2,7 +2,7 @@
 //! delete.
 
 use super::Client;
-use crate::history::{Ask, Ends, Mark, Told};
+use crate::history::{Ask, CallResult, Ends, Mark};
 use crate::plan::Topic;
 
 /// Most tries of one append of a producer.
@@ -36,18 +36,18 @@ pub(super) fn write(client: &Client<'_>) {
                     *seq = sequences.then(|| client.cx.now_us());
                     *expected = client.seen_tail(topic).filter(|_| conditional);
                 }
-                let (told, _) = client.ask(topic, append);
-                replace(client, topic, &told);
+                let (result, _) = client.ask(topic, append);
+                replace(client, topic, &result);
             }
         }
     }
 }
 
 /// Restores a stream that has ended: creates it again, or deletes it if it is closed.
-fn replace(client: &Client<'_>, topic: &Topic, told: &Told) {
-    match told {
-        Told::Refused(404, _) => create(client, topic),
-        Told::Refused(_, code) if code == "STREAM_CLOSED" && topic.mortal => {
+fn replace(client: &Client<'_>, topic: &Topic, result: &CallResult) {
+    match result {
+        CallResult::Refused(404, _) => create(client, topic),
+        CallResult::Refused(_, code) if code == "STREAM_CLOSED" && topic.mortal => {
             client.ask(topic, Ask::Delete);
         }
         _ => {}
@@ -143,19 +143,19 @@ enum Next {
 
 fn insist(client: &Client<'_>, topic: &Topic, append: &Ask) -> Next {
     for _ in 0..TRIES {
-        let (told, response) = client.ask(topic, append.clone());
-        match &told {
-            Told::Done { .. } => return Next::Done,
-            Told::Refused(403, _) => {
+        let (result, response) = client.ask(topic, append.clone());
+        match &result {
+            CallResult::Done { .. } => return Next::Done,
+            CallResult::Refused(403, _) => {
                 let current = response.header("producer-epoch");
                 let current = current.and_then(|epoch| epoch.parse().ok());
                 return Next::Anew(current.unwrap_or_default());
             }
-            Told::Refused(400..500, _) => {
-                replace(client, topic, &told);
+            CallResult::Refused(400..500, _) => {
+                replace(client, topic, &result);
                 return Next::Anew(0);
             }
-            Told::Refused(..) | Told::Unknown(_) => client.think(),
+            CallResult::Refused(..) | CallResult::Unknown(_) => client.think(),
         }
     }
     Next::Anew(0)

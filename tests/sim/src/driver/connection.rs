@@ -1,6 +1,6 @@
 //! The two ends of an exchange: the client's and the driver's.
 
-use crate::history::Place;
+use crate::history::Offset;
 use crate::sim::Sim;
 use crate::tasks::{Cx, TaskId};
 use durable_streams_edge::protocol::packed::Fields;
@@ -15,8 +15,8 @@ pub(crate) struct Request {
     pub(crate) query: String,
     pub(crate) headers: Fields,
     pub(crate) body: Vec<u8>,
-    /// The reader's place, as far as its request shows.
-    pub(crate) at: Option<Place>,
+    /// The reader's offset, as far as its request shows.
+    pub(crate) at: Option<Offset>,
 }
 
 /// A part of the response.

@@ -1,7 +1,7 @@
 //! An exchange after its first step: delivers answers, waits and resumes.
 
 use super::{Broken, Exchange, Part, Server, step};
-use crate::history::{Event, Place, Wait};
+use crate::history::{Event, Offset, Wait};
 use crate::planted::Planted;
 use crate::tasks::Cx;
 use durable_streams_edge::protocol::cursor;
@@ -14,7 +14,7 @@ pub(super) struct Reader<'c> {
     exchange: Exchange,
     held: ResponseContext,
     began_us: u64,
-    at: Option<Place>,
+    at: Option<Offset>,
 }
 
 impl<'c> Reader<'c> {
@@ -173,8 +173,8 @@ impl<'c> Reader<'c> {
 }
 
 /// The offset of the last control event in the bytes of an event stream.
-fn last_offset(body: &[u8]) -> Option<Place> {
+fn last_offset(body: &[u8]) -> Option<Offset> {
     let text = std::str::from_utf8(body).ok()?;
     let (_, after) = text.rsplit_once("\"streamNextOffset\":\"")?;
-    Place::parse(after.get(..33)?)
+    Offset::parse(after.get(..33)?)
 }

@@ -1,7 +1,7 @@
 //! Histories with leases, reasons of closes, and conditional appends.
 
 use super::{Story, append, create, done, refused};
-use crate::history::{Ask, Ends, From, LeaseTerms, Place, Told};
+use crate::history::{Ask, CallResult, Ends, From, LeaseTerms, Offset};
 
 const EARLY: &str = "no lease lapses before its end";
 const WAITS: &str = "no reader waits past a lapsed lease";
@@ -23,18 +23,18 @@ fn leased() -> Story {
     if let Ask::Create { lease, .. } = &mut leased {
         *lease = Some(3);
     }
-    story.told(leased, done(201, 0, 0))
+    story.answered(leased, done(201, 0, 0))
 }
 
 fn lapsed(story: Story) -> Story {
-    let late = story.told(append(99), refused(409, "STREAM_CLOSED"));
+    let late = story.answered(append(99), refused(409, "STREAM_CLOSED"));
     late.because("lease-expired")
 }
 
-fn conditional(id: u64, place: Place) -> Ask {
+fn conditional(id: u64, offset: Offset) -> Ask {
     let mut ask = append(id);
     if let Ask::Append { expected, .. } = &mut ask {
-        *expected = Some(place);
+        *expected = Some(offset);
     }
     ask
 }
@@ -47,30 +47,34 @@ fn a_lapse_before_the_end_of_the_lease_is_found() {
         (append(1), done(204, 0, 9)),
         (Ask::heartbeat(3), done(204, 0, 0)),
     ];
-    for (renewal, told) in renewals {
-        let story = leased().at(2_000).told(renewal, told);
+    for (renewal, result) in renewals {
+        let story = leased().at(2_000).answered(renewal, result);
         assert_eq!(lapsed(story.at(4_900)).breaks(), [EARLY]);
         let unknown = leased()
             .at(2_000)
-            .told(append(1), Told::Unknown(String::new()));
+            .answered(append(1), CallResult::Unknown(String::new()));
         assert_eq!(lapsed(unknown.at(4_900)).breaks(), [""; 0]);
     }
-    let shorter = leased().at(2_000).told(Ask::heartbeat(1), done(204, 0, 0));
+    let shorter = leased()
+        .at(2_000)
+        .answered(Ask::heartbeat(1), done(204, 0, 0));
     assert_eq!(lapsed(shorter.at(3_500)).breaks(), [""; 0]);
 }
 
 #[test]
 fn a_wait_past_the_lapse_is_found() {
-    let waited = |story: Story, ms: u64| story.waited(Place::ZERO, ms * 1000).breaks();
+    let waited = |story: Story, ms: u64| story.waited(Offset::ZERO, ms * 1000).breaks();
     assert_eq!(waited(leased(), 4_000), [""; 0]);
     assert_eq!(waited(leased(), 4_200), [WAITS]);
     let renewed = || {
-        let renewed = leased().at(3_000).told(Ask::heartbeat(3), done(204, 0, 0));
+        let renewed = leased()
+            .at(3_000)
+            .answered(Ask::heartbeat(3), done(204, 0, 0));
         renewed.at(3_000)
     };
     assert_eq!(waited(renewed(), 4_000), [""; 0]);
     assert_eq!(waited(renewed(), 4_200), [WAITS]);
-    let ended = leased().told(Ask::heartbeat(0), done(204, 0, 0));
+    let ended = leased().answered(Ask::heartbeat(0), done(204, 0, 0));
     assert_eq!(waited(ended, 60_000), [""; 0]);
     let mut faults = leased();
     faults.history.terms.leases.quiet_from = 10_000_000;
@@ -87,18 +91,18 @@ fn an_append_after_the_lapse_is_found() {
 #[test]
 fn a_second_reason_and_a_reason_without_a_close_are_found() {
     let stop = Ask::close(Some("stopped"));
-    let closed = Told::Done {
+    let closed = CallResult::Done {
         status: 204,
-        tail: Some(Place::ZERO),
+        tail: Some(Offset::ZERO),
         closed: true,
     };
     let stopped = || {
         leased()
-            .told(stop.clone(), closed.clone())
+            .answered(stop.clone(), closed.clone())
             .because("stopped")
     };
     let again = |why: &str| {
-        let again = stopped().told(Ask::close(Some("done")), closed.clone());
+        let again = stopped().answered(Ask::close(Some("done")), closed.clone());
         again.because(why).breaks()
     };
     assert_eq!(again("stopped"), [""; 0]);
@@ -109,22 +113,22 @@ fn a_second_reason_and_a_reason_without_a_close_are_found() {
 
 #[test]
 fn a_conditional_append_at_another_place_is_found() {
-    let at = |place| {
+    let at = |offset| {
         let story = Story::new().created().appended(1, 9).appended(2, 18);
-        let story = story.told(conditional(3, place), done(204, 0, 27));
-        story.read(From::Start, Place(0, 27), &[1, 2, 3]).breaks()
+        let story = story.answered(conditional(3, offset), done(204, 0, 27));
+        story.read(From::Start, Offset(0, 27), &[1, 2, 3]).breaks()
     };
-    assert_eq!(at(Place(0, 18)), [""; 0]);
-    assert_eq!(at(Place(0, 9)), [BEGINS]);
+    assert_eq!(at(Offset(0, 18)), [""; 0]);
+    assert_eq!(at(Offset(0, 9)), [BEGINS]);
 }
 
 #[test]
 fn a_conditional_append_that_is_refused_at_its_tail_is_found() {
-    let at = |place| {
+    let at = |offset| {
         let story = Story::new().created().appended(1, 9);
-        let story = story.told(conditional(2, place), refused(412, "TAIL_MISMATCH"));
-        story.told(Ask::Head, done(200, 0, 9)).breaks()
+        let story = story.answered(conditional(2, offset), refused(412, "TAIL_MISMATCH"));
+        story.answered(Ask::Head, done(200, 0, 9)).breaks()
     };
-    assert_eq!(at(Place::ZERO), [""; 0]);
-    assert_eq!(at(Place(0, 9)), [REFUSED]);
+    assert_eq!(at(Offset::ZERO), [""; 0]);
+    assert_eq!(at(Offset(0, 9)), [REFUSED]);
 }
