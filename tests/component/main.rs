@@ -22,9 +22,9 @@ fn component(engine: &Engine, file: &str) -> Component {
     component.expect("there is a component (cargo xtask component)")
 }
 
-fn compare(what: &str, found: BTreeSet<String>) {
+fn compare(kind: &str, found: BTreeSet<String>) {
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/component");
-    let list = std::fs::read_to_string(list.join(format!("{what}.txt"))).expect("there is a list");
+    let list = std::fs::read_to_string(list.join(format!("{kind}.txt"))).expect("there is a list");
     let lines = list
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -42,7 +42,7 @@ fn compare(what: &str, found: BTreeSet<String>) {
         .collect();
     assert!(
         new.is_empty() && gone.is_empty(),
-        "{what} differ from tests/component/{what}.txt; not on the list: {new:#?}; only on the \
+        "{kind} differ from tests/component/{kind}.txt; not on the list: {new:#?}; only on the \
          list: {gone:#?}"
     );
 }

@@ -42,7 +42,7 @@ fn send(client: &mut Client, method: &str, path: &str, body: &Value) -> Result<R
 struct Worker {
     /// The worker's offset in the wake stream.
     offset: String,
-    told: BTreeSet<u64>,
+    announced: BTreeSet<u64>,
     /// Whether it got a wake event, and has no answer to its claim yet.
     claims: bool,
     /// Acknowledged offsets, by path.
@@ -89,7 +89,7 @@ impl Worker {
         for event in value(&page).as_array().expect("events") {
             let generation = event["generation"].as_u64().expect("a number");
             assert!(
-                self.told.insert(generation),
+                self.announced.insert(generation),
                 "{generation} is announced twice"
             );
         }
@@ -233,7 +233,7 @@ fn workers_are_woken_despite_kill_9_at_any_moment() {
     let (url, delivered) = receiver();
     let mut worker = Worker {
         offset: "-1".to_owned(),
-        told: BTreeSet::new(),
+        announced: BTreeSet::new(),
         claims: false,
         acked: BTreeMap::new(),
         former: None,
@@ -286,7 +286,7 @@ fn workers_are_woken_despite_kill_9_at_any_moment() {
         "{} kills: {} appends, {} wake events, {} acks; {} webhooks",
         rounds(),
         appended.into_inner(),
-        worker.told.len(),
+        worker.announced.len(),
         worker.acks,
         delivered.load(Ordering::SeqCst),
     );

@@ -226,9 +226,9 @@ fn signed() -> Vec<Row> {
     let secret = SECRET.as_bytes();
     let read = claims(r#","scope":"read""#);
     let good = hs256(HS256, &read, secret);
-    let get = |what, token: String, status| (what, "GET", "s", bearer(token), status);
-    let with = |what, claims: String, status| get(what, hs256(HS256, &claims, secret), status);
-    let head = |what, header, status| get(what, hs256(header, &read, secret), status);
+    let get = |case, token: String, status| (case, "GET", "s", bearer(token), status);
+    let with = |case, claims: String, status| get(case, hs256(HS256, &claims, secret), status);
+    let head = |case, header, status| get(case, hs256(header, &read, secret), status);
     let none = token(r#"{"alg":"none"}"#, &read, |_| Vec::new());
     let public = key().verifying_key();
     let [header, _, signature] = good.split('.').collect::<Vec<_>>()[..] else {
@@ -387,7 +387,7 @@ fn each_request_of_a_table_gets_its_answer() {
     create.send().expect(201);
     let rows = [listed(), signed()].concat();
     println!("{:<36} {:<8} {:<12} status", "", "method", "path");
-    for (what, method, path, fields, status) in &rows {
+    for (case, method, path, fields, status) in &rows {
         let mut request = request(method, path).header("Content-Type", "text/plain");
         for field in fields {
             request = request.header("Authorization", field);
@@ -396,8 +396,8 @@ fn each_request_of_a_table_gets_its_answer() {
             request = request.body("x");
         }
         let answer = request.send();
-        println!("{what:<36} {method:<8} {path:<12} {}", answer.status);
-        assert_eq!(answer.status, *status, "{what}: {answer:?}");
+        println!("{case:<36} {method:<8} {path:<12} {}", answer.status);
+        assert_eq!(answer.status, *status, "{case}: {answer:?}");
         if matches!(answer.status, 401 | 403) {
             let code = match answer.status {
                 401 => "UNAUTHORIZED",

@@ -56,7 +56,7 @@ fn over_spin_sqlite_one_of_8_creators_gets_201_and_its_body_is_kept() {
     };
     let fleets = [fleet(LATENCY, "true"), fleet(LONG_LATENCY, "false")];
     let rounds = rounds(20, 200);
-    let mut told: HashMap<u16, usize> = HashMap::new();
+    let mut counts: HashMap<u16, usize> = HashMap::new();
     let mut longest = Duration::ZERO;
     for round in 0..rounds {
         let name = format!("created/{round}");
@@ -74,20 +74,20 @@ fn over_spin_sqlite_one_of_8_creators_gets_201_and_its_body_is_kept() {
         assert_eq!(winners.len(), 1, "round {round}: {answers:?}");
         for answer in &answers {
             assert!(matches!(answer.status, 200 | 201 | 409), "{answer:?}");
-            *told.entry(answer.status).or_default() += 1;
+            *counts.entry(answer.status).or_default() += 1;
         }
         let body = fleet.stream(round, &name, "").read_all("-1");
         assert_eq!(body, format!("body {}", winners[0]).as_bytes());
     }
-    let told = |status| told.get(&status).copied().unwrap_or_default();
+    let count = |status| counts.get(&status).copied().unwrap_or_default();
     println!(
         "{rounds} rounds of {CREATORS} creators over spin-sqlite: {} got 201, {} 200, {} 409; the \
          longest round took {longest:?}",
-        told(201),
-        told(200),
-        told(409),
+        count(201),
+        count(200),
+        count(409),
     );
-    assert_eq!(told(201), rounds);
+    assert_eq!(count(201), rounds);
 }
 
 /// Outcomes that appends reported, and the appends that are in the stream.
@@ -134,7 +134,7 @@ impl fmt::Display for Tally {
 
 /// Outcome of one append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum AppendResult {
     Done,
     Unavailable,
     Full,
@@ -142,14 +142,14 @@ pub(crate) enum Told {
 }
 
 /// Outcome that an answer states by its status, its code and its request for a retry.
-pub(crate) fn told(answer: &Response) -> Told {
+pub(crate) fn append_result(answer: &Response) -> AppendResult {
     let retry = answer.header("retry-after").is_some();
     let code = |code: &str| answer.text().contains(&format!("\"{code}\""));
     match (answer.status, retry) {
-        (200 | 204, false) => Told::Done,
-        (503, true) if code("UNAVAILABLE") => Told::Unavailable,
-        (503, false) if code("OUTCOME_UNKNOWN") => Told::Unknown,
-        (507, _) if code("INSUFFICIENT_STORAGE") => Told::Full,
+        (200 | 204, false) => AppendResult::Done,
+        (503, true) if code("UNAVAILABLE") => AppendResult::Unavailable,
+        (503, false) if code("OUTCOME_UNKNOWN") => AppendResult::Unknown,
+        (507, _) if code("INSUFFICIENT_STORAGE") => AppendResult::Full,
         _ => panic!("an append may not get this answer: {answer:?}"),
     }
 }
@@ -161,16 +161,16 @@ fn body(writer: usize) -> String {
 
 /// Appends once if `writer` is even, else repeats with a producer until the append is
 /// done. Returns the outcome and the number of repeats.
-fn append(stream: &Stream, writer: usize) -> (Told, usize) {
+fn append(stream: &Stream, writer: usize) -> (AppendResult, usize) {
     let post = stream.post(body(writer));
     if writer.is_multiple_of(2) {
-        return (told(&post.send()), 0);
+        return (append_result(&post.send()), 0);
     }
     let post = post.producer(&format!("writer-{writer}"), 0, 0);
     let tries = 1000;
-    let done = (0..tries).position(|_| told(&post.send()) == Told::Done);
+    let done = (0..tries).position(|_| append_result(&post.send()) == AppendResult::Done);
     let repeated = done.unwrap_or_else(|| panic!("not done after {tries} tries"));
-    (Told::Done, repeated)
+    (AppendResult::Done, repeated)
 }
 
 /// Spells one letter of a name as an escape, so that the host does not commit the appends of all
@@ -201,26 +201,26 @@ fn round(fleet: &Fleet, name: &str, land: &dyn Fn()) -> Tally {
         *there.entry(body).or_default() += 1;
     }
     let mut tally = Tally::default();
-    for (writer, (told, repeated)) in answers.into_iter().enumerate() {
+    for (writer, (result, repeated)) in answers.into_iter().enumerate() {
         let times = there.remove(&*body(writer)).unwrap_or_default();
-        let expected = match told {
-            Told::Done => 1..=1,
-            Told::Unavailable | Told::Full => 0..=0,
-            Told::Unknown => 0..=1,
+        let expected = match result {
+            AppendResult::Done => 1..=1,
+            AppendResult::Unavailable | AppendResult::Full => 0..=0,
+            AppendResult::Unknown => 0..=1,
         };
         assert!(
             expected.contains(&times),
-            "{name}: writer {writer} got {told:?}, and its append is there {times} times"
+            "{name}: writer {writer} got {result:?}, and its append is there {times} times"
         );
-        match told {
-            Told::Done if writer.is_multiple_of(2) => tally.done += 1,
-            Told::Done => tally.produced += 1,
-            Told::Unavailable => tally.unavailable += 1,
-            Told::Full => tally.full += 1,
-            Told::Unknown => tally.unknown += 1,
+        match result {
+            AppendResult::Done if writer.is_multiple_of(2) => tally.done += 1,
+            AppendResult::Done => tally.produced += 1,
+            AppendResult::Unavailable => tally.unavailable += 1,
+            AppendResult::Full => tally.full += 1,
+            AppendResult::Unknown => tally.unknown += 1,
         }
         tally.repeated += repeated;
-        tally.unknown_but_there += usize::from(told == Told::Unknown) * times;
+        tally.unknown_but_there += usize::from(result == AppendResult::Unknown) * times;
     }
     assert!(there.is_empty(), "{name}: torn or invented: {there:?}");
     tally
@@ -234,7 +234,7 @@ fn compete(
     land: &dyn Fn(),
     variables: &[(&str, &str)],
 ) -> Tally {
-    let what = store.describe();
+    let description = store.describe();
     let mut stores = vec![Arc::clone(store); HOSTS];
     stores.push(Arc::clone(calm));
     let fleet = Fleet::start(&stores, variables);
@@ -242,7 +242,7 @@ fn compete(
     for number in 0..rounds {
         sum += round(&fleet, &format!("appended/{number}"), land);
     }
-    println!("{rounds} rounds of {WRITERS} appends over {what}: {sum}");
+    println!("{rounds} rounds of {WRITERS} appends over {description}: {sum}");
     let plain = sum.done + sum.unavailable + sum.full + sum.unknown;
     assert_eq!(plain, rounds * WRITERS / 2);
     assert_eq!(sum.produced, rounds * WRITERS / 2);

@@ -1,6 +1,6 @@
 //! Two hosts, as separate processes, on one Redis.
 
-use crate::commits::{Told, told};
+use crate::commits::{AppendResult, append_result};
 use crate::common::server::new_redis;
 use crate::common::sse::Events;
 use crate::common::{Connection, ServerUnderTest, Stream, eventually, full, server};
@@ -103,10 +103,10 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent / 100).min(last)]
 }
 
-fn say(what: &str, clock: Clock) {
+fn say(label: &str, clock: Clock) {
     let waits = clock.waits();
     println!(
-        "{what}: from the acknowledgement by one host to the bytes from the other: p50 {:?}, p99 \
+        "{label}: from the acknowledgement by one host to the bytes from the other: p50 {:?}, p99 \
          {:?}, of {}",
         percentile(&waits, 50),
         percentile(&waits, 99),
@@ -125,10 +125,10 @@ fn write(stream: &Stream, writer: usize, messages: usize, clock: &Clock) -> usiz
             post = post.producer(&format!("writer-{writer}"), 0, number as u64);
         }
         loop {
-            match told(&post.send()) {
-                Told::Done => break,
-                Told::Unavailable => again += 1,
-                told => panic!("{message} got {told:?}"),
+            match append_result(&post.send()) {
+                AppendResult::Done => break,
+                AppendResult::Unavailable => again += 1,
+                result => panic!("{message} got {result:?}"),
             }
         }
         let mut acknowledged = clock.acknowledged.lock().expect("no writer panicked");

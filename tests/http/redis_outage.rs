@@ -1,6 +1,6 @@
 //! Answers while Redis is away, hangs or is full, and the streams afterwards.
 
-use crate::commits::{Told, told};
+use crate::commits::{AppendResult, append_result};
 use crate::common::server::new_redis;
 use crate::common::{Response, ServerUnderTest, Stream, eventually};
 use crate::redis::{follow, is_run_elsewhere, through};
@@ -17,7 +17,7 @@ fn insist(stream: &Stream, writer: usize, number: usize) -> usize {
     let post = post.producer(&format!("writer-{writer}"), 0, number as u64);
     let mut again = 0;
     eventually("the append is done", || {
-        let done = told(&post.send()) == Told::Done;
+        let done = append_result(&post.send()) == AppendResult::Done;
         again += usize::from(!done);
         done
     });
@@ -96,7 +96,10 @@ fn expect_outage(host: &ServerUnderTest, stream: &Stream, after: impl FnOnce()) 
     host.request("GET", "/health").send().expect(200);
     let refused = stream.post("refused").send();
     assert!(
-        matches!(told(&refused), Told::Unavailable | Told::Unknown),
+        matches!(
+            append_result(&refused),
+            AppendResult::Unavailable | AppendResult::Unknown
+        ),
         "{refused:?}"
     );
     let unavailable = |answer: Response| {
@@ -111,8 +114,8 @@ fn expect_outage(host: &ServerUnderTest, stream: &Stream, after: impl FnOnce()) 
     });
     insist(stream, 0, 0);
     let all = String::from_utf8(stream.read_all("-1")).expect("text");
-    let expected = match told(&refused) {
-        Told::Unavailable => vec!["before<0:0>"],
+    let expected = match append_result(&refused) {
+        AppendResult::Unavailable => vec!["before<0:0>"],
         _ => vec!["before<0:0>", "beforerefused<0:0>", "before<0:0>refused"],
     };
     assert!(expected.contains(&&*all), "{all}");

@@ -78,10 +78,10 @@ fn head_returns_the_date_of_expiry_as_the_same_instant() {
         let put = stream.put().header("Stream-Expires-At", given);
         put.send().expect(201);
         let head = stream.head().send().expect(200).without("stream-ttl");
-        let told = head.header("stream-expires-at").unwrap_or_default();
+        let returned = head.header("stream-expires-at").unwrap_or_default();
         assert!(
-            told.starts_with(same) && told.ends_with('Z'),
-            "{told} for {given}"
+            returned.starts_with(same) && returned.ends_with('Z'),
+            "{returned} for {given}"
         );
     }
 }

@@ -30,10 +30,10 @@ pub(crate) const START: &str = "0000000000000000_0000000000000000";
 
 /// Calls `ask` until it returns true; fails the test if that takes too long.
 #[track_caller]
-pub(crate) fn eventually(what: &str, mut ask: impl FnMut() -> bool) {
+pub(crate) fn eventually(claim: &str, mut ask: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !ask() {
-        assert!(begun.elapsed() < PATIENCE, "this never came true: {what}");
+        assert!(begun.elapsed() < PATIENCE, "this never came true: {claim}");
         // A loop without a pause would take the processor from the server.
         std::thread::park_timeout(Duration::from_millis(10));
     }

@@ -163,12 +163,12 @@ impl ServerUnderTest {
         }
     }
 
-    /// Starts our own host, for tests of `what`, a feature of this host alone; see [`Self::start`].
-    pub(crate) fn start_native(variables: &[(&str, &str)], what: &str) -> Option<Self> {
+    /// Starts our own host, for tests of a `feature` of this host alone; see [`Self::start`].
+    pub(crate) fn start_native(variables: &[(&str, &str)], feature: &str) -> Option<Self> {
         match running() {
             None => Some(Self::start_own(variables)),
             Some(_) => {
-                skip(&format!("it needs the native host for {what}"));
+                skip(&format!("it needs the native host for {feature}"));
                 None
             }
         }

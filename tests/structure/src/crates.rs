@@ -39,13 +39,13 @@ impl Tree {
         let mut sources = Vec::new();
         let mut left = vec![directory.to_path_buf()];
         while let Some(next) = left.pop() {
-            let entries = std::fs::read_dir(&next).map_err(|error| told(&next, &error))?;
+            let entries = std::fs::read_dir(&next).map_err(|error| error_at(&next, &error))?;
             for entry in entries {
-                let path = entry.map_err(|error| told(&next, &error))?.path();
+                let path = entry.map_err(|error| error_at(&next, &error))?.path();
                 if path.is_dir() {
                     left.push(path);
                 } else if path.extension().is_some_and(|ext| ext == "rs") {
-                    let text = std::fs::read_to_string(&path).map_err(|e| told(&path, &e))?;
+                    let text = std::fs::read_to_string(&path).map_err(|e| error_at(&path, &e))?;
                     sources.push(Source {
                         path: below(directory, &path),
                         text,
@@ -99,7 +99,7 @@ impl Tree {
     }
 }
 
-fn told(path: &Path, error: &dyn std::fmt::Display) -> String {
+fn error_at(path: &Path, error: &dyn std::fmt::Display) -> String {
     format!("{}: {error}", path.display())
 }
 

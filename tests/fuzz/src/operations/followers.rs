@@ -30,7 +30,7 @@ impl Run {
         let Some(stream) = self.model.get(name).filter(|_| self.followers.len() < MOST) else {
             return;
         };
-        let (life, (offset, from)) = (stream.life, stream.place(input));
+        let (life, (offset, from)) = (stream.life, stream.counted_offset(input));
         let mut ask = get(name, &offset);
         ask.target += "&live=sse";
         let (response, rest) = begin(&self.server, &ask);

@@ -36,7 +36,7 @@ impl Run {
         let mut count = known.content.len();
         let mut exists = true;
         if !at_tail {
-            let (offset, before) = known.place(input);
+            let (offset, before) = known.counted_offset(input);
             ask = ask.with("stream-fork-offset", &offset);
             count = before;
             if sub > 0 {

@@ -48,7 +48,7 @@ impl Run {
             return;
         };
         let expected = match input.below(4) {
-            0 => stream.place(input).0,
+            0 => stream.counted_offset(input).0,
             1 => START.to_owned(),
             _ => stream.tail().to_owned(),
         };

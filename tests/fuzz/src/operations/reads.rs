@@ -12,12 +12,12 @@ use durable_streams_edge::stream::Position;
 /// An offset of a timeline that the store has not reached.
 const AHEAD: &str = "0000000100000000_0000000000000010";
 
-/// A place of a stream: its offset, and the number of units before it.
-pub(super) type Place = (String, usize);
+/// An offset of a stream, and the number of units before it.
+pub(super) type CountedOffset = (String, usize);
 
 impl Stream {
-    /// A place from an answer, or a place within an append.
-    pub(super) fn place(&self, input: &mut Input<'_>) -> Place {
+    /// An offset from an answer, or an offset within an append.
+    pub(super) fn counted_offset(&self, input: &mut Input<'_>) -> CountedOffset {
         let number = input.below(64);
         let back = input.below(8);
         let start = || ("-1".to_owned(), 0);
@@ -44,17 +44,17 @@ impl Run {
             assert_eq!(response.status, self.model.status(name), "GET {name}");
             return;
         };
-        let place = stream.place(input);
+        let from = stream.counted_offset(input);
         match input.below(8) {
             0 => self.read_ahead(name),
             1 => self.read_old(name),
             2 => self.read_last(name, input),
-            _ => self.read_from(name, place),
+            _ => self.read_from(name, from),
         }
     }
 
     /// Reads to the tail.
-    fn read_from(&mut self, name: &str, (mut offset, mut count): Place) {
+    fn read_from(&mut self, name: &str, (mut offset, mut count): CountedOffset) {
         loop {
             let response = call(&self.server, &get(name, &offset));
             let Some((next, taken)) = self.page(name, count, &response) else {
@@ -141,7 +141,7 @@ impl Run {
         let Some(stream) = self.model.get(name) else {
             return;
         };
-        let (offset, count) = stream.place(input);
+        let (offset, count) = stream.counted_offset(input);
         let mut ask = get(name, &offset);
         ask.target += "&live=long-poll";
         let (mut response, mut rest) = begin(&self.server, &ask);
