@@ -2,7 +2,7 @@
 
 use crate::engine::ComponentSource;
 use crate::limits::IDLE_SECS;
-use crate::net::Rates;
+use crate::net::{ActivationError, Inherited, Listen, Rates, TlsFiles};
 use crate::serve::{Options, Via};
 use crate::store::log::Durability;
 use crate::store::open::{Injection, Keeping, OpenError, SCRUB_RATE, StoreKind, open};
@@ -11,13 +11,16 @@ use crate::variables::{self, VariableError};
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Maximum number of instances of the component.
 const MAX_INSTANCES: u16 = 64;
+
+/// Address of a server that gets no other.
+const LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 4437);
 
 /// Command to run.
 #[derive(Debug)]
@@ -63,6 +66,9 @@ pub enum UsageError {
     /// The store can't be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The supervisor passed unusable sockets.
+    #[error(transparent)]
+    Activation(#[from] ActivationError),
     /// There is no component to serve with.
     #[error("this build contains no component: name one with --component PATH")]
     NoComponent,
@@ -106,9 +112,17 @@ enum Subcommands {
 /// The flags of `serve`.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
-    /// Address and port; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4437")]
-    listen: SocketAddr,
+    /// Address and port, where port 0 takes a free one, or unix:PATH for a Unix socket. May be
+    /// repeated. If not given, 127.0.0.1:4437, or only the sockets that systemd passes
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<Listen>,
+    /// Certificate and its chain in PEM format: every TCP address uses TLS. A new certificate is used
+    /// without a restart
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of --tls-cert in PEM format, without a password
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Store of the streams: file:DIR, redis://HOST:PORT/DB?namespace=NAME, memory, or memory that
     /// behaves like one of Spin's stores: spin-sqlite, spin-redis, spin-dynamodb
     #[arg(long, value_name = "STORE", default_value = "file:data")]
@@ -267,6 +281,13 @@ impl Serve {
             let detail = format!("{name} is not a variable of this server; the server ignores it");
             telemetry::warn("unknown variable in the environment", &detail);
         }
+        let variables_of_process = environment.iter();
+        let variables_of_process = variables_of_process.map(|(name, value)| (&**name, &**value));
+        let inherited = Inherited::take_all(variables_of_process, std::process::id())?;
+        let mut listen = self.listen;
+        if listen.is_empty() && inherited.is_empty() {
+            listen.push(Listen::Tcp(SocketAddr::from(LISTEN)));
+        }
         let component = match self.component {
             Some(path) => ComponentSource::File(path),
             None => embedded.serving(self.via).ok_or(UsageError::NoComponent)?,
@@ -275,6 +296,8 @@ impl Serve {
             durability: self.durability,
             scrub_rate: self.scrub_rate,
         };
+        let tls = self.tls_cert.zip(self.tls_key);
+        let tls = tls.map(|(certificate, key)| TlsFiles { certificate, key });
         let store = open(&self.store, keeping, &self.inject)?;
         let most = usize::from(MAX_INSTANCES);
         let instances = || match store.blocks() {
@@ -282,7 +305,9 @@ impl Serve {
             false => std::thread::available_parallelism().map_or(1, usize::from),
         };
         Ok(Options {
-            listen: self.listen,
+            listen,
+            inherited,
+            tls,
             via: self.via,
             component,
             instances: self

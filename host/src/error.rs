@@ -2,19 +2,17 @@
 
 use crate::engine::ComponentError;
 use crate::exchange::StepError;
-use std::net::SocketAddr;
+use crate::net::{ListenError, TlsError};
 
 /// Reason that the server does not start. Its text is one line.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The server can't listen on the address.
-    #[error("can't listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The reason.
-        source: std::io::Error,
-    },
+    /// The server can't listen on an address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The certificate or its key can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There is no component to run.
     #[error(transparent)]
     Component(#[from] ComponentError),

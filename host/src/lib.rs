@@ -19,7 +19,7 @@
 //! ```text
 //!  main, cli                 arguments, signals, exit codes
 //!  serve                     starting and ending a server; error: reasons why it does not start
-//!  net                       connections, rates, bodies of requests
+//!  net                       sockets, TLS, connections, rates, bodies of requests
 //!  drive        proxy        exchanges on pinned instances | instances on demand
 //!  worker                    an instance and its queue
 //!  answers                   response bodies, and the host's own answers
@@ -30,6 +30,7 @@
 //!  store        check        keys and values | the check of a store on disk
 //!  length                    which requests take long
 //!  budget, vital, telemetry  room for bodies, tasks that must not panic, the log
+//!  supervisor                notifications to systemd
 //!  limits                    the table of limits
 //! ```
 
@@ -48,6 +49,7 @@ mod outbound;
 mod proxy;
 mod serve;
 pub mod store;
+pub mod supervisor;
 mod telemetry;
 pub mod variables;
 mod vital;
@@ -56,5 +58,7 @@ mod worker;
 
 pub use engine::ComponentSource;
 pub use error::StartError;
-pub use net::Rates;
+pub use net::{
+    ActivationError, Address, Inherited, Listen, ListenError, Rates, TlsError, TlsFiles,
+};
 pub use serve::{Options, Running, Via, serve};

@@ -38,6 +38,11 @@ pub(crate) const HEAD_BYTES: usize = 128 * KIB;
 pub(crate) const HEAD_FIELDS: usize = 256;
 /// Longest time for a connection to begin, and for a head to arrive.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest time for a handshake of TLS.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of responses that a connection of TLS holds encrypted until the system takes them. They no
+/// longer count as unsent.
+pub(crate) const TLS_UNSENT: usize = 32 * KIB;
 /// Interval of pings to an HTTP/2 client, and longest time for its answer.
 pub(crate) const PING: Duration = Duration::from_secs(30);
 
@@ -115,7 +120,7 @@ const fn row(name: &'static str, default: Value, reason: &'static str) -> Limit 
 }
 
 #[cfg(test)]
-const TABLE: [Limit; 24] = [
+const TABLE: [Limit; 26] = [
     row(
         "Unsent bytes of responses, in the process",
         Value::Bytes(UNSENT),
@@ -175,6 +180,16 @@ const TABLE: [Limit; 24] = [
         "Time for a head to arrive",
         Value::Time(HEAD_TIMEOUT),
         "A client that does not begin holds a connection",
+    ),
+    row(
+        "Time for a handshake of TLS",
+        Value::Time(HANDSHAKE_TIMEOUT),
+        "It counts as a connection, and a client that does not begin holds it",
+    ),
+    row(
+        "Encrypted bytes that a connection of TLS holds",
+        Value::Bytes(TLS_UNSENT),
+        "They come on top of its unsent bytes. A client at the least rate takes them in time",
     ),
     row(
         "Time between two pings of an HTTP/2 client",

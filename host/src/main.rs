@@ -2,7 +2,7 @@
 
 use durable_streams_host::check::{CheckError, check, salvage};
 use durable_streams_host::cli::{self, Command, Embedded, UsageError};
-use durable_streams_host::{Options, StartError, engine, serve};
+use durable_streams_host::{Options, StartError, engine, serve, supervisor};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,11 +47,15 @@ enum Failure {
     NotWhole,
     #[error("the store is damaged or incomplete; its intact parts are in {}", .0.display())]
     Salvaged(PathBuf),
+    #[error("ended by a second signal; requests in progress were cut off")]
+    CutOff,
     #[error("{0}")]
     System(#[from] std::io::Error),
 }
 
 impl Failure {
+    /// Exit code: 2 for invalid arguments and variables, and 1 for any other failure. A clean end
+    /// is 0. `docs/operations.md` has this table.
     fn code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
@@ -60,6 +64,7 @@ impl Failure {
             | Self::Check(_)
             | Self::NotWhole
             | Self::Salvaged(_)
+            | Self::CutOff
             | Self::System(_) => ExitCode::from(1),
         }
     }
@@ -130,9 +135,15 @@ fn run() -> Result<(), Failure> {
 const LEFTOVERS: Duration = Duration::from_secs(1);
 
 /// Dropping a runtime waits for such threads without a limit, and no signal ends the wait.
-fn run_to_end<T>(runtime: Runtime, task: impl Future<Output = T>) -> T {
+fn run_to_end(
+    runtime: Runtime,
+    task: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
     let done = runtime.block_on(task);
-    runtime.shutdown_timeout(LEFTOVERS);
+    match done {
+        Err(Failure::CutOff) => runtime.shutdown_background(),
+        _ => runtime.shutdown_timeout(LEFTOVERS),
+    }
     done
 }
 
@@ -159,14 +170,17 @@ async fn until_signal(options: Options) -> Result<(), Failure> {
         ),
         false => writeln!(out, "serving from {}", store.describe()),
     };
-    let _ = writeln!(out, "listening on http://{}", running.address());
-    let _ = out.flush();
-    any(&mut terminate, &mut interrupt).await;
-    tokio::select! {
-        () = running.shutdown() => {}
-        () = any(&mut terminate, &mut interrupt) => {}
+    for address in running.addresses() {
+        let _ = writeln!(out, "listening on {address}");
     }
-    Ok(())
+    let _ = out.flush();
+    supervisor::ready();
+    any(&mut terminate, &mut interrupt).await;
+    supervisor::stopping();
+    tokio::select! {
+        () = running.shutdown() => Ok(()),
+        () = any(&mut terminate, &mut interrupt) => Err(Failure::CutOff),
+    }
 }
 
 async fn any(terminate: &mut Signal, interrupt: &mut Signal) {
@@ -188,7 +202,7 @@ mod tests {
         std::thread::spawn(move || {
             let runtime = Runtime::new().expect("a runtime");
             let (begun, begins) = tokio::sync::oneshot::channel();
-            run_to_end(runtime, async {
+            let done = run_to_end(runtime, async {
                 tokio::task::spawn_blocking(|| {
                     begun.send(()).expect("it is waited for");
                     loop {
@@ -196,9 +210,10 @@ mod tests {
                     }
                 });
                 begins.await.expect("it begins");
+                Ok(())
             });
-            sender.send(()).expect("it is waited for");
+            sender.send(done.is_ok()).expect("it is waited for");
         });
-        assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(()));
+        assert_eq!(ended.recv_timeout(Duration::from_secs(60)), Ok(true));
     }
 }

@@ -7,7 +7,10 @@ use crate::engine::{ComponentSource, LONG_STUCK_TICKS, Runtime, STUCK_TICKS};
 use crate::error::StartError;
 use crate::exchange::Steps;
 use crate::limits::{ADDRESS_PART, SHORT_TO_LONG};
-use crate::net::{self, Crowd, Door, Gate, Handler, Places, Rates, Server};
+use crate::net::{
+    self, Address, Certificates, Crowd, Door, Gate, Handler, Inherited, Listen, ListenError,
+    Listener, Places, Rates, Server, TlsFiles,
+};
 use crate::outbound::Outbound;
 use crate::proxy::{self, Proxy, Reuse};
 use crate::store::Store;
@@ -17,11 +20,9 @@ use crate::wasi::{SERVING_SINCE, Variables};
 use crate::worker::{Factory, Guest};
 use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::{BODY_BUDGET, Config};
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -44,8 +45,12 @@ pub enum Via {
 
 /// Options of a server.
 pub struct Options {
-    /// The address to listen on; port 0 takes a free one.
-    pub listen: SocketAddr,
+    /// Addresses to listen on.
+    pub listen: Vec<Listen>,
+    /// Sockets that the supervisor opened, to listen on too.
+    pub inherited: Vec<Inherited>,
+    /// Certificate for all TCP sockets. If `None`, they have no TLS.
+    pub tls: Option<TlsFiles>,
     /// Store of the streams.
     pub store: Arc<dyn Store>,
     /// Interface for calls of the component.
@@ -68,17 +73,17 @@ pub struct Options {
 /// Running server. Dropping it stops it from accepting, and closes idle connections; requests in
 /// progress go on for as long as the runtime does.
 pub struct Running {
-    address: SocketAddr,
+    addresses: Vec<Address>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     background: JoinHandle<()>,
 }
 
 impl Running {
-    /// Address that the server listens on.
+    /// Addresses that the server listens on, in the order of the options.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
     }
 
     /// Shuts down: accepts no new connections, ends live reads, and gives other requests 30 seconds
@@ -114,12 +119,9 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let since_ms = since_ms.map_or(0, |since| since.as_millis());
     variables.insert(SERVING_SINCE.to_owned(), since_ms.to_string());
     let variables = Arc::new(variables);
-    let listen = |source| StartError::Listen {
-        address: options.listen,
-        source,
-    };
-    let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
+    let certificates = options.tls.map(Certificates::load).transpose()?;
+    let listening = listen(options.listen, options.inherited, certificates.as_ref()).await?;
+    let (listeners, addresses) = listening.into_iter().unzip();
     let runtime = Runtime::load(&options.component)?;
     telemetry::set_level(&config.log_level);
     let store = options.store;
@@ -182,14 +184,48 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         unsent,
         crowd: Crowd::new(per_address.or(default), options.idle_timeout),
     };
-    let server = net::run(Door::new(listener, places), server, stopped, GRACE);
+    let server = net::run(Door::new(listeners, places), server, stopped, GRACE);
+    let server = async move {
+        tokio::select! {
+            () = server => {}
+            () = follow(certificates) => {}
+        }
+    };
     let server = tokio::spawn(vital::task("the task that takes connections", server));
     Ok(Running {
-        address,
+        addresses,
         stop,
         server,
         background,
     })
+}
+
+/// Opens all sockets.
+async fn listen(
+    addresses: Vec<Listen>,
+    inherited: Vec<Inherited>,
+    certificates: Option<&Arc<Certificates>>,
+) -> Result<Vec<(Listener, Address)>, ListenError> {
+    let mut listeners = Vec::new();
+    for address in &addresses {
+        listeners.push(Listener::bind(address, certificates).await?);
+    }
+    for socket in inherited {
+        listeners.push(Listener::inherit(socket, certificates)?);
+    }
+    let listening = listeners.into_iter().map(|listener| {
+        let address = listener.address()?;
+        Ok((listener, address))
+    });
+    listening.collect()
+}
+
+/// Follows changes of the certificate for ever.
+async fn follow(certificates: Option<Arc<Certificates>>) {
+    match certificates {
+        Some(certificates) => net::follow(certificates).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Ensures that access control accepts the host's own ticks: generates a token for them unless one

@@ -50,6 +50,11 @@ pub(crate) fn error(event: &str, detail: &str) {
     line("error", event, detail);
 }
 
+/// Logs a change that an operator asked for.
+pub(crate) fn info(event: &str, detail: &str) {
+    line("info", event, detail);
+}
+
 /// Logs that the cause of a warning is over.
 pub(crate) fn back(detail: &str) {
     line("info", "recovered", detail);

@@ -33,7 +33,7 @@ fn serving(more: &[&str]) -> Vec<String> {
 }
 
 #[track_caller]
-fn refused_with_one_line(more: &[&str], environment: &[(&str, &str)], named: &[&str]) {
+pub(crate) fn refused_with_one_line(more: &[&str], environment: &[(&str, &str)], named: &[&str]) {
     let args = serving(more);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let (_, errors) = refused(&args, environment);

@@ -15,4 +15,4 @@ pub(crate) use bodies::{Budget, Reservation, Rooms};
 pub(crate) use line::Line;
 pub(crate) use pool::Pool;
 pub(crate) use room::Room;
-pub(crate) use unsent::Unsent;
+pub(crate) use unsent::{Registered, Unsent};

@@ -19,6 +19,9 @@ fn a_bad_argument_is_reported_in_one_line() {
         ("ds serve --no-such-flag", "--no-such-flag"),
         ("ds serve --via magic", "magic"),
         ("ds serve --listen nowhere", "nowhere"),
+        ("ds serve --listen unix:", "unix:PATH"),
+        ("ds serve --tls-cert a.crt", "--tls-key"),
+        ("ds serve --tls-key a.key", "--tls-cert"),
         ("ds serve --instances 0", "0"),
         ("ds serve --rate-limit-per-token 0", "0"),
         ("ds serve --rate-limit-per-address many", "many"),
@@ -62,7 +65,9 @@ fn help_is_printed_and_precompile_is_not_in_it() {
 #[test]
 fn the_defaults_are_as_documented() {
     let options = options("ds serve --store memory --component x").expect("good arguments");
-    assert_eq!(options.listen.to_string(), "127.0.0.1:4437");
+    let listen: Vec<_> = options.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["127.0.0.1:4437"]);
+    assert_eq!(options.tls, None);
     assert_eq!(options.via, Via::Exchange);
     assert_eq!(options.variables["kv_guarded_create"], "true");
     assert_eq!(options.rates, Rates::default());
@@ -73,6 +78,20 @@ fn the_defaults_are_as_documented() {
     };
     assert_eq!(serve.store, StoreKind::File("data".into()));
     assert_eq!(serve.durability, Durability::Sync);
+}
+
+#[test]
+fn addresses_are_used_in_the_order_given() {
+    let text = "ds serve --store memory --component x --listen [::1]:1 --listen unix:a.sock \
+                --tls-cert a.crt --tls-key a.key";
+    let options = options(text).expect("good arguments");
+    let listen: Vec<_> = options.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["[::1]:1", "unix:a.sock"]);
+    let files = TlsFiles {
+        certificate: "a.crt".into(),
+        key: "a.key".into(),
+    };
+    assert_eq!(options.tls, Some(files));
 }
 
 #[test]

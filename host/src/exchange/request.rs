@@ -5,6 +5,7 @@ use crate::length::Ticket;
 use bytes::{BufMut, Bytes};
 use http::header::HOST;
 use http::request;
+use http::uri::Scheme;
 use std::hash::{BuildHasher, RandomState};
 
 /// Size of most packed request heads.
@@ -81,6 +82,13 @@ impl Request {
         }
     }
 
+    /// Scheme of the connection: an extension of the request names it unless it is `http`. A client
+    /// may send any other `:scheme`.
+    #[must_use]
+    pub(crate) fn scheme(&self) -> &Scheme {
+        self.parts.extensions.get().unwrap_or(&Scheme::HTTP)
+    }
+
     /// `:authority`, or the `Host` field.
     #[must_use]
     pub(crate) fn authority(&self) -> Option<&str> {
@@ -100,7 +108,7 @@ pub(crate) fn pack_head(request: &Request) -> Vec<u8> {
         packed.put_slice(text);
     };
     pack(request.parts.method.as_str().as_bytes());
-    pack(b"http");
+    pack(request.scheme().as_str().as_bytes());
     pack(request.authority().unwrap_or_default().as_bytes());
     pack(request.target().as_bytes());
     for (name, value) in &request.parts.headers {
@@ -127,7 +135,7 @@ mod tests {
     fn a_packed_head_is_the_request_line_and_the_fields() {
         let request = http::Request::post("/v1/stream/s?x").header("host", "a.example");
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        let request = Request {
+        let mut request = Request {
             path_hash: PathHasher::default().hash(parts.uri.path()),
             parts,
             body: Bytes::new(),
@@ -135,14 +143,18 @@ mod tests {
             room: None,
             ticket: Ticket::default(),
         };
-        let texts: [&[u8]; 6] = [
-            b"POST",
-            b"http",
-            b"a.example",
-            b"/v1/stream/s?x",
-            b"host",
-            b"a.example",
-        ];
-        assert_eq!(pack_head(&request), packed(&texts));
+        let texts = |scheme: &'static [u8]| -> [&[u8]; 6] {
+            [
+                b"POST",
+                scheme,
+                b"a.example",
+                b"/v1/stream/s?x",
+                b"host",
+                b"a.example",
+            ]
+        };
+        assert_eq!(pack_head(&request), packed(&texts(b"http")));
+        request.parts.extensions.insert(Scheme::HTTPS);
+        assert_eq!(pack_head(&request), packed(&texts(b"https")));
     }
 }

@@ -1,13 +1,16 @@
 //! Accepts connections only while descriptors are left for them. Otherwise the store would run out
 //! of descriptors in the middle of a write.
 
+use super::listen::{Arrived, Listener};
 use crate::limits::PROBE_PLACES;
 use crate::telemetry;
 use rlimit::{Resource, getrlimit};
-use std::net::SocketAddr;
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 
@@ -83,16 +86,18 @@ fn most(limit: u64) -> usize {
 
 /// An accepted connection.
 pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
-    pub(crate) peer: SocketAddr,
-    /// Held for as long as the connection lives.
+    pub(crate) arrived: Arrived,
+    pub(crate) peer: IpAddr,
+    /// Kept for as long as the connection lives.
     pub(crate) place: OwnedSemaphorePermit,
     pub(crate) purpose: Use,
 }
 
-/// Accepts connections.
+/// Accepts connections from all listening sockets.
 pub(crate) struct Door {
-    listener: TcpListener,
+    listeners: Vec<Listener>,
+    /// Index of the socket that is asked first for the next connection.
+    turn: usize,
     places: Places,
     /// Time of the last warning that all places are taken.
     full_warned: Option<Instant>,
@@ -101,9 +106,10 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) const fn new(listener: TcpListener, places: Places) -> Self {
+    pub(crate) const fn new(listeners: Vec<Listener>, places: Places) -> Self {
         Self {
-            listener,
+            listeners,
+            turn: 0,
             places,
             full_warned: None,
             error_logged: false,
@@ -115,8 +121,8 @@ impl Door {
     pub(crate) async fn next(&mut self) -> Accepted {
         let (mut place, mut purpose) = self.place().await;
         loop {
-            match self.listener.accept().await {
-                Ok((stream, peer)) => {
+            match poll_fn(|context| self.poll_accept(context)).await {
+                Ok((arrived, peer)) => {
                     if std::mem::take(&mut self.error_logged) {
                         telemetry::back("the server accepts connections again");
                     }
@@ -126,7 +132,7 @@ impl Door {
                         (place, purpose) = (free, Use::Any);
                     }
                     return Accepted {
-                        stream,
+                        arrived,
                         peer,
                         place,
                         purpose,
@@ -140,6 +146,20 @@ impl Door {
                 }
             }
         }
+    }
+
+    /// Accepts from the sockets in turn, so that a busy one does not keep out the others.
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<(Arrived, IpAddr)>> {
+        let first = self.turn.checked_rem(self.listeners.len()).unwrap_or(0);
+        let (before, after) = self.listeners.split_at(first);
+        for (index, listener) in (first..).zip(after).chain((0..).zip(before)) {
+            let accepted = listener.poll_accept(context);
+            if accepted.is_ready() {
+                self.turn = index.saturating_add(1);
+                return accepted;
+            }
+        }
+        Poll::Pending
     }
 
     /// The places.
@@ -173,7 +193,14 @@ impl Door {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::listen::{Address, Listen, Transport};
     use futures::FutureExt;
+    use std::net::SocketAddr;
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
+    /// Longest wait of these tests before they fail.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     #[test]
     fn file_descriptors_are_left_for_the_store() {
@@ -189,11 +216,39 @@ mod tests {
         }
     }
 
+    async fn listen() -> (Listener, SocketAddr) {
+        let at = Listen::Tcp(([127, 0, 0, 1], 0).into());
+        let listener = Listener::bind(&at, None).await.expect("a free port");
+        match listener.address() {
+            Ok(Address::Tcp { address, .. }) => (listener, address),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_with_many_connections_does_not_keep_out_another() {
+        let ((busy, at_busy), (other, at_other)) = (listen().await, listen().await);
+        let mut clients = Vec::new();
+        for address in [at_busy, at_busy, at_busy, at_busy, at_other] {
+            clients.push(TcpStream::connect(address).await.expect("a connection"));
+        }
+        let mut door = Door::new(vec![busy, other], Places::new(10, 0));
+        let mut places = Vec::new();
+        for _ in &clients {
+            places.push(timeout(PATIENCE, door.next()).await.expect("a connection"));
+        }
+        let locals = places.iter().map(|accepted| match &accepted.arrived {
+            Arrived::Open(Transport::Tcp(stream)) => stream.local_addr().expect("its address"),
+            other => panic!("{other:?}"),
+        });
+        let turn = locals.take(2).position(|local| local == at_other);
+        assert!(turn.is_some(), "it comes among the first two");
+    }
+
     #[tokio::test]
     async fn a_connection_waits_until_there_is_a_place_for_it() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("its address");
-        let mut door = Door::new(listener, Places::new(1, 1));
+        let (listener, address) = listen().await;
+        let mut door = Door::new(vec![listener], Places::new(1, 1));
         let connect = || TcpStream::connect(address);
         let _clients = (connect().await, connect().await, connect().await);
         let first = door.next().await;

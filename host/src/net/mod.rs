@@ -1,4 +1,5 @@
-//! Connections and their requests: limits, timeouts and the reading of bodies.
+//! Connections and their requests: listening sockets, TLS, limits, timeouts and the reading of
+//! bodies.
 
 mod accept;
 mod behind;
@@ -8,6 +9,7 @@ mod date;
 mod framing;
 mod gate;
 mod handler;
+mod listen;
 mod named;
 mod opening;
 mod owed;
@@ -16,11 +18,16 @@ mod rate;
 mod rest;
 mod server;
 mod stall;
+mod tls;
 mod unread;
 
 pub(crate) use accept::{Door, Places};
 pub(crate) use crowd::Crowd;
 pub(crate) use gate::Gate;
 pub(crate) use handler::Handler;
+pub(crate) use listen::Listener;
+pub use listen::{ActivationError, Address, Inherited, Listen, ListenError};
 pub use rate::Rates;
 pub(crate) use server::{Server, run};
+pub(crate) use tls::{Certificates, follow};
+pub use tls::{TlsError, TlsFiles};

@@ -1,32 +1,37 @@
-//! Connections: HTTP/1.1 and HTTP/2 on one port, and their graceful end.
+//! Connections: HTTP/1.1 and HTTP/2 on one socket, with TLS or without, and their graceful end.
 
 use super::accept::{Accepted, Door, Places, Use};
 use super::collect::turn_away;
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Member};
 use super::date::date;
 use super::framing::{Doubtful, Framing};
 use super::gate::Gate;
 use super::handler::{Handler, NoResponse};
+use super::listen::{Arrived, Transport};
 use super::opening::Opening;
 use super::rate::network;
 use super::stall::Stall;
 use super::unread::{Outgoing, Streams};
-use crate::budget::Unsent;
+use crate::budget::{Registered, Unsent};
 use crate::limits::{
     HEAD_BYTES, HEAD_FIELDS, HEAD_TIMEOUT, HTTP2_STREAMS, PING, PLACES_LEFT, STALL,
 };
 use crate::telemetry;
 use http::header::DATE;
+use http::uri::Scheme;
 use hyper::Version;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use rustls::ServerConfig;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 /// Time for an idle connection to end after the signal.
@@ -104,21 +109,22 @@ pub(crate) fn builder(stall: Duration) -> Builder<Streams> {
     builder
 }
 
+/// Serves an accepted connection in a task of its own.
 fn connect(
     builder: &Arc<Builder<Streams>>,
     accepted: Accepted,
     server: &Server,
     places: &Places,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     open: mpsc::Sender<Infallible>,
 ) {
     let Accepted {
-        stream,
+        arrived,
         peer,
         mut place,
         mut purpose,
     } = accepted;
-    let address = network(peer.ip());
+    let address = network(peer);
     let mut joined = server.crowd.join(address, purpose);
     if joined.is_none()
         && let Some(free) = places.probe()
@@ -128,36 +134,94 @@ fn connect(
         joined = server.crowd.join(address, purpose);
     }
     let Some(member) = joined else { return };
-    // A connection without this option works too, with more latency.
-    let _ = stream.set_nodelay(true);
-    let registered = server.unsent.register(address);
-    let line = Arc::clone(registered.line());
-    let (gate, handler) = (Arc::clone(&server.gate), server.handler.clone());
-    let doubtful = Arc::new(Doubtful::default());
-    let framing = Framing::new(Arc::clone(&doubtful));
-    let activity = Arc::clone(member.activity());
-    let stream = Opening::new(stream, HEAD_TIMEOUT, framing, Arc::clone(&activity));
-    let stream = Stall::new(TokioIo::new(stream), Arc::clone(&line));
-    let service = service_fn(move |request| {
-        let busy = activity.begin();
-        // Over HTTP/2 a body has one length.
-        let doubtful = request.version() != Version::HTTP_2 && doubtful.next();
-        let answer = gate.answer(peer.ip(), &request, purpose, doubtful);
-        let (handler, gate, line) = (handler.clone(), Arc::clone(&gate), Arc::clone(&line));
-        async move {
-            let mut response = match answer {
-                Some(response) => {
-                    discard(request);
-                    response
-                }
-                None => handler.handle(request, &line, gate.own()).await?,
-            };
-            response.headers_mut().insert(DATE, date());
-            Ok::<_, NoResponse>(response.map(|body| Outgoing::new(body, busy)))
+    let session = Session {
+        builder: Arc::clone(builder),
+        gate: Arc::clone(&server.gate),
+        handler: server.handler.clone(),
+        peer,
+        purpose,
+        stop,
+        registered: server.unsent.register(address),
+        member,
+        _place: place,
+        _open: open,
+    };
+    match arrived {
+        Arrived::Open(transport) => {
+            tokio::spawn(session.serve(transport));
         }
-    });
-    let connection = builder.serve_connection(stream, service).into_owned();
-    tokio::spawn(async move {
+        Arrived::Tls(stream, config) => {
+            tokio::spawn(session.secure(stream, config));
+        }
+    }
+}
+
+/// A connection with its place and its share of the room for responses, until it ends.
+struct Session {
+    builder: Arc<Builder<Streams>>,
+    gate: Arc<Gate>,
+    handler: Handler,
+    peer: IpAddr,
+    purpose: Use,
+    stop: watch::Receiver<bool>,
+    registered: Registered,
+    member: Member,
+    _place: OwnedSemaphorePermit,
+    _open: mpsc::Sender<Infallible>,
+}
+
+impl Session {
+    /// Makes the handshake of TLS, and serves the connection then. A handshake that takes too long
+    /// holds its own connection only.
+    async fn secure(mut self, stream: TcpStream, config: Arc<ServerConfig>) {
+        // Boxed, since its state is large and soon over.
+        let handshake = Box::pin(Transport::secure(stream, config));
+        let secured = tokio::select! {
+            biased;
+            secured = handshake => secured,
+            () = self.registered.line().is_cut() => return,
+            _ = self.stop.wait_for(|stop| *stop) => return,
+            () = self.member.over(self.purpose) => return,
+        };
+        // Clients disconnect at any time, and some trust another authority.
+        if let Ok(transport) = secured {
+            self.serve(transport).await;
+        }
+    }
+
+    /// Serves the requests of the connection.
+    async fn serve(mut self, transport: Transport) {
+        let (peer, purpose) = (self.peer, self.purpose);
+        let is_secure = transport.is_secure();
+        let line = Arc::clone(self.registered.line());
+        let doubtful = Arc::new(Doubtful::default());
+        let framing = Framing::new(Arc::clone(&doubtful));
+        let activity = Arc::clone(self.member.activity());
+        let stream = Opening::new(transport, HEAD_TIMEOUT, framing, Arc::clone(&activity));
+        let stream = Stall::new(TokioIo::new(stream), Arc::clone(&line));
+        let (gate, handler) = (Arc::clone(&self.gate), self.handler.clone());
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            let busy = activity.begin();
+            // Over HTTP/2 a body has one length.
+            let doubtful = request.version() != Version::HTTP_2 && doubtful.next();
+            let answer = gate.answer(peer, &request, purpose, doubtful);
+            let (handler, gate, line) = (handler.clone(), Arc::clone(&gate), Arc::clone(&line));
+            if is_secure {
+                request.extensions_mut().insert(Scheme::HTTPS);
+            }
+            async move {
+                let mut response = match answer {
+                    Some(response) => {
+                        discard(request);
+                        response
+                    }
+                    None => handler.handle(request, &line, gate.own()).await?,
+                };
+                response.headers_mut().insert(DATE, date());
+                Ok::<_, NoResponse>(response.map(|body| Outgoing::new(body, busy)))
+            }
+        });
+        let connection = self.builder.serve_connection(stream, service).into_owned();
         let mut connection = pin!(connection);
         let (mut ending, mut idle) = (false, false);
         loop {
@@ -165,11 +229,11 @@ fn connect(
                 biased;
                 // Clients disconnect at any time; faults are logged where they occur.
                 _ = connection.as_mut() => break,
-                () = registered.line().is_cut() => break,
-                _ = stop.wait_for(|stop| *stop), if !ending => {}
-                () = member.over(purpose), if !ending => idle = true,
+                () = self.registered.line().is_cut() => break,
+                _ = self.stop.wait_for(|stop| *stop), if !ending => {}
+                () = self.member.over(purpose), if !ending => idle = true,
                 // An HTTP/2 client that is gone never acknowledges the end.
-                () = sleep(FAREWELL), if idle => match member.activity().idle_since() {
+                () = sleep(FAREWELL), if idle => match self.member.activity().idle_since() {
                     Some(_) => break,
                     None => continue,
                 },
@@ -177,8 +241,7 @@ fn connect(
             ending = true;
             connection.as_mut().graceful_shutdown();
         }
-        drop((registered, member, place, open));
-    });
+    }
 }
 
 /// Reads the rest of a request after a response that did not need its body. HTTP/2 needs no such

@@ -220,7 +220,9 @@ fn absolute(request: Request<WasiBody>, unnamed: Option<Authority>) -> Request<W
     let host = parts.headers.get(HOST);
     let named = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     uri.authority = uri.authority.or(named).or(unnamed);
-    uri.scheme = uri.authority.as_ref().map(|_| Scheme::HTTP);
+    // The connection's scheme; see `exchange::Request::scheme`.
+    let scheme = || parts.extensions.get().cloned().unwrap_or(Scheme::HTTP);
+    uri.scheme = uri.authority.as_ref().map(|_| scheme());
     let path = uri.path_and_query.take();
     uri.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
     // The URI has all three parts or only a path, so it is valid.

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use durable_streams_host::engine::Runtime as Component;
 use durable_streams_host::store::Store;
 use durable_streams_host::variables::resolve;
-use durable_streams_host::{ComponentSource, Options, Rates, Running, Via, serve};
+use durable_streams_host::{Address, ComponentSource, Listen, Options, Rates, Running, Via, serve};
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -44,7 +44,9 @@ impl Fleet {
         let hosts = stores.iter().map(|store| {
             let variables = resolve(&flags, [], store.guards_creation());
             let options = Options {
-                listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+                listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))],
+                inherited: Vec::new(),
+                tls: None,
                 store: Arc::clone(store),
                 via,
                 component: ComponentSource::Loaded(COMPONENT.clone()),
@@ -62,7 +64,10 @@ impl Fleet {
     /// A stream of this name through one of the hosts; the number wraps around.
     pub(crate) fn stream(&self, host: usize, name: &str, content_type: &str) -> Stream {
         Stream {
-            address: self.0[host % self.0.len()].address(),
+            address: match self.0[host % self.0.len()].addresses() {
+                [Address::Tcp { address, .. }] => *address,
+                other => panic!("one address: {other:?}"),
+            },
             path: format!("/v1/stream/{name}"),
             content_type: content_type.to_owned(),
         }

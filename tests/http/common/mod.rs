@@ -6,6 +6,7 @@ pub(crate) mod fleet;
 pub(crate) mod random;
 pub(crate) mod receiver;
 pub(crate) mod response;
+pub(crate) mod secure;
 pub(crate) mod server;
 pub(crate) mod sse;
 pub(crate) mod stream;

@@ -8,6 +8,7 @@
 use super::{HOST, PATIENCE, Request, Stream};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,7 +55,10 @@ type Lines = Arc<Mutex<Vec<String>>>;
 #[derive(Debug)]
 pub(crate) struct ServerUnderTest {
     child: Option<Child>,
+    /// The first address; unspecified if that is a Unix socket.
     pub(crate) address: SocketAddr,
+    /// Every address that the server printed, in order.
+    listening: Lines,
     log: Lines,
     names: AtomicU64,
     /// First segment of the names of the server's streams.
@@ -72,27 +76,16 @@ pub(crate) fn shared() -> &'static ServerUnderTest {
         let (mut host, directory) = serve(&[("long_poll_timeout_secs", "1")]);
         // A static is never dropped, so a shell kills the server. The shell's standard input ends when
         // this process ends.
-        let mut guard = Command::new("sh");
         let script = r#"
             "$@" </dev/null & server=$!
             cat >/dev/null
             kill -KILL "$server"
             wait "$server"
             [ -z "$directory" ] || rm -r "$directory""#;
+        host = within_shell(script, &host);
         if let Some(directory) = &directory {
-            guard.env("directory", directory.path());
+            host.env("directory", directory.path());
         }
-        guard.args(["-c", script, "guard"]).arg(host.get_program());
-        guard.args(host.get_args()).envs(
-            host.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        for (name, value) in host.get_envs() {
-            if value.is_none() {
-                guard.env_remove(name);
-            }
-        }
-        host = guard;
         host.stdin(Stdio::piped());
         ServerUnderTest::spawn(host, directory)
     });
@@ -136,6 +129,20 @@ fn serve_from(store: &str, variables: &[(&str, &str)]) -> Command {
         command.args(["--variable", &format!("{name}={value}")]);
     }
     command
+}
+
+/// A script of the shell that gets the command as its arguments.
+fn within_shell(script: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, "sh"]).arg(command.get_program());
+    shell.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
 }
 
 /// Prints that the test of this thread is skipped.
@@ -204,11 +211,31 @@ impl ServerUnderTest {
         Some(Self::spawn(command, directory))
     }
 
+    /// Starts a server that opens no socket and gets this one, as systemd passes it. It sends its
+    /// notifications to `notify`. Returns nothing where the tests have a server already.
+    pub(crate) fn start_with_socket(socket: OwnedFd, notify: &Path) -> Option<Self> {
+        if running().is_some() {
+            skip("it needs a server with a passed socket");
+            return None;
+        }
+        let mut host = HOST.command();
+        host.args(["serve", "--store", "memory", "--via", &via()]);
+        host.arg("--component").arg(HOST.component(&via()));
+        let script = r#"
+            exec 3<&0 </dev/null
+            export LISTEN_FDS=1 LISTEN_PID=$$
+            exec "$@""#;
+        let mut shell = within_shell(script, &host);
+        shell.env("NOTIFY_SOCKET", notify).stdin(socket);
+        Some(Self::spawn(shell, None))
+    }
+
     /// Returns the server that already runs at an address.
     fn at(address: SocketAddr) -> Self {
         Self {
             child: None,
             address,
+            listening: Lines::default(),
             log: Lines::default(),
             names: AtomicU64::new(0),
             // The server may still have streams of earlier runs.
@@ -248,27 +275,37 @@ impl ServerUnderTest {
                 }
             })
         });
+        let listening = Lines::default();
+        let printed = Arc::clone(&listening);
         let (sender, receiver) = mpsc::channel();
         if let Some(out) = child.stdout.take() {
             std::thread::spawn(move || {
                 for line in BufReader::new(out).lines().map_while(Result::ok) {
-                    if let Some((_, url)) = line.split_once("listening on http://") {
-                        // The receiver may be gone: it waits for the first line only.
-                        let _ = sender.send(url.trim().to_owned());
-                    }
+                    let Some((_, url)) = line.split_once("listening on ") else {
+                        continue;
+                    };
+                    let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
+                    printed.push(url.trim().to_owned());
+                    // The receiver may be gone: it waits for the first address only.
+                    let _ = sender.send(url.trim().to_owned());
                 }
             });
         }
         let mut server = Self {
             child: Some(child),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            listening,
             log,
             names: AtomicU64::new(0),
             directory: "test".to_owned(),
             _directory: directory,
         };
         match receiver.recv_timeout(PATIENCE) {
-            Ok(address) => server.address = address.parse().expect("it prints an address"),
+            Ok(url) => {
+                if let Some((_, address)) = url.split_once("://") {
+                    server.address = address.parse().expect("it prints an address");
+                }
+            }
             Err(RecvTimeoutError::Timeout) => panic!("it does not listen: {:?}", server.log()),
             Err(RecvTimeoutError::Disconnected) => {
                 // The host ended. Joining the thread makes its log complete.
@@ -308,6 +345,19 @@ impl ServerUnderTest {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Waits for the server's addresses, and returns them as it printed them.
+    pub(crate) fn listening<const N: usize>(&self) -> [String; N] {
+        let printed = || {
+            let listening = self.listening.lock();
+            listening.unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        super::eventually("the server prints its addresses", || printed().len() >= N);
+        let printed = printed();
+        let count = printed.len();
+        let listening = printed.try_into();
+        listening.unwrap_or_else(|_| panic!("it prints {count} addresses"))
     }
 
     /// Returns the id of the server's process, if the tests started it.

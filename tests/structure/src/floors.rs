@@ -66,7 +66,13 @@ pub const CORE: Floors = &[
 /// The floors of the host.
 pub const HOST: Floors = &[
     &["limits.rs"],
-    &["budget.rs", "budget/", "telemetry.rs", "vital.rs"],
+    &[
+        "budget.rs",
+        "budget/",
+        "supervisor.rs",
+        "telemetry.rs",
+        "vital.rs",
+    ],
     &["length/"],
     &["store/"],
     &["check/"],

@@ -2,18 +2,21 @@ use super::*;
 use crate::answers::OwnAnswers;
 use crate::drive::{Driver, Factories};
 use crate::limits::{UNSENT, UNSENT_OF_CONNECTION, UNSENT_OF_EXCHANGE};
-use crate::net::{Places, Rates};
+use crate::net::{Address, Certificates, Listen, Listener, Places, Rates};
 use crate::outbound::Outbound;
 use crate::store::MemoryStore;
 use crate::store::Store;
 use crate::worker::fake::Script;
 use bytes::Bytes;
 use durable_streams_edge::limits::Config;
+use futures::FutureExt as _;
 use http_body_util::Empty;
 use hyper_util::rt::TokioExecutor;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 /// Longest wait of these tests before they fail.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,6 +38,12 @@ async fn serve(places: usize) -> Served {
 }
 
 async fn serve_crowd(places: Places, crowd: Arc<Crowd>) -> Served {
+    let at = Listen::Tcp(([127, 0, 0, 1], 0).into());
+    let listener = Listener::bind(&at, None).await.expect("a free port");
+    serve_listener(listener, places, crowd).await
+}
+
+async fn serve_listener(listener: Listener, places: Places, crowd: Arc<Crowd>) -> Served {
     let script = Arc::new(Script::default());
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let own = OwnAnswers::new(Config::default(), false);
@@ -46,9 +55,11 @@ async fn serve_crowd(places: Places, crowd: Arc<Crowd>) -> Served {
     let outbound = Outbound::new(false);
     let driver = Driver::new(&store, factories, &outbound, &own, unsent.pool());
     let gate = Gate::new(Rates::default(), own, store);
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("its address");
-    let door = Door::new(listener, places.clone());
+    let address = match listener.address() {
+        Ok(Address::Tcp { address, .. }) => address,
+        other => panic!("{other:?}"),
+    };
+    let door = Door::new(vec![listener], places.clone());
     let (stop, stopped) = watch::channel(false);
     let handler = Handler::Exchange(driver, 1 << 20);
     let server = Server {
@@ -319,4 +330,54 @@ async fn a_client_that_takes_nothing_makes_the_server_hold_its_share_and_no_more
         held()
     );
     unread.drain(..).for_each(|task| task.abort());
+}
+
+/// Connects by TLS, and asks for the server's health.
+async fn secure_health(address: SocketAddr, authority: &[u8]) -> Result<(), std::io::Error> {
+    let mut roots = rustls::RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_slice(authority).expect("a certificate");
+    roots.add(certificate).expect("an authority");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the default versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = rustls::pki_types::ServerName::try_from("a.example").expect("a name");
+    let stream = TcpStream::connect(address).await?;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let mut stream = connector.connect(name, stream).await?;
+    stream.write_all(HEALTH.as_bytes()).await?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await?;
+    assert_eq!(&status, b"HTTP/1.1 200");
+    Ok(())
+}
+
+/// Handshakes must neither hold up the accept loop nor escape the limits on connections.
+#[tokio::test]
+async fn a_handshake_counts_as_a_connection_and_holds_up_no_other() {
+    let pair = crate::net::tls::tests::pair("a.example");
+    let (_directory, files) = pair.write();
+    let certificates = Certificates::load(files).expect("a good pair");
+    let at = Listen::Tcp(([127, 0, 0, 1], 0).into());
+    let listener = Listener::bind(&at, Some(&certificates))
+        .await
+        .expect("a free port");
+    let crowd = Crowd::new(Some(3), Duration::from_secs(3600));
+    let served = serve_listener(listener, Places::new(10, 1), crowd).await;
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(Client::connect(&served).await);
+    }
+    while served.places.left() > 6 {
+        tokio::task::yield_now().await;
+    }
+    let asked = secure_health(served.address, pair.certificate.as_bytes());
+    let asked = timeout(PATIENCE, asked).await.expect("it does not wait");
+    asked.expect("an answer");
+    let ended = timeout(PATIENCE, silent[0].0.read_u8()).await;
+    assert!(ended.expect("the oldest is ended").is_err());
+    let waits = silent[2].0.read_u8().now_or_never();
+    assert!(waits.is_none(), "another has its place");
 }
