@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listening_stream_socket_is_told_from_others() {
+    fn a_listening_stream_socket_is_distinguished_from_others() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its address");
         let client = std::net::TcpStream::connect(address).expect("a connection");
