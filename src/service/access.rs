@@ -53,8 +53,8 @@ pub(super) fn admit<E: Env>(
     }
 }
 
-/// Anyone may ask what the server is. Streams are listed for callers that may read or manage them;
-/// the list itself checks the prefix that it is asked for.
+/// The description of the server needs no rights. Lists of streams are for callers that may read or
+/// manage; the list itself checks the requested prefix.
 fn admit_listing<E: Env>(
     core: &Core<E>,
     raw: &RawRequest<'_>,

@@ -2,7 +2,7 @@ use super::*;
 use crate::limits::{BLOCK_SEGMENTS, MAX_CHUNK_BYTES, SEGMENTS, TIMELINES};
 use crate::stream::head::tests::head;
 use crate::stream::producer::producer_id;
-use crate::stream::{Block, Chunk, Position, Segment};
+use crate::stream::{Block, Chunk, InvalidMessages, Position, Producer, Segment};
 use proptest::prelude::*;
 
 const LIMITS: AppendLimits = AppendLimits {

@@ -1,6 +1,6 @@
 //! The head of a new fork (section 4.2): the head of its source, cut at a position.
 
-use super::append::Payload;
+use super::append_request::Payload;
 use super::create::timeline_after;
 use super::fork::spans_within;
 use super::settle::{Growth, seal};

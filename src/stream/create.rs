@@ -1,6 +1,6 @@
 //! Creation (section 5.1).
 
-use super::append::Payload;
+use super::append_request::Payload;
 use super::settle::{Growth, settle};
 use super::{
     Closed, ContentType, Expiry, Forks, Head, Incarnation, Lease, Reason, Ring, Settled, Timelines,

@@ -4,6 +4,7 @@
 //! or draws random bits; time and identifiers are arguments.
 
 mod append;
+mod append_request;
 mod branch;
 mod close;
 mod closing;
@@ -23,9 +24,9 @@ mod settle;
 mod subscriber;
 mod timeline;
 
-pub use append::{
-    Append, AppendError, AppendLimits, Appended, Batch, CommitId, Expected, InvalidMessages,
-    Payload,
+pub use append::{Batch, CommitId};
+pub use append_request::{
+    Append, AppendError, AppendLimits, Appended, Expected, InvalidMessages, Payload,
 };
 pub use branch::{ForkError, branch};
 pub(crate) use branch::{begin_fork, inherited_expiry, is_fork_of};
