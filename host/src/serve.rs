@@ -16,7 +16,7 @@ use crate::proxy::{self, Proxy, Reuse};
 use crate::store::Store;
 use crate::telemetry;
 use crate::vital;
-use crate::wasi::{SERVING_SINCE, Variables};
+use crate::wasi::{FINAL_SWAPS, SERVING_SINCE, Variables};
 use crate::worker::{Factory, Guest};
 use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::{BODY_BUDGET, Config};
@@ -118,6 +118,9 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let since_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let since_ms = since_ms.map_or(0, |since| since.as_millis());
     variables.insert(SERVING_SINCE.to_owned(), since_ms.to_string());
+    if options.store.is_sure_of_conflicts() {
+        variables.insert(FINAL_SWAPS.to_owned(), true.to_string());
+    }
     let variables = Arc::new(variables);
     let certificates = options.tls.map(Certificates::load).transpose()?;
     let listening = listen(options.listen, options.inherited, certificates.as_ref()).await?;

@@ -22,7 +22,7 @@ const TIMELINE: &str = "timeline";
 pub(crate) const SERVING_SINCE: &str = "serving_since_ms";
 
 /// The variable that says whether failed swaps were certainly not applied.
-const FINAL_SWAPS: &str = "kv_final_swaps";
+pub(crate) const FINAL_SWAPS: &str = "kv_final_swaps";
 
 /// The values of all variables, by name.
 pub(crate) type Variables = BTreeMap<String, String>;
@@ -37,19 +37,6 @@ fn at_least(variables: Arc<Variables>, name: &str, value: u64) -> Arc<Variables>
     let mut raised = Variables::clone(&variables);
     raised.insert(name.to_owned(), value.to_string());
     Arc::new(raised)
-}
-
-/// The variables of an instance over a store that is sure of its conflicts, or not.
-fn with_final_swaps(variables: Arc<Variables>, is_sure: bool) -> Arc<Variables> {
-    let known = variables
-        .get(FINAL_SWAPS)
-        .is_some_and(|text| text == "true");
-    if known || !is_sure {
-        return variables;
-    }
-    let mut sure = Variables::clone(&variables);
-    sure.insert(FINAL_SWAPS.to_owned(), true.to_string());
-    Arc::new(sure)
 }
 
 /// The host's side of one instance.
@@ -79,7 +66,6 @@ impl InstanceState {
         // The timeline is read after the keys' number of losses. The store then refuses the
         // instance if a loss came in between; in the other order it would accept an old timeline.
         let variables = at_least(variables, TIMELINE, store.timeline());
-        let variables = with_final_swaps(variables, store.is_sure_of_conflicts());
         let variables = at_least(variables, SERVING_SINCE, store.serving_since_ms());
         Self {
             table: ResourceTable::new(),

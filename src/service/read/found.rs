@@ -51,9 +51,7 @@ pub(super) fn stream<'s, E: Env>(
     slot: &'s Slot,
 ) -> Result<Found<'s>, Refusal> {
     let mut found = live(core, name, slot, heads::read(core, slot)?)?;
-    if lapse::is_due(core, &found.head, found.clock) {
-        found.head = lapse::settle(core, slot, found.head, found.clock);
-    }
+    found.head = lapse::settle(core, slot, found.head, found.clock);
     Ok(found)
 }
 

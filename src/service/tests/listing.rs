@@ -85,7 +85,7 @@ fn a_stream_that_exists_during_the_whole_walk_is_listed_exactly_once() {
             walk(&server, &format!("limit={limit}"), |found| {
                 assert!(found.len() <= limit);
                 for name in found {
-                    // The list agrees with the stream, which nobody changed since.
+                    // No request changed the stream since, so the list agrees with it.
                     assert!(
                         exists(&server, name),
                         "{name} is listed, but does not exist"
