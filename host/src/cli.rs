@@ -1,5 +1,8 @@
 //! The command line.
 
+mod in_force;
+
+use crate::admin::{Admin, AdminAddress};
 use crate::engine::ComponentSource;
 use crate::limits::IDLE_SECS;
 use crate::net::{ActivationError, Inherited, Listen, Rates, TlsFiles};
@@ -168,6 +171,10 @@ pub struct Serve {
     #[arg(long, value_name = "SECS", default_value_t = IDLE_SECS)]
     #[arg(value_parser = clap::value_parser!(u16).range(5..=3600))]
     idle_timeout: u16,
+    /// Address and port for operators, or off: metrics, probes, settings and streams. If not given,
+    /// 127.0.0.1:4438, or a free port if that one is in use
+    #[arg(long, value_name = "ADDR|off")]
+    admin: Option<AdminAddress>,
     /// Variable of the component; may be repeated. DS_{NAME} in the environment does the same
     #[arg(long = "variable", value_name = "NAME=VALUE")]
     variables: Vec<String>,
@@ -284,6 +291,7 @@ impl Serve {
         let variables_of_process = environment.iter();
         let variables_of_process = variables_of_process.map(|(name, value)| (&**name, &**value));
         let inherited = Inherited::take_all(variables_of_process, std::process::id())?;
+        let flags = self.in_force();
         let mut listen = self.listen;
         if listen.is_empty() && inherited.is_empty() {
             listen.push(Listen::Tcp(SocketAddr::from(LISTEN)));
@@ -308,6 +316,7 @@ impl Serve {
             listen,
             inherited,
             tls,
+            admin: self.admin.map_or(Admin::Default, Admin::Chosen),
             via: self.via,
             component,
             instances: self
@@ -322,6 +331,7 @@ impl Serve {
             },
             connections_per_address: self.connections_per_address,
             idle_timeout: Duration::from_secs(u64::from(self.idle_timeout)),
+            flags,
             store,
         })
     }

@@ -3,6 +3,7 @@
 use crate::engine::ComponentError;
 use crate::exchange::StepError;
 use crate::net::{ListenError, TlsError};
+use std::net::SocketAddr;
 
 /// Reason that the server does not start. Its text is one line.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,15 @@ pub enum StartError {
     /// The certificate or its key can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The admin listener can't listen on the address.
+    #[error("{0} (--admin)")]
+    Admin(ListenError),
+    /// The admin listener would be open to the network.
+    #[error(
+        "--admin {0} is reachable from other machines, and access control is off: use a loopback \
+         address such as 127.0.0.1:4438, or set auth_tokens or a key (auth_...)"
+    )]
+    AdminExposed(SocketAddr),
     /// There is no component to run.
     #[error(transparent)]
     Component(#[from] ComponentError),

@@ -19,6 +19,7 @@
 //! ```text
 //!  main, cli                 arguments, signals, exit codes
 //!  serve                     starting and ending a server; error: reasons why it does not start
+//!  admin                     the admin listener
 //!  net                       sockets, TLS, connections, rates, bodies of requests
 //!  drive        proxy        exchanges on pinned instances | instances on demand
 //!  worker                    an instance and its queue
@@ -31,9 +32,11 @@
 //!  length                    which requests take long
 //!  budget, vital, telemetry  room for bodies, tasks that must not panic, the log
 //!  supervisor                notifications to systemd
+//!  meters                    metrics
 //!  limits                    the table of limits
 //! ```
 
+mod admin;
 mod answers;
 mod budget;
 pub mod check;
@@ -44,6 +47,7 @@ mod error;
 mod exchange;
 mod length;
 mod limits;
+mod meters;
 mod net;
 mod outbound;
 mod proxy;
@@ -56,6 +60,7 @@ mod vital;
 mod wasi;
 mod worker;
 
+pub use admin::{Admin, AdminAddress};
 pub use engine::ComponentSource;
 pub use error::StartError;
 pub use net::{

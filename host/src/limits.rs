@@ -59,6 +59,11 @@ pub(crate) const ADDRESS_PART: usize = 2;
 /// idle connections.
 pub(crate) const IDLE_SECS: u16 = 620;
 
+/// Connections of the admin listener. They are few, as each needs a descriptor besides the places.
+pub(crate) const ADMIN_PLACES: usize = 64;
+/// Bytes of responses that wait for the clients of the admin listener.
+pub(crate) const ADMIN_UNSENT: usize = 16 * MIB;
+
 /// Length from which a JSON body makes a request long: this many bytes take about 3 ms to parse and
 /// store.
 pub(crate) const LONG_JSON: usize = 256 * KIB;
@@ -120,7 +125,7 @@ const fn row(name: &'static str, default: Value, reason: &'static str) -> Limit 
 }
 
 #[cfg(test)]
-const TABLE: [Limit; 26] = [
+const TABLE: [Limit; 28] = [
     row(
         "Unsent bytes of responses, in the process",
         Value::Bytes(UNSENT),
@@ -220,6 +225,16 @@ const TABLE: [Limit; 26] = [
         "Places that are kept for `/health` and `/readyz`",
         Value::Count(PROBE_PLACES as u64),
         "A supervisor that gets no answer restarts a server that is only busy",
+    ),
+    row(
+        "Connections of the admin listener",
+        Value::Count(ADMIN_PLACES as u64),
+        "A page, a few tools and a scraper. They do not count as places",
+    ),
+    row(
+        "Unsent bytes of responses, of the admin listener",
+        Value::Bytes(ADMIN_UNSENT),
+        "Clients of the main listener can't take this room",
     ),
     row(
         "JSON body that makes a request long",

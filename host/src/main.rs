@@ -170,6 +170,9 @@ async fn until_signal(options: Options) -> Result<(), Failure> {
         ),
         false => writeln!(out, "serving from {}", store.describe()),
     };
+    if let Some(admin) = running.admin() {
+        let _ = writeln!(out, "admin on {admin}");
+    }
     for address in running.addresses() {
         let _ = writeln!(out, "listening on {address}");
     }

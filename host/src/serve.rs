@@ -1,15 +1,20 @@
 //! Starts and ends a server.
 
+mod observed;
+mod sockets;
+
+use crate::admin::{self, Admin, AdminDesk, Bound, ListenerLoad, STREAMS, Scrape, Settings};
 use crate::answers::OwnAnswers;
 use crate::budget::{Budget, Unsent};
 use crate::drive::{self, Driver, Factories};
 use crate::engine::{ComponentSource, LONG_STUCK_TICKS, Runtime, STUCK_TICKS};
 use crate::error::StartError;
 use crate::exchange::Steps;
-use crate::limits::{ADDRESS_PART, SHORT_TO_LONG};
+use crate::limits::{ADDRESS_PART, ADMIN_PLACES, ADMIN_UNSENT, SHORT_TO_LONG};
+use crate::meters::{StepMeters, WebhookMeters};
 use crate::net::{
-    self, Address, Certificates, Crowd, Door, Gate, Handler, Inherited, Listen, ListenError,
-    Listener, Places, Rates, Server, TlsFiles,
+    self, Address, Certificates, Crowd, Door, Gate, Handler, Inherited, Listen, Places, Rates,
+    Server, TlsFiles,
 };
 use crate::outbound::Outbound;
 use crate::proxy::{self, Proxy, Reuse};
@@ -17,9 +22,13 @@ use crate::store::Store;
 use crate::telemetry;
 use crate::vital;
 use crate::wasi::{FINAL_SWAPS, SERVING_SINCE, Variables};
-use crate::worker::{Factory, Guest};
+use crate::worker::{Factory, Guest, MeteredSteps};
 use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::{BODY_BUDGET, Config};
+use metrics::Histogram;
+use observed::Observed;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -28,6 +37,10 @@ use tokio::task::JoinHandle;
 
 /// How long a server that is shutting down waits for requests in progress.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// Names of the listeners in metrics.
+const MAIN: &str = "main";
+const ADMIN: &str = "admin";
 
 /// The task of background work.
 const BACKGROUND: &str = "the task of background work";
@@ -51,6 +64,8 @@ pub struct Options {
     pub inherited: Vec<Inherited>,
     /// Certificate for all TCP sockets. If `None`, they have no TLS.
     pub tls: Option<TlsFiles>,
+    /// The admin listener.
+    pub admin: Admin,
     /// Store of the streams.
     pub store: Arc<dyn Store>,
     /// Interface for calls of the component.
@@ -68,14 +83,18 @@ pub struct Options {
     pub connections_per_address: Option<NonZeroUsize>,
     /// Longest time of a connection without a request.
     pub idle_timeout: Duration,
+    /// The flags in force by name, for the admin listener to show. They contain no secrets.
+    pub flags: BTreeMap<String, Value>,
 }
 
 /// Running server. Dropping it stops it from accepting, and closes idle connections; requests in
 /// progress go on for as long as the runtime does.
 pub struct Running {
     addresses: Vec<Address>,
+    admin: Option<Address>,
     stop: watch::Sender<bool>,
-    server: JoinHandle<()>,
+    /// The tasks of the listeners.
+    servers: Vec<JoinHandle<()>>,
     background: JoinHandle<()>,
 }
 
@@ -86,20 +105,28 @@ impl Running {
         &self.addresses
     }
 
+    /// Address of the admin listener, if there is one.
+    #[must_use]
+    pub const fn admin(&self) -> Option<&Address> {
+        self.admin.as_ref()
+    }
+
     /// Shuts down: accepts no new connections, ends live reads, and gives other requests 30 seconds
     /// to finish.
     pub async fn shutdown(mut self) {
         self.background.abort();
         self.stop.send_replace(true);
-        // The task can only have been aborted, which also ends it.
-        let _ = (&mut self.server).await;
+        for server in &mut self.servers {
+            // The task can only have been aborted, which also ends it.
+            let _ = server.await;
+        }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.background.abort();
-        self.server.abort();
+        self.servers.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -111,7 +138,16 @@ impl Drop for Running {
 pub async fn serve(options: Options) -> Result<Running, StartError> {
     let mut variables = options.variables;
     let config = Config::from_lookup(|name| variables.get(name).cloned())?;
-    let access_control = Access::new(&config)?.is_on();
+    let access = Access::new(&config)?;
+    let access_control = access.is_on();
+    let settings = Settings::new(&options.flags, &variables);
+    let admin_address = options.admin.address();
+    if let Some(address) = admin_address
+        && !access_control
+        && !address.ip().to_canonical().is_loopback()
+    {
+        return Err(StartError::AdminExposed(address));
+    }
     if access_control {
         own_tick(&mut variables)?;
     }
@@ -123,12 +159,26 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     }
     let variables = Arc::new(variables);
     let certificates = options.tls.map(Certificates::load).transpose()?;
-    let listening = listen(options.listen, options.inherited, certificates.as_ref()).await?;
+    let certificates = certificates.as_ref();
+    let listening = sockets::listen(options.listen, options.inherited, certificates).await?;
     let (listeners, addresses) = listening.into_iter().unzip();
+    let admin = match admin_address {
+        Some(address) => {
+            let bound = admin::bind(options.admin, address, certificates).await;
+            Some(bound.map_err(StartError::Admin)?)
+        }
+        None => None,
+    };
     let runtime = Runtime::load(&options.component)?;
     telemetry::set_level(&config.log_level);
-    let store = options.store;
-    let outbound = Outbound::new(config.webhook_allow_localhost);
+    let observed = admin.is_some().then(Observed::new);
+    let observed = observed.as_ref();
+    let store = match observed {
+        Some(observed) => observed.store(options.store),
+        None => options.store,
+    };
+    let webhooks = observed.map_or_else(WebhookMeters::none, Observed::webhooks);
+    let outbound = Outbound::new(config.webhook_allow_localhost, webhooks);
     let max_append_bytes = config.max_append_bytes;
     let page_bytes = usize::try_from(config.page_bytes).unwrap_or(usize::MAX);
     let unsent = Unsent::new(page_bytes, options.rates.trust_forwarded_for);
@@ -139,7 +189,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         Via::Exchange => {
             let guest = Arc::new(Guest::new(runtime)?);
             let factories = |count, most_ticks| {
-                let factory = || factory(&guest, &store, &variables, most_ticks);
+                let meters = observed.map(|observed| &observed.steps);
+                let factory = || factory(&guest, &store, &variables, most_ticks, meters);
                 std::iter::repeat_with(factory).take(count).collect()
             };
             let instances = options.instances.max(1);
@@ -147,7 +198,8 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
                 short: factories(instances, STUCK_TICKS),
                 long: factories(instances.div_ceil(SHORT_TO_LONG), LONG_STUCK_TICKS),
             };
-            let driver = Driver::new(&store, factories, &outbound, &own, unsent.pool());
+            let wake = observed.map_or_else(Histogram::noop, Observed::wake);
+            let driver = Driver::new(&store, factories, &outbound, &own, unsent.pool(), &wake);
             driver.warm_up()?;
             let work = drive::work(Arc::clone(&driver));
             let background = tokio::spawn(vital::task(BACKGROUND, work));
@@ -161,74 +213,101 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             let proxy = Proxy::new(
                 runtime.sending(outbound),
                 reuse,
-                store,
+                Arc::clone(&store),
                 Arc::clone(&variables),
                 Arc::clone(&own),
             )?;
             // The component has the same variable.
             let token = variables.get("tick_token").cloned().unwrap_or_default();
-            let tick = proxy::tick(Arc::clone(&proxy), base_path, token);
+            let tick = proxy::tick(Arc::clone(&proxy), base_path.clone(), token);
             let background = tokio::spawn(vital::task(BACKGROUND, tick));
             let bodies = Arc::new(Budget::new(BODY_BUDGET));
             (Handler::WasiHttp(proxy, bodies), background)
         }
     };
     let (stop, stopped) = watch::channel(false);
+    // Only logged once the server is sure to start: a failed start prints exactly one line.
     if !access_control {
-        // Only logged once the server is sure to start: a failed start prints exactly one line.
         telemetry::warn(access::OFF, access::OFF_MEANS);
+    }
+    if let Some(Bound {
+        address,
+        busy: Some(busy),
+        ..
+    }) = &admin
+    {
+        let what = format!(
+            "another process listens on {busy}, so the admin listener is on {address}. Name its \
+             address with --admin, or turn it off with --admin off"
+        );
+        telemetry::warn("admin port in use", &what);
     }
     let places = Places::by_limit();
     let per_address = options.connections_per_address.map(NonZeroUsize::get);
     let default = (!options.rates.trust_forwarded_for).then_some(places.most() / ADDRESS_PART);
+    let crowd = Crowd::new(per_address.or(default), options.idle_timeout);
+    let mut servers = Vec::new();
+    let admin = admin.zip(observed).map(|(bound, observed)| {
+        let unsent_here = Unsent::of(ADMIN_UNSENT, page_bytes);
+        let places_here = Places::new(ADMIN_PLACES, 0);
+        let scrape = Scrape {
+            meters: Arc::clone(&observed.meters),
+            steps: Arc::clone(&observed.steps),
+            store: Arc::clone(&store),
+            handler: handler.clone(),
+            listeners: [
+                ListenerLoad {
+                    name: MAIN,
+                    places: places.clone(),
+                    unsent: Arc::clone(&unsent),
+                },
+                ListenerLoad {
+                    name: ADMIN,
+                    places: places_here.clone(),
+                    unsent: Arc::clone(&unsent_here),
+                },
+            ],
+        };
+        let server = Server {
+            handler: handler.clone(),
+            gate: Gate::new(Rates::default(), Arc::clone(&own), Arc::clone(&store)),
+            unsent: unsent_here,
+            crowd: Crowd::new(None, options.idle_timeout),
+            desk: Some(AdminDesk::new(own, access, settings, scrape)),
+            meters: Some(observed.listener(ADMIN, STREAMS)),
+        };
+        let door = Door::new(vec![bound.listener], places_here);
+        let server = net::run(door, server, stopped.clone(), GRACE);
+        let fold = observed::fold(Arc::clone(&observed.meters), stopped.clone());
+        servers.push(tokio::spawn(vital::task("the admin listener", server)));
+        servers.push(tokio::spawn(vital::task("the task of metrics", fold)));
+        bound.address
+    });
     let server = Server {
         handler,
         gate,
         unsent,
-        crowd: Crowd::new(per_address.or(default), options.idle_timeout),
+        crowd,
+        desk: None,
+        meters: observed.map(|observed| observed.listener(MAIN, &base_path)),
     };
     let server = net::run(Door::new(listeners, places), server, stopped, GRACE);
+    let follow = sockets::follow(certificates.map(Arc::clone));
     let server = async move {
         tokio::select! {
             () = server => {}
-            () = follow(certificates) => {}
+            () = follow => {}
         }
     };
-    let server = tokio::spawn(vital::task("the task that takes connections", server));
+    let server = vital::task("the task that takes connections", server);
+    servers.push(tokio::spawn(server));
     Ok(Running {
         addresses,
+        admin,
         stop,
-        server,
+        servers,
         background,
     })
-}
-
-/// Opens all sockets.
-async fn listen(
-    addresses: Vec<Listen>,
-    inherited: Vec<Inherited>,
-    certificates: Option<&Arc<Certificates>>,
-) -> Result<Vec<(Listener, Address)>, ListenError> {
-    let mut listeners = Vec::new();
-    for address in &addresses {
-        listeners.push(Listener::bind(address, certificates).await?);
-    }
-    for socket in inherited {
-        listeners.push(Listener::inherit(socket, certificates)?);
-    }
-    let listening = listeners.into_iter().map(|listener| {
-        let address = listener.address()?;
-        Ok((listener, address))
-    });
-    listening.collect()
-}
-
-/// Follows changes of the certificate for ever.
-async fn follow(certificates: Option<Arc<Certificates>>) {
-    match certificates {
-        Some(certificates) => net::follow(certificates).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Ensures that access control accepts the host's own ticks: generates a token for them unless one
@@ -247,10 +326,16 @@ fn factory(
     store: &Arc<dyn Store>,
     variables: &Arc<Variables>,
     most_ticks: u64,
+    meters: Option<&Arc<StepMeters>>,
 ) -> Factory {
+    let meters = meters.map(Arc::clone);
     let (guest, store, variables) = (Arc::clone(guest), Arc::clone(store), Arc::clone(variables));
     Box::new(move || {
         let instance = guest.start(Arc::clone(&store), Arc::clone(&variables), most_ticks)?;
-        Ok(Box::new(instance) as Box<dyn Steps>)
+        let steps: Box<dyn Steps> = Box::new(instance);
+        Ok(match &meters {
+            Some(meters) => Box::new(MeteredSteps::new(steps, Arc::clone(meters))),
+            None => steps,
+        })
     })
 }

@@ -65,6 +65,8 @@ pub enum Code {
     TargetTooLong,
     /// The body is encoded, as `Content-Encoding` says.
     UnsupportedContentEncoding,
+    /// The request names a host that the listener does not serve. Only the host detects it.
+    Misdirected,
     /// The stream has the largest number of producers, and all of them are active.
     TooManyProducers,
     /// A token or an address sent more requests than it may, which the host detects, or keys were
@@ -141,6 +143,7 @@ impl Code {
             Self::StreamFull => row(413, "/errors/stream-full", "Stream Full", "STREAM_FULL"),
             Self::TargetTooLong => row(414, "/errors/target-too-long", "Target Too Long", "TARGET_TOO_LONG"),
             Self::UnsupportedContentEncoding => row(415, "/errors/unsupported-content-encoding", "Unsupported Content Encoding", "UNSUPPORTED_CONTENT_ENCODING"),
+            Self::Misdirected => row(421, "/errors/misdirected-request", "Misdirected Request", "MISDIRECTED_REQUEST"),
             Self::TooManyProducers => row(429, "/errors/too-many-producers", "Too Many Producers", "TOO_MANY_PRODUCERS"),
             Self::RequestTimeout => row(408, "/errors/request-timeout", "Request Timeout", "REQUEST_TIMEOUT"),
             Self::TooManyRequests => row(429, "/errors/too-many-requests", "Too Many Requests", "TOO_MANY_REQUESTS"),
@@ -350,6 +353,7 @@ mod tests {
         Code::StreamFull,
         Code::TargetTooLong,
         Code::UnsupportedContentEncoding,
+        Code::Misdirected,
         Code::TooManyProducers,
         Code::TooManyRequests,
         Code::HeadersTooLarge,

@@ -24,7 +24,14 @@ impl Server {
     /// As [`start`](Self::start), by another command that runs the host.
     pub(crate) fn start_as(mut command: Command, directory: &Path, flags: &[&str]) -> Self {
         let begun = Instant::now();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--store"]);
+        command.args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "off",
+            "--store",
+        ]);
         command.arg(format!("file:{}", directory.display()));
         command
             .arg("--component")

@@ -4,6 +4,7 @@
 //! `cargo xtask test http` runs these tests several times: over different stores, through the exchange
 //! and through wasi:http.
 
+mod admin;
 mod append;
 mod auth;
 mod behind_nginx;
@@ -28,6 +29,7 @@ mod listeners;
 mod listing;
 mod long_poll;
 mod malformed;
+mod metrics;
 mod names;
 mod process;
 mod producer;

@@ -133,8 +133,12 @@ impl Pool {
         self.pressure.begun.notified().await;
     }
 
+    /// Size of the pool, in whole KiB.
+    pub(crate) const fn size(&self) -> usize {
+        (self.whole as usize).saturating_mul(UNIT)
+    }
+
     /// Free bytes, in whole KiB.
-    #[cfg(test)]
     pub(crate) fn left(&self) -> usize {
         self.permits.available_permits().saturating_mul(UNIT)
     }

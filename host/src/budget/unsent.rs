@@ -78,12 +78,18 @@ impl Unsent {
             true => UNSENT,
             false => UNSENT / ADDRESS_PART,
         };
-        Self::watching(page, per_address, NEED_PERIOD)
+        Self::watching(page, UNSENT, per_address, NEED_PERIOD)
     }
 
-    fn watching(page: usize, per_address: usize, period: Duration) -> Arc<Self> {
+    /// Room of this many bytes, with pages of the given size, for connections that may all come
+    /// from one address.
+    pub(crate) fn of(bytes: usize, page: usize) -> Arc<Self> {
+        Self::watching(page, bytes, bytes, NEED_PERIOD)
+    }
+
+    fn watching(page: usize, bytes: usize, per_address: usize, period: Duration) -> Arc<Self> {
         Arc::new(Self {
-            pool: Pool::new(UNSENT),
+            pool: Pool::new(bytes),
             page,
             period,
             per_address,
@@ -231,7 +237,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_that_take_nothing_end_while_another_waits() {
-        let unsent = Unsent::watching(1 << 20, UNSENT, Duration::from_millis(1));
+        let unsent = Unsent::watching(1 << 20, UNSENT, UNSENT, Duration::from_millis(1));
         let relief = tokio::spawn(Arc::clone(&unsent).relieve());
         let mut held = Vec::new();
         let waits = loop {

@@ -11,6 +11,7 @@ use crate::worker::{Alarm, Answered};
 use http::Response;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
+use metrics::Histogram;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -37,7 +38,8 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// A driver with one worker for each factory.
+    /// A driver with one worker for each factory. `wake` gets the times to serve readers after a
+    /// change.
     #[must_use]
     pub(crate) fn new(
         store: &Arc<dyn Store>,
@@ -45,6 +47,7 @@ impl Driver {
         outbound: &Arc<Outbound>,
         own: &Arc<OwnAnswers>,
         pool: &Arc<Pool>,
+        wake: &Histogram,
     ) -> Arc<Self> {
         let alarm = Arc::new(Alarm::default());
         let draining = watch::Sender::new(false);
@@ -54,6 +57,7 @@ impl Driver {
             alarm: &alarm,
             draining: &draining,
             pool,
+            wake,
         };
         Arc::new(Self {
             lanes: Lanes::new(&common, factories, own.base_path()),
@@ -99,6 +103,11 @@ impl Driver {
     /// Waits until background work is due, but no longer than `most`.
     pub(crate) async fn wait_until_due(&self, most: Duration) {
         self.alarm.wait(most).await;
+    }
+
+    /// Number of calls that wait for the instances for short requests, and for the others.
+    pub(crate) fn queued(&self) -> [usize; 2] {
+        self.lanes.queued()
     }
 
     /// Whether an instance is idle.

@@ -5,6 +5,7 @@ use super::lanes::Factories;
 use crate::answers::{OwnAnswers, ResponseBody};
 use crate::budget::Pool;
 use crate::exchange::DeliveryResult;
+use crate::meters::WebhookMeters;
 use crate::outbound::Outbound;
 use crate::store::held::HeldStore;
 use crate::store::{Lost, Store};
@@ -14,6 +15,7 @@ use durable_streams_edge::limits::Config;
 use futures::FutureExt;
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
+use metrics::Histogram;
 use std::sync::Arc;
 
 struct Setup {
@@ -26,7 +28,7 @@ fn setup() -> Setup {
     let script = Arc::new(Script::default());
     let store = Arc::new(HeldStore::default());
     let seen: Arc<dyn Store> = Arc::clone(&store) as _;
-    let outbound = Outbound::new(true);
+    let outbound = Outbound::new(true, WebhookMeters::none());
     let own = OwnAnswers::new(Config::default(), false);
     let driver = Driver::new(
         &seen,
@@ -37,6 +39,7 @@ fn setup() -> Setup {
         &outbound,
         &own,
         &Pool::new(1 << 20),
+        &Histogram::noop(),
     );
     Setup {
         script,

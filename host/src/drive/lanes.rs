@@ -11,6 +11,7 @@ use crate::store::Store;
 use crate::worker::{Alarm, Factory, Worker};
 use durable_streams_edge::limits::BODY_BUDGET;
 use http::request::Parts;
+use metrics::Histogram;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -29,6 +30,8 @@ pub(super) struct Common<'a> {
     pub(super) alarm: &'a Arc<Alarm>,
     pub(super) draining: &'a watch::Sender<bool>,
     pub(super) pool: &'a Arc<Pool>,
+    /// Time to serve readers after a change.
+    pub(super) wake: &'a Histogram,
 }
 
 /// Instance for short requests.
@@ -77,7 +80,7 @@ impl Lanes {
             let worker = Worker::new(store(), factory, deliver, alarm());
             let (draining, pool) = (common.draining.subscribe(), Arc::clone(common.pool));
             Lane {
-                topics: Topics::new(Arc::clone(&worker), draining, pool),
+                topics: Topics::new(Arc::clone(&worker), draining, pool, common.wake.clone()),
                 worker,
                 bodies: Arc::new(Budget::new(BODY_BUDGET)),
             }
@@ -146,6 +149,13 @@ impl Lanes {
             Some(worker) => worker.work(round, class.ticket).await,
             None => false,
         }
+    }
+
+    /// Number of calls that wait for the instances for short requests, and for the others.
+    pub(super) fn queued(&self) -> [usize; 2] {
+        let short = self.short.iter().map(|lane| lane.worker.queued());
+        let long = self.long.iter().map(|lane| lane.worker.queued());
+        [short.sum(), long.sum()]
     }
 
     /// Number of keys that readers wait for.

@@ -5,12 +5,14 @@ use super::lanes::Factories;
 use crate::answers::OwnAnswers;
 use crate::budget::Pool;
 use crate::limits::LONG_BODY;
+use crate::meters::WebhookMeters;
 use crate::outbound::Outbound;
 use crate::store::{MemoryStore, Store};
 use crate::worker::fake::{Script, request};
 use durable_streams_edge::limits::Config;
 use futures::FutureExt;
 use http::{Method, StatusCode};
+use metrics::Histogram;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +37,17 @@ fn setup() -> Setup {
         long: vec![script.factory(&store)],
     };
     let (outbound, own) = (
-        Outbound::new(false),
+        Outbound::new(false, WebhookMeters::none()),
         OwnAnswers::new(Config::default(), false),
     );
-    let driver = Driver::new(&store, factories, &outbound, &own, &Pool::new(1 << 20));
+    let driver = Driver::new(
+        &store,
+        factories,
+        &outbound,
+        &own,
+        &Pool::new(1 << 20),
+        &Histogram::noop(),
+    );
     Setup {
         script,
         store,

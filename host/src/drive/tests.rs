@@ -2,6 +2,7 @@ use super::driver::Driver;
 use super::lanes::Factories;
 use crate::answers::{OwnAnswers, ResponseBody};
 use crate::budget::Pool;
+use crate::meters::WebhookMeters;
 use crate::outbound::Outbound;
 use crate::store::{MemoryStore, Store};
 use crate::worker::fake::{Script, request};
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use durable_streams_edge::limits::Config;
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
+use metrics::Histogram;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,9 +26,16 @@ fn setup() -> Setup {
         short: (0..2).map(|_| script.factory(&store)).collect(),
         long: vec![script.factory(&store)],
     };
-    let outbound = Outbound::new(false);
+    let outbound = Outbound::new(false, WebhookMeters::none());
     let own = OwnAnswers::new(Config::default(), false);
-    let driver = Driver::new(&store, factories, &outbound, &own, &Pool::new(1 << 20));
+    let driver = Driver::new(
+        &store,
+        factories,
+        &outbound,
+        &own,
+        &Pool::new(1 << 20),
+        &Histogram::noop(),
+    );
     Setup { script, driver }
 }
 

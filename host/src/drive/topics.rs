@@ -18,6 +18,7 @@ use crate::store::ChangeNumber;
 use crate::telemetry;
 use crate::vital;
 use crate::worker::{Answered, Worker};
+use metrics::Histogram;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,8 @@ pub(super) struct Topics {
     draining: watch::Receiver<bool>,
     /// Room for the bytes that groups send.
     pool: Arc<Pool>,
+    /// Time to serve readers after a change.
+    wake: Histogram,
 }
 
 impl Topics {
@@ -51,9 +54,11 @@ impl Topics {
         worker: Arc<Worker>,
         draining: watch::Receiver<bool>,
         pool: Arc<Pool>,
+        wake: Histogram,
     ) -> Arc<Self> {
         Arc::new(Self {
             pool,
+            wake,
             worker,
             by_key: Mutex::default(),
             draining,
@@ -119,6 +124,7 @@ impl Topics {
             cause,
             mut waiters,
         } = due;
+        let begun = Instant::now();
         let outcome = resume(&self.worker, &token, cause).await;
         let Answered { mut answer, noted } = match outcome {
             Ok(answered) => answered,
@@ -139,6 +145,9 @@ impl Topics {
             !reader.has_left()
                 && reader.deliver(&mut answer.message, then.clone(), std::convert::identity)
         });
+        if cause == Cause::Changed {
+            self.wake.record(begun.elapsed());
+        }
         if let Next::Change(wait) = answer.next
             && !waiters.is_empty()
         {

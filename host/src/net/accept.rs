@@ -62,7 +62,7 @@ impl Places {
     }
 
     /// Number of free places.
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.any.available_permits()
     }
 }

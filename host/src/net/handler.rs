@@ -110,6 +110,15 @@ impl Handler {
         }
     }
 
+    /// Number of steps that wait for the instances for short requests, and for the others. None if
+    /// there are no such queues.
+    pub(crate) fn queued(&self) -> Option<[usize; 2]> {
+        match self {
+            Self::Exchange(driver, _) => Some(driver.queued()),
+            Self::WasiHttp(..) => None,
+        }
+    }
+
     /// Ends all waiting reads.
     pub(super) fn drain(&self) {
         match self {

@@ -4,8 +4,10 @@
 mod accept;
 mod behind;
 mod collect;
+mod counted;
 mod crowd;
 mod date;
+mod desk;
 mod framing;
 mod gate;
 mod handler;
@@ -17,12 +19,14 @@ mod pace;
 mod rate;
 mod rest;
 mod server;
+mod session;
 mod stall;
 mod tls;
 mod unread;
 
 pub(crate) use accept::{Door, Places};
 pub(crate) use crowd::Crowd;
+pub(crate) use desk::{Asked, Desk};
 pub(crate) use gate::Gate;
 pub(crate) use handler::Handler;
 pub(crate) use listen::Listener;

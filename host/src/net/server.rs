@@ -1,43 +1,33 @@
-//! Connections: HTTP/1.1 and HTTP/2 on one socket, with TLS or without, and their graceful end.
+//! Accepts connections until the server stops.
 
 use super::accept::{Accepted, Door, Places, Use};
-use super::collect::turn_away;
-use super::crowd::{Crowd, Member};
-use super::date::date;
-use super::framing::{Doubtful, Framing};
+use super::crowd::Crowd;
+use super::desk::Desk;
 use super::gate::Gate;
-use super::handler::{Handler, NoResponse};
-use super::listen::{Arrived, Transport};
-use super::opening::Opening;
+use super::handler::Handler;
+use super::listen::Arrived;
 use super::rate::network;
-use super::stall::Stall;
-use super::unread::{Outgoing, Streams};
-use crate::budget::{Registered, Unsent};
-use crate::limits::{
-    HEAD_BYTES, HEAD_FIELDS, HEAD_TIMEOUT, HTTP2_STREAMS, PING, PLACES_LEFT, STALL,
-};
+use super::session::Session;
+use super::unread::Streams;
+use crate::budget::Unsent;
+use crate::limits::{HEAD_BYTES, HEAD_FIELDS, HTTP2_STREAMS, PING, PLACES_LEFT, STALL};
+use crate::meters::NetMeters;
 use crate::telemetry;
-use http::header::DATE;
-use http::uri::Scheme;
-use hyper::Version;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto::Builder;
-use rustls::ServerConfig;
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
-/// Time for an idle connection to end after the signal.
-const FAREWELL: Duration = Duration::from_millis(500);
 /// One in this many places is freed at once.
 const MADE_ROOM: usize = 64;
+
+/// Stands for an address that the system does not tell.
+const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The parts that serve connections.
 pub(crate) struct Server {
@@ -45,6 +35,10 @@ pub(crate) struct Server {
     pub(crate) gate: Arc<Gate>,
     pub(crate) unsent: Arc<Unsent>,
     pub(crate) crowd: Arc<Crowd>,
+    /// Answers some requests before the gate and the handler.
+    pub(crate) desk: Option<Arc<dyn Desk>>,
+    /// The listener's metrics, if there are any.
+    pub(crate) meters: Option<Arc<NetMeters>>,
 }
 
 /// Accepts connections until `stop`. Then it ends waiting reads, lets other requests finish, and
@@ -125,6 +119,11 @@ fn connect(
         mut purpose,
     } = accepted;
     let address = network(peer);
+    // Without its address the desk accepts only loopback addresses.
+    let desk = server.desk.as_ref().map(|desk| {
+        let local = arrived.local().unwrap_or(NO_ADDRESS);
+        (Arc::clone(desk), local)
+    });
     let mut joined = server.crowd.join(address, purpose);
     if joined.is_none()
         && let Some(free) = places.probe()
@@ -133,11 +132,22 @@ fn connect(
         (place, purpose) = (free, Use::Probe);
         joined = server.crowd.join(address, purpose);
     }
-    let Some(member) = joined else { return };
+    let meters = server.meters.clone();
+    let Some(member) = joined else {
+        if let Some(meters) = &meters {
+            meters.refused.increment(1);
+        }
+        return;
+    };
+    if let Some(meters) = &meters {
+        meters.accepted.increment(1);
+    }
     let session = Session {
         builder: Arc::clone(builder),
         gate: Arc::clone(&server.gate),
         handler: server.handler.clone(),
+        desk,
+        meters,
         peer,
         purpose,
         stop,
@@ -153,103 +163,6 @@ fn connect(
         Arrived::Tls(stream, config) => {
             tokio::spawn(session.secure(stream, config));
         }
-    }
-}
-
-/// A connection with its place and its share of the room for responses, until it ends.
-struct Session {
-    builder: Arc<Builder<Streams>>,
-    gate: Arc<Gate>,
-    handler: Handler,
-    peer: IpAddr,
-    purpose: Use,
-    stop: watch::Receiver<bool>,
-    registered: Registered,
-    member: Member,
-    _place: OwnedSemaphorePermit,
-    _open: mpsc::Sender<Infallible>,
-}
-
-impl Session {
-    /// Makes the handshake of TLS, and serves the connection then. A handshake that takes too long
-    /// holds its own connection only.
-    async fn secure(mut self, stream: TcpStream, config: Arc<ServerConfig>) {
-        // Boxed, since its state is large and soon over.
-        let handshake = Box::pin(Transport::secure(stream, config));
-        let secured = tokio::select! {
-            biased;
-            secured = handshake => secured,
-            () = self.registered.line().is_cut() => return,
-            _ = self.stop.wait_for(|stop| *stop) => return,
-            () = self.member.over(self.purpose) => return,
-        };
-        // Clients disconnect at any time, and some trust another authority.
-        if let Ok(transport) = secured {
-            self.serve(transport).await;
-        }
-    }
-
-    /// Serves the requests of the connection.
-    async fn serve(mut self, transport: Transport) {
-        let (peer, purpose) = (self.peer, self.purpose);
-        let is_secure = transport.is_secure();
-        let line = Arc::clone(self.registered.line());
-        let doubtful = Arc::new(Doubtful::default());
-        let framing = Framing::new(Arc::clone(&doubtful));
-        let activity = Arc::clone(self.member.activity());
-        let stream = Opening::new(transport, HEAD_TIMEOUT, framing, Arc::clone(&activity));
-        let stream = Stall::new(TokioIo::new(stream), Arc::clone(&line));
-        let (gate, handler) = (Arc::clone(&self.gate), self.handler.clone());
-        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-            let busy = activity.begin();
-            // Over HTTP/2 a body has one length.
-            let doubtful = request.version() != Version::HTTP_2 && doubtful.next();
-            let answer = gate.answer(peer, &request, purpose, doubtful);
-            let (handler, gate, line) = (handler.clone(), Arc::clone(&gate), Arc::clone(&line));
-            if is_secure {
-                request.extensions_mut().insert(Scheme::HTTPS);
-            }
-            async move {
-                let mut response = match answer {
-                    Some(response) => {
-                        discard(request);
-                        response
-                    }
-                    None => handler.handle(request, &line, gate.own()).await?,
-                };
-                response.headers_mut().insert(DATE, date());
-                Ok::<_, NoResponse>(response.map(|body| Outgoing::new(body, busy)))
-            }
-        });
-        let connection = self.builder.serve_connection(stream, service).into_owned();
-        let mut connection = pin!(connection);
-        let (mut ending, mut idle) = (false, false);
-        loop {
-            tokio::select! {
-                biased;
-                // Clients disconnect at any time; faults are logged where they occur.
-                _ = connection.as_mut() => break,
-                () = self.registered.line().is_cut() => break,
-                _ = self.stop.wait_for(|stop| *stop), if !ending => {}
-                () = self.member.over(purpose), if !ending => idle = true,
-                // An HTTP/2 client that is gone never acknowledges the end.
-                () = sleep(FAREWELL), if idle => match self.member.activity().idle_since() {
-                    Some(_) => break,
-                    None => continue,
-                },
-            }
-            ending = true;
-            connection.as_mut().graceful_shutdown();
-        }
-    }
-}
-
-/// Reads the rest of a request after a response that did not need its body. HTTP/2 needs no such
-/// read: its stream ends, and the connection continues.
-fn discard(request: hyper::Request<Incoming>) {
-    let (parts, body) = request.into_parts();
-    if parts.version != Version::HTTP_2 {
-        turn_away(body, &parts.headers);
     }
 }
 

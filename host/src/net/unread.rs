@@ -8,6 +8,7 @@
 
 use super::crowd::Busy;
 use super::owed::Owed;
+use crate::meters::LiveReader;
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
@@ -153,14 +154,17 @@ pub(crate) struct Outgoing<B> {
     unread: Option<Arc<Unread>>,
     /// Marks the connection as busy until the body is dropped.
     _busy: Busy,
+    /// Counts a live read until the body is dropped.
+    _reader: Option<LiveReader>,
 }
 
 impl<B> Outgoing<B> {
     /// Must be called on the task of the stream, if there is one.
-    pub(super) fn new(body: B, busy: Busy) -> Self {
+    pub(super) fn new(body: B, busy: Busy, reader: Option<LiveReader>) -> Self {
         Self {
             body,
             _busy: busy,
+            _reader: reader,
             end: None,
             // Connections of HTTP/1 have no counter: a waiting write shows that the client does not
             // read.

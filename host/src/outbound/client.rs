@@ -5,6 +5,7 @@
 //! address therefore has no effect.
 
 use super::permits::Permits;
+use crate::meters::WebhookMeters;
 use bytes::Bytes;
 use durable_streams_edge::limits::WEBHOOK_ANSWER_BYTES;
 use durable_streams_edge::subscription::url::{self, Target, UrlError};
@@ -55,6 +56,7 @@ pub(crate) struct Outbound {
     allow_localhost: bool,
     tls: TlsConnector,
     permits: Permits,
+    meters: WebhookMeters,
 }
 
 /// A complete response. Its body has only the frames up to `limits::WEBHOOK_ANSWER_BYTES`.
@@ -70,13 +72,13 @@ impl Outbound {
     /// A client that trusts the usual certificate authorities. `allow_localhost` is the variable
     /// `webhook_allow_localhost`.
     #[must_use]
-    pub(crate) fn new(allow_localhost: bool) -> Arc<Self> {
+    pub(crate) fn new(allow_localhost: bool, meters: WebhookMeters) -> Arc<Self> {
         let roots = webpki_roots::TLS_SERVER_ROOTS;
-        Self::trusting(roots.iter().cloned().collect(), allow_localhost)
+        Self::trusting(roots.iter().cloned().collect(), allow_localhost, meters)
     }
 
     /// A client that trusts these certificate authorities.
-    fn trusting(roots: RootCertStore, allow_localhost: bool) -> Arc<Self> {
+    fn trusting(roots: RootCertStore, allow_localhost: bool, meters: WebhookMeters) -> Arc<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -87,6 +89,7 @@ impl Outbound {
             allow_localhost,
             tls: TlsConnector::from(Arc::new(config)),
             permits: Permits::new(),
+            meters,
         })
     }
 
@@ -136,10 +139,13 @@ impl Outbound {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, OutboundError> {
+        let posting = self.meters.begin();
         let target = url::judge(url, self.allow_localhost)?;
         let request = request(method, &target, headers, body)?;
         let address = self.resolve(&target).await?;
-        self.send_to(address, &target, request).await
+        let response = self.send_to(address, &target, request).await?;
+        posting.answered(response.status());
+        Ok(response)
     }
 
     /// Sends a request to the address chosen for its target.

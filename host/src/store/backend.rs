@@ -2,9 +2,11 @@
 
 use super::change::{ChangeNumber, Seen};
 use super::error::{StoreError, SwapError};
+use super::figures::Figures;
 use super::settle::Settle;
 use super::watch::Watch;
 use bytes::Bytes;
+use metrics::Histogram;
 
 /// A key-value store. The [module](super) describes the guarantees of all methods.
 #[expect(
@@ -158,6 +160,15 @@ pub trait Store: Send + Sync {
         0
     }
 
+    /// Figures of a store in files. None for other stores.
+    fn figures(&self) -> Option<Figures> {
+        None
+    }
+
+    /// Lets a store in files record the times of its batches, and of its syncs. Only the first call
+    /// counts.
+    fn measure(&self, _commits: Histogram, _syncs: Histogram) {}
+
     /// Since when the store serves after an absence, milliseconds since 1970; 0 without an absence.
     /// Instances that began earlier are replaced: they would judge leases by the earlier time.
     fn serving_since_ms(&self) -> u64 {
@@ -202,6 +213,14 @@ macro_rules! pass_on {
 
         fn timeline(&self) -> u64 {
             self.$below.timeline()
+        }
+
+        fn figures(&self) -> Option<$crate::store::Figures> {
+            self.$below.figures()
+        }
+
+        fn measure(&self, commits: ::metrics::Histogram, syncs: ::metrics::Histogram) {
+            self.$below.measure(commits, syncs);
         }
 
         fn serving_since_ms(&self) -> u64 {

@@ -5,6 +5,7 @@ use super::redis::{self, RedisUrl};
 use super::{FaultyStore, FileStore, LatencyStore, MemoryStore, RedisStore, SpinStore, Store};
 use crate::telemetry;
 use durable_streams_edge::seam;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -47,6 +48,25 @@ pub enum StoreKind {
     },
 }
 
+/// The value of the flag. The credentials of a Redis server are masked.
+impl fmt::Display for StoreKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => out.write_str("memory"),
+            Self::File(directory) => write!(out, "file:{}", directory.display()),
+            Self::Redis(url) => url.fmt(out),
+            Self::SpinSqlite => out.write_str("spin-sqlite"),
+            Self::SpinRedis => out.write_str("spin-redis"),
+            Self::SpinDynamodb {
+                consistent_read: true,
+            } => out.write_str("spin-dynamodb"),
+            Self::SpinDynamodb {
+                consistent_read: false,
+            } => out.write_str("spin-dynamodb?consistent_read=false"),
+        }
+    }
+}
+
 impl FromStr for StoreKind {
     type Err = Unknown;
 
@@ -74,6 +94,16 @@ pub enum Injection {
     Faults(u64),
     /// A pause before every operation.
     Latency(Duration),
+}
+
+/// The value of the flag.
+impl fmt::Display for Injection {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Faults(seed) => write!(out, "faults:{seed}"),
+            Self::Latency(latency) => write!(out, "latency:{}", latency.as_millis()),
+        }
+    }
 }
 
 impl FromStr for Injection {
@@ -203,7 +233,12 @@ mod tests {
             ),
         ];
         for (text, kind) in named {
+            assert_eq!(kind.to_string(), text);
             assert_eq!(text.parse(), Ok(kind));
+        }
+        for text in ["faults:7", "latency:20"] {
+            let injection = text.parse::<Injection>();
+            assert_eq!(injection.map(|one| one.to_string()), Ok(text.to_owned()));
         }
         let redis = "redis://localhost".parse::<StoreKind>();
         assert!(matches!(redis, Ok(StoreKind::Redis(_))), "{redis:?}");

@@ -61,6 +61,11 @@ impl Batch {
 }
 
 impl Jobs {
+    /// Number of queued calls.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Adds a call that ran this many times before.
     pub(super) fn push_call(&mut self, call: Call, again: u8) {
         self.waiting.push_back(Job::Call(call, again));

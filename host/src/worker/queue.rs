@@ -88,6 +88,12 @@ impl Worker {
         self.queue().running
     }
 
+    /// Number of calls that wait.
+    #[must_use]
+    pub(crate) fn queued(&self) -> usize {
+        self.queue().jobs.len()
+    }
+
     /// Does one piece of background work, after the steps already queued. Returns whether there may
     /// be more.
     pub(crate) async fn work(self: &Arc<Self>, round: u64, ticket: Ticket) -> bool {

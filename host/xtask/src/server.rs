@@ -78,7 +78,7 @@ impl Server {
         flags: &[&str],
     ) -> Result<Self, Failure> {
         let mut command = host::program();
-        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"]);
         let directory = (store == FILE).then(new_directory);
         let redis = (store == REDIS).then(start_redis).transpose()?;
         let store = match (&directory, &redis) {

@@ -8,7 +8,10 @@ use clap::ValueEnum;
 use durable_streams_host::engine::Runtime as Component;
 use durable_streams_host::store::Store;
 use durable_streams_host::variables::resolve;
-use durable_streams_host::{Address, ComponentSource, Listen, Options, Rates, Running, Via, serve};
+use durable_streams_host::{
+    Address, Admin, AdminAddress, ComponentSource, Listen, Options, Rates, Running, Via, serve,
+};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -55,6 +58,8 @@ impl Fleet {
                 rates: Rates::default(),
                 connections_per_address: None,
                 idle_timeout: Duration::from_secs(620),
+                admin: Admin::Chosen(AdminAddress::Off),
+                flags: BTreeMap::new(),
             };
             RUNTIME.block_on(serve(options)).expect("a host starts")
         });

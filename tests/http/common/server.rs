@@ -59,6 +59,8 @@ pub(crate) struct ServerUnderTest {
     pub(crate) address: SocketAddr,
     /// Every address that the server printed, in order.
     listening: Lines,
+    /// The address of the admin listener, if the server has one.
+    admin: Option<SocketAddr>,
     log: Lines,
     names: AtomicU64,
     /// First segment of the names of the server's streams.
@@ -192,6 +194,13 @@ impl ServerUnderTest {
         Self::spawn(serve_from(store, variables), None)
     }
 
+    /// Starts a server over this store with additional flags.
+    pub(crate) fn start_over_with(store: &str, arguments: &[&str]) -> Self {
+        let mut command = serve_from(store, &[]);
+        command.args(arguments);
+        Self::spawn(command, None)
+    }
+
     /// Starts a server over this store. Returns its log if it does not start.
     pub(crate) fn try_over(store: &str) -> Result<Self, Vec<String>> {
         Self::try_spawn(serve_from(store, &[]), None)
@@ -236,6 +245,7 @@ impl ServerUnderTest {
             child: None,
             address,
             listening: Lines::default(),
+            admin: None,
             log: Lines::default(),
             names: AtomicU64::new(0),
             // The server may still have streams of earlier runs.
@@ -254,11 +264,23 @@ impl ServerUnderTest {
         Self::spawn(command, directory)
     }
 
+    /// Starts a server by this command, with its default admin listener.
+    pub(crate) fn start_command(command: Command) -> Self {
+        Self::try_start(command, None).unwrap_or_else(|log| panic!("it ended: {log:?}"))
+    }
+
     fn spawn(command: Command, directory: Option<TempDir>) -> Self {
         Self::try_spawn(command, directory).unwrap_or_else(|log| panic!("it ended: {log:?}"))
     }
 
     fn try_spawn(mut command: Command, directory: Option<TempDir>) -> Result<Self, Vec<String>> {
+        if !command.get_args().any(|argument| argument == "--admin") {
+            command.args(["--admin", "off"]);
+        }
+        Self::try_start(command, directory)
+    }
+
+    fn try_start(mut command: Command, directory: Option<TempDir>) -> Result<Self, Vec<String>> {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -280,14 +302,18 @@ impl ServerUnderTest {
         let (sender, receiver) = mpsc::channel();
         if let Some(out) = child.stdout.take() {
             std::thread::spawn(move || {
+                let mut admin = None;
                 for line in BufReader::new(out).lines().map_while(Result::ok) {
+                    if let Some((_, url)) = line.split_once("admin on http://") {
+                        admin = Some(url.trim().to_owned());
+                    }
                     let Some((_, url)) = line.split_once("listening on ") else {
                         continue;
                     };
                     let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
                     printed.push(url.trim().to_owned());
                     // The receiver may be gone: it waits for the first address only.
-                    let _ = sender.send(url.trim().to_owned());
+                    let _ = sender.send((url.trim().to_owned(), admin.take()));
                 }
             });
         }
@@ -295,16 +321,18 @@ impl ServerUnderTest {
             child: Some(child),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             listening,
+            admin: None,
             log,
             names: AtomicU64::new(0),
             directory: "test".to_owned(),
             _directory: directory,
         };
         match receiver.recv_timeout(PATIENCE) {
-            Ok(url) => {
+            Ok((url, admin)) => {
                 if let Some((_, address)) = url.split_once("://") {
                     server.address = address.parse().expect("it prints an address");
                 }
+                server.admin = admin.map(|admin| admin.parse().expect("it prints an address"));
             }
             Err(RecvTimeoutError::Timeout) => panic!("it does not listen: {:?}", server.log()),
             Err(RecvTimeoutError::Disconnected) => {
@@ -337,6 +365,23 @@ impl ServerUnderTest {
 
     pub(crate) fn request(&self, method: &str, target: &str) -> Request {
         Request::new(self.address, method, target)
+    }
+
+    /// Returns the address of the admin listener.
+    #[track_caller]
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin.expect("the server has an admin listener")
+    }
+
+    /// Returns whether the server has an admin listener.
+    pub(crate) fn has_admin(&self) -> bool {
+        self.admin.is_some()
+    }
+
+    /// A request to the admin listener.
+    #[track_caller]
+    pub(crate) fn admin_request(&self, method: &str, target: &str) -> Request {
+        Request::new(self.admin(), method, target)
     }
 
     /// Returns the lines that the server printed on standard error so far.

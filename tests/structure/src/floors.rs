@@ -69,6 +69,7 @@ pub const HOST: Floors = &[
     &[
         "budget.rs",
         "budget/",
+        "meters/",
         "supervisor.rs",
         "telemetry.rs",
         "vital.rs",
@@ -84,8 +85,9 @@ pub const HOST: Floors = &[
     &["worker/"],
     &["drive/", "proxy/"],
     &["net/"],
+    &["admin/"],
     &["error.rs"],
-    &["serve.rs"],
+    &["serve.rs", "serve/"],
     &["lib.rs"],
     &["cli.rs"],
     &["main.rs"],

@@ -3,6 +3,7 @@
 use super::super::tls;
 use rustls::ServerConfig;
 use std::io::{IoSlice, Result};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,6 +18,16 @@ pub(crate) enum Arrived {
     Open(Transport),
     /// The connection still needs its handshake of TLS.
     Tls(TcpStream, Arc<ServerConfig>),
+}
+
+impl Arrived {
+    /// Address of this machine that the connection uses; none for a Unix socket.
+    pub(crate) fn local(&self) -> Option<IpAddr> {
+        let (Self::Open(Transport::Tcp(stream)) | Self::Tls(stream, _)) = self else {
+            return None;
+        };
+        Some(stream.local_addr().ok()?.ip())
+    }
 }
 
 /// A connection for plain bytes.

@@ -2,6 +2,7 @@ use super::*;
 use crate::answers::OwnAnswers;
 use crate::drive::{Driver, Factories};
 use crate::limits::{UNSENT, UNSENT_OF_CONNECTION, UNSENT_OF_EXCHANGE};
+use crate::meters::WebhookMeters;
 use crate::net::{Address, Certificates, Listen, Listener, Places, Rates};
 use crate::outbound::Outbound;
 use crate::store::MemoryStore;
@@ -11,7 +12,8 @@ use bytes::Bytes;
 use durable_streams_edge::limits::Config;
 use futures::FutureExt as _;
 use http_body_util::Empty;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use metrics::Histogram;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::net::SocketAddr;
@@ -52,8 +54,15 @@ async fn serve_listener(listener: Listener, places: Places, crowd: Arc<Crowd>) -
         long: vec![script.factory(&store)],
     };
     let unsent = Unsent::new(1 << 20, false);
-    let outbound = Outbound::new(false);
-    let driver = Driver::new(&store, factories, &outbound, &own, unsent.pool());
+    let outbound = Outbound::new(false, WebhookMeters::none());
+    let driver = Driver::new(
+        &store,
+        factories,
+        &outbound,
+        &own,
+        unsent.pool(),
+        &Histogram::noop(),
+    );
     let gate = Gate::new(Rates::default(), own, store);
     let address = match listener.address() {
         Ok(Address::Tcp { address, .. }) => address,
@@ -67,6 +76,8 @@ async fn serve_listener(listener: Listener, places: Places, crowd: Arc<Crowd>) -
         gate,
         unsent: Arc::clone(&unsent),
         crowd,
+        desk: None,
+        meters: None,
     };
     tokio::spawn(run(door, server, stopped, Duration::ZERO));
     Served {

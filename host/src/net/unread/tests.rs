@@ -52,7 +52,13 @@ async fn client(
     let service = service_fn(move |_: Request<Incoming>| {
         let body = bodies.lock().expect("no panic").next();
         let body = body.expect("one more body");
-        async { Ok::<_, Infallible>(Response::new(Outgoing::new(body, Activity::new().begin()))) }
+        async {
+            Ok::<_, Infallible>(Response::new(Outgoing::new(
+                body,
+                Activity::new().begin(),
+                None,
+            )))
+        }
     });
     tokio::spawn(async move {
         let builder = server::builder(patience);
@@ -181,7 +187,11 @@ fn a_stream_stalls_when_it_is_a_minute_behind_the_least_rate() {
 
 #[tokio::test]
 async fn without_a_stream_a_body_ends_as_it_does() {
-    let mut outgoing = Outgoing::new(Full::new(Bytes::from("text")), Activity::new().begin());
+    let mut outgoing = Outgoing::new(
+        Full::new(Bytes::from("text")),
+        Activity::new().begin(),
+        None,
+    );
     let frame = outgoing.frame().await.expect("a frame").expect("no error");
     assert!(outgoing.is_end_stream());
     assert_eq!(frame.into_data().expect("data").copy_to_bytes(4), "text");

@@ -53,7 +53,7 @@ fn localhost_is_this_machine_only() {
 
 #[tokio::test]
 async fn a_url_that_a_webhook_may_not_have_is_not_even_resolved() {
-    let client = Outbound::new(false);
+    let client = Outbound::new(false, WebhookMeters::none());
     let headers = HeaderMap::new();
     let sent = client.send(Method::POST, "http://127.0.0.1:9/", &headers, Bytes::new());
     assert!(matches!(sent.await, Err(OutboundError::Url(_))));
@@ -100,7 +100,7 @@ async fn worker() -> SocketAddr {
 async fn post_to_worker(url: &str, authority: &[u8]) -> Result<String, OutboundError> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate(authority)).expect("an authority");
-    let client = Outbound::trusting(roots, false);
+    let client = Outbound::trusting(roots, false, WebhookMeters::none());
     let target = url::judge(url, false)?;
     let body = Bytes::from_static(BODY);
     let request = request(Method::POST, &target, &HeaderMap::new(), body)?;
@@ -136,7 +136,7 @@ async fn a_receiver_that_does_not_answer_keeps_no_other_waiting() {
         let address = listener.local_addr().expect("its address");
         format!("http://{address}/")
     };
-    let client = Outbound::new(true);
+    let client = Outbound::new(true, WebhookMeters::none());
     let post = |url: String| {
         let client = Arc::clone(&client);
         let patience = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! Cache of log values that are read repeatedly: the heads of busy streams.
 
-use crate::store::ChangeNumber;
+use crate::store::{ChangeNumber, Figures};
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as Bounded;
@@ -92,6 +92,16 @@ impl Cache {
     /// Drops a key that has no value any more.
     pub(super) fn remove(&self, key: &str) {
         self.entries.remove(key);
+    }
+
+    /// The cache's part of the store's figures.
+    pub(super) fn figures(&self) -> Figures {
+        Figures {
+            cache_bytes: self.entries.weight(),
+            cache_hits: self.entries.hits(),
+            cache_misses: self.entries.misses(),
+            ..Figures::default()
+        }
     }
 
     /// Begins another round. Drops values that were read neither in the last round nor in this one.

@@ -4,6 +4,7 @@ use super::shared::Shared;
 use crate::store::log::{Damage, Found, Scrub, Wait};
 use crate::telemetry;
 use durable_streams_edge::seam;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Bytes of one step.
@@ -49,6 +50,8 @@ pub(super) fn step(
     report: &mut dyn FnMut(&str, &str),
 ) -> (u64, bool) {
     let found = shared.log.scrub(scrub, most);
+    let damages = found.damages.len() as u64;
+    shared.damages.fetch_add(damages, Ordering::Relaxed);
     for (number, damage) in found.damages.iter().enumerate() {
         let stream = damage.key.as_deref().filter(|_| number < NAMED);
         let stream = stream.and_then(|key| stream_of(shared, key));

@@ -4,8 +4,11 @@ use super::full::FullDisk;
 use super::overlay::{Overlay, Shard};
 use super::queue::Queue;
 use crate::store::log::{Change, Found, Log, ReadError, Wait};
-use crate::store::{ChangeNumber, Seen, Settling, StoreError, Watchers};
+use crate::store::{ChangeNumber, Figures, Seen, Settling, StoreError, Watchers};
 use bytes::Bytes;
+use metrics::Histogram;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// With this much room on the disk, the disk is not full any more: a segment of a small store,
@@ -24,6 +27,10 @@ pub(super) struct Shared {
     pub(super) is_upkeep: fn(&str) -> bool,
     /// Bytes a second of old segments to read again; 0 turns this off.
     pub(super) scrub_rate: u64,
+    /// Damaged records that the scrub found.
+    pub(super) damages: AtomicU64,
+    /// Times of batches.
+    pub(super) commit_time: OnceLock<Histogram>,
 }
 
 fn unreadable(error: &ReadError) -> StoreError {
@@ -45,6 +52,26 @@ fn growth(
 }
 
 impl Shared {
+    /// Figures of this moment.
+    pub(super) fn figures(&self) -> Figures {
+        let (log, cache) = (self.log.figures(), self.overlay.cache.figures());
+        Figures {
+            queued: self.queue.len() as u64,
+            is_full: self.is_full(),
+            damages: self.damages.load(Ordering::Relaxed),
+            cache_bytes: cache.cache_bytes,
+            cache_hits: cache.cache_hits,
+            cache_misses: cache.cache_misses,
+            ..log
+        }
+    }
+
+    /// Whether only changes that free room are accepted.
+    fn is_full(&self) -> bool {
+        self.log.is_on_reserve()
+            || self.full.refuses(|| self.opened.elapsed()) && self.log.room() < ROOM
+    }
+
     /// Returns the present state of the key; `None` if that takes a wait that `wait` does not
     /// allow.
     pub(super) fn see(&self, key: &str, wait: Wait) -> Result<Option<Seen>, StoreError> {
@@ -121,8 +148,7 @@ impl Shared {
             let why = "an earlier write could not be made durable; restart the server to continue";
             return Err(StoreError::Refused(why.to_owned()).into());
         }
-        let full = self.log.is_on_reserve()
-            || self.full.refuses(|| self.opened.elapsed()) && self.log.room() < ROOM;
+        let full = self.is_full();
         let mut shard = self.overlay.shard(key);
         if full && self.growth(&shard, key, value.as_ref()).is_none() {
             return Err(StoreError::Full("the disk is full".to_owned()).into());

@@ -9,12 +9,15 @@ use super::timeline;
 use super::writer;
 use crate::store::log::{Durability, Files, Log, OpenError, Options, Recovered, Wait};
 use crate::store::{
-    ChangeNumber, Seen, Settle, Settling, Store, StoreError, SwapError, Watch, Watchers, counter,
+    ChangeNumber, Figures, Seen, Settle, Settling, Store, StoreError, SwapError, Watch, Watchers,
+    counter,
 };
 use crate::vital;
 use bytes::Bytes;
+use metrics::Histogram;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -59,6 +62,8 @@ impl FileStore {
             full: FullDisk::default(),
             is_upkeep,
             scrub_rate,
+            damages: AtomicU64::new(0),
+            commit_time: OnceLock::new(),
         });
         let thread = |name: &str, run: fn(&Shared)| {
             let (shared, description) = (Arc::clone(&shared), format!("the thread {name}"));
@@ -205,6 +210,16 @@ impl Store for FileStore {
 
     fn losses(&self) -> u64 {
         self.shared.settling.losses()
+    }
+
+    fn figures(&self) -> Option<Figures> {
+        Some(self.shared.figures())
+    }
+
+    fn measure(&self, commits: Histogram, syncs: Histogram) {
+        self.shared.log.measure(syncs);
+        // A second server over this store records nothing.
+        let _ = self.shared.commit_time.set(commits);
     }
 
     fn timeline(&self) -> u64 {

@@ -30,7 +30,11 @@ pub(super) fn write(shared: &Shared) {
         // The callers of this batch return soon, and can share the next sync with callers that
         // arrived meanwhile. Without a pause the two groups would take turns waiting for each
         // other's sync.
-        patience = (begun.elapsed() / PAUSE_SHARE).min(LONGEST_PAUSE);
+        let took = begun.elapsed();
+        if let Some(time) = shared.commit_time.get() {
+            time.record(took);
+        }
+        patience = (took / PAUSE_SHARE).min(LONGEST_PAUSE);
         wanted = changes.len().saturating_add(shared.queue.len());
         match committed {
             Ok(()) => {

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// Zeros written ahead, and the largest batch for which that pays. Measured on ext4: 8 KiB batches
 /// are two and a half times as fast, 64 KiB ones half as fast again, and from 256 KiB on there is
@@ -235,7 +236,12 @@ pub(super) fn append(
         return Err(CommitError::of_write(error));
     }
     if synced {
-        if let Err(error) = writer.active.file.sync() {
+        let begun = Instant::now();
+        let result = writer.active.file.sync();
+        if let Some(time) = state.sync_time.get() {
+            time.record(begun.elapsed());
+        }
+        if let Err(error) = result {
             // The batch may be on disk or not. If the cut works, a process that opens the log
             // before the system crashes does not find the batch.
             let _ = writer.active.file.set_len(writer.tail);

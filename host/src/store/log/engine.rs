@@ -10,7 +10,8 @@ use super::read;
 use super::recover;
 use super::scrub::{self, Scrub, Scrubbed};
 use super::state::State;
-use crate::store::ChangeNumber;
+use crate::store::{ChangeNumber, Figures};
+use metrics::Histogram;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -78,6 +79,25 @@ impl Log {
     /// commit.
     pub(crate) fn look(&self) {
         append::look(&self.state);
+    }
+
+    /// Records the times of syncs here from now on. Only the first call counts.
+    pub(crate) fn measure(&self, sync_time: Histogram) {
+        let _ = self.state.sync_time.set(sync_time);
+    }
+
+    /// The log's part of the store's figures. Does not read the disk.
+    #[must_use]
+    pub(crate) fn figures(&self) -> Figures {
+        let segments = self.state.segments.all();
+        Figures {
+            log_bytes: segments.iter().map(|segment| segment.bytes()).sum(),
+            live_bytes: self.state.segments.live(),
+            segments: segments.len() as u64,
+            keys: self.state.index.len(),
+            room_bytes: self.state.room(),
+            ..Figures::default()
+        }
     }
 
     /// Whether the log takes only batches that free room, since the reserve is in use.

@@ -16,7 +16,7 @@ use crate::store::ChangeNumber;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Offsets in a segment have 32 bits, and a batch may pass its end.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
@@ -70,6 +70,7 @@ pub(super) fn open(
         compaction: Mutex::default(),
         highest: AtomicU64::new(opening.highest.get()),
         refuses: AtomicBool::new(false),
+        sync_time: OnceLock::new(),
     };
     Ok((state, opening.found))
 }

@@ -9,9 +9,10 @@ use super::manifest::{Manifest, ManifestError};
 use super::reserve::Reserve;
 use super::segments::{Segment, Segments};
 use crate::store::ChangeNumber;
+use metrics::Histogram;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The whole state of an open log.
 pub(super) struct State {
@@ -27,6 +28,8 @@ pub(super) struct State {
     pub(super) highest: AtomicU64,
     /// Whether a sync failed. The content of the disk after the last durable batch is then unknown.
     pub(super) refuses: AtomicBool,
+    /// Times of syncs of batches.
+    pub(super) sync_time: OnceLock<Histogram>,
 }
 
 /// Position at which the next batch is written.

@@ -1,0 +1,181 @@
+//! Answers of the admin listener.
+
+use super::hosts::is_own;
+use super::paths::{from_base, is_protocol, to_base};
+use super::scrape::Scrape;
+use super::settings::Settings;
+use crate::answers::{OwnAnswers, ResponseBody};
+use crate::net::{Asked, Desk};
+use bytes::Bytes;
+use durable_streams_edge::access::{Access, Refusal};
+use durable_streams_edge::protocol::paths::{HEALTH, READY};
+use durable_streams_edge::protocol::problem::{Code, Problem};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
+    HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, Response, Uri};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The metrics, in Prometheus' text format.
+const METRICS: &str = "/metrics";
+/// Media type of that format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The settings in force, as JSON.
+const CONFIG: &str = "/debug/config";
+
+/// The admin listener's own answers.
+pub(crate) struct AdminDesk {
+    own: Arc<OwnAnswers>,
+    access: Access,
+    settings: Settings,
+    scrape: Scrape,
+}
+
+impl AdminDesk {
+    /// Creates the answers of a server with these settings.
+    pub(crate) fn new(
+        own: Arc<OwnAnswers>,
+        access: Access,
+        settings: Settings,
+        scrape: Scrape,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            own,
+            access,
+            settings,
+            scrape,
+        })
+    }
+
+    /// Response to a request for one of the listener's own resources; none if it is for the handler.
+    fn judge(&self, asked: &Asked<'_>) -> Result<Option<Response<ResponseBody>>, Problem> {
+        check_host(asked)?;
+        let path = asked.uri.path();
+        if is_protocol(path) || HEALTH.contains(&path) || path == READY {
+            return Ok(None);
+        }
+        if path == METRICS {
+            check_method(asked.method)?;
+            let body = self.scrape.text().into_bytes();
+            return Ok(Some(whole(asked.method, METRICS_TYPE, body)));
+        }
+        if path != CONFIG {
+            let detail = "The admin listener has no such path. It serves /metrics, /health, \
+                          /readyz, /debug/config, and streams below /v1/stream.";
+            return Err(Problem::new(Code::RouteNotFound, detail));
+        }
+        check_method(asked.method)?;
+        self.check_manager(asked.headers)?;
+        let body = self.settings.to_json();
+        Ok(Some(whole(asked.method, "application/json", body)))
+    }
+
+    /// Refuses a sender that may not see the settings: they are about all tenants.
+    fn check_manager(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let fields = headers.get_all(AUTHORIZATION).iter();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now_ms = now.map_or(0, |now| now.as_millis() as u64);
+        let caller = self.access.judge(fields.map(HeaderValue::as_bytes), now_ms);
+        let rights = caller.map_err(|refusal| unauthorized(&refusal))?.rights;
+        match rights.manage && rights.prefix.is_empty() {
+            true => Ok(()),
+            false => Err(Problem::new(
+                Code::InsufficientScope,
+                "The settings need a token with the scope manage and without a prefix.",
+            )
+            .with_challenge("error=\"insufficient_scope\", scope=\"manage\"")),
+        }
+    }
+}
+
+impl Desk for AdminDesk {
+    fn answer(&self, asked: &Asked<'_>) -> Option<Response<ResponseBody>> {
+        match self.judge(asked) {
+            Ok(response) => response,
+            Err(problem) => {
+                let (method, uri) = (asked.method, asked.uri);
+                let request_origin = self.own.request_origin(method, uri, asked.headers);
+                Some(self.own.problem(&problem, &request_origin))
+            }
+        }
+    }
+
+    fn target(&self, target: &Uri) -> Option<Uri> {
+        to_base(target, self.own.base_path())
+    }
+
+    fn finish(&self, response: &mut Response<ResponseBody>) {
+        let Some(location) = response.headers_mut().get_mut(LOCATION) else {
+            return;
+        };
+        let rewritten = location.to_str().ok();
+        let rewritten = rewritten.and_then(|text| from_base(text, self.own.base_path()));
+        if let Some(value) = rewritten.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            *location = value;
+        }
+    }
+}
+
+/// Refuses a request for a host that is not this listener.
+fn check_host(asked: &Asked<'_>) -> Result<(), Problem> {
+    // In HTTP/2 the target has the host, and the field may be absent.
+    let target = asked.uri.authority().map(|authority| authority.as_str());
+    let fields = asked.headers.get_all(HOST).iter();
+    let mut hosts = target
+        .into_iter()
+        .chain(fields.map(|host| host.to_str().unwrap_or_default()));
+    match hosts.all(|host| is_own(host, asked.local)) {
+        true => Ok(()),
+        false => Err(Problem::new(
+            Code::Misdirected,
+            "The admin listener answers only requests for its own address or for localhost. Use \
+             that in the URL. A proxy in front must set Host to it.",
+        )),
+    }
+}
+
+fn check_method(method: &Method) -> Result<(), Problem> {
+    match *method {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(
+            Problem::new(Code::MethodNotAllowed, "This path supports GET and HEAD.")
+                .with_field(ALLOW, "GET, HEAD"),
+        ),
+    }
+}
+
+/// The field with the methods of a path.
+const ALLOW: &str = "allow";
+
+fn unauthorized(refusal: &Refusal) -> Problem {
+    let problem = |code| Problem::new(code, refusal.to_string());
+    match refusal {
+        Refusal::Missing => problem(Code::Unauthorized),
+        Refusal::Several => problem(Code::BadRequest).with_challenge("error=\"invalid_request\""),
+        Refusal::Invalid(_) => {
+            problem(Code::Unauthorized).with_challenge("error=\"invalid_token\"")
+        }
+    }
+}
+
+/// A complete response. It has no CORS fields: scripts of other origins must not read it.
+fn whole(method: &Method, content_type: &'static str, body: Vec<u8>) -> Response<ResponseBody> {
+    let length = body.len();
+    let body = match *method {
+        Method::HEAD => Bytes::new(),
+        _ => Bytes::from(body),
+    };
+    let mut response = Response::new(ResponseBody::whole(body));
+    let policy = HeaderName::from_static("cross-origin-resource-policy");
+    let fields = [
+        (policy, HeaderValue::from_static("same-origin")),
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (CONTENT_LENGTH, HeaderValue::from(length)),
+    ];
+    response.headers_mut().extend(fields);
+    response
+}
