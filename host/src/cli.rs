@@ -1,19 +1,19 @@
 //! The command line.
 
-mod in_force;
-
 use crate::admin::{Admin, AdminAddress};
+use crate::config::{ConfigError, Given, example, first_paragraph};
 use crate::engine::ComponentSource;
 use crate::limits::IDLE_SECS;
 use crate::net::{ActivationError, Inherited, Listen, Rates, TlsFiles};
 use crate::serve::{Options, Via};
 use crate::store::log::Durability;
 use crate::store::open::{Injection, Keeping, OpenError, SCRUB_RATE, StoreKind, open};
-use crate::telemetry;
-use crate::variables::{self, VariableError};
+use crate::variables::VariableError;
+use crate::wasi::Variables;
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -26,10 +26,16 @@ const MAX_INSTANCES: u16 = 64;
 const LISTEN: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 4437);
 
 /// Command to run.
-#[derive(Debug)]
 pub enum Command {
     /// Serves until a signal.
-    Serve(Box<Serve>),
+    Serve(Given),
+    /// Prints the settings that `serve` would have.
+    Config {
+        /// The arguments of `serve`.
+        given: Given,
+        /// Whether to print JSON.
+        json: bool,
+    },
     /// Checks a store that no server has open.
     Check {
         /// Directory of the store.
@@ -63,6 +69,9 @@ pub enum UsageError {
     /// The arguments are invalid.
     #[error("{0}")]
     Arguments(String),
+    /// The configuration file is invalid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A variable is unknown or malformed.
     #[error(transparent)]
     Variable(#[from] VariableError),
@@ -89,6 +98,18 @@ struct Arguments {
 enum Subcommands {
     /// Serves streams over HTTP until SIGTERM or SIGINT
     Serve(Serve),
+    /// Checks the configuration of serve, with the same flags and environment, and prints all
+    /// settings with their sources. Secrets are hidden. The exit status is 1 if a setting is invalid
+    Config {
+        #[command(flatten)]
+        serve: Serve,
+        /// Print the settings as a JSON object
+        #[arg(long)]
+        json: bool,
+        /// Print an example of a configuration file with every setting
+        #[arg(long, conflicts_with = "json")]
+        example: bool,
+    },
     /// Verifies every record of a file store that no server has open, and prints the counts. The
     /// exit status is 1 if something is damaged or missing. The check opens the store as a server
     /// does: it cuts off an unfinished end of the log, and upgrades an older format
@@ -115,6 +136,10 @@ enum Subcommands {
 /// The flags of `serve`.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
+    /// Configuration file (TOML) with flags and variables; DS_CONFIG in the environment does the
+    /// same. Flags win over the environment, and the environment over the file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Address and port, where port 0 takes a free one, or unix:PATH for a Unix socket. May be
     /// repeated. If not given, 127.0.0.1:4437, or only the sockets that systemd passes
     #[arg(long, value_name = "ADDR")]
@@ -129,11 +154,11 @@ pub struct Serve {
     /// Store of the streams: file:DIR, redis://HOST:PORT/DB?namespace=NAME, memory, or memory that
     /// behaves like one of Spin's stores: spin-sqlite, spin-redis, spin-dynamodb
     #[arg(long, value_name = "STORE", default_value = "file:data")]
-    store: StoreKind,
+    pub(crate) store: StoreKind,
     /// When a file store acknowledges: once the disk has the data, or once the operating system has
     /// it. Other stores ignore this
     #[arg(long, value_enum, default_value = "sync")]
-    durability: Durability,
+    pub(crate) durability: Durability,
     /// Most MiB a second at which a file store reads its data again, once a day, to find damage; 0
     /// turns this off
     #[arg(long, value_name = "MIB", default_value_t = SCRUB_RATE)]
@@ -177,7 +202,7 @@ pub struct Serve {
     admin: Option<AdminAddress>,
     /// Variable of the component; may be repeated. DS_{NAME} in the environment does the same
     #[arg(long = "variable", value_name = "NAME=VALUE")]
-    variables: Vec<String>,
+    pub(crate) variables: Vec<String>,
 }
 
 fn instances_help() -> String {
@@ -231,9 +256,17 @@ impl Embedded {
 pub fn parse(
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<Command, UsageError> {
-    match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => Ok(match arguments.command {
-            Subcommands::Serve(serve) => Command::Serve(Box::new(serve)),
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let given = || Given::new(Arguments::command(), arguments.clone());
+    let is = |place: usize, text: &str| arguments.get(place).is_some_and(|one| one == text);
+    match Arguments::try_parse_from(&arguments) {
+        Ok(parsed) => Ok(match parsed.command {
+            Subcommands::Serve(_) => Command::Serve(given()),
+            Subcommands::Config { example: true, .. } => Command::Print(example(&serve_command())),
+            Subcommands::Config { json, .. } => Command::Config {
+                given: given(),
+                json,
+            },
             Subcommands::Check {
                 directory,
                 salvage: Some(output),
@@ -257,41 +290,46 @@ pub fn parse(
             | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
                 Ok(Command::Print(error.render().to_string()))
             }
+            // The configuration file may have the missing flag.
+            ErrorKind::MissingRequiredArgument if is(1, "serve") => Ok(Command::Serve(given())),
+            ErrorKind::MissingRequiredArgument if is(1, "config") => Ok(Command::Config {
+                json: (2..arguments.len()).any(|place| is(place, "--json")),
+                given: given(),
+            }),
             _ => Err(UsageError::Arguments(first_paragraph(&error))),
         },
     }
 }
 
-fn first_paragraph(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
-    let lines = text.lines().take_while(|line| !line.is_empty());
-    lines.map(str::trim).collect::<Vec<_>>().join(" ")
+/// The command `serve`, with its flags.
+pub(crate) fn serve_command() -> clap::Command {
+    <Serve as clap::Args>::augment_args(clap::Command::new("serve"))
 }
 
 impl Serve {
-    /// Builds the server's options. `embedded` has the builds of the component inside the program.
+    /// Rate limits of requests.
+    pub(crate) const fn rates(&self) -> Rates {
+        Rates {
+            per_token: self.rate_limit_per_token,
+            per_address: self.rate_limit_per_address,
+            trust_forwarded_for: self.trust_forwarded_for,
+        }
+    }
+
+    /// Opens the store, and returns the server's options with these variables and sockets of the
+    /// supervisor. `settings` shows the settings to operators.
     ///
     /// # Errors
     ///
-    /// When a variable is invalid, the store can't be opened, or there is no component.
-    pub fn options(
+    /// When the store can't be opened, or there is no component.
+    pub(crate) fn options(
         self,
-        environment: impl IntoIterator<Item = (String, String)>,
+        variables: Variables,
+        inherited: Vec<Inherited>,
+        settings: Value,
         embedded: &Embedded,
     ) -> Result<Options, UsageError> {
-        let environment: Vec<_> = environment.into_iter().collect();
-        let variables = |guards| variables::resolve(&self.variables, environment.clone(), guards);
-        // Validates the variables before the store creates files on the disk.
-        variables(true)?;
-        for name in variables::strangers(environment.iter().map(|(name, _)| name.as_str())) {
-            let detail = format!("{name} is not a variable of this server; the server ignores it");
-            telemetry::warn("unknown variable in the environment", &detail);
-        }
-        let variables_of_process = environment.iter();
-        let variables_of_process = variables_of_process.map(|(name, value)| (&**name, &**value));
-        let inherited = Inherited::take_all(variables_of_process, std::process::id())?;
-        let flags = self.in_force();
+        let rates = self.rates();
         let mut listen = self.listen;
         if listen.is_empty() && inherited.is_empty() {
             listen.push(Listen::Tcp(SocketAddr::from(LISTEN)));
@@ -323,15 +361,11 @@ impl Serve {
                 .instances
                 .map_or_else(instances, usize::from)
                 .clamp(1, most),
-            variables: variables(store.guards_creation())?,
-            rates: Rates {
-                per_token: self.rate_limit_per_token,
-                per_address: self.rate_limit_per_address,
-                trust_forwarded_for: self.trust_forwarded_for,
-            },
+            variables,
+            rates,
             connections_per_address: self.connections_per_address,
             idle_timeout: Duration::from_secs(u64::from(self.idle_timeout)),
-            flags,
+            settings,
             store,
         })
     }

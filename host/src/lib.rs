@@ -17,15 +17,19 @@
 //! A file imports files of its own room and of the rooms below it. No two files import each other.
 //!
 //! ```text
-//!  main, cli                 arguments, signals, exit codes
+//!  main, hangup              signals, exit codes
+//!  settled, cli              arguments
+//!  announce                  the lines that a server prints once it serves
 //!  serve                     starting and ending a server; error: reasons why it does not start
 //!  admin                     the admin listener
+//!  reload                    settings of a running server that can change
 //!  net                       sockets, TLS, connections, rates, bodies of requests
 //!  drive        proxy        exchanges on pinned instances | instances on demand
 //!  worker                    an instance and its queue
 //!  answers                   response bodies, and the host's own answers
 //!  exchange                  the types of the exchange
 //!  engine                    Wasmtime and the component
+//!  config                    the configuration file
 //!  wasi         variables    imports of an instance
 //!  outbound                  the client for webhooks
 //!  store        check        keys and values | the check of a store on disk
@@ -37,21 +41,26 @@
 //! ```
 
 mod admin;
+pub mod announce;
 mod answers;
 mod budget;
 pub mod check;
 pub mod cli;
+pub mod config;
 mod drive;
 pub mod engine;
 mod error;
 mod exchange;
+pub mod hangup;
 mod length;
 mod limits;
 mod meters;
 mod net;
 mod outbound;
 mod proxy;
+mod reload;
 mod serve;
+pub mod settled;
 pub mod store;
 pub mod supervisor;
 mod telemetry;
@@ -66,4 +75,5 @@ pub use error::StartError;
 pub use net::{
     ActivationError, Address, Inherited, Listen, ListenError, Rates, TlsError, TlsFiles,
 };
+pub use reload::{Changed, Reload};
 pub use serve::{Options, Running, Via, serve};

@@ -1,9 +1,13 @@
 //! The program: arguments, signals, exit codes.
 
+use durable_streams_host::announce::Announcement;
 use durable_streams_host::check::{CheckError, check, salvage};
 use durable_streams_host::cli::{self, Command, Embedded, UsageError};
+use durable_streams_host::hangup::Hangup;
+use durable_streams_host::settled::Settled;
 use durable_streams_host::{Options, StartError, engine, serve, supervisor};
-use std::io::Write;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,6 +38,9 @@ static EMBEDDED: Embedded = Embedded {
 enum Failure {
     #[error(transparent)]
     Usage(#[from] UsageError),
+    /// The configuration that `config` was to check.
+    #[error(transparent)]
+    Invalid(UsageError),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
@@ -59,7 +66,8 @@ impl Failure {
     fn code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
-            Self::Start(_)
+            Self::Invalid(_)
+            | Self::Start(_)
             | Self::Component(_)
             | Self::Check(_)
             | Self::NotWhole
@@ -108,12 +116,21 @@ fn run() -> Result<(), Failure> {
             let is_whole = report.is_whole().then_some(());
             is_whole.ok_or(Failure::Salvaged(output))
         }
-        Command::Serve(flags) => {
-            // Names and values that are not text are not meant for this program.
-            let environment = std::env::vars_os().filter_map(|(name, value)| {
-                Some((name.into_string().ok()?, value.into_string().ok()?))
-            });
-            let options = flags.options(environment, &EMBEDDED)?;
+        Command::Config { given, json } => {
+            let settled = Settled::new(&given, &environment()).map_err(Failure::Invalid)?;
+            let in_force = settled.in_force();
+            let text = match json {
+                true => format!("{:#}\n", in_force.to_json()),
+                false => in_force.to_string(),
+            };
+            Ok(std::io::stdout().write_all(text.as_bytes())?)
+        }
+        Command::Serve(given) => {
+            let environment = environment();
+            let settled = Settled::new(&given, &environment)?;
+            let hangup = Hangup::new(&given, &environment, &settled);
+            let acknowledged = settled.acknowledged();
+            let options = settled.options(&EMBEDDED)?;
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             // A step runs on the caller's thread; a long one must not stop everything else.
             let threads = match options.store.blocks() {
@@ -125,9 +142,17 @@ fn run() -> Result<(), Failure> {
                 .worker_threads(threads)
                 .enable_all()
                 .build()?;
-            run_to_end(runtime, until_signal(options))
+            run_to_end(runtime, until_signal(options, hangup, acknowledged))
         }
     }
+}
+
+/// The environment without names and values that are not text: they are not meant for this program.
+fn environment() -> Vec<(String, String)> {
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// Longest wait at exit for blocking threads, such as a name lookup or a disk access. Their results
@@ -151,31 +176,34 @@ fn run_to_end(
 /// the process, and the store can't report that it is full.
 const FILE_TOO_LARGE: i32 = 25;
 
-async fn until_signal(options: Options) -> Result<(), Failure> {
+async fn until_signal(
+    options: Options,
+    hangup: Option<Hangup>,
+    acknowledged: &'static str,
+) -> Result<(), Failure> {
     // Each connection and each store segment uses one file descriptor. With a low limit the server
     // runs until the descriptors are used up, and reports that then.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let _listens = signal(SignalKind::from_raw(FILE_TOO_LARGE))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let hangup = hangup.map(Hangup::listen).transpose()?;
     let store = Arc::clone(&options.store);
     let running = serve(options).await?;
+    if let Some(hangup) = hangup {
+        tokio::spawn(hangup.run(Arc::clone(running.reload())));
+    }
     let mut out = std::io::stdout();
-    // The output may be closed.
-    let _ = match store.is_volatile() {
-        true => writeln!(
-            out,
-            "serving from {}: nothing survives a restart",
-            store.describe()
-        ),
-        false => writeln!(out, "serving from {}", store.describe()),
+    let announcement = Announcement {
+        addresses: running.addresses(),
+        store: &store.describe(),
+        is_volatile: store.is_volatile(),
+        acknowledged,
+        admin: running.admin(),
     };
-    if let Some(admin) = running.admin() {
-        let _ = writeln!(out, "admin on {admin}");
-    }
-    for address in running.addresses() {
-        let _ = writeln!(out, "listening on {address}");
-    }
+    let lines = announcement.lines(out.is_terminal());
+    // The output may be closed.
+    let _ = out.write_all(lines.as_bytes());
     let _ = out.flush();
     supervisor::ready();
     any(&mut terminate, &mut interrupt).await;

@@ -3,7 +3,9 @@
 mod observed;
 mod sockets;
 
-use crate::admin::{self, Admin, AdminDesk, Bound, ListenerLoad, STREAMS, Scrape, Settings};
+use crate::admin::{
+    self, Admin, AdminAccess, AdminDesk, Bound, ListenerLoad, STREAMS, Scrape, Settings,
+};
 use crate::answers::OwnAnswers;
 use crate::budget::{Budget, Unsent};
 use crate::drive::{self, Driver, Factories};
@@ -18,8 +20,10 @@ use crate::net::{
 };
 use crate::outbound::Outbound;
 use crate::proxy::{self, Proxy, Reuse};
+use crate::reload::{Parts, Reload, own_tick, page_bytes};
 use crate::store::Store;
 use crate::telemetry;
+use crate::variables::Current;
 use crate::vital;
 use crate::wasi::{FINAL_SWAPS, SERVING_SINCE, Variables};
 use crate::worker::{Factory, Guest, MeteredSteps};
@@ -28,9 +32,9 @@ use durable_streams_edge::limits::{BODY_BUDGET, Config};
 use metrics::Histogram;
 use observed::Observed;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -83,8 +87,8 @@ pub struct Options {
     pub connections_per_address: Option<NonZeroUsize>,
     /// Longest time of a connection without a request.
     pub idle_timeout: Duration,
-    /// The flags in force by name, for the admin listener to show. They contain no secrets.
-    pub flags: BTreeMap<String, Value>,
+    /// The settings in force without secrets, for the admin listener to show.
+    pub settings: Value,
 }
 
 /// Running server. Dropping it stops it from accepting, and closes idle connections; requests in
@@ -92,6 +96,7 @@ pub struct Options {
 pub struct Running {
     addresses: Vec<Address>,
     admin: Option<Address>,
+    reload: Arc<Reload>,
     stop: watch::Sender<bool>,
     /// The tasks of the listeners.
     servers: Vec<JoinHandle<()>>,
@@ -109,6 +114,12 @@ impl Running {
     #[must_use]
     pub const fn admin(&self) -> Option<&Address> {
         self.admin.as_ref()
+    }
+
+    /// The settings that can change while the server runs.
+    #[must_use]
+    pub const fn reload(&self) -> &Arc<Reload> {
+        &self.reload
     }
 
     /// Shuts down: accepts no new connections, ends live reads, and gives other requests 30 seconds
@@ -136,18 +147,19 @@ impl Drop for Running {
 ///
 /// [`StartError`], with a one-line text.
 pub async fn serve(options: Options) -> Result<Running, StartError> {
-    let mut variables = options.variables;
+    let given = options.variables;
+    let mut variables = given.clone();
     let config = Config::from_lookup(|name| variables.get(name).cloned())?;
     let access = Access::new(&config)?;
     let access_control = access.is_on();
-    let settings = Settings::new(&options.flags, &variables);
     let admin_address = options.admin.address();
-    if let Some(address) = admin_address
+    let admin_access = AdminAccess::new(access, admin_address);
+    if let Some(address) = admin_access.exposed()
         && !access_control
-        && !address.ip().to_canonical().is_loopback()
     {
         return Err(StartError::AdminExposed(address));
     }
+    let settings = Settings::new(options.settings);
     if access_control {
         own_tick(&mut variables)?;
     }
@@ -157,7 +169,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     if options.store.is_sure_of_conflicts() {
         variables.insert(FINAL_SWAPS.to_owned(), true.to_string());
     }
-    let variables = Arc::new(variables);
+    let current = Current::new(variables);
     let certificates = options.tls.map(Certificates::load).transpose()?;
     let certificates = certificates.as_ref();
     let listening = sockets::listen(options.listen, options.inherited, certificates).await?;
@@ -179,18 +191,28 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     };
     let webhooks = observed.map_or_else(WebhookMeters::none, Observed::webhooks);
     let outbound = Outbound::new(config.webhook_allow_localhost, webhooks);
-    let max_append_bytes = config.max_append_bytes;
-    let page_bytes = usize::try_from(config.page_bytes).unwrap_or(usize::MAX);
+    let max_append_bytes = Arc::new(AtomicUsize::new(config.max_append_bytes));
+    let page_bytes = page_bytes(&config);
     let unsent = Unsent::new(page_bytes, options.rates.trust_forwarded_for);
     let base_path = config.base_path.clone();
     let own = OwnAnswers::new(config, access_control);
     let gate = Gate::new(options.rates, Arc::clone(&own), Arc::clone(&store));
+    let parts = Parts {
+        current: Arc::clone(&current),
+        own: Arc::clone(&own),
+        gate: Arc::clone(&gate),
+        unsent: Arc::clone(&unsent),
+        max_append_bytes: Arc::clone(&max_append_bytes),
+        admin_access: Arc::clone(&admin_access),
+        settings: Arc::clone(&settings),
+    };
+    let reload = Reload::new(given, options.rates, parts);
     let (handler, background) = match options.via {
         Via::Exchange => {
             let guest = Arc::new(Guest::new(runtime)?);
             let factories = |count, most_ticks| {
                 let meters = observed.map(|observed| &observed.steps);
-                let factory = || factory(&guest, &store, &variables, most_ticks, meters);
+                let factory = || factory(&guest, &store, &current, most_ticks, meters);
                 std::iter::repeat_with(factory).take(count).collect()
             };
             let instances = options.instances.max(1);
@@ -214,12 +236,10 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
                 runtime.sending(outbound),
                 reuse,
                 Arc::clone(&store),
-                Arc::clone(&variables),
+                Arc::clone(&current),
                 Arc::clone(&own),
             )?;
-            // The component has the same variable.
-            let token = variables.get("tick_token").cloned().unwrap_or_default();
-            let tick = proxy::tick(Arc::clone(&proxy), base_path.clone(), token);
+            let tick = proxy::tick(Arc::clone(&proxy), base_path.clone(), current);
             let background = tokio::spawn(vital::task(BACKGROUND, tick));
             let bodies = Arc::new(Budget::new(BODY_BUDGET));
             (Handler::WasiHttp(proxy, bodies), background)
@@ -273,7 +293,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             gate: Gate::new(Rates::default(), Arc::clone(&own), Arc::clone(&store)),
             unsent: unsent_here,
             crowd: Crowd::new(None, options.idle_timeout),
-            desk: Some(AdminDesk::new(own, access, settings, scrape)),
+            desk: Some(AdminDesk::new(own, admin_access, settings, scrape)),
             meters: Some(observed.listener(ADMIN, STREAMS)),
         };
         let door = Door::new(vec![bound.listener], places_here);
@@ -304,34 +324,24 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     Ok(Running {
         addresses,
         admin,
+        reload,
         stop,
         servers,
         background,
     })
 }
 
-/// Ensures that access control accepts the host's own ticks: generates a token for them unless one
-/// is set.
-fn own_tick(variables: &mut Variables) -> Result<(), StartError> {
-    let token = variables.entry("tick_token".to_owned()).or_default();
-    if token.is_empty() {
-        let draw = || getrandom::u64().map_err(|error| StartError::Random(error.to_string()));
-        *token = format!("{:016x}{:016x}", draw()?, draw()?);
-    }
-    Ok(())
-}
-
 fn factory(
     guest: &Arc<Guest>,
     store: &Arc<dyn Store>,
-    variables: &Arc<Variables>,
+    variables: &Arc<Current>,
     most_ticks: u64,
     meters: Option<&Arc<StepMeters>>,
 ) -> Factory {
     let meters = meters.map(Arc::clone);
     let (guest, store, variables) = (Arc::clone(guest), Arc::clone(store), Arc::clone(variables));
     Box::new(move || {
-        let instance = guest.start(Arc::clone(&store), Arc::clone(&variables), most_ticks)?;
+        let instance = guest.start(Arc::clone(&store), &variables, most_ticks)?;
         let steps: Box<dyn Steps> = Box::new(instance);
         Ok(match &meters {
             Some(meters) => Box::new(MeteredSteps::new(steps, Arc::clone(meters))),

@@ -1,17 +1,30 @@
-//! The variables of the component, from flags and the environment.
+//! The variables of the component, from flags, the environment and the configuration file.
 
+mod current;
 mod near;
+mod source;
+
+pub(crate) use current::Current;
+pub(crate) use near::closest;
+pub use source::{FileLine, Source};
 
 use crate::wasi::Variables;
 use durable_streams_edge::access::Access;
 use durable_streams_edge::limits::{Config, Malformed, VARIABLES, Variable};
+use std::collections::BTreeMap;
 
 /// Prefix of the variables' names in the environment.
 const PREFIX: &str = "DS_";
 /// Names with this prefix that belong to the build and the tests of the host.
 const FOREIGN: [&str; 3] = ["DS_EMBED_", "DS_WASM_", "DS_TEST_"];
-/// Variables with this prefix that belong to clients of a server.
-const OF_CLIENTS: [&str; 2] = ["DS_URL", "DS_TOKEN"];
+/// Names with this prefix that are no variables: two belong to clients of a server, and the last one
+/// names the configuration file.
+const NO_VARIABLES: [&str; 3] = ["DS_URL", "DS_TOKEN", CONFIG];
+/// Name of the configuration file in the environment.
+pub(crate) const CONFIG: &str = "DS_CONFIG";
+
+/// The variable whose default the store determines.
+pub(crate) const BY_STORE: &str = "kv_guarded_create";
 
 /// Reason that the variables can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +51,60 @@ pub enum VariableError {
     /// The value is not valid.
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    /// The value in the configuration file is not valid.
+    #[error("{line}: {malformed}")]
+    InFile {
+        /// The line of the value.
+        line: FileLine,
+        /// The variable and the expected value.
+        malformed: Malformed,
+    },
+}
+
+/// Value of a variable, with its source.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sourced {
+    /// The value. It may be a secret.
+    pub value: String,
+    /// The source of the value.
+    pub source: Source,
+}
+
+/// Every variable, by name.
+pub type AllSourced = BTreeMap<&'static str, Sourced>;
+
+/// Value of a variable in the configuration file.
+#[derive(Clone)]
+pub struct InFile {
+    /// The name of a variable.
+    pub name: String,
+    /// The value, as on the command line.
+    pub value: String,
+    /// The line of the value.
+    pub line: FileLine,
+}
+
+/// Returns the value of every variable without a configuration file; see [`resolve_all`].
+///
+/// # Errors
+///
+/// As [`resolve_all`].
+pub fn resolve(
+    flags: &[String],
+    environment: impl IntoIterator<Item = (String, String)>,
+    guards_creation: bool,
+) -> Result<Variables, VariableError> {
+    resolve_all(&[], flags, environment, guards_creation).map(|all| values(&all))
+}
+
+/// Returns the values without their sources.
+pub(crate) fn values(all: &AllSourced) -> Variables {
+    let value = |(name, sourced): (&&str, &Sourced)| ((*name).to_owned(), sourced.value.clone());
+    all.iter().map(value).collect()
 }
 
 /// Returns the value of every variable. The last flag (`name=value`) wins, then the environment
-/// (`DS_<NAME>`), then the default.
+/// (`DS_<NAME>`), then the file, then the default.
 ///
 /// The store determines whether a swap of an absent key is guarded. The default of
 /// `kv_guarded_create` is therefore `guards_creation`.
@@ -50,19 +113,30 @@ pub enum VariableError {
 ///
 /// The first variable that is unknown or malformed. An unknown name in the environment is an error
 /// only if it is close to a known one, as it may belong to another program. See [`strangers`].
-pub fn resolve(
+pub fn resolve_all(
+    file: &[InFile],
     flags: &[String],
     environment: impl IntoIterator<Item = (String, String)>,
     guards_creation: bool,
-) -> Result<Variables, VariableError> {
-    let default = |row: &Variable| (row.name.to_owned(), row.default.to_owned());
-    let mut variables: Variables = VARIABLES.iter().map(default).collect();
-    variables.insert("kv_guarded_create".to_owned(), guards_creation.to_string());
+) -> Result<AllSourced, VariableError> {
+    let default = |row: &Variable| {
+        let value = match row.name {
+            BY_STORE => guards_creation.to_string(),
+            _ => row.default.to_owned(),
+        };
+        let source = Source::Default;
+        (row.name, Sourced { value, source })
+    };
+    let mut variables: AllSourced = VARIABLES.iter().map(default).collect();
+    for InFile { name, value, line } in file {
+        let source = Source::File(line.clone());
+        put(&mut variables, name, value.clone(), source)?;
+    }
     for (given, value) in environment {
         let Some(name) = ours(&given) else { continue };
         if is_known(&name) {
-            put(&mut variables, &name, value)?;
-        } else if let Some(close) = near::closest(&name, names()) {
+            put(&mut variables, &name, value, Source::Environment(given))?;
+        } else if let Some(close) = closest(&name, names()) {
             let close = format!("{PREFIX}{}", close.to_ascii_uppercase());
             return Err(VariableError::Misspelt { name: given, close });
         }
@@ -71,12 +145,29 @@ pub fn resolve(
         let (name, value) = flag
             .split_once('=')
             .ok_or_else(|| VariableError::NoValue(flag.clone()))?;
-        put(&mut variables, name, value.to_owned())?;
+        put(&mut variables, name, value.to_owned(), Source::Flag)?;
     }
     // Their own modules check the meaning of keys and tokens.
-    let config = Config::from_lookup(|name| variables.get(name).cloned())?;
-    Access::new(&config)?;
-    Ok(variables)
+    let lookup = |name: &str| Some(variables.get(name)?.value.clone());
+    let judged = Config::from_lookup(lookup).and_then(|config| Access::new(&config));
+    match judged {
+        Ok(_) => Ok(variables),
+        Err(malformed) => {
+            let sourced = variables.get(malformed.name);
+            Err(at(malformed, sourced.map(|sourced| &sourced.source)))
+        }
+    }
+}
+
+/// Error of a value from this source.
+fn at(malformed: Malformed, source: Option<&Source>) -> VariableError {
+    match source {
+        Some(Source::File(line)) => VariableError::InFile {
+            line: line.clone(),
+            malformed,
+        },
+        _ => malformed.into(),
+    }
 }
 
 /// Names in the environment that have the prefix, but belong to no variable of the component. The
@@ -90,11 +181,12 @@ pub fn strangers<'a>(environment: impl IntoIterator<Item = &'a str>) -> Vec<&'a 
 fn ours(given: &str) -> Option<String> {
     let name = given.strip_prefix(PREFIX)?;
     let foreign = FOREIGN.iter().any(|prefix| given.starts_with(prefix));
-    let skipped = foreign || OF_CLIENTS.contains(&given) || is_service_link(name);
+    let skipped = foreign || NO_VARIABLES.contains(&given) || is_service_link(name);
     (!skipped).then(|| name.to_ascii_lowercase())
 }
 
-fn names() -> impl Iterator<Item = &'static str> {
+/// The names of all variables.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     VARIABLES.iter().map(|row| row.name)
 }
 
@@ -116,14 +208,21 @@ fn is_service_link(name: &str) -> bool {
             .is_some_and(|(_, port)| is_number(port))
 }
 
-fn put(variables: &mut Variables, name: &str, value: String) -> Result<(), VariableError> {
+fn put(
+    variables: &mut AllSourced,
+    name: &str,
+    value: String,
+    source: Source,
+) -> Result<(), VariableError> {
     let unknown = || VariableError::Unknown {
         name: name.to_owned(),
         known: names().collect::<Vec<_>>().join(", "),
     };
     let row = VARIABLES.iter().find(|row| row.name == name);
-    row.ok_or_else(unknown)?.check(&value)?;
-    variables.insert(name.to_owned(), value);
+    let row = row.ok_or_else(unknown)?;
+    row.check(&value)
+        .map_err(|malformed| at(malformed, Some(&source)))?;
+    variables.insert(row.name, Sourced { value, source });
     Ok(())
 }
 
@@ -195,7 +294,11 @@ mod tests {
     /// The server did not start from a shell with the client's variables.
     #[test]
     fn variables_of_clients_are_ignored_silently() {
-        let environment = [("DS_URL", "http://a.example"), ("DS_TOKEN", "secret")];
+        let environment = [
+            ("DS_URL", "http://a.example"),
+            ("DS_TOKEN", "secret"),
+            ("DS_CONFIG", "/etc/ds.toml"),
+        ];
         assert_eq!(resolve(&[], &environment), resolve(&[], &[]));
         assert!(strangers(environment.map(|(name, _)| name)).is_empty());
         assert!(strangers(["DS_PAGE_BYTES", "PATH", "DS_TEST_X"]).is_empty());
@@ -220,6 +323,52 @@ mod tests {
             assert!(!is_service_link(&row.name.to_ascii_uppercase()));
         }
         assert!(!is_service_link("PORT_NAME"));
+    }
+
+    #[test]
+    fn a_value_of_the_file_wins_over_the_default_only() {
+        let in_file = |name: &str, line| InFile {
+            name: name.to_owned(),
+            value: "5".to_owned(),
+            line: FileLine::new("ds.toml", line),
+        };
+        let file = [
+            in_file("page_bytes", 1),
+            in_file("max_producers", 2),
+            in_file("sse_max_secs", 3),
+        ];
+        let environment = ["DS_PAGE_BYTES", "DS_MAX_PRODUCERS"];
+        let environment = environment.map(|name| (name.to_owned(), "6".to_owned()));
+        let flags = ["page_bytes=7".to_owned()];
+        let all = resolve_all(&file, &flags, environment, true).expect("all are good");
+        for (name, value, source) in [
+            ("page_bytes", "7", "flag"),
+            ("max_producers", "6", "environment DS_MAX_PRODUCERS"),
+            ("sse_max_secs", "5", "file ds.toml:3"),
+            ("max_name_bytes", "1024", "default"),
+        ] {
+            assert_eq!(all[name].value, value, "{name}");
+            assert_eq!(all[name].source.to_string(), source, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_value_of_the_file_is_named_with_its_line() {
+        for (name, value) in [
+            ("page_bytes", "0"),
+            ("auth_tokens", "[{}]"),
+            ("auth_audience", "me"),
+        ] {
+            let file = [InFile {
+                name: name.to_owned(),
+                value: value.to_owned(),
+                line: FileLine::new("ds.toml", 9),
+            }];
+            let error = resolve_all(&file, &[], [], true).err();
+            let error = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.starts_with("ds.toml:9: "), "{error}");
+            assert!(error.contains(name) && !error.contains('\n'), "{error}");
+        }
     }
 
     #[test]

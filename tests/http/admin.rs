@@ -1,6 +1,7 @@
 //! The admin listener: its address, its paths, and its rules of access.
 
 use crate::common::{HOST, Request, Response, ServerUnderTest, Stream};
+use serde_json::json;
 use std::net::{SocketAddr, TcpListener};
 
 const FREE: [&str; 2] = ["--admin", "127.0.0.1:0"];
@@ -46,11 +47,15 @@ fn probes_and_settings_are_served_and_other_paths_are_not() {
         .without("access-control-allow-origin");
     assert!(!config.text().contains("a-secret"), "{}", config.text());
     let config = config.json();
-    assert_eq!(config["variables"]["page_bytes"], "4711");
-    assert_eq!(config["variables"]["tick_token"], "***");
-    assert_eq!(config["flags"]["listen"], "127.0.0.1:0");
-    assert_eq!(config["flags"]["admin"], "127.0.0.1:0");
-    assert_eq!(config["flags"]["idle-timeout"], 620);
+    let variables = &config["variables"];
+    let page_bytes = json!({"value": 4711, "source": "flag"});
+    assert_eq!(variables["page_bytes"], page_bytes);
+    assert_eq!(variables["tick_token"]["value"], "(hidden)");
+    let flags = &config["flags"];
+    assert_eq!(flags["listen"]["value"], json!(["127.0.0.1:0"]));
+    assert_eq!(flags["admin"]["value"], "127.0.0.1:0");
+    let idle_timeout = json!({"value": 620, "source": "default"});
+    assert_eq!(flags["idle-timeout"], idle_timeout);
     let head = server.admin_request("HEAD", "/debug/config").send();
     assert!(head.expect(200).body.is_empty());
     let post = server.admin_request("POST", "/debug/config").body("x");

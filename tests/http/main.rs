@@ -16,6 +16,7 @@ mod commits;
 mod common;
 mod concurrency;
 mod conditional;
+mod config;
 mod create;
 mod damage;
 mod delete;

@@ -1,5 +1,6 @@
 //! Answers of the admin listener.
 
+use super::access::AdminAccess;
 use super::hosts::is_own;
 use super::paths::{from_base, is_protocol, to_base};
 use super::scrape::Scrape;
@@ -7,16 +8,14 @@ use super::settings::Settings;
 use crate::answers::{OwnAnswers, ResponseBody};
 use crate::net::{Asked, Desk};
 use bytes::Bytes;
-use durable_streams_edge::access::{Access, Refusal};
 use durable_streams_edge::protocol::paths::{HEALTH, READY};
 use durable_streams_edge::protocol::problem::{Code, Problem};
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
-    HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Response, Uri};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The metrics, in Prometheus' text format.
 const METRICS: &str = "/metrics";
@@ -28,8 +27,8 @@ const CONFIG: &str = "/debug/config";
 /// The admin listener's own answers.
 pub(crate) struct AdminDesk {
     own: Arc<OwnAnswers>,
-    access: Access,
-    settings: Settings,
+    access: Arc<AdminAccess>,
+    settings: Arc<Settings>,
     scrape: Scrape,
 }
 
@@ -37,8 +36,8 @@ impl AdminDesk {
     /// Creates the answers of a server with these settings.
     pub(crate) fn new(
         own: Arc<OwnAnswers>,
-        access: Access,
-        settings: Settings,
+        access: Arc<AdminAccess>,
+        settings: Arc<Settings>,
         scrape: Scrape,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -67,26 +66,9 @@ impl AdminDesk {
             return Err(Problem::new(Code::RouteNotFound, detail));
         }
         check_method(asked.method)?;
-        self.check_manager(asked.headers)?;
+        self.access.check_manager(asked.headers)?;
         let body = self.settings.to_json();
         Ok(Some(whole(asked.method, "application/json", body)))
-    }
-
-    /// Refuses a sender that may not see the settings: they are about all tenants.
-    fn check_manager(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let fields = headers.get_all(AUTHORIZATION).iter();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now_ms = now.map_or(0, |now| now.as_millis() as u64);
-        let caller = self.access.judge(fields.map(HeaderValue::as_bytes), now_ms);
-        let rights = caller.map_err(|refusal| unauthorized(&refusal))?.rights;
-        match rights.manage && rights.prefix.is_empty() {
-            true => Ok(()),
-            false => Err(Problem::new(
-                Code::InsufficientScope,
-                "The settings need a token with the scope manage and without a prefix.",
-            )
-            .with_challenge("error=\"insufficient_scope\", scope=\"manage\"")),
-        }
     }
 }
 
@@ -148,17 +130,6 @@ fn check_method(method: &Method) -> Result<(), Problem> {
 
 /// The field with the methods of a path.
 const ALLOW: &str = "allow";
-
-fn unauthorized(refusal: &Refusal) -> Problem {
-    let problem = |code| Problem::new(code, refusal.to_string());
-    match refusal {
-        Refusal::Missing => problem(Code::Unauthorized),
-        Refusal::Several => problem(Code::BadRequest).with_challenge("error=\"invalid_request\""),
-        Refusal::Invalid(_) => {
-            problem(Code::Unauthorized).with_challenge("error=\"invalid_token\"")
-        }
-    }
-}
 
 /// A complete response. It has no CORS fields: scripts of other origins must not read it.
 fn whole(method: &Method, content_type: &'static str, body: Vec<u8>) -> Response<ResponseBody> {

@@ -4,6 +4,7 @@
 //! It has an accept loop, connections and room for responses of its own, so that it answers while
 //! clients take everything that the main listener has.
 
+mod access;
 mod address;
 mod desk;
 mod hosts;
@@ -11,6 +12,7 @@ mod paths;
 mod scrape;
 mod settings;
 
+pub(crate) use access::AdminAccess;
 pub use address::{Admin, AdminAddress};
 pub(crate) use address::{Bound, bind};
 pub(crate) use desk::AdminDesk;

@@ -13,7 +13,7 @@ use durable_streams_edge::protocol::response::{self, Head};
 use http::header::{HeaderMap, HeaderValue, ORIGIN};
 use http::{Method, Response, StatusCode, Uri};
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Effect of a failed request, as the client may assume it.
@@ -92,21 +92,27 @@ pub(crate) struct RequestOrigin {
     pub method: Method,
     uri: Uri,
     origins: Vec<HeaderValue>,
+    settings: Arc<Settings>,
 }
 
 /// The host's own answers.
 #[derive(Debug)]
 pub(crate) struct OwnAnswers {
+    base_path: String,
+    settings: RwLock<Arc<Settings>>,
+}
+
+/// Settings of the answers. A request keeps those of its beginning.
+#[derive(Debug)]
+struct Settings {
     config: Config,
     access_control: bool,
     /// Fields of every answer, if they are equal for all requests.
     common: Option<Fields>,
 }
 
-impl OwnAnswers {
-    /// Creates the answers for this configuration, with or without access control.
-    #[must_use]
-    pub(crate) fn new(config: Config, access_control: bool) -> Arc<Self> {
+impl Settings {
+    fn new(config: Config, access_control: bool) -> Arc<Self> {
         let common = response::common_to_all(&config, access_control);
         Arc::new(Self {
             config,
@@ -114,10 +120,30 @@ impl OwnAnswers {
             common,
         })
     }
+}
+
+impl OwnAnswers {
+    /// Creates the answers for this configuration, with or without access control.
+    #[must_use]
+    pub(crate) fn new(config: Config, access_control: bool) -> Arc<Self> {
+        Arc::new(Self {
+            base_path: config.base_path.clone(),
+            settings: RwLock::new(Settings::new(config, access_control)),
+        })
+    }
+
+    /// Answers further requests for this configuration. The path prefix stays.
+    pub(crate) fn replace(&self, config: Config, access_control: bool) {
+        let mut settings = self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *settings = Settings::new(config, access_control);
+    }
 
     /// Path prefix of all streams.
     pub(crate) fn base_path(&self) -> &str {
-        &self.config.base_path
+        &self.base_path
     }
 
     /// Copies the parts of a request that an answer needs.
@@ -128,7 +154,9 @@ impl OwnAnswers {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> RequestOrigin {
-        let origins = match self.common {
+        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
+        let settings = Arc::clone(&settings);
+        let origins = match settings.common {
             Some(_) => Vec::new(),
             None => headers.get_all(ORIGIN).iter().cloned().collect(),
         };
@@ -136,6 +164,7 @@ impl OwnAnswers {
             method: method.clone(),
             uri: uri.clone(),
             origins,
+            settings,
         }
     }
 
@@ -167,7 +196,7 @@ impl OwnAnswers {
         document: Vec<u8>,
         request_origin: &RequestOrigin,
     ) -> Response<ResponseBody> {
-        head.headers.append(&self.common(request_origin));
+        head.headers.append(&request_origin.common());
         head.push(headers::CONTENT_LENGTH, document.len().to_string());
         let body = match request_origin.method {
             Method::HEAD => Bytes::new(),
@@ -180,13 +209,21 @@ impl OwnAnswers {
         *response.headers_mut() = unpack_fields(head.headers.into_packed());
         response
     }
+}
 
-    fn common(&self, request_origin: &RequestOrigin) -> Cow<'_, Fields> {
-        match &self.common {
+impl RequestOrigin {
+    /// The fields of every answer to this request.
+    fn common(&self) -> Cow<'_, Fields> {
+        let Settings {
+            config,
+            access_control,
+            common,
+        } = &*self.settings;
+        match common {
             Some(common) => Cow::Borrowed(common),
             None => {
-                let origins = request_origin.origins.iter().map(HeaderValue::as_bytes);
-                Cow::Owned(response::common(&self.config, origins, self.access_control))
+                let origins = self.origins.iter().map(HeaderValue::as_bytes);
+                Cow::Owned(response::common(config, origins, *access_control))
             }
         }
     }
@@ -252,6 +289,21 @@ mod tests {
         }
         let response = refused(&own("*", true), Method::GET, &[]);
         assert_eq!(field(&response, "vary"), Some("authorization"));
+    }
+
+    #[test]
+    fn a_replacement_counts_for_requests_that_begin_later() {
+        let own = own("*", false);
+        let uri = Uri::from_static("/v1/stream/s");
+        let earlier = own.request_origin(&Method::GET, &uri, &HeaderMap::new());
+        let given = |name: &str| (name == "cors_origins").then(|| "https://b.example".to_owned());
+        own.replace(Config::from_lookup(given).expect("good variables"), true);
+        let later = own.request_origin(&Method::GET, &uri, &HeaderMap::new());
+        for (request_origin, vary) in [(earlier, None), (later, Some("authorization"))] {
+            let response = own.problem(&too_slow(), &request_origin);
+            let found = field(&response, "vary").map(|vary| vary.contains("authorization"));
+            assert_eq!(found, vary.map(|_| true));
+        }
     }
 
     #[test]

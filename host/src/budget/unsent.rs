@@ -4,7 +4,7 @@ use super::line::Line;
 use super::pool::Pool;
 use crate::limits::{ADDRESS_PART, LEAST_RATE_IN_NEED, NEED_LOOK, NEED_PERIOD, UNSENT};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -14,7 +14,7 @@ use tokio::time::sleep;
 pub(crate) struct Unsent {
     pool: Arc<Pool>,
     /// Bytes that a read reserves before it knows the size of its response.
-    page: usize,
+    page: AtomicUsize,
     /// How long a connection is watched before it is ended.
     period: Duration,
     /// Room for all connections of one address.
@@ -90,13 +90,18 @@ impl Unsent {
     fn watching(page: usize, bytes: usize, per_address: usize, period: Duration) -> Arc<Self> {
         Arc::new(Self {
             pool: Pool::new(bytes),
-            page,
+            page: AtomicUsize::new(page),
             period,
             per_address,
             addresses: Mutex::default(),
             lines: Mutex::default(),
             next: AtomicU64::new(0),
         })
+    }
+
+    /// Sets the size of pages for further connections.
+    pub(crate) fn set_page(&self, page: usize) {
+        self.page.store(page, Ordering::Relaxed);
     }
 
     /// The room that all connections share.
@@ -127,7 +132,8 @@ impl Unsent {
     /// Gives a connection from this address a share.
     pub(crate) fn register(self: &Arc<Self>, address: u64) -> Registered {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let line = Line::new(Arc::clone(&self.pool), self.part(address), self.page);
+        let page = self.page.load(Ordering::Relaxed);
+        let line = Line::new(Arc::clone(&self.pool), self.part(address), page);
         let known = Known {
             address,
             line: Arc::clone(&line),

@@ -1,15 +1,26 @@
 use super::*;
+use crate::settled::Settled;
 
 fn arguments(text: &str) -> Result<Command, UsageError> {
     parse(text.split_whitespace().map(Into::into))
 }
 
 fn options(text: &str) -> Result<Options, String> {
+    let settled = settled(text, &[])?;
+    let options = settled.options(&Embedded::NOTHING);
+    options.map_err(|error| error.to_string())
+}
+
+fn settled(text: &str, environment: &[(&str, &str)]) -> Result<Settled, String> {
+    let environment: Vec<_> = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     match arguments(text).map_err(|error| error.to_string())? {
-        Command::Serve(serve) => serve
-            .options([], &Embedded::NOTHING)
-            .map_err(|error| error.to_string()),
-        other => panic!("not serve: {other:?}"),
+        Command::Serve(given) | Command::Config { given, .. } => {
+            Settled::new(&given, &environment).map_err(|error| error.to_string())
+        }
+        _ => panic!("not serve: {text}"),
     }
 }
 
@@ -73,11 +84,11 @@ fn the_defaults_are_as_documented() {
     assert_eq!(options.rates, Rates::default());
     assert_eq!(options.connections_per_address, None);
     assert_eq!(options.idle_timeout, Duration::from_secs(620));
-    let Ok(Command::Serve(serve)) = arguments("ds serve") else {
-        panic!("not serve");
-    };
-    assert_eq!(serve.store, StoreKind::File("data".into()));
-    assert_eq!(serve.durability, Durability::Sync);
+    let settled = settled("ds serve", &[]).expect("good arguments");
+    let shown = settled.in_force().to_json();
+    assert_eq!(shown["flags"]["store"]["value"], "file:data");
+    assert_eq!(shown["flags"]["durability"]["value"], "sync");
+    assert!(settled.acknowledged().contains("fsync"));
 }
 
 #[test]
@@ -124,8 +135,10 @@ fn an_address_with_a_password_is_never_repeated() {
         let text = format!("ds serve --component x --store {address}");
         let error = options(&text).err().expect("no server is there");
         assert!(!error.contains("secret"), "{error}");
-        let command = arguments(&text).expect("it is judged later");
-        assert!(!format!("{command:?}").contains("secret"));
+        let settled = settled(&text, &[]).expect("it is judged later");
+        let in_force = settled.in_force();
+        let shown = format!("{in_force} {}", in_force.to_json());
+        assert!(!shown.contains("u:secret"), "{shown}");
     }
 }
 
@@ -135,4 +148,71 @@ fn injections_stack_in_the_order_given() {
     let options = options(text).expect("good arguments");
     let expected = "spin-redis with latency:1ms with faults:2";
     assert_eq!(options.store.describe(), expected);
+}
+
+const EXAMPLE: &str = include_str!("../../deploy/durable-streams.toml");
+
+/// Settles `ds serve` with a file of this text.
+fn with_file(text: &str) -> Result<Settled, String> {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&file, text).expect("it is written");
+    settled(
+        "ds serve",
+        &[("DS_CONFIG", &file.path().display().to_string())],
+    )
+}
+
+/// Values in force, without their sources.
+fn in_force(settled: &Settled) -> String {
+    let text = settled.in_force().to_string();
+    let values = text.lines().map(|line| line.split(" #").next());
+    let values: Vec<_> = values.flatten().map(str::trim_end).collect();
+    values.join("\n")
+}
+
+#[test]
+fn the_example_of_a_configuration_file_is_complete() {
+    assert!(
+        EXAMPLE == example(&serve_command()),
+        "run `durable-streams config --example > host/deploy/durable-streams.toml`"
+    );
+}
+
+#[test]
+fn the_example_of_a_configuration_file_has_the_defaults() {
+    let defaults = in_force(&settled("ds serve", &[]).expect("good defaults"));
+    let as_it_is = with_file(EXAMPLE).expect("the example is valid");
+    assert_eq!(in_force(&as_it_is), defaults);
+    // A setting with one sign has its default, and follows the sign without a space.
+    let set = |line: &str| {
+        let setting = line.strip_prefix('#').unwrap_or(line);
+        match setting.starts_with(|first: char| first.is_ascii_lowercase()) {
+            true => setting.to_owned(),
+            false => line.to_owned(),
+        }
+    };
+    let all: Vec<String> = EXAMPLE.lines().map(set).collect();
+    let all = with_file(&all.join("\n")).expect("every default is valid");
+    assert_eq!(in_force(&all), defaults);
+    let shown = all.in_force().to_string();
+    let others = shown.lines().filter(|line| line.ends_with("# default"));
+    let others: Vec<_> = others.filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(others, ["kv_guarded_create"], "the store determines it");
+    let examples = EXAMPLE.replace("\n##", "\n");
+    with_file(&examples).expect("every example is valid");
+}
+
+#[test]
+fn a_file_sets_flags_and_variables() {
+    let text = "listen = '127.0.0.1:5'\nstore = 'spin-redis'\ninject = ['latency:1', 'faults:2']\n\
+                rate-limit-per-token = 3\ncomponent = 'x'\n[variables]\npage_bytes = 5";
+    let settled = with_file(text).expect("all are good");
+    let options = settled.options(&Embedded::NOTHING).expect("it opens");
+    let listen: Vec<_> = options.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["127.0.0.1:5"]);
+    let expected = "spin-redis with latency:1ms with faults:2";
+    assert_eq!(options.store.describe(), expected);
+    assert_eq!(options.rates.per_token, NonZeroU32::new(3));
+    assert_eq!(options.variables["page_bytes"], "5");
+    assert_eq!(options.variables["kv_guarded_create"], "false");
 }

@@ -41,6 +41,11 @@ pub enum StepError {
 /// microseconds. An instance that runs too long is stopped, and the result is
 /// [`StepError::Broken`].
 pub(crate) trait Steps: Send {
+    /// Whether the instance has other variables than the ones in force. It then gets no more steps.
+    fn is_outdated(&self) -> bool {
+        false
+    }
+
     /// Begins a step; see [`Keys::begin`](crate::wasi::Keys::begin).
     fn begin(&mut self, _hurried: bool) {}
 

@@ -10,12 +10,12 @@ use durable_streams_edge::protocol::problem::Problem;
 use http::header::{CONNECTION, HeaderValue};
 use hyper::{Response, Version};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 /// The checks of a request before the handler receives it.
 pub(crate) struct Gate {
-    limits: Option<Limits>,
+    limits: RwLock<Option<Arc<Limits>>>,
     own: Arc<OwnAnswers>,
     store: Arc<dyn Store>,
     begun: Instant,
@@ -25,11 +25,22 @@ impl Gate {
     /// A gate with limits on the rates of requests.
     pub(crate) fn new(rates: Rates, own: Arc<OwnAnswers>, store: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self {
-            limits: Limits::new(rates),
+            limits: RwLock::new(Limits::new(rates).map(Arc::new)),
             own,
             store,
             begun: Instant::now(),
         })
+    }
+
+    /// Limits the rates of further requests anew. All allowances begin full.
+    pub(crate) fn replace_limits(&self, rates: Rates) {
+        let mut limits = self.limits.write().unwrap_or_else(PoisonError::into_inner);
+        *limits = Limits::new(rates).map(Arc::new);
+    }
+
+    fn limits(&self) -> Option<Arc<Limits>> {
+        let limits = self.limits.read().unwrap_or_else(PoisonError::into_inner);
+        limits.clone()
     }
 
     /// The host's own responses.
@@ -75,7 +86,7 @@ impl Gate {
 
     fn judge<B>(&self, peer: IpAddr, request: &hyper::Request<B>) -> Result<(), Problem> {
         let (uri, headers) = (request.uri(), request.headers());
-        if let Some(limits) = &self.limits {
+        if let Some(limits) = self.limits() {
             let (method, path) = (request.method(), uri.path());
             let admitted = limits.admit(peer, method, path, headers, self.begun.elapsed());
             admitted.map_err(too_many)?;

@@ -20,6 +20,7 @@ use hyper::Response;
 use hyper::body::Incoming;
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Number of attempts for a read with an answer larger than its room.
 const ATTEMPTS: u32 = 3;
@@ -28,7 +29,7 @@ const ATTEMPTS: u32 = 3;
 #[derive(Clone)]
 pub(crate) enum Handler {
     /// Our own driver, with the maximum length of bodies.
-    Exchange(Arc<Driver>, usize),
+    Exchange(Arc<Driver>, Arc<AtomicUsize>),
     /// Instances on demand, and the room for bodies in progress. An instance decides which bodies
     /// it has room for; the budget shows whether slow clients delay others.
     WasiHttp(Arc<Proxy>, Arc<Budget>),
@@ -88,7 +89,10 @@ impl Handler {
         grant: Option<Grant>,
     ) -> Result<Response<ResponseBody>, NoResponse> {
         match self {
-            Self::Exchange(driver, max) => exchange(driver, *max, parts, body, grant).await,
+            Self::Exchange(driver, max) => {
+                let max = max.load(Ordering::Relaxed);
+                exchange(driver, max, parts, body, grant).await
+            }
             Self::WasiHttp(proxy, bodies) => {
                 let room = grant.map(|grant| grant.room);
                 let response = match body {

@@ -7,7 +7,7 @@ use crate::budget::Room;
 use crate::engine::{ComponentError, Runtime};
 use crate::store::{Outlet, Store};
 use crate::telemetry;
-use crate::wasi::Variables;
+use crate::variables::Current;
 use durable_streams_edge::protocol::sse;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -57,7 +57,7 @@ impl Proxy {
         runtime: Runtime,
         reuse: Reuse,
         store: Arc<dyn Store>,
-        variables: Arc<Variables>,
+        variables: Arc<Current>,
         own: Arc<OwnAnswers>,
     ) -> Result<Arc<Self>, ComponentError> {
         let wanted = reuse.interface();

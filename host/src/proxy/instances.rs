@@ -3,7 +3,8 @@
 use crate::engine::{Runtime, STUCK_TICKS, stop_when_stuck};
 use crate::store::{Outlet, Store};
 use crate::telemetry;
-use crate::wasi::{InstanceState, Variables};
+use crate::variables::Current;
+use crate::wasi::InstanceState;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -48,7 +49,7 @@ pub(super) struct OnDemand {
     pub(super) pre: ProxyPre<InstanceState>,
     pub(super) reuse: Reuse,
     pub(super) store: Arc<dyn Store>,
-    pub(super) variables: Arc<Variables>,
+    pub(super) variables: Arc<Current>,
 }
 
 impl HandlerState for OnDemand {
@@ -59,7 +60,8 @@ impl HandlerState for OnDemand {
     async fn instantiate(&self) -> wasmtime::Result<Instance<InstanceState, IdleFor, Limits>> {
         let outlet = Outlet::new(Arc::clone(&self.store));
         let serving_since_ms = self.store.serving_since_ms();
-        let (store, variables) = (Arc::clone(&self.store), Arc::clone(&self.variables));
+        let version = self.variables.version();
+        let (store, variables) = (Arc::clone(&self.store), self.variables.variables());
         let mut store = self.runtime.new_store(store, variables);
         stop_when_stuck(&mut store, STUCK_TICKS, true);
         let proxy = self.pre.instantiate_async(&mut store).await?;
@@ -72,6 +74,8 @@ impl HandlerState for OnDemand {
                 outlet,
                 serving_since_ms,
                 stores: Arc::clone(&self.store),
+                variables: Arc::clone(&self.variables),
+                version,
                 reuse: self.reuse,
             },
         })
@@ -122,6 +126,9 @@ pub(super) struct Limits {
     /// Since when the store serves, which the instance has as a variable.
     serving_since_ms: u64,
     stores: Arc<dyn Store>,
+    /// The variables in force, and the version of those that the instance has.
+    variables: Arc<Current>,
+    version: u64,
     reuse: Reuse,
 }
 
@@ -137,6 +144,7 @@ impl WorkerState for Limits {
             _ if self.outlet.check(Ok(())).is_err() => ShouldAccept::Never,
             // The instance would judge leases by an earlier time.
             _ if self.serving_since_ms != self.stores.serving_since_ms() => ShouldAccept::Never,
+            _ if self.version != self.variables.version() => ShouldAccept::Never,
             (_, TOTAL..) => ShouldAccept::Never,
             (CONCURRENT.., _) => ShouldAccept::No,
             _ => ShouldAccept::Yes,

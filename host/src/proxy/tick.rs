@@ -1,6 +1,7 @@
 //! Background work through `wasi:http`.
 
 use super::handler::Proxy;
+use crate::variables::Current;
 use durable_streams_edge::protocol::name::RESERVED;
 use durable_streams_edge::protocol::paths::TICK;
 use http::header::AUTHORIZATION;
@@ -15,18 +16,18 @@ const BUSY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(2);
 
 /// Lets the component maintain its streams until this future is dropped. Instances on demand can
-/// only be called with a request over HTTP.
-pub(crate) async fn tick(proxy: Arc<Proxy>, base_path: String, token: String) {
+/// only be called with a request over HTTP, with the token that the component expects.
+pub(crate) async fn tick(proxy: Arc<Proxy>, base_path: String, variables: Arc<Current>) {
     let target = target(&base_path);
-    let token = format!("Bearer {token}");
     let mut pause = BUSY;
     loop {
         tokio::time::sleep(pause).await;
+        let token = format!("Bearer {}", variables.value("tick_token"));
         let nothing = Empty::new().map_err(|never| match never {});
         let request = Request::builder()
             .method(Method::POST)
             .uri(&target)
-            .header(AUTHORIZATION, &token)
+            .header(AUTHORIZATION, token)
             .body(nothing.boxed_unsync());
         // The path and the token were checked at the start, so this request is valid.
         if let Ok(request) = request {

@@ -9,7 +9,8 @@ use crate::exchange::{
     unpack_fields,
 };
 use crate::store::Store;
-use crate::wasi::{Footprint, InstanceState, Variables};
+use crate::variables::Current;
+use crate::wasi::{Footprint, InstanceState};
 use bindings::exports::durable_streams::edge::exchange as wit;
 use bytes::Bytes;
 use http::StatusCode;
@@ -58,16 +59,22 @@ impl Guest {
     pub(crate) fn start(
         &self,
         store: Arc<dyn Store>,
-        variables: Arc<Variables>,
+        variables: &Arc<Current>,
         most_ticks: u64,
     ) -> Result<Instance, StepError> {
-        let mut store = self.runtime.new_store(store, variables);
+        let version = variables.version();
+        let mut store = self.runtime.new_store(store, variables.variables());
         stop_when_stuck(&mut store, most_ticks, false);
         let instance = guarded(self.pre.instantiate_async(&mut store)).map_err(no_instance)?;
         let lane = bindings::Lane::new(&mut store, &instance)
             .map_err(|error| self.runtime.other_shape(EXCHANGE, &error))
             .map_err(|error| StepError::NoInstance(error.to_string()))?;
-        Ok(Instance { store, lane })
+        Ok(Instance {
+            store,
+            lane,
+            variables: Arc::clone(variables),
+            version,
+        })
     }
 }
 
@@ -83,9 +90,16 @@ fn no_instance(error: StepError) -> StepError {
 pub(crate) struct Instance {
     store: wasmtime::Store<InstanceState>,
     lane: bindings::Lane,
+    /// The variables in force, and the version of those that the instance has.
+    variables: Arc<Current>,
+    version: u64,
 }
 
 impl Steps for Instance {
+    fn is_outdated(&self) -> bool {
+        self.version != self.variables.version()
+    }
+
     fn begin(&mut self, hurried: bool) {
         self.store.data_mut().keys_mut().begin(hurried);
     }
@@ -263,7 +277,7 @@ mod tests {
         let functions = ["start", "resume", "delivered", "work"];
         let members = functions.map(|name| format!(r#"(export "{name}" (func $nothing))"#));
         let guest = Guest::new(component(&members.concat())).expect("all functions are there");
-        let started = guest.start(Arc::new(MemoryStore::new()), Arc::default(), 1);
+        let started = guest.start(Arc::new(MemoryStore::new()), &Arc::default(), 1);
         let Err(StepError::NoInstance(text)) = started.map(|_| ()) else {
             panic!("it was started");
         };

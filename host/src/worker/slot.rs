@@ -61,8 +61,8 @@ impl Slot {
     }
 
     /// Runs one step, on a new instance if there is none. An instance is replaced after it broke,
-    /// after a loss of the store, as it may hold lost data, and after an absence of the store, as it
-    /// would judge leases by an earlier time.
+    /// after a loss of the store, as it may hold lost data, after an absence of the store, as it
+    /// would judge leases by an earlier time, and after a change of the variables.
     pub(super) fn step<T>(
         &self,
         hurried: bool,
@@ -72,6 +72,7 @@ impl Slot {
         let is_old = |begun: &Begun| {
             begun.losses != self.store.losses()
                 || begun.serving_since_ms != self.store.serving_since_ms()
+                || begun.steps.is_outdated()
         };
         if place.as_ref().is_some_and(is_old) {
             *place = None;

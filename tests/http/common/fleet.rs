@@ -11,7 +11,7 @@ use durable_streams_host::variables::resolve;
 use durable_streams_host::{
     Address, Admin, AdminAddress, ComponentSource, Listen, Options, Rates, Running, Via, serve,
 };
-use std::collections::BTreeMap;
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl Fleet {
                 connections_per_address: None,
                 idle_timeout: Duration::from_secs(620),
                 admin: Admin::Chosen(AdminAddress::Off),
-                flags: BTreeMap::new(),
+                settings: Value::Null,
             };
             RUNTIME.block_on(serve(options)).expect("a host starts")
         });

@@ -269,6 +269,14 @@ impl ServerUnderTest {
         Self::try_start(command, None).unwrap_or_else(|log| panic!("it ended: {log:?}"))
     }
 
+    /// Starts a server with these arguments of `serve` and no others.
+    pub(crate) fn start_alone(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = HOST.command();
+        command.arg("serve").args(arguments);
+        command.envs(environment.iter().copied());
+        Self::spawn(command, None)
+    }
+
     fn spawn(command: Command, directory: Option<TempDir>) -> Self {
         Self::try_spawn(command, directory).unwrap_or_else(|log| panic!("it ended: {log:?}"))
     }

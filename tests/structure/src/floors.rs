@@ -79,6 +79,7 @@ pub const HOST: Floors = &[
     &["check/"],
     &["outbound/"],
     &["wasi/", "variables.rs", "variables/"],
+    &["config/"],
     &["engine.rs", "engine/"],
     &["exchange/"],
     &["answers/"],
@@ -87,9 +88,13 @@ pub const HOST: Floors = &[
     &["net/"],
     &["admin/"],
     &["error.rs"],
+    &["reload.rs"],
     &["serve.rs", "serve/"],
     &["lib.rs"],
-    &["cli.rs"],
+    &["announce.rs"],
+    &["cli.rs", "cli/"],
+    &["settled.rs"],
+    &["hangup.rs"],
     &["main.rs"],
 ];
 

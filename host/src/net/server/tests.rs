@@ -17,6 +17,7 @@ use metrics::Histogram;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -70,7 +71,7 @@ async fn serve_listener(listener: Listener, places: Places, crowd: Arc<Crowd>) -
     };
     let door = Door::new(vec![listener], places.clone());
     let (stop, stopped) = watch::channel(false);
-    let handler = Handler::Exchange(driver, 1 << 20);
+    let handler = Handler::Exchange(driver, Arc::new(AtomicUsize::new(1 << 20)));
     let server = Server {
         handler,
         gate,
