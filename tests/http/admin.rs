@@ -62,11 +62,59 @@ fn probes_and_settings_are_served_and_other_paths_are_not() {
     post.send()
         .problem(405, "METHOD_NOT_ALLOWED")
         .with("allow", "GET, HEAD");
-    for path in ["/", "/streams", "/v1", "/v1/streams", "/debug"] {
+    for path in [
+        "/page",
+        "/page/none.js",
+        "/streams",
+        "/v1",
+        "/v1/streams",
+        "/debug",
+    ] {
         get(path).problem(404, "ROUTE_NOT_FOUND");
     }
     let main = server.request("GET", "/debug/config").send();
     main.problem(404, "ROUTE_NOT_FOUND");
+}
+
+#[test]
+fn the_page_is_served_with_a_strict_policy_and_tags() {
+    let Some(server) = server(&[]) else { return };
+    for (path, media_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page/app.js", "text/javascript; charset=utf-8"),
+        ("/page/style/base.css", "text/css; charset=utf-8"),
+        ("/page/icon.svg", "image/svg+xml"),
+    ] {
+        let get = |method: &str| server.admin_request(method, path);
+        let page = get("GET").send().expect(200);
+        let page = page
+            .with("content-type", media_type)
+            .with("x-content-type-options", "nosniff")
+            .with("referrer-policy", "no-referrer")
+            .with("cache-control", "no-cache")
+            .without("access-control-allow-origin");
+        let policy = page.header("content-security-policy").expect("a policy");
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        let tag = page.header("etag").expect("a tag");
+        let again = get("GET").header("If-None-Match", tag).send();
+        assert!(again.expect(304).body.is_empty());
+        assert!(get("HEAD").send().expect(200).body.is_empty());
+        get("POST")
+            .body("x")
+            .send()
+            .problem(405, "METHOD_NOT_ALLOWED");
+        server
+            .request("GET", path)
+            .send()
+            .problem(404, "ROUTE_NOT_FOUND");
+    }
 }
 
 /// A page of any site could read the settings by a name of its own for 127.0.0.1.

@@ -2,6 +2,7 @@
 
 use super::access::AdminAccess;
 use super::hosts::is_own;
+use super::page;
 use super::paths::{from_base, is_protocol, to_base};
 use super::scrape::Scrape;
 use super::settings::Settings;
@@ -55,14 +56,18 @@ impl AdminDesk {
         if is_protocol(path) || HEALTH.contains(&path) || path == READY {
             return Ok(None);
         }
+        if let Some(file) = page::find(path) {
+            check_method(asked.method)?;
+            return Ok(Some(file.answer(asked.method, asked.headers)));
+        }
         if path == METRICS {
             check_method(asked.method)?;
             let body = self.scrape.text().into_bytes();
             return Ok(Some(whole(asked.method, METRICS_TYPE, body)));
         }
         if path != CONFIG {
-            let detail = "The admin listener has no such path. It serves /metrics, /health, \
-                          /readyz, /debug/config, and streams below /v1/stream.";
+            let detail = "The admin listener has no such path. It serves a page at /, /metrics, \
+                          /health, /readyz, /debug/config, and streams below /v1/stream.";
             return Err(Problem::new(Code::RouteNotFound, detail));
         }
         check_method(asked.method)?;

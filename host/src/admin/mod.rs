@@ -1,4 +1,4 @@
-//! The admin listener: metrics, probes and settings for operators, and the protocol below one fixed
+//! The admin listener: a page, metrics, probes and settings for operators, and the protocol below one fixed
 //! path.
 //!
 //! It has an accept loop, connections and room for responses of its own, so that it answers while
@@ -8,6 +8,7 @@ mod access;
 mod address;
 mod desk;
 mod hosts;
+mod page;
 mod paths;
 mod scrape;
 mod settings;
