@@ -1,6 +1,8 @@
 //! `cargo xtask test`: every tier in order, then a table of counts and times.
 
+mod browser;
 mod guides;
+mod suite;
 mod table;
 mod tally;
 mod tiers;

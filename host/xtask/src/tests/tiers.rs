@@ -1,14 +1,15 @@
 //! The tiers: one directory and one command each.
 
+use super::suite::counted;
 use super::tally::{CargoOutput, Outcome, Tally};
-use super::{Options, guides};
+use super::{Options, browser, guides};
 use crate::component::{self, Build};
 use crate::failure::Failure;
 use crate::host;
 use crate::node::Scripts;
 use crate::paths;
 use crate::python;
-use crate::run::{self, Step};
+use crate::run;
 use crate::server::{self, MEMORY, Pair, REDIS, Server, VIAS};
 use crate::services;
 use crate::toolchain::{self, TARGET, Toolchain};
@@ -76,7 +77,7 @@ pub(super) static TIERS: [Tier; 12] = [
     },
     Tier {
         name: "client",
-        description: "the official clients, and the examples",
+        description: "the official clients, the examples, and the page in a browser",
         run: client,
     },
     Tier {
@@ -370,22 +371,6 @@ fn cargo_test_with(
     counted(description, &mut cargo, |line| output.read(line))
 }
 
-fn counted(
-    description: &str,
-    command: &mut Command,
-    mut read: impl FnMut(&str) -> Option<Tally>,
-) -> Result<(bool, Tally), Failure> {
-    let step = Step::begin(description);
-    let mut tally = Tally::default();
-    let well = run::watch(description, command, |line| {
-        if let Some(counts) = read(line) {
-            tally += counts;
-        }
-    })?;
-    step.done();
-    Ok((well, tally))
-}
-
 /// Seconds that a long-poll of the suites waits on the server. The official suite allows the server its
 /// own `longPollTimeoutMs` plus one second.
 const LONG_POLL_SECS: &str = "2";
@@ -477,7 +462,8 @@ fn client(options: &Options) -> Outcome {
     }
     let _ = outcome.counted(examples(options))
         && outcome.needs(services::provide_chromium(options.install))
-        && outcome.counted(chat());
+        && outcome.counted(browser::chat())
+        && outcome.counted(browser::page());
     outcome
 }
 
@@ -488,22 +474,4 @@ fn examples(options: &Options) -> Result<(bool, Tally), Failure> {
     let mut node = Scripts::install("examples")?.node("run.mjs");
     node.arg(format!("{}/v1/stream", server.url)).args(python);
     counted("the examples", &mut node, Tally::of_script)
-}
-
-/// Runs the example of a chat in a browser. Without a Chromium, prints and counts that it is skipped.
-fn chat() -> Result<(bool, Tally), Failure> {
-    let chromium = match test_support::chromium_program() {
-        Ok(program) => program,
-        Err(why) => {
-            println!("    skipped: the chat in a browser, since {why}");
-            let skipped = Tally {
-                skipped: 1,
-                ..Tally::default()
-            };
-            return Ok((true, skipped));
-        }
-    };
-    let mut node = Scripts::install("examples")?.node("chat/test.mjs");
-    node.arg(paths::host()).arg(chromium);
-    counted("the chat in a browser", &mut node, Tally::of_script)
 }
