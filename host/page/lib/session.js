@@ -6,8 +6,12 @@ const watchers = new Set()
 /** The token, or an empty text. */
 export const token = () => sessionStorage.getItem(KEY) ?? ""
 
-/** Keeps a token for this tab; an empty one is forgotten. */
+/** Characters that a token may have in the field `Authorization`. */
+const TOKEN = /^[!-~]*$/
+
+/** Keeps a token for this tab; an empty one is forgotten. Throws if it can't be sent. */
 export function keepToken(text) {
+  if (!TOKEN.test(text)) throw new Error("A token has only letters, digits and signs, without spaces.")
   if (text) sessionStorage.setItem(KEY, text)
   else sessionStorage.removeItem(KEY)
 }

@@ -10,7 +10,7 @@ const LONG_POLL_MS = 60_000
 /** Longest silence of an SSE response. Heartbeats come each 15 s by default. */
 const SILENCE_MS = 45_000
 /** Longest wait for the first byte of an SSE response. A proxy that buffers sends none. */
-const FIRST_BYTE_MS = 10_000
+const FIRST_BYTE_MS = 5_000
 
 /** SSE does not work here, and a long-poll may. */
 export class NoEvents extends Error {}

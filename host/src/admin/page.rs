@@ -199,4 +199,17 @@ mod tests {
         assert_eq!(index.matches("<script").count(), 1);
         assert!(index.contains("<script type=\"module\" src=\"page/app.js\"></script>"));
     }
+
+    /// Without the links a browser learns the name of each module only from the one that imports it.
+    #[test]
+    fn every_module_is_loaded_at_once() {
+        let index = find("/").expect("the page");
+        let index = std::str::from_utf8(index.body).expect("text");
+        let modules = FILES.iter().filter(|file| file.path.ends_with(".js"));
+        for module in modules.filter(|file| file.path != "/page/app.js") {
+            let path = module.path.trim_start_matches('/');
+            let link = format!("<link rel=\"modulepreload\" href=\"{path}\" />");
+            assert!(index.contains(&link), "missing: {link}");
+        }
+    }
 }

@@ -13,7 +13,6 @@ use crate::run;
 use crate::server::{self, MEMORY, Pair, REDIS, Server, VIAS};
 use crate::services;
 use crate::toolchain::{self, TARGET, Toolchain};
-use std::process::Command;
 
 /// A tier of tests.
 #[derive(Debug)]
