@@ -59,7 +59,7 @@ export class Chart {
     say(this.period, `${span / 60} min`)
     say(this.top, this.format(most))
     const x = ({ at }) => (WIDTH * (1 - (now - at) / span)).toFixed(1)
-    const y = (value) => (HEIGHT * (1 - value / most)).toFixed(1)
+    const y = (value) => (HEIGHT - 1 - (HEIGHT - 2) * (value / most)).toFixed(1)
     this.paths.forEach((path, line) => {
       let [shape, isOn] = ["", false]
       for (const point of points) {
