@@ -8,6 +8,7 @@ use crate::net::{ActivationError, Inherited, Listen, Rates, TlsFiles};
 use crate::serve::{Options, Via};
 use crate::store::log::Durability;
 use crate::store::open::{Injection, Keeping, OpenError, SCRUB_RATE, StoreKind, open};
+use crate::telemetry::{Directives, LogFormat};
 use crate::variables::VariableError;
 use crate::wasi::Variables;
 use clap::builder::PossibleValue;
@@ -97,12 +98,12 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Subcommands {
     /// Serves streams over HTTP until SIGTERM or SIGINT
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Checks the configuration of serve, with the same flags and environment, and prints all
     /// settings with their sources. Secrets are hidden. The exit status is 1 if a setting is invalid
     Config {
         #[command(flatten)]
-        serve: Serve,
+        serve: Box<Serve>,
         /// Print the settings as a JSON object
         #[arg(long)]
         json: bool,
@@ -200,6 +201,13 @@ pub struct Serve {
     /// 127.0.0.1:4438, or a free port if that one is in use
     #[arg(long, value_name = "ADDR|off")]
     admin: Option<AdminAddress>,
+    /// Format of the log on standard error; auto is text on a terminal, and JSON elsewhere
+    #[arg(long, value_enum, default_value = "auto")]
+    log_format: LogFormat,
+    /// Lines to log, by level and target, such as warn,durable_streams=info; RUST_LOG does the same.
+    /// If not given, the variable log_level decides
+    #[arg(long, value_name = "DIRECTIVES")]
+    log_filter: Option<Directives>,
     /// Variable of the component; may be repeated. DS_{NAME} in the environment does the same
     #[arg(long = "variable", value_name = "NAME=VALUE")]
     pub(crate) variables: Vec<String>,
@@ -314,6 +322,11 @@ impl Serve {
             per_address: self.rate_limit_per_address,
             trust_forwarded_for: self.trust_forwarded_for,
         }
+    }
+
+    /// The format of the log, and the lines to log.
+    pub(crate) fn log(&self) -> (LogFormat, Option<Directives>) {
+        (self.log_format, self.log_filter.clone())
     }
 
     /// Opens the store, and returns the server's options with these variables and sockets of the

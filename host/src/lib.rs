@@ -34,7 +34,8 @@
 //!  outbound                  the client for webhooks
 //!  store        check        keys and values | the check of a store on disk
 //!  length                    which requests take long
-//!  budget, vital, telemetry  room for bodies, tasks that must not panic, the log
+//!  budget, vital             room for bodies, tasks that must not panic
+//!  diagnostics, trace, telemetry  start of the log and the traces, spans, the log
 //!  supervisor                notifications to systemd
 //!  meters                    metrics
 //!  limits                    the table of limits
@@ -47,6 +48,7 @@ mod budget;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod diagnostics;
 mod drive;
 pub mod engine;
 mod error;
@@ -64,6 +66,7 @@ pub mod settled;
 pub mod store;
 pub mod supervisor;
 mod telemetry;
+mod trace;
 pub mod variables;
 mod vital;
 mod wasi;
@@ -77,3 +80,4 @@ pub use net::{
 };
 pub use reload::{Changed, Reload};
 pub use serve::{Options, Running, Via, serve};
+pub use telemetry::{Directives, DirectivesError, LogFormat};

@@ -5,7 +5,9 @@ use durable_streams_host::check::{CheckError, check, salvage};
 use durable_streams_host::cli::{self, Command, Embedded, UsageError};
 use durable_streams_host::hangup::Hangup;
 use durable_streams_host::settled::Settled;
-use durable_streams_host::{Options, StartError, engine, serve, supervisor};
+use durable_streams_host::{
+    LogFormat, Options, StartError, diagnostics, engine, serve, supervisor,
+};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -83,7 +85,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("durable-streams: {failure}");
+            diagnostics::print(&format!("durable-streams: {failure}"));
             failure.code()
         }
     }
@@ -106,12 +108,14 @@ fn run() -> Result<(), Failure> {
             fix,
             new_timeline,
         } => {
+            let _log = diagnostics::start(LogFormat::Auto, None)?;
             let report = check(&directory, fix, new_timeline)?;
             writeln!(std::io::stdout(), "{report}")?;
             report.is_whole().then_some(()).ok_or(Failure::NotWhole)
         }
         Command::Salvage { directory, output } => {
-            let report = salvage(&directory, &output, &mut |line| eprintln!("{line}"))?;
+            let _log = diagnostics::start(LogFormat::Auto, None)?;
+            let report = salvage(&directory, &output, &mut diagnostics::print)?;
             writeln!(std::io::stdout(), "{report}")?;
             let is_whole = report.is_whole().then_some(());
             is_whole.ok_or(Failure::Salvaged(output))
@@ -128,6 +132,8 @@ fn run() -> Result<(), Failure> {
         Command::Serve(given) => {
             let environment = environment();
             let settled = Settled::new(&given, &environment)?;
+            let (format, directives) = settled.log();
+            let _diagnostics = diagnostics::start(format, directives)?;
             let hangup = Hangup::new(&given, &environment, &settled);
             let acknowledged = settled.acknowledged();
             let options = settled.options(&EMBEDDED)?;

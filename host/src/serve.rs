@@ -23,6 +23,7 @@ use crate::proxy::{self, Proxy, Reuse};
 use crate::reload::{Parts, Reload, own_tick, page_bytes};
 use crate::store::Store;
 use crate::telemetry;
+use crate::trace;
 use crate::variables::Current;
 use crate::vital;
 use crate::wasi::{FINAL_SWAPS, SERVING_SINCE, Variables};
@@ -183,7 +184,9 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     };
     let runtime = Runtime::load(&options.component)?;
     telemetry::set_level(&config.log_level);
-    let observed = admin.is_some().then(Observed::new);
+    // The spans of requests have the operations that metrics have.
+    let is_observed = admin.is_some() || trace::is_on();
+    let observed = is_observed.then(Observed::new);
     let observed = observed.as_ref();
     let store = match observed {
         Some(observed) => observed.store(options.store),

@@ -5,7 +5,7 @@ use crate::cli::{Embedded, Serve, UsageError, serve_command};
 use crate::config::{Completed, FlagValues, Given, InForce, first_paragraph};
 use crate::net::{Inherited, Rates};
 use crate::serve::Options;
-use crate::telemetry;
+use crate::telemetry::{self, Directives, LogFormat};
 use crate::variables::{self, AllSourced};
 use crate::wasi::Variables;
 use clap::FromArgMatches;
@@ -71,6 +71,12 @@ impl Settled {
     /// Rate limits of requests.
     pub(crate) const fn rates(&self) -> Rates {
         self.serve.rates()
+    }
+
+    /// The format of the log, and the lines to log.
+    #[must_use]
+    pub fn log(&self) -> (LogFormat, Option<Directives>) {
+        self.serve.log()
     }
 
     /// Meaning of an acknowledgement by the store.

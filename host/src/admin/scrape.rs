@@ -3,12 +3,14 @@
 use crate::budget::Unsent;
 use crate::meters::{
     BACKGROUND_BEHIND, CACHE_BYTES, CACHE_HITS, CACHE_MISSES, CONNECTION_PLACES, CONNECTIONS,
-    DISK_FREE_BYTES, DISK_FULL, LOG_BYTES, LOG_DAMAGE, LOG_KEYS, LOG_LIVE_BYTES, LOG_QUEUED,
-    LOG_SEGMENTS, Meters, Metric, QUEUED_STEPS, STORE_LOSSES, STORE_TIMELINE, STORE_WRITABLE,
-    StepMeters, UNSENT_BYTES, UNSENT_LIMIT_BYTES,
+    DISK_FREE_BYTES, DISK_FULL, LOG_BYTES, LOG_DAMAGE, LOG_KEYS, LOG_LINES_DROPPED, LOG_LIVE_BYTES,
+    LOG_QUEUED, LOG_SEGMENTS, Meters, Metric, QUEUED_STEPS, SPANS, STORE_LOSSES, STORE_TIMELINE,
+    STORE_WRITABLE, StepMeters, UNSENT_BYTES, UNSENT_LIMIT_BYTES,
 };
 use crate::net::{Handler, Places};
 use crate::store::{Figures, Store};
+use crate::telemetry;
+use crate::trace::{self, SpanCounts};
 use std::sync::Arc;
 
 /// The load of one listener.
@@ -38,7 +40,24 @@ impl Scrape {
             let behind = self.meters.gauge(&BACKGROUND_BEHIND, &[]);
             behind.set(self.steps.behind().as_secs_f64());
         }
+        self.diagnostics();
         self.meters.render()
+    }
+
+    fn diagnostics(&self) {
+        self.count(&LOG_LINES_DROPPED, telemetry::dropped_lines());
+        let SpanCounts {
+            exported,
+            failed,
+            dropped,
+        } = trace::counts();
+        for (result, count) in [
+            ("exported", exported),
+            ("failed", failed),
+            ("dropped", dropped),
+        ] {
+            self.meters.counter(&SPANS, &[result]).absolute(count);
+        }
     }
 
     fn listener(&self, listener: &ListenerLoad) {

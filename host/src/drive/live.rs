@@ -6,6 +6,7 @@ use super::topics::{Joined, Topics, after};
 use crate::answers::BodyError;
 use crate::budget::{Line, Room};
 use crate::exchange::{Cause, Head, Next, StepError, Token};
+use crate::trace;
 use crate::worker::{Answered, Pending, Worker};
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -65,6 +66,8 @@ pub(super) struct Live {
     waiting: Option<WaitingStep>,
     /// Room for the answer to the step under way.
     room: Option<Room>,
+    /// The request that began the exchange.
+    request: trace::Cause,
 }
 
 impl Live {
@@ -88,6 +91,7 @@ impl Live {
             line,
             waiting: None,
             room,
+            request: trace::Cause::current(),
         };
         live.accept(answered, None);
         live
@@ -155,6 +159,7 @@ impl Live {
     }
 
     fn ask(&mut self, token: Token, cause: Cause, again: bool) {
+        let _entered = self.request.enter();
         let pending = self.worker.resume(token.clone(), cause);
         self.asked = Some(Asked {
             token,

@@ -4,6 +4,7 @@ use crate::exchange::{Delivery, DeliveryResult};
 use crate::length::{Classifier, Length, Ticket};
 use crate::outbound::Outbound;
 use crate::telemetry;
+use crate::trace::Cause;
 use crate::worker::{Deliver, Worker};
 use std::sync::Arc;
 
@@ -20,7 +21,9 @@ pub(super) fn posting(outbound: &Arc<Outbound>, elsewhere: Option<Elsewhere>) ->
     let outbound = Arc::clone(outbound);
     Box::new(move |worker, delivery| {
         let (outbound, worker) = (Arc::clone(&outbound), Arc::clone(worker));
-        tokio::spawn(post(outbound, worker, elsewhere.clone(), delivery));
+        let post = post(outbound, worker, elsewhere.clone(), delivery);
+        // The step of the delivery is this thread's span.
+        tokio::spawn(Cause::current().scope(post));
     })
 }
 

@@ -121,6 +121,13 @@ fn live(query: &str) -> Operation {
     }
 }
 
+impl Operation {
+    /// The operation's name in metrics and traces.
+    pub(crate) fn name(self) -> &'static str {
+        OPERATIONS[self as usize].1
+    }
+}
+
 /// Metrics of requests.
 pub(crate) struct RequestMeters {
     meters: Arc<Meters>,
@@ -141,6 +148,13 @@ struct OperationMeters {
 pub(crate) struct Begun {
     operation: Operation,
     at: Instant,
+}
+
+impl Begun {
+    /// The operation of the request.
+    pub(crate) const fn operation(&self) -> Operation {
+        self.operation
+    }
 }
 
 /// A live read. It counts until it is dropped.

@@ -2,6 +2,7 @@
 
 use super::recorder::Meters;
 use super::table::{STORE_CALL_DURATION, STORE_CALLS};
+use crate::trace::StoreSpan;
 use metrics::{Counter, Histogram};
 use std::cell::Cell;
 use std::time::Instant;
@@ -48,6 +49,20 @@ const RESULTS: [(StoreResult, &str); 7] = [
     (StoreResult::Other, "other"),
 ];
 
+impl StoreCall {
+    /// The call's name in metrics and traces.
+    pub(crate) const fn name(self) -> &'static str {
+        CALLS[self as usize].1
+    }
+}
+
+impl StoreResult {
+    /// The result's name in metrics and traces.
+    pub(crate) const fn name(self) -> &'static str {
+        RESULTS[self as usize].1
+    }
+}
+
 /// Calls per measured one, where a call takes less time than two looks at the clock.
 const SAMPLE: u32 = 64;
 
@@ -73,7 +88,7 @@ impl StoreMeters {
         Self { calls, all }
     }
 
-    /// Runs a call and counts it.
+    /// Runs a call, counts it, and traces it within a traced step.
     pub(crate) fn count<T>(
         &self,
         call: StoreCall,
@@ -81,12 +96,15 @@ impl StoreMeters {
         run: impl FnOnce() -> T,
     ) -> T {
         let (duration, results) = &self.calls[call as usize];
+        let span = StoreSpan::begin(call.name());
         let begun = (self.all || is_sampled()).then(Instant::now);
         let returned = run();
         if let Some(begun) = begun {
             duration.record(begun.elapsed());
         }
-        results[result(&returned) as usize].increment(1);
+        let result = result(&returned);
+        results[result as usize].increment(1);
+        span.end(result.name());
         returned
     }
 }

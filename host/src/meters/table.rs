@@ -115,6 +115,8 @@ table! {
     CACHE_BYTES: Gauge "cache_bytes" [] "Bytes of cached values. Only for files.";
     CACHE_HITS: Counter "cache_hits_total" [] "Reads of values that the cache had. Only for files.";
     CACHE_MISSES: Counter "cache_misses_total" [] "Reads of values that the cache did not have. Only for files.";
+    LOG_LINES_DROPPED: Counter "log_lines_dropped_total" [] "Lines of the log that were dropped, since standard error was not read in time.";
+    SPANS: Counter "spans_total" ["result"] "Spans of traces that were exported, that the collector did not take, or that were dropped since too many waited.";
     WEBHOOKS: Counter "webhooks_total" ["result"] "Requests to webhooks, by class of the status, or failed without a response.";
     WEBHOOK_DURATION: Histogram "webhook_duration_seconds" [] "Time from sending a request to a webhook to the head of its response.", REQUEST;
 }

@@ -17,6 +17,7 @@ use crate::answers::ResponseBody;
 use crate::budget::{Line, Registered};
 use crate::limits::HEAD_TIMEOUT;
 use crate::meters::{NetMeters, classify};
+use crate::trace;
 use http::Response;
 use http::header::DATE;
 use http::uri::Scheme;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::sleep;
+use tracing::{Instrument, Span};
 
 /// Time for an idle connection to end after the signal.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -97,6 +99,13 @@ impl Session {
                 let (begun, reader) = meters.requests.begin(operation);
                 (meters, begun, reader)
             });
+            let span = match &begun {
+                Some((_, begun, _)) if trace::is_on() => {
+                    trace::request(&mut request, begun.operation().name())
+                }
+                _ => Span::none(),
+            };
+            let own_span = span.clone();
             // Over HTTP/2 a body has one length.
             let doubtful = request.version() != Version::HTTP_2 && doubtful.next();
             let at_desk = desk.as_ref().filter(|_| !doubtful);
@@ -108,14 +117,17 @@ impl Session {
             if is_secure {
                 request.extensions_mut().insert(Scheme::HTTPS);
             }
-            async move {
-                let mut response = match answer {
+            let response = async move {
+                let response = match answer {
                     Some(response) => {
                         discard(request);
-                        response
+                        Ok(response)
                     }
-                    None => handle(&handler, desk.as_deref(), request, &line, &gate).await?,
+                    None => handle(&handler, desk.as_deref(), request, &line, &gate).await,
                 };
+                let status = response.as_ref().map(Response::status).ok();
+                trace::answered(&own_span, status);
+                let mut response = response?;
                 response.headers_mut().insert(DATE, date());
                 let reader = begun.and_then(|(meters, begun, reader)| {
                     let (status, headers) = (response.status(), response.headers());
@@ -123,7 +135,8 @@ impl Session {
                     reader
                 });
                 Ok::<_, NoResponse>(response.map(|body| Outgoing::new(body, busy, reader)))
-            }
+            };
+            response.instrument(span)
         });
         let connection = self.builder.serve_connection(stream, service).into_owned();
         let mut connection = pin!(connection);

@@ -6,6 +6,7 @@
 
 use super::permits::Permits;
 use crate::meters::WebhookMeters;
+use crate::trace;
 use bytes::Bytes;
 use durable_streams_edge::limits::WEBHOOK_ANSWER_BYTES;
 use durable_streams_edge::subscription::url::{self, Target, UrlError};
@@ -24,6 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tracing::Instrument;
 
 /// The value of `User-Agent`.
 const AGENT: &str = concat!("durable-streams/", env!("CARGO_PKG_VERSION"));
@@ -141,9 +143,16 @@ impl Outbound {
     ) -> Result<Response<Incoming>, OutboundError> {
         let posting = self.meters.begin();
         let target = url::judge(url, self.allow_localhost)?;
-        let request = request(method, &target, headers, body)?;
-        let address = self.resolve(&target).await?;
-        let response = self.send_to(address, &target, request).await?;
+        let span = trace::webhook(&method, target.host, target.port);
+        let mut request = request(method, &target, headers, body)?;
+        let response = async {
+            trace::inject(request.headers_mut());
+            let address = self.resolve(&target).await?;
+            self.send_to(address, &target, request).await
+        };
+        let response = response.instrument(span.clone()).await;
+        trace::answered(&span, response.as_ref().map(Response::status).ok());
+        let response = response?;
         posting.answered(response.status());
         Ok(response)
     }

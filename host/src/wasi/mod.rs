@@ -8,6 +8,7 @@ mod keyvalue;
 mod linker;
 mod send;
 mod state;
+mod stderr;
 mod view;
 
 pub(crate) use footprint::Footprint;

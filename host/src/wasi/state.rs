@@ -2,6 +2,7 @@
 
 use super::handles::MAX_HANDLES;
 use super::send::Sending;
+use super::stderr::LogStream;
 use super::view::StoreView;
 use crate::outbound::Outbound;
 use crate::store::Store;
@@ -54,7 +55,7 @@ pub(crate) struct InstanceState {
 }
 
 impl InstanceState {
-    /// The state of an instance before its first call. Its standard error is the host's. It has no
+    /// The state of an instance before its first call. Its standard error is the host's log. It has no
     /// arguments, environment, files or sockets.
     #[must_use]
     pub(crate) fn new(
@@ -69,7 +70,7 @@ impl InstanceState {
         let variables = at_least(variables, SERVING_SINCE, store.serving_since_ms());
         Self {
             table: ResourceTable::new(),
-            wasi: WasiCtx::builder().inherit_stderr().build(),
+            wasi: WasiCtx::builder().stderr(LogStream).build(),
             http: WasiHttpCtx::new(),
             hooks: Sending::new(store, outbound),
             keys,

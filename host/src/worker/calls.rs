@@ -3,6 +3,7 @@
 use crate::exchange::{Answer, Attempt, Cause, DeliveryResult, Request, StepError, Token};
 use crate::length::Ticket;
 use crate::store::ChangeNumber;
+use crate::trace;
 use tokio::sync::oneshot;
 
 /// Answer of a step, with the number of the latest change before the step began.
@@ -52,7 +53,7 @@ impl Started {
 /// One call of the instance.
 pub(super) enum Call {
     Start(Vec<Started>, Option<Attempt>),
-    Resume(Token, Cause, oneshot::Sender<StepResult>),
+    Resume(Token, Cause, trace::Cause, oneshot::Sender<StepResult>),
     Work(u64, Ticket, oneshot::Sender<bool>),
-    Delivered(Token, DeliveryResult, Ticket),
+    Delivered(Token, DeliveryResult, Ticket, trace::Cause),
 }

@@ -9,6 +9,7 @@ use super::unsettled::Unsettled;
 use crate::exchange::{Cause, Delivery, DeliveryResult, Request, StepError, Token};
 use crate::length::Ticket;
 use crate::store::Store;
+use crate::trace;
 use crate::vital;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
@@ -68,7 +69,10 @@ impl Worker {
     /// Continues an exchange.
     pub(crate) fn resume(self: &Arc<Self>, token: Token, cause: Cause) -> Pending {
         let (reply, pending) = oneshot::channel();
-        self.push_call(Call::Resume(token, cause, reply), 0);
+        self.push_call(
+            Call::Resume(token, cause, trace::Cause::current(), reply),
+            0,
+        );
         pending
     }
 
@@ -79,7 +83,8 @@ impl Worker {
         outcome: DeliveryResult,
         ticket: Ticket,
     ) {
-        self.push_call(Call::Delivered(token, outcome, ticket), 0);
+        let call = Call::Delivered(token, outcome, ticket, trace::Cause::current());
+        self.push_call(call, 0);
     }
 
     /// Whether there are steps to run.

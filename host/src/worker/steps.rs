@@ -5,8 +5,9 @@ use super::alarm::Alarm;
 use super::calls::{Answered, Call, Started};
 use super::queue::{Deliver, Worker};
 use super::slot::{Factory, Slot};
-use crate::exchange::{Answer, Attempt, Delivery, Next, Request, Retry, StepError, Worked};
+use crate::exchange::{Answer, Attempt, Delivery, Next, Request, Retry, StepError, Steps, Worked};
 use crate::store::{ChangeNumber, Lost, Store};
+use crate::trace::{Causes, Work};
 use crate::wasi::Footprint;
 use std::sync::{Arc, Mutex};
 
@@ -61,18 +62,18 @@ impl Worker {
         let hurried = again < HURRIED;
         match call {
             Call::Start(started, attempt) => {
+                let causes = Causes::requests(started.iter().map(|one| &one.request.parts));
                 let requests: Vec<&Request> = started.iter().map(|one| &one.request).collect();
-                let step = self
-                    .slot
-                    .step(hurried, |steps| steps.start(&requests, attempt.as_ref()));
-                let (result, footprint) = step;
+                let start = |steps: &mut dyn Steps| steps.start(&requests, attempt.as_ref());
+                let (result, footprint) = causes.step("start", || self.slot.step(hurried, start));
                 if !footprint.missed.is_empty() {
-                    return self.load(footprint.missed, Call::Start(started, attempt), again);
+                    let call = Call::Start(started, attempt);
+                    return self.load(footprint.missed, call, &causes, again);
                 }
                 for one in &started {
                     one.request.ticket.note(footprint.calls);
                 }
-                self.settled(footprint, move |worker, settled| {
+                self.settled(footprint, causes, move |worker, settled| {
                     match settled.and(result) {
                         Ok(mut answers) => {
                             for answer in &mut answers {
@@ -84,17 +85,19 @@ impl Worker {
                     }
                 });
             }
-            Call::Resume(token, cause, reply) => {
+            Call::Resume(token, cause, caused, reply) => {
                 // The client left.
                 if reply.is_closed() {
                     return;
                 }
-                let (result, footprint) =
-                    self.slot.step(hurried, |steps| steps.resume(&token, cause));
+                let causes = Causes::one(caused.clone());
+                let resume = |steps: &mut dyn Steps| steps.resume(&token, cause);
+                let (result, footprint) = causes.step("resume", || self.slot.step(hurried, resume));
                 if !footprint.missed.is_empty() {
-                    return self.load(footprint.missed, Call::Resume(token, cause, reply), again);
+                    let call = Call::Resume(token, cause, caused, reply);
+                    return self.load(footprint.missed, call, &causes, again);
                 }
-                self.settled(footprint, move |worker, settled| {
+                self.settled(footprint, causes, move |worker, settled| {
                     let answered = |mut answer: Answer| {
                         worker.hand_up(std::mem::take(&mut answer.effects));
                         Answered { answer, noted }
@@ -103,29 +106,38 @@ impl Worker {
                 });
             }
             Call::Work(round, ticket, reply) => {
-                let (result, footprint) = self.slot.step(hurried, |steps| steps.work(round));
+                let span = Work::begin();
+                let causes = Causes::one(span.cause());
+                let work = |steps: &mut dyn Steps| steps.work(round);
+                let (result, footprint) = {
+                    let _entered = causes.enter();
+                    self.slot.step(hurried, work)
+                };
                 if !footprint.missed.is_empty() {
+                    span.end(false);
                     let call = Call::Work(round, ticket, reply);
-                    return self.load(footprint.missed, call, again);
+                    return self.load(footprint.missed, call, &Causes::default(), again);
                 }
                 ticket.note(footprint.calls);
-                self.settled(footprint, move |worker, settled| {
+                self.settled(footprint, causes, move |worker, settled| {
                     // Later pieces of work report due times and failures again.
                     let worked = settled.and(result).unwrap_or_default();
+                    span.end(worked.worked || !worked.effects.is_empty());
                     let _ = reply.send(worked.worked);
                     worker.worked(worked);
                 });
             }
-            Call::Delivered(token, outcome, ticket) => {
-                let (result, footprint) = self
-                    .slot
-                    .step(hurried, |steps| steps.delivered(&token, &outcome));
+            Call::Delivered(token, outcome, ticket, caused) => {
+                let causes = Causes::one(caused.clone());
+                let delivered = |steps: &mut dyn Steps| steps.delivered(&token, &outcome);
+                let (result, footprint) =
+                    causes.step("delivered", || self.slot.step(hurried, delivered));
                 if !footprint.missed.is_empty() {
-                    let call = Call::Delivered(token, outcome, ticket);
-                    return self.load(footprint.missed, call, again);
+                    let call = Call::Delivered(token, outcome, ticket, caused);
+                    return self.load(footprint.missed, call, &causes, again);
                 }
                 ticket.note(footprint.calls);
-                self.settled(footprint, move |worker, settled| {
+                self.settled(footprint, causes, move |worker, settled| {
                     worker.worked(settled.and(result).unwrap_or_default());
                 });
             }
@@ -136,10 +148,14 @@ impl Worker {
     fn settled(
         self: &Arc<Self>,
         footprint: Footprint,
+        causes: Causes,
         then: impl FnOnce(&Arc<Self>, Result<(), StepError>) + Send + 'static,
     ) {
         let (worker, settle) = (Arc::clone(self), self.store.settle(footprint.change));
+        let waiting = settle.known().is_none().then(|| causes.settling());
         let then = move |outcome: Result<(), Lost>| {
+            drop(waiting);
+            let _entered = causes.enter();
             let judged = footprint.judge(&*worker.store, outcome);
             then(&worker, judged.map_err(StepError::Lost));
         };
@@ -158,13 +174,15 @@ impl Worker {
     }
 
     /// Loads keys on a thread that may block, and then repeats the call.
-    fn load(self: &Arc<Self>, missed: Vec<Box<str>>, call: Call, again: u8) {
+    fn load(self: &Arc<Self>, missed: Vec<Box<str>>, call: Call, causes: &Causes, again: u8) {
         let worker = Arc::clone(self);
+        let loading = causes.loading(missed.len());
         tokio::task::spawn_blocking(move || {
             for key in missed {
                 // The step that needs the key gets the error.
                 let _ = worker.store.get(&key);
             }
+            drop(loading);
             worker.push_call(call, again.saturating_add(1));
         });
     }

@@ -2,6 +2,7 @@
 //! responses.
 
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod fleet;
 pub(crate) mod random;
 pub(crate) mod receiver;

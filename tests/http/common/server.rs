@@ -62,6 +62,8 @@ pub(crate) struct ServerUnderTest {
     /// The address of the admin listener, if the server has one.
     admin: Option<SocketAddr>,
     log: Lines,
+    /// The thread that reads the log.
+    reader: Option<std::thread::JoinHandle<()>>,
     names: AtomicU64,
     /// First segment of the names of the server's streams.
     directory: String,
@@ -239,6 +241,20 @@ impl ServerUnderTest {
         Some(Self::spawn(shell, None))
     }
 
+    /// Starts a server whose standard error is this pipe, with a default admin listener. The test reads
+    /// the pipe. Returns nothing where the tests have a server already.
+    pub(crate) fn start_with_stderr(stderr: OwnedFd, variables: &[(&str, &str)]) -> Option<Self> {
+        if running().is_some() {
+            skip("it needs a server with a pipe of its own");
+            return None;
+        }
+        let (host, directory) = serve(variables);
+        let mut shell = within_shell(r#"exec 2>&0 </dev/null; exec "$@""#, &host);
+        shell.args(["--admin", "127.0.0.1:0"]).stdin(stderr);
+        let server = Self::try_start(shell, directory);
+        Some(server.unwrap_or_else(|log| panic!("it ended: {log:?}")))
+    }
+
     /// Returns the server that already runs at an address.
     fn at(address: SocketAddr) -> Self {
         Self {
@@ -247,6 +263,7 @@ impl ServerUnderTest {
             listening: Lines::default(),
             admin: None,
             log: Lines::default(),
+            reader: None,
             names: AtomicU64::new(0),
             // The server may still have streams of earlier runs.
             directory: format!("test-{:x}", getrandom::u64().expect("random bits")),
@@ -262,6 +279,13 @@ impl ServerUnderTest {
         let (mut command, directory) = serve(variables);
         command.envs(environment.iter().copied());
         Self::spawn(command, directory)
+    }
+
+    /// Returns the command of a server for one test, without an admin listener.
+    pub(crate) fn command(variables: &[(&str, &str)]) -> Command {
+        let mut command = serve_from("memory", variables);
+        command.args(["--admin", "off"]);
+        command
     }
 
     /// Starts a server by this command, with its default admin listener.
@@ -331,6 +355,7 @@ impl ServerUnderTest {
             listening,
             admin: None,
             log,
+            reader: errors,
             names: AtomicU64::new(0),
             directory: "test".to_owned(),
             _directory: directory,
@@ -345,7 +370,7 @@ impl ServerUnderTest {
             Err(RecvTimeoutError::Timeout) => panic!("it does not listen: {:?}", server.log()),
             Err(RecvTimeoutError::Disconnected) => {
                 // The host ended. Joining the thread makes its log complete.
-                let read = errors.map(std::thread::JoinHandle::join);
+                let read = server.reader.take().map(std::thread::JoinHandle::join);
                 assert!(read.is_none_or(|read| read.is_ok()));
                 return Err(server.log());
             }
@@ -398,6 +423,12 @@ impl ServerUnderTest {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Returns whether the log was read to its end, which comes with the end of the server.
+    pub(crate) fn is_log_read(&self) -> bool {
+        let reader = self.reader.as_ref();
+        reader.is_none_or(std::thread::JoinHandle::is_finished)
     }
 
     /// Waits for the server's addresses, and returns them as it printed them.
