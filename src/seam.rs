@@ -1,6 +1,8 @@
 //! Error texts and facts about keys that the component shares with our own host. `wasi:keyvalue` has no
 //! errors for these cases.
 
+pub mod streams;
+
 use crate::keys::head::Record;
 use crate::keys::{self, Envelope, Key};
 use crate::stream::Incarnation;

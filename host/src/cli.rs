@@ -5,6 +5,7 @@ use crate::config::{ConfigError, Given, example, first_paragraph};
 use crate::engine::ComponentSource;
 use crate::limits::IDLE_SECS;
 use crate::net::{ActivationError, Inherited, Listen, Rates, TlsFiles};
+use crate::quota::{Rule, Rules, TwoRules};
 use crate::serve::{Options, Via};
 use crate::store::log::Durability;
 use crate::store::open::{Injection, Keeping, OpenError, SCRUB_RATE, StoreKind, open};
@@ -79,6 +80,9 @@ pub enum UsageError {
     /// The store can't be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// Two limits per prefix contradict each other.
+    #[error(transparent)]
+    Limits(#[from] TwoRules),
     /// The supervisor passed unusable sockets.
     #[error(transparent)]
     Activation(#[from] ActivationError),
@@ -186,6 +190,10 @@ pub struct Serve {
     /// Most requests a second from one address (of IPv6, one /64 network); also the burst
     #[arg(long, value_name = "N")]
     rate_limit_per_address: Option<NonZeroU32>,
+    /// Limits of the names below a prefix, such as tenant:streams=1000,bytes=10GiB,requests=100,readers=50;
+    /// * is each first segment without a limit of its own. May be repeated
+    #[arg(long = "limit", value_name = "PREFIX:LIMITS")]
+    limits: Vec<Rule>,
     /// Use the last address in X-Forwarded-For as the client's; only behind a proxy that adds it
     #[arg(long)]
     trust_forwarded_for: bool,
@@ -343,6 +351,7 @@ impl Serve {
         embedded: &Embedded,
     ) -> Result<Options, UsageError> {
         let rates = self.rates();
+        let limits = Rules::new(self.limits.clone())?;
         let mut listen = self.listen;
         if listen.is_empty() && inherited.is_empty() {
             listen.push(Listen::Tcp(SocketAddr::from(LISTEN)));
@@ -376,6 +385,7 @@ impl Serve {
                 .clamp(1, most),
             variables,
             rates,
+            limits,
             connections_per_address: self.connections_per_address,
             idle_timeout: Duration::from_secs(u64::from(self.idle_timeout)),
             settings,

@@ -23,6 +23,12 @@ pub enum StartError {
          address such as 127.0.0.1:4438, or set auth_tokens or a key (auth_...)"
     )]
     AdminExposed(SocketAddr),
+    /// Streams can't be counted.
+    #[error(
+        "--limit needs the registry of names to count streams and bytes: set the variable registry to \
+         true, or limit requests and readers only"
+    )]
+    LimitsWithoutRegistry,
     /// There is no component to run.
     #[error(transparent)]
     Component(#[from] ComponentError),

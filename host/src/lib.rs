@@ -32,6 +32,7 @@
 //!  config                    the configuration file
 //!  wasi         variables    imports of an instance
 //!  outbound                  the client for webhooks
+//!  quota                     limits and usage per prefix
 //!  store        check        keys and values | the check of a store on disk
 //!  length                    which requests take long
 //!  budget, vital             room for bodies, tasks that must not panic
@@ -60,6 +61,7 @@ mod meters;
 mod net;
 mod outbound;
 mod proxy;
+mod quota;
 mod reload;
 mod serve;
 pub mod settled;
@@ -78,6 +80,7 @@ pub use error::StartError;
 pub use net::{
     ActivationError, Address, Inherited, Listen, ListenError, Rates, TlsError, TlsFiles,
 };
+pub use quota::{BadRule, Rule, Rules, TwoRules};
 pub use reload::{Changed, Reload};
 pub use serve::{Options, Running, Via, serve};
 pub use telemetry::{Directives, DirectivesError, LogFormat};

@@ -64,6 +64,9 @@ pub(crate) const ADMIN_PLACES: usize = 64;
 /// Bytes of responses that wait for the clients of the admin listener.
 pub(crate) const ADMIN_UNSENT: usize = 16 * MIB;
 
+/// Prefixes without a limit of their own whose streams are counted one by one.
+pub(crate) const PREFIXES: usize = 65_536;
+
 /// Length from which a JSON body makes a request long: this many bytes take about 3 ms to parse and
 /// store.
 pub(crate) const LONG_JSON: usize = 256 * KIB;
@@ -125,7 +128,7 @@ const fn row(name: &'static str, default: Value, reason: &'static str) -> Limit 
 }
 
 #[cfg(test)]
-const TABLE: [Limit; 28] = [
+const TABLE: [Limit; 29] = [
     row(
         "Unsent bytes of responses, in the process",
         Value::Bytes(UNSENT),
@@ -235,6 +238,11 @@ const TABLE: [Limit; 28] = [
         "Unsent bytes of responses, of the admin listener",
         Value::Bytes(ADMIN_UNSENT),
         "Clients of the main listener can't take this room",
+    ),
+    row(
+        "Prefixes without a rule of their own (`--limit`)",
+        Value::Count(PREFIXES as u64),
+        "Memory stays bounded. Beyond it, no stream is created in another prefix",
     ),
     row(
         "JSON body that makes a request long",

@@ -5,6 +5,7 @@ use crate::answers::OwnAnswers;
 use crate::budget::Unsent;
 use crate::error::StartError;
 use crate::net::{Gate, Rates};
+use crate::quota::Quota;
 use crate::telemetry;
 use crate::variables::Current;
 use crate::wasi::{FINAL_SWAPS, SERVING_SINCE, Variables};
@@ -43,6 +44,7 @@ pub struct Reload {
     max_append_bytes: Arc<AtomicUsize>,
     admin_access: Arc<AdminAccess>,
     settings: Arc<Settings>,
+    quota: Option<Arc<Quota>>,
 }
 
 /// Settings in force as an operator gave them.
@@ -62,6 +64,7 @@ pub(crate) struct Parts {
     pub(crate) max_append_bytes: Arc<AtomicUsize>,
     pub(crate) admin_access: Arc<AdminAccess>,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) quota: Option<Arc<Quota>>,
 }
 
 /// Names of the variables with other values than before.
@@ -86,6 +89,7 @@ impl Reload {
             max_append_bytes,
             admin_access,
             settings,
+            quota,
         } = parts;
         Arc::new(Self {
             given: Mutex::new(Given {
@@ -100,6 +104,7 @@ impl Reload {
             max_append_bytes,
             admin_access,
             settings,
+            quota,
         })
     }
 
@@ -148,6 +153,9 @@ impl Reload {
                 .store(config.max_append_bytes, Ordering::Relaxed);
             self.unsent.set_page(page_bytes(&config));
             self.current.replace(complete);
+            if let Some(quota) = &self.quota {
+                quota.replace_access(Access::new(&config)?);
+            }
             self.own.replace(config, access_control);
             self.admin_access.replace(access);
             given.variables = next;
@@ -246,6 +254,7 @@ mod tests {
             max_append_bytes: Arc::default(),
             admin_access: AdminAccess::new(access, address.parse().ok()),
             settings: Settings::new(Value::Null),
+            quota: None,
         };
         Reload::new(given, Rates::default(), parts)
     }

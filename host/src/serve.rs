@@ -20,6 +20,7 @@ use crate::net::{
 };
 use crate::outbound::Outbound;
 use crate::proxy::{self, Proxy, Reuse};
+use crate::quota::{Checkpoint, Quota, Rules};
 use crate::reload::{Parts, Reload, own_tick, page_bytes};
 use crate::store::Store;
 use crate::telemetry;
@@ -83,6 +84,8 @@ pub struct Options {
     pub variables: Variables,
     /// Rate limits of requests.
     pub rates: Rates,
+    /// Limits per prefix of stream names.
+    pub limits: Rules,
     /// Most connections of one address. If `None`, half of all places, or no limit where
     /// `X-Forwarded-For` is trusted: the connections then come from the proxy.
     pub connections_per_address: Option<NonZeroUsize>,
@@ -188,9 +191,22 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let is_observed = admin.is_some() || trace::is_on();
     let observed = is_observed.then(Observed::new);
     let observed = observed.as_ref();
+    if options.limits.limit_growth() && !config.registry {
+        return Err(StartError::LimitsWithoutRegistry);
+    }
+    let quota = Quota::new(
+        options.limits,
+        &config,
+        Access::new(&config)?,
+        &options.store,
+    );
     let store = match observed {
         Some(observed) => observed.store(options.store),
         None => options.store,
+    };
+    let store = match &quota {
+        Some(quota) => quota.counted(store),
+        None => store,
     };
     let webhooks = observed.map_or_else(WebhookMeters::none, Observed::webhooks);
     let outbound = Outbound::new(config.webhook_allow_localhost, webhooks);
@@ -208,6 +224,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         max_append_bytes: Arc::clone(&max_append_bytes),
         admin_access: Arc::clone(&admin_access),
         settings: Arc::clone(&settings),
+        quota: quota.clone(),
     };
     let reload = Reload::new(given, options.rates, parts);
     let (handler, background) = match options.via {
@@ -270,6 +287,14 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     let default = (!options.rates.trust_forwarded_for).then_some(places.most() / ADDRESS_PART);
     let crowd = Crowd::new(per_address.or(default), options.idle_timeout);
     let mut servers = Vec::new();
+    if let Some(quota) = &quota {
+        let follow = Arc::clone(quota).follow(stopped.clone());
+        servers.push(tokio::spawn(vital::task("the count of streams", follow)));
+    }
+    let checkpoint = |base_path: &str| {
+        let quota = quota.as_ref();
+        quota.map(|quota| Checkpoint::new(quota, base_path))
+    };
     let admin = admin.zip(observed).map(|(bound, observed)| {
         let unsent_here = Unsent::of(ADMIN_UNSENT, page_bytes);
         let places_here = Places::new(ADMIN_PLACES, 0);
@@ -278,6 +303,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             steps: Arc::clone(&observed.steps),
             store: Arc::clone(&store),
             handler: handler.clone(),
+            quota: quota.clone(),
             listeners: [
                 ListenerLoad {
                     name: MAIN,
@@ -298,6 +324,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             crowd: Crowd::new(None, options.idle_timeout),
             desk: Some(AdminDesk::new(own, admin_access, settings, scrape)),
             meters: Some(observed.listener(ADMIN, STREAMS)),
+            checkpoint: checkpoint(STREAMS).map(Checkpoint::for_operators),
         };
         let door = Door::new(vec![bound.listener], places_here);
         let server = net::run(door, server, stopped.clone(), GRACE);
@@ -313,6 +340,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         crowd,
         desk: None,
         meters: observed.map(|observed| observed.listener(MAIN, &base_path)),
+        checkpoint: checkpoint(&base_path),
     };
     let server = net::run(Door::new(listeners, places), server, stopped, GRACE);
     let follow = sockets::follow(certificates.map(Arc::clone));

@@ -40,6 +40,20 @@ pub(super) fn begin(writer: &mut Writer, state: State, version: u64) {
     writer.varint(version);
 }
 
+/// Reads the bytes before the body: state and version.
+pub(super) fn open(reader: &mut Reader<'_>) -> Result<(State, u64), Corrupt> {
+    if reader.byte()? != FORMAT {
+        return Err(Corrupt);
+    }
+    let state = match reader.byte()? {
+        0 => State::Confirmed,
+        1 => State::Unconfirmed,
+        2 => State::Void,
+        _ => return Err(Corrupt),
+    };
+    Ok((state, reader.varint()?))
+}
+
 impl Envelope {
     /// Encodes the envelope with its body.
     #[must_use]
@@ -66,16 +80,7 @@ impl Envelope {
     /// As [`decode`](Self::decode).
     pub fn take(bytes: Vec<u8>) -> Result<Self, Corrupt> {
         let mut reader = Reader::new(&bytes);
-        if reader.byte()? != FORMAT {
-            return Err(Corrupt);
-        }
-        let state = match reader.byte()? {
-            0 => State::Confirmed,
-            1 => State::Unconfirmed,
-            2 => State::Void,
-            _ => return Err(Corrupt),
-        };
-        let version = reader.varint()?;
+        let (state, version) = open(&mut reader)?;
         let start = bytes.len().saturating_sub(reader.rest().len());
         // The body is not moved to the front: most of it is the inline tail, which the caller
         // copies.

@@ -100,24 +100,7 @@ impl Record {
             0 => decode_head(reader, version, Shared::default()).map(Self::Live),
             1 => decode_tombstone(reader, version, 0, None).map(Self::Tombstone),
             kind @ (2 | 4 | 5 | 7) => {
-                let (lease, reason) = match kind {
-                    7 => (reader.option(read_lease)?, read_reason(&mut reader)?),
-                    _ => (None, None),
-                };
-                let shared = Shared {
-                    lease,
-                    reason,
-                    timelines: match kind {
-                        5 | 7 => read_timelines(&mut reader)?,
-                        _ => Timelines::default(),
-                    },
-                    forks: fork::read_forks(&mut reader)?,
-                    lineage: reader.option(fork::read_lineage)?,
-                    subscribers: match kind {
-                        2 => Vec::new(),
-                        _ => reader.many(read_subscriber)?,
-                    },
-                };
+                let shared = Shared::read(&mut reader, kind)?;
                 decode_head(reader, version, shared).map(Self::Live)
             }
             3 => {
@@ -137,13 +120,37 @@ impl Record {
 /// Parts that only some kinds of heads have. They precede the rest, so other heads spend no bytes
 /// on them.
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     lease: Option<Lease>,
     reason: Option<Reason>,
     forks: Forks,
     lineage: Option<Lineage>,
     subscribers: Vec<Subscriber>,
     timelines: Timelines,
+}
+
+impl Shared {
+    /// Reads the parts that heads of this kind have.
+    pub(super) fn read(reader: &mut Reader<'_>, kind: u8) -> Result<Self, Corrupt> {
+        let (lease, reason) = match kind {
+            7 => (reader.option(read_lease)?, read_reason(reader)?),
+            _ => (None, None),
+        };
+        Ok(Self {
+            lease,
+            reason,
+            timelines: match kind {
+                5 | 7 => read_timelines(reader)?,
+                _ => Timelines::default(),
+            },
+            forks: fork::read_forks(reader)?,
+            lineage: reader.option(fork::read_lineage)?,
+            subscribers: match kind {
+                2 => Vec::new(),
+                _ => reader.many(read_subscriber)?,
+            },
+        })
+    }
 }
 
 fn write_head(writer: &mut Writer, head: &Head) {
@@ -394,7 +401,7 @@ fn write_mark(writer: &mut Writer, mark: ProducerMark) {
     writer.varint(mark.seq);
 }
 
-fn read_mark(reader: &mut Reader<'_>) -> Result<ProducerMark, Corrupt> {
+pub(super) fn read_mark(reader: &mut Reader<'_>) -> Result<ProducerMark, Corrupt> {
     Ok(ProducerMark {
         id: reader.array()?,
         epoch: reader.varint()?,

@@ -34,6 +34,7 @@ pub mod registry;
 pub mod signing;
 pub mod subscription;
 pub mod subscriptions;
+pub mod summary;
 pub mod todo;
 
 pub use envelope::{Envelope, State};

@@ -1,6 +1,7 @@
 //! Every record survives encoding and decoding, and malformed bytes are refused.
 
 use super::head::Record;
+use super::summary::Summary;
 use super::{Corrupt, Envelope, NameHash, State, debt, index, registry, todo};
 use crate::stream::{
     Asked, Block, Closed, ContentType, Era, Expiry, ForkStep, Forks, Head, Incarnation, Lease,
@@ -284,6 +285,19 @@ proptest! {
         prop_assert_eq!(sealed, expected);
     }
 
+    #[test]
+    fn the_summary_of_a_head_has_its_name_bytes_and_leaf(head in head()) {
+        let (name, bytes, leaf) = (head.name.clone(), head.bytes, head.leaf);
+        let sealed = Record::Live(Box::new(head)).seal();
+        prop_assert_eq!(Summary::read(&sealed), Ok(Some(Summary { name: &name, bytes, leaf })));
+    }
+
+    #[test]
+    fn a_tombstone_has_no_summary(tombstone in tombstone()) {
+        let sealed = Record::Tombstone(tombstone).seal();
+        prop_assert_eq!(Summary::read(&sealed), Ok(None));
+    }
+
     /// Stores take a change that shortens a value even if they are full.
     #[test]
     fn the_close_of_a_lapsed_lease_makes_a_head_shorter(
@@ -367,6 +381,7 @@ proptest! {
         let likely = [&[kind][..], &bytes].concat();
         for bytes in [&bytes, &likely] {
             let _ = Envelope::decode(bytes);
+            let _ = Summary::read(bytes);
             let _ = Record::decode(bytes, 1);
             let _ = index::decode(bytes, 1);
             let _ = debt::decode(bytes);

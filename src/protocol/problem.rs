@@ -69,8 +69,8 @@ pub enum Code {
     Misdirected,
     /// The stream has the largest number of producers, and all of them are active.
     TooManyProducers,
-    /// A token or an address sent more requests than it may, which the host detects, or keys were
-    /// rotated too often.
+    /// A token, an address or a prefix of names has more requests or live readers than it may, which
+    /// the host detects, or keys were rotated too often.
     TooManyRequests,
     /// The header section is too large.
     HeadersTooLarge,
@@ -88,7 +88,8 @@ pub enum Code {
     OutcomeUnknown,
     /// A variable of the server is malformed; only its log says which.
     Misconfigured,
-    /// The store is full.
+    /// The store is full, or a prefix of names has the streams or bytes that it may have, which the host
+    /// detects.
     InsufficientStorage,
 }
 

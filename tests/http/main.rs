@@ -35,6 +35,7 @@ mod metrics;
 mod names;
 mod process;
 mod producer;
+mod quota;
 mod redis;
 mod redis_outage;
 mod redis_past;

@@ -24,6 +24,8 @@ const METRICS: &str = "/metrics";
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The settings in force, as JSON.
 const CONFIG: &str = "/debug/config";
+/// Usage and limits per prefix, as JSON.
+const USAGE: &str = "/debug/usage";
 
 /// The admin listener's own answers.
 pub(crate) struct AdminDesk {
@@ -65,15 +67,33 @@ impl AdminDesk {
             let body = self.scrape.text().into_bytes();
             return Ok(Some(whole(asked.method, METRICS_TYPE, body)));
         }
-        if path != CONFIG {
+        if path != CONFIG && path != USAGE {
             let detail = "The admin listener has no such path. It serves a page at /, /metrics, \
-                          /health, /readyz, /debug/config, and streams below /v1/stream.";
+                          /health, /readyz, /debug/config, /debug/usage, and streams below \
+                          /v1/stream.";
             return Err(Problem::new(Code::RouteNotFound, detail));
         }
         check_method(asked.method)?;
         self.access.check_manager(asked.headers)?;
-        let body = self.settings.to_json();
+        let body = match path {
+            USAGE => self.usage(asked.uri.query().unwrap_or_default())?,
+            _ => self.settings.to_json(),
+        };
         Ok(Some(whole(asked.method, "application/json", body)))
+    }
+
+    /// A page of usage per prefix.
+    fn usage(&self, query: &str) -> Result<Vec<u8>, Problem> {
+        let quota = self.scrape.quota.as_ref().ok_or_else(|| {
+            let detail = "The server has no limits per prefix, so it counts nothing. Set one with \
+                          --limit.";
+            Problem::new(Code::RouteNotFound, detail)
+        })?;
+        let page = quota.usage(query);
+        let page = page.map_err(|detail| Problem::new(Code::BadRequest, detail))?;
+        let mut text = format!("{page:#}").into_bytes();
+        text.push(b'\n');
+        Ok(text)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::meters::{
     STORE_WRITABLE, StepMeters, UNSENT_BYTES, UNSENT_LIMIT_BYTES,
 };
 use crate::net::{Handler, Places};
+use crate::quota::Quota;
 use crate::store::{Figures, Store};
 use crate::telemetry;
 use crate::trace::{self, SpanCounts};
@@ -27,6 +28,8 @@ pub(crate) struct Scrape {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) handler: Handler,
     pub(crate) listeners: [ListenerLoad; 2],
+    /// The limits per prefix, if there are any.
+    pub(crate) quota: Option<Arc<Quota>>,
 }
 
 impl Scrape {
@@ -34,6 +37,10 @@ impl Scrape {
     pub(super) fn text(&self) -> String {
         self.listeners.iter().for_each(|one| self.listener(one));
         self.store();
+        for figure in self.quota.iter().flat_map(|quota| quota.figures()) {
+            let labels = figure.labels;
+            self.meters.show(&figure.metric, labels, figure.value);
+        }
         if let Some([short, long]) = self.handler.queued() {
             self.set(&QUEUED_STEPS, &["short"], short as u64);
             self.set(&QUEUED_STEPS, &["long"], long as u64);

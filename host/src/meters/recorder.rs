@@ -58,6 +58,27 @@ impl Meters {
             .register_counter(&key(metric, labels), &METADATA)
     }
 
+    /// Sets a metric with values of labels that are known at run time only. The caller bounds their
+    /// number.
+    pub(crate) fn show(&self, metric: &Metric, labels: Vec<String>, value: u64) {
+        debug_assert_eq!(metric.labels.len(), labels.len(), "{}", metric.name);
+        let labels = metric.labels.iter().zip(labels);
+        let labels: Vec<_> = labels
+            .map(|(name, value)| Label::new(*name, value))
+            .collect();
+        let key = Key::from_parts(metric.name, labels);
+        match metric.kind {
+            Kind::Counter => {
+                let counter = self.recorder.register_counter(&key, &METADATA);
+                counter.absolute(value);
+            }
+            Kind::Gauge | Kind::Histogram => {
+                let gauge = self.recorder.register_gauge(&key, &METADATA);
+                gauge.set(value as f64);
+            }
+        }
+    }
+
     /// Returns the handle of a gauge with these values of its labels.
     pub(crate) fn gauge(&self, metric: &Metric, labels: &[&'static str]) -> Gauge {
         self.recorder

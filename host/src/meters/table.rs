@@ -117,6 +117,11 @@ table! {
     CACHE_MISSES: Counter "cache_misses_total" [] "Reads of values that the cache did not have. Only for files.";
     LOG_LINES_DROPPED: Counter "log_lines_dropped_total" [] "Lines of the log that were dropped, since standard error was not read in time.";
     SPANS: Counter "spans_total" ["result"] "Spans of traces that were exported, that the collector did not take, or that were dropped since too many waited.";
+    PREFIX_STREAMS: Gauge "prefix_streams" ["prefix"] "Streams of a prefix that a limit names.";
+    PREFIX_BYTES: Gauge "prefix_bytes" ["prefix"] "Bytes of the streams of a prefix that a limit names.";
+    PREFIX_READERS: Gauge "prefix_live_readers" ["prefix"] "Live reads of a prefix that a limit names.";
+    PREFIX_LIMIT: Gauge "prefix_limit" ["prefix", "limit"] "Limit of a prefix, by the kind of limit; the prefix * has the limits of each other prefix.";
+    PREFIX_REFUSED: Counter "prefix_refused_total" ["prefix", "limit"] "Requests refused by a limit of a prefix; the prefix * has those of all other prefixes.";
     WEBHOOKS: Counter "webhooks_total" ["result"] "Requests to webhooks, by class of the status, or failed without a response.";
     WEBHOOK_DURATION: Histogram "webhook_duration_seconds" [] "Time from sending a request to a webhook to the head of its response.", REQUEST;
 }

@@ -48,6 +48,17 @@ impl Gate {
         &self.own
     }
 
+    /// Response with a problem that another check found.
+    pub(super) fn refuse<B>(
+        &self,
+        problem: &Problem,
+        request: &hyper::Request<B>,
+    ) -> Response<ResponseBody> {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        let request_origin = self.own.request_origin(method, uri, headers);
+        self.own.problem(problem, &request_origin)
+    }
+
     /// Response to a refused request, or to one that the host answers without an instance. With
     /// `doubtful` the request's body has two lengths, so its connection has to end. A connection in
     /// a place for probes has to end after any other request.

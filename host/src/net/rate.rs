@@ -1,26 +1,14 @@
 //! Limits on the requests of a token or an address. They are off by default.
 //!
-//! Each token or address has a bucket for the requests of one second, filled at an even rate. Only
-//! the time at which the bucket is full again is stored (the generic cell rate algorithm). The
-//! buckets are in a table of fixed size, under a keyed hash of the token or address. Made-up tokens
-//! therefore do not make the table grow.
+//! Each token or address has a bucket for the requests of one second, filled at an even rate.
 
+use crate::quota::Buckets;
 use durable_streams_edge::protocol::paths::HEALTH;
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, Method};
-use quick_cache::sync::Cache;
-use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-/// Number of buckets kept. A dropped bucket starts full again.
-const BUCKETS: usize = 65_536;
-
-/// Length of the interval of the rates, and depth of a bucket.
-const SECOND_NS: u64 = 1_000_000_000;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -102,44 +90,6 @@ pub(super) fn network(address: IpAddr) -> u64 {
         IpAddr::V4(address) => u64::from(address.to_bits()),
         // A client with one address of a /64 has all of them. No /64 begins with 32 zero bits.
         IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
-    }
-}
-
-#[derive(Debug)]
-struct Buckets {
-    /// Time at which each bucket is full again, in nanoseconds.
-    full_ns: Cache<u64, Arc<AtomicU64>>,
-    hasher: RandomState,
-    /// Time in which a bucket regains one request.
-    request_ns: u64,
-}
-
-impl Buckets {
-    fn new(per_second: NonZeroU32) -> Self {
-        Self {
-            full_ns: Cache::new(BUCKETS),
-            hasher: RandomState::new(),
-            request_ns: SECOND_NS / u64::from(per_second.get()),
-        }
-    }
-
-    fn take(&self, of: impl Hash, now: Duration) -> Result<(), Duration> {
-        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let key = self.hasher.hash_one(of);
-        let fresh = || Ok::<_, std::convert::Infallible>(Arc::default());
-        let Ok(bucket) = self.full_ns.get_or_insert_with(&key, fresh);
-        let after = |full_ns: u64| full_ns.max(now_ns).saturating_add(self.request_ns);
-        let taken = bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_ns| {
-            let full_ns = after(full_ns);
-            (full_ns - now_ns <= SECOND_NS).then_some(full_ns)
-        });
-        match taken {
-            Ok(_) => Ok(()),
-            Err(full_ns) => {
-                let wait_ns = (after(full_ns) - now_ns).saturating_sub(SECOND_NS);
-                Err(Duration::from_nanos(wait_ns))
-            }
-        }
     }
 }
 
@@ -290,14 +240,5 @@ mod tests {
         limits.trust_forwarded_for = true;
         assert_eq!(limits.get(HERE, "/a", &other, ms(0)), Ok(()));
         assert!(limits.get(HERE, "/a", &other, ms(0)).is_err());
-    }
-
-    #[test]
-    fn made_up_tokens_do_not_make_the_table_grow() {
-        let buckets = Buckets::new(NonZeroU32::MIN);
-        for token in 0..4 * BUCKETS {
-            assert_eq!(buckets.take(token, ms(0)), Ok(()));
-        }
-        assert!(buckets.full_ns.len() <= BUCKETS);
     }
 }

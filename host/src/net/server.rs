@@ -12,6 +12,7 @@ use super::unread::Streams;
 use crate::budget::Unsent;
 use crate::limits::{HEAD_BYTES, HEAD_FIELDS, HTTP2_STREAMS, PING, PLACES_LEFT, STALL};
 use crate::meters::NetMeters;
+use crate::quota::Checkpoint;
 use crate::telemetry;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto::Builder;
@@ -39,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) desk: Option<Arc<dyn Desk>>,
     /// The listener's metrics, if there are any.
     pub(crate) meters: Option<Arc<NetMeters>>,
+    /// The limits per prefix, if there are any.
+    pub(crate) checkpoint: Option<Checkpoint>,
 }
 
 /// Accepts connections until `stop`. Then it ends waiting reads, lets other requests finish, and
@@ -148,6 +151,7 @@ fn connect(
         handler: server.handler.clone(),
         desk,
         meters,
+        checkpoint: server.checkpoint.clone(),
         peer,
         purpose,
         stop,

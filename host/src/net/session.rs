@@ -17,10 +17,13 @@ use crate::answers::ResponseBody;
 use crate::budget::{Line, Registered};
 use crate::limits::HEAD_TIMEOUT;
 use crate::meters::{NetMeters, classify};
+use crate::quota::{Checkpoint, Reader};
 use crate::trace;
+use durable_streams_edge::protocol::problem::Problem;
 use http::Response;
 use http::header::DATE;
 use http::uri::Scheme;
+use http_body::Body;
 use hyper::Version;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -48,6 +51,8 @@ pub(super) struct Session {
     /// The desk of its listener, and the address of this machine that the connection uses.
     pub(super) desk: Option<(Arc<dyn Desk>, IpAddr)>,
     pub(super) meters: Option<Arc<NetMeters>>,
+    /// The limits per prefix, if there are any.
+    pub(super) checkpoint: Option<Checkpoint>,
     pub(super) peer: IpAddr,
     pub(super) purpose: Use,
     pub(super) stop: watch::Receiver<bool>,
@@ -91,6 +96,7 @@ impl Session {
         let stream = Stall::new(TokioIo::new(stream), Arc::clone(&line));
         let (gate, handler) = (Arc::clone(&self.gate), self.handler.clone());
         let (desk, meters) = (self.desk.clone(), self.meters.clone());
+        let checkpoint = self.checkpoint.clone();
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
             let busy = activity.begin();
             let begun = meters.clone().map(|meters| {
@@ -114,10 +120,22 @@ impl Session {
                 .or_else(|| gate.answer(peer, &request, purpose, doubtful));
             let (handler, gate, line) = (handler.clone(), Arc::clone(&gate), Arc::clone(&line));
             let desk = desk.as_ref().map(|(desk, _)| Arc::clone(desk));
+            let checkpoint = checkpoint.clone().filter(|_| answer.is_none());
             if is_secure {
                 request.extensions_mut().insert(Scheme::HTTPS);
             }
             let response = async move {
+                let mut of_prefix = None;
+                let answer = match checkpoint {
+                    Some(checkpoint) => match admit(&checkpoint, &request).await {
+                        Ok(reader) => {
+                            of_prefix = reader;
+                            None
+                        }
+                        Err(problem) => Some(gate.refuse(&problem, &request)),
+                    },
+                    None => answer,
+                };
                 let response = match answer {
                     Some(response) => {
                         discard(request);
@@ -134,7 +152,9 @@ impl Session {
                     meters.requests.end(&begun, status, headers);
                     reader
                 });
-                Ok::<_, NoResponse>(response.map(|body| Outgoing::new(body, busy, reader)))
+                Ok::<_, NoResponse>(
+                    response.map(|body| Outgoing::new(body, busy, reader, of_prefix)),
+                )
             };
             response.instrument(span)
         });
@@ -168,6 +188,15 @@ fn asked<B>(local: IpAddr, request: &hyper::Request<B>) -> Asked<'_> {
         uri: request.uri(),
         headers: request.headers(),
     }
+}
+
+/// Checks the limits of a request's prefix. The check borrows no body, which tasks can't share.
+fn admit<'a>(
+    checkpoint: &'a Checkpoint,
+    request: &'a hyper::Request<Incoming>,
+) -> impl Future<Output = Result<Option<Reader>, Problem>> + 'a {
+    let length = request.body().size_hint().exact();
+    checkpoint.admit(request.method(), request.uri(), request.headers(), length)
 }
 
 /// Passes a request to the handler, by the target that the desk gives it.

@@ -9,6 +9,7 @@
 use super::crowd::Busy;
 use super::owed::Owed;
 use crate::meters::LiveReader;
+use crate::quota::Reader;
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
@@ -156,15 +157,23 @@ pub(crate) struct Outgoing<B> {
     _busy: Busy,
     /// Counts a live read until the body is dropped.
     _reader: Option<LiveReader>,
+    /// Counts it for its prefix.
+    _of_prefix: Option<Reader>,
 }
 
 impl<B> Outgoing<B> {
     /// Must be called on the task of the stream, if there is one.
-    pub(super) fn new(body: B, busy: Busy, reader: Option<LiveReader>) -> Self {
+    pub(super) fn new(
+        body: B,
+        busy: Busy,
+        reader: Option<LiveReader>,
+        of_prefix: Option<Reader>,
+    ) -> Self {
         Self {
             body,
             _busy: busy,
             _reader: reader,
+            _of_prefix: of_prefix,
             end: None,
             // Connections of HTTP/1 have no counter: a waiting write shows that the client does not
             // read.

@@ -68,4 +68,4 @@ pub use settle::{Lost, Settle, Settling};
 pub use spin::SpinStore;
 pub use watch::{Watch, Watchers};
 
-use backend::pass_on;
+pub(crate) use backend::pass_on;

@@ -20,7 +20,7 @@ pub use control::{Control, SubscriptionAction, WorkCall};
 pub use listing::Listing;
 pub use operation::{Action, Append, Create, Fork, Mode, Operation, Read, Start};
 pub use raw::{BodyState, RawRequest};
-pub use target::{page_limit, subscription_id};
+pub use target::{page_limit, parameter, subscription_id};
 
 use super::packed;
 use super::problem::{Code, Problem};

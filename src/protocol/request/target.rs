@@ -70,6 +70,14 @@ pub fn page_limit(path: &str, query: &str, base_path: &str) -> Option<usize> {
     }
 }
 
+/// Returns the decoded value of a query parameter; `None` if it is absent, repeated or malformed. A
+/// host uses it to recognize live reads, and for resources of its own.
+#[must_use]
+pub fn parameter(query: &str, name: &str) -> Option<String> {
+    let value = query::value(query, name).ok().flatten()?;
+    String::from_utf8(value.into_owned()).ok()
+}
+
 /// Decodes a path if it may be reserved. Most paths name streams, and are not decoded here.
 fn reserved_path(path: &str, base_path: &str) -> Option<String> {
     let raw = path.strip_prefix(base_path)?.strip_prefix('/')?;

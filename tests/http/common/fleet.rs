@@ -9,7 +9,8 @@ use durable_streams_host::engine::Runtime as Component;
 use durable_streams_host::store::Store;
 use durable_streams_host::variables::resolve;
 use durable_streams_host::{
-    Address, Admin, AdminAddress, ComponentSource, Listen, Options, Rates, Running, Via, serve,
+    Address, Admin, AdminAddress, ComponentSource, Listen, Options, Rates, Rules, Running, Via,
+    serve,
 };
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -56,6 +57,7 @@ impl Fleet {
                 instances: 1,
                 variables: variables.expect("good variables"),
                 rates: Rates::default(),
+                limits: Rules::default(),
                 connections_per_address: None,
                 idle_timeout: Duration::from_secs(620),
                 admin: Admin::Chosen(AdminAddress::Off),

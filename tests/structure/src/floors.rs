@@ -13,7 +13,7 @@ pub const CORE: Floors = &[
     &["subscription/"],
     &["keys/", "protocol/"],
     // Keys and texts of errors that our own host knows.
-    &["seam.rs"],
+    &["seam.rs", "seam/"],
     // The service: its environment, then plain types.
     &["service/env.rs", "service/exchange.rs"],
     &[
@@ -79,6 +79,7 @@ pub const HOST: Floors = &[
     &["length/"],
     &["store/"],
     &["check/"],
+    &["quota/"],
     &["outbound/"],
     &["wasi/", "variables.rs", "variables/"],
     &["config/"],

@@ -79,6 +79,7 @@ async fn serve_listener(listener: Listener, places: Places, crowd: Arc<Crowd>) -
         crowd,
         desk: None,
         meters: None,
+        checkpoint: None,
     };
     tokio::spawn(run(door, server, stopped, Duration::ZERO));
     Served {

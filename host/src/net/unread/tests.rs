@@ -57,6 +57,7 @@ async fn client(
                 body,
                 Activity::new().begin(),
                 None,
+                None,
             )))
         }
     });
@@ -190,6 +191,7 @@ async fn without_a_stream_a_body_ends_as_it_does() {
     let mut outgoing = Outgoing::new(
         Full::new(Bytes::from("text")),
         Activity::new().begin(),
+        None,
         None,
     );
     let frame = outgoing.frame().await.expect("a frame").expect("no error");
