@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::admin::{Admin, AdminAddress};
+use crate::backup::BackupSource;
 use crate::config::{ConfigError, Given, example, first_paragraph};
 use crate::engine::ComponentSource;
 use crate::limits::IDLE_SECS;
@@ -53,6 +54,20 @@ pub enum Command {
         directory: PathBuf,
         /// Directory for the new store.
         output: PathBuf,
+    },
+    /// Copies one moment of a store.
+    Backup {
+        /// Source of the backup.
+        from: BackupSource,
+        /// Directory of the backup.
+        dest: PathBuf,
+    },
+    /// Makes a store from a backup.
+    Restore {
+        /// Directory of the backup.
+        source: PathBuf,
+        /// Directory for the store.
+        directory: PathBuf,
     },
     /// Compiles a component for this machine.
     Precompile {
@@ -115,8 +130,8 @@ enum Subcommands {
         #[arg(long, conflicts_with = "json")]
         example: bool,
     },
-    /// Verifies every record of a file store that no server has open, and prints the counts. The
-    /// exit status is 1 if something is damaged or missing. The check opens the store as a server
+    /// Verifies every record of a backup, or of a file store that no server has open, and prints the
+    /// counts. The exit status is 1 if something is damaged or missing. The check opens the store as a server
     /// does: it cuts off an unfinished end of the log, and upgrades an older format
     Check {
         /// The directory, as in --store file:DIR
@@ -132,6 +147,33 @@ enum Subcommands {
         /// exist, and print all losses. The damaged store is not changed
         #[arg(long, value_name = "OUT", conflicts_with_all = ["fix", "new_timeline"])]
         salvage: Option<PathBuf>,
+    },
+    /// Copies one moment of the file store of a running server, while it serves, and prints progress
+    /// on standard error. A directory with an earlier or interrupted backup is continued: only new
+    /// data is copied
+    Backup {
+        /// Admin listener of the server
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4438")]
+        admin: String,
+        /// Token with the scope manage and without a prefix, if access control is on. DS_TOKEN in
+        /// the environment does the same, and does not show in the list of processes
+        #[arg(long, value_name = "TOKEN")]
+        token: Option<String>,
+        /// Directory of a file store that no server has open, instead of a running server
+        #[arg(long, value_name = "DIR", conflicts_with_all = ["admin", "token"])]
+        from: Option<PathBuf>,
+        /// Directory of the backup
+        dest: PathBuf,
+    },
+    /// Makes a file store from a backup, verifies all of it, and begins a new timeline: readers and
+    /// writers that know of lost records are notified
+    Restore {
+        /// Directory of the backup
+        #[arg(value_name = "SRC")]
+        source: PathBuf,
+        /// Directory for the store, which must be empty or not exist
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
     },
     /// Compiles a component for --component
     #[command(hide = true)]
@@ -298,6 +340,21 @@ pub fn parse(
                 fix,
                 new_timeline,
             },
+            Subcommands::Backup {
+                from: Some(directory),
+                dest,
+                ..
+            } => Command::Backup {
+                from: BackupSource::Directory(directory),
+                dest,
+            },
+            Subcommands::Backup {
+                admin, token, dest, ..
+            } => Command::Backup {
+                from: BackupSource::Server { admin, token },
+                dest,
+            },
+            Subcommands::Restore { source, directory } => Command::Restore { source, directory },
             Subcommands::Precompile { input, output } => Command::Precompile { input, output },
         }),
         Err(error) => match error.kind() {

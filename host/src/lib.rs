@@ -34,6 +34,7 @@
 //!  outbound                  the client for webhooks
 //!  quota                     limits and usage per prefix
 //!  store        check        keys and values | the check of a store on disk
+//!  backup                    backups and restores; backup/disk is below check
 //!  length                    which requests take long
 //!  budget, vital             room for bodies, tasks that must not panic
 //!  diagnostics, trace, telemetry  start of the log and the traces, spans, the log
@@ -45,6 +46,7 @@
 mod admin;
 pub mod announce;
 mod answers;
+pub mod backup;
 mod budget;
 pub mod check;
 pub mod cli;

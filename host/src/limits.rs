@@ -66,6 +66,14 @@ pub(crate) const ADMIN_UNSENT: usize = 16 * MIB;
 
 /// Prefixes without a limit of their own whose streams are counted one by one.
 pub(crate) const PREFIXES: usize = 65_536;
+/// Most backups that are taken from a server at a time. Each of them keeps removed segments on the
+/// disk.
+pub(crate) const BACKUPS: usize = 4;
+/// Time without a request after which a backup ends.
+pub(crate) const BACKUP_IDLE: Duration = Duration::from_secs(60);
+/// Time without a request after which a backup makes room for another one. Its client was probably
+/// killed, and runs again.
+pub(crate) const BACKUP_SILENCE: Duration = Duration::from_secs(1);
 
 /// Length from which a JSON body makes a request long: this many bytes take about 3 ms to parse and
 /// store.
@@ -128,7 +136,7 @@ const fn row(name: &'static str, default: Value, reason: &'static str) -> Limit 
 }
 
 #[cfg(test)]
-const TABLE: [Limit; 29] = [
+const TABLE: [Limit; 32] = [
     row(
         "Unsent bytes of responses, in the process",
         Value::Bytes(UNSENT),
@@ -243,6 +251,21 @@ const TABLE: [Limit; 29] = [
         "Prefixes without a rule of their own (`--limit`)",
         Value::Count(PREFIXES as u64),
         "Memory stays bounded. Beyond it, no stream is created in another prefix",
+    ),
+    row(
+        "Backups of a server at a time",
+        Value::Count(BACKUPS as u64),
+        "Each keeps removed data on the disk until it ends",
+    ),
+    row(
+        "Time without a request after which a backup ends",
+        Value::Time(BACKUP_IDLE),
+        "A client that was killed does not keep data on the disk",
+    ),
+    row(
+        "Time without a request after which a backup makes room for another one",
+        Value::Time(BACKUP_SILENCE),
+        "A client that was killed and runs again is not locked out",
     ),
     row(
         "JSON body that makes a request long",

@@ -1,6 +1,7 @@
 //! The program: arguments, signals, exit codes.
 
 use durable_streams_host::announce::Announcement;
+use durable_streams_host::backup::{self, BackupError, BackupSource};
 use durable_streams_host::check::{CheckError, check, salvage};
 use durable_streams_host::cli::{self, Command, Embedded, UsageError};
 use durable_streams_host::hangup::Hangup;
@@ -49,6 +50,8 @@ enum Failure {
     Component(#[from] engine::ComponentError),
     #[error(transparent)]
     Check(#[from] CheckError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     #[error(
         "the store is damaged or incomplete; restore it from a backup, or copy its intact parts \
          with `check DIR --salvage OUT`"
@@ -72,6 +75,7 @@ impl Failure {
             | Self::Start(_)
             | Self::Component(_)
             | Self::Check(_)
+            | Self::Backup(_)
             | Self::NotWhole
             | Self::Salvaged(_)
             | Self::CutOff
@@ -129,6 +133,15 @@ fn run() -> Result<(), Failure> {
             };
             Ok(std::io::stdout().write_all(text.as_bytes())?)
         }
+        Command::Backup { from, dest } => {
+            let from = with_token(from);
+            let summary = backup::backup(&from, &dest, &mut diagnostics::print)?;
+            Ok(writeln!(std::io::stdout(), "{summary}")?)
+        }
+        Command::Restore { source, directory } => {
+            let summary = backup::restore(&source, &directory, &mut diagnostics::print)?;
+            Ok(writeln!(std::io::stdout(), "{summary}")?)
+        }
         Command::Serve(given) => {
             let environment = environment();
             let settled = Settled::new(&given, &environment)?;
@@ -159,6 +172,19 @@ fn environment() -> Vec<(String, String)> {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     std::env::vars_os().filter_map(text).collect()
+}
+
+/// Takes the token from the environment if the arguments name none.
+fn with_token(from: BackupSource) -> BackupSource {
+    match from {
+        BackupSource::Server { admin, token: None } => BackupSource::Server {
+            admin,
+            token: std::env::var("DS_TOKEN")
+                .ok()
+                .filter(|token| !token.is_empty()),
+        },
+        named => named,
+    }
 }
 
 /// Longest wait at exit for blocking threads, such as a name lookup or a disk access. Their results

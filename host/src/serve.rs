@@ -7,6 +7,7 @@ use crate::admin::{
     self, Admin, AdminAccess, AdminDesk, Bound, ListenerLoad, STREAMS, Scrape, Settings,
 };
 use crate::answers::OwnAnswers;
+use crate::backup::Backups;
 use crate::budget::{Budget, Unsent};
 use crate::drive::{self, Driver, Factories};
 use crate::engine::{ComponentSource, LONG_STUCK_TICKS, Runtime, STUCK_TICKS};
@@ -317,12 +318,13 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
                 },
             ],
         };
+        let backups = Backups::new(&*store);
         let server = Server {
             handler: handler.clone(),
             gate: Gate::new(Rates::default(), Arc::clone(&own), Arc::clone(&store)),
             unsent: unsent_here,
             crowd: Crowd::new(None, options.idle_timeout),
-            desk: Some(AdminDesk::new(own, admin_access, settings, scrape)),
+            desk: Some(AdminDesk::new(own, admin_access, settings, scrape, backups)),
             meters: Some(observed.listener(ADMIN, STREAMS)),
             checkpoint: checkpoint(STREAMS).map(Checkpoint::for_operators),
         };

@@ -7,6 +7,8 @@
 mod admin;
 mod append;
 mod auth;
+mod backup;
+mod backup_online;
 mod behind_nginx;
 mod big;
 mod caching;

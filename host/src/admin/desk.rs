@@ -7,6 +7,7 @@ use super::paths::{from_base, is_protocol, to_base};
 use super::scrape::Scrape;
 use super::settings::Settings;
 use crate::answers::{OwnAnswers, ResponseBody};
+use crate::backup::{self, Backups};
 use crate::net::{Asked, Desk};
 use bytes::Bytes;
 use durable_streams_edge::protocol::paths::{HEALTH, READY};
@@ -33,6 +34,7 @@ pub(crate) struct AdminDesk {
     access: Arc<AdminAccess>,
     settings: Arc<Settings>,
     scrape: Scrape,
+    backups: Arc<Backups>,
 }
 
 impl AdminDesk {
@@ -42,12 +44,14 @@ impl AdminDesk {
         access: Arc<AdminAccess>,
         settings: Arc<Settings>,
         scrape: Scrape,
+        backups: Arc<Backups>,
     ) -> Arc<Self> {
         Arc::new(Self {
             own,
             access,
             settings,
             scrape,
+            backups,
         })
     }
 
@@ -66,6 +70,12 @@ impl AdminDesk {
             check_method(asked.method)?;
             let body = self.scrape.text().into_bytes();
             return Ok(Some(whole(asked.method, METRICS_TYPE, body)));
+        }
+        if backup::is_backup(path) {
+            self.access.check_manager(asked.headers)?;
+            check_site(asked.headers)?;
+            let (method, query) = (asked.method, asked.uri.query());
+            return backup::answer(&self.backups, method, path, query).map(Some);
         }
         if path != CONFIG && path != USAGE {
             let detail = "The admin listener has no such path. It serves a page at /, /metrics, \
@@ -139,6 +149,18 @@ fn check_host(asked: &Asked<'_>) -> Result<(), Problem> {
             Code::Misdirected,
             "The admin listener answers only requests for its own address or for localhost. Use \
              that in the URL. A proxy in front must set Host to it.",
+        )),
+    }
+}
+
+/// Refuses a page of another site. The page could not read the answer, but begin backups, which keep
+/// room from the disk.
+fn check_site(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
+        None | Some(b"same-origin" | b"none") => Ok(()),
+        Some(_) => Err(Problem::new(
+            Code::InsufficientScope,
+            "Pages of other sites may not take backups.",
         )),
     }
 }

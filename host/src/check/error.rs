@@ -1,5 +1,6 @@
 //! Errors of a check.
 
+use crate::backup::disk::BackupError;
 use crate::store::log::{CommitError, CompactError, OpenError, ReadError};
 use std::path::PathBuf;
 
@@ -9,6 +10,9 @@ pub enum CheckError {
     /// The store can't be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The backup can't be checked.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The store can't be read.
     #[error(transparent)]
     Read(#[from] ReadError),

@@ -2,6 +2,7 @@
 
 use crate::store::log::{self, Damage, Fault};
 use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Most problems listed one by one; the report only counts the rest.
 const MOST_LISTED: usize = 50;
@@ -66,6 +67,8 @@ pub struct Report {
     pub removed: bool,
     /// The timeline of the store.
     pub timeline: u64,
+    /// Time of the backup, milliseconds since 1970, if this is one.
+    pub taken_ms: Option<u64>,
 }
 
 impl Report {
@@ -126,6 +129,11 @@ impl fmt::Display for Report {
             bytes: disk,
             ..
         } = &self.log;
+        if let Some(taken_ms) = self.taken_ms {
+            let taken = UNIX_EPOCH.checked_add(Duration::from_millis(taken_ms));
+            let taken = httpdate::fmt_http_date(taken.unwrap_or(UNIX_EPOCH));
+            writeln!(f, "backup: taken {taken}")?;
+        }
         writeln!(
             f,
             "log: {segments} segments, {records} records, {disk} bytes"

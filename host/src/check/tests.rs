@@ -1,4 +1,5 @@
 use super::{Counts, Report, check};
+use crate::backup::{BackupSource, backup};
 use crate::store::ChangeNumber;
 use crate::store::log::{Change, Log, Options, SystemFiles};
 use durable_streams_edge::keys::head::Record;
@@ -8,6 +9,7 @@ use durable_streams_edge::stream::{
     Segment, Timelines, Tombstone, branch,
 };
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 const LIFE: Incarnation = Incarnation([7; 16]);
@@ -142,6 +144,65 @@ fn a_whole_store_is_counted() {
         ..Counts::default()
     };
     assert_eq!(report.counts, expected, "{report}");
+}
+
+/// Backs a store up and returns the directory of the backup.
+fn backed_up(store: &OnDisk) -> tempfile::TempDir {
+    let dest = tempfile::tempdir().expect("a directory");
+    let from = BackupSource::Directory(store.directory.path().to_owned());
+    backup(&from, dest.path(), &mut |_| ()).expect("backs up");
+    dest
+}
+
+#[test]
+fn a_backup_is_checked_like_its_store_and_stays_unchanged() {
+    let store = OnDisk::with_a_stream();
+    let dest = backed_up(&store);
+    let files = || -> Vec<(PathBuf, Vec<u8>)> {
+        let entries = std::fs::read_dir(dest.path()).expect("lists");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        let mut files: Vec<_> = paths
+            .map(|path| (path.clone(), std::fs::read(path).expect("reads")))
+            .collect();
+        files.sort();
+        files
+    };
+    let before = files();
+    let report = check(dest.path(), false, false).expect("checks");
+    assert!(report.is_whole(), "{report}");
+    assert_eq!(report.counts, store.check(false).counts);
+    assert!(report.to_string().contains("backup: taken "), "{report}");
+    for (fix, new_timeline) in [(true, false), (false, true)] {
+        let refused = check(dest.path(), fix, new_timeline);
+        let refused = refused.err().map(|error| error.to_string());
+        assert!(refused.is_some_and(|text| text.contains("restore it first")));
+    }
+    assert_eq!(files(), before);
+}
+
+#[test]
+fn every_flipped_byte_of_a_backup_is_a_problem_in_its_report() {
+    let dest = backed_up(&OnDisk::with_a_stream());
+    let path = dest.path().join("0000000001-0.log");
+    let bytes = std::fs::read(&path).expect("reads");
+    for at in (0..bytes.len()).step_by(97).chain([bytes.len() - 1]) {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        std::fs::write(&path, flipped).expect("writes");
+        let report = check(dest.path(), false, false).expect("checks");
+        let text = report.to_string();
+        assert!(!report.is_whole(), "byte {at}: {text}");
+        assert!(text.contains("0000000001-0.log: other bytes"), "{text}");
+    }
+    std::fs::remove_file(&path).expect("is there");
+    let report = check(dest.path(), false, false).expect("checks");
+    assert!(report.to_string().contains("missing"), "{report}");
+    let list = dest.path().join("BACKUP");
+    std::fs::remove_file(&list).expect("is there");
+    std::fs::write(&path, bytes).expect("writes");
+    let refused = check(dest.path(), false, false).err();
+    let refused = refused.map(|error| error.to_string()).unwrap_or_default();
+    assert!(refused.contains("not finished"), "{refused}");
 }
 
 #[test]

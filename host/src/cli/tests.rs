@@ -219,3 +219,32 @@ fn a_file_sets_flags_and_variables() {
     assert_eq!(options.variables["page_bytes"], "5");
     assert_eq!(options.variables["kv_guarded_create"], "false");
 }
+
+#[test]
+fn a_backup_is_of_a_server_or_of_a_directory() {
+    let from = |text| match arguments(text) {
+        Ok(Command::Backup { from, dest }) => (from, dest),
+        _ => panic!("{text} makes no backup"),
+    };
+    let server = |admin: &str, token: Option<&str>| BackupSource::Server {
+        admin: admin.to_owned(),
+        token: token.map(str::to_owned),
+    };
+    let default = server("http://127.0.0.1:4438", None);
+    assert_eq!(from("ds backup d"), (default, "d".into()));
+    let named = server("http://h:1", Some("t"));
+    let text = "ds backup --admin http://h:1 --token t d";
+    assert_eq!(from(text), (named, "d".into()));
+    let stopped = BackupSource::Directory("s".into());
+    assert_eq!(from("ds backup --from s d"), (stopped, "d".into()));
+    for text in [
+        "ds backup",
+        "ds backup --from s --token t d",
+        "ds restore s",
+    ] {
+        assert!(
+            matches!(arguments(text), Err(UsageError::Arguments(_))),
+            "{text}"
+        );
+    }
+}

@@ -3,6 +3,7 @@
 use super::change::{ChangeNumber, Seen};
 use super::error::{StoreError, SwapError};
 use super::figures::Figures;
+use super::log::Snapshots;
 use super::settle::Settle;
 use super::watch::Watch;
 use bytes::Bytes;
@@ -174,6 +175,11 @@ pub trait Store: Send + Sync {
     fn serving_since_ms(&self) -> u64 {
         0
     }
+
+    /// Access to snapshots for a backup. `None` if the store is not in files.
+    fn snapshots(&self) -> Option<Snapshots> {
+        None
+    }
 }
 
 /// Delegates these methods to the store in the named field of a wrapper.
@@ -225,6 +231,10 @@ macro_rules! pass_on {
 
         fn serving_since_ms(&self) -> u64 {
             self.$below.serving_since_ms()
+        }
+
+        fn snapshots(&self) -> Option<$crate::store::log::Snapshots> {
+            self.$below.snapshots()
         }
     };
 }

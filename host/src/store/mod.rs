@@ -60,6 +60,7 @@ pub use figures::Figures;
 pub(crate) use file::FileStore;
 pub(crate) use file::timeline as file_timeline;
 pub use latency::LatencyStore;
+pub use log::{Snapshot, Snapshots};
 pub use memory::MemoryStore;
 pub(crate) use metered::MeteredStore;
 pub(crate) use outlet::Outlet;

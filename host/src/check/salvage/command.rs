@@ -3,10 +3,11 @@
 use super::output::Output;
 use super::report::Salvaged;
 use super::space;
+use crate::backup::disk::BackupFiles;
 use crate::check::error::CheckError;
 use crate::check::space::spaces;
 use crate::store::file_timeline as timeline;
-use crate::store::log::{Log, OpenError, Options, ReadOnlyFiles, Remains, SystemFiles};
+use crate::store::log::{Files, Log, OpenError, Options, ReadOnlyFiles, Remains, SystemFiles};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,8 +16,8 @@ use std::time::SystemTime;
 /// one.
 const LOST_AND_FOUND: &str = "lost+found";
 
-/// Copies all readable records of the store in `from` into a new store in `to`. No server may have
-/// `from` open, and it stays unchanged. `progress` gets a line now and then.
+/// Copies all readable records of the store or the backup in `from` into a new store in `to`. No
+/// server may have `from` open, and it stays unchanged. `progress` gets a line now and then.
 ///
 /// # Errors
 ///
@@ -27,7 +28,11 @@ pub fn salvage(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Salvaged, CheckError> {
     refuse_used(from, to)?;
-    let remains = Remains::open(from, Arc::new(ReadOnlyFiles), &mut |read, all| {
+    let files: Arc<dyn Files> = match BackupFiles::open(from, Arc::new(ReadOnlyFiles))? {
+        Some(backup) => Arc::new(backup),
+        None => Arc::new(ReadOnlyFiles),
+    };
+    let remains = Remains::open(from, Arc::clone(&files), &mut |read, all| {
         progress(&format!("read segment {read} of {all}"));
     })?;
     let (log, _) = Log::open(to, Arc::new(SystemFiles), Options::default())?;
@@ -47,7 +52,7 @@ pub fn salvage(
     // Any key may have lost its newest value, so readers and writers need a new timeline. The
     // salvage begins it while the log holds the lock on the directory. A damaged timeline number
     // counts as none; the clock is ahead of it.
-    let before = timeline::read(from, &ReadOnlyFiles).unwrap_or_default();
+    let before = timeline::read(from, &*files).unwrap_or_default();
     let raised = timeline::begin_after(to, &SystemFiles, before, SystemTime::now());
     raised.map_err(|source| {
         let path = to.to_owned();

@@ -7,7 +7,7 @@ use super::scrub;
 use super::shared::Shared;
 use super::timeline;
 use super::writer;
-use crate::store::log::{Durability, Files, Log, OpenError, Options, Recovered, Wait};
+use crate::store::log::{Durability, Files, Log, OpenError, Options, Recovered, Snapshots, Wait};
 use crate::store::{
     ChangeNumber, Figures, Seen, Settle, Settling, Store, StoreError, SwapError, Watch, Watchers,
     counter,
@@ -224,5 +224,10 @@ impl Store for FileStore {
 
     fn timeline(&self) -> u64 {
         self.timeline
+    }
+
+    fn snapshots(&self) -> Option<Snapshots> {
+        let shared = Arc::clone(&self.shared);
+        Some(Snapshots::new(move || shared.log.snapshot()))
     }
 }

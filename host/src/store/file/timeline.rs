@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::time::SystemTime;
 
-const TIMELINE: &str = "TIMELINE";
+pub(crate) const TIMELINE: &str = "TIMELINE";
 /// Temporary name of `TIMELINE`, until it is completely written.
 const UNFINISHED: &str = "TIMELINE.new";
 /// Limit in bytes. A number is always shorter.
@@ -59,7 +59,7 @@ pub(crate) fn begin_after(
     let timeline = next(before, now);
     let unfinished = directory.join(UNFINISHED);
     let file = files.create(&unfinished)?;
-    let text = format!("{timeline}\n");
+    let text = text(timeline);
     let written = file.write_at(&[IoSlice::new(text.as_bytes())], 0)?;
     if written < text.len() {
         return Err(io::ErrorKind::WriteZero.into());
@@ -68,6 +68,11 @@ pub(crate) fn begin_after(
     files.rename(&unfinished, &directory.join(TIMELINE))?;
     files.sync_dir(directory)?;
     Ok(timeline)
+}
+
+/// Contents of the file of this timeline.
+pub(crate) fn text(timeline: u64) -> String {
+    format!("{timeline}\n")
 }
 
 #[cfg(test)]

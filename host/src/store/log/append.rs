@@ -28,7 +28,14 @@ pub(super) fn commit(state: &State, batch: &[Change]) -> Result<(), CommitError>
     if state.reserve.is_in_use() {
         return Err(no_room());
     }
-    commit_to(state, &mut state.writer(), batch)
+    let committed = commit_to(state, &mut state.writer(), batch);
+    match committed {
+        // A snapshot must not make a commit fail.
+        Err(CommitError::Full(_)) if state.pins.relieve(&state.segments) => {
+            commit_to(state, &mut state.writer(), batch)
+        }
+        other => other,
+    }
 }
 
 /// Appends a batch that frees room after the disk had none for it. `growth` is the number of bytes

@@ -50,6 +50,17 @@ impl Moved {
 
 /// Does one compaction step; see [`Log::compact`](super::Log::compact).
 pub(super) fn compact(state: &State) -> Result<bool, CompactError> {
+    if is_nearly_full(state) {
+        state.pins.relieve(&state.segments);
+    }
+    let done = step(state);
+    if let Err(CompactError::Commit(CommitError::Full(_))) = done {
+        state.pins.relieve(&state.segments);
+    }
+    done
+}
+
+fn step(state: &State) -> Result<bool, CompactError> {
     if state.refuses_writes() {
         return Err(CommitError::Refused.into());
     }
@@ -89,6 +100,15 @@ pub(super) fn compact(state: &State) -> Result<bool, CompactError> {
         }
     }
     Ok(true)
+}
+
+/// Whether snapshots must give room back.
+fn is_nearly_full(state: &State) -> bool {
+    if state.pins.is_empty() {
+        return false;
+    }
+    let limit = state.writer().limit;
+    state.reserve.is_in_use() || room_runs_out(state, limit)
 }
 
 /// Needed bytes of a segment. The number never grows once the segment is sealed.

@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const FORMAT: &str = "FORMAT";
+pub(super) const FORMAT: &str = "FORMAT";
 /// Temporary name of `FORMAT`, until it is completely written.
 const UNFINISHED: &str = "FORMAT.new";
 const LOCK: &str = "LOCK";
@@ -116,7 +116,7 @@ impl Directory {
     }
 
     pub(super) fn segment_path(&self, number: SegmentNumber) -> PathBuf {
-        self.path.join(format!("{number:010}.log"))
+        self.path.join(segment_name(number))
     }
 
     /// The segments in the directory, in order.
@@ -133,6 +133,11 @@ impl Directory {
     }
 }
 
+/// Name of a segment's file.
+pub(super) fn segment_name(number: SegmentNumber) -> String {
+    format!("{number:010}.log")
+}
+
 /// Whether a directory is a store. `None` if it could become one.
 fn is_store(path: &Path, files: &dyn Files) -> io::Result<Option<bool>> {
     let names = files.list(path)?;
@@ -146,11 +151,16 @@ fn is_store(path: &Path, files: &dyn Files) -> io::Result<Option<bool>> {
 fn write_format(path: &Path, files: &dyn Files, id: StoreId) -> io::Result<()> {
     let unfinished = path.join(UNFINISHED);
     let file = files.create(&unfinished)?;
-    let text = format!("{TITLE}{VERSION}\n{}\n", id.to_hex());
+    let text = format_text(VERSION, id);
     write_all_at(&*file, &mut [IoSlice::new(text.as_bytes())], 0)?;
     file.sync()?;
     files.rename(&unfinished, &path.join(FORMAT))?;
     files.sync_dir(path)
+}
+
+/// Contents of the file `FORMAT`.
+pub(super) fn format_text(version: u32, id: StoreId) -> String {
+    format!("{TITLE}{version}\n{}\n", id.to_hex())
 }
 
 fn read(files: &dyn Files, path: &Path) -> io::Result<String> {

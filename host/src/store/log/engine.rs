@@ -9,6 +9,7 @@ use super::hole::{self, Hole};
 use super::read;
 use super::recover;
 use super::scrub::{self, Scrub, Scrubbed};
+use super::snapshot::Snapshot;
 use super::state::State;
 use crate::store::{ChangeNumber, Figures};
 use metrics::Histogram;
@@ -135,6 +136,18 @@ impl Log {
     /// reads go on meanwhile.
     pub(crate) fn scrub(&self, scrub: &mut Scrub, most: u64) -> Scrubbed {
         scrub::scrub(&self.state, scrub, most)
+    }
+
+    /// Pins the segments of this moment for a backup. The snapshot has every batch committed before
+    /// the call, whole, and none committed later. Commits wait only for the list to be copied.
+    #[must_use]
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let state = &self.state;
+        // No batch is half written while the writer is locked.
+        let _writer = state.writer();
+        let directory = &state.directory;
+        let files = Arc::clone(&directory.files);
+        state.pins.pin(directory.id, files, state.segments.all())
     }
 
     /// Returns the highest committed change number.

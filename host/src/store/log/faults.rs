@@ -58,6 +58,8 @@ struct Disk {
     files: Vec<Content>,
     dirs: BTreeSet<PathBuf>,
     locks: BTreeSet<PathBuf>,
+    /// Number of open handles of each file. A removed file takes room until the last one is closed.
+    handles: BTreeMap<usize, usize>,
     /// The fault of the nth operation of a kind from now on.
     planned: Vec<(Operation, u64, Fault)>,
     /// Largest total size of all files.
@@ -185,7 +187,8 @@ impl Disk {
     }
 
     fn used(&self) -> u64 {
-        let there: BTreeSet<usize> = self.names.values().copied().collect();
+        let named = self.names.values().copied();
+        let there: BTreeSet<usize> = named.chain(self.handles.keys().copied()).collect();
         there
             .iter()
             .map(|file| self.files[*file].live().len() as u64)
@@ -373,6 +376,7 @@ impl Files for FaultyFiles {
             disk.renames.push(NameChange::Link(path.to_owned(), file));
             file
         };
+        drop(disk);
         Ok(self.handle(file))
     }
 
@@ -436,6 +440,7 @@ impl Files for FaultyFiles {
 
 impl FaultyFiles {
     fn handle(&self, file: usize) -> Arc<dyn LogFile> {
+        *self.disk().handles.entry(file).or_default() += 1;
         Arc::new(Handle {
             files: self.clone(),
             file,
@@ -457,6 +462,18 @@ impl Drop for Lock {
 struct Handle {
     files: FaultyFiles,
     file: usize,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let mut disk = self.files.disk();
+        if let Some(count) = disk.handles.get_mut(&self.file) {
+            *count -= 1;
+            if *count == 0 {
+                disk.handles.remove(&self.file);
+            }
+        }
+    }
 }
 
 impl LogFile for Handle {

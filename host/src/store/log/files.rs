@@ -70,7 +70,7 @@ pub(crate) trait LogFile: Send + Sync {
 }
 
 /// Writes all of the slices.
-pub(super) fn write_all_at(
+pub(crate) fn write_all_at(
     file: &dyn LogFile,
     mut slices: &mut [IoSlice<'_>],
     mut offset: u64,

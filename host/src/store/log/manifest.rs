@@ -182,16 +182,27 @@ impl Manifest {
         slot: u64,
     ) -> io::Result<Arc<dyn LogFile>> {
         let file = files.create(&dir.join(UNFINISHED))?;
-        let mut bytes = vec![0; slot.saturating_mul(2) as usize];
-        let start = place(generation, slot) as usize;
-        let encoded = names.encode(generation, id);
-        if let Some(held) = bytes.get_mut(start..start.saturating_add(encoded.len())) {
-            held.copy_from_slice(&encoded);
-        }
+        let bytes = whole(id, names, generation, slot);
         write_all_at(&*file, &mut [IoSlice::new(&bytes)], 0)?;
         file.sync()?;
         Ok(file)
     }
+}
+
+/// Contents of the manifest of a store that was put together from these segments.
+pub(super) fn contents(id: StoreId, names: &Names) -> Vec<u8> {
+    whole(id, names, 1, slot_for(names, id))
+}
+
+/// Contents of a manifest with one slot in use.
+fn whole(id: StoreId, names: &Names, generation: u64, slot: u64) -> Vec<u8> {
+    let mut bytes = vec![0; slot.saturating_mul(2) as usize];
+    let start = place(generation, slot) as usize;
+    let encoded = names.encode(generation, id);
+    if let Some(held) = bytes.get_mut(start..start.saturating_add(encoded.len())) {
+        held.copy_from_slice(&encoded);
+    }
+    bytes
 }
 
 /// Offset of the slot of a generation.

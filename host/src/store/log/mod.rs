@@ -94,6 +94,13 @@
 //! Overwriting costs the file system less than growing a file at each sync. So small batches are
 //! written into zeros that were written some batches before.
 //!
+//! # Snapshots
+//!
+//! A [`Snapshot`] is a list of the open segments of one moment, with their lengths. Making one
+//! copies the list and nothing else, and the log goes on. Segments that compaction removes keep
+//! their room while a snapshot holds them. With less than two segments of room left, or when a
+//! commit finds no room, the log ends the snapshots that hold removed segments.
+//!
 //! # A full disk
 //!
 //! `RESERVE` holds 16 MiB, or a hundredth of the disk, and stays unused. A batch that frees room,
@@ -126,6 +133,7 @@
 //! The batches of a busy server are large. No other candidate has the last four rows together, and
 //! [output commit](super::file) depends on them.
 
+mod anatomy;
 mod api;
 mod append;
 mod bases;
@@ -156,18 +164,22 @@ mod resume;
 mod scan;
 mod scrub;
 mod segments;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 pub(crate) mod whereabouts;
 
+pub(crate) use anatomy::Anatomy;
 pub(crate) use api::{Change, Durability, Found, Options, Recovered, Wait};
 pub(crate) use check::{Damage, Fault, Report, check};
 pub(crate) use engine::Log;
 pub(crate) use error::{CommitError, CompactError, OpenError, ReadError};
-pub(crate) use files::{Files, SystemFiles};
+pub(crate) use files::{Files, LogFile, SystemFiles, write_all_at};
 pub(crate) use hole::Hole;
 pub(crate) use read_only::ReadOnlyFiles;
 pub(crate) use remains::Remains;
 pub(crate) use scrub::Scrub;
+pub(crate) use snapshot::{Reading, SnapshotError};
+pub use snapshot::{Snapshot, Snapshots};

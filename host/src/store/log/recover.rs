@@ -11,6 +11,7 @@ use super::manifest::{Manifest, ManifestError};
 use super::reserve::Reserve;
 use super::scan::{Depth, Piece, Scanned, Scanner};
 use super::segments::{Segment, Segments, is_unused, read_segment_header, segment_bytes};
+use super::snapshot::Pins;
 use super::state::{State, Writer};
 use crate::store::ChangeNumber;
 use std::io;
@@ -66,6 +67,7 @@ pub(super) fn open(
         options,
         index: opening.index,
         segments: opening.segments,
+        pins: Pins::default(),
         writer: Mutex::new(writer),
         compaction: Mutex::default(),
         highest: AtomicU64::new(opening.highest.get()),

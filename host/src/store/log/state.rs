@@ -8,6 +8,7 @@ use super::index::Index;
 use super::manifest::{Manifest, ManifestError};
 use super::reserve::Reserve;
 use super::segments::{Segment, Segments};
+use super::snapshot::Pins;
 use crate::store::ChangeNumber;
 use metrics::Histogram;
 use std::io;
@@ -20,6 +21,8 @@ pub(super) struct State {
     pub(super) options: Options,
     pub(super) index: Index,
     pub(super) segments: Segments,
+    /// Snapshots in use.
+    pub(super) pins: Pins,
     pub(super) manifest: Mutex<Manifest>,
     pub(super) reserve: Reserve,
     pub(super) writer: Mutex<Writer>,

@@ -11,6 +11,7 @@ mod model;
 mod patch_damage;
 mod patches;
 mod real;
+mod snapshots;
 mod upgrade;
 
 use super::check::{Report, check_segment};
