@@ -183,7 +183,7 @@ fn the_config_command_shows_values_and_sources_without_secrets() {
     }
     let path = file.shown();
     for (setting, source) in [
-        ("listen = \"127.0.0.1:0\"", format!("file {path}:1")),
+        ("listen = [\"127.0.0.1:0\"]", format!("file {path}:1")),
         ("idle-timeout = 40", "flag".to_owned()),
         ("scrub-rate = 4", "default".to_owned()),
         ("auth_tokens = \"(hidden)\"", format!("file {path}:7")),

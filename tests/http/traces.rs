@@ -246,12 +246,10 @@ fn lines_of_the_component_join_the_span_of_their_request() {
     let mut line = Value::Null;
     eventually("the append is logged", || {
         let log = server.log();
-        let lines = log
+        let mut lines = log
             .iter()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let found = lines
-            .filter(|line| line["ds.operation"] == "append")
-            .next_back();
+        let found = lines.rfind(|line| line["ds.operation"] == "append");
         found.inspect(|found| line = found.clone()).is_some()
     });
     assert_eq!(line["trace_id"], TRACE);

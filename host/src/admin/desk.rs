@@ -13,8 +13,8 @@ use bytes::Bytes;
 use durable_streams_edge::protocol::paths::{HEALTH, READY};
 use durable_streams_edge::protocol::problem::{Code, Problem};
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Response, Uri};
 use std::sync::Arc;
