@@ -11,8 +11,16 @@ fn server(limits: &[&str]) -> Option<ServerUnderTest> {
     server_with(&[], limits)
 }
 
+/// A server that has counted its streams: until then it limits only those that it has counted.
 fn server_with(variables: &[(&str, &str)], limits: &[&str]) -> Option<ServerUnderTest> {
-    ServerUnderTest::start_with_arguments(variables, &flags(limits))
+    let server = ServerUnderTest::start_with_arguments(variables, &flags(limits))?;
+    let is_open = variables.iter().all(|(name, _)| *name != "auth_tokens");
+    if is_open && !limits.is_empty() {
+        eventually("all streams are counted", || {
+            usage(&server, "")["complete"] == true
+        });
+    }
+    Some(server)
 }
 
 fn flags<'a>(limits: &[&'a str]) -> Vec<&'a str> {
