@@ -22,7 +22,8 @@ let shown
 
 function show() {
   const now = route()
-  const view = VIEWS[now.view] ?? streams
+  if (!Object.hasOwn(VIEWS, now.view)) now.view = "streams"
+  const view = VIEWS[now.view]
   if (view !== shown) {
     shown?.hide()
     fill(main, view.element)
@@ -33,7 +34,7 @@ function show() {
     if (isHere) anchor.setAttribute("aria-current", "page")
     else anchor.removeAttribute("aria-current")
   }
-  const title = now.subject || TITLES[now.view] || TITLES.streams
+  const title = now.subject || TITLES[now.view]
   document.title = `${title} · Durable Streams`
   view.show(now)
 }
