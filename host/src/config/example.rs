@@ -37,7 +37,9 @@ pub(crate) fn example(command: &Command) -> String {
             (None, _) => {
                 let kinds = argument.get_value_names().unwrap_or_default();
                 let kind = kinds.first().map(ToString::to_string).unwrap_or_default();
-                format!("##{name} = {}", quoted(&kind))
+                // The last of several kinds is a word.
+                let kind = kind.rsplit('|').next().unwrap_or_default();
+                format!("##{name} = {}", quoted(kind))
             }
         };
         text.push_str(&line);
