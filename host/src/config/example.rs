@@ -17,6 +17,12 @@ const HEAD: &str = "\
 # `durable-streams config --example` prints this example.
 ";
 
+/// Values of flags without a default whose kind is not a valid value.
+const SAMPLES: [(&str, &str); 2] = [
+    ("admin", "off"),
+    ("log-filter", "warn,durable_streams=info"),
+];
+
 /// The example for the flags of a command.
 pub(crate) fn example(command: &Command) -> String {
     let mut text = HEAD.to_owned();
@@ -37,9 +43,9 @@ pub(crate) fn example(command: &Command) -> String {
             (None, _) => {
                 let kinds = argument.get_value_names().unwrap_or_default();
                 let kind = kinds.first().map(ToString::to_string).unwrap_or_default();
-                // The last of several kinds is a word.
-                let kind = kind.rsplit('|').next().unwrap_or_default();
-                format!("##{name} = {}", quoted(kind))
+                let sample = SAMPLES.iter().find(|(flag, _)| *flag == name);
+                let value = sample.map_or(&*kind, |(_, sample)| sample);
+                format!("##{name} = {}", quoted(value))
             }
         };
         text.push_str(&line);
