@@ -9,7 +9,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const JSON_TYPE = "application/json"
 
 /** Faults of a view, one line each. Evaluating through the debugger is not bound by the policy. */
-async function faults(tab) {
+export async function faults(tab) {
   await tab.page.evaluate(axe)
   const { violations } = await tab.page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }))
   return violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ target }) => target).join(" ")}`)

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { faults } from "./access.mjs"
 import { startFront } from "./front.mjs"
 import { equal, holds, test, until } from "./harness.mjs"
 import { Server } from "./server.mjs"
@@ -161,6 +162,10 @@ async function tokens(browser, host) {
 
   await test("with access control the page asks for a token, refuses a wrong one, and keeps the right one", async () => {
     const tab = await open(browser, server.page)
+    await tab.dialog.waitFor()
+    equal(await faults(tab), [], "the faults that axe finds in the dialog")
+    await tab.answer({ Token: "not a token" }, "Use this token")
+    await tab.dialog.getByText("A token has only letters, digits and signs, without spaces.").waitFor()
     await tab.answer({ Token: "not-a-token-of-this-server" }, "Use this token")
     await tab.dialog.getByText("The server refuses the token.").waitFor()
     await tab.answer({ Token: MANAGER }, "Use this token")
