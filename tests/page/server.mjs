@@ -1,4 +1,4 @@
-// The server under test, and a client for what the tests prepare. Servers end with the test.
+// The server under test, and a client that prepares its streams. Servers end with the test.
 import { spawn } from "node:child_process"
 import { connect } from "node:net"
 

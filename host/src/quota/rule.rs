@@ -60,7 +60,7 @@ pub enum BadRule {
         name: &'static str,
         /// The text after the equals sign.
         value: String,
-        /// What it should be.
+        /// The expected form.
         expected: &'static str,
     },
     /// The same limit twice.

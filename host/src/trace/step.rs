@@ -91,7 +91,7 @@ impl Work {
         Self(info_span!(target: TARGET, parent: None, "work", ds.idle = Empty))
     }
 
-    /// The span as the cause of what the work brings about.
+    /// The span as the cause of the spans and webhooks that follow.
     pub(crate) fn cause(&self) -> Cause {
         match self.0.is_disabled() {
             true => Cause::NONE,
