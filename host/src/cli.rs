@@ -75,6 +75,8 @@ pub enum Command {
         input: PathBuf,
         /// Path for the compiled component.
         output: PathBuf,
+        /// Compile for every processor of this machine's family.
+        portable: bool,
     },
     /// Prints this text and exits.
     Print(String),
@@ -177,7 +179,13 @@ enum Subcommands {
     },
     /// Compiles a component for --component
     #[command(hide = true)]
-    Precompile { input: PathBuf, output: PathBuf },
+    Precompile {
+        input: PathBuf,
+        output: PathBuf,
+        /// Compile for every processor of this machine's family, and not only for this machine's
+        #[arg(long)]
+        portable: bool,
+    },
 }
 
 /// The flags of `serve`.
@@ -355,7 +363,15 @@ pub fn parse(
                 dest,
             },
             Subcommands::Restore { source, directory } => Command::Restore { source, directory },
-            Subcommands::Precompile { input, output } => Command::Precompile { input, output },
+            Subcommands::Precompile {
+                input,
+                output,
+                portable,
+            } => Command::Precompile {
+                input,
+                output,
+                portable,
+            },
         }),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp

@@ -106,7 +106,11 @@ fn refuse_huge_pages() {
 fn run() -> Result<(), Failure> {
     match cli::parse(std::env::args_os())? {
         Command::Print(text) => Ok(std::io::stdout().write_all(text.as_bytes())?),
-        Command::Precompile { input, output } => Ok(engine::precompile(&input, &output)?),
+        Command::Precompile {
+            input,
+            output,
+            portable,
+        } => Ok(engine::precompile(&input, &output, portable)?),
         Command::Check {
             directory,
             fix,

@@ -111,11 +111,20 @@ impl Crates {
     }
 
     /// Adds a package of this repository with all crates that it needs at run time.
-    fn add(&mut self, metadata: &Metadata, package: &str, lock: &BTreeMap<(String, String), String>) {
+    fn add(
+        &mut self,
+        metadata: &Metadata,
+        package: &str,
+        lock: &BTreeMap<(String, String), String>,
+    ) {
         let packages: BTreeMap<&str, &Package> =
             metadata.packages.iter().map(|p| (&*p.id, p)).collect();
-        let nodes: BTreeMap<&str, &Node> =
-            metadata.resolve.nodes.iter().map(|node| (&*node.id, node)).collect();
+        let nodes: BTreeMap<&str, &Node> = metadata
+            .resolve
+            .nodes
+            .iter()
+            .map(|node| (&*node.id, node))
+            .collect();
         let first = metadata
             .packages
             .iter()
@@ -142,7 +151,10 @@ impl Crates {
                 }
                 let used = &*dependency.pkg;
                 if packages.get(used).is_some_and(|used| used.source.is_some()) {
-                    self.uses.entry(user.clone()).or_default().insert(used.to_owned());
+                    self.uses
+                        .entry(user.clone())
+                        .or_default()
+                        .insert(used.to_owned());
                 }
                 if seen.insert(used) {
                     left.push(used);
@@ -160,7 +172,11 @@ impl Package {
             name: self.name.clone(),
             version: self.version.clone(),
             // Older crates write a slash for OR.
-            licence: self.license.as_deref().unwrap_or_default().replace('/', " OR "),
+            licence: self
+                .license
+                .as_deref()
+                .unwrap_or_default()
+                .replace('/', " OR "),
             repository: self.repository.clone(),
             directory: directory.unwrap_or_default(),
             checksum: lock.get(&key).cloned(),
@@ -176,7 +192,14 @@ fn metadata(root: &Path, target: &str, features: &[&str]) -> Result<Metadata, Er
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut cargo = Command::new(program);
     cargo.current_dir(root).stdin(Stdio::null());
-    cargo.args(["metadata", "--locked", "--format-version", "1", "--filter-platform", target]);
+    cargo.args([
+        "metadata",
+        "--locked",
+        "--format-version",
+        "1",
+        "--filter-platform",
+        target,
+    ]);
     cargo.args(features);
     let failed = |reason: String| Error::Tool {
         tool: format!("cargo metadata --filter-platform {target}"),
@@ -185,7 +208,9 @@ fn metadata(root: &Path, target: &str, features: &[&str]) -> Result<Metadata, Er
     };
     let out = cargo.output().map_err(|error| failed(error.to_string()))?;
     if !out.status.success() {
-        return Err(failed(String::from_utf8_lossy(&out.stderr).trim().to_owned()));
+        return Err(failed(
+            String::from_utf8_lossy(&out.stderr).trim().to_owned(),
+        ));
     }
     serde_json::from_slice(&out.stdout).map_err(|error| form(&error.to_string()))
 }

@@ -91,8 +91,7 @@ impl Blobs {
     /// Adds a blob and returns its descriptor.
     fn add(&mut self, media_type: &str, bytes: Vec<u8>) -> Value {
         let digest = format!("sha256:{}", sha256_hex(&bytes));
-        let descriptor =
-            json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() });
+        let descriptor = json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() });
         let path = format!("blobs/{}", blob_path(&descriptor));
         self.entries.push(Entry::file(path, archive::FILE, bytes));
         descriptor
@@ -128,7 +127,9 @@ fn layer<'a>(product: &'a Product, libraries: &'a [Library], sbom: &'a str) -> V
     directories.extend(["var/", "var/lib/"].map(str::to_owned));
     directories.sort();
     directories.dedup();
-    let directories = directories.iter().map(|path| Entry::directory(path, 0o755, 0));
+    let directories = directories
+        .iter()
+        .map(|path| Entry::directory(path, 0o755, 0));
     entries.extend(directories);
     // A new volume takes the owner of this directory.
     let data = format!("{}/", DATA.trim_start_matches('/'));
@@ -140,7 +141,8 @@ fn layer<'a>(product: &'a Product, libraries: &'a [Library], sbom: &'a str) -> V
 fn parents(entry: &Entry<'_>) -> Vec<String> {
     let path = entry.path.trim_end_matches('/');
     let ends = path.match_indices('/').map(|(end, _)| end + 1);
-    ends.filter_map(|end| path.get(..end).map(str::to_owned)).collect()
+    ends.filter_map(|end| path.get(..end).map(str::to_owned))
+        .collect()
 }
 
 fn config(product: &Product, libraries: &[Library], diff_id: &str) -> Value {

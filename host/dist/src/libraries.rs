@@ -29,7 +29,11 @@ pub(crate) struct Library {
 impl Library {
     /// The package's URL in bills of materials.
     pub(crate) fn purl(&self) -> String {
-        format!("pkg:deb/debian/{}@{}", self.package, self.version.replace('+', "%2B"))
+        format!(
+            "pkg:deb/debian/{}@{}",
+            self.package,
+            self.version.replace('+', "%2B")
+        )
     }
 
     /// The file in the image, with the licence of its package.
@@ -37,7 +41,11 @@ impl Library {
         let licence = format!("usr/share/doc/{}/copyright", self.package);
         [
             // The loader is a program.
-            Entry::file(self.path.trim_start_matches('/'), PROGRAM, self.bytes.as_slice()),
+            Entry::file(
+                self.path.trim_start_matches('/'),
+                PROGRAM,
+                self.bytes.as_slice(),
+            ),
             Entry::file(licence, FILE, self.licence.as_slice()),
         ]
     }
@@ -106,7 +114,9 @@ fn output(command: &mut Command) -> Result<String, Error> {
     let out = out.map_err(|error| failed(error.to_string()))?;
     match out.status.success() {
         true => Ok(String::from_utf8_lossy(&out.stdout).into_owned()),
-        false => Err(failed(String::from_utf8_lossy(&out.stderr).trim().to_owned())),
+        false => Err(failed(
+            String::from_utf8_lossy(&out.stderr).trim().to_owned(),
+        )),
     }
 }
 

@@ -8,14 +8,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Beginnings of the names of licence files, in upper case.
-const FILES: [&str; 6] = ["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];
+const FILES: [&str; 6] = [
+    "LICENSE",
+    "LICENCE",
+    "COPYING",
+    "COPYRIGHT",
+    "NOTICE",
+    "UNLICENSE",
+];
 /// Depth of directories to look into. C libraries have their licence in a directory of their own.
 const DEPTH: usize = 2;
 
 /// Parts of the program that are no crates: name and licence.
 const OTHERS: [(&str, &str); 2] = [
     ("the Rust standard library", "MIT OR Apache-2.0"),
-    ("LLVM's compiler-rt and libunwind", "Apache-2.0 WITH LLVM-exception"),
+    (
+        "LLVM's compiler-rt and libunwind",
+        "Apache-2.0 WITH LLVM-exception",
+    ),
 ];
 
 const RULE: &str =
@@ -47,12 +57,17 @@ pub(crate) fn text(crates: &Crates) -> Result<String, Error> {
         out.push_str(&line);
         out.push('\n');
     }
-    let mut texts: Vec<(BTreeSet<String>, String)> =
-        texts.into_iter().map(|(text, names)| (names, text)).collect();
+    let mut texts: Vec<(BTreeSet<String>, String)> = texts
+        .into_iter()
+        .map(|(text, names)| (names, text))
+        .collect();
     texts.sort();
     for (names, text) in texts {
         let names: Vec<String> = names.into_iter().collect();
-        out.push_str(&format!("\n{RULE}\n{}\n{RULE}\n\n{text}\n", names.join(", ")));
+        out.push_str(&format!(
+            "\n{RULE}\n{}\n{RULE}\n\n{text}\n",
+            names.join(", ")
+        ));
     }
     Ok(out)
 }
@@ -96,15 +111,16 @@ fn find(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
 /// Whether a file's name, in upper case, is the one of a licence and not of code about licences.
 fn is_licence(name: &str) -> bool {
     let rest = FILES.iter().find_map(|file| name.strip_prefix(file));
-    let is_code = [".RS", ".C", ".H", ".PY", ".JS"].iter().any(|kind| name.ends_with(kind));
+    let is_code = [".RS", ".C", ".H", ".PY", ".JS"]
+        .iter()
+        .any(|kind| name.ends_with(kind));
     rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphabetic())) && !is_code
 }
 
 /// The texts of the SPDX list for the licences that an expression names.
 fn standard_texts(name: &str, licence: &str) -> Result<Vec<String>, Error> {
     let unknown = || Error::NoLicence(name.to_owned(), licence.to_owned());
-    let expression =
-        Expression::parse_mode(licence, ParseMode::LAX).map_err(|_| unknown())?;
+    let expression = Expression::parse_mode(licence, ParseMode::LAX).map_err(|_| unknown())?;
     let mut texts = Vec::new();
     for requirement in expression.requirements() {
         let LicenseItem::Spdx { id, .. } = &requirement.req.license else {
@@ -125,7 +141,13 @@ mod tests {
 
     #[test]
     fn licence_files_are_told_from_code() {
-        for name in ["LICENSE", "LICENSE-MIT", "LICENSE.TXT", "COPYING", "NOTICE.MD"] {
+        for name in [
+            "LICENSE",
+            "LICENSE-MIT",
+            "LICENSE.TXT",
+            "COPYING",
+            "NOTICE.MD",
+        ] {
             assert!(is_licence(name), "{name}");
         }
         for name in ["LICENSES.RS", "LICENSE.RS", "NOTICEABLE", "README.MD"] {

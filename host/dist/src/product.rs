@@ -89,8 +89,7 @@ impl Product {
         licences: String,
     ) -> Result<Self, Error> {
         let bytes = error::read(program)?;
-        let machine =
-            Machine::of(&bytes).ok_or_else(|| Error::NotAProgram(program.to_owned()))?;
+        let machine = Machine::of(&bytes).ok_or_else(|| Error::NotAProgram(program.to_owned()))?;
         Ok(Self {
             version: version.to_owned(),
             machine,

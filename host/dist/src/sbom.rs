@@ -32,7 +32,11 @@ pub(crate) fn sbom(crates: &Crates, libraries: &[Library], program: &[u8], epoch
         .iter()
         .map(|(user, used)| {
             let name = |id: &String| crates.others.get(id).map(purl);
-            let user = if user.is_empty() { Some(own.clone()) } else { name(user) };
+            let user = if user.is_empty() {
+                Some(own.clone())
+            } else {
+                name(user)
+            };
             let used: Vec<String> = used.iter().filter_map(name).collect();
             json!({ "ref": user, "dependsOn": used })
         })

@@ -25,7 +25,9 @@ pub(crate) fn wheel(product: &Product) -> Result<(String, Vec<u8>), Error> {
         format!("manylinux_2_17_{machine}"),
         format!("manylinux2014_{machine}"),
     ];
-    let tags = platforms.each_ref().map(|platform| format!("Tag: py3-none-{platform}\n"));
+    let tags = platforms
+        .each_ref()
+        .map(|platform| format!("Tag: py3-none-{platform}\n"));
     let wheel = format!(
         "Wheel-Version: 1.0\nGenerator: {NAME} dist\nRoot-Is-Purelib: false\n{}",
         tags.concat()

@@ -2,6 +2,7 @@
 
 mod browser;
 mod guides;
+mod packages;
 mod suite;
 mod table;
 mod tally;
