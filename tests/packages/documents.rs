@@ -42,8 +42,12 @@ fn the_bill_of_materials_lists_the_crates_and_the_libraries_of_the_image() {
     ] {
         assert!(refs.iter().any(|found| found.starts_with(name)), "{name}");
     }
-    // Tests and build scripts are not part of the program.
-    for name in ["pkg:cargo/proptest@", "pkg:cargo/cc@"] {
+    // Tests, build scripts and macros are not part of the program.
+    for name in [
+        "pkg:cargo/proptest@",
+        "pkg:cargo/cc@",
+        "pkg:cargo/serde_derive@",
+    ] {
         assert!(!refs.iter().any(|found| found.starts_with(name)), "{name}");
     }
     let own = bill["metadata"]["component"]["bom-ref"].as_str().unwrap();

@@ -1,4 +1,7 @@
-//! The crates that the program is built from, from `cargo metadata` and `Cargo.lock`.
+//! The crates in the program, from `cargo tree`, `cargo metadata` and `Cargo.lock`.
+//!
+//! Only `cargo tree` follows the features of one package. `cargo metadata` follows those of the whole
+//! repository, and has crates that only tests and tools use.
 
 use crate::error::{self, Error};
 use crate::product::Machine;
@@ -12,6 +15,8 @@ const PROGRAM: &str = "durable-streams-host";
 const COMPONENT: &str = "durable-streams-edge";
 /// Target of the component.
 const COMPONENT_TARGET: &str = "wasm32-wasip2";
+/// Flags for the component's build for WASI 0.3, as in xtask.
+const P3: [&str; 3] = ["--no-default-features", "--features", "p3"];
 
 /// A crate of the program.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,132 +96,152 @@ struct Locked {
     checksum: Option<String>,
 }
 
+/// Names and versions of crates.
+type Names = BTreeSet<(String, String)>;
+/// Checksums of crates, by name and version.
+type Checksums = BTreeMap<(String, String), String>;
+
 impl Crates {
     /// Reads the crates of the program for a machine, and of the component in it.
     pub(crate) fn read(root: &Path, machine: Machine) -> Result<Self, Error> {
-        let lock = lock(root)?;
-        let mut crates = Self::default();
         let native = format!("{}-unknown-linux-gnu", machine.name());
-        let all = ["--features", "p3"];
-        for (package, target, features) in [
-            (PROGRAM, &*native, &[][..]),
-            (COMPONENT, COMPONENT_TARGET, &all[..]),
-        ] {
-            crates.add(&metadata(root, target, features)?, package, &lock);
+        let mut names = tree(root, PROGRAM, &native, &[])?;
+        for features in [&[][..], &P3[..]] {
+            names.extend(tree(root, COMPONENT, COMPONENT_TARGET, features)?);
         }
+        let crates = Self::of(&metadata(root)?, &names, &lock(root)?);
         match crates.version.is_empty() {
             false => Ok(crates),
-            true => Err(form("there is no package durable-streams-host")),
+            true => Err(form(
+                "cargo metadata",
+                "it has no package durable-streams-host",
+            )),
         }
     }
 
-    /// Adds a package of this repository with all crates that it needs at run time.
-    fn add(
-        &mut self,
-        metadata: &Metadata,
-        package: &str,
-        lock: &BTreeMap<(String, String), String>,
-    ) {
-        let packages: BTreeMap<&str, &Package> =
-            metadata.packages.iter().map(|p| (&*p.id, p)).collect();
-        let nodes: BTreeMap<&str, &Node> = metadata
-            .resolve
-            .nodes
-            .iter()
-            .map(|node| (&*node.id, node))
-            .collect();
-        let first = metadata
-            .packages
-            .iter()
-            .find(|found| found.name == package && found.source.is_none());
-        let mut left: Vec<&str> = first.iter().map(|found| &*found.id).collect();
-        let mut seen: BTreeSet<&str> = left.iter().copied().collect();
-        while let Some(id) = left.pop() {
-            let (Some(package), Some(node)) = (packages.get(id), nodes.get(id)) else {
+    /// The crates with these names.
+    fn of(metadata: &Metadata, names: &Names, lock: &Checksums) -> Self {
+        let mut crates = Self::default();
+        let mut own = BTreeSet::new();
+        for package in &metadata.packages {
+            let name = package.key();
+            if !names.contains(&name) {
                 continue;
-            };
-            let user = match package.source {
-                Some(_) => id.to_owned(),
-                None => String::new(),
-            };
+            }
             match package.source {
                 Some(_) => {
-                    self.others.insert(id.to_owned(), package.shipped(lock));
+                    let shipped = package.shipped(lock.get(&name));
+                    crates.others.insert(package.id.clone(), shipped);
                 }
-                None => self.version.clone_from(&package.version),
-            }
-            for dependency in &node.deps {
-                if !dependency.dep_kinds.iter().any(|kind| kind.kind.is_none()) {
-                    continue;
-                }
-                let used = &*dependency.pkg;
-                if packages.get(used).is_some_and(|used| used.source.is_some()) {
-                    self.uses
-                        .entry(user.clone())
-                        .or_default()
-                        .insert(used.to_owned());
-                }
-                if seen.insert(used) {
-                    left.push(used);
+                None => {
+                    crates.version.clone_from(&package.version);
+                    own.insert(&package.id);
                 }
             }
         }
+        for node in &metadata.resolve.nodes {
+            let user = match own.contains(&node.id) {
+                true => String::new(),
+                false => node.id.clone(),
+            };
+            if !user.is_empty() && !crates.others.contains_key(&user) {
+                continue;
+            }
+            let used = node
+                .deps
+                .iter()
+                .filter(|dependency| dependency.is_of_code());
+            let used = used.map(|dependency| dependency.pkg.clone());
+            let used: Vec<String> = used.filter(|id| crates.others.contains_key(id)).collect();
+            crates.uses.entry(user).or_default().extend(used);
+        }
+        crates
+    }
+}
+
+impl Dependency {
+    /// Whether the code itself needs the crate, and not only a build script or a test.
+    fn is_of_code(&self) -> bool {
+        self.dep_kinds.iter().any(|kind| kind.kind.is_none())
     }
 }
 
 impl Package {
-    fn shipped(&self, lock: &BTreeMap<(String, String), String>) -> Crate {
-        let key = (self.name.clone(), self.version.clone());
+    fn key(&self) -> (String, String) {
+        (self.name.clone(), self.version.clone())
+    }
+
+    fn shipped(&self, checksum: Option<&String>) -> Crate {
         let directory = self.manifest_path.parent().map(Path::to_owned);
+        // Older crates write a slash for OR.
+        let licence = self.license.as_deref().unwrap_or_default();
         Crate {
             name: self.name.clone(),
             version: self.version.clone(),
-            // Older crates write a slash for OR.
-            licence: self
-                .license
-                .as_deref()
-                .unwrap_or_default()
-                .replace('/', " OR "),
+            licence: licence.replace('/', " OR "),
             repository: self.repository.clone(),
             directory: directory.unwrap_or_default(),
-            checksum: lock.get(&key).cloned(),
+            checksum: checksum.cloned(),
         }
     }
 }
 
-fn form(reason: &str) -> Error {
-    Error::Form("the output of cargo metadata".to_owned(), reason.to_owned())
+fn form(source: &str, reason: &str) -> Error {
+    Error::Form(format!("the output of {source}"), reason.to_owned())
 }
 
-fn metadata(root: &Path, target: &str, features: &[&str]) -> Result<Metadata, Error> {
+/// Runs cargo in the root of the repository, and returns its standard output.
+fn cargo(root: &Path, arguments: &[&str]) -> Result<Vec<u8>, Error> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut cargo = Command::new(program);
-    cargo.current_dir(root).stdin(Stdio::null());
-    cargo.args([
-        "metadata",
-        "--locked",
-        "--format-version",
-        "1",
-        "--filter-platform",
-        target,
-    ]);
-    cargo.args(features);
     let failed = |reason: String| Error::Tool {
-        tool: format!("cargo metadata --filter-platform {target}"),
+        tool: format!("cargo {}", arguments.join(" ")),
         reason,
         advice: "Repair Cargo.toml and Cargo.lock, or let Cargo reach its registry",
     };
+    let mut cargo = Command::new(program);
+    cargo.args(arguments).current_dir(root).stdin(Stdio::null());
     let out = cargo.output().map_err(|error| failed(error.to_string()))?;
-    if !out.status.success() {
-        return Err(failed(
+    match out.status.success() {
+        true => Ok(out.stdout),
+        false => Err(failed(
             String::from_utf8_lossy(&out.stderr).trim().to_owned(),
-        ));
+        )),
     }
-    serde_json::from_slice(&out.stdout).map_err(|error| form(&error.to_string()))
 }
 
-/// Checksums of the locked crates, by name and version.
-fn lock(root: &Path) -> Result<BTreeMap<(String, String), String>, Error> {
+/// Names of the crates whose code is in a package of this repository. Macros are not: they run when the
+/// package is compiled.
+fn tree(root: &Path, package: &str, target: &str, features: &[&str]) -> Result<Names, Error> {
+    let mut arguments = vec!["tree", "--locked", "--package", package, "--target", target];
+    arguments.extend(["--edges", "normal,no-proc-macro"]);
+    arguments.extend(["--prefix", "none", "--format", "{p}"]);
+    arguments.extend(features);
+    let out = cargo(root, &arguments)?;
+    let text = String::from_utf8_lossy(&out);
+    text.lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| named(line).ok_or_else(|| form("cargo tree", &format!("{line:?} is no crate"))))
+        .collect()
+}
+
+/// Name and version in a line of `cargo tree`: `serde v1.0.0`, with more words after it.
+fn named(line: &str) -> Option<(String, String)> {
+    let mut words = line.split_whitespace();
+    let name = words.next()?;
+    let version = words.next()?.strip_prefix('v')?;
+    Some((name.to_owned(), version.to_owned()))
+}
+
+fn metadata(root: &Path) -> Result<Metadata, Error> {
+    let mut arguments = vec!["metadata", "--locked", "--format-version", "1"];
+    // Both builds of the component: the other feature is the default.
+    arguments.extend(["--features", "p3"]);
+    let out = cargo(root, &arguments)?;
+    serde_json::from_slice(&out).map_err(|error| form("cargo metadata", &error.to_string()))
+}
+
+/// Checksums of the locked crates.
+fn lock(root: &Path) -> Result<Checksums, Error> {
     let text = error::read_text(&root.join("Cargo.lock"))?;
     let lock: Lock = toml::from_str(&text)
         .map_err(|error| Error::Form("Cargo.lock".to_owned(), error.to_string()))?;
@@ -232,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_crates_of_the_running_code_count() {
+    fn only_crates_of_the_tree_count() {
         let metadata = serde_json::json!({
             "packages": [
                 {"id": "own", "name": "own", "version": "1.0.0", "manifest_path": "/own/Cargo.toml"},
@@ -255,8 +280,9 @@ mod tests {
         });
         let metadata: Metadata = serde_json::from_value(metadata).unwrap();
         let lock = BTreeMap::from([(("a".to_owned(), "2.0.0".to_owned()), "00ff".to_owned())]);
-        let mut crates = Crates::default();
-        crates.add(&metadata, "own", &lock);
+        let lines = ["own v1.0.0 (/own)", "a v2.0.0", "b v3.0.0 (*)"];
+        let names: Names = lines.into_iter().filter_map(named).collect();
+        let crates = Crates::of(&metadata, &names, &lock);
         let ids: Vec<&str> = crates.others.keys().map(|id| &**id).collect();
         assert_eq!(ids, ["a", "b"]);
         assert_eq!(crates.version, "1.0.0");

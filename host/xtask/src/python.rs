@@ -12,13 +12,30 @@ use std::process::Command;
 pub(crate) const BY_HAND: &str = "install Python 3 with venv (on Debian, as root: apt-get update && apt-get install \
      --no-install-recommends python3-venv), then repeat the command.";
 
+/// Returns a Python with the packages of `tests/NAME/requirements.txt`. Returns none, and prints the
+/// reason, if Python or its `venv` is missing and `install` does not allow installing it.
+///
+/// # Errors
+///
+/// Packages can't be installed.
+pub(crate) fn with_packages(name: &str, install: bool) -> Result<Option<PathBuf>, Failure> {
+    let python = with_requirements(&format!("tests/{name}"), install)?;
+    if python.is_none() {
+        println!("    skipped: tests/{name} needs Python 3 with venv: {BY_HAND}");
+    }
+    Ok(python)
+}
+
 /// Returns a Python with the packages of `DIRECTORY/requirements.txt`, in an environment of its own.
 /// Returns none if Python or its `venv` is missing and `install` does not allow installing it.
 ///
 /// # Errors
 ///
 /// Packages can't be installed.
-pub(crate) fn with_packages(directory: &str, install: bool) -> Result<Option<PathBuf>, Failure> {
+pub(crate) fn with_requirements(
+    directory: &str,
+    install: bool,
+) -> Result<Option<PathBuf>, Failure> {
     let requirements = paths::root().join(directory).join("requirements.txt");
     let wanted = std::fs::read(&requirements)?;
     let name = directory.rsplit('/').next().unwrap_or(directory);

@@ -56,7 +56,7 @@ pub(super) fn program(install: bool) -> Result<PathBuf, Failure> {
 
 /// Installs zig and cargo-zigbuild below `target`, and returns the directory of the programs.
 fn tools(install: bool) -> Result<PathBuf, Failure> {
-    let python = python::with_packages(TOOLS, install)?;
+    let python = python::with_requirements(TOOLS, install)?;
     let bin = python.as_deref().and_then(Path::parent);
     bin.map(Path::to_owned).ok_or_else(|| {
         Failure::new(

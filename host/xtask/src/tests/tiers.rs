@@ -445,13 +445,7 @@ fn client(options: &Options) -> Outcome {
 
 /// Runs the examples. The Python examples need their packages.
 fn examples(options: &Options) -> Result<(bool, Tally), Failure> {
-    let python = python::with_packages("tests/examples", options.install)?;
-    if python.is_none() {
-        println!(
-            "    skipped: the Python examples need Python 3 with venv: {}",
-            python::BY_HAND
-        );
-    }
+    let python = python::with_packages("examples", options.install)?;
     let server = Server::start((MEMORY, VIAS[0]), &[])?;
     let mut node = Scripts::install("examples")?.node("run.mjs");
     node.arg(format!("{}/v1/stream", server.url)).args(python);
