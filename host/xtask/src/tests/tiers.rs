@@ -148,9 +148,11 @@ fn clippy(_: &Options) -> Outcome {
 fn structure(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.counted(cargo_test(
-        "arrows between files, and licences",
+        "arrows between files, dependencies",
         options,
-        &["--test", "rules", "--test", "licences"],
+        &[
+            "--test", "rules", "--test", "licences", "--test", "features",
+        ],
         &[],
     ));
     let mut documentation = host::cargo("doc");
