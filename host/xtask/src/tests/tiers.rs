@@ -153,9 +153,11 @@ fn clippy(_: &Options) -> Outcome {
 fn structure(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.counted(cargo_test(
-        "arrows between files, and licences",
+        "arrows between files, dependencies",
         options,
-        &["--test", "rules", "--test", "licences"],
+        &[
+            "--test", "rules", "--test", "licences", "--test", "features",
+        ],
         &[],
     ));
     let mut documentation = host::cargo("doc");
@@ -284,6 +286,9 @@ fn http_at(url: &str, options: &Options) -> Outcome {
     outcome
 }
 
+/// Tests over HTTP that run at the same time. They wait most of the time.
+const HTTP_THREADS: &str = "6";
+
 /// Variable with the URL of a server to test.
 const TEST_URL: &str = "DS_TEST_URL";
 
@@ -302,11 +307,12 @@ fn http(options: &Options) -> Outcome {
             ("DS_TEST_VIA", via),
             ("DS_TEST_FULL", flag(options.full)),
         ];
-        let run = cargo_test(
+        let run = cargo_test_with(
             &format!("HTTP tests, --store {store} --via {via}"),
             options,
             &["--test", "http"],
             &environment,
+            &["--test-threads", HTTP_THREADS],
         );
         if !outcome.counted(run) {
             break;
@@ -361,17 +367,15 @@ pub(super) fn conformance(options: &Options) -> Outcome {
     }
     let rounds = if options.full { 3 } else { 1 };
     let pairs = pairs(options, &mut outcome);
-    for round in 1..=rounds {
-        for &(store, via) in &pairs {
-            println!("\n    --store {store} --via {via}, round {round} of {rounds}");
-            let variables = [
-                ("long_poll_timeout_secs", LONG_POLL_SECS),
-                // The suite's webhook receivers run on this machine.
-                ("webhook_allow_localhost", "true"),
-            ];
-            let run = Server::start((store, via), &variables)
-                .and_then(|server| run_conformance(&server.url, options));
-            if !outcome.counted(run) {
+    if let Err(failure) = Scripts::install("conformance") {
+        outcome.gate(Err(failure));
+        return outcome;
+    }
+    for _ in 0..rounds {
+        for group in pairs.chunks(SUITES_AT_ONCE) {
+            let runs = at_once(group, |&pair| conformance_of(pair, options));
+            let passed = runs.into_iter().map(|run| outcome.counted(run));
+            if passed.filter(|passed| !passed).count() > 0 {
                 return outcome;
             }
         }
@@ -379,20 +383,58 @@ pub(super) fn conformance(options: &Options) -> Outcome {
     outcome
 }
 
+/// Official suites that run at the same time. They wait most of the time.
+const SUITES_AT_ONCE: usize = 4;
+
+/// Runs one job for each item, all at the same time.
+fn at_once<T: Sync, R: Send>(items: &[T], job: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    std::thread::scope(|scope| {
+        let job = &job;
+        let running: Vec<_> = items
+            .iter()
+            .map(|item| scope.spawn(move || job(item)))
+            .collect();
+        running
+            .into_iter()
+            .map(|job| {
+                job.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    })
+}
+
+/// Runs the official suite against a host of its own.
+fn conformance_of(pair: Pair, options: &Options) -> Result<(bool, Tally), Failure> {
+    let variables = [
+        ("long_poll_timeout_secs", LONG_POLL_SECS),
+        // The suite's webhook receivers run on this machine.
+        ("webhook_allow_localhost", "true"),
+    ];
+    let server = Server::start(pair, &variables)?;
+    let (store, via) = pair;
+    let description = format!("official conformance suite, --store {store} --via {via}");
+    run_conformance(&description, &server.url, options)
+}
+
 /// Runs the official suite against the server at `url`.
 pub(super) fn conformance_at(url: &str, options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
-    outcome.counted(run_conformance(url, options));
+    outcome.counted(run_conformance("official conformance suite", url, options));
     outcome
 }
 
-fn run_conformance(url: &str, options: &Options) -> Result<(bool, Tally), Failure> {
+fn run_conformance(
+    description: &str,
+    url: &str,
+    options: &Options,
+) -> Result<(bool, Tally), Failure> {
     let mut node = Scripts::install("conformance")?.node("run.mjs");
     node.args([url, "--long-poll-ms", LONG_POLL_MS]);
     if let Some(filter) = &options.filter {
         node.args(["--filter", filter]);
     }
-    counted("official conformance suite", &mut node, Tally::of_script)
+    counted(description, &mut node, Tally::of_script)
 }
 
 fn client(options: &Options) -> Outcome {
