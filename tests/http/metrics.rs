@@ -272,3 +272,27 @@ fn figures_of_files_are_served() {
     assert_eq!(value(&text, "disk_full"), Some(0.0));
     assert_eq!(value(&text, "log_damage_total"), Some(0.0));
 }
+
+#[test]
+fn leases_that_begin_end_and_lapse_are_counted() {
+    let Some(server) = server(None) else { return };
+    let leased = |secs: &str| {
+        let stream = server.name("text/plain");
+        let put = stream.put().header("content-type", "text/plain");
+        put.header("stream-lease", secs).send().expect(201);
+        stream
+    };
+    let (ended, held, _) = (leased("600"), leased("600"), leased("1"));
+    let end = ended.request("POST").header("stream-lease", "0");
+    end.body("").send().expect(204);
+    let renewal = held.request("POST").header("stream-lease", "600");
+    renewal.body("").send().expect(204);
+    let change =
+        |text: &str, change: &str| value(text, &format!("leases_total{{change=\"{change}\"}}"));
+    eventually("a lease lapsed", || {
+        change(&metrics(&server), "lapsed") == Some(1.0)
+    });
+    let text = metrics(&server);
+    assert_eq!(change(&text, "begun"), Some(3.0));
+    assert_eq!(change(&text, "ended"), Some(1.0));
+}
