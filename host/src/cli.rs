@@ -16,6 +16,7 @@ use crate::wasi::Variables;
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+use durable_streams_command::Verb;
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -76,6 +77,8 @@ pub enum Command {
         /// Path for the compiled component.
         output: PathBuf,
     },
+    /// Runs a command of a client, and ends with its exit code.
+    Client(Verb),
     /// Prints this text and exits.
     Print(String),
 }
@@ -106,7 +109,7 @@ pub enum UsageError {
     NoComponent,
 }
 
-/// A Durable Streams server.
+/// A Durable Streams server, and a client of any such server.
 #[derive(Debug, Parser)]
 #[command(name = "durable-streams", version, about)]
 struct Arguments {
@@ -178,6 +181,8 @@ enum Subcommands {
     /// Compiles a component for --component
     #[command(hide = true)]
     Precompile { input: PathBuf, output: PathBuf },
+    #[command(flatten)]
+    Client(Verb),
 }
 
 /// The flags of `serve`.
@@ -356,6 +361,10 @@ pub fn parse(
             },
             Subcommands::Restore { source, directory } => Command::Restore { source, directory },
             Subcommands::Precompile { input, output } => Command::Precompile { input, output },
+            Subcommands::Client(verb) => match verb.generated(Arguments::command()) {
+                Some(text) => Command::Print(text),
+                None => Command::Client(verb),
+            },
         }),
         Err(error) => match error.kind() {
             ErrorKind::DisplayHelp

@@ -76,7 +76,7 @@ pub(super) static TIERS: [Tier; 12] = [
     },
     Tier {
         name: "client",
-        description: "the official clients, the examples, and the page in a browser",
+        description: "the client command, the official clients, the examples, and the page in a browser",
         run: client,
     },
     Tier {
@@ -204,6 +204,12 @@ fn unit(options: &Options) -> Outcome {
         options,
         &["--lib", "--bins"],
         &[("DS_TEST_FULL", flag(options.full))],
+    ));
+    outcome.counted(cargo_test(
+        "examples in the documentation",
+        options,
+        &["--doc"],
+        &[],
     ));
     // The feature compiles the host a second time.
     if options.full {
@@ -463,6 +469,10 @@ fn run_conformance(
 fn client(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     if !outcome.needs(host::build()) {
+        return outcome;
+    }
+    let command = cargo_test("the client command", options, &["--test", "command"], &[]);
+    if !outcome.counted(command) {
         return outcome;
     }
     // In the short run the server ends live reads often. Otherwise the client would never reconnect.
