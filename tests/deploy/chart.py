@@ -27,6 +27,7 @@ GOOD = {
         *("--set", "volume.durability=os,podMonitor.enabled=true"),
     ],
     "no access control": ["--set", "auth.enabled=false"],
+    "IPv6": ["--set", "auth.existingSecret=mine,listen=[::]"],
     "Redis": [
         *("--set-json", TOKENS),
         *("--set", "store=redis,redis.url=redis://redis:6379/0,replicas=3"),

@@ -1,7 +1,6 @@
 """Claims about Kubernetes objects, of the plain manifests and of the chart."""
 
 import json
-import logging
 
 import kubernetes_validate
 import yaml
@@ -53,7 +52,6 @@ class Deployment:
 
     def has_valid_objects(self):
         """Kubernetes knows every field, and every field has a value of its type."""
-        logging.disable(logging.WARNING)
         for version in VERSIONS:
             for one in self.objects:
                 if one["kind"] not in CUSTOM:
