@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import yaml
@@ -43,6 +44,13 @@ def dockerfile(path, program):
     (entry,), (command,) = of("ENTRYPOINT"), of("CMD")
     expect(json.loads(entry) == ["/usr/local/bin/durable-streams"], entry)
     starts(program, json.loads(command), {})
+
+
+def is_well_formed(path):
+    """Every instruction of the Dockerfile is one, and follows good practice."""
+    hadolint = os.path.join(os.path.dirname(sys.executable), "hadolint")
+    done = subprocess.run([hadolint, path], capture_output=True, text=True)
+    expect(done.returncode == 0, done.stdout + done.stderr)
 
 
 def _load(path):
@@ -119,6 +127,7 @@ def unit(path, program):
 
 def hold(claims, directory, program, version):
     """All claims about these files."""
+    claims.hold("Dockerfile: hadolint", lambda: is_well_formed(f"{directory}/Dockerfile"))
     claims.hold("Dockerfile: it starts a server", lambda: dockerfile(f"{directory}/Dockerfile", program))
     claims.hold("compose.yaml: it starts a server", lambda: compose(directory, program, version))
     claims.hold("compose.monitoring.yaml: the files fit", lambda: monitoring(directory))
