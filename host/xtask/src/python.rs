@@ -30,7 +30,7 @@ pub(crate) fn with_packages(name: &str, install: bool) -> Result<Option<PathBuf>
                    --no-install-recommends python3-venv), then repeat the command.";
     if !has_venv() {
         if !install && !is_ci() {
-            println!("    skipped: tests/{name} needs Python 3 with venv: {by_hand}");
+            println!("    skipped: the Python examples need Python 3 with venv: {by_hand}");
             return Ok(None);
         }
         debian::install(
