@@ -53,6 +53,7 @@ goes to target/logs.
 
 Tiers of the tests, in the order they run:
   fmt clippy structure component unit sim fuzz http crash conformance client guides
+  deploy
 
 DS_TEST_URL=http://127.0.0.1:PORT lets the tier http run against a server that already runs. Give it
 the variables long_poll_timeout_secs=1 and webhook_allow_localhost=true; tests that need others, or a

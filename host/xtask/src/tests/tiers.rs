@@ -2,7 +2,7 @@
 
 use super::suite::counted;
 use super::tally::{CargoOutput, Outcome, Tally};
-use super::{Options, browser, guides};
+use super::{Options, browser, deploy, guides};
 use crate::component::{self, Build};
 use crate::failure::Failure;
 use crate::host;
@@ -23,7 +23,7 @@ pub(super) struct Tier {
 }
 
 /// Every tier, the quick ones first.
-pub(super) static TIERS: [Tier; 12] = [
+pub(super) static TIERS: [Tier; 13] = [
     Tier {
         name: "fmt",
         description: "the sources are formatted",
@@ -83,6 +83,11 @@ pub(super) static TIERS: [Tier; 12] = [
         name: "guides",
         description: "the commands in the guides",
         run: guides::guides_commands,
+    },
+    Tier {
+        name: "deploy",
+        description: "the host as manifests, the chart and other files start it; the workflows",
+        run: deploy::deploy,
     },
 ];
 
