@@ -61,8 +61,9 @@ host of their own, are skipped by name.
 
 Over redis the suites run where redis-server or valkey-server is installed: each starts its own on
 a free port. DS_TEST_REDIS=0 leaves that out, DS_TEST_REDIS=PROGRAM takes another one. DS_TEST_NGINX
-does the same for the tests behind nginx, and DS_TEST_CHROMIUM for the tests in a browser. With
-CI=true a missing one is installed; Chromium is a download of 155 MB.
+does the same for the tests behind nginx, DS_TEST_PROMETHEUS for those of alerts and the dashboard,
+and DS_TEST_CHROMIUM for the tests in a browser. With CI=true a missing one is installed; Chromium is
+a download of 155 MB.
 
 DS_WASM_TOOLCHAIN=rustup|debian picks the toolchain that builds the component; without it
 xtask uses an installed wasm32-wasip2 target, else one that rustup adds, else Debian's packages.";

@@ -261,11 +261,13 @@ fn fuzz(options: &Options) -> Outcome {
 }
 
 /// Modules of tests that start hosts of their own, or read a host's store or log.
-const OWN_HOSTS: [&str; 9] = [
+const OWN_HOSTS: [&str; 11] = [
+    "alerts",
     "commits",
     "damage",
     "hosts",
     "instances",
+    "monitoring",
     "process",
     "redis",
     "redis_outage",
@@ -303,7 +305,8 @@ fn http(options: &Options) -> Outcome {
     if let Ok(url) = std::env::var(TEST_URL) {
         return http_at(&url, options);
     }
-    let provided = services::provide_nginx(options.install);
+    let provided = services::provide_nginx(options.install)
+        .and_then(|()| services::provide_prometheus(options.install));
     if !outcome.needs(host::build()) || !outcome.needs(provided) {
         return outcome;
     }
