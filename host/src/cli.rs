@@ -76,6 +76,8 @@ pub enum Command {
         input: PathBuf,
         /// Path for the compiled component.
         output: PathBuf,
+        /// Compile for every processor of this machine's family.
+        portable: bool,
     },
     /// Runs a command of a client, and ends with its exit code.
     Client(Verb),
@@ -180,7 +182,13 @@ enum Subcommands {
     },
     /// Compiles a component for --component
     #[command(hide = true)]
-    Precompile { input: PathBuf, output: PathBuf },
+    Precompile {
+        input: PathBuf,
+        output: PathBuf,
+        /// Compile for every processor of this machine's family, and not only for this machine's
+        #[arg(long)]
+        portable: bool,
+    },
     #[command(flatten)]
     Client(Verb),
 }
@@ -360,7 +368,15 @@ pub fn parse(
                 dest,
             },
             Subcommands::Restore { source, directory } => Command::Restore { source, directory },
-            Subcommands::Precompile { input, output } => Command::Precompile { input, output },
+            Subcommands::Precompile {
+                input,
+                output,
+                portable,
+            } => Command::Precompile {
+                input,
+                output,
+                portable,
+            },
             Subcommands::Client(verb) => match verb.generated(Arguments::command()) {
                 Some(text) => Command::Print(text),
                 None => Command::Client(verb),

@@ -57,6 +57,21 @@ fn config() -> Config {
 }
 
 fn engine() -> Result<Engine, ComponentError> {
+    engine_of(config)
+}
+
+/// An engine whose code runs on every processor of this machine's family.
+fn portable_engine() -> Result<Engine, ComponentError> {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let mut config = config();
+    // A named target has only the family's basic instructions, and not those of this processor.
+    config
+        .target(&target)
+        .map_err(|error| ComponentError::Engine(one_line(&error)))?;
+    engine_of(|| config.clone())
+}
+
+fn engine_of(config: impl Fn() -> Config) -> Result<Engine, ComponentError> {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(MAX_INSTANCES)
         .total_core_instances(MAX_INSTANCES * PER_INSTANCE)
@@ -214,17 +229,23 @@ pub(crate) fn stop_when_stuck(store: &mut wasmtime::Store<InstanceState>, most: 
     });
 }
 
-/// Compiles a component for `--component` or for embedding, into `output`.
+/// Compiles a component for `--component` or for embedding, into `output`. A `portable` one also runs
+/// on older processors than this machine's.
 ///
 /// # Errors
 ///
 /// A file can't be read or written, or the input is not a component.
-pub fn precompile(input: &Path, output: &Path) -> Result<(), ComponentError> {
+pub fn precompile(input: &Path, output: &Path, portable: bool) -> Result<(), ComponentError> {
     let unwritable = |source| ComponentError::File {
         path: output.display().to_string(),
         source,
     };
-    let compiled = engine()?
+    let engine = if portable {
+        portable_engine()?
+    } else {
+        engine()?
+    };
+    let compiled = engine
         .precompile_component(&read(input)?)
         .map_err(|error| ComponentError::Invalid {
             path: input.display().to_string(),

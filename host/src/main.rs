@@ -108,7 +108,11 @@ fn run() -> Result<(), Failure> {
         Command::Print(text) => Ok(std::io::stdout().write_all(text.as_bytes())?),
         // The process must not wait for the thread that reads standard input.
         Command::Client(verb) => std::process::exit(i32::from(verb.run().code())),
-        Command::Precompile { input, output } => Ok(engine::precompile(&input, &output)?),
+        Command::Precompile {
+            input,
+            output,
+            portable,
+        } => Ok(engine::precompile(&input, &output, portable)?),
         Command::Check {
             directory,
             fix,

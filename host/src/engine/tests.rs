@@ -112,3 +112,19 @@ fn a_component_without_the_interface_is_the_other_build() {
         "{error}"
     );
 }
+
+/// Packages were compiled on a new processor, and the server would not start on an older one.
+#[test]
+fn a_portable_component_uses_fewer_instructions_and_loads_here() {
+    let text = "(component (core module (func (param i64) (result i64)
+        (i64.add (i64.popcnt (local.get 0)) (i64.ctz (local.get 0))))))";
+    let component = wat::parse_str(text).unwrap();
+    let portable = portable_engine().unwrap();
+    let portable = portable.precompile_component(&component).unwrap();
+    let own = engine().unwrap();
+    assert!(deserialize(&own, &portable).is_ok());
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("bmi1") {
+        assert_ne!(own.precompile_component(&component).unwrap(), portable);
+    }
+}

@@ -8,11 +8,11 @@ use crate::run;
 use crate::toolchain;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The variable that passes a precompiled component to the host's build.
-const fn embed(build: Build) -> &'static str {
+pub(crate) const fn embed(build: Build) -> &'static str {
     match build {
         Build::P2 => "DS_EMBED_COMPONENT_P2",
         Build::P3 => "DS_EMBED_COMPONENT_P3",
@@ -62,7 +62,7 @@ pub(crate) fn build() -> Result<(), Failure> {
     build_binary("build the host (the first time takes minutes)")?;
     let mut is_new = false;
     for build in Build::ALL {
-        is_new |= precompile(build)?;
+        is_new |= precompile(build, &paths::precompiled(build), &[])?;
     }
     if is_new {
         build_binary("build the host with the component in it")?;
@@ -98,10 +98,13 @@ fn build_binary(description: &str) -> Result<(), Failure> {
     )
 }
 
-/// Lets the host compile a build of the component for this machine. Returns false if the compiled
-/// file is current.
-fn precompile(build: Build) -> Result<bool, Failure> {
-    let precompiled = paths::precompiled(build);
+/// Lets the host compile a build of the component into `precompiled`. Returns false if this file is
+/// current. Cargo builds the host again only if the file changes.
+pub(crate) fn precompile(
+    build: Build,
+    precompiled: &Path,
+    flags: &[&str],
+) -> Result<bool, Failure> {
     let stamp = precompiled.with_extension("stamp");
     let inputs = inputs(build)?;
     if precompiled.is_file() && std::fs::read_to_string(&stamp).is_ok_and(|old| old == inputs) {
@@ -115,6 +118,7 @@ fn precompile(build: Build) -> Result<bool, Failure> {
         ),
         program()
             .arg("precompile")
+            .args(flags)
             .arg(paths::component(build))
             .arg(&part),
     )?;

@@ -7,6 +7,7 @@ mod bench;
 mod cargo;
 mod component;
 mod debian;
+mod dist;
 mod failure;
 mod fuzz;
 mod host;
@@ -38,6 +39,9 @@ cargo xtask <command>
                                 build what is missing and run the tests; --full adds the long runs,
                                 --install installs Debian's packages that tests need
   conformance [URL] [FILTER]    the official suite alone, against our host or the server at URL
+  dist [--out DIR] [--program FILE] [--no-image] [--install]
+                                build the program that is published, for glibc 2.17, and make its
+                                packages in target/dist; --program takes a built one instead
   sim [--seeds N] [--from S]    simulate many instances over stores that fail, one run for each seed;
                                 --show SEED prints every event of one run
   fuzz [TARGET] [--seconds N]   fuzz each target, or one, for a minute or longer (needs cargo-fuzz)
@@ -52,7 +56,7 @@ Commands print a line for each step, and the failures. --verbose shows all outpu
 goes to target/logs.
 
 Tiers of the tests, in the order they run:
-  fmt clippy structure component unit sim fuzz http crash conformance client guides
+  fmt clippy structure component unit sim fuzz http crash conformance client packages guides
   deploy
 
 DS_TEST_URL=http://127.0.0.1:PORT lets the tier http run against a server that already runs. Give it
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
         "serve" => serve::command(&rest),
         "test" => return tests::command(&rest),
         "conformance" => return tests::conformance_command(&rest),
+        "dist" => dist::command(&rest),
         "sim" => sim::command(&rest),
         "fuzz" => fuzz::command(&rest),
         "bench" => bench::command(&rest),

@@ -24,7 +24,6 @@ fn deployments(options: &Options) -> Result<(bool, Tally), Failure> {
     // The script uses the Helm of a package for Node.
     Scripts::install("deploy")?;
     let Some(python) = python::with_packages("deploy", options.install)? else {
-        println!("    skipped: the files in host/deploy are checked by Python 3 with venv");
         let skipped = Tally {
             skipped: 1,
             ..Tally::default()

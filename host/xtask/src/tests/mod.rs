@@ -3,6 +3,7 @@
 mod browser;
 mod deploy;
 mod guides;
+mod packages;
 mod suite;
 mod table;
 mod tally;

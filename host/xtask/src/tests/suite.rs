@@ -1,7 +1,9 @@
-//! A suite in a process of its own, whose output has the counts.
+//! Suites in processes of their own, whose output has the counts.
 
-use super::tally::Tally;
+use super::Options;
+use super::tally::{CargoOutput, Tally};
 use crate::failure::Failure;
+use crate::host;
 use crate::run::{self, Step};
 use std::process::Command;
 
@@ -20,4 +22,32 @@ pub(super) fn counted(
     })?;
     step.done();
     Ok((well, tally))
+}
+
+/// Runs tests of the whole workspace, so that every tier builds each dependency with the same features.
+pub(super) fn cargo_test(
+    description: &str,
+    options: &Options,
+    targets: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<(bool, Tally), Failure> {
+    cargo_test_with(description, options, targets, environment, &[])
+}
+
+/// Like [`cargo_test`], with flags for the test program.
+pub(super) fn cargo_test_with(
+    description: &str,
+    options: &Options,
+    targets: &[&str],
+    environment: &[(&str, &str)],
+    flags: &[&str],
+) -> Result<(bool, Tally), Failure> {
+    let mut cargo = host::cargo("test");
+    cargo.args(["--workspace", "--no-fail-fast"]).args(targets);
+    // Tests that pass print skips and measured figures.
+    cargo.args(["--", "--show-output"]).args(flags);
+    cargo.args(&options.filter);
+    cargo.envs(environment.iter().copied());
+    let mut output = CargoOutput::default();
+    counted(description, &mut cargo, |line| output.read(line))
 }

@@ -1,8 +1,8 @@
 //! The tiers: one directory and one command each.
 
-use super::suite::counted;
-use super::tally::{CargoOutput, Outcome, Tally};
-use super::{Options, browser, deploy, guides};
+use super::suite::{cargo_test, cargo_test_with, counted};
+use super::tally::{Outcome, Tally};
+use super::{Options, browser, deploy, guides, packages};
 use crate::component::{self, Build};
 use crate::failure::Failure;
 use crate::host;
@@ -23,7 +23,7 @@ pub(super) struct Tier {
 }
 
 /// Every tier, the quick ones first.
-pub(super) static TIERS: [Tier; 13] = [
+pub(super) static TIERS: [Tier; 14] = [
     Tier {
         name: "fmt",
         description: "the sources are formatted",
@@ -78,6 +78,11 @@ pub(super) static TIERS: [Tier; 13] = [
         name: "client",
         description: "the client command, the official clients, the examples, and the page in a browser",
         run: client,
+    },
+    Tier {
+        name: "packages",
+        description: "the packages, installed and used",
+        run: packages::packages,
     },
     Tier {
         name: "guides",
@@ -360,34 +365,6 @@ fn crash(options: &Options) -> Outcome {
 
 fn flag(value: bool) -> &'static str {
     if value { "1" } else { "0" }
-}
-
-/// Runs tests of the whole workspace, so that every tier builds each dependency with the same features.
-fn cargo_test(
-    description: &str,
-    options: &Options,
-    targets: &[&str],
-    environment: &[(&str, &str)],
-) -> Result<(bool, Tally), Failure> {
-    cargo_test_with(description, options, targets, environment, &[])
-}
-
-/// Like [`cargo_test`], with flags for the test program.
-fn cargo_test_with(
-    description: &str,
-    options: &Options,
-    targets: &[&str],
-    environment: &[(&str, &str)],
-    flags: &[&str],
-) -> Result<(bool, Tally), Failure> {
-    let mut cargo = host::cargo("test");
-    cargo.args(["--workspace", "--no-fail-fast"]).args(targets);
-    // Tests that pass print skips and measured figures.
-    cargo.args(["--", "--show-output"]).args(flags);
-    cargo.args(&options.filter);
-    cargo.envs(environment.iter().copied());
-    let mut output = CargoOutput::default();
-    counted(description, &mut cargo, |line| output.read(line))
 }
 
 /// Seconds that a long-poll of the suites waits on the server. The official suite allows the server its
