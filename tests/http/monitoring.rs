@@ -127,10 +127,10 @@ fn start(directory: &Path, collector: &Collector) -> ServerUnderTest {
 
 /// Adds a webhook for all streams, live readers, and a client that takes no responses. The
 /// connections stay open.
-fn prepare(server: &ServerUnderTest, receiver: &Receiver) -> Vec<Connection> {
+fn prepare(server: &ServerUnderTest, webhook: &str) -> Vec<Connection> {
     let hook = server.request("PUT", "/v1/stream/__ds/subscriptions/hook");
     let body = json!({
-        "type": "webhook", "pattern": "test/*", "webhook": {"url": receiver.url()},
+        "type": "webhook", "pattern": "test/*", "webhook": {"url": webhook},
     });
     let hook = hook.header("content-type", "application/json");
     hook.body(body.to_string()).send().expect(201);
@@ -184,6 +184,7 @@ fn every_query_of_the_dashboard_returns_data_under_load() {
     let server = start(directory.path(), &collector);
     let watch = Watch::over(server.admin(), &[]);
     let receiver = Receiver::start(r#"{"done":true}"#);
+    let webhook = receiver.url();
     let queries = queries();
     for (name, _) in ZEROS {
         let is_there = queries.iter().any(|query| query.name == name);
@@ -194,7 +195,7 @@ fn every_query_of_the_dashboard_returns_data_under_load() {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let load = scope.spawn(|| {
-            let _connections = prepare(&server, &receiver);
+            let _connections = prepare(&server, &webhook);
             let large = server.stream("text/plain");
             large.append("x".repeat(100_000));
             while !over.load(Ordering::Relaxed) {

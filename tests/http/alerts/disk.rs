@@ -1,7 +1,7 @@
 //! Faults of the disk of a file store.
 
 use super::{ADMIN, Fault, Watch, directory, in_files, on, run, serve, skip, stop};
-use crate::common::{HOST, Random, ServerUnderTest, eventually};
+use crate::common::{Random, eventually};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -68,61 +68,6 @@ pub(super) fn fills_up(fault: &Fault) {
     }
     watch.expect_fires(|| ());
     disk.grow();
-    watch.expect_clears(fault.name);
-}
-
-/// A library that makes syncs fail while the file `FAIL_SYNC_WHILE` exists.
-const FAILING_SYNC: &str = r#"
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-#include <sys/syscall.h>
-static int fails(void) {
-    const char *file = getenv("FAIL_SYNC_WHILE");
-    return file && access(file, F_OK) == 0;
-}
-int fdatasync(int fd) {
-    if (fails()) { errno = EIO; return -1; }
-    return syscall(SYS_fdatasync, fd);
-}
-int fsync(int fd) {
-    if (fails()) { errno = EIO; return -1; }
-    return syscall(SYS_fsync, fd);
-}
-"#;
-
-pub(super) fn fails_to_sync(fault: &Fault) {
-    let (data, tools) = (directory(), directory());
-    let path = |name| tools.path().join(name).display().to_string();
-    let [source, library, marker] = ["sync.c", "sync.so", "fails"].map(path);
-    std::fs::write(&source, FAILING_SYNC).expect("it writes");
-    if !run("cc", &["-shared", "-fPIC", "-o", &library, &source]) {
-        return skip(fault, "there is no cc");
-    }
-    let store = in_files(data.path());
-    let component = HOST.component("exchange").display().to_string();
-    let start = |admin: &str| {
-        let arguments = ["--listen", "127.0.0.1:0", "--store", &store, "--admin"];
-        let arguments = [&arguments[..], &[admin, "--component", &component]].concat();
-        let preload = ("LD_PRELOAD", library.as_str());
-        ServerUnderTest::start_alone(&arguments, &[preload, ("FAIL_SYNC_WHILE", &marker)])
-    };
-    let server = start(ADMIN);
-    let admin = server.admin();
-    let mut watch = Watch::over(admin, fault.alerts);
-    let stream = server.stream("text/plain");
-    std::fs::write(&marker, "").expect("it writes");
-    let lost = stream.post("lost").send();
-    lost.problem(503, "OUTCOME_UNKNOWN");
-    watch.expect_fires(|| {
-        stream.post("refused").send().problem(503, "UNAVAILABLE");
-    });
-    std::fs::remove_file(&marker).expect("it is there");
-    let refused = stream.post("refused until a restart").send();
-    refused.problem(503, "UNAVAILABLE");
-    stop(server);
-    let server = start(&admin.to_string());
-    on(&server, &stream).append("after");
     watch.expect_clears(fault.name);
 }
 
