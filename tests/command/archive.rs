@@ -172,3 +172,26 @@ fn an_import_never_mixes_with_other_data() {
     assert!(error.contains("has other data"), "{error}");
     assert_eq!(run(&to.url(), &["read", "s"], b"").out(), b"xyz");
 }
+
+#[test]
+fn an_archive_without_its_producers_is_warned_of_at_both_ends() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (from, to) = (Server::start(), Server::start());
+    run(
+        &from.url(),
+        &["append", "s", "abc", "--create", "text"],
+        b"",
+    )
+    .out();
+    let warning = "streams that lose their producers: 1.";
+    for (verb, server) in [("export", &from), ("import", &to)] {
+        let ran = Running::start(archive(verb, &server.url(), directory.path())).wait();
+        assert!(ran.err.contains(warning), "{verb}: {}", ran.err);
+        ran.out();
+    }
+    run(&to.url(), &["create", "empty", "-t", "text"], b"").out();
+    let other = tempfile::tempdir().expect("a directory");
+    let mut command = archive("export", &to.url(), other.path());
+    command.args(["--prefix", "empty"]);
+    assert_eq!(Running::start(command).wait().err, "");
+}

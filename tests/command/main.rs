@@ -8,4 +8,5 @@ mod common;
 mod archive;
 mod cuts;
 mod restarts;
+mod top;
 mod verbs;

@@ -1,7 +1,7 @@
 //! Restarts of the server and of the command in the middle of an append and a tail.
 
 use super::common::command::{client, run};
-use super::common::{Cuts, Proxy, Running, Server, eventually};
+use super::common::{Cuts, Proxy, Random, Running, Server, eventually};
 use std::path::Path;
 
 /// Numbered lines.
@@ -90,6 +90,51 @@ fn an_append_with_a_state_file_is_exact_though_it_is_killed_at_any_moment() {
         .wait()
         .fails(1);
     assert!(error.contains("not those of the earlier run"), "{error}");
+}
+
+#[test]
+fn every_line_is_appended_once_and_in_order_though_both_sides_are_killed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (state, input) = (
+        directory.path().join("state"),
+        directory.path().join("input"),
+    );
+    let store = directory.path().join("store");
+    let mut random = Random::seeded(22);
+    let mut server = Server::start_over(&store);
+    run(&server.url(), &["create", "log", "--type", "text"], b"").out();
+    let content = lines(0..300_000);
+    std::fs::write(&input, &content).expect("the input is written");
+    let (mut commands, mut servers) = (0, 0);
+    loop {
+        // A batch has 256 KiB, so some runs end before their first batch and some after several.
+        let bytes = 50_000 + random.below(850_000);
+        let proxy = Proxy::start(server.address, Cuts::HoldAfter(bytes), 0);
+        let mut running = Running::start(append(&proxy.url(), &state, &input));
+        let mut is_over = false;
+        eventually("the append moves on or ends", || {
+            is_over = running.child.try_wait().expect("it can be asked").is_some();
+            is_over || proxy.is_holding()
+        });
+        if is_over {
+            running.wait().out();
+            break;
+        }
+        if random.below(2) == 0 {
+            server.kill();
+            server = Server::start_over(&store);
+            servers += 1;
+        }
+        running.kill();
+        running.wait();
+        commands += 1;
+    }
+    println!("killed: the command {commands} times, the server {servers} times");
+    assert!(
+        commands >= 4 && servers >= 2,
+        "{commands} and {servers} kills"
+    );
+    assert!(read(&server) == content, "the stream differs");
 }
 
 #[test]

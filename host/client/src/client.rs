@@ -1,8 +1,10 @@
 //! The client, and its options.
 
-use crate::http::Http;
+use crate::http::{Call, Http};
 use crate::names::Base;
 use crate::{Error, Retry, Stream, tls};
+use bytes::Bytes;
+use reqwest::Method;
 use reqwest::header::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,6 +119,22 @@ impl Client {
     #[must_use]
     pub fn url(&self) -> &str {
         self.shared.base.as_str()
+    }
+
+    /// Reads another resource of the server, such as `/metrics` of an admin listener. `path` is the path
+    /// with its query, from the root of the origin.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidUrl`], [`Error::NotFound`] if there is none, and the errors of every call.
+    pub async fn resource(&self, path: &str) -> Result<Bytes, Error> {
+        let url = self.shared.base.at_root(path)?;
+        let reply = self
+            .shared
+            .http
+            .request(&Call::new(Method::GET, url))
+            .await?;
+        Ok(reply.body)
     }
 
     /// The stream with this name, or with this whole URL. Slashes separate segments, and other

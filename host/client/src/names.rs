@@ -86,6 +86,14 @@ impl Base {
         self.below(std::iter::once(RESERVED).chain(segments), name)
     }
 
+    /// URL of a path with a query at the root of the origin.
+    pub(crate) fn at_root(&self, path: &str) -> Result<Url, Error> {
+        let joined = self.0.join(path).ok();
+        // A path that begins with two slashes would name another server.
+        let joined = joined.filter(|url| path.starts_with('/') && url.origin() == self.origin());
+        joined.ok_or_else(|| invalid(path, "is no path from the root, such as /metrics"))
+    }
+
     fn below<'a>(&self, segments: impl Iterator<Item = &'a str>, name: &str) -> Result<Url, Error> {
         let mut url = self.0.clone();
         let segments: Vec<&str> = segments.collect();
@@ -156,6 +164,16 @@ mod tests {
         assert_eq!(base, "http://other/x/v1/stream");
         assert_eq!(resolve("http://h/s", "http://h/s/a/b").1, "http://h/s");
         assert_eq!(resolve("http://h/s", "http://h/t/a/b").1, "http://h/t/a");
+    }
+
+    #[test]
+    fn resources_at_the_root_stay_on_the_server() {
+        let base = Base::parse("http://h:1/v1/stream").unwrap();
+        let url = base.at_root("/debug/usage?limit=2").unwrap();
+        assert_eq!(url.as_str(), "http://h:1/debug/usage?limit=2");
+        for path in ["//other/x", "http://other/x", "metrics", ""] {
+            assert!(base.at_root(path).is_err(), "{path:?}");
+        }
     }
 
     #[test]

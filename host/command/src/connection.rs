@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use durable_streams_edge_client::{Client, DEFAULT_URL, Options, Retry, Stream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The server, and the right to use it.
@@ -33,10 +33,7 @@ impl Connection {
             give_up_after: Duration::from_secs(u64::from(self.give_up_after)),
             ..Retry::default()
         };
-        if let Some(path) = &self.ca {
-            let pem = std::fs::read(path).map_err(|error| Failure::file(path, error))?;
-            options.root_certificates = Some(pem);
-        }
+        options.root_certificates = self.ca.as_deref().map(certificates).transpose()?;
         // The token belongs to the server of --url. Without one, it is for the stream's server.
         let of_stream = name.filter(|name| name.starts_with("http"));
         let of_stream = of_stream
@@ -50,6 +47,31 @@ impl Connection {
     pub(crate) fn stream(&self, name: &str) -> Result<Stream, Failure> {
         Ok(self.client(Some(name))?.stream(name)?)
     }
+}
+
+/// Longest wait for a response of an admin listener.
+const ADMIN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A client of an admin listener that repeats nothing: the view asks again anyway.
+pub(crate) fn admin(
+    url: &str,
+    token: Option<String>,
+    ca: Option<&Path>,
+) -> Result<Client, Failure> {
+    let mut options = Options::default();
+    options.token = token;
+    options.retry = Retry::never();
+    (options.timeout, options.connect_timeout) = (ADMIN_PATIENCE, ADMIN_PATIENCE);
+    options.root_certificates = ca.map(certificates).transpose()?;
+    let base = format!("{}{ADMIN_STREAMS}", url.trim_end_matches('/'));
+    Ok(Client::new(&base, options)?)
+}
+
+/// Path of the streams on every admin listener.
+const ADMIN_STREAMS: &str = "/v1/stream";
+
+fn certificates(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::file(path, error))
 }
 
 /// The URL up to the usual base, or up to the last slash.

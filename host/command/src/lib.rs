@@ -11,6 +11,7 @@ mod input;
 mod journal;
 mod output;
 mod progress;
+mod top;
 mod verbs;
 
 pub use failure::Exit;

@@ -123,6 +123,19 @@ fn one_line(message: &str) -> Vec<u8> {
         .collect()
 }
 
+/// Escapes control characters. Names may have line breaks and control sequences, which must not reach
+/// a terminal.
+pub(crate) fn printable(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character.is_control() {
+            true => text.extend(character.escape_default()),
+            false => text.push(character),
+        }
+    }
+    text
+}
+
 /// File that keeps the offset after the last output, so that a later run goes on there.
 #[derive(Debug)]
 pub(crate) struct PositionFile {
@@ -210,6 +223,11 @@ mod tests {
         assert!(lines[1].starts_with(r#"{"text":"a\n","#), "{}", lines[1]);
         assert!(lines[2].starts_with(r#"{"base64":"/w==","#), "{}", lines[2]);
         assert!(lines[3].starts_with(r#"{"base64":"YQ==","#), "{}", lines[3]);
+    }
+
+    #[test]
+    fn control_characters_of_names_are_escaped() {
+        assert_eq!(printable("a\u{1b}[31m\n\u{e9}"), "a\\u{1b}[31m\\n\u{e9}");
     }
 
     #[test]

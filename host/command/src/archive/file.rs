@@ -262,6 +262,7 @@ mod tests {
             expires_at: None,
             lease_secs: None,
             fork: None,
+            producers_left_out: None,
         }
     }
 

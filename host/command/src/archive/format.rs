@@ -35,6 +35,9 @@ pub(crate) struct Header {
     pub(crate) lease_secs: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fork: Option<Fork>,
+    /// Number of producers that the archive leaves out. Absent without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) producers_left_out: Option<u64>,
 }
 
 /// Source of a fork. The records of a fork are those after its offset.

@@ -7,6 +7,7 @@ use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::wide;
 use durable_streams_edge_client::{
     Client, Error, Format, ListOptions, Metadata, Offset, Start, Stream, StreamEntry,
 };
@@ -63,11 +64,7 @@ impl Export {
                 true => Some(stream.describe().await?),
                 false => None,
             };
-            let producers = described
-                .as_ref()
-                .and_then(|entry| entry.other.get("producers"));
-            let producers = producers.and_then(|producers| producers.as_array());
-            if producers.is_some_and(|producers| !producers.is_empty()) {
+            if described.as_ref().and_then(producers).is_some() {
                 with_producers = with_producers.saturating_add(1);
             }
             let file = path(&self.to, name);
@@ -83,16 +80,28 @@ impl Export {
             }
             output.flush()?;
         }
-        if with_producers > 0 {
-            // Standard error may be closed.
-            let _ = writeln!(
-                std::io::stderr(),
-                "durable-streams: the producers of {with_producers} streams are left out: their \
-                 retries are not recognised after an import"
-            );
-        }
+        warn_of_producers(with_producers);
         Ok(())
     }
+}
+
+/// Warns that so many streams lose their producers. A writer that sends its last append again after a
+/// move would append it twice, so writers have to end first.
+pub(super) fn warn_of_producers(streams: u64) {
+    if streams > 0 {
+        // Standard error may be closed.
+        let _ = writeln!(
+            std::io::stderr(),
+            "durable-streams: streams that lose their producers: {streams}. The other server does not \
+             recognise retries of their appends: let their writers end before the move"
+        );
+    }
+}
+
+/// Number of producers that a stream remembers, if there are any.
+fn producers(described: &StreamEntry) -> Option<u64> {
+    let producers = described.other.get("producers")?.as_array()?;
+    (!producers.is_empty()).then(|| wide(producers.len()))
 }
 
 /// Names of all streams.
@@ -218,5 +227,6 @@ fn header(name: &str, metadata: &Metadata, described: Option<&StreamEntry>) -> H
         expires_at,
         lease_secs: metadata.lease_secs,
         fork,
+        producers_left_out: described.and_then(producers),
     }
 }

@@ -1,5 +1,6 @@
 //! `import`.
 
+use super::export::warn_of_producers;
 use crate::archive::content::{Content, units};
 use crate::archive::file::{COMPLETE, Reader};
 use crate::archive::format::{End, Header};
@@ -47,9 +48,13 @@ impl Import {
         let client = self.connection.client(None)?;
         let progress = Progress::of_output("import");
         let mut output = Output::new();
+        let mut without_producers = 0_u64;
         for file in ordered(&self.files)? {
             // A damaged file must not begin a stream.
             let (header, end) = Reader::verify(&file)?;
+            if header.producers_left_out.is_some() {
+                without_producers = without_producers.saturating_add(1);
+            }
             let name = self.name(&header.name);
             let stream = client.stream(&name)?;
             self.import(&client, &stream, &file, &end, &progress)
@@ -64,6 +69,7 @@ impl Import {
             }
             output.flush()?;
         }
+        warn_of_producers(without_producers);
         Ok(())
     }
 

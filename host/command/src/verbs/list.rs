@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, printable};
 use durable_streams_edge_client::{ListOptions, StreamEntry};
 
 /// Entries that one request asks for.
@@ -57,26 +57,4 @@ fn long(entry: &StreamEntry) -> String {
     let content_type = entry.content_type.as_deref().unwrap_or("-");
     let name = printable(&entry.name);
     format!("{bytes:>12}  {state:<6}  {content_type:<26}  {name}")
-}
-
-/// Names may have line breaks and control sequences, which must not reach a terminal.
-fn printable(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for character in name.chars() {
-        match character.is_control() {
-            true => text.extend(character.escape_default()),
-            false => text.push(character),
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_of_names_are_escaped() {
-        assert_eq!(printable("a\u{1b}[31m\n\u{e9}"), "a\\u{1b}[31m\\n\u{e9}");
-    }
 }

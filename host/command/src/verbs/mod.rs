@@ -9,6 +9,7 @@ mod import;
 mod list;
 mod small;
 mod tail;
+mod top;
 
 use crate::failure::{Exit, Failure};
 use crate::generated::{self, ShellName};
@@ -44,6 +45,8 @@ pub enum Verb {
     Import(Box<import::Import>),
     /// Loads a server with appends and readers for some seconds, and prints percentiles
     Bench(Box<bench::Bench>),
+    /// Shows load, times, store and streams of a server, live in the terminal
+    Top(Box<top::Top>),
     /// Prints completions for a shell
     Completions {
         /// The shell
@@ -108,6 +111,7 @@ impl Verb {
             Self::Export(export) => export.run().await,
             Self::Import(import) => import.run().await,
             Self::Bench(bench) => bench.run().await,
+            Self::Top(top) => top.run().await,
             // The program prints these itself.
             Self::Completions { .. } | Self::Man => Ok(()),
         }
