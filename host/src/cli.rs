@@ -16,6 +16,7 @@ use crate::wasi::Variables;
 use clap::builder::PossibleValue;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+use durable_streams_command::Verb;
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -78,6 +79,8 @@ pub enum Command {
         /// Compile for every processor of this machine's family.
         portable: bool,
     },
+    /// Runs a command of a client, and ends with its exit code.
+    Client(Verb),
     /// Prints this text and exits.
     Print(String),
 }
@@ -108,7 +111,7 @@ pub enum UsageError {
     NoComponent,
 }
 
-/// A Durable Streams server.
+/// A Durable Streams server, and a client of any such server.
 #[derive(Debug, Parser)]
 #[command(name = "durable-streams", version, about)]
 struct Arguments {
@@ -186,6 +189,8 @@ enum Subcommands {
         #[arg(long)]
         portable: bool,
     },
+    #[command(flatten)]
+    Client(Verb),
 }
 
 /// The flags of `serve`.
@@ -371,6 +376,10 @@ pub fn parse(
                 input,
                 output,
                 portable,
+            },
+            Subcommands::Client(verb) => match verb.generated(Arguments::command()) {
+                Some(text) => Command::Print(text),
+                None => Command::Client(verb),
             },
         }),
         Err(error) => match error.kind() {

@@ -106,6 +106,8 @@ fn refuse_huge_pages() {
 fn run() -> Result<(), Failure> {
     match cli::parse(std::env::args_os())? {
         Command::Print(text) => Ok(std::io::stdout().write_all(text.as_bytes())?),
+        // The process must not wait for the thread that reads standard input.
+        Command::Client(verb) => std::process::exit(i32::from(verb.run().code())),
         Command::Precompile {
             input,
             output,

@@ -202,7 +202,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         &options.store,
     );
     let store = match observed {
-        Some(observed) => observed.store(options.store),
+        Some(observed) => observed.store(options.store, &config.key_namespace),
         None => options.store,
     };
     let store = match &quota {

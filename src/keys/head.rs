@@ -129,13 +129,21 @@ pub(super) struct Shared {
     timelines: Timelines,
 }
 
+/// Reads the lease of a head's writer, and the reason of its close. They are the first of a head.
+pub(super) fn read_lease_and_reason(
+    reader: &mut Reader<'_>,
+    kind: u8,
+) -> Result<(Option<Lease>, Option<Reason>), Corrupt> {
+    Ok(match kind {
+        7 => (reader.option(read_lease)?, read_reason(reader)?),
+        _ => (None, None),
+    })
+}
+
 impl Shared {
     /// Reads the parts that heads of this kind have.
     pub(super) fn read(reader: &mut Reader<'_>, kind: u8) -> Result<Self, Corrupt> {
-        let (lease, reason) = match kind {
-            7 => (reader.option(read_lease)?, read_reason(reader)?),
-            _ => (None, None),
-        };
+        let (lease, reason) = read_lease_and_reason(reader, kind)?;
         Ok(Self {
             lease,
             reason,

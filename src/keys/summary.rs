@@ -2,8 +2,9 @@
 
 use super::codec::Reader;
 use super::envelope::{self, State};
-use super::head::{Shared, read_leaf, read_mark};
+use super::head::{Shared, read_leaf, read_lease_and_reason, read_mark};
 use super::{Corrupt, registry};
+use crate::stream::Reason;
 
 /// Facts of a live stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,41 @@ impl<'a> Summary<'a> {
             bytes: reader.varint()?,
             leaf: reader.option(read_leaf)?,
         }))
+    }
+}
+
+/// The part of a head about the lease of its writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tenure {
+    /// No writer has a lease.
+    Free,
+    /// A writer has a lease.
+    Leased,
+    /// The stream is closed because a lease lapsed.
+    Lapsed,
+}
+
+impl Tenure {
+    /// Reads the value of a stream's key. A stream that does not exist is free.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`], also for an unknown version.
+    pub fn read(value: &[u8]) -> Result<Self, Corrupt> {
+        let mut reader = Reader::new(value);
+        let (state, _) = envelope::open(&mut reader)?;
+        if state != State::Confirmed {
+            return Ok(Self::Free);
+        }
+        let kind = reader.byte()?;
+        let (lease, reason) = read_lease_and_reason(&mut reader, kind)?;
+        Ok(match lease {
+            Some(_) => Self::Leased,
+            None if reason.is_some_and(|reason| reason.as_str() == Reason::LEASE_EXPIRED) => {
+                Self::Lapsed
+            }
+            None => Self::Free,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Facts about streams that a host counts: where a store keeps them, their names and their sizes.
 
-use crate::keys::summary::{self, Summary};
+use crate::keys::summary::{self, Summary, Tenure};
 use crate::keys::{self, Key, Keys, NameHash};
 use crate::limits::SHARDS;
 
@@ -95,6 +95,33 @@ pub fn stream(value: &[u8]) -> Option<Stream<'_>> {
     Some(Stream { name, bytes, leaf })
 }
 
+/// A change of the lease of a stream's writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseChange {
+    /// A stream without a lease got one.
+    Begun,
+    /// The lease ended with a close by a request, or with the stream.
+    Ended,
+    /// The lease lapsed, and the server closed the stream.
+    Lapsed,
+}
+
+/// Returns the change of the lease between two values of a stream's key. None for a renewal, and for a
+/// value that is no record.
+#[must_use]
+pub fn lease_change(before: Option<&[u8]>, after: &[u8]) -> Option<LeaseChange> {
+    let tenure = |value| Tenure::read(value).ok();
+    let before = before.map_or(Some(Tenure::Free), tenure)?;
+    match (before, tenure(after)?) {
+        (Tenure::Free | Tenure::Lapsed, Tenure::Leased) => Some(LeaseChange::Begun),
+        (Tenure::Leased, Tenure::Free) => Some(LeaseChange::Ended),
+        (Tenure::Free | Tenure::Leased, Tenure::Lapsed) => Some(LeaseChange::Lapsed),
+        (Tenure::Free | Tenure::Lapsed, Tenure::Free)
+        | (Tenure::Leased, Tenure::Leased)
+        | (Tenure::Lapsed, Tenure::Lapsed) => None,
+    }
+}
+
 /// A leaf of the name registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryLeaf {
@@ -123,7 +150,7 @@ mod tests {
     use super::*;
     use crate::keys::head::Record;
     use crate::keys::{Envelope, State, registry};
-    use crate::stream::test_head;
+    use crate::stream::{Closed, Lease, Reason, test_head};
 
     #[test]
     fn the_key_of_a_stream_is_known_in_its_namespace_only() {
@@ -161,6 +188,40 @@ mod tests {
             assert_eq!(stream(&envelope.encode()), None, "{state:?}");
         }
         assert_eq!(stream(b"damaged"), None);
+    }
+
+    #[test]
+    fn a_lease_begins_ends_and_lapses_by_two_values_of_a_record() {
+        use LeaseChange::{Begun, Ended, Lapsed};
+        let seal = |head| Record::Live(Box::new(head)).seal();
+        let free = test_head();
+        let (mut leased, mut lapsed, mut stopped) = (free.clone(), free.clone(), free.clone());
+        leased.lease = Some(Lease {
+            secs: 30,
+            renewed_ms: 1,
+        });
+        lapsed.lapse();
+        stopped.closed = Some(Closed {
+            by: None,
+            reason: Reason::parse("stopped").ok(),
+        });
+        let [free, leased, lapsed, stopped] = [free, leased, lapsed, stopped].map(seal);
+        for (before, after, change) in [
+            (None, &free, None),
+            (None, &leased, Some(Begun)),
+            (Some(&*free), &leased, Some(Begun)),
+            (Some(&*lapsed), &leased, Some(Begun)),
+            (Some(&*leased), &leased, None),
+            (Some(&*leased), &free, Some(Ended)),
+            (Some(&*leased), &stopped, Some(Ended)),
+            (Some(&*leased), &lapsed, Some(Lapsed)),
+            (Some(&*lapsed), &lapsed, None),
+            (Some(&*lapsed), &free, None),
+            (Some(&*free), &stopped, None),
+            (Some(b"damaged"), &leased, None),
+        ] {
+            assert_eq!(lease_change(before, after), change, "{before:?} {after:?}");
+        }
     }
 
     #[test]

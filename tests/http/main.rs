@@ -5,6 +5,7 @@
 //! and through wasi:http.
 
 mod admin;
+mod alerts;
 mod append;
 mod auth;
 mod backup;
@@ -34,6 +35,7 @@ mod logs;
 mod long_poll;
 mod malformed;
 mod metrics;
+mod monitoring;
 mod names;
 mod process;
 mod producer;

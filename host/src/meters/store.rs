@@ -1,8 +1,9 @@
 //! Calls of the store.
 
 use super::recorder::Meters;
-use super::table::{STORE_CALL_DURATION, STORE_CALLS};
+use super::table::{LEASES, STORE_CALL_DURATION, STORE_CALLS};
 use crate::trace::StoreSpan;
+use durable_streams_edge::seam::streams::LeaseChange;
 use metrics::{Counter, Histogram};
 use std::cell::Cell;
 use std::time::Instant;
@@ -76,6 +77,9 @@ pub(crate) struct StoreMeters {
     calls: [(Histogram, [Counter; RESULTS.len()]); CALLS.len()],
     /// Whether every call is measured.
     all: bool,
+    begun: Counter,
+    ended: Counter,
+    lapsed: Counter,
 }
 
 impl StoreMeters {
@@ -85,7 +89,24 @@ impl StoreMeters {
             let results = RESULTS.map(|(_, result)| meters.counter(&STORE_CALLS, &[call, result]));
             (meters.histogram(&STORE_CALL_DURATION, &[call]), results)
         });
-        Self { calls, all }
+        let lease = |change| meters.counter(&LEASES, &[change]);
+        Self {
+            calls,
+            all,
+            begun: lease("begun"),
+            ended: lease("ended"),
+            lapsed: lease("lapsed"),
+        }
+    }
+
+    /// Counts a change of the lease of a stream's writer.
+    pub(crate) fn lease(&self, change: LeaseChange) {
+        let counter = match change {
+            LeaseChange::Begun => &self.begun,
+            LeaseChange::Ended => &self.ended,
+            LeaseChange::Lapsed => &self.lapsed,
+        };
+        counter.increment(1);
     }
 
     /// Runs a call, counts it, and traces it within a traced step.

@@ -99,6 +99,7 @@ table! {
     BACKGROUND_BEHIND: Gauge "background_behind_seconds" [] "Time since background work last found nothing to do: the age of its backlog. Only with --via exchange.";
     STORE_CALLS: Counter "store_calls_total" ["call", "result"] "Calls of the store. The result conflict is a swap that another writer preceded.";
     STORE_CALL_DURATION: Histogram "store_call_duration_seconds" ["call"] "Time of calls of the store: of all calls over a network, of one in 64 otherwise.", STEP;
+    LEASES: Counter "leases_total" ["change"] "Leases of writers that began, ended with a close or with the stream, or lapsed, by commits of this host.";
     STORE_LOSSES: Counter "store_losses_total" [] "Times that the store lost changes. Nothing that depended on them was acknowledged.";
     STORE_TIMELINE: Gauge "store_timeline" [] "Timeline of the store. It rises when the store goes back to an older state.";
     STORE_WRITABLE: Gauge "store_writable" [] "1 if the store takes writes, 0 if it refuses them until a restart.";
@@ -126,7 +127,7 @@ table! {
     WEBHOOK_DURATION: Histogram "webhook_duration_seconds" [] "Time from sending a request to a webhook to the head of its response.", REQUEST;
 }
 
-/// Metrics of the process. The crate `metrics-process` records them.
+/// Metrics of the process. The crate `metrics-process` records them, all as gauges.
 #[cfg(test)]
 pub(crate) const PROCESS: &[&str] = &[
     "durable_streams_process_cpu_seconds_total",
@@ -145,7 +146,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn the_guide_has_this_table() {
+    fn the_guide_has_this_table_and_nothing_else() {
         let guide = include_str!("../../docs/monitoring.md");
         for metric in TABLE {
             let kind = format!("{:?}", metric.kind).to_lowercase();
@@ -159,8 +160,13 @@ mod tests {
             assert!(guide.contains(&line), "missing: {line}");
         }
         for name in PROCESS {
-            assert!(guide.contains(&format!("`{name}`")), "missing: {name}");
+            let row = format!("| `{name}` | gauge | ");
+            assert!(guide.contains(&row), "missing: {row}");
         }
+        let rows = guide
+            .lines()
+            .filter(|line| line.starts_with("| `durable_streams_"));
+        assert_eq!(rows.count(), TABLE.len() + PROCESS.len(), "rows of old");
     }
 
     #[test]

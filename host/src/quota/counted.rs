@@ -160,7 +160,8 @@ mod tests {
     fn counting_a_swap_calls_the_store_no_further_time() {
         let meters = Meters::new();
         let below = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
-        let metered = MeteredStore::new(below, StoreMeters::new(&meters, true));
+        let metered =
+            MeteredStore::new(below, StreamKeys::new(""), StoreMeters::new(&meters, true));
         let keys = StreamKeys::new("");
         let counter = Counter::new(keys.clone(), Arc::new(rules(&["*:bytes=1"])));
         let store = CountedStore::new(Arc::new(metered), counter);

@@ -5,6 +5,7 @@ use crate::meters::{
     WAKE_DURATION, WebhookMeters,
 };
 use crate::store::{MeteredStore, Store};
+use durable_streams_edge::seam::streams::StreamKeys;
 use metrics::Histogram;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +32,12 @@ impl Observed {
         }
     }
 
-    /// The store with its calls counted.
-    pub(super) fn store(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+    /// The store with its calls counted. Its keys have this namespace.
+    pub(super) fn store(&self, store: Arc<dyn Store>, namespace: &str) -> Arc<dyn Store> {
         let histogram = |metric| self.meters.histogram(metric, &[]);
         store.measure(histogram(&COMMIT_DURATION), histogram(&SYNC_DURATION));
         let meters = StoreMeters::new(&self.meters, store.blocks());
-        Arc::new(MeteredStore::new(store, meters))
+        Arc::new(MeteredStore::new(store, StreamKeys::new(namespace), meters))
     }
 
     pub(super) fn webhooks(&self) -> WebhookMeters {

@@ -3,18 +3,24 @@
 use super::{ChangeNumber, Seen, Store, StoreError, SwapError, pass_on};
 use crate::meters::{StoreCall, StoreMeters, StoreResult};
 use bytes::Bytes;
+use durable_streams_edge::seam::streams::{StreamKeys, lease_change};
 use std::sync::Arc;
 
-/// Counts the calls of another store.
+/// Counts the calls of another store, and the leases that its swaps begin and end.
 pub(crate) struct MeteredStore {
     below: Arc<dyn Store>,
+    keys: StreamKeys,
     meters: StoreMeters,
 }
 
 impl MeteredStore {
-    /// Wraps `below`, which keeps all data.
-    pub(crate) fn new(below: Arc<dyn Store>, meters: StoreMeters) -> Self {
-        Self { below, meters }
+    /// Wraps `below`, which keeps all data. `keys` are those of its streams.
+    pub(crate) fn new(below: Arc<dyn Store>, keys: StreamKeys, meters: StoreMeters) -> Self {
+        Self {
+            below,
+            keys,
+            meters,
+        }
     }
 
     fn count<T>(
@@ -30,6 +36,23 @@ impl MeteredStore {
     }
 
     fn count_swap(
+        &self,
+        key: &str,
+        seen: &Seen,
+        value: Bytes,
+        swap: impl FnOnce(&dyn Store, Bytes) -> Result<ChangeNumber, SwapError>,
+    ) -> Result<ChangeNumber, SwapError> {
+        // The few records with a lease are found before their key is looked at.
+        let change = lease_change(seen.value.as_deref(), &value);
+        let change = change.filter(|_| self.keys.stream(key).is_some());
+        let swapped = self.count_call(|store| swap(store, value));
+        if let (Ok(_), Some(change)) = (&swapped, change) {
+            self.meters.lease(change);
+        }
+        swapped
+    }
+
+    fn count_call(
         &self,
         run: impl FnOnce(&dyn Store) -> Result<ChangeNumber, SwapError>,
     ) -> Result<ChangeNumber, SwapError> {
@@ -112,7 +135,9 @@ impl Store for MeteredStore {
     }
 
     fn swap(&self, key: &str, seen: &Seen, value: Bytes) -> Result<ChangeNumber, SwapError> {
-        self.count_swap(|store| store.swap(key, seen, value))
+        self.count_swap(key, seen, value, |store, value| {
+            store.swap(key, seen, value)
+        })
     }
 
     fn swap_since(
@@ -122,11 +147,13 @@ impl Store for MeteredStore {
         seen: &Seen,
         value: Bytes,
     ) -> Result<ChangeNumber, SwapError> {
-        self.count_swap(|store| store.swap_since(losses, key, seen, value))
+        self.count_swap(key, seen, value, |store, value| {
+            store.swap_since(losses, key, seen, value)
+        })
     }
 
     fn swap_unseen(&self, key: &str, value: Bytes) -> Result<ChangeNumber, SwapError> {
-        self.count_swap(|store| store.swap_unseen(key, value))
+        self.count_call(|store| store.swap_unseen(key, value))
     }
 
     pass_on!(below);
@@ -139,7 +166,8 @@ mod tests {
     use crate::store::{MemoryStore, SpinStore, contract};
 
     fn metered(below: Arc<dyn Store>, meters: &Meters) -> Arc<MeteredStore> {
-        Arc::new(MeteredStore::new(below, StoreMeters::new(meters, true)))
+        let meters = StoreMeters::new(meters, true);
+        Arc::new(MeteredStore::new(below, StreamKeys::new(""), meters))
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::host;
 use crate::paths;
 use crate::run;
 use crate::server::{FILE, MEMORY, Server, new_directory};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -61,16 +61,17 @@ impl Contestant {
         }
     }
 
-    fn start(self) -> Result<Server, Failure> {
+    /// Starts the server. `host` is the program of ours.
+    fn start(self, host: &Path) -> Result<Server, Failure> {
         let variables = [("sse_max_secs", SSE_SECS)];
+        let start = |pair, flags: &[&str]| {
+            Server::start_program(host::program_at(host), pair, &variables, flags)
+        };
         match self {
-            Self::Exchange => Server::start((MEMORY, "exchange"), &variables),
-            Self::WasiHttp => Server::start((MEMORY, "wasi-http"), &variables),
-            Self::File => Server::start((FILE, "exchange"), &variables),
-            Self::FileOs => {
-                let flags = ["--durability", "os"];
-                Server::start_with((FILE, "exchange"), &variables, &flags)
-            }
+            Self::Exchange => start((MEMORY, "exchange"), &[]),
+            Self::WasiHttp => start((MEMORY, "wasi-http"), &[]),
+            Self::File => start((FILE, "exchange"), &[]),
+            Self::FileOs => start((FILE, "exchange"), &["--durability", "os"]),
             Self::Seed => seed::start(None),
             Self::SeedAcid => seed::start(Some(new_directory())),
         }
@@ -139,7 +140,7 @@ fn parse(args: &[String]) -> Result<Options, Failure> {
 pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
     let options = parse(args)?;
     enough_open_files()?;
-    prepare(&options)?;
+    let host = prepare(&options)?;
     let results = results()?;
     print_conditions(&options);
     let connections: &[&str] = if options.durable {
@@ -155,7 +156,8 @@ pub(crate) fn command(args: &[String]) -> Result<(), Failure> {
         for scenario in &options.scenarios {
             for connections in connections {
                 for contestant in &options.contestants {
-                    measure(*contestant, scenario, connections, round, &options)?;
+                    let server = contestant.start(&host)?;
+                    measure(&server, *contestant, scenario, connections, round, &options)?;
                 }
             }
         }
@@ -177,26 +179,27 @@ pub(crate) fn build_generator() -> Result<(), Failure> {
     )
 }
 
-fn prepare(options: &Options) -> Result<(), Failure> {
+/// Builds the programs. Returns the path of our host.
+fn prepare(options: &Options) -> Result<PathBuf, Failure> {
     build_generator()?;
     if options.contestants.iter().any(|one| one.is_seed()) {
         seed::install()?;
     }
     if options.contestants.iter().all(|one| one.is_seed()) {
-        return Ok(());
+        return Ok(PathBuf::new());
     }
-    host::build()
+    host::build_optimized()
 }
 
 /// Runs one scenario against a new server, without other streams or earlier memory use.
 fn measure(
+    server: &Server,
     contestant: Contestant,
     scenario: &str,
     connections: &str,
     round: u32,
     options: &Options,
 ) -> Result<(), Failure> {
-    let server = contestant.start()?;
     let label = contestant.label();
     let file = format!("{scenario}.{connections}.{label}.{round}.json");
     ended_well(

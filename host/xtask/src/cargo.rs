@@ -5,9 +5,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The profile of all native code. `serve` and `test` share it, so that Wasmtime is compiled once.
+/// The quick profile of native code. `serve` and `test` share it, so that Wasmtime is compiled once.
 /// No command may set RUSTFLAGS, which would compile Wasmtime again.
 pub(crate) const HOST_PROFILE: &str = "host";
+
+/// The profile of the program in packages, and of the measured host.
+pub(crate) const DIST_PROFILE: &str = "dist";
 
 /// Cargo in the root of the repository, without the variables that `cargo run` set for this
 /// program. Some build scripts read such variables, and would run again.

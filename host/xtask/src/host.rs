@@ -1,6 +1,6 @@
 //! The build of the host with the component embedded.
 
-use crate::cargo::{self, HOST_PROFILE};
+use crate::cargo::{self, DIST_PROFILE, HOST_PROFILE};
 use crate::component::{self, Build};
 use crate::failure::Failure;
 use crate::paths;
@@ -23,9 +23,13 @@ pub(crate) const fn embed(build: Build) -> &'static str {
 /// variables would build the host again. Without a precompiled component the placeholder in
 /// `.cargo/config.toml` applies.
 pub(crate) fn cargo(subcommand: &str) -> Command {
+    cargo_with(subcommand, HOST_PROFILE, &paths::target())
+}
+
+fn cargo_with(subcommand: &str, profile: &str, directory: &Path) -> Command {
     let mut cargo = cargo::cargo();
-    cargo.args([subcommand, "--profile", HOST_PROFILE]);
-    cargo.arg("--target-dir").arg(paths::target());
+    cargo.args([subcommand, "--profile", profile, "--target-dir"]);
+    cargo.arg(directory);
     for build in Build::ALL {
         let precompiled = paths::precompiled(build);
         if precompiled.is_file() {
@@ -37,7 +41,12 @@ pub(crate) fn cargo(subcommand: &str) -> Command {
 
 /// The host's program, without the variables of the build.
 pub(crate) fn program() -> Command {
-    let mut program = Command::new(paths::host());
+    program_at(&paths::host())
+}
+
+/// The host's program at this path, without the variables of the build.
+pub(crate) fn program_at(path: &Path) -> Command {
+    let mut program = Command::new(path);
     for build in Build::ALL {
         program.env_remove(embed(build));
     }
@@ -68,6 +77,18 @@ pub(crate) fn build() -> Result<(), Failure> {
         build_binary("build the host with the component in it")?;
     }
     Ok(())
+}
+
+/// Builds the host with the profile of packages, for this machine. Returns the path of the program.
+pub(crate) fn build_optimized() -> Result<PathBuf, Failure> {
+    build()?;
+    let directory = paths::dist_build();
+    let mut cargo = cargo_with("build", DIST_PROFILE, &directory);
+    cargo.args(["--package", "durable-streams-host", "--bins"]);
+    let description = "build the host with fat LTO (the first time takes ten to twenty minutes)";
+    run::run(description, &mut cargo)?;
+    let program = directory.join(DIST_PROFILE).join("durable-streams");
+    Ok(program.with_extension(std::env::consts::EXE_EXTENSION))
 }
 
 /// Checks for the tools that compile the dependencies' C code. Without this check the build would

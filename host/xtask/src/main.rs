@@ -57,6 +57,7 @@ goes to target/logs.
 
 Tiers of the tests, in the order they run:
   fmt clippy structure component unit sim fuzz http crash conformance client packages guides
+  deploy
 
 DS_TEST_URL=http://127.0.0.1:PORT lets the tier http run against a server that already runs. Give it
 the variables long_poll_timeout_secs=1 and webhook_allow_localhost=true; tests that need others, or a
@@ -64,8 +65,9 @@ host of their own, are skipped by name.
 
 Over redis the suites run where redis-server or valkey-server is installed: each starts its own on
 a free port. DS_TEST_REDIS=0 leaves that out, DS_TEST_REDIS=PROGRAM takes another one. DS_TEST_NGINX
-does the same for the tests behind nginx, and DS_TEST_CHROMIUM for the tests in a browser. With
-CI=true a missing one is installed; Chromium is a download of 155 MB.
+does the same for the tests behind nginx, DS_TEST_PROMETHEUS for those of alerts and the dashboard,
+and DS_TEST_CHROMIUM for the tests in a browser. With CI=true a missing one is installed; Chromium is
+a download of 155 MB.
 
 DS_WASM_TOOLCHAIN=rustup|debian picks the toolchain that builds the component; without it
 xtask uses an installed wasm32-wasip2 target, else one that rustup adds, else Debian's packages.";

@@ -36,6 +36,11 @@ pub(crate) fn precompiled(build: Build) -> PathBuf {
         .with_extension("cwasm")
 }
 
+/// Cargo's target directory for the profile of packages. It shares nothing with the quick build.
+pub(crate) fn dist_build() -> PathBuf {
+    target().join("dist-build")
+}
+
 /// The host's binary.
 pub(crate) fn host() -> PathBuf {
     target()

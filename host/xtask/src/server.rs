@@ -5,7 +5,7 @@ use crate::host;
 use crate::paths;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use test_support::{RedisServer, redis_program};
 
@@ -68,16 +68,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the host on a free port.
     pub(crate) fn start(pair: Pair, variables: &[(&str, &str)]) -> Result<Self, Failure> {
-        Self::start_with(pair, variables, &[])
+        Self::start_program(host::program(), pair, variables, &[])
     }
 
-    /// Likewise with more flags.
-    pub(crate) fn start_with(
+    /// Starts a host that is not the quick build, with these flags.
+    pub(crate) fn start_program(
+        mut command: Command,
         (store, via): Pair,
         variables: &[(&str, &str)],
         flags: &[&str],
     ) -> Result<Self, Failure> {
-        let mut command = host::program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "off"]);
         let directory = (store == FILE).then(new_directory);
         let redis = (store == REDIS).then(start_redis).transpose()?;

@@ -2,7 +2,7 @@
 
 use crate::debian;
 use crate::failure::Failure;
-use test_support::{chromium_program, nginx_program, redis_program};
+use test_support::{chromium_program, nginx_program, prometheus_program, redis_program};
 
 /// Whether this machine must run every test.
 pub(crate) fn is_ci() -> bool {
@@ -17,6 +17,16 @@ pub(crate) fn provide_chromium(install: bool) -> Result<(), Failure> {
 /// Makes sure that there is an nginx, see [`provide`].
 pub(crate) fn provide_nginx(install: bool) -> Result<(), Failure> {
     provide("nginx", "DS_TEST_NGINX", nginx_program, install)
+}
+
+/// Makes sure that there is a Prometheus with its promtool, see [`provide`].
+pub(crate) fn provide_prometheus(install: bool) -> Result<(), Failure> {
+    provide(
+        "prometheus",
+        "DS_TEST_PROMETHEUS",
+        prometheus_program,
+        install,
+    )
 }
 
 /// Makes sure that there is a Redis, see [`provide`].

@@ -11,6 +11,7 @@ pub(crate) mod secure;
 pub(crate) mod server;
 pub(crate) mod sse;
 pub(crate) mod stream;
+pub(crate) mod watch;
 
 pub(crate) use client::{Connection, Request};
 pub(crate) use random::Random;

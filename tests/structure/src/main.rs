@@ -81,7 +81,14 @@ fn main() -> Result<(), String> {
         prose.comments, prose.who, prose.what
     );
     println!("lines of Rust:");
-    for area in ["src", "host/src", "host/benches", "host/dist", "host/xtask", "tests"] {
+    for area in [
+        "src",
+        "host/src",
+        "host/benches",
+        "host/dist",
+        "host/xtask",
+        "tests",
+    ] {
         let files = files(&root.join(area));
         let lines = files
             .iter()

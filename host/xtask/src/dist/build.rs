@@ -4,7 +4,7 @@
 //! The component is compiled for the processor by the program of the quick build, which must run here. So
 //! each machine builds for its own family of processors.
 
-use crate::cargo;
+use crate::cargo::{self, DIST_PROFILE};
 use crate::component::Build;
 use crate::failure::Failure;
 use crate::host;
@@ -14,43 +14,37 @@ use crate::run;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Profile of the program in Cargo.toml.
-const PROFILE: &str = "dist";
 /// Directory of `requirements.txt` with zig and cargo-zigbuild.
 const TOOLS: &str = "host/dist";
 /// Oldest glibc that the program runs on: RHEL 7, and `manylinux2014` of Python.
 const GLIBC: &str = "2.17";
 
-/// Target directory of this build. It shares nothing with the quick build.
-fn directory() -> PathBuf {
-    paths::target().join("dist-build")
-}
-
 /// Builds the program and returns its path.
 pub(super) fn program(install: bool) -> Result<PathBuf, Failure> {
     let bin = tools(install)?;
+    let directory = paths::dist_build();
     host::build()?;
-    std::fs::create_dir_all(directory())?;
+    std::fs::create_dir_all(&directory)?;
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let mut cargo = cargo::cargo();
-    cargo.args(["zigbuild", "--locked", "--profile", PROFILE]);
+    cargo.args(["zigbuild", "--locked", "--profile", DIST_PROFILE]);
     cargo.args(["--package", "durable-streams-host", "--bins"]);
     cargo.args(["--target", &format!("{target}.{GLIBC}")]);
-    cargo.arg("--target-dir").arg(directory());
+    cargo.arg("--target-dir").arg(&directory);
     cargo.env("PATH", path_with(&bin)?);
-    cargo.env("CARGO_ZIGBUILD_CACHE_DIR", directory().join("zigbuild"));
+    cargo.env("CARGO_ZIGBUILD_CACHE_DIR", directory.join("zigbuild"));
     if std::env::consts::ARCH == "aarch64" {
         // The allocator then works with pages of up to 64 KiB, which some arm64 kernels have.
         cargo.env("JEMALLOC_SYS_WITH_LG_PAGE", "16");
     }
     for build in Build::ALL {
-        let compiled = directory().join(build.file_name()).with_extension("cwasm");
+        let compiled = directory.join(build.file_name()).with_extension("cwasm");
         host::precompile(build, &compiled, &["--portable"])?;
         cargo.env(host::embed(build), compiled);
     }
     let description = "build the program that is published (fat LTO, ten to twenty minutes)";
     run::run(description, &mut cargo)?;
-    let built = directory().join(target).join(PROFILE);
+    let built = directory.join(target).join(DIST_PROFILE);
     Ok(built.join("durable-streams"))
 }
 

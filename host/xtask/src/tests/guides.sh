@@ -52,3 +52,8 @@ curl() {
   args=("${args[@]//http:\/\/127.0.0.1:4437/$url}")
   command curl --fail-with-body --silent --show-error --max-time 120 "${args[@]}"
 }
+
+durable-streams() {
+  if [ ! -f "$GUIDE_DIR/url" ]; then cargo xtask serve; fi
+  DS_URL="$(cat "$GUIDE_DIR/url")/v1/stream" "$GUIDE_HOST" "$@"
+}

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every tier in order, then a table of counts and times.
 
 mod browser;
+mod deploy;
 mod guides;
 mod packages;
 mod suite;

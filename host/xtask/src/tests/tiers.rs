@@ -2,7 +2,7 @@
 
 use super::suite::{cargo_test, cargo_test_with, counted};
 use super::tally::{Outcome, Tally};
-use super::{Options, browser, guides, packages};
+use super::{Options, browser, deploy, guides, packages};
 use crate::component::{self, Build};
 use crate::failure::Failure;
 use crate::host;
@@ -23,7 +23,7 @@ pub(super) struct Tier {
 }
 
 /// Every tier, the quick ones first.
-pub(super) static TIERS: [Tier; 13] = [
+pub(super) static TIERS: [Tier; 14] = [
     Tier {
         name: "fmt",
         description: "the sources are formatted",
@@ -76,7 +76,7 @@ pub(super) static TIERS: [Tier; 13] = [
     },
     Tier {
         name: "client",
-        description: "the official clients, the examples, and the page in a browser",
+        description: "the client command, the official clients, the examples, and the page in a browser",
         run: client,
     },
     Tier {
@@ -88,6 +88,11 @@ pub(super) static TIERS: [Tier; 13] = [
         name: "guides",
         description: "the commands in the guides",
         run: guides::guides_commands,
+    },
+    Tier {
+        name: "deploy",
+        description: "the host as manifests, the chart and other files start it; the workflows",
+        run: deploy::deploy,
     },
 ];
 
@@ -210,6 +215,12 @@ fn unit(options: &Options) -> Outcome {
         &["--lib", "--bins"],
         &[("DS_TEST_FULL", flag(options.full))],
     ));
+    outcome.counted(cargo_test(
+        "examples in the documentation",
+        options,
+        &["--doc"],
+        &[],
+    ));
     // The feature compiles the host a second time.
     if options.full {
         outcome.counted(cargo_test(
@@ -255,11 +266,13 @@ fn fuzz(options: &Options) -> Outcome {
 }
 
 /// Modules of tests that start hosts of their own, or read a host's store or log.
-const OWN_HOSTS: [&str; 9] = [
+const OWN_HOSTS: [&str; 11] = [
+    "alerts",
     "commits",
     "damage",
     "hosts",
     "instances",
+    "monitoring",
     "process",
     "redis",
     "redis_outage",
@@ -297,7 +310,8 @@ fn http(options: &Options) -> Outcome {
     if let Ok(url) = std::env::var(TEST_URL) {
         return http_at(&url, options);
     }
-    let provided = services::provide_nginx(options.install);
+    let provided = services::provide_nginx(options.install)
+        .and_then(|()| services::provide_prometheus(options.install));
     if !outcome.needs(host::build()) || !outcome.needs(provided) {
         return outcome;
     }
@@ -440,6 +454,10 @@ fn run_conformance(
 fn client(options: &Options) -> Outcome {
     let mut outcome = Outcome::default();
     if !outcome.needs(host::build()) {
+        return outcome;
+    }
+    let command = cargo_test("the client command", options, &["--test", "command"], &[]);
+    if !outcome.counted(command) {
         return outcome;
     }
     // In the short run the server ends live reads often. Otherwise the client would never reconnect.

@@ -1,0 +1,312 @@
+//! `import`.
+
+use super::export::warn_of_producers;
+use crate::archive::content::{Content, units};
+use crate::archive::file::{COMPLETE, Reader};
+use crate::archive::format::{End, Header};
+use crate::connection::Connection;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::progress::Progress;
+use durable_streams_edge_client::{
+    Client, CreateOptions, Error, Expiry, ForkPoint, Format, ProducerOptions, ProducerState,
+    Session, Start, Stream,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Reason that only a server may give a close.
+const LAPSED: &str = "lease-expired";
+
+/// Flags of `import`.
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    /// Files of an archive, or directories with such files. Sources are imported before their forks
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Segments to put before each name
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<String>,
+    /// Print one JSON document for each stream
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    name: &'a str,
+    count: u64,
+    sha256: &'a str,
+}
+
+impl Import {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let client = self.connection.client(None)?;
+        let progress = Progress::of_output("import");
+        let mut output = Output::new();
+        let mut without_producers = 0_u64;
+        for file in ordered(&self.files)? {
+            // A damaged file must not begin a stream.
+            let (header, end) = Reader::verify(&file)?;
+            if header.producers_left_out.is_some() {
+                without_producers = without_producers.saturating_add(1);
+            }
+            let name = self.name(&header.name);
+            let stream = client.stream(&name)?;
+            self.import(&client, &stream, &file, &end, &progress)
+                .await?;
+            match self.json {
+                true => output.json(&Document {
+                    name: &name,
+                    count: end.count,
+                    sha256: &end.sha256,
+                })?,
+                false => output.line(&name)?,
+            }
+            output.flush()?;
+        }
+        warn_of_producers(without_producers);
+        Ok(())
+    }
+
+    fn name(&self, name: &str) -> String {
+        match &self.prefix {
+            Some(prefix) => format!("{}/{name}", prefix.trim_end_matches('/')),
+            None => name.to_owned(),
+        }
+    }
+
+    /// Imports one stream, or the part of it that earlier runs left.
+    async fn import(
+        &self,
+        client: &Client,
+        stream: &Stream,
+        file: &Path,
+        end: &End,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let mut reader = Reader::open(file)?;
+        let header = reader.header.clone();
+        let format = reader.format();
+        let metadata = match stream.head().await {
+            Ok(metadata) => metadata,
+            Err(Error::NotFound(_)) => {
+                let created = match &header.fork {
+                    None => stream.create(&options(&header)).await?,
+                    Some(fork) => {
+                        let source = client.stream(&self.name(&fork.source))?;
+                        let point = locate(&source, format, fork.position).await?;
+                        stream.fork_from(&source, &point, &options(&header)).await?
+                    }
+                };
+                created.metadata
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let before = header.fork.as_ref().map_or(0, |fork| fork.position);
+        let present = content(stream, format, before).await?;
+        let mut records = Content::new(format);
+        let mut number = 0_u64;
+        while records.count() < present.count {
+            let record = reader.record(&mut records)?;
+            number = number.saturating_add(1);
+            if record.is_none() {
+                break;
+            }
+        }
+        if records.end() != present {
+            return Err(other_data(stream));
+        }
+        if present != *end {
+            if metadata.closed {
+                return Err(other_data(stream));
+            }
+            let rest = Rest {
+                stream,
+                reader,
+                records,
+                number,
+                progress,
+            };
+            rest.append(end).await?;
+        }
+        if content(stream, format, before).await? != *end {
+            return Err(other_data(stream));
+        }
+        if header.closed && !metadata.closed {
+            close(stream, &header).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Records that the stream does not have yet.
+struct Rest<'a> {
+    stream: &'a Stream,
+    reader: Reader,
+    records: Content,
+    /// Number of the next record.
+    number: u64,
+    progress: &'a Progress,
+}
+
+impl Rest<'_> {
+    /// Appends the records. The producer is the same in every run, and a record has its number in the
+    /// file. A request of an earlier run that is still on its way therefore adds nothing.
+    async fn append(mut self, end: &End) -> Result<(), Failure> {
+        let id: String = end.sha256.chars().take(32).collect();
+        let state = ProducerState {
+            id: format!("import-{id}"),
+            epoch: 0,
+            next_seq: self.number,
+        };
+        let options = ProducerOptions {
+            session: Session::Resume(state),
+            ..ProducerOptions::default()
+        };
+        let mut producer = self.stream.producer(options).await?;
+        let Some(first) = self.reader.record(&mut self.records)? else {
+            return Ok(());
+        };
+        self.progress.add(first.len());
+        let sent = match producer.send(first.clone()).await {
+            Ok(ticket) => ticket.acknowledged().await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        match sent {
+            // The server forgot the producer of the earlier run, so none of its requests is left.
+            Err(Error::SequenceGap { expected: 0, .. }) => {
+                let options = ProducerOptions::default();
+                producer = self.stream.producer(options).await?;
+                producer.send(first).await?;
+            }
+            sent => sent?,
+        }
+        while let Some(record) = self.reader.record(&mut self.records)? {
+            self.progress.add(record.len());
+            if let Err(error) = producer.send(record).await {
+                return Err(error.root().clone().into());
+            }
+        }
+        producer.flush().await?;
+        Ok(())
+    }
+}
+
+/// Files in an order in which sources come before their forks.
+fn ordered(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut waiting: BTreeMap<String, (PathBuf, Option<String>)> = BTreeMap::new();
+    for file in files {
+        for file in below(file)? {
+            let Header { name, fork, .. } = Reader::open(&file)?.header;
+            waiting.insert(name, (file, fork.map(|fork| fork.source)));
+        }
+    }
+    let mut ordered = Vec::new();
+    while !waiting.is_empty() {
+        let is_ready = |source: &Option<String>| {
+            source
+                .as_ref()
+                .is_none_or(|source| !waiting.contains_key(source))
+        };
+        let entries = waiting.iter();
+        let ready = entries.filter(|(_, (_, source))| is_ready(source));
+        let ready: Vec<String> = ready.map(|(name, _)| name.clone()).collect();
+        if ready.is_empty() {
+            let problem = "the archive has forks of each other: it is damaged";
+            return Err(Failure::Invalid(problem.to_owned()));
+        }
+        for name in ready {
+            ordered.extend(waiting.remove(&name).map(|(file, _)| file));
+        }
+    }
+    Ok(ordered)
+}
+
+fn below(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(|error| Failure::file(path, error))? {
+        let file = entry.map_err(|error| Failure::file(path, error))?.path();
+        if file
+            .extension()
+            .is_some_and(|extension| extension == COMPLETE)
+        {
+            files.push(file);
+        }
+    }
+    Ok(files)
+}
+
+fn options(header: &Header) -> CreateOptions {
+    let ttl = header.ttl_secs.map(Expiry::Ttl);
+    CreateOptions {
+        content_type: Some(header.content_type.clone()),
+        expiry: ttl.or_else(|| header.expires_at.clone().map(Expiry::At)),
+        ..CreateOptions::default()
+    }
+}
+
+/// Finds the place after so many messages or bytes of a stream.
+async fn locate(source: &Stream, format: Format, position: u64) -> Result<ForkPoint, Failure> {
+    let mut offset = None;
+    let mut before = 0_u64;
+    let mut pages = source.read(Start::Beginning);
+    while let Some(page) = pages.next().await {
+        let page = page?;
+        let after = before.saturating_add(units(format, &page.data)?);
+        if after > position {
+            break;
+        }
+        before = after;
+        offset = Some(page.next_offset);
+        if after == position {
+            break;
+        }
+    }
+    Ok(ForkPoint {
+        offset: Some(offset.unwrap_or_else(|| durable_streams_edge_client::Offset::new("-1"))),
+        sub_offset: position.saturating_sub(before),
+    })
+}
+
+/// Count and digest of the stream after its first bytes or messages.
+async fn content(stream: &Stream, format: Format, before: u64) -> Result<End, Failure> {
+    let mut content = Content::after(format, before);
+    let mut pages = stream.read(Start::Beginning);
+    while let Some(page) = pages.next().await {
+        content.add(&page?.data)?;
+    }
+    Ok(content.end())
+}
+
+/// Closes the stream as the archive says.
+async fn close(stream: &Stream, header: &Header) -> Result<(), Failure> {
+    let reason = header.closed_reason.as_deref();
+    if reason == Some(LAPSED) {
+        // Standard error may be closed.
+        let _ = writeln!(
+            std::io::stderr(),
+            "durable-streams: {} is closed without its reason {LAPSED}, which only a server can \
+             give",
+            stream.name()
+        );
+    }
+    stream
+        .close(reason.filter(|reason| *reason != LAPSED))
+        .await?;
+    Ok(())
+}
+
+fn other_data(stream: &Stream) -> Failure {
+    Failure::Invalid(format!(
+        "{} has other data than the archive: import it below another --prefix",
+        stream.name()
+    ))
+}
