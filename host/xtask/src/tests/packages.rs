@@ -41,7 +41,7 @@ pub(super) fn packages(options: &Options) -> Outcome {
 
 /// The host without its debug information, which would make the packages five times larger.
 fn stripped() -> Result<PathBuf, Failure> {
-    let directory = paths::target().join("tmp").join("packages");
+    let directory = paths::target().join("stripped");
     std::fs::create_dir_all(&directory)?;
     let program = directory.join("durable-streams");
     strip(&paths::host(), &program).map_err(|failure| {
