@@ -107,8 +107,9 @@ fn every_line_is_appended_once_and_in_order_though_both_sides_are_killed() {
     std::fs::write(&input, &content).expect("the input is written");
     let (mut commands, mut servers) = (0, 0);
     loop {
-        // A batch has 256 KiB, so some runs end before their first batch and some after several.
-        let bytes = 50_000 + random.below(850_000);
+        // Several batches of 256 KiB are on their way at a time, and none may arrive before the kill.
+        // So the runs get longer.
+        let bytes = 50_000 + random.below(300_000 * (commands + 1));
         let proxy = Proxy::start(server.address, Cuts::HoldAfter(bytes), 0);
         let mut running = Running::start(append(&proxy.url(), &state, &input));
         let mut is_over = false;
@@ -120,7 +121,7 @@ fn every_line_is_appended_once_and_in_order_though_both_sides_are_killed() {
             running.wait().out();
             break;
         }
-        if random.below(2) == 0 {
+        if commands % 2 == 1 {
             server.kill();
             server = Server::start_over(&store);
             servers += 1;

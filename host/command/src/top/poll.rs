@@ -76,6 +76,8 @@ pub(crate) struct Poll {
     before: Option<(Scrape, Instant)>,
     usage: Option<(Vec<Usage>, Instant)>,
     listed: Option<(Result<Listed, String>, Instant)>,
+    /// Whether no connection was possible at the last look.
+    is_away: bool,
 }
 
 impl Poll {
@@ -86,6 +88,7 @@ impl Poll {
             before: None,
             usage: None,
             listed: None,
+            is_away: false,
         }
     }
 
@@ -95,6 +98,9 @@ impl Poll {
         match self.figures().await {
             Ok(figures) => sample.figures = figures,
             Err(problem) => sample.problems.push(problem),
+        }
+        if self.is_away {
+            return sample;
         }
         match self.prefixes().await {
             Ok(prefixes) => sample.prefixes = prefixes,
@@ -109,7 +115,9 @@ impl Poll {
     }
 
     async fn figures(&mut self) -> Result<Option<Figures>, String> {
-        let text = match self.client.resource("/metrics").await {
+        let scraped = self.client.resource("/metrics").await;
+        self.is_away = matches!(scraped, Err(Error::Unreachable { .. }));
+        let text = match scraped {
             Ok(body) => String::from_utf8_lossy(&body).into_owned(),
             Err(error) if is_missing(&error) => String::new(),
             Err(error) => {

@@ -43,12 +43,14 @@ impl State {
         }
     }
 
-    /// Takes a new sample. Figures stay on the screen until there are newer ones or a problem.
+    /// Takes a new sample. Figures stay on the screen until there are newer ones or a problem. The list
+    /// stays while the server is away.
     pub(crate) fn take(&mut self, mut sample: Sample) {
-        if let Some(before) = self.sample.take()
-            && sample.problems.is_empty()
-        {
-            sample.figures = sample.figures.or(before.figures);
+        if let Some(before) = self.sample.take() {
+            if sample.problems.is_empty() {
+                sample.figures = sample.figures.or(before.figures);
+            }
+            sample.listed = sample.listed.or(before.listed);
         }
         self.sample = Some(sample);
         self.keep_selection();
