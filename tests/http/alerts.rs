@@ -18,7 +18,7 @@ use tempfile::TempDir;
 struct Fault {
     name: &'static str,
     alerts: &'static [&'static str],
-    run: fn(&Fault),
+    run: fn(&Self),
 }
 
 /// Faults of every run.
