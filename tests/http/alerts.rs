@@ -22,7 +22,7 @@ struct Fault {
 }
 
 /// Faults of every run.
-const FAULTS: [Fault; 7] = [
+static FAULTS: [Fault; 7] = [
     Fault {
         name: "the disk is full",
         alerts: &["DurableStreamsDiskFull", "DurableStreamsErrors"],
@@ -65,7 +65,7 @@ const FAULTS: [Fault; 7] = [
 ];
 
 /// Faults of long runs.
-const MORE_FAULTS: [Fault; 5] = [
+static MORE_FAULTS: [Fault; 5] = [
     Fault {
         name: "the server is gone",
         alerts: &["DurableStreamsDown"],
@@ -114,7 +114,7 @@ fn try_all(faults: &[Fault]) {
         let tries = faults.iter().map(|fault| {
             let name = fault.name.to_owned();
             let thread = std::thread::Builder::new().name(name);
-            let running = thread.spawn_scoped(scope, || (fault.run)(fault));
+            let running = thread.spawn_scoped(scope, move || (fault.run)(fault));
             (fault, running.expect("a thread"))
         });
         let tries: Vec<_> = tries.collect();

@@ -187,9 +187,10 @@ fn no_label_grows_with_the_traffic() {
 fn every_metric_of_the_dashboard_and_the_alerts_is_served() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = format!("file:{}", directory.path().display());
-    let Some(server) = server(Some(&store)) else {
-        return;
-    };
+    // Metrics of prefixes are served for those that a limit names.
+    let limit = "test:streams=1000,bytes=1GiB,requests=1000,readers=10";
+    let flags = ["--admin", "127.0.0.1:0", "--limit", limit];
+    let server = ServerUnderTest::start_over_with(&store, &flags);
     traffic(&server);
     let text = metrics(&server);
     let served = samples(&text);

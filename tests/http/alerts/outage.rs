@@ -9,7 +9,7 @@ pub(super) fn takes_redis(fault: &Fault) {
     if let Err(why) = redis_program() {
         return skip(fault, &why);
     }
-    let mut redis = new_redis(&["--appendonly", "yes"]);
+    let mut redis = new_redis(&["--appendonly", "yes", "--appendfsync", "always"]);
     let server = serve(&redis.url(), ADMIN, &[]);
     let mut watch = Watch::over(server.admin(), fault.alerts);
     let stream = server.stream("text/plain");

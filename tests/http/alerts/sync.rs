@@ -67,8 +67,8 @@ impl Disturbed {
             [self.library(), self.path("fails"), self.path("waits")].map(|path| text(&path));
         let environment = [
             ("LD_PRELOAD", library.as_str()),
-            ("SYNC_FAILS", &fails),
-            ("SYNC_WAITS", &waits),
+            ("SYNC_FAILS", fails.as_str()),
+            ("SYNC_WAITS", waits.as_str()),
         ];
         ServerUnderTest::start_alone(&arguments, &environment)
     }
