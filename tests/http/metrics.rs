@@ -1,6 +1,6 @@
 //! Metrics: their form, their values after some traffic, and the dashboard and alerts built on them.
 
-use crate::common::server::via;
+use crate::common::server::{swaps_are_sure, via};
 use crate::common::{Connection, ServerUnderTest, eventually};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,6 +73,9 @@ fn traffic(server: &ServerUnderTest) {
 
 #[test]
 fn requests_bytes_and_connections_are_counted() {
+    if !swaps_are_sure() {
+        return;
+    }
     let Some(server) = server(None) else { return };
     traffic(&server);
     let text = metrics(&server);
@@ -280,6 +283,9 @@ fn figures_of_files_are_served() {
 
 #[test]
 fn leases_that_begin_end_and_lapse_are_counted() {
+    if !swaps_are_sure() {
+        return;
+    }
     let Some(server) = server(None) else { return };
     let leased = |secs: &str| {
         let stream = server.name("text/plain");

@@ -2,7 +2,8 @@
 
 use crate::common::collector::{Collector, Span, tree};
 use crate::common::receiver::Receiver;
-use crate::common::{Request, ServerUnderTest, Stream, eventually, server::via};
+use crate::common::server::{swaps_are_sure, via};
+use crate::common::{Request, ServerUnderTest, Stream, eventually};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use serde_json::{Value, json};
@@ -65,7 +66,9 @@ fn an_append_continues_the_trace_of_its_client_down_to_the_store() {
     if via() == "exchange" {
         let step = child(&spans, request, "start");
         let swap = child(&spans, step, "swap");
-        assert_eq!(swap.attributes["ds.result"], "ok");
+        if swaps_are_sure() {
+            assert_eq!(swap.attributes["ds.result"], "ok");
+        }
         for (inner, outer) in [(step, request), (swap, step)] {
             assert!(inner.times[0] >= outer.times[0], "{inner:?} {outer:?}");
             assert!(inner.times[1] <= outer.times[1], "{inner:?} {outer:?}");

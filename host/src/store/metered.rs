@@ -89,6 +89,10 @@ impl Store for MeteredStore {
         self.below.guards_creation()
     }
 
+    fn is_sure_of_conflicts(&self) -> bool {
+        self.below.is_sure_of_conflicts()
+    }
+
     fn ignores_labels(&self) -> bool {
         self.below.ignores_labels()
     }
@@ -207,6 +211,8 @@ mod tests {
         let below = Arc::new(SpinStore::redis(Arc::new(MemoryStore::new())));
         let store = metered(below, &Meters::new());
         assert!(store.ignores_labels());
+        assert!(!store.is_sure_of_conflicts());
+        assert!(!store.guards_creation());
         assert!(store.is_volatile());
         assert_eq!(store.describe(), "spin-redis");
     }
