@@ -140,9 +140,18 @@ fn prepare(server: &ServerUnderTest, webhook: &str) -> Vec<Connection> {
     for _ in 0..12 {
         stream.append("x".repeat(900_000));
     }
+    let _held = leased(server);
     let takers = (0..3).map(|_| stream.get("offset=-1").start());
     connections.extend(takers);
     connections
+}
+
+/// Creates a stream whose writer has a lease.
+fn leased(server: &ServerUnderTest) -> Stream {
+    let stream = server.name("text/plain");
+    let put = stream.put().header("content-type", "text/plain");
+    put.header("stream-lease", "600").send().expect(201);
+    stream
 }
 
 /// Sends requests of each operation, also ones that are refused.
@@ -157,6 +166,7 @@ fn use_all(server: &ServerUnderTest, large: &Stream) {
     stream.read("-1");
     large.read("-1");
     stream.head().send().expect(200);
+    let lease = leased(server);
     let fork = server.name("application/json");
     let put = fork.put().header("stream-forked-from", &stream.path);
     put.send().expect(201);
@@ -169,7 +179,7 @@ fn use_all(server: &ServerUnderTest, large: &Stream) {
     get("/v1/stream/__ds/streams?limit=10").expect(200);
     get("/readyz").expect(200);
     server.request("OPTIONS", &stream.path).send();
-    for ended in [fork, stream] {
+    for ended in [fork, stream, lease] {
         ended.delete().send().expect(204);
     }
 }
