@@ -50,7 +50,7 @@ impl Announcement<'_> {
         } = self;
         let listening = |address| format!("listening on {address}\n");
         let listening: String = addresses.iter().map(listening).collect();
-        let admin = self.admin.map(|address| format!("admin on {address}\n"));
+        let admin = self.admin.map(|address| format!("admin page at {address}\n"));
         let admin = admin.unwrap_or_default();
         if terminal {
             return format!("{listening}serving from {store}: {acknowledged}\n{admin}");
@@ -90,7 +90,7 @@ mod tests {
         let lines = announcement(&addresses, Some(&address(4438))).lines(true);
         let expected = "listening on http://127.0.0.1:4437\n\
                         serving from file:data: acknowledged means on disk (fsync)\n\
-                        admin on http://127.0.0.1:4438\n";
+                        admin page at http://127.0.0.1:4438\n";
         assert_eq!(lines, expected);
         let without = announcement(&addresses, None).lines(true);
         assert_eq!(without.lines().count(), 2);

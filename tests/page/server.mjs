@@ -15,7 +15,7 @@ export class Server {
     children.add(child)
     const server = new Server(child)
     server.again = { program, store, variables }
-    const [admins, mains] = await server.printed(/admin on (http:\S+)/, /listening on (http:\S+)/)
+    const [admins, mains] = await server.printed(/admin page at (http:\S+)/, /listening on (http:\S+)/)
     server.page = admins.replace(/\/$/, "")
     server.url = `${mains}/v1/stream`
     return server

@@ -51,7 +51,7 @@ impl Server {
         // The line with the address is the last one.
         let address = lines.find_map(|line| {
             let line = line.expect("the output is text");
-            if let Some(url) = line.strip_prefix("admin on ") {
+            if let Some(url) = line.strip_prefix("admin page at ") {
                 admin = Some(url.to_owned());
             }
             line.strip_prefix("listening on http://")?.parse().ok()

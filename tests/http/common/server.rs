@@ -345,7 +345,7 @@ impl ServerUnderTest {
             std::thread::spawn(move || {
                 let mut admin = None;
                 for line in BufReader::new(out).lines().map_while(Result::ok) {
-                    if let Some((_, url)) = line.split_once("admin on http://") {
+                    if let Some((_, url)) = line.split_once("admin page at http://") {
                         admin = Some(url.trim().to_owned());
                     }
                     let Some((_, url)) = line.split_once("listening on ") else {
