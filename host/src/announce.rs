@@ -50,7 +50,9 @@ impl Announcement<'_> {
         } = self;
         let listening = |address| format!("listening on {address}\n");
         let listening: String = addresses.iter().map(listening).collect();
-        let admin = self.admin.map(|address| format!("admin page at {address}\n"));
+        let admin = self
+            .admin
+            .map(|address| format!("admin page at {address}\n"));
         let admin = admin.unwrap_or_default();
         if terminal {
             return format!("{listening}serving from {store}: {acknowledged}\n{admin}");
