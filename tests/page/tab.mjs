@@ -1,5 +1,5 @@
 // A tab with the page, driven like a person.
-import { PATIENCE_MS } from "./harness.mjs"
+import { PATIENCE_MS, until } from "./harness.mjs"
 
 /** Failures of the page that no test expects. */
 const broken = []
@@ -77,6 +77,11 @@ export class Tab {
   /** The names in the visible rows of the list. */
   names() {
     return this.page.locator(".table .rows bdi.name").allTextContents()
+  }
+
+  /** Waits until the visible rows have these names, in this order. */
+  async lists(names) {
+    await until(`the list has ${names}`, async () => String(await this.names()) === String(names))
   }
 
   /** The text of the summary above the list. */
