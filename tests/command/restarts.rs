@@ -77,7 +77,7 @@ fn an_append_with_a_state_file_is_exact_though_it_is_killed_at_any_moment() {
     }
     assert!(killed >= 3, "the append was killed only {killed} times");
     assert!(read(&server) == content, "the stream differs");
-    // Another run appends only what is new.
+    // Another run appends only the new lines.
     let longer = lines(0..300_010);
     std::fs::write(&input, &longer).expect("the input is written");
     Running::start(append(&server.url(), &state, &input))

@@ -132,7 +132,7 @@ pub struct Producer {
     next_seq: u64,
 }
 
-/// What the tasks of a session share.
+/// State that the tasks of a session share.
 #[derive(Debug)]
 struct Running {
     stream: Stream,

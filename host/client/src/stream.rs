@@ -244,7 +244,7 @@ impl Stream {
         }
     }
 
-    /// Deletes the stream and its data. Forks keep what they share.
+    /// Deletes the stream and its data. Forks keep the data that they share.
     ///
     /// # Errors
     ///
@@ -264,7 +264,7 @@ impl Stream {
         Pages::new(self.clone(), start)
     }
 
-    /// Follows the stream: what it has from `start` on, then what is appended, until it is closed.
+    /// Follows the stream until it is closed: its data from `start` on, then each append.
     #[must_use]
     pub fn follow(&self, start: Start, options: FollowOptions) -> Follow {
         Follow::new(self.clone(), start, options)

@@ -1,8 +1,8 @@
-//! State file of `append`: what was sent, so that a later run goes on where this one ended.
+//! State file of `append`: the position of this run in its input. A later run goes on there.
 //!
 //! The file has one JSON document a line: first `begin`, then `sent` before each batch is sent, and
 //! now and then `acknowledged`. A batch is on the disk as `sent` before the server can see it. A
-//! later run so sends the same bytes with the same number again, and the server drops what it has.
+//! later run so sends the same bytes with the same number again, and the server drops duplicates.
 
 use crate::failure::Failure;
 use crate::input::Form;

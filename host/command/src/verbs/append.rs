@@ -206,7 +206,7 @@ impl Run {
         self.settle(false)
     }
 
-    /// Notes what the server acknowledged.
+    /// Notes the data that the server acknowledged.
     fn settle(&mut self, is_last: bool) -> Result<(), Failure> {
         let ProducerState { next_seq, .. } = self.producer.state();
         while let Some((seq, end)) = self.ends.front().copied()
