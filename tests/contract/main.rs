@@ -64,6 +64,14 @@ impl Store for Outside {
         "outside"
     }
 
+    fn guards_creation(&self) -> bool {
+        true
+    }
+
+    fn is_sure_of_conflicts(&self) -> bool {
+        true
+    }
+
     fn get(&self, key: &str) -> Result<Seen, StoreError> {
         Ok(self.state().see(key))
     }

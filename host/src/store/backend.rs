@@ -36,15 +36,13 @@ pub trait Store: Send + Sync {
 
     /// Whether a [`swap`](Self::swap) of an absent key fails if another writer created the key
     /// first. False only for stores that imitate backends without this guard.
-    fn guards_creation(&self) -> bool {
-        true
-    }
+    /// Wrappers of stores must pass it on, so there is no default.
+    fn guards_creation(&self) -> bool;
 
     /// Whether a swap that fails with [`SwapError::Conflict`] was certainly not applied. False only for
     /// stores that imitate backends without this certainty.
-    fn is_sure_of_conflicts(&self) -> bool {
-        true
-    }
+    /// Wrappers of stores must pass it on, so there is no default.
+    fn is_sure_of_conflicts(&self) -> bool;
 
     /// Whether every label opens the same single bucket. True only for stores that imitate such
     /// backends.

@@ -50,6 +50,14 @@ impl Store for HeldStore {
         "held"
     }
 
+    fn guards_creation(&self) -> bool {
+        true
+    }
+
+    fn is_sure_of_conflicts(&self) -> bool {
+        true
+    }
+
     fn get(&self, key: &str) -> Result<Seen, StoreError> {
         self.cold().remove(key);
         self.memory.get(key)

@@ -98,6 +98,14 @@ impl Store for MemoryStore {
         "memory"
     }
 
+    fn guards_creation(&self) -> bool {
+        true
+    }
+
+    fn is_sure_of_conflicts(&self) -> bool {
+        true
+    }
+
     fn is_volatile(&self) -> bool {
         true
     }

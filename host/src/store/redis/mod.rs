@@ -160,6 +160,14 @@ impl Store for RedisStore {
         "redis"
     }
 
+    fn guards_creation(&self) -> bool {
+        true
+    }
+
+    fn is_sure_of_conflicts(&self) -> bool {
+        true
+    }
+
     fn describe(&self) -> String {
         self.description.clone()
     }
