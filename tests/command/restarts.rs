@@ -45,6 +45,16 @@ fn append(url: &str, state: &Path, input: &Path) -> std::process::Command {
     command
 }
 
+/// Waits until the command ends, or the proxy holds its bytes. Returns whether the command ended.
+fn ends_before_hold(running: &mut Running, proxy: &Proxy) -> bool {
+    let mut is_over = false;
+    eventually("the append moves on or ends", || {
+        is_over = running.child.try_wait().expect("it can be asked").is_some();
+        is_over || proxy.is_holding()
+    });
+    is_over
+}
+
 #[test]
 fn an_append_with_a_state_file_is_exact_though_it_is_killed_at_any_moment() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -62,12 +72,7 @@ fn an_append_with_a_state_file_is_exact_though_it_is_killed_at_any_moment() {
         let cuts = Cuts::HoldAfter(300_000 * (killed + 1));
         let proxy = Proxy::start(server.address, cuts, 0);
         let mut running = Running::start(append(&proxy.url(), &state, &input));
-        let mut is_over = false;
-        eventually("the append moves on or ends", || {
-            is_over = running.child.try_wait().expect("it can be asked").is_some();
-            is_over || proxy.is_holding()
-        });
-        if is_over {
+        if ends_before_hold(&mut running, &proxy) {
             running.wait().out();
             break;
         }
@@ -112,12 +117,7 @@ fn every_line_is_appended_once_and_in_order_though_both_sides_are_killed() {
         let bytes = 50_000 + random.below(300_000 * (commands + 1));
         let proxy = Proxy::start(server.address, Cuts::HoldAfter(bytes), 0);
         let mut running = Running::start(append(&proxy.url(), &state, &input));
-        let mut is_over = false;
-        eventually("the append moves on or ends", || {
-            is_over = running.child.try_wait().expect("it can be asked").is_some();
-            is_over || proxy.is_holding()
-        });
-        if is_over {
+        if ends_before_hold(&mut running, &proxy) {
             running.wait().out();
             break;
         }

@@ -33,14 +33,20 @@ fn unpack(archive: &Path, into: &Path, flags: &[&str]) {
     run(&mut tar);
 }
 
+/// Unpacks the image into `layout`, and reads its manifest and its configuration.
+fn manifest_and_config(layout: &Path) -> (Value, Value) {
+    unpack(&package("durable-streams-edge-", "-oci.tar"), layout, &[]);
+    let index = json(&std::fs::read(layout.join("index.json")).unwrap());
+    let manifest = json(&blob(layout, &index["manifests"][0]));
+    let config = json(&blob(layout, &manifest["config"]));
+    (manifest, config)
+}
+
 #[test]
 fn an_unpacked_image_is_a_root_in_which_the_server_streams() {
     let directory = directory();
     let layout = directory.path().join("layout");
-    unpack(&package("durable-streams-edge-", "-oci.tar"), &layout, &[]);
-    let index = json(&std::fs::read(layout.join("index.json")).unwrap());
-    let manifest = json(&blob(&layout, &index["manifests"][0]));
-    let config = json(&blob(&layout, &manifest["config"]));
+    let (manifest, config) = manifest_and_config(&layout);
     let layer = directory.path().join("layer.tar");
     std::fs::write(
         layer.with_extension("tar.gz"),
@@ -74,10 +80,7 @@ fn an_unpacked_image_is_a_root_in_which_the_server_streams() {
 fn the_image_keeps_its_streams_in_its_volume() {
     let directory = directory();
     let layout = directory.path().join("layout");
-    unpack(&package("durable-streams-edge-", "-oci.tar"), &layout, &[]);
-    let index = json(&std::fs::read(layout.join("index.json")).unwrap());
-    let manifest = json(&blob(&layout, &index["manifests"][0]));
-    let config = json(&blob(&layout, &manifest["config"]));
+    let (manifest, config) = manifest_and_config(&layout);
     let volumes = config["config"]["Volumes"].as_object().unwrap();
     let volume = volumes.keys().next().unwrap();
     let arguments = config["config"]["Cmd"].as_array().unwrap();

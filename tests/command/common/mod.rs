@@ -2,13 +2,12 @@
 
 pub(crate) mod command;
 pub(crate) mod proxy;
-pub(crate) mod random;
 pub(crate) mod server;
 
 pub(crate) use command::Running;
 pub(crate) use proxy::{Cuts, Proxy};
-pub(crate) use random::Random;
 pub(crate) use server::Server;
+pub(crate) use test_support::Random;
 
 use std::time::{Duration, Instant};
 use test_support::Host;

@@ -4,7 +4,6 @@
 pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod fleet;
-pub(crate) mod random;
 pub(crate) mod receiver;
 pub(crate) mod response;
 pub(crate) mod secure;
@@ -14,10 +13,10 @@ pub(crate) mod stream;
 pub(crate) mod watch;
 
 pub(crate) use client::{Connection, Request};
-pub(crate) use random::Random;
 pub(crate) use response::Response;
 pub(crate) use server::{ServerUnderTest, shared};
 pub(crate) use stream::Stream;
+pub(crate) use test_support::Random;
 
 use std::time::{Duration, Instant};
 use test_support::Host;

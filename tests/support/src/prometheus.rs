@@ -77,7 +77,7 @@ impl PrometheusServer {
     ///
     /// # Errors
     ///
-    /// `promtool` does not start, or finds an error: what it printed.
+    /// `promtool` does not start, or finds an error. The text is its output.
     pub fn promtool(action: &str, file: &Path) -> Result<()> {
         let output = Command::new("promtool")
             .args([action, "rules"])

@@ -3,8 +3,8 @@
 use super::script::{Script, Step};
 use super::{options, stream};
 use crate::{
-    AppendOptions, Client, CreateOptions, Error, ForkPoint, Options, ProducerOptions,
-    ProducerState, Session,
+    AppendOptions, Client, CreateOptions, Error, ForkPoint, Options, Producer, ProducerOptions,
+    ProducerState, Session, Stream,
 };
 
 const OFFSET: &str = "stream-next-offset: 1";
@@ -124,18 +124,21 @@ async fn a_new_session_takes_the_epoch_after_the_one_that_the_server_knows() {
     assert_eq!(script.requests().len(), 3);
 }
 
-#[tokio::test]
-async fn a_resumed_session_goes_on_with_its_number() {
-    let (stream, script) = stream([Step::response("204 No Content", &[], "")]);
+/// A producer `q` that resumes its epoch 5 at the number 8.
+async fn resumed(stream: &Stream) -> Producer {
     let state = ProducerState {
         id: "q".to_owned(),
         epoch: 5,
         next_seq: 8,
     };
-    let mut producer = stream
-        .producer(producer(Session::Resume(state)))
-        .await
-        .unwrap();
+    let options = producer(Session::Resume(state));
+    stream.producer(options).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_resumed_session_goes_on_with_its_number() {
+    let (stream, script) = stream([Step::response("204 No Content", &[], "")]);
+    let mut producer = resumed(&stream).await;
     producer.send("a").await.unwrap();
     producer.flush().await.unwrap();
     let request = &script.requests()[0];
@@ -148,15 +151,7 @@ async fn a_resumed_session_goes_on_with_its_number() {
 async fn a_gap_before_the_first_batch_ends_the_session() {
     let gap = ["producer-expected-seq: 0", "producer-received-seq: 8"];
     let (stream, _script) = stream([Step::response("409 Conflict", &gap, "")]);
-    let state = ProducerState {
-        id: "q".to_owned(),
-        epoch: 5,
-        next_seq: 8,
-    };
-    let mut producer = stream
-        .producer(producer(Session::Resume(state)))
-        .await
-        .unwrap();
+    let mut producer = resumed(&stream).await;
     producer.send("a").await.unwrap();
     let error = producer.flush().await.unwrap_err();
     assert!(
