@@ -20,7 +20,7 @@ def starts(program, args, variables, has_metrics=False):
     """Starts and stops a server with these arguments."""
     accept(program, args, variables)
     with Server(program, args, variables) as server:
-        expect(server.get("listening", "/readyz") == "ready", "ready")
+        expect(server.get("http", "/readyz") == "ready", "ready")
         if has_metrics:
             expect("durable_streams_build_info" in server.get("admin", "/metrics"), "metrics")
         server.stop()

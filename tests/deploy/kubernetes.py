@@ -23,9 +23,6 @@ SECRETS = {
 # The program stops requests for this long, see host/docs/operations.md.
 DRAIN_SECONDS = 30
 
-# Names of the server's ports, as its output has them.
-LISTENERS = {"http": "listening", "admin": "admin"}
-
 
 def objects(text):
     """The objects of a file."""
@@ -134,7 +131,7 @@ class Deployment:
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
                 get = self.container[probe]["httpGet"]
                 expect(self.is_reachable(get["port"]), f"{probe}: {get['port']} is loopback")
-                server.get(LISTENERS[get["port"]], get["path"])
+                server.get(get["port"], get["path"])
             if self.is_scraped():
                 expect(self.is_reachable("admin"), "Prometheus reaches the admin listener")
                 expect("durable_streams_build_info" in server.get("admin", "/metrics"), "metrics")

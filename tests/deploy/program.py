@@ -16,6 +16,9 @@ DIRECTORY = "/var/lib/durable-streams"
 # A bound for a machine that does nothing else. A server that hangs is killed, which ends its output.
 MOST_SECONDS = 120
 
+# The line that announces each listener, and the listener's name in the manifests.
+LISTENERS = {"listening on": "http", "admin page at": "admin"}
+
 
 def environment(given):
     """Variables for the server: `given`, and none of the caller's that the server reads."""
@@ -52,9 +55,10 @@ class Server:
         self.timer = threading.Timer(MOST_SECONDS, self.child.kill)
         self.timer.start()
         for line in self.child.stdout:
-            if found := re.match(r"(admin|listening) on https?://\S+:(\d+)", line):
-                self.urls[found[1]] = f"http://127.0.0.1:{found[2]}"
-            if "listening" in self.urls:
+            for words, listener in LISTENERS.items():
+                if found := re.match(rf"{words} https?://\S+:(\d+)", line):
+                    self.urls[listener] = f"http://127.0.0.1:{found[1]}"
+            if "http" in self.urls:
                 return
         raise AssertionError(f"the server did not start: {self.child.stderr.read()}")
 
