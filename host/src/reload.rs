@@ -8,7 +8,7 @@ use crate::net::{Gate, Rates};
 use crate::quota::Quota;
 use crate::telemetry;
 use crate::variables::Current;
-use crate::wasi::{FINAL_SWAPS, SERVING_SINCE, Variables};
+use crate::wasi::{ADMIN_TOKEN, FINAL_SWAPS, SERVING_SINCE, Variables};
 use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::{Config, VARIABLES};
 use serde_json::Value;
@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Variables that count from the next start. Most of them say how the store is read: instances that
 /// differ in one would not understand each other's records.
-const AT_START: [&str; 10] = [
+const AT_START: [&str; 11] = [
+    ADMIN_TOKEN,
     "base_path",
     "key_namespace",
     FINAL_SWAPS,
@@ -140,7 +141,7 @@ impl Reload {
             given.own_tick = Some(token.clone());
             complete.insert(TICK_TOKEN.to_owned(), token);
         }
-        for name in [FINAL_SWAPS, SERVING_SINCE] {
+        for name in [ADMIN_TOKEN, FINAL_SWAPS, SERVING_SINCE] {
             complete.insert(name.to_owned(), self.current.value(name));
         }
         if given.rates != rates {
@@ -204,6 +205,22 @@ pub(crate) fn own_tick(variables: &mut Variables) -> Result<(), StartError> {
     if token.is_empty() {
         *token = random_token()?;
     }
+    Ok(())
+}
+
+/// Makes up the token by which the component recognises requests that the admin listener let pass.
+/// Without an admin listener there is none. A given value has no effect: its owner could send it to the
+/// main listener.
+///
+/// # Errors
+///
+/// When the system has no random bits.
+pub(crate) fn own_admin(variables: &mut Variables, is_served: bool) -> Result<(), StartError> {
+    let token = match is_served {
+        true => random_token()?,
+        false => String::new(),
+    };
+    variables.insert(ADMIN_TOKEN.to_owned(), token);
     Ok(())
 }
 
