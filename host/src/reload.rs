@@ -261,6 +261,7 @@ mod tests {
             own_tick(&mut complete).expect("random bits");
         }
         complete.insert(SERVING_SINCE.to_owned(), "77".to_owned());
+        own_admin(&mut complete, true).expect("random bits");
         let own = OwnAnswers::new(config, access_control);
         let store = Arc::new(MemoryStore::new());
         let parts = Parts {
@@ -340,6 +341,22 @@ mod tests {
         let refused = refused.expect_err("the listener would be open");
         assert!(refused.to_string().contains("192.0.2.1:4438"), "{refused}");
         assert_eq!(reload.current.value("auth_tokens"), TOKENS);
+    }
+
+    /// Otherwise the admin listener would send a token that the component no longer knows.
+    #[test]
+    fn the_token_of_operators_is_made_up_once_and_never_the_given_one() {
+        let given = ("admin_token", "a-token-that-was-given");
+        let reload = reload(&[given]);
+        let own = reload.current.value(ADMIN_TOKEN);
+        assert_eq!(own.len(), 32);
+        let wanted = variables(&[("page_bytes", "5"), ("admin_token", "another-given-token")]);
+        let changed = reload.apply(&wanted, Rates::default()).expect("it is good");
+        assert_eq!(changed.applied, ["page_bytes"]);
+        assert_eq!(reload.current.value(ADMIN_TOKEN), own);
+        let mut without = variables(&[given]);
+        own_admin(&mut without, false).expect("no bits are needed");
+        assert_eq!(without[ADMIN_TOKEN], "");
     }
 
     #[test]
