@@ -1,8 +1,8 @@
 //! Streams that move to another server with their producers.
 
 use super::archive::archive;
-use super::common::command::{client, run};
-use super::common::{Cuts, Proxy, Ran, Running, Server, eventually};
+use super::common::command::{Ran, client, run};
+use super::common::{Cuts, Proxy, Running, Server, eventually};
 use std::path::Path;
 
 /// Imports from the directory, and makes the server remember the producers.
