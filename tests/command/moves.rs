@@ -43,6 +43,18 @@ fn read(server: &Server) -> Vec<u8> {
     run(&server.url(), &["read", "log"], b"").out()
 }
 
+/// The new server has the producer of the import, whose numbers are those of one archive.
+#[test]
+fn a_stream_that_was_moved_can_be_moved_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let first = Server::start();
+    let append = ["append", "log", "--create", "text", "--producer", "me"];
+    run(&first.url(), &append, &lines(1_000)).out();
+    let second = moved(&first, &directory.path().join("first"));
+    let third = moved(&second, &directory.path().join("second"));
+    assert!(read(&third) == lines(1_000), "the stream differs");
+}
+
 /// The state file of a killed writer names batches that the old server has. The writer sends them to the
 /// new server again.
 #[test]

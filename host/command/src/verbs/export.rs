@@ -211,7 +211,9 @@ impl Copied {
                 writer.record(&part, next)?;
             }
             progress.add(page.data.len());
-            self.closed = page.closed.or(self.closed.take());
+            if page.closed.is_some() {
+                self.closed = page.closed;
+            }
             self.tail = page.next_offset;
         }
         Ok(())

@@ -13,6 +13,7 @@ use durable_streams_edge_client::{
     ProducerState, Producers, Session, Start, Stream,
 };
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -60,9 +61,11 @@ impl Import {
             // A damaged file must not begin a stream.
             let Whole {
                 header,
-                producers,
+                mut producers,
                 end,
             } = Reader::verify(&file)?;
+            let own = hash(&producer_id(&end));
+            producers.known.retain(|mark| mark.id_hash != own);
             let name = self.name(&header.name);
             let stream = client.stream(&name)?;
             let tail = self
@@ -175,9 +178,8 @@ impl Rest<'_> {
     /// Appends the records. The producer is the same in every run, and a record has its number in the
     /// file. A request of an earlier run that is still on its way therefore adds nothing.
     async fn append(mut self, end: &End) -> Result<(), Failure> {
-        let id: String = end.sha256.chars().take(32).collect();
         let state = ProducerState {
-            id: format!("import-{id}"),
+            id: producer_id(end),
             epoch: 0,
             next_seq: self.number,
         };
@@ -212,6 +214,20 @@ impl Rest<'_> {
         producer.flush().await?;
         Ok(())
     }
+}
+
+/// Id of the producer of an import with this content. The exported server remembers it if its stream was
+/// imported too. There its numbers are those of another file.
+fn producer_id(end: &End) -> String {
+    let digits: String = end.sha256.chars().take(32).collect();
+    format!("import-{digits}")
+}
+
+/// The hash by which servers remember a producer.
+fn hash(id: &str) -> String {
+    let digest = Sha256::digest(id.as_bytes());
+    let half = digest.iter().take(16);
+    half.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Files in an order in which sources come before their forks.
