@@ -8,7 +8,7 @@ use crate::net::{Gate, Rates};
 use crate::quota::Quota;
 use crate::telemetry;
 use crate::variables::Current;
-use crate::wasi::{FINAL_SWAPS, SERVING_SINCE, Variables};
+use crate::wasi::{ADMIN_TOKEN, FINAL_SWAPS, SERVING_SINCE, Variables};
 use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::{Config, VARIABLES};
 use serde_json::Value;
@@ -17,7 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Variables that count from the next start. Most of them say how the store is read: instances that
 /// differ in one would not understand each other's records.
-const AT_START: [&str; 10] = [
+const AT_START: [&str; 11] = [
+    ADMIN_TOKEN,
     "base_path",
     "key_namespace",
     FINAL_SWAPS,
@@ -140,7 +141,7 @@ impl Reload {
             given.own_tick = Some(token.clone());
             complete.insert(TICK_TOKEN.to_owned(), token);
         }
-        for name in [FINAL_SWAPS, SERVING_SINCE] {
+        for name in [ADMIN_TOKEN, FINAL_SWAPS, SERVING_SINCE] {
             complete.insert(name.to_owned(), self.current.value(name));
         }
         if given.rates != rates {
@@ -207,6 +208,22 @@ pub(crate) fn own_tick(variables: &mut Variables) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Makes up the token by which the component recognises requests that the admin listener let pass.
+/// Without an admin listener there is none. A given value has no effect: its owner could send it to the
+/// main listener.
+///
+/// # Errors
+///
+/// When the system has no random bits.
+pub(crate) fn own_admin(variables: &mut Variables, is_served: bool) -> Result<(), StartError> {
+    let token = match is_served {
+        true => random_token()?,
+        false => String::new(),
+    };
+    variables.insert(ADMIN_TOKEN.to_owned(), token);
+    Ok(())
+}
+
 fn random_token() -> Result<String, StartError> {
     let draw = || getrandom::u64().map_err(|error| StartError::Random(error.to_string()));
     Ok(format!("{:016x}{:016x}", draw()?, draw()?))
@@ -244,6 +261,7 @@ mod tests {
             own_tick(&mut complete).expect("random bits");
         }
         complete.insert(SERVING_SINCE.to_owned(), "77".to_owned());
+        own_admin(&mut complete, true).expect("random bits");
         let own = OwnAnswers::new(config, access_control);
         let store = Arc::new(MemoryStore::new());
         let parts = Parts {
@@ -323,6 +341,22 @@ mod tests {
         let refused = refused.expect_err("the listener would be open");
         assert!(refused.to_string().contains("192.0.2.1:4438"), "{refused}");
         assert_eq!(reload.current.value("auth_tokens"), TOKENS);
+    }
+
+    /// Otherwise the admin listener would send a token that the component no longer knows.
+    #[test]
+    fn the_token_of_operators_is_made_up_once_and_never_the_given_one() {
+        let given = ("admin_token", "a-token-that-was-given");
+        let reload = reload(&[given]);
+        let own = reload.current.value(ADMIN_TOKEN);
+        assert_eq!(own.len(), 32);
+        let wanted = variables(&[("page_bytes", "5"), ("admin_token", "another-given-token")]);
+        let changed = reload.apply(&wanted, Rates::default()).expect("it is good");
+        assert_eq!(changed.applied, ["page_bytes"]);
+        assert_eq!(reload.current.value(ADMIN_TOKEN), own);
+        let mut without = variables(&[given]);
+        own_admin(&mut without, false).expect("no bits are needed");
+        assert_eq!(without[ADMIN_TOKEN], "");
     }
 
     #[test]

@@ -22,13 +22,13 @@ use crate::net::{
 use crate::outbound::Outbound;
 use crate::proxy::{self, Proxy, Reuse};
 use crate::quota::{Checkpoint, Quota, Rules};
-use crate::reload::{Parts, Reload, own_tick, page_bytes};
+use crate::reload::{Parts, Reload, own_admin, own_tick, page_bytes};
 use crate::store::Store;
 use crate::telemetry;
 use crate::trace;
 use crate::variables::Current;
 use crate::vital;
-use crate::wasi::{FINAL_SWAPS, SERVING_SINCE, Variables};
+use crate::wasi::{ADMIN_TOKEN, FINAL_SWAPS, SERVING_SINCE, Variables};
 use crate::worker::{Factory, Guest, MeteredSteps};
 use durable_streams_edge::access::{self, Access};
 use durable_streams_edge::limits::{BODY_BUDGET, Config};
@@ -168,6 +168,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     if access_control {
         own_tick(&mut variables)?;
     }
+    own_admin(&mut variables, admin_address.is_some())?;
     let since_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let since_ms = since_ms.map_or(0, |since| since.as_millis());
     variables.insert(SERVING_SINCE.to_owned(), since_ms.to_string());
@@ -175,6 +176,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
         variables.insert(FINAL_SWAPS.to_owned(), true.to_string());
     }
     let current = Current::new(variables);
+    let admin_token = current.value(ADMIN_TOKEN);
     let certificates = options.tls.map(Certificates::load).transpose()?;
     let certificates = certificates.as_ref();
     let listening = sockets::listen(options.listen, options.inherited, certificates).await?;
@@ -319,12 +321,14 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
             ],
         };
         let backups = Backups::new(&*store);
+        let gate = Gate::new(Rates::default(), Arc::clone(&own), Arc::clone(&store));
+        let desk = AdminDesk::new(own, admin_access, settings, scrape, backups, &admin_token);
         let server = Server {
             handler: handler.clone(),
-            gate: Gate::new(Rates::default(), Arc::clone(&own), Arc::clone(&store)),
+            gate,
             unsent: unsent_here,
             crowd: Crowd::new(None, options.idle_timeout),
-            desk: Some(AdminDesk::new(own, admin_access, settings, scrape, backups)),
+            desk: Some(desk),
             meters: Some(observed.listener(ADMIN, STREAMS)),
             checkpoint: checkpoint(STREAMS).map(Checkpoint::for_operators),
         };

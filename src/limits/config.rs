@@ -126,6 +126,9 @@ variables! {
     /// Bearer token that `POST {base_path}/__ds/tick` asks for; open while it is empty and access control
     /// is off.
     tick_token: Secret = "", Kind::Secret(is_token), Secret::new;
+    /// Token of the calls that only operators may make; without it they do not exist. The native host makes
+    /// it up at its start and adds it to requests of managers on its admin listener.
+    admin_token: Secret = "", Kind::Secret(is_token), Secret::new;
     /// Bearer tokens and what they are for:
     /// `[{"token":"..","scope":"read write manage","prefix":"a/b"}]`. With this or a key below,
     /// access control is on.

@@ -40,6 +40,10 @@ pub(crate) const PRODUCER_EXPECTED_SEQ: &str = "producer-expected-seq";
 /// On a gap, the number that was received (section 5.2.1).
 pub(crate) const PRODUCER_RECEIVED_SEQ: &str = "producer-received-seq";
 
+/// Token of the calls that only operators may make. A host adds it, and takes it from requests of
+/// clients.
+pub const ADMIN_TOKEN: &str = "ds-admin-token";
+
 /// Content codings that a body may have, with a 415.
 pub(crate) const ACCEPT_ENCODING: &str = "accept-encoding";
 /// Methods of a resource, with a 405.

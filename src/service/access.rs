@@ -35,6 +35,13 @@ pub(super) fn admit<E: Env>(
         Operation::Health | Operation::Ready | Operation::Preflight => Ok(Caller::anyone()),
         Operation::Tick { token } => admit_tick(core, raw, token.as_deref()),
         Operation::Listing(listing) => admit_listing(core, raw, listing),
+        Operation::Adopt(name) => {
+            let caller = caller(core, raw, core.env.now_ms())?;
+            match caller.rights.allow(Scope::Manage, name.as_str()) {
+                true => Ok(caller),
+                false => Err(problems::insufficient(Scope::Manage)),
+            }
+        }
         Operation::Control(control) => admit_control(core, raw, control),
         // Access control is off: even the clock is not read.
         Operation::Stream { .. } if !core.access.is_on() => Ok(Caller::anyone()),

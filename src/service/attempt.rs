@@ -19,6 +19,7 @@ pub(super) enum Attempt {
     Control(Box<ControlAttempt>),
     Tick(TickAttempt),
     Tail(TailAttempt),
+    Adopt(AdoptAttempt),
 }
 
 /// Appends that are committed together.
@@ -95,6 +96,16 @@ pub(super) struct DeleteAttempt {
     /// Whether that life was over by itself.
     pub(super) expired: bool,
     pub(super) shared: SharedCreation,
+}
+
+/// An adoption of producers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct AdoptAttempt {
+    /// When to give up, milliseconds since 1970.
+    pub(super) deadline_ms: u64,
+    pub(super) tries: u32,
+    /// Whether a swap may be under way, or done.
+    pub(super) sent: bool,
 }
 
 /// A control call.
@@ -211,6 +222,15 @@ impl ControlAttempt {
             deadline_ms: deadline(config, now_ms),
             now_ms,
             commit: Commit::new(commit),
+            ..Self::default()
+        }
+    }
+}
+
+impl AdoptAttempt {
+    pub(super) fn new(config: &Config, now_ms: u64) -> Self {
+        Self {
+            deadline_ms: deadline(config, now_ms),
             ..Self::default()
         }
     }

@@ -1,7 +1,9 @@
 //! Dispatches each operation to the file that performs it.
 
 use super::access;
-use super::attempt::{AppendAttempt, Attempt, ControlAttempt, CreateAttempt, DeleteAttempt};
+use super::attempt::{
+    AdoptAttempt, AppendAttempt, Attempt, ControlAttempt, CreateAttempt, DeleteAttempt,
+};
 use super::core::Core;
 use super::effects::Effects;
 use super::env::Env;
@@ -11,8 +13,8 @@ use super::records::{names, update};
 use super::reply::Reply;
 use super::sending::{Done, again};
 use super::{
-    append, calls, create, delete, listing, log, problems, read, report, sending, subscription,
-    tick, work,
+    adopt, append, calls, create, delete, listing, log, problems, read, report, sending,
+    subscription, tick, work,
 };
 use crate::access::{Caller, Scope};
 use crate::keys::NameHash;
@@ -49,6 +51,7 @@ pub(super) fn single<E: Env>(
             let rights = &request.caller.rights;
             Done::Reply(listing::answer(core, raw, rights, &asked))
         }
+        Operation::Adopt(name) => adopt(core, request, &name),
         Operation::Control(asked) => control(core, effects, request, &asked),
         Operation::Stream { name, action } => {
             let attempt = request
@@ -112,6 +115,21 @@ fn control<E: Env>(
         }
         subscription::ControlResult::Again(wait_ms, attempt) => {
             Done::Answer(again(wait_ms, &Attempt::Control(attempt)))
+        }
+    }
+}
+
+/// Adopts producers. `Done::Answer`: the adoption needs another step.
+fn adopt<E: Env>(core: &Core<E>, request: &Admitted<'_>, name: &StreamName) -> Done {
+    let attempt = match request.attempt.map(Attempt::decode) {
+        Some(Ok(Attempt::Adopt(attempt))) => attempt,
+        _ => AdoptAttempt::new(&core.config, core.env.now_ms()),
+    };
+    let slot = core.keys.head(&NameHash::of(name.as_str()));
+    match adopt::adopt(core, request.raw, name.as_str(), &slot, attempt) {
+        adopt::AdoptResult::Reply(reply) => Done::Reply(reply),
+        adopt::AdoptResult::Again(wait_ms, attempt) => {
+            Done::Answer(again(wait_ms, &Attempt::Adopt(attempt)))
         }
     }
 }

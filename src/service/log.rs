@@ -41,6 +41,7 @@ pub(super) const fn operation_name(operation: &Operation) -> &'static str {
             Listing::Stream(_) => "describe-stream",
             Listing::Subscriptions => "list-subscriptions",
         },
+        Operation::Adopt(_) => "adopt-producers",
         Operation::Control(control) => match control {
             Control::Keys => "jwks",
             Control::RotateKeys { .. } => "rotate-keys",

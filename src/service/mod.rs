@@ -7,6 +7,7 @@
 
 mod access;
 mod admission;
+mod adopt;
 mod append;
 mod attempt;
 mod calls;

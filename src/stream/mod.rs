@@ -3,6 +3,7 @@
 //! Each family of operations has one file and one error type. Nothing here does I/O, reads a clock
 //! or draws random bits; time and identifiers are arguments.
 
+mod adopt;
 mod append;
 mod append_request;
 mod branch;
@@ -24,6 +25,7 @@ mod settle;
 mod subscriber;
 mod timeline;
 
+pub use adopt::{AdoptError, Adoption};
 pub use append::{Batch, CommitId};
 pub use append_request::{
     Append, AppendError, AppendLimits, Appended, Expected, InvalidMessages, Payload,

@@ -7,6 +7,7 @@ mod common;
 
 mod archive;
 mod cuts;
+mod moves;
 mod restarts;
 mod top;
 mod verbs;

@@ -5,6 +5,7 @@
 //! and through wasi:http.
 
 mod admin;
+mod adopting;
 mod alerts;
 mod append;
 mod auth;

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 
 const EXTENSION: &str = "listing";
 const PURPOSE: &str = "lists streams";
@@ -165,14 +166,19 @@ impl Stream {
     /// [`Error::Gone`], and the errors of every call.
     pub async fn describe(&self) -> Result<StreamEntry, Error> {
         self.require(EXTENSION, PURPOSE).await?;
+        let call = Call::new(Method::GET, self.description()?);
+        let reply = self.http().request(&call).await?;
+        serde_json::from_slice(&reply.body).map_err(|error| call.protocol_error(error.to_string()))
+    }
+
+    /// URL of the stream's description.
+    pub(crate) fn description(&self) -> Result<Url, Error> {
         let base_path = self.base().reserved([], "")?;
         let path = base_path.path().trim_end_matches(RESERVED_END);
         let name = self.url().path().strip_prefix(path).unwrap_or_default();
         let mut url = self.base().reserved(["streams"], "streams")?;
         url.set_path(&format!("{}/{name}", url.path()));
-        let call = Call::new(Method::GET, url);
-        let reply = self.http().request(&call).await?;
-        serde_json::from_slice(&reply.body).map_err(|error| call.protocol_error(error.to_string()))
+        Ok(url)
     }
 }
 

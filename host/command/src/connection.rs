@@ -27,13 +27,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// A client of the server of `--url`, or of the stream's server.
     pub(crate) fn client(&self, name: Option<&str>) -> Result<Client, Failure> {
-        let mut options = Options::default();
-        options.token.clone_from(&self.token);
-        options.retry = Retry {
-            give_up_after: Duration::from_secs(u64::from(self.give_up_after)),
-            ..Retry::default()
-        };
-        options.root_certificates = self.ca.as_deref().map(certificates).transpose()?;
+        let options = self.options()?;
         // The token belongs to the server of --url. Without one, it is for the stream's server.
         let of_stream = name.filter(|name| name.starts_with("http"));
         let of_stream = of_stream
@@ -41,6 +35,22 @@ impl Connection {
             .and_then(parent);
         let url = self.url.as_deref().or(of_stream).unwrap_or(DEFAULT_URL);
         Ok(Client::new(url, options)?)
+    }
+
+    /// A client of the admin listener at this URL, with the token and the retries of the other flags.
+    pub(crate) fn operator(&self, admin: &str) -> Result<Client, Failure> {
+        Ok(Client::new(&streams_of(admin), self.options()?)?)
+    }
+
+    fn options(&self) -> Result<Options, Failure> {
+        let mut options = Options::default();
+        options.token.clone_from(&self.token);
+        options.retry = Retry {
+            give_up_after: Duration::from_secs(u64::from(self.give_up_after)),
+            ..Retry::default()
+        };
+        options.root_certificates = self.ca.as_deref().map(certificates).transpose()?;
+        Ok(options)
     }
 
     /// The stream with this name or whole URL.
@@ -63,8 +73,12 @@ pub(crate) fn admin(
     options.retry = Retry::never();
     (options.timeout, options.connect_timeout) = (ADMIN_PATIENCE, ADMIN_PATIENCE);
     options.root_certificates = ca.map(certificates).transpose()?;
-    let base = format!("{}{ADMIN_STREAMS}", url.trim_end_matches('/'));
-    Ok(Client::new(&base, options)?)
+    Ok(Client::new(&streams_of(url), options)?)
+}
+
+/// URL of the streams on the admin listener at this URL.
+fn streams_of(admin: &str) -> String {
+    format!("{}{ADMIN_STREAMS}", admin.trim_end_matches('/'))
 }
 
 /// Path of the streams on every admin listener.

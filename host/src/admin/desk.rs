@@ -3,7 +3,7 @@
 use super::access::AdminAccess;
 use super::hosts::is_own;
 use super::page;
-use super::paths::{from_base, is_protocol, to_base};
+use super::paths::{from_base, is_adoption, is_protocol, to_base};
 use super::scrape::Scrape;
 use super::settings::Settings;
 use crate::answers::{OwnAnswers, ResponseBody};
@@ -35,6 +35,8 @@ pub(crate) struct AdminDesk {
     settings: Arc<Settings>,
     scrape: Scrape,
     backups: Arc<Backups>,
+    /// Lets the component perform calls of operators.
+    token: Option<HeaderValue>,
 }
 
 impl AdminDesk {
@@ -45,13 +47,20 @@ impl AdminDesk {
         settings: Arc<Settings>,
         scrape: Scrape,
         backups: Arc<Backups>,
+        token: &str,
     ) -> Arc<Self> {
+        let token = HeaderValue::from_str(token).ok();
+        let token = token.map(|mut token| {
+            token.set_sensitive(true);
+            token
+        });
         Arc::new(Self {
             own,
             access,
             settings,
             scrape,
             backups,
+            token,
         })
     }
 
@@ -59,6 +68,10 @@ impl AdminDesk {
     fn judge(&self, asked: &Asked<'_>) -> Result<Option<Response<ResponseBody>>, Problem> {
         check_host(asked)?;
         let path = asked.uri.path();
+        if is_adoption(asked.method, path) {
+            self.check_operator(asked.headers)?;
+            return Ok(None);
+        }
         if is_protocol(path) || HEALTH.contains(&path) || path == READY {
             return Ok(None);
         }
@@ -72,8 +85,7 @@ impl AdminDesk {
             return Ok(Some(whole(asked.method, METRICS_TYPE, body)));
         }
         if backup::is_backup(path) {
-            self.access.check_manager(asked.headers)?;
-            check_site(asked.headers)?;
+            self.check_operator(asked.headers)?;
             let (method, query) = (asked.method, asked.uri.query());
             return backup::answer(&self.backups, method, path, query).map(Some);
         }
@@ -90,6 +102,12 @@ impl AdminDesk {
             _ => self.settings.to_json(),
         };
         Ok(Some(whole(asked.method, "application/json", body)))
+    }
+
+    /// Refuses a call that changes the server unless an operator makes it, and no page of another site.
+    fn check_operator(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        self.access.check_manager(headers)?;
+        check_site(headers)
     }
 
     /// A page of usage per prefix.
@@ -117,6 +135,11 @@ impl Desk for AdminDesk {
                 Some(self.own.problem(&problem, &request_origin))
             }
         }
+    }
+
+    fn token(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue> {
+        let is_allowed = is_adoption(method, uri.path()) && self.check_operator(headers).is_ok();
+        self.token.clone().filter(|_| is_allowed)
     }
 
     fn target(&self, target: &Uri) -> Option<Uri> {
@@ -154,13 +177,13 @@ fn check_host(asked: &Asked<'_>) -> Result<(), Problem> {
 }
 
 /// Refuses a page of another site. The page could not read the answer, but begin backups, which keep
-/// room from the disk.
+/// room from the disk, or change the producers of a stream.
 fn check_site(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         None | Some(b"same-origin" | b"none") => Ok(()),
         Some(_) => Err(Problem::new(
             Code::InsufficientScope,
-            "Pages of other sites may not take backups.",
+            "Pages of other sites may not take backups or change producers.",
         )),
     }
 }

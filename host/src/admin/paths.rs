@@ -3,6 +3,9 @@
 //! They begin with `/v1/stream` whatever `base_path` is, so that pages and tools for operators need
 //! not know it.
 
+use durable_streams_edge::protocol::name::RESERVED;
+use durable_streams_edge::protocol::paths::{ADOPTION, STREAMS as DESCRIPTIONS};
+use http::Method;
 use http::uri::{PathAndQuery, Uri};
 
 /// The path below which the admin listener serves the protocol.
@@ -17,6 +20,15 @@ fn below<'a>(path: &'a str, base: &str) -> Option<&'a str> {
 /// Whether a path belongs to the protocol.
 pub(super) fn is_protocol(path: &str) -> bool {
     below(path, STREAMS).is_some()
+}
+
+/// Whether a request asks a stream to adopt producers. Requests with another spelling of the path get no
+/// token and are refused.
+pub(super) fn is_adoption(method: &Method, path: &str) -> bool {
+    let call = below(path, STREAMS).and_then(|rest| rest.strip_prefix('/'));
+    let call = call.and_then(|rest| rest.strip_prefix(RESERVED)?.strip_prefix('/'));
+    let name = call.and_then(|rest| rest.strip_prefix(DESCRIPTIONS)?.strip_suffix(ADOPTION));
+    *method == Method::PUT && name.is_some()
 }
 
 /// Replaces [`STREAMS`] in a request's target by the server's `base_path`.
@@ -86,6 +98,24 @@ mod tests {
             let location = from_base(given, base_path);
             assert_eq!(location.as_deref(), Some(expected), "{base_path} {given}");
         }
+    }
+
+    #[test]
+    fn adoptions_are_known_by_method_and_path() {
+        let is_put = |path: &str| is_adoption(&Method::PUT, path);
+        assert!(is_put("/v1/stream/__ds/streams/a/producers"));
+        assert!(is_put("/v1/stream/__ds/streams/a/producers/producers"));
+        for path in [
+            "/v1/stream/__ds/streams/a",
+            "/v1/stream/__ds/producers",
+            "/v1/stream/__ds/subscriptions/a/producers",
+            "/v1/stream/a/producers",
+            "/v1/streams/__ds/streams/a/producers",
+        ] {
+            assert!(!is_put(path), "{path}");
+        }
+        let path = "/v1/stream/__ds/streams/a/producers";
+        assert!(!is_adoption(&Method::GET, path));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Requests that a listener answers by itself, before its handler.
 
 use crate::answers::ResponseBody;
-use http::{HeaderMap, Method, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Response, Uri};
 use std::net::IpAddr;
 
 /// The parts of a request that a desk reads.
@@ -17,6 +17,10 @@ pub(crate) struct Asked<'a> {
 pub(crate) trait Desk: Send + Sync {
     /// Returns the response to a request that the desk answers or refuses.
     fn answer(&self, asked: &Asked<'_>) -> Option<Response<ResponseBody>>;
+
+    /// Returns the token that lets the handler perform a request of an operator. It is never given to
+    /// a request that [`Self::answer`] would refuse.
+    fn token(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<HeaderValue>;
 
     /// Returns the target by which the handler knows this one, if it differs.
     fn target(&self, target: &Uri) -> Option<Uri>;

@@ -19,6 +19,7 @@ use crate::limits::HEAD_TIMEOUT;
 use crate::meters::{NetMeters, classify};
 use crate::quota::{Checkpoint, Reader};
 use crate::trace;
+use durable_streams_edge::protocol::headers::ADMIN_TOKEN;
 use durable_streams_edge::protocol::problem::Problem;
 use http::Response;
 use http::header::DATE;
@@ -207,6 +208,13 @@ async fn handle(
     line: &Arc<Line>,
     gate: &Gate,
 ) -> Result<Response<ResponseBody>, NoResponse> {
+    // Only a desk may give the token: clients can't know it, and must not try.
+    request.headers_mut().remove(ADMIN_TOKEN);
+    let token =
+        desk.and_then(|desk| desk.token(request.method(), request.uri(), request.headers()));
+    if let Some(token) = token {
+        request.headers_mut().insert(ADMIN_TOKEN, token);
+    }
     let rewritten = desk.and_then(|desk| Some((desk, desk.target(request.uri())?)));
     let Some((desk, target)) = rewritten else {
         return handler.handle(request, line, gate.own()).await;

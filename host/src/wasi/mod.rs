@@ -13,6 +13,8 @@ mod view;
 
 pub(crate) use footprint::Footprint;
 pub(crate) use linker::add_to_linker;
-pub(crate) use state::{FINAL_SWAPS, InstanceState, MAX_MEMORY_BYTES, SERVING_SINCE, Variables};
+pub(crate) use state::{
+    ADMIN_TOKEN, FINAL_SWAPS, InstanceState, MAX_MEMORY_BYTES, SERVING_SINCE, Variables,
+};
 #[cfg(test)]
 pub(crate) use view::StoreView;

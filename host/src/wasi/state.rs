@@ -25,6 +25,9 @@ pub(crate) const SERVING_SINCE: &str = "serving_since_ms";
 /// The variable that says whether failed swaps were certainly not applied.
 pub(crate) const FINAL_SWAPS: &str = "kv_final_swaps";
 
+/// The variable with the token of calls that only operators may make.
+pub(crate) const ADMIN_TOKEN: &str = "admin_token";
+
 /// The values of all variables, by name.
 pub(crate) type Variables = BTreeMap<String, String>;
 

@@ -76,12 +76,12 @@ impl WebhookAnswer {
     }
 }
 
-fn invalid(message: impl Into<String>) -> Refused {
+pub(super) fn invalid(message: impl Into<String>) -> Refused {
     Refused::new(RefusedCode::InvalidRequest, message)
 }
 
 /// Parses the body of a call as JSON. An empty body is read as `{}`.
-fn json<T: DeserializeOwned>(raw: &RawRequest<'_>) -> Result<T, Refused> {
+pub(super) fn json<T: DeserializeOwned>(raw: &RawRequest<'_>) -> Result<T, Refused> {
     let too_large = |most: &str| {
         let message = format!("The body is larger than {most}. Send a smaller one.");
         Refused::new(RefusedCode::PayloadTooLarge, message)

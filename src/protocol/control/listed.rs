@@ -75,6 +75,9 @@ pub(crate) struct StreamDescription {
     /// The entry of the stream in a list.
     #[serde(flatten)]
     pub stream: ListedStream,
+    /// The append that closed the stream, if a producer sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_by: Option<MarkDocument>,
     /// The producers that the stream remembers.
     pub producers: Vec<ProducerDocument>,
     /// Forks that are being created or deleted.
@@ -92,6 +95,17 @@ pub(crate) struct ProducerDocument {
     pub seq: u64,
     /// The time of its last append, in RFC 3339 form.
     pub last_used_at: String,
+}
+
+/// One append of a producer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct MarkDocument {
+    /// The producer, as in [`ProducerDocument`].
+    pub id_hash: String,
+    /// The session of the producer.
+    pub epoch: u64,
+    /// The number of the append.
+    pub seq: u64,
 }
 
 /// A fork that is being created or deleted.

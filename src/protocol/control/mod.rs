@@ -1,5 +1,6 @@
 //! JSON bodies of control calls: requests and responses.
 
+mod adopt;
 mod answer;
 mod ask;
 mod list;
@@ -16,7 +17,7 @@ pub use ask::Ask;
 pub(crate) use ask::{AckAsk, ClaimAsk, StreamsAsk, WakeRef, WebhookAnswer};
 pub(crate) use list::{PageAsk, StreamsQuery};
 pub(crate) use listed::{
-    DamagedStream, ForkDocument, LimitsDocument, ListedStream, ListedSubscription,
+    DamagedStream, ForkDocument, LimitsDocument, ListedStream, ListedSubscription, MarkDocument,
     ProducerDocument, ServerDocument, StreamDescription, StreamsDocument, SubscriptionsDocument,
 };
 pub use refused::{Refused, RefusedCode};

@@ -35,6 +35,14 @@ pub enum RefusedCode {
     AlreadyClaimed,
     /// The request refers to a wake that has ended.
     Fenced,
+    /// The stream has another tail than the request expects.
+    OtherTail,
+    /// A producer has appended after the append that the request names.
+    ProducerPast,
+    /// The stream is open, or was closed by another append than the request names.
+    OtherClose,
+    /// The stream has no room for the producers.
+    TooManyProducers,
 }
 
 impl RefusedCode {
@@ -52,9 +60,13 @@ impl RefusedCode {
             | Self::NotLinked
             | Self::NoPendingWork
             | Self::AlreadyClaimed
-            | Self::Fenced => 409,
+            | Self::Fenced
+            | Self::ProducerPast
+            | Self::OtherClose => 409,
             Self::StreamGone => 410,
+            Self::OtherTail => 412,
             Self::PayloadTooLarge => 413,
+            Self::TooManyProducers => 429,
         }
     }
 
@@ -77,6 +89,10 @@ impl RefusedCode {
             Self::NoPendingWork => "NO_PENDING_WORK",
             Self::AlreadyClaimed => "ALREADY_CLAIMED",
             Self::Fenced => "FENCED",
+            Self::OtherTail => "PRECONDITION_FAILED",
+            Self::ProducerPast => "PRODUCER_PAST",
+            Self::OtherClose => "OTHER_CLOSE",
+            Self::TooManyProducers => "TOO_MANY_PRODUCERS",
         }
     }
 }

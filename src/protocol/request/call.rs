@@ -1,6 +1,8 @@
 //! Calls under `{base_path}/__ds`, each from its route and its request.
 
+use super::super::headers;
 use super::super::name::StreamName;
+use super::super::paths::ADOPTION;
 use super::super::problem::Problem;
 use super::control::{Control, ControlRoute, SubscriptionAction};
 use super::fields::Fields;
@@ -9,6 +11,7 @@ use super::method::only;
 use super::raw::RawRequest;
 use super::target::invalid_name;
 use crate::limits::Config;
+use subtle::ConstantTimeEq;
 
 /// Parses a request of this route into a control call.
 pub(super) fn parse(
@@ -57,6 +60,27 @@ pub(super) fn parse(
         }
     };
     Ok(Control::Subscription { id, action })
+}
+
+/// Parses a request that adopts producers. `None` for other requests, and without the token of
+/// operators: there the call does not exist.
+pub(super) fn adoption(
+    raw: &RawRequest<'_>,
+    route: &ListingRoute,
+    config: &Config,
+) -> Result<Option<StreamName>, Problem> {
+    let ListingRoute::Stream(path) = route else {
+        return Ok(None);
+    };
+    let name = path.strip_suffix(ADOPTION);
+    let Some(name) = name.filter(|_| raw.method == "PUT") else {
+        return Ok(None);
+    };
+    let own = config.admin_token.expose().as_bytes();
+    let given = Fields::new(raw).one(headers::ADMIN_TOKEN)?;
+    let is_operator = !own.is_empty() && own.ct_eq(given.unwrap_or_default()).into();
+    let name = is_operator.then(|| StreamName::from_decoded(name.to_owned(), config));
+    name.transpose().map_err(invalid_name)
 }
 
 /// Parses a request of this route into a call that lists or describes. Its query is parsed later,

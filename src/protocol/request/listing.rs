@@ -1,6 +1,7 @@
 //! Calls under `{base_path}/__ds` that list and describe.
 
 use super::super::name::StreamName;
+use super::super::paths::STREAMS;
 
 /// A call that lists or describes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(super) fn route(path: &str) -> Option<ListingRoute> {
         "streams" => Some(ListingRoute::Streams),
         "subscriptions" => Some(ListingRoute::Subscriptions),
         _ => {
-            let name = path.strip_prefix("streams/")?;
+            let name = path.strip_prefix(STREAMS)?;
             (!name.is_empty()).then(|| ListingRoute::Stream(name.to_owned()))
         }
     }

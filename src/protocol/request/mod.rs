@@ -51,14 +51,12 @@ pub fn parse(raw: &RawRequest<'_>, config: &Config) -> Result<Operation, Problem
             let token = Fields::new(raw).bearer()?.map(<[u8]>::to_vec);
             Ok(Operation::Tick { token })
         }
-        Route::Listing(route) => call::listing(raw, route, config).map(Operation::Listing),
+        Route::Listing(route) => match call::adoption(raw, &route, config)? {
+            Some(name) => check_call(raw).map(|()| Operation::Adopt(name)),
+            None => call::listing(raw, route, config).map(Operation::Listing),
+        },
         Route::Control(route) => {
-            if raw.body_state == BodyState::NoRoom {
-                check_body(raw)?;
-            }
-            if matches!(raw.method, "PUT" | "POST") {
-                coding::check(raw)?;
-            }
+            check_call(raw)?;
             call::parse(raw, route, config).map(Operation::Control)
         }
         Route::Stream(name) => {
@@ -85,6 +83,17 @@ fn action(raw: &RawRequest<'_>, query: &str, config: &Config) -> Result<Action, 
         "HEAD" => Ok(Action::Head),
         "DELETE" => Ok(Action::Delete),
         _ => read::parse(&fields, query).map(Action::Read),
+    }
+}
+
+/// Checks the body of a control call, but for its content.
+fn check_call(raw: &RawRequest<'_>) -> Result<(), Problem> {
+    if raw.body_state == BodyState::NoRoom {
+        check_body(raw)?;
+    }
+    match raw.method {
+        "PUT" | "POST" => coding::check(raw),
+        _ => Ok(()),
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Operation {
     },
     /// A call that lists or describes.
     Listing(Listing),
+    /// A call that adopts producers into this stream. The request's body has them.
+    Adopt(StreamName),
     /// A call of the subscription APIs (section 6).
     Control(Control),
     /// An operation on a stream.

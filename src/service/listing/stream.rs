@@ -8,7 +8,7 @@ use crate::access::Rights;
 use crate::keys::NameHash;
 use crate::keys::head::Record;
 use crate::protocol::control::{
-    ForkDocument, ProducerDocument, Refused, RefusedCode, StreamDescription,
+    ForkDocument, MarkDocument, ProducerDocument, Refused, RefusedCode, StreamDescription,
 };
 use crate::protocol::problem::Problem;
 use crate::protocol::time;
@@ -16,7 +16,7 @@ use crate::service::core::Core;
 use crate::service::env::Env;
 use crate::service::reply::Reply;
 use crate::service::{heads, lapse, problems};
-use crate::stream::{ForkStep, Forks, Head, Presence, ProducerState, hex};
+use crate::stream::{ForkStep, Forks, Head, Presence, ProducerMark, ProducerState, hex};
 
 pub(super) fn describe<E: Env>(core: &Core<E>, rights: &Rights, name: &str) -> Result<Reply, Stop> {
     let slot = core.keys.head(&NameHash::of(name));
@@ -42,6 +42,7 @@ pub(super) fn describe<E: Env>(core: &Core<E>, rights: &Rights, name: &str) -> R
     };
     let description = StreamDescription {
         stream: entry::stream(&head, clock, source),
+        closed_by: head.closed.as_ref().and_then(|closed| closed.by).map(mark),
         producers: producers(&head, now),
         forks_under_way: forks(&head.forks),
     };
@@ -51,6 +52,14 @@ pub(super) fn describe<E: Env>(core: &Core<E>, rights: &Rights, name: &str) -> R
 /// The refusal with the text of this problem.
 fn missing(problem: Problem) -> Stop {
     Refused::new(RefusedCode::StreamNotFound, problem.detail).into()
+}
+
+fn mark(mark: ProducerMark) -> MarkDocument {
+    MarkDocument {
+        id_hash: hex(&mark.id),
+        epoch: mark.epoch,
+        seq: mark.seq,
+    }
 }
 
 fn producers(head: &Head, now_ms: u64) -> Vec<ProducerDocument> {

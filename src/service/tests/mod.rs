@@ -6,6 +6,7 @@ mod subscribing;
 mod world;
 
 mod access;
+mod adopting;
 mod answers;
 mod closing;
 mod commits;

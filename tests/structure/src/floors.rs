@@ -40,6 +40,7 @@ pub const CORE: Floors = &[
     &["service/ending.rs", "service/lapse.rs"],
     // Operations.
     &[
+        "service/adopt.rs",
         "service/append.rs",
         "service/create/",
         "service/delete.rs",

@@ -1,12 +1,12 @@
 //! Files of an archive.
 
 use super::content::Content;
-use super::format::{End, Header, Line, Record, VERSION};
+use super::format::{End, FIRST_VERSION, Header, Line, Record, Remembered, VERSION};
 use crate::failure::Failure;
 use crate::wide;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use durable_streams_edge_client::{Format, Offset};
+use durable_streams_edge_client::{Format, Offset, Producers};
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
@@ -49,6 +49,8 @@ pub(crate) struct Reader {
     path: PathBuf,
     lines: BufReader<File>,
     pub(crate) header: Header,
+    /// Producers of the stream, once all records are read.
+    pub(crate) producers: Producers,
     /// Bytes up to the end of the last line.
     position: u64,
 }
@@ -60,12 +62,15 @@ impl Reader {
         let mut lines = BufReader::new(file);
         let (line, position) = read_line(&mut lines, path)?.unwrap_or_default();
         match serde_json::from_slice(&line) {
-            Ok(Line::Stream(header)) if header.version == VERSION => Ok(Self {
-                path: path.to_owned(),
-                lines,
-                header,
-                position,
-            }),
+            Ok(Line::Stream(header)) if (FIRST_VERSION..=VERSION).contains(&header.version) => {
+                Ok(Self {
+                    path: path.to_owned(),
+                    lines,
+                    header,
+                    producers: Producers::default(),
+                    position,
+                })
+            }
             Ok(Line::Stream(header)) => {
                 let version = header.version;
                 let problem = format!("version {version} of the format is unknown");
@@ -93,7 +98,15 @@ impl Reader {
     /// Reads the data of the next record; none at the last line, whose count and digest must be
     /// right.
     pub(crate) fn record(&mut self, content: &mut Content) -> Result<Option<Vec<u8>>, Failure> {
-        match self.next()? {
+        let mut line = self.next()?;
+        if let Some(Line::Producers(remembered)) = line {
+            if !remembered.is_whole() {
+                return Err(invalid(&self.path, "the digest of its producers is wrong"));
+            }
+            self.producers = remembered.producers;
+            line = self.next()?;
+        }
+        match line {
             Some(Line::Record(record)) => {
                 let data = data(&record, &self.path)?;
                 content.add(&data)?;
@@ -101,17 +114,31 @@ impl Reader {
             }
             Some(Line::End(end)) if end == content.end() => Ok(None),
             Some(Line::End(_)) => Err(invalid(&self.path, "its digest is wrong")),
-            Some(Line::Stream(_)) | None => Err(invalid(&self.path, "it is incomplete")),
+            Some(Line::Stream(_) | Line::Producers(_)) | None => {
+                Err(invalid(&self.path, "it is incomplete"))
+            }
         }
     }
 
-    /// Checks the whole file. Returns its count and digest.
-    pub(crate) fn verify(path: &Path) -> Result<(Header, End), Failure> {
+    /// Checks the whole file.
+    pub(crate) fn verify(path: &Path) -> Result<Whole, Failure> {
         let mut reader = Self::open(path)?;
         let mut content = Content::new(reader.format());
         while reader.record(&mut content)?.is_some() {}
-        Ok((reader.header, content.end()))
+        Ok(Whole {
+            header: reader.header,
+            producers: reader.producers,
+            end: content.end(),
+        })
     }
+}
+
+/// A file without faults.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Whole {
+    pub(crate) header: Header,
+    pub(crate) producers: Producers,
+    pub(crate) end: End,
 }
 
 fn read_line(lines: &mut BufReader<File>, path: &Path) -> Result<Option<(Vec<u8>, u64)>, Failure> {
@@ -130,7 +157,7 @@ fn data(record: &Record, path: &Path) -> Result<Vec<u8>, Failure> {
 /// A file that is being written. It has another name until it is complete.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    complete: PathBuf,
+    pub(crate) complete: PathBuf,
     path: PathBuf,
     file: File,
     header_length: usize,
@@ -197,9 +224,12 @@ impl Writer {
         self.line(&Line::Record(Record { data, next }))
     }
 
-    /// Writes the header again and the last line, and gives the file its name.
-    pub(crate) fn finish(mut self, header: &Header) -> Result<End, Failure> {
+    /// Writes the header again and the last lines, and gives the file its name.
+    pub(crate) fn finish(mut self, header: &Header, producers: Producers) -> Result<End, Failure> {
         let end = self.content.end();
+        if !producers.is_empty() {
+            self.line(&Line::Producers(Remembered::new(producers)))?;
+        }
         self.line(&Line::End(end.clone()))?;
         let text = padded(header, self.header_length)?;
         if text.len() != self.header_length {
@@ -250,6 +280,19 @@ fn invalid(path: &Path, problem: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use durable_streams_edge_client::ProducerMark;
+
+    fn producers() -> Producers {
+        let mark = ProducerMark {
+            id_hash: "00".repeat(16),
+            epoch: 1,
+            seq: 3,
+        };
+        Producers {
+            known: vec![mark.clone()],
+            closed_by: Some(mark),
+        }
+    }
 
     fn header() -> Header {
         Header {
@@ -283,8 +326,13 @@ mod tests {
             closed_reason: Some("done".to_owned()),
             ..header()
         };
-        let end = writer.finish(&closed).unwrap();
-        assert_eq!(Reader::verify(&complete).unwrap(), (closed, end.clone()));
+        let end = writer.finish(&closed, producers()).unwrap();
+        let whole = Whole {
+            header: closed,
+            producers: producers(),
+            end: end.clone(),
+        };
+        assert_eq!(Reader::verify(&complete).unwrap(), whole);
         assert_eq!(end.count, 6);
     }
 
@@ -294,13 +342,17 @@ mod tests {
         let complete = path(directory.path(), "a/b");
         let mut writer = Writer::open(&complete, &header()).unwrap();
         writer.record(b"hello", Some(Offset::new("5"))).unwrap();
-        writer.finish(&header()).unwrap();
+        writer.finish(&header(), producers()).unwrap();
         let text = std::fs::read_to_string(&complete).unwrap();
         std::fs::write(&complete, text.replace("aGVsbG8=", "aGVsbG9=")).unwrap();
         assert!(Reader::verify(&complete).is_err());
         std::fs::write(&complete, text.replace("aGVsbG8=", "aGVsbA==")).unwrap();
         let error = Reader::verify(&complete).unwrap_err();
         assert!(error.to_string().contains("its digest is wrong"), "{error}");
+        std::fs::write(&complete, text.replace("\"seq\":3", "\"seq\":4")).unwrap();
+        let error = Reader::verify(&complete).unwrap_err();
+        let expected = "the digest of its producers is wrong";
+        assert!(error.to_string().contains(expected), "{error}");
         let cut = text.lines().count() - 1;
         let cut: String = text
             .lines()
@@ -310,6 +362,22 @@ mod tests {
         std::fs::write(&complete, cut).unwrap();
         let error = Reader::verify(&complete).unwrap_err();
         assert!(error.to_string().contains("it is incomplete"), "{error}");
+    }
+
+    #[test]
+    fn archives_of_version_1_are_read_and_those_of_later_versions_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let complete = path(directory.path(), "a/b");
+        let mut writer = Writer::open(&complete, &header()).unwrap();
+        writer.record(b"hello", Some(Offset::new("5"))).unwrap();
+        writer.finish(&header(), Producers::default()).unwrap();
+        let text = std::fs::read_to_string(&complete).unwrap();
+        assert_eq!(text.lines().count(), 3);
+        std::fs::write(&complete, text.replace("version\":2", "version\":1")).unwrap();
+        assert_eq!(Reader::verify(&complete).unwrap().header.version, 1);
+        std::fs::write(&complete, text.replace("version\":2", "version\":3")).unwrap();
+        let error = Reader::verify(&complete).unwrap_err();
+        assert!(error.to_string().contains("version 3"), "{error}");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Lines of an archive.
 
-use durable_streams_edge_client::Offset;
+use durable_streams_edge_client::{Offset, ProducerMark, Producers};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-/// Version of the format.
-pub(crate) const VERSION: u32 = 1;
+/// Version of the format. Programs that know only version 1 refuse it: they would lose the producers.
+pub(crate) const VERSION: u32 = 2;
+/// The first version, without producers.
+pub(crate) const FIRST_VERSION: u32 = 1;
 
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +16,8 @@ pub(crate) enum Line {
     /// The first line.
     Stream(Header),
     Record(Record),
+    /// The line before the last one. Absent without producers.
+    Producers(Remembered),
     /// The last line.
     End(End),
 }
@@ -35,7 +40,8 @@ pub(crate) struct Header {
     pub(crate) lease_secs: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fork: Option<Fork>,
-    /// Number of producers that the archive leaves out. Absent without any.
+    /// Number of producers that the archive leaves out: those of version 1, and of a stream that was
+    /// written to until the end of the export. Absent without any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) producers_left_out: Option<u64>,
 }
@@ -60,6 +66,40 @@ pub(crate) struct Record {
     /// Offset after the record. Absent within a page of the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) next: Option<Offset>,
+}
+
+/// Producers that the exported server remembered after the last record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Remembered {
+    #[serde(flatten)]
+    pub(crate) producers: Producers,
+    /// SHA-256 in hexadecimal digits; see [`Remembered::new`].
+    sha256: String,
+}
+
+impl Remembered {
+    /// These producers with their digest: of a line `ID_HASH EPOCH SEQ` for each, and of a line
+    /// `closed_by ID_HASH EPOCH SEQ` if a producer closed the stream.
+    pub(crate) fn new(producers: Producers) -> Self {
+        let line = |mark: &ProducerMark| format!("{} {} {}\n", mark.id_hash, mark.epoch, mark.seq);
+        let mut digest = Sha256::new();
+        for mark in &producers.known {
+            digest.update(line(mark));
+        }
+        if let Some(mark) = &producers.closed_by {
+            digest.update(format!("closed_by {}", line(mark)));
+        }
+        let digest = digest.finalize();
+        Self {
+            producers,
+            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
+    /// Whether the digest is right.
+    pub(crate) fn is_whole(&self) -> bool {
+        *self == Self::new(self.producers.clone())
+    }
 }
 
 /// Count and digest of the content.

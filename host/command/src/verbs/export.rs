@@ -1,7 +1,7 @@
 //! `export`.
 
 use crate::archive::content::{parts, units};
-use crate::archive::file::{Reader, Writer, path};
+use crate::archive::file::{Reader, Whole, Writer, path};
 use crate::archive::format::{Fork, Header, Line, VERSION};
 use crate::connection::Connection;
 use crate::failure::Failure;
@@ -9,7 +9,8 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::wide;
 use durable_streams_edge_client::{
-    Client, Error, Format, ListOptions, Metadata, Offset, Start, Stream, StreamEntry,
+    Client, Closed, Error, Format, ListOptions, Metadata, Offset, Producers, Start, Stream,
+    StreamEntry,
 };
 use serde::Serialize;
 use std::io::Write as _;
@@ -57,18 +58,19 @@ impl Export {
         let is_described = server.is_some_and(|server| server.has("listing"));
         let progress = Progress::of_output("export");
         let mut output = Output::new();
-        let mut with_producers = 0_u64;
+        let mut without_producers = 0_u64;
         for name in &names {
             let stream = client.stream(name)?;
             let described = match is_described {
                 true => Some(stream.describe().await?),
                 false => None,
             };
-            if described.as_ref().and_then(producers).is_some() {
-                with_producers = with_producers.saturating_add(1);
-            }
             let file = path(&self.to, name);
-            let end = export(&stream, name, described.as_ref(), &file, &progress).await?;
+            let exported = export(&stream, name, described.as_ref(), &file, &progress).await?;
+            let end = exported.end;
+            if exported.header.producers_left_out.is_some() {
+                without_producers = without_producers.saturating_add(1);
+            }
             match self.json {
                 true => output.json(&Document {
                     name,
@@ -80,28 +82,30 @@ impl Export {
             }
             output.flush()?;
         }
-        warn_of_producers(with_producers);
+        warn_of_producers(
+            without_producers,
+            "Export them again when their writers are done",
+        );
         Ok(())
     }
 }
 
 /// Warns that so many streams lose their producers. A writer that sends its last append again after a
 /// move would append it twice, so writers have to end first.
-pub(super) fn warn_of_producers(streams: u64) {
+pub(super) fn warn_of_producers(streams: u64, advice: &str) {
     if streams > 0 {
         // Standard error may be closed.
         let _ = writeln!(
             std::io::stderr(),
             "durable-streams: streams that lose their producers: {streams}. The other server does not \
-             recognise retries of their appends: let their writers end before the move"
+             recognise retries of their appends. {advice}, or let their writers end before the move"
         );
     }
 }
 
 /// Number of producers that a stream remembers, if there are any.
-fn producers(described: &StreamEntry) -> Option<u64> {
-    let producers = described.other.get("producers")?.as_array()?;
-    (!producers.is_empty()).then(|| wide(producers.len()))
+fn number(producers: &Producers) -> Option<u64> {
+    (!producers.is_empty()).then(|| wide(producers.known.len()))
 }
 
 /// Names of all streams.
@@ -125,15 +129,16 @@ async fn export(
     described: Option<&StreamEntry>,
     file: &Path,
     progress: &Progress,
-) -> Result<crate::archive::format::End, Failure> {
+) -> Result<Whole, Failure> {
     let metadata = stream.head().await?;
     let mut header = header(name, &metadata, described);
     if file.exists()
-        && let Ok((complete, end)) = Reader::verify(file)
+        && let Ok(complete) = Reader::verify(file)
         && last_offset(file)? == Some(metadata.next_offset.clone())
-        && complete.closed == header.closed
+        && complete.header.closed == header.closed
+        && complete.header.producers_left_out.is_none()
     {
-        return Ok(end);
+        return Ok(complete);
     }
     let mut writer = Writer::open(file, &header)?;
     let begin = match &header.fork {
@@ -141,30 +146,78 @@ async fn export(
         None => Start::Beginning,
     };
     let start = writer.next.clone().map_or(begin, Start::At);
-    let (mut closed, mut tail) = (metadata.close(), metadata.next_offset.clone());
-    let mut pages = stream.read(start);
-    while let Some(page) = pages.next().await {
-        let page = match page {
-            Err(Error::OffsetGone { .. }) => return Err(gone(file)),
-            page => page?,
-        };
-        let mut parts = parts(page.format, &page.data)?.into_iter().peekable();
-        while let Some(part) = parts.next() {
-            let next = parts.peek().is_none().then(|| page.next_offset.clone());
-            writer.record(&part, next)?;
+    let mut copied = Copied {
+        closed: metadata.close(),
+        tail: metadata.next_offset.clone(),
+    };
+    copied.pages(stream, start, &mut writer, progress).await?;
+    let mut producers = Producers::default();
+    let rounds = described.map_or(0, |_| ROUNDS);
+    for _ in 0..rounds {
+        let now = stream.describe().await?;
+        let is_same = now.next_offset.as_ref() == Some(&copied.tail);
+        if is_same && now.closed == copied.closed.is_some() {
+            header.producers_left_out = None;
+            producers = now.producers();
+            break;
         }
-        progress.add(page.data.len());
-        closed = page.closed.or(closed);
-        tail = page.next_offset;
+        header.producers_left_out = number(&now.producers());
+        let rest = Start::At(copied.tail.clone());
+        copied.pages(stream, rest, &mut writer, progress).await?;
     }
-    header.closed = closed.is_some();
-    header.closed_reason = closed.and_then(|closed| closed.reason);
+    header.closed = copied.closed.is_some();
+    header.closed_reason = copied.closed.and_then(|closed| closed.reason);
     if let Some(fork) = &mut header.fork {
-        let whole = count(stream, metadata.format(), &tail).await?;
+        let whole = count(stream, metadata.format(), &copied.tail).await?;
         let position = whole.checked_sub(writer.content.count());
         fork.position = position.ok_or_else(|| gone(file))?;
     }
-    writer.finish(&header)
+    let end = writer.finish(&header, producers.clone())?;
+    Ok(Whole {
+        header,
+        producers,
+        end,
+    })
+}
+
+/// Descriptions of a stream that is written to. Its producers are those of the last record if the
+/// description has the tail of that record.
+const ROUNDS: u32 = 5;
+
+/// How far a stream was copied.
+struct Copied {
+    closed: Option<Closed>,
+    tail: Offset,
+}
+
+impl Copied {
+    /// Copies the pages from `start` to the tail.
+    async fn pages(
+        &mut self,
+        stream: &Stream,
+        start: Start,
+        writer: &mut Writer,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let mut pages = stream.read(start);
+        while let Some(page) = pages.next().await {
+            let page = match page {
+                Err(Error::OffsetGone { .. }) => return Err(gone(&writer.complete)),
+                page => page?,
+            };
+            let mut parts = parts(page.format, &page.data)?.into_iter().peekable();
+            while let Some(part) = parts.next() {
+                let next = parts.peek().is_none().then(|| page.next_offset.clone());
+                writer.record(&part, next)?;
+            }
+            progress.add(page.data.len());
+            if page.closed.is_some() {
+                self.closed = page.closed;
+            }
+            self.tail = page.next_offset;
+        }
+        Ok(())
+    }
 }
 
 fn gone(file: &Path) -> Failure {
@@ -227,6 +280,6 @@ fn header(name: &str, metadata: &Metadata, described: Option<&StreamEntry>) -> H
         expires_at,
         lease_secs: metadata.lease_secs,
         fork,
-        producers_left_out: described.and_then(producers),
+        producers_left_out: None,
     }
 }

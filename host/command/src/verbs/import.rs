@@ -2,17 +2,18 @@
 
 use super::export::warn_of_producers;
 use crate::archive::content::{Content, units};
-use crate::archive::file::{COMPLETE, Reader};
+use crate::archive::file::{COMPLETE, Reader, Whole};
 use crate::archive::format::{End, Header};
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::progress::Progress;
 use durable_streams_edge_client::{
-    Client, CreateOptions, Error, Expiry, ForkPoint, Format, ProducerOptions, ProducerState,
-    Session, Start, Stream,
+    Client, CreateOptions, Error, Expiry, ForkPoint, Format, Offset, ProducerOptions,
+    ProducerState, Producers, Session, Start, Stream,
 };
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,10 @@ pub struct Import {
     /// Segments to put before each name
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
+    /// URL of the same server's admin listener: the server then remembers the producers of the streams,
+    /// and recognises retries of their appends. It needs a token with the scope manage, if any
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
     /// Print one JSON document for each stream
     #[arg(long)]
     json: bool,
@@ -46,19 +51,33 @@ struct Document<'a> {
 impl Import {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let client = self.connection.client(None)?;
+        let operator = self.admin.as_deref();
+        let operator = operator.map(|admin| self.connection.operator(admin));
+        let operator = operator.transpose()?;
         let progress = Progress::of_output("import");
         let mut output = Output::new();
         let mut without_producers = 0_u64;
         for file in ordered(&self.files)? {
             // A damaged file must not begin a stream.
-            let (header, end) = Reader::verify(&file)?;
-            if header.producers_left_out.is_some() {
-                without_producers = without_producers.saturating_add(1);
-            }
+            let Whole {
+                header,
+                mut producers,
+                end,
+            } = Reader::verify(&file)?;
+            let own = hash(&producer_id(&end));
+            producers.known.retain(|mark| mark.id_hash != own);
             let name = self.name(&header.name);
             let stream = client.stream(&name)?;
-            self.import(&client, &stream, &file, &end, &progress)
+            let tail = self
+                .import(&client, &stream, &file, &end, &progress)
                 .await?;
+            if let Some(operator) = operator.as_ref().filter(|_| !producers.is_empty()) {
+                adopt(&operator.stream(&name)?, &producers, &tail).await?;
+            }
+            let is_lost = operator.is_none() && !producers.is_empty();
+            if is_lost || header.producers_left_out.is_some() {
+                without_producers = without_producers.saturating_add(1);
+            }
             match self.json {
                 true => output.json(&Document {
                     name: &name,
@@ -69,7 +88,7 @@ impl Import {
             }
             output.flush()?;
         }
-        warn_of_producers(without_producers);
+        warn_of_producers(without_producers, "Import them again with --admin URL");
         Ok(())
     }
 
@@ -80,7 +99,7 @@ impl Import {
         }
     }
 
-    /// Imports one stream, or the part of it that earlier runs left.
+    /// Imports one stream, or the part of it that earlier runs left. Returns its tail.
     async fn import(
         &self,
         client: &Client,
@@ -88,7 +107,7 @@ impl Import {
         file: &Path,
         end: &End,
         progress: &Progress,
-    ) -> Result<(), Failure> {
+    ) -> Result<Offset, Failure> {
         let mut reader = Reader::open(file)?;
         let header = reader.header.clone();
         let format = reader.format();
@@ -108,7 +127,7 @@ impl Import {
             Err(error) => return Err(error.into()),
         };
         let before = header.fork.as_ref().map_or(0, |fork| fork.position);
-        let present = content(stream, format, before).await?;
+        let (present, _) = content(stream, format, before).await?;
         let mut records = Content::new(format);
         let mut number = 0_u64;
         while records.count() < present.count {
@@ -134,13 +153,14 @@ impl Import {
             };
             rest.append(end).await?;
         }
-        if content(stream, format, before).await? != *end {
+        let (present, tail) = content(stream, format, before).await?;
+        if present != *end {
             return Err(other_data(stream));
         }
         if header.closed && !metadata.closed {
             close(stream, &header).await?;
         }
-        Ok(())
+        Ok(tail)
     }
 }
 
@@ -158,9 +178,8 @@ impl Rest<'_> {
     /// Appends the records. The producer is the same in every run, and a record has its number in the
     /// file. A request of an earlier run that is still on its way therefore adds nothing.
     async fn append(mut self, end: &End) -> Result<(), Failure> {
-        let id: String = end.sha256.chars().take(32).collect();
         let state = ProducerState {
-            id: format!("import-{id}"),
+            id: producer_id(end),
             epoch: 0,
             next_seq: self.number,
         };
@@ -195,6 +214,20 @@ impl Rest<'_> {
         producer.flush().await?;
         Ok(())
     }
+}
+
+/// Id of the producer of an import with this content. The exported server remembers it if its stream was
+/// imported too. There its numbers are those of another file.
+fn producer_id(end: &End) -> String {
+    let digits: String = end.sha256.chars().take(32).collect();
+    format!("import-{digits}")
+}
+
+/// The hash by which servers remember a producer.
+fn hash(id: &str) -> String {
+    let digest = Sha256::digest(id.as_bytes());
+    let half = digest.iter().take(16);
+    half.map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Files in an order in which sources come before their forks.
@@ -271,19 +304,34 @@ async fn locate(source: &Stream, format: Format, position: u64) -> Result<ForkPo
         }
     }
     Ok(ForkPoint {
-        offset: Some(offset.unwrap_or_else(|| durable_streams_edge_client::Offset::new("-1"))),
+        offset: Some(offset.unwrap_or_else(|| Offset::new("-1"))),
         sub_offset: position.saturating_sub(before),
     })
 }
 
-/// Count and digest of the stream after its first bytes or messages.
-async fn content(stream: &Stream, format: Format, before: u64) -> Result<End, Failure> {
+/// Count and digest of the stream after its first bytes or messages, and its tail.
+async fn content(stream: &Stream, format: Format, before: u64) -> Result<(End, Offset), Failure> {
     let mut content = Content::after(format, before);
+    let mut tail = Offset::new("-1");
     let mut pages = stream.read(Start::Beginning);
     while let Some(page) = pages.next().await {
-        content.add(&page?.data)?;
+        let page = page?;
+        content.add(&page.data)?;
+        tail = page.next_offset;
     }
-    Ok(content.end())
+    Ok((content.end(), tail))
+}
+
+/// Makes the server remember the producers of the archive.
+async fn adopt(stream: &Stream, producers: &Producers, tail: &Offset) -> Result<(), Failure> {
+    match stream.adopt(producers, tail).await {
+        Err(error) if error.status() == Some(405) => Err(Failure::Invalid(format!(
+            "the server at --admin can't take the producers of {}: name the admin listener of the \
+             server that the streams are imported to, of this version or later",
+            stream.name()
+        ))),
+        done => Ok(done?),
+    }
 }
 
 /// Closes the stream as the archive says.
