@@ -1,6 +1,6 @@
 //! The body of a call that adopts producers.
 
-use super::ask::{invalid, json};
+use super::body::{invalid, json};
 use super::object::Object;
 use super::{Refused, RefusedCode};
 use crate::limits::{self, MAX_PRODUCER_NUMBER};
