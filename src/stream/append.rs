@@ -433,5 +433,5 @@ impl Batch {
 }
 
 #[cfg(test)]
-#[path = "append_tests.rs"]
+#[path = "append_tests/mod.rs"]
 mod tests;
