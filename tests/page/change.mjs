@@ -142,6 +142,15 @@ export async function changeTests(browser, server) {
     await tab.close()
   })
 
+  await test("the append of a producer that closed a stream is shown", async () => {
+    const producer = { "producer-id": "me", "producer-epoch": "3", "producer-seq": "0", "stream-closed": "true" }
+    await server.create("change/closed-by", JSON_TYPE)
+    await server.append("change/closed-by", JSON_TYPE, "1", producer)
+    const tab = await open(browser, streamAt(server.page, "change/closed-by"))
+    await until("the append", async () => (await tab.fact("Closed by")) === "producer 2744ccd1, epoch 3, sequence 0")
+    await tab.close()
+  })
+
   await test("producers are listed by the hash of their ids", async () => {
     const producer = { "producer-id": "me", "producer-epoch": "3", "producer-seq": "0" }
     await server.create("change/producers", JSON_TYPE)

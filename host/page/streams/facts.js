@@ -36,6 +36,7 @@ export class Facts {
   show(stream) {
     const facts = [
       ["State", stateText(stream)],
+      ["Closed by", stream.closed_by && producerText(stream.closed_by)],
       ["Lease", stream.lease_secs && [`${duration(stream.lease_secs)}, `, this.countdown]],
       ["Content type", stream.content_type && el("bdi", {}, stream.content_type)],
       ["Size", stream.bytes != null && sizeText(stream)],
@@ -99,6 +100,13 @@ function stateText({ closed, closed_reason }) {
   if (closed_reason === "stopped") return "Closed by a stop button (stopped)"
   return closed_reason ? ["Closed with the reason ", el("bdi", {}, closed_reason)] : "Closed without a reason"
 }
+
+/** The append of a producer that closed the stream. */
+const producerText = ({ id_hash, epoch, seq }) => [
+  "producer ",
+  el("code", { title: id_hash }, id_hash.slice(0, 8)),
+  `, epoch ${count(epoch)}, sequence ${count(seq)}`,
+]
 
 const sizeText = (stream) =>
   `${bytes(stream.bytes)} (${counted(stream.bytes, "byte")})${stream.fork_offset ? " without the chunks of the source" : ""}`
