@@ -15,3 +15,4 @@
 pub(crate) mod content;
 pub(crate) mod file;
 pub(crate) mod format;
+pub(crate) mod order;

@@ -1,5 +1,6 @@
 //! `export`.
 
+use super::moved::{Moved, warn_of_producers};
 use crate::archive::content::{parts, units};
 use crate::archive::file::{Reader, Whole, Writer, path};
 use crate::archive::format::{Fork, Header, Line, VERSION};
@@ -12,8 +13,6 @@ use durable_streams_edge_client::{
     Client, Closed, Error, Format, ListOptions, Metadata, Offset, Producers, Start, Stream,
     StreamEntry,
 };
-use serde::Serialize;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Flags of `export`.
@@ -33,14 +32,6 @@ pub struct Export {
     json: bool,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    name: &'a str,
-    file: String,
-    count: u64,
-    sha256: &'a str,
 }
 
 impl Export {
@@ -67,39 +58,21 @@ impl Export {
             };
             let file = path(&self.to, name);
             let exported = export(&stream, name, described.as_ref(), &file, &progress).await?;
-            let end = exported.end;
             if exported.header.producers_left_out.is_some() {
                 without_producers = without_producers.saturating_add(1);
             }
-            match self.json {
-                true => output.json(&Document {
-                    name,
-                    file: file.display().to_string(),
-                    count: end.count,
-                    sha256: &end.sha256,
-                })?,
-                false => output.line(&format!("{}  {name}", file.display()))?,
-            }
-            output.flush()?;
+            let moved = Moved {
+                name,
+                file: Some(file.display().to_string()),
+                end: &exported.end,
+            };
+            moved.print(self.json, &mut output)?;
         }
         warn_of_producers(
             without_producers,
             "Export them again when their writers are done",
         );
         Ok(())
-    }
-}
-
-/// Warns that so many streams lose their producers. A writer that sends its last append again after a
-/// move would append it twice, so writers have to end first.
-pub(super) fn warn_of_producers(streams: u64, advice: &str) {
-    if streams > 0 {
-        // Standard error may be closed.
-        let _ = writeln!(
-            std::io::stderr(),
-            "durable-streams: streams that lose their producers: {streams}. The other server does not \
-             recognise retries of their appends. {advice}, or let their writers end before the move"
-        );
     }
 }
 

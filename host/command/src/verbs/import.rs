@@ -1,9 +1,10 @@
 //! `import`.
 
-use super::export::warn_of_producers;
+use super::moved::{Moved, warn_of_producers};
 use crate::archive::content::{Content, units};
-use crate::archive::file::{COMPLETE, Reader, Whole};
+use crate::archive::file::{Reader, Whole};
 use crate::archive::format::{End, Header};
+use crate::archive::order::ordered;
 use crate::connection::Connection;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -12,9 +13,7 @@ use durable_streams_edge_client::{
     Client, CreateOptions, Error, Expiry, ForkPoint, Format, Offset, ProducerOptions,
     ProducerState, Producers, Session, Start, Stream,
 };
-use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -39,13 +38,6 @@ pub struct Import {
     json: bool,
     #[command(flatten)]
     connection: Connection,
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    name: &'a str,
-    count: u64,
-    sha256: &'a str,
 }
 
 impl Import {
@@ -78,15 +70,12 @@ impl Import {
             if is_lost || header.producers_left_out.is_some() {
                 without_producers = without_producers.saturating_add(1);
             }
-            match self.json {
-                true => output.json(&Document {
-                    name: &name,
-                    count: end.count,
-                    sha256: &end.sha256,
-                })?,
-                false => output.line(&name)?,
-            }
-            output.flush()?;
+            let moved = Moved {
+                name: &name,
+                file: None,
+                end: &end,
+            };
+            moved.print(self.json, &mut output)?;
         }
         warn_of_producers(without_producers, "Import them again with --admin URL");
         Ok(())
@@ -228,53 +217,6 @@ fn hash(id: &str) -> String {
     let digest = Sha256::digest(id.as_bytes());
     let half = digest.iter().take(16);
     half.map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Files in an order in which sources come before their forks.
-fn ordered(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    let mut waiting: BTreeMap<String, (PathBuf, Option<String>)> = BTreeMap::new();
-    for file in files {
-        for file in below(file)? {
-            let Header { name, fork, .. } = Reader::open(&file)?.header;
-            waiting.insert(name, (file, fork.map(|fork| fork.source)));
-        }
-    }
-    let mut ordered = Vec::new();
-    while !waiting.is_empty() {
-        let is_ready = |source: &Option<String>| {
-            source
-                .as_ref()
-                .is_none_or(|source| !waiting.contains_key(source))
-        };
-        let entries = waiting.iter();
-        let ready = entries.filter(|(_, (_, source))| is_ready(source));
-        let ready: Vec<String> = ready.map(|(name, _)| name.clone()).collect();
-        if ready.is_empty() {
-            let problem = "the archive has forks of each other: it is damaged";
-            return Err(Failure::Invalid(problem.to_owned()));
-        }
-        for name in ready {
-            ordered.extend(waiting.remove(&name).map(|(file, _)| file));
-        }
-    }
-    Ok(ordered)
-}
-
-fn below(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(|error| Failure::file(path, error))? {
-        let file = entry.map_err(|error| Failure::file(path, error))?.path();
-        if file
-            .extension()
-            .is_some_and(|extension| extension == COMPLETE)
-        {
-            files.push(file);
-        }
-    }
-    Ok(files)
 }
 
 fn options(header: &Header) -> CreateOptions {

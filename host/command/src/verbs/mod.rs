@@ -7,6 +7,7 @@ mod export;
 mod fork;
 mod import;
 mod list;
+mod moved;
 mod small;
 mod tail;
 mod top;
