@@ -11,8 +11,9 @@
 //!
 //! A repeated adoption changes nothing. It is no use of the stream and moves no TTL.
 
-use super::producer::{NoRoom, place};
+use super::producer::{NoRoom, longest_idle};
 use super::{Head, Position, ProducerMark, ProducerState};
+use std::collections::BTreeSet;
 
 /// The producers that a stream had on another server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +21,19 @@ pub struct Adoption {
     /// The tail of the stream after all copied appends.
     pub tail: Position,
     /// The last append of each producer, without two of the same producer.
-    pub producers: Vec<ProducerMark>,
+    pub producers: Vec<AdoptedProducer>,
     /// The append that closed the stream, if a producer sent it.
     pub closed_by: Option<ProducerMark>,
+}
+
+/// A producer on another server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdoptedProducer {
+    /// The last append.
+    pub last: ProducerMark,
+    /// Time of the last append, milliseconds since 1970; `None` if it is unknown. Then the producer
+    /// counts as used at the adoption, as it does for a later time.
+    pub used_ms: Option<u64>,
 }
 
 /// Reason why an adoption was refused. The stream is unchanged.
@@ -75,12 +86,11 @@ impl Head {
         if self.tail() != adoption.tail {
             return Err(AdoptError::OtherTail);
         }
-        let mut producers = self.producers.clone();
-        for mark in &adoption.producers {
+        for AdoptedProducer { last, .. } in &adoption.producers {
             let number = |mark: &ProducerMark| (mark.epoch, mark.seq);
-            let mut known = self.producers.iter().map(|state| &state.last);
-            let known = known.find(|last| last.id == mark.id);
-            if known.is_some_and(|last| number(last) > number(mark)) {
+            let known = self.producers.iter().map(|state| &state.last);
+            let mut known = known.filter(|known| known.id == last.id);
+            if known.any(|known| number(known) > number(last)) {
                 return Err(AdoptError::Past);
             }
         }
@@ -91,15 +101,7 @@ impl Head {
         if adoption.closed_by.is_some() && is_by_other {
             return Err(AdoptError::OtherClose);
         }
-        for mark in &adoption.producers {
-            let slot = place(&producers, &mark.id, most, idle_ms, now_ms)
-                .map_err(|NoRoom { wait_ms }| AdoptError::TooMany { wait_ms })?;
-            match producers.get_mut(slot) {
-                Some(known) if known.last == *mark => {}
-                Some(place) => *place = adopted(*mark, now_ms),
-                None => producers.push(adopted(*mark, now_ms)),
-            }
-        }
+        let producers = self.with_adopted(&adoption.producers, most, idle_ms, now_ms)?;
         let mut changed = producers != self.producers;
         self.producers = producers;
         if let (Some(closed), Some(mark)) = (&mut self.closed, adoption.closed_by) {
@@ -108,11 +110,42 @@ impl Head {
         }
         Ok(changed)
     }
-}
 
-/// The state of a producer that counts as used now: it was in use until the move.
-const fn adopted(last: ProducerMark, used_ms: u64) -> ProducerState {
-    ProducerState { last, used_ms }
+    /// The table of producers with these in it. None of them makes room for another of them.
+    fn with_adopted(
+        &self,
+        adopted: &[AdoptedProducer],
+        most: usize,
+        idle_ms: u64,
+        now_ms: u64,
+    ) -> Result<Vec<ProducerState>, AdoptError> {
+        let ids: BTreeSet<_> = adopted.iter().map(|adopted| adopted.last.id).collect();
+        let mut producers = self.producers.clone();
+        for AdoptedProducer { last, used_ms } in adopted {
+            let mut state = ProducerState {
+                last: *last,
+                used_ms: used_ms.map_or(now_ms, |used_ms| used_ms.min(now_ms)),
+            };
+            let known = producers.iter_mut().find(|known| known.last.id == last.id);
+            if let Some(known) = known {
+                if known.last != *last {
+                    state.used_ms = state.used_ms.max(known.used_ms);
+                    *known = state;
+                }
+            } else if producers.len() < most {
+                producers.push(state);
+            } else {
+                let others = producers.iter().enumerate();
+                let others = others.filter(|(_, other)| !ids.contains(&other.last.id));
+                let idle = longest_idle(others, idle_ms, now_ms)
+                    .map_err(|NoRoom { wait_ms }| AdoptError::TooMany { wait_ms })?;
+                if let Some(idle) = producers.get_mut(idle) {
+                    *idle = state;
+                }
+            }
+        }
+        Ok(producers)
+    }
 }
 
 #[cfg(test)]

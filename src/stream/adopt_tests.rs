@@ -27,8 +27,15 @@ fn head() -> Head {
 fn adoption(producers: &[ProducerMark]) -> Adoption {
     Adoption {
         tail: Position::new(0, 5),
-        producers: producers.to_vec(),
+        producers: producers.iter().copied().map(used_now).collect(),
         closed_by: None,
+    }
+}
+
+fn used_now(last: ProducerMark) -> AdoptedProducer {
+    AdoptedProducer {
+        last,
+        used_ms: None,
     }
 }
 
@@ -131,7 +138,56 @@ fn producers_beyond_the_room_are_refused_until_others_were_idle() {
     assert_eq!(head.adopt(&three, 3, IDLE_MS, NOW + wait_ms), Ok(true));
     let ids: Vec<_> = head.producers.iter().map(|state| state.last).collect();
     assert_eq!(ids.len(), 3);
-    assert!(three.producers.iter().all(|mark| ids.contains(mark)));
+    assert!(
+        three
+            .producers
+            .iter()
+            .all(|producer| ids.contains(&producer.last))
+    );
+}
+
+/// The second entry once took the place of the first, whose retry was then appended again.
+#[test]
+fn no_adopted_producer_makes_room_for_another_one() {
+    let late = NOW + 2 * IDLE_MS;
+    let states = |head: &Head| -> Vec<_> {
+        let states = head.producers.iter();
+        states.map(|state| (state.last, state.used_ms)).collect()
+    };
+    let (a, b, c) = (mark("a", 0, 0), mark("b", 0, 0), mark("c", 0, 0));
+    let mut head = head();
+    adopt(&mut head, &adoption(&[a])).unwrap();
+    head.adopt(&adoption(&[b]), 3, IDLE_MS, late).unwrap();
+    let before = head.clone();
+    let refused = head.adopt(&adoption(&[a, c]), 2, IDLE_MS, late);
+    let wait_ms = IDLE_MS + 1;
+    assert_eq!(refused, Err(AdoptError::TooMany { wait_ms }));
+    assert_eq!(head, before);
+    // The other producer makes room, and those that are known stay as they are.
+    let later = late + wait_ms;
+    assert_eq!(head.adopt(&adoption(&[a, c]), 2, IDLE_MS, later), Ok(true));
+    assert_eq!(states(&head), [(a, NOW), (c, later)]);
+}
+
+#[test]
+fn an_adopted_producer_was_last_used_when_the_other_server_says_and_never_later_than_now() {
+    for (known, used_ms, expected) in [
+        (None, None, NOW),
+        (None, Some(7), 7),
+        (None, Some(NOW + 1), NOW),
+        (Some(3), Some(7), 7),
+        (Some(9), Some(7), 9),
+    ] {
+        let mut head = head();
+        if let Some(used_ms) = known {
+            let last = mark("p", 0, 0);
+            head.producers = vec![ProducerState { last, used_ms }];
+        }
+        let mut adoption = adoption(&[mark("p", 4, 9)]);
+        adoption.producers[0].used_ms = used_ms;
+        assert_eq!(adopt(&mut head, &adoption), Ok(true));
+        assert_eq!(head.producers[0].used_ms, expected, "{known:?} {used_ms:?}");
+    }
 }
 
 #[test]

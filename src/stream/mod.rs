@@ -25,7 +25,7 @@ mod settle;
 mod subscriber;
 mod timeline;
 
-pub use adopt::{AdoptError, Adoption};
+pub use adopt::{AdoptError, AdoptedProducer, Adoption};
 pub use append::{Batch, CommitId};
 pub use append_request::{
     Append, AppendError, AppendLimits, Appended, Expected, InvalidMessages, Payload,

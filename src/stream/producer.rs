@@ -123,8 +123,16 @@ pub(super) fn place(
     if producers.len() < most {
         return Ok(producers.len());
     }
-    let oldest = producers.iter().enumerate();
-    let oldest = oldest.min_by_key(|(_, state)| state.used_ms);
+    longest_idle(producers.iter().enumerate(), idle_ms, now_ms)
+}
+
+/// Returns the index of the producer that was idle longest, if it was idle for `idle_ms`.
+pub(super) fn longest_idle<'a>(
+    producers: impl Iterator<Item = (usize, &'a ProducerState)>,
+    idle_ms: u64,
+    now_ms: u64,
+) -> Result<usize, NoRoom> {
+    let oldest = producers.min_by_key(|(_, state)| state.used_ms);
     let Some((place, oldest)) = oldest else {
         return Err(NoRoom { wait_ms: idle_ms });
     };

@@ -6,7 +6,8 @@ use super::{Refused, RefusedCode};
 use crate::limits::{self, MAX_PRODUCER_NUMBER};
 use crate::protocol::offset::Offset;
 use crate::protocol::request::RawRequest;
-use crate::stream::{Adoption, Position, ProducerMark};
+use crate::protocol::time;
+use crate::stream::{AdoptedProducer, Adoption, Position, ProducerMark};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -14,8 +15,15 @@ use std::collections::BTreeSet;
 struct RawAdoption {
     if_tail: String,
     #[serde(default)]
-    producers: Vec<Object<RawMark>>,
+    producers: Vec<Object<RawProducer>>,
     closed_by: Option<Object<RawMark>>,
+}
+
+#[derive(Deserialize)]
+struct RawProducer {
+    #[serde(flatten)]
+    last: RawMark,
+    last_used_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -23,6 +31,16 @@ struct RawMark {
     id_hash: String,
     epoch: u64,
     seq: u64,
+}
+
+impl RawProducer {
+    fn read(self) -> Result<AdoptedProducer, Refused> {
+        let used_ms = self.last_used_at.as_deref().map(time::parse).transpose();
+        Ok(AdoptedProducer {
+            last: self.last.read()?,
+            used_ms: used_ms.map_err(|error| invalid(format!("Invalid last_used_at: {error}")))?,
+        })
+    }
 }
 
 impl RawMark {
@@ -77,9 +95,10 @@ impl Adoption {
                 "producers has more than {most} entries, the value of max_producers."
             )));
         }
-        let marks = asked.producers.into_iter().map(|Object(mark)| mark.read());
-        let producers = marks.collect::<Result<Vec<_>, _>>()?;
-        let ids: BTreeSet<_> = producers.iter().map(|mark| mark.id).collect();
+        let producers = asked.producers.into_iter();
+        let producers = producers.map(|Object(producer)| producer.read());
+        let producers = producers.collect::<Result<Vec<_>, _>>()?;
+        let ids: BTreeSet<_> = producers.iter().map(|producer| producer.last.id).collect();
         if ids.len() < producers.len() {
             return Err(invalid("producers has an id_hash twice. Send each once."));
         }
@@ -94,27 +113,18 @@ impl Adoption {
 
 #[cfg(test)]
 mod tests {
+    use super::super::body::tests::raw;
     use super::*;
-    use crate::protocol::request::BodyState;
 
     const TAIL: &str = "0000000000000000_0000000000000050";
     const ID: &str = "000102030405060708090a0b0c0d0e0f";
 
     fn parse(body: &str) -> Result<Adoption, RefusedCode> {
-        let raw = RawRequest {
-            method: "PUT",
-            scheme: None,
-            authority: None,
-            target: "/",
-            headers: &[],
-            body: body.as_bytes(),
-            body_state: BodyState::Complete,
-        };
         let config = limits::Config {
             max_producers: 2,
             ..limits::Config::default()
         };
-        Adoption::parse(&raw, &config).map_err(|refused| refused.code)
+        Adoption::parse(&raw(body.as_bytes()), &config).map_err(|refused| refused.code)
     }
 
     #[test]
@@ -125,12 +135,15 @@ mod tests {
             seq: MAX_PRODUCER_NUMBER,
         };
         let entry = format!(
-            r#"{{"id_hash":"{ID}","epoch":7,"seq":{MAX_PRODUCER_NUMBER},"last_used_at":"x"}}"#
+            r#"{{"id_hash":"{ID}","epoch":7,"seq":{MAX_PRODUCER_NUMBER},"last_used_at":"1970-01-01T00:00:05Z"}}"#
         );
         let body = format!(r#"{{"if_tail":"{TAIL}","producers":[{entry}],"closed_by":{entry}}}"#);
         let expected = Adoption {
             tail: Position::new(0, 5),
-            producers: vec![mark],
+            producers: vec![AdoptedProducer {
+                last: mark,
+                used_ms: Some(5_000),
+            }],
             closed_by: Some(mark),
         };
         assert_eq!(parse(&body), Ok(expected));
@@ -153,6 +166,7 @@ mod tests {
             body(&[entry(&ID.replacen("00", "+0", 1), "0")]),
             body(&[entry(ID, "9007199254740992")]),
             body(&[entry(ID, "-1")]),
+            body(&[entry(ID, r#"0,"last_used_at":"yesterday""#)]),
             body(&[entry(ID, "0"), entry(ID, "1")]),
             body(&['1', '2', '3'].map(|digit| entry(&id(digit), "0"))),
             body(&[format!(r#"["{ID}",0,0]"#)]),
