@@ -188,3 +188,65 @@ fn an_import_without_the_admin_listener_warns_of_the_producers_it_leaves_out() {
     assert!(imported.err.contains("--admin"), "{}", imported.err);
     imported.out();
 }
+
+/// An export that went on in the file of another server had the data of both.
+#[test]
+fn a_directory_of_another_server_is_exported_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let servers = ["aaaa", "bbbb", "cccc"].map(|data| {
+        let server = Server::start();
+        let append = ["append", "s", data, "--create", "text"];
+        run(&server.url(), &append, b"").out();
+        server
+    });
+    for server in &servers {
+        let exported = Running::start(archive("export", &server.url(), directory.path()));
+        let exported = sums(&exported.wait().text());
+        let to = Server::start();
+        let imported = Running::start(archive("import", &to.url(), directory.path()));
+        assert_eq!(sums(&imported.wait().text()), exported);
+        let read = |server: &Server| run(&server.url(), &["read", "s"], b"").out();
+        assert_eq!(read(server), read(&to));
+    }
+}
+
+#[test]
+fn a_stream_that_is_exported_by_its_url_is_imported_by_its_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (from, to) = (Server::start(), Server::start());
+    let append = ["append", "a/b c", "abc", "--create", "text"];
+    run(&from.url(), &append, b"").out();
+    let whole = format!("{}/a/b%20c", from.url());
+    // No other server is named.
+    let mut export = archive("export", &from.url(), directory.path());
+    export.env_remove("DS_URL").arg(whole);
+    Running::start(export).wait().out();
+    Running::start(archive("import", &to.url(), directory.path()))
+        .wait()
+        .out();
+    assert_eq!(run(&to.url(), &["read", "a/b c"], b"").out(), b"abc");
+}
+
+#[test]
+fn two_files_of_one_stream_are_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [first, second] = ["first", "second"].map(|name| directory.path().join(name));
+    let server = Server::start();
+    for directory in [&first, &second] {
+        let append = ["append", "s", "abc", "--create", "text"];
+        run(&server.url(), &append, b"").out();
+        Running::start(archive("export", &server.url(), directory))
+            .wait()
+            .out();
+    }
+    let to = Server::start();
+    let mut import = archive("import", &to.url(), &first);
+    import.arg(&second);
+    let error = Running::start(import).wait().fails(1);
+    assert!(error.contains("are both of the stream s"), "{error}");
+    run(&to.url(), &["head", "s"], b"").fails(3);
+    // The same file twice is no contradiction.
+    let mut import = archive("import", &to.url(), &first);
+    import.arg(&first);
+    Running::start(import).wait().out();
+}

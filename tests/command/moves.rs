@@ -17,7 +17,7 @@ fn moved(from: &Server, directory: &Path) -> Server {
     let exported = Running::start(archive("export", &from.url(), directory)).wait();
     assert_eq!(exported.err, "");
     exported.out();
-    let to = Server::start_with_admin("memory");
+    let to = Server::start_with_admin("memory", &[]);
     // Another run finds everything in its place.
     for _ in 0..2 {
         let imported = import(&to, to.admin(), directory);
@@ -106,8 +106,66 @@ fn an_import_names_the_admin_listener_if_it_gets_another_one() {
     let main = main.trim_end_matches("/v1/stream");
     let error = import(&to, main, directory.path()).fails(1);
     assert!(error.contains("name the admin listener"), "{error}");
-    // The server of another admin listener has no such stream.
-    let other = Server::start_with_admin("memory");
+    // The server of another admin listener has no such stream, or another one of this name and length.
+    let other = Server::start_with_admin("memory", &[]);
     let error = import(&to, other.admin(), directory.path()).fails(3);
     assert!(error.contains("404"), "{error}");
+    let append = ["append", "s", "xyz", "--create", "text"];
+    run(&other.url(), &append, b"").out();
+    let error = import(&to, other.admin(), directory.path()).fails(1);
+    assert!(error.contains("name the admin listener"), "{error}");
+}
+
+fn export(server: &Server, directory: &Path) {
+    let exported = Running::start(archive("export", &server.url(), directory)).wait();
+    exported.out();
+}
+
+/// Whether a file of the archive names the producer `me`.
+fn has_me(directory: &Path) -> bool {
+    let mut files = std::fs::read_dir(directory).expect("a directory");
+    files.any(|file| {
+        let path = file.expect("an entry").path();
+        let text = std::fs::read_to_string(path).expect("text");
+        text.contains("2744ccd10c7533bd736ad890f9dd5cab")
+    })
+}
+
+/// The complete file was skipped, and its producers were those of another moment.
+#[test]
+fn a_complete_file_is_exported_again_if_the_server_remembers_other_producers() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let [first, second] = ["first", "second"].map(|name| directory.path().join(name));
+    let from = Server::start();
+    let append = ["append", "log", "--create", "text", "--producer", "me"];
+    run(&from.url(), &append, &lines(10)).out();
+    export(&from, &first);
+    let to = Server::start_with_admin("memory", &[]);
+    Running::start(archive("import", &to.url(), &first))
+        .wait()
+        .out();
+    export(&to, &second);
+    assert!(!has_me(&second));
+    import(&to, to.admin(), &first).out();
+    export(&to, &second);
+    assert!(has_me(&second));
+}
+
+#[test]
+fn a_stream_without_room_for_its_producers_holds_up_no_other() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let from = Server::start();
+    for name in ["a", "b"] {
+        let append = ["append", name, "x", "--create", "text"];
+        run(&from.url(), &append, b"").out();
+    }
+    run(&from.url(), &["append", "a", "y"], b"").out();
+    export(&from, directory.path());
+    let to = Server::start_with_admin("memory", &["max_producers=2"]);
+    let error = import(&to, to.admin(), directory.path()).fails(6);
+    assert!(error.contains("such as a."), "{error}");
+    for name in ["a", "b"] {
+        let read = |server: &Server| run(&server.url(), &["read", name], b"").out();
+        assert_eq!(read(&from), read(&to), "{name}");
+    }
 }

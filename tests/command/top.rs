@@ -17,7 +17,7 @@ fn sample(admin: &str) -> Value {
 }
 
 fn server() -> Server {
-    let server = Server::start_with_admin("memory");
+    let server = Server::start_with_admin("memory", &[]);
     run(&server.url(), &["create", "chats/7", "-t", "text"], b"").out();
     server
 }
@@ -25,7 +25,7 @@ fn server() -> Server {
 #[test]
 fn a_sample_has_the_load_of_a_server() {
     let directory = tempfile::tempdir().expect("a directory");
-    let server = Server::start_with_admin(&format!("file:{}", directory.path().display()));
+    let server = Server::start_with_admin(&format!("file:{}", directory.path().display()), &[]);
     let load = Running::start(client(&server.url(), &["bench", "--seconds", "20"]));
     let mut found = Value::Null;
     eventually("a sample has appends and their time", || {

@@ -78,6 +78,6 @@ pub use metadata::Metadata;
 pub use offset::{Offset, Start};
 pub use pages::Pages;
 pub use producer::{Ack, Producer, ProducerOptions, ProducerState, Session, Ticket};
-pub use producers::{ProducerMark, Producers};
+pub use producers::{KnownProducer, ProducerMark, Producers};
 pub use retry::Retry;
 pub use stream::{AppendOptions, Appended, Created, Stream};

@@ -2,7 +2,7 @@
 
 use crate::http::{Call, Http};
 use crate::names::Base;
-use crate::{Client, Error, Offset, Stream};
+use crate::{Client, Error, KnownProducer, Offset, ProducerMark, Stream};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,12 @@ pub struct StreamEntry {
     /// Name of the fork's source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<String>,
+    /// The producers that the server remembers. Absent in a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub producers: Option<Vec<KnownProducer>>,
+    /// The append that closed the stream, if a producer sent it. Absent in a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_by: Option<ProducerMark>,
     /// All other fields.
     #[serde(flatten)]
     pub other: Map<String, Value>,

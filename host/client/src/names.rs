@@ -1,6 +1,7 @@
 //! URLs of streams.
 
 use crate::Error;
+use percent_encoding::percent_decode_str;
 use url::{Origin, Url};
 
 /// Segment after which the specification's servers have their own calls.
@@ -75,6 +76,15 @@ impl Base {
             return Err(invalid(name, "is no name of a stream: it is empty"));
         }
         Ok((self.below(name.split('/'), name)?, self.clone()))
+    }
+
+    /// The name of the stream with this URL; `None` if it is not below the base, or no text.
+    pub(crate) fn name(&self, stream: &Url) -> Option<String> {
+        let path = stream
+            .path()
+            .strip_prefix(self.0.path().trim_end_matches('/'));
+        let name = percent_decode_str(path?.strip_prefix('/')?);
+        name.decode_utf8().ok().map(String::from)
     }
 
     /// URL of one of the server's own calls.
@@ -164,6 +174,19 @@ mod tests {
         assert_eq!(base, "http://other/x/v1/stream");
         assert_eq!(resolve("http://h/s", "http://h/s/a/b").1, "http://h/s");
         assert_eq!(resolve("http://h/s", "http://h/t/a/b").1, "http://h/t/a");
+    }
+
+    #[test]
+    fn a_whole_url_has_the_name_of_its_stream() {
+        let base = Base::parse("http://h/v1/stream").unwrap();
+        for name in ["a b?c#d%41é", "a/b"] {
+            let (url, below) = base.resolve(name).unwrap();
+            assert_eq!(below.name(&url).as_deref(), Some(name));
+            let (url, below) = base.resolve(url.as_str()).unwrap();
+            assert_eq!(below.name(&url).as_deref(), Some(name));
+        }
+        let (url, below) = base.resolve("http://h/v1/stream/%ff").unwrap();
+        assert_eq!(below.name(&url), None);
     }
 
     #[test]

@@ -17,12 +17,23 @@ pub struct ProducerMark {
     pub seq: u64,
 }
 
+/// A producer that a server remembers of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownProducer {
+    /// The last append.
+    #[serde(flatten)]
+    pub last: ProducerMark,
+    /// Time of the last append, in the form of RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<String>,
+}
+
 /// Producers that a server remembers of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Producers {
     /// The last append of each producer.
     #[serde(default, rename = "producers")]
-    pub known: Vec<ProducerMark>,
+    pub known: Vec<KnownProducer>,
     /// The append that closed the stream, if a producer sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_by: Option<ProducerMark>,
@@ -33,6 +44,20 @@ impl Producers {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.known.is_empty() && self.closed_by.is_none()
+    }
+
+    /// Whether these producers include all of `others`, each with the same append or a later one.
+    #[must_use]
+    pub fn include(&self, others: &Self) -> bool {
+        let has = |other: &KnownProducer| {
+            let number = |mark: &ProducerMark| (mark.epoch, mark.seq);
+            let mut same = self.known.iter().map(|known| &known.last);
+            same.any(|mark| {
+                mark.id_hash == other.last.id_hash && number(mark) >= number(&other.last)
+            })
+        };
+        let is_closed = others.closed_by.is_none() || self.closed_by == others.closed_by;
+        is_closed && others.known.iter().all(has)
     }
 }
 
@@ -46,9 +71,11 @@ struct Adoption<'a> {
 impl StreamEntry {
     /// The producers of a stream that [`Stream::describe`] described. An entry of a list has none.
     #[must_use]
-    pub fn producers(&self) -> Producers {
-        let fields = self.other.clone();
-        serde_json::from_value(fields.into()).unwrap_or_default()
+    pub fn remembered(&self) -> Producers {
+        Producers {
+            known: self.producers.clone().unwrap_or_default(),
+            closed_by: self.closed_by.clone(),
+        }
     }
 }
 

@@ -77,6 +77,13 @@ impl Stream {
         &self.name
     }
 
+    /// The name below the base URL of the stream's server, also if a whole URL was given; `None` for a
+    /// URL that is no UTF-8 text.
+    #[must_use]
+    pub fn server_name(&self) -> Option<String> {
+        self.base().name(&self.url)
+    }
+
     /// The whole URL.
     #[must_use]
     pub fn url(&self) -> &Url {

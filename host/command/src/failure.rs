@@ -73,6 +73,9 @@ pub(crate) enum Failure {
     /// Data or a state file is invalid.
     #[error("{0}")]
     Invalid(String),
+    /// The server has no room yet.
+    #[error("{0}")]
+    NoRoom(String),
     /// The server's data is invalid.
     #[error("the server sent invalid JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -98,6 +101,7 @@ impl Failure {
         match self {
             Self::Call(error) => exit_of(error),
             Self::OutputClosed => Exit::Done,
+            Self::NoRoom(_) => Exit::Unavailable,
             Self::Usage(_) => Exit::Usage,
             Self::File { .. }
             | Self::Input(_)

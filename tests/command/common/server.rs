@@ -25,9 +25,9 @@ impl Server {
         Self::start_with(&format!("file:{}", directory.display()), &[])
     }
 
-    /// Starts a server over this store with an admin listener.
-    pub(crate) fn start_with_admin(store: &str) -> Self {
-        Self::launch(store, "127.0.0.1:0", &[])
+    /// Starts a server over this store with an admin listener and these variables.
+    pub(crate) fn start_with_admin(store: &str, variables: &[&str]) -> Self {
+        Self::launch(store, "127.0.0.1:0", variables)
     }
 
     /// Starts a server over this store with these variables.

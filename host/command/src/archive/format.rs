@@ -3,6 +3,7 @@
 use durable_streams_edge_client::{Offset, ProducerMark, Producers};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// Version of the format. Programs that know only version 1 refuse it: they would lose the producers.
 pub(crate) const VERSION: u32 = 2;
@@ -26,7 +27,14 @@ pub(crate) enum Line {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Header {
     pub(crate) version: u32,
+    /// Name on the server, never a whole URL.
     pub(crate) name: String,
+    /// When the stream was created, in the form of RFC 3339. Absent for a server that does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) created_at: Option<String>,
+    /// URL of the stream. Absent with `created_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
     pub(crate) content_type: String,
     pub(crate) closed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,6 +52,26 @@ pub(crate) struct Header {
     /// written to until the end of the export. Absent without any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) producers_left_out: Option<u64>,
+}
+
+impl Header {
+    /// Whether the stream, or the source of the fork, has a URL instead of a name.
+    pub(crate) fn has_url(&self) -> bool {
+        let source = self.fork.as_ref().map(|fork| &fork.source);
+        let mut names = std::iter::once(&self.name).chain(source);
+        names.any(|name| name.starts_with("http://") || name.starts_with("https://"))
+    }
+
+    /// Whether both describe the same stream. A stream of another server, or of a later life of the
+    /// name, was created at another time.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        let source = |fork: &Fork| (fork.source.clone(), fork.offset.clone());
+        self.name == other.name
+            && self.created_at == other.created_at
+            && self.url == other.url
+            && self.content_type == other.content_type
+            && self.fork.as_ref().map(source) == other.fork.as_ref().map(source)
+    }
 }
 
 /// Source of a fork. The records of a fork are those after its offset.
@@ -78,16 +106,17 @@ pub(crate) struct Remembered {
 }
 
 impl Remembered {
-    /// These producers with their digest: of a line `ID_HASH EPOCH SEQ` for each, and of a line
-    /// `closed_by ID_HASH EPOCH SEQ` if a producer closed the stream.
+    /// These producers with their digest: of a line `ID_HASH EPOCH SEQ LAST_USED_AT` for each, and of a
+    /// line `closed_by ID_HASH EPOCH SEQ` if a producer closed the stream.
     pub(crate) fn new(producers: Producers) -> Self {
-        let line = |mark: &ProducerMark| format!("{} {} {}\n", mark.id_hash, mark.epoch, mark.seq);
+        let mark = |mark: &ProducerMark| format!("{} {} {}", mark.id_hash, mark.epoch, mark.seq);
         let mut digest = Sha256::new();
-        for mark in &producers.known {
-            digest.update(line(mark));
+        for known in &producers.known {
+            let used = known.last_used_at.as_deref().unwrap_or_default();
+            digest.update(format!("{} {used}\n", mark(&known.last)));
         }
-        if let Some(mark) = &producers.closed_by {
-            digest.update(format!("closed_by {}", line(mark)));
+        if let Some(by) = &producers.closed_by {
+            digest.update(format!("closed_by {}\n", mark(by)));
         }
         let digest = digest.finalize();
         Self {
@@ -96,11 +125,35 @@ impl Remembered {
         }
     }
 
-    /// Whether the digest is right.
-    pub(crate) fn is_whole(&self) -> bool {
-        *self == Self::new(self.producers.clone())
+    /// The fault that would make a server refuse these producers, if any.
+    pub(crate) fn fault(&self, header: &Header) -> Option<&'static str> {
+        if *self != Self::new(self.producers.clone()) {
+            return Some("the digest of its producers is wrong");
+        }
+        let Producers { known, closed_by } = &self.producers;
+        let mut ids = BTreeSet::new();
+        if !known.iter().all(|known| ids.insert(&known.last.id_hash)) {
+            return Some("it has a producer twice");
+        }
+        let marks = known.iter().map(|known| &known.last).chain(closed_by);
+        if !marks.into_iter().all(is_valid) {
+            return Some("it has an invalid producer");
+        }
+        let is_open = closed_by.is_some() && !header.closed;
+        is_open.then_some("a producer closed its stream, which is open")
     }
 }
+
+/// Whether a server could have remembered this append.
+fn is_valid(mark: &ProducerMark) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    mark.id_hash.len() == 32
+        && mark.id_hash.bytes().all(is_digit)
+        && mark.epoch.max(mark.seq) <= MAX_NUMBER
+}
+
+/// Largest epoch and sequence number of the protocol: 2^53 - 1.
+const MAX_NUMBER: u64 = (1 << 53) - 1;
 
 /// Count and digest of the content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,16 @@ pub(crate) fn ordered(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     for file in files {
         for file in below(file)? {
             let Header { name, fork, .. } = Reader::open(&file)?.header;
-            waiting.insert(name, (file, fork.map(|fork| fork.source)));
+            let entry = (file.clone(), fork.map(|fork| fork.source));
+            if let Some((other, _)) = waiting.insert(name.clone(), entry)
+                && other != file
+            {
+                return Err(Failure::Invalid(format!(
+                    "{} and {} are both of the stream {name}: give one of them",
+                    other.display(),
+                    file.display()
+                )));
+            }
         }
     }
     let mut ordered = Vec::new();

@@ -13,6 +13,7 @@ use durable_streams_edge_client::{
     Client, Closed, Error, Format, ListOptions, Metadata, Offset, Producers, Start, Stream,
     StreamEntry,
 };
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Flags of `export`.
@@ -50,19 +51,18 @@ impl Export {
         let progress = Progress::of_output("export");
         let mut output = Output::new();
         let mut without_producers = 0_u64;
-        for name in &names {
-            let stream = client.stream(name)?;
+        for (name, stream) in streams(&client, &names)? {
             let described = match is_described {
                 true => Some(stream.describe().await?),
                 false => None,
             };
-            let file = path(&self.to, name);
-            let exported = export(&stream, name, described.as_ref(), &file, &progress).await?;
+            let file = path(&self.to, &name);
+            let exported = export(&stream, &name, described.as_ref(), &file, &progress).await?;
             if exported.header.producers_left_out.is_some() {
                 without_producers = without_producers.saturating_add(1);
             }
             let moved = Moved {
-                name,
+                name: &name,
                 file: Some(file.display().to_string()),
                 end: &exported.end,
             };
@@ -79,6 +79,25 @@ impl Export {
 /// Number of producers that a stream remembers, if there are any.
 fn number(producers: &Producers) -> Option<u64> {
     (!producers.is_empty()).then(|| wide(producers.known.len()))
+}
+
+/// The streams, each with its name on the server. The name may be given as a whole URL.
+fn streams(client: &Client, given: &[String]) -> Result<Vec<(String, Stream)>, Failure> {
+    let mut streams: BTreeMap<String, Stream> = BTreeMap::new();
+    for given in given {
+        let stream = client.stream(given)?;
+        let name = stream.server_name().unwrap_or_else(|| given.clone());
+        if let Some(other) = streams.insert(name, stream.clone())
+            && other.url() != stream.url()
+        {
+            return Err(Failure::Usage(format!(
+                "{} and {} have the same name: export them to two directories",
+                other.url(),
+                stream.url()
+            )));
+        }
+    }
+    Ok(streams.into_iter().collect())
 }
 
 /// Names of all streams.
@@ -104,12 +123,14 @@ async fn export(
     progress: &Progress,
 ) -> Result<Whole, Failure> {
     let metadata = stream.head().await?;
-    let mut header = header(name, &metadata, described);
+    let mut header = header(stream, name, &metadata, described);
     if file.exists()
         && let Ok(complete) = Reader::verify(file)
+        && complete.header.is_of(&header)
         && last_offset(file)? == Some(metadata.next_offset.clone())
         && complete.header.closed == header.closed
         && complete.header.producers_left_out.is_none()
+        && described.is_none_or(|entry| entry.remembered() == complete.producers)
     {
         return Ok(complete);
     }
@@ -131,10 +152,10 @@ async fn export(
         let is_same = now.next_offset.as_ref() == Some(&copied.tail);
         if is_same && now.closed == copied.closed.is_some() {
             header.producers_left_out = None;
-            producers = now.producers();
+            producers = now.remembered();
             break;
         }
-        header.producers_left_out = number(&now.producers());
+        header.producers_left_out = number(&now.remembered());
         let rest = Start::At(copied.tail.clone());
         copied.pages(stream, rest, &mut writer, progress).await?;
     }
@@ -229,7 +250,14 @@ fn last_offset(file: &Path) -> Result<Option<Offset>, Failure> {
     Ok(last)
 }
 
-fn header(name: &str, metadata: &Metadata, described: Option<&StreamEntry>) -> Header {
+fn header(
+    stream: &Stream,
+    name: &str,
+    metadata: &Metadata,
+    described: Option<&StreamEntry>,
+) -> Header {
+    let created_at = described.and_then(|entry| entry.other.get("created_at")?.as_str());
+    let url = created_at.is_none().then(|| stream.url().to_string());
     let fork = described.and_then(|entry| {
         let offset = entry.other.get("fork_offset")?.as_str()?;
         Some(Fork {
@@ -246,6 +274,8 @@ fn header(name: &str, metadata: &Metadata, described: Option<&StreamEntry>) -> H
     Header {
         version: VERSION,
         name: name.to_owned(),
+        created_at: created_at.map(str::to_owned),
+        url,
         content_type: metadata.content_type.clone(),
         closed: metadata.closed,
         closed_reason: metadata.closed_reason.clone(),

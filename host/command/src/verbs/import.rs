@@ -17,6 +17,9 @@ use sha2::{Digest, Sha256};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+/// Code of the refusal of producers that have no room.
+const NO_ROOM: &str = "TOO_MANY_PRODUCERS";
+
 /// Reason that only a server may give a close.
 const LAPSED: &str = "lease-expired";
 
@@ -49,6 +52,7 @@ impl Import {
         let progress = Progress::of_output("import");
         let mut output = Output::new();
         let mut without_producers = 0_u64;
+        let mut waiting = Vec::new();
         for file in ordered(&self.files)? {
             // A damaged file must not begin a stream.
             let Whole {
@@ -57,14 +61,17 @@ impl Import {
                 end,
             } = Reader::verify(&file)?;
             let own = hash(&producer_id(&end));
-            producers.known.retain(|mark| mark.id_hash != own);
+            producers.known.retain(|known| known.last.id_hash != own);
             let name = self.name(&header.name);
             let stream = client.stream(&name)?;
             let tail = self
                 .import(&client, &stream, &file, &end, &progress)
                 .await?;
             if let Some(operator) = operator.as_ref().filter(|_| !producers.is_empty()) {
-                adopt(&operator.stream(&name)?, &producers, &tail).await?;
+                let of_operator = operator.stream(&name)?;
+                if !adopt(&of_operator, &stream, &producers, &tail).await? {
+                    waiting.push(name.clone());
+                }
             }
             let is_lost = operator.is_none() && !producers.is_empty();
             if is_lost || header.producers_left_out.is_some() {
@@ -77,8 +84,19 @@ impl Import {
             };
             moved.print(self.json, &mut output)?;
         }
-        warn_of_producers(without_producers, "Import them again with --admin URL");
-        Ok(())
+        let advice = match self.admin {
+            None => "Import them again with --admin URL",
+            Some(_) => "Export them again when their writers are done",
+        };
+        warn_of_producers(without_producers, advice);
+        match waiting.first() {
+            None => Ok(()),
+            Some(first) => Err(Failure::NoRoom(format!(
+                "streams that have no room for their producers yet: {}, such as {first}. All streams \
+                 are imported. Repeat the import in a few minutes: others are then idle for long enough",
+                waiting.len()
+            ))),
+        }
     }
 
     fn name(&self, name: &str) -> String {
@@ -186,7 +204,8 @@ impl Rest<'_> {
             Err(error) => Err(error),
         };
         match sent {
-            // The server forgot the producer of the earlier run, so none of its requests is left.
+            // The server does not know the producer: it forgot that of an earlier run, or the archive
+            // has grown since. The comparison at the end would find a batch that is there twice.
             Err(Error::SequenceGap { expected: 0, .. }) => {
                 let options = ProducerOptions::default();
                 producer = self.stream.producer(options).await?;
@@ -264,15 +283,33 @@ async fn content(stream: &Stream, format: Format, before: u64) -> Result<(End, O
     Ok((content.end(), tail))
 }
 
-/// Makes the server remember the producers of the archive.
-async fn adopt(stream: &Stream, producers: &Producers, tail: &Offset) -> Result<(), Failure> {
-    match stream.adopt(producers, tail).await {
-        Err(error) if error.status() == Some(405) => Err(Failure::Invalid(format!(
-            "the server at --admin can't take the producers of {}: name the admin listener of the \
-             server that the streams are imported to, of this version or later",
+/// Makes the server remember the producers of the archive. `of_operator` is the same stream on the admin
+/// listener. Returns `false` if the stream has no room for them yet.
+async fn adopt(
+    of_operator: &Stream,
+    stream: &Stream,
+    producers: &Producers,
+    tail: &Offset,
+) -> Result<bool, Failure> {
+    let other = |is: &str| {
+        Failure::Invalid(format!(
+            "the server at --admin {is} {}: name the admin listener of the server that the streams are \
+             imported to, of this version or later",
             stream.name()
-        ))),
-        done => Ok(done?),
+        ))
+    };
+    match of_operator.adopt(producers, tail).await {
+        Ok(()) => {}
+        Err(Error::Busy(refusal)) if refusal.code.as_deref() == Some(NO_ROOM) => return Ok(false),
+        Err(error) if error.status() == Some(405) => {
+            return Err(other("can't take the producers of"));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    // Another server may have a stream of this name and length.
+    match stream.describe().await?.remembered().include(producers) {
+        true => Ok(true),
+        false => Err(other("has another stream named")),
     }
 }
 
