@@ -29,8 +29,9 @@ pub struct Import {
     /// Segments to put before each name
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
-    /// URL of the same server's admin listener: the server then remembers the producers of the streams,
-    /// and recognises retries of their appends. It needs a token with the scope manage, if any
+    /// URL of the same server's admin listener. The server then takes over the producers of the
+    /// streams, and recognises retries of their appends. With access control, this needs a token
+    /// with the scope manage and without a prefix
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
     /// Print one JSON document for each stream
@@ -269,7 +270,7 @@ async fn adopt(stream: &Stream, producers: &Producers, tail: &Offset) -> Result<
     match stream.adopt(producers, tail).await {
         Err(error) if error.status() == Some(405) => Err(Failure::Invalid(format!(
             "the server at --admin can't take the producers of {}: name the admin listener of the \
-             server that the streams are imported to, of this version or later",
+             server to which the streams are imported. It must have this version or a later one",
             stream.name()
         ))),
         done => Ok(done?),
@@ -283,8 +284,8 @@ async fn close(stream: &Stream, header: &Header) -> Result<(), Failure> {
         // Standard error may be closed.
         let _ = writeln!(
             std::io::stderr(),
-            "durable-streams: {} is closed without its reason {LAPSED}, which only a server can \
-             give",
+            "durable-streams: {} is closed without its reason {LAPSED}, because only a server can \
+             set it",
             stream.name()
         );
     }
