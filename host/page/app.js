@@ -54,14 +54,14 @@ async function openToken(reason) {
     action: "Use this token",
     body: [
       reason && el("p", {}, reason),
-      field("Token", input, "It is kept for this tab, and forgotten when the tab is closed. Empty: no token."),
+      field("Token", input, "The page keeps the token until the tab is closed. Leave the field empty to use no token."),
     ].filter(Boolean),
     run: async (form) => keepToken(form.get("token").trim()),
   })
   tellToken()
   if (token() === had) return
   forgetServer()
-  announce(token() ? "The token is used from now on." : "The token is forgotten.")
+  announce(token() ? "The page uses the token from now on." : "The page has no token now.")
   tellServer()
   shown?.again(route())
 }
@@ -75,7 +75,7 @@ async function tellServer() {
     const server = await describeServer()
     say(version, server.version ? `${server.server} ${server.version}` : "")
     key.hidden = !server.access_control && !token() && server.version !== ""
-    if (server.access_control && !token()) askToken("This server has access control, so it wants a token.")
+    if (server.access_control && !token()) askToken("This server has access control, so it requires a token.")
   } catch {
     // The view says so.
   }

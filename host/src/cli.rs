@@ -144,8 +144,8 @@ enum Subcommands {
         /// Remove records that a crash left unreferenced
         #[arg(long)]
         fix: bool,
-        /// Begin the next timeline, as after every restore of an older state: readers and writers
-        /// that know of lost records are notified
+        /// Begin the next timeline. Do this after every restore of an older state: readers and
+        /// writers that know lost data then get an error
         #[arg(long)]
         new_timeline: bool,
         /// Copy all readable records into a new store in this directory, which must be empty or not
@@ -153,15 +153,15 @@ enum Subcommands {
         #[arg(long, value_name = "OUT", conflicts_with_all = ["fix", "new_timeline"])]
         salvage: Option<PathBuf>,
     },
-    /// Copies one moment of the file store of a running server, while it serves, and prints progress
-    /// on standard error. A directory with an earlier or interrupted backup is continued: only new
-    /// data is copied
+    /// Copies the file store of a running server, as it is at one moment, and prints progress on
+    /// standard error. If the directory has an earlier or interrupted backup, only new data is
+    /// copied
     Backup {
         /// Admin listener of the server
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4438")]
         admin: String,
         /// Token with the scope manage and without a prefix, if access control is on. DS_TOKEN in
-        /// the environment does the same, and does not show in the list of processes
+        /// the environment does the same, and the list of processes does not show it
         #[arg(long, value_name = "TOKEN")]
         token: Option<String>,
         /// Directory of a file store that no server has open, instead of a running server
@@ -171,7 +171,7 @@ enum Subcommands {
         dest: PathBuf,
     },
     /// Makes a file store from a backup, verifies all of it, and begins a new timeline: readers and
-    /// writers that know of lost records are notified
+    /// writers that know lost data then get an error
     Restore {
         /// Directory of the backup
         #[arg(value_name = "SRC")]
@@ -185,7 +185,7 @@ enum Subcommands {
     Precompile {
         input: PathBuf,
         output: PathBuf,
-        /// Compile for every processor of this machine's family, and not only for this machine's
+        /// Compile for every processor of this machine's family, not only for this machine
         #[arg(long)]
         portable: bool,
     },
@@ -197,30 +197,30 @@ enum Subcommands {
 #[derive(Debug, clap::Args)]
 pub struct Serve {
     /// Configuration file (TOML) with flags and variables; DS_CONFIG in the environment does the
-    /// same. Flags win over the environment, and the environment over the file
+    /// same. Flags take precedence over the environment, and the environment over the file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Address and port, where port 0 takes a free one, or unix:PATH for a Unix socket. May be
-    /// repeated. If not given, 127.0.0.1:4437, or only the sockets that systemd passes
+    /// Address and port to serve on, or unix:PATH for a Unix socket; port 0 takes a free port. May
+    /// be repeated. If not given, 127.0.0.1:4437, or only the sockets that systemd passes
     #[arg(long, value_name = "ADDR")]
     listen: Vec<Listen>,
-    /// Certificate and its chain in PEM format: every TCP address uses TLS. A new certificate is used
-    /// without a restart
+    /// Certificate and its chain in PEM format; every TCP address then uses TLS. The server loads a
+    /// new certificate without a restart
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// Private key of --tls-cert in PEM format, without a password
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Store of the streams: file:DIR, redis://HOST:PORT/DB?namespace=NAME, memory, or memory that
-    /// behaves like one of Spin's stores: spin-sqlite, spin-redis, spin-dynamodb
+    /// Store of the streams: file:DIR, redis://HOST:PORT/DB?namespace=NAME or memory. For tests,
+    /// spin-sqlite, spin-redis and spin-dynamodb keep data in memory and behave like Spin's stores
     #[arg(long, value_name = "STORE", default_value = "file:data")]
     pub(crate) store: StoreKind,
-    /// When a file store acknowledges: once the disk has the data, or once the operating system has
-    /// it. Other stores ignore this
+    /// When a file store acknowledges a write: with sync, once the data is on the disk; with os,
+    /// once the operating system has it. Other stores ignore this
     #[arg(long, value_enum, default_value = "sync")]
     pub(crate) durability: Durability,
-    /// Most MiB a second at which a file store reads its data again, once a day, to find damage; 0
-    /// turns this off
+    /// Once a day a file store reads its data again to find damage, at most at this rate in MiB a
+    /// second; 0 turns this off
     #[arg(long, value_name = "MIB", default_value_t = SCRUB_RATE)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=65_536))]
     scrub_rate: u32,
@@ -233,35 +233,38 @@ pub struct Serve {
     /// instance for each request
     #[arg(long, value_enum, default_value = "exchange")]
     via: Via,
-    /// The component (.wasm, or .cwasm compiled for this machine) instead of the built-in one
+    /// File of the component to use instead of the built-in one: .wasm, or .cwasm compiled for this
+    /// machine
     #[arg(long, value_name = "PATH")]
     component: Option<PathBuf>,
     #[arg(long, value_name = "N", help = instances_help())]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_INSTANCES)))]
     instances: Option<u16>,
-    /// Most requests a second with one Authorization field; also the burst
+    /// Most requests a second with the same Authorization field; as many may come at once
     #[arg(long, value_name = "N")]
     rate_limit_per_token: Option<NonZeroU32>,
-    /// Most requests a second from one address (of IPv6, one /64 network); also the burst
+    /// Most requests a second from one address (of IPv6, one /64 network); as many may come at once
     #[arg(long, value_name = "N")]
     rate_limit_per_address: Option<NonZeroU32>,
-    /// Limits of the names below a prefix, such as tenant:streams=1000,bytes=10GiB,requests=100,readers=50;
-    /// * is each first segment without a limit of its own. May be repeated
+    /// Limits for the names below a prefix, such as
+    /// tenant:streams=1000,bytes=10GiB,requests=100,readers=50; the prefix * stands for each first
+    /// segment without its own limit. May be repeated
     #[arg(long = "limit", value_name = "PREFIX:LIMITS")]
     limits: Vec<Rule>,
-    /// Use the last address in X-Forwarded-For as the client's; only behind a proxy that adds it
+    /// Take the client's address from the last entry in X-Forwarded-For. Use this only behind a
+    /// proxy that adds the entry
     #[arg(long)]
     trust_forwarded_for: bool,
-    /// Most connections of one address (of IPv6, one /64 network); if not given, half of all that
-    /// the limit of open files allows, and any number with --trust-forwarded-for
+    /// Most connections of one address (of IPv6, one /64 network). If not given, half of the
+    /// connections that the limit of open files allows, or any number with --trust-forwarded-for
     #[arg(long, value_name = "N")]
     connections_per_address: Option<NonZeroUsize>,
-    /// Seconds that a connection may stay without a request
+    /// Seconds without a request after which the server closes a connection
     #[arg(long, value_name = "SECS", default_value_t = IDLE_SECS)]
     #[arg(value_parser = clap::value_parser!(u16).range(5..=3600))]
     idle_timeout: u16,
-    /// Address and port for operators, or off: metrics, probes, settings and streams. If not given,
-    /// 127.0.0.1:4438, or a free port if that one is in use
+    /// Address and port of the admin listener, or off. It has the page, metrics, probes, settings
+    /// and streams. If not given, 127.0.0.1:4438, or a free port if that one is in use
     #[arg(long, value_name = "ADDR|off")]
     admin: Option<AdminAddress>,
     /// Format of the log on standard error; auto is text on a terminal, and JSON elsewhere
@@ -278,8 +281,8 @@ pub struct Serve {
 
 fn instances_help() -> String {
     format!(
-        "Instances of the component; if not given, one for each core, and {MAX_INSTANCES} over \
-         redis, where each call blocks its instance"
+        "Instances of the component. If not given, one for each core, or {MAX_INSTANCES} over Redis, \
+         where each call blocks its instance"
     )
 }
 

@@ -140,7 +140,7 @@ const TABLE: [Limit; 32] = [
     row(
         "Unsent bytes of responses, in the process",
         Value::Bytes(UNSENT),
-        "Memory stays bounded whatever clients do. Further reads wait before they read the store",
+        "Limits the memory that slow clients can use. Further reads wait before they read the store",
     ),
     row(
         "Unsent bytes of responses, of one connection",
@@ -148,19 +148,19 @@ const TABLE: [Limit; 32] = [
         "One client can't take all the room. A few pages keep a fast connection busy",
     ),
     row(
-        "Piece of one response outside of its connection's share",
+        "Bytes of one response that do not count for its connection",
         Value::Bytes(UNSENT_OF_EXCHANGE),
-        "Small answers pass while large ones of the same connection wait",
+        "Small responses are sent while large ones of the same connection wait",
     ),
     row(
-        "Wait of a read for room",
+        "Longest wait of a read for room",
         Value::Time(ROOM_PATIENCE),
         "Then 503 `UNAVAILABLE` with `Retry-After`: nothing was read, and the client may retry",
     ),
     row(
-        "Least rate at which a client takes its data",
+        "Lowest rate at which a client may take its data",
         Value::PerSecond(LEAST_RATE as u64),
-        "Counts only while data waits. Slower than any link that is used for reading",
+        "Applies only while data waits. Slower than any link that is used for reading",
     ),
     row(
         "Time that a client may fall behind that rate",
@@ -168,9 +168,9 @@ const TABLE: [Limit; 32] = [
         "A phone that loses its network for a moment continues",
     ),
     row(
-        "Least rate while others wait for room",
+        "Lowest rate while other reads wait for room",
         Value::PerSecond(LEAST_RATE_IN_NEED),
-        "Below it, the address that holds most loses its slowest connection first",
+        "The server then closes the slowest connection of the address that uses most room",
     ),
     row(
         "Time that a connection is watched before that",
@@ -185,7 +185,7 @@ const TABLE: [Limit; 32] = [
     row(
         "Head of a request",
         Value::Bytes(HEAD_BYTES),
-        "Twice the largest `max_header_bytes`, so that the component can name the fault",
+        "Twice the largest `max_header_bytes`, so that the component can explain the error",
     ),
     row(
         "Fields in a head",
@@ -195,12 +195,12 @@ const TABLE: [Limit; 32] = [
     row(
         "Time for a head to arrive",
         Value::Time(HEAD_TIMEOUT),
-        "A client that does not begin holds a connection",
+        "A client that sends nothing occupies a connection",
     ),
     row(
         "Time for a handshake of TLS",
         Value::Time(HANDSHAKE_TIMEOUT),
-        "It counts as a connection, and a client that does not begin holds it",
+        "A client that does not finish it occupies a connection",
     ),
     row(
         "Encrypted bytes that a connection of TLS holds",
@@ -210,7 +210,7 @@ const TABLE: [Limit; 32] = [
     row(
         "Time between two pings of an HTTP/2 client",
         Value::Time(PING),
-        "The same time without an answer ends the connection",
+        "The server closes the connection if no answer comes within the same time",
     ),
     row(
         "Idle time of a connection (`--idle-timeout`)",
@@ -220,22 +220,22 @@ const TABLE: [Limit; 32] = [
     row(
         "Unsent bytes of responses, of one address",
         Value::Part(ADDRESS_PART),
-        "Others find room at once. With `--trust-forwarded-for` the proxy gets all of it",
+        "Leaves room for other addresses. With `--trust-forwarded-for` a proxy may use all of it",
     ),
     row(
         "Places of one address (`--connections-per-address`)",
         Value::Part(ADDRESS_PART),
-        "One source can't take everything",
+        "One address can't take all places",
     ),
     row(
-        "Places that are left when the oldest idle connections are closed",
+        "Free places below which the server closes the oldest idle connections",
         Value::Part(PLACES_LEFT),
         "New clients find a place",
     ),
     row(
         "Places that are kept for `/health` and `/readyz`",
         Value::Count(PROBE_PLACES as u64),
-        "A supervisor that gets no answer restarts a server that is only busy",
+        "Without an answer, a supervisor would restart a server that is only busy",
     ),
     row(
         "Connections of the admin listener",
@@ -248,24 +248,24 @@ const TABLE: [Limit; 32] = [
         "Clients of the main listener can't take this room",
     ),
     row(
-        "Prefixes without a rule of their own (`--limit`)",
+        "Counted prefixes of the rule `*` (`--limit`)",
         Value::Count(PREFIXES as u64),
-        "Memory stays bounded. Beyond it, no stream is created in another prefix",
+        "Limits memory. Beyond it, no stream can be created in another prefix",
     ),
     row(
         "Backups of a server at a time",
         Value::Count(BACKUPS as u64),
-        "Each keeps removed data on the disk until it ends",
+        "Each backup keeps removed data on the disk until it ends",
     ),
     row(
         "Time without a request after which a backup ends",
         Value::Time(BACKUP_IDLE),
-        "A client that was killed does not keep data on the disk",
+        "Frees the data that the backup of a killed client keeps on the disk",
     ),
     row(
         "Time without a request after which a backup makes room for another one",
         Value::Time(BACKUP_SILENCE),
-        "A client that was killed and runs again is not locked out",
+        "Lets a client that was killed start again",
     ),
     row(
         "JSON body that makes a request long",
@@ -275,27 +275,27 @@ const TABLE: [Limit; 32] = [
     row(
         "Other body that makes a request long",
         Value::Bytes(LONG_BODY),
-        "It is copied, and not parsed",
+        "It is copied but not parsed, so it may be larger",
     ),
     row(
         "Limit of a list beyond which its page is long",
         Value::Count(LONG_PAGE as u64),
-        "A page reads as many records. Pages of the default size are short",
+        "A page reads one record for each entry. Pages of the default size are short",
     ),
     row(
         "Store calls of a step after which its subscription or path is long",
         Value::Count(LONG_CALLS as u64),
-        "A claim reads the head of every linked stream. The first one is served as a short request",
+        "For example, a claim reads the head of every linked stream. The first such request is served as a short one",
     ),
     row(
-        "Instances for long requests, as a part of the others",
+        "Instances for long requests, as a part of the other instances",
         Value::Part(SHORT_TO_LONG),
         "At least one. Long requests wait for each other",
     ),
     row(
         "Request bodies that wait for one instance for long requests",
         Value::Bytes(LONG_ROOM),
-        "Eight of the default `max_append_bytes`, and one that is served. Further ones get 503 `OVERLOADED`",
+        "Room for nine bodies of the default `max_append_bytes`. Further requests get 503 `OVERLOADED`",
     ),
 ];
 

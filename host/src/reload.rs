@@ -371,9 +371,9 @@ mod tests {
         let guide = include_str!("../docs/configuration.md");
         let (_, section) = guide.split_once("### Reload").expect("the section");
         let (_, list) = section
-            .split_once("count from the next start:")
+            .split_once("apply after the next start:")
             .expect("a list");
-        let (list, _) = list.split_once(". So do").expect("its end");
+        let (list, _) = list.split_once(". The same holds").expect("its end");
         let named: Vec<&str> = list.split('`').skip(1).step_by(2).collect();
         assert_eq!(named, AT_START);
     }

@@ -17,9 +17,9 @@ use std::collections::BTreeMap;
 const PREFIX: &str = "DS_";
 /// Names with this prefix that belong to the build and the tests of the host.
 const FOREIGN: [&str; 3] = ["DS_EMBED_", "DS_WASM_", "DS_TEST_"];
-/// Names with this prefix that are no variables: two belong to clients of a server, and the last one
+/// Names with this prefix that are not variables: the client commands use all but the last one, which
 /// names the configuration file.
-const NO_VARIABLES: [&str; 3] = ["DS_URL", "DS_TOKEN", CONFIG];
+const NO_VARIABLES: [&str; 5] = ["DS_URL", "DS_TOKEN", "DS_CA", "DS_ADMIN", CONFIG];
 /// Name of the configuration file in the environment.
 pub(crate) const CONFIG: &str = "DS_CONFIG";
 
@@ -297,6 +297,8 @@ mod tests {
         let environment = [
             ("DS_URL", "http://a.example"),
             ("DS_TOKEN", "secret"),
+            ("DS_CA", "/etc/ca.pem"),
+            ("DS_ADMIN", "http://a.example"),
             ("DS_CONFIG", "/etc/ds.toml"),
         ];
         assert_eq!(resolve(&[], &environment), resolve(&[], &[]));

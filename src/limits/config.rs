@@ -82,40 +82,44 @@ fn flag(value: &str) -> bool {
 const MIB: u64 = 1024 * 1024;
 
 variables! {
-    /// Path under which streams live, without a slash at its end; `/` is the whole server, and then no
-    /// stream can have the name `health`, `healthz` or `readyz`. Every client and the official suite take
-    /// the default.
+    /// Path of the streams, without a slash at its end. `/` is the root of the server, and then no
+    /// stream can have the name `health`, `healthz` or `readyz`. Every client and the official
+    /// suite use the default.
     base_path: String = "/v1/stream", Kind::Text(is_base_path), base_path;
-    /// Scheme and authority that `Location` begins with; while empty, they are those of the request.
+    /// Scheme and authority at the start of `Location`. If empty, the server takes them from the
+    /// request.
     public_url: String = "", Kind::Text(is_public_url), str::to_owned;
-    /// How long a long-poll waits: less than clients and platforms that give up after 30 s.
+    /// How long a long-poll waits. Keep it below 30 s, because some clients and platforms give up
+    /// then.
     long_poll_timeout_secs: u64 = "25", Kind::Number(1..=300), number;
     /// Age at which an SSE response ends, so that a CDN can let new readers join.
     sse_max_secs: u64 = "60", Kind::Number(1..=3600), number;
-    /// Pause after which a silent SSE response sends a comment; how a reader that left is noticed.
+    /// Pause after which the server sends a comment on a silent SSE response. This is how it
+    /// notices that a reader left.
     sse_heartbeat_secs: u64 = "15", Kind::Number(1..=300), number;
-    /// First pause between two reads of the store for a waiting reader, where no host reports changes.
+    /// First pause between two reads of the store for a waiting reader, if the host does not report
+    /// changes.
     poll_min_ms: u64 = "25", Kind::Number(1..=60_000), number;
-    /// Longest pause between two such reads; use 2000 where the platform counts 1,000 reads a second per
-    /// application.
+    /// Longest pause between two of these reads. Use 2000 if the platform allows 1,000 reads a
+    /// second per application.
     poll_max_ms: u64 = "250", Kind::Number(1..=60_000), number;
     /// Bytes after which a page of a catch-up read ends, at the next end of a segment.
     page_bytes: u64 = "1048576", Kind::Number(1..=16 * MIB), number;
-    /// Bytes kept in the head record before they are sealed into a chunk; a small append rewrites
-    /// them, so more means fewer keys and larger writes.
+    /// Bytes that the head record keeps before they are sealed into a chunk. Each small append
+    /// rewrites them, so a larger value means fewer keys and larger writes.
     inline_tail_bytes: usize = "16384", Kind::Number(0..=131_072), size;
     /// Largest body of one append.
     max_append_bytes: usize = "10485760", Kind::Number(1..=16 * MIB), size;
     /// Largest stream, without the bytes that a fork shares; 0 means no limit.
     max_stream_bytes: u64 = "0", Kind::Number(0..=u64::MAX), number;
-    /// Longest stream name; a tombstone keeps the name, so this bounds it too.
+    /// Longest stream name. It also limits the size of a tombstone, which keeps the name.
     max_name_bytes: usize = "1024", Kind::Number(1..=1024), size;
     /// Most segments in a stream name.
     max_name_segments: usize = "8", Kind::Number(1..=64), size;
-    /// Producers a stream remembers; all of them are in its head record.
+    /// Number of producers that a stream remembers. All of them are in its head record.
     max_producers: usize = "256", Kind::Number(1..=256), size;
-    /// Idle time after which a producer may be forgotten to make room for another: longer than clients
-    /// retry. A retry that comes later may append twice.
+    /// Idle time after which a stream may forget a producer to make room for another one. It must
+    /// be longer than clients retry: a later retry may append twice.
     producer_idle_secs: u64 = "300", Kind::Number(1..=31_536_000), number;
     /// Largest header section, names and values together.
     max_header_bytes: usize = "16384", Kind::Number(1024..=65_536), size;
@@ -123,15 +127,15 @@ variables! {
     commit_deadline_ms: u64 = "5000", Kind::Number(100..=60_000), number;
     /// How long one `POST {base_path}/__ds/tick` works while there is something to do.
     tick_budget_ms: u64 = "1000", Kind::Number(100..=25_000), number;
-    /// Bearer token that `POST {base_path}/__ds/tick` asks for; open while it is empty and access control
-    /// is off.
+    /// Bearer token for `POST {base_path}/__ds/tick`. If it is empty and access control is off, the
+    /// call needs no token.
     tick_token: Secret = "", Kind::Secret(is_token), Secret::new;
-    /// Token of the calls that only operators may make; without it they do not exist. The native host makes
-    /// it up at its start and adds it to requests of managers on its admin listener.
+    /// Token for the calls that only operators may make. Without it, these calls do not exist. The
+    /// native host chooses it at its start, and adds it to requests of managers on its admin
+    /// listener.
     admin_token: Secret = "", Kind::Secret(is_token), Secret::new;
-    /// Bearer tokens and what they are for:
-    /// `[{"token":"..","scope":"read write manage","prefix":"a/b"}]`. With this or a key below,
-    /// access control is on.
+    /// Bearer tokens with their scopes and prefixes: `[{"token":"..","scope":"read write
+    /// manage","prefix":"a/b"}]`. With this or a key below, access control is on.
     auth_tokens: Secret = "", Kind::Secret(by_access), Secret::new;
     /// Secret of JSON Web Tokens signed by HS256, at least 32 bytes of text.
     auth_hs256_secret: Secret = "", Kind::Secret(by_access), Secret::new;
@@ -139,41 +143,44 @@ variables! {
     auth_eddsa_key: String = "", Kind::Text(by_access), str::to_owned;
     /// Keys of JSON Web Tokens as a JSON Web Key Set: `OKP` with `Ed25519`, and `oct` for HS256.
     auth_jwks: Secret = "", Kind::Secret(by_access), Secret::new;
-    /// Audience that JSON Web Tokens must be for; while empty, they must not name an audience.
+    /// Audience that JSON Web Tokens must name. If empty, they must not name an audience.
     auth_audience: String = "", Kind::Text(is_audience), str::to_owned;
     /// Whether webhooks may go to `localhost` and 127.0.0.0/8 over http; for development.
     webhook_allow_localhost: bool = "false", Kind::Flag, flag;
-    /// Ed25519 seeds of 32 bytes in unpadded base64url, separated by commas. The first signs webhooks; the
-    /// public keys of the others stay published. While empty, the server makes a key and keeps it.
+    /// Ed25519 seeds of 32 bytes in unpadded base64url, separated by commas. The first signs
+    /// webhooks; the public keys of the others stay published. If empty, the server makes a key and
+    /// keeps it in the store.
     webhook_signing_key: Secret = "", Kind::Secret(is_signing_keys), Secret::new;
-    /// Whether names are registered. The expiry of unvisited streams needs it; it costs one write for each
-    /// creation.
+    /// Whether the server registers the names of streams. Lists, patterns, and the expiry of
+    /// streams without requests need the registry. It costs one write for each creation.
     registry: bool = "true", Kind::Flag, flag;
-    /// Whether the store's swap of an absent key fails when another writer wrote the key first. On Spin it
-    /// does not fail. The native host's stores do, and say so themselves.
+    /// Whether the store's swap of an absent key fails when another writer wrote the key first. On
+    /// Spin, only DynamoDB is known to do so. The native host takes the default from its store.
     kv_guarded_create: bool = "false", Kind::Flag, flag;
-    /// Whether a swap that the store reports as failed was certainly not applied. Spin on Redis reports
-    /// applied swaps as failed. The native host's stores are certain, and say so themselves.
+    /// Whether a swap that the store reports as failed was certainly not applied. Spin on Redis
+    /// reports applied swaps as failed. The native host sets it for its stores.
     kv_final_swaps: bool = "false", Kind::Flag, flag;
-    /// Timeline of the store. Raise it after every restore of an older state, with all instances stopped.
-    /// The native host's stores know their own, and the larger one counts.
+    /// Timeline of the store. Raise it after every restore of an older state, with all instances
+    /// stopped. The native host's stores also keep a timeline, and the larger of the two counts.
     timeline: u64 = "0", Kind::Number(0..=MAX_TIMELINE), number;
-    /// How much the clocks of two instances may differ. A writer's lease lapses this much after its end.
+    /// Largest allowed difference between the clocks of two instances. A writer's lease lapses this
+    /// long after its end.
     lease_skew_ms: u64 = "1000", Kind::Number(0..=60_000), number;
-    /// Since when the host takes appends, milliseconds since 1970; 0 if unknown. A lease lapses only
-    /// after writers had time to connect again. The native host sets it.
+    /// Time at which the host began to accept appends, in milliseconds since 1970; 0 if unknown. A
+    /// lease lapses only after writers had time to connect again. The native host sets it.
     serving_since_ms: u64 = "0", Kind::Number(0..=u64::MAX), number;
-    /// Whether a read of the store may return an older value than an earlier read did, as DynamoDB's do
-    /// unless they are set to be consistent. An offset beyond the tail then gets 503, not 410.
+    /// Whether a read of the store may return an older value than an earlier read. Reads of
+    /// DynamoDB do so unless `consistent_read` is set. An offset beyond the tail then gets 503, not
+    /// 410.
     kv_stale_reads: bool = "false", Kind::Flag, flag;
-    /// Whether shared caches may keep the answers to reads.
+    /// Whether shared caches may keep the responses to reads.
     cache_visibility: String = "public", Kind::Word(&["public", "private"]), str::to_owned;
-    /// Origins that a browser may call from: `*`, or a list separated by commas.
+    /// Origins whose pages may call the server from a browser: `*`, or a list separated by commas.
     cors_origins: String = "*", Kind::Text(is_origins), str::to_owned;
     /// Prefix of every key, for stores that several applications share.
     key_namespace: String = "", Kind::Text(is_namespace), str::to_owned;
-    /// Least severe line that is logged; `info` has a line for every request that the component answers,
-    /// except preflights.
+    /// Least severe level that is logged. With `info` there is a line for every request that the
+    /// component answers, except preflights.
     log_level: String = "warn", Kind::Word(&LOG_LEVELS), str::to_owned;
 }
 

@@ -183,7 +183,7 @@ fn an_import_without_the_admin_listener_warns_of_the_producers_it_leaves_out() {
     let exported = Running::start(archive("export", &from.url(), directory.path())).wait();
     assert_eq!(exported.err, "");
     let imported = Running::start(archive("import", &to.url(), directory.path())).wait();
-    let warning = "streams that lose their producers: 1.";
+    let warning = "streams whose producers are not copied: 1.";
     assert!(imported.err.contains(warning), "{}", imported.err);
     assert!(imported.err.contains("--admin"), "{}", imported.err);
     imported.out();

@@ -124,7 +124,7 @@ fn invalid_json_names_its_line() {
     let server = Server::start();
     text(&server, &["create", "s", "-t", "json"]);
     let error = run(&server.url(), &["append", "s"], b"1\n2\n{\n").fails(1);
-    assert!(error.contains("line 3 of the input is no JSON"), "{error}");
+    assert!(error.contains("line 3 of the input is not JSON"), "{error}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ export async function changeTests(browser, server) {
     await tab.answer({ Name: "change/taken" }, "Create")
     await tab.dialog.getByRole("alert").filter({ hasText: "." }).waitFor()
     await tab.answer({ "Content type": "text/plain" }, "Create")
-    await tab.sees("The stream was there already")
+    await tab.sees("The stream existed already")
     await tab.close()
   })
 

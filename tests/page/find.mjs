@@ -48,7 +48,7 @@ export async function findTests(browser, server) {
     const tab = await open(browser, `${server.page}/#/streams?q=found`)
     await tab.summary("4 streams loaded")
     await tab.press("Name")
-    await tab.summary("Sorted: only the loaded rows.")
+    await tab.summary("Only the loaded rows are sorted.")
     await tab.lists(["found/a/1", "found/a/2", "found/ab", "found/b"])
     await tab.press("Name")
     await tab.lists(["found/b", "found/ab", "found/a/2", "found/a/1"])

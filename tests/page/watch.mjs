@@ -89,7 +89,7 @@ export async function watchTests(browser, server) {
     await tab.page.getByLabel("From").selectOption("offset")
     await tab.page.getByLabel("Number or offset").fill("not an offset")
     await tab.press("Go")
-    await tab.sees("An offset is needed, as the server returned it.")
+    await tab.sees("Enter an offset as the server returned it.")
     await tab.close()
   })
 
@@ -133,7 +133,7 @@ export async function watchTests(browser, server) {
         document.dispatchEvent(new Event("visibilitychange"))
       }, isHidden)
     await setHidden(true)
-    await tab.phase("Not read while the tab is hidden")
+    await tab.phase("Paused while the tab is hidden")
     await until("no reader is left", async () => (await liveReaders(server)) === 0)
     await server.append("watch/hidden", JSON_TYPE, "2")
     await setHidden(false)

@@ -56,11 +56,11 @@ pub enum Error {
     #[error("{0}")]
     Gone(Box<Refusal>),
     /// The offset belongs to data that is gone (410 with `Stream-Next-Offset`).
-    #[error("{refusal}; the present data begins at {restart}")]
+    #[error("{refusal}; the stream's data now begins at {restart}")]
     OffsetGone {
         /// The response.
         refusal: Box<Refusal>,
-        /// Where the present data begins.
+        /// Offset at which the stream's data now begins.
         restart: Offset,
     },
     /// The stream is closed: no append can succeed any more (409 with `Stream-Closed`).
@@ -74,12 +74,14 @@ pub enum Error {
     /// The request does not fit the stream: another content type, configuration or sequence (409).
     #[error("{0}")]
     Conflict(Box<Refusal>),
-    /// A newer session of this producer writes: this one must stop (403 with `Producer-Epoch`).
+    /// Another session of this producer writes with a newer epoch: this one must stop (403 with
+    /// `Producer-Epoch`).
     #[error(
-        "a newer session of this producer writes, with epoch {current}: this session has to stop"
+        "another session of this producer writes with the newer epoch {current}: this session must \
+         stop"
     )]
     Fenced {
-        /// Epoch of the newer session.
+        /// Epoch of the other session.
         current: u64,
     },
     /// The server misses earlier appends of this producer: it lost or forgot them. Read the stream,

@@ -21,7 +21,7 @@ impl Base {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(invalid(
                 text,
-                "is no base URL: it has a query or a fragment",
+                "is not a base URL: it has a query or a fragment",
             ));
         }
         let path = url.path().trim_end_matches('/').to_owned();
@@ -73,7 +73,7 @@ impl Base {
             return Ok((url, base));
         }
         if name.is_empty() {
-            return Err(invalid(name, "is no name of a stream: it is empty"));
+            return Err(invalid(name, "is not the name of a stream: it is empty"));
         }
         Ok((self.below(name.split('/'), name)?, self.clone()))
     }
@@ -101,7 +101,7 @@ impl Base {
         let joined = self.0.join(path).ok();
         // A path that begins with two slashes would name another server.
         let joined = joined.filter(|url| path.starts_with('/') && url.origin() == self.origin());
-        joined.ok_or_else(|| invalid(path, "is no path from the root, such as /metrics"))
+        joined.ok_or_else(|| invalid(path, "is not an absolute path, such as /metrics"))
     }
 
     fn below<'a>(&self, segments: impl Iterator<Item = &'a str>, name: &str) -> Result<Url, Error> {
@@ -111,25 +111,25 @@ impl Base {
             .iter()
             .any(|segment| matches!(*segment, "." | ".."))
         {
-            let problem = "is no name of a stream: URLs can't have the segments . and ..";
+            let problem = "is not the name of a stream: URLs can't have the segments . and ..";
             return Err(invalid(name, problem));
         }
         match url.path_segments_mut() {
             Ok(mut path) => {
                 path.pop_if_empty().extend(segments);
             }
-            Err(()) => return Err(invalid(self.as_str(), "is no base URL")),
+            Err(()) => return Err(invalid(self.as_str(), "is not a base URL")),
         }
         Ok(url)
     }
 }
 
 fn parse(text: &str) -> Result<Url, Error> {
-    let url = Url::parse(text).map_err(|error| invalid(text, &format!("is no URL: {error}")))?;
+    let url = Url::parse(text).map_err(|error| invalid(text, &format!("is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(invalid(
             text,
-            "is no URL of the form http://HOST or https://HOST",
+            "is not a URL of the form http://HOST or https://HOST",
         ));
     }
     Ok(url)

@@ -9,17 +9,19 @@ use std::time::Duration;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Connection {
-    /// URL below which the streams are. The default is a server on this machine,
-    /// http://127.0.0.1:4437/v1/stream, or that of a stream given as a whole URL
+    /// Base URL of the streams. The default is http://127.0.0.1:4437/v1/stream, or the server of
+    /// the stream if its whole URL is given
     #[arg(long, env = "DS_URL", value_name = "URL", global = false)]
     url: Option<String>,
-    /// Token, sent as Authorization: Bearer TOKEN to the server of --url only
+    /// Token, sent as Authorization: Bearer TOKEN, only to the server of --url, or without --url to
+    /// the server of the stream's whole URL
     #[arg(long, env = "DS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// More root certificates in PEM format, for a server with a certificate of its own
+    /// File with further root certificates in PEM format, for a server whose certificate is not
+    /// from a public authority
     #[arg(long, env = "DS_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Seconds of failures after which the command gives up; 0 turns retries off
+    /// Seconds from the first failure until the command gives up; 0 turns retries off
     #[arg(long, value_name = "SECS", default_value_t = 240)]
     give_up_after: u32,
 }

@@ -20,9 +20,10 @@ pub enum Exit {
     Conflict = 4,
     /// The token is missing or lacks the right.
     Denied = 5,
-    /// The server was away or had no room until the retries ended. Nothing was applied.
+    /// The server was unreachable or had no room until the retries ended. The last request had no
+    /// effect.
     Unavailable = 6,
-    /// The request was applied once or not at all.
+    /// The last request was applied once or not at all.
     Unknown = 7,
     /// The server lacks an extension of the protocol.
     Unsupported = 8,
@@ -64,8 +65,8 @@ pub(crate) enum Failure {
     /// Standard output can't be written.
     #[error("the output can't be written: {0}")]
     Output(io::Error),
-    /// The reader of standard output went away: a quiet end.
-    #[error("the reader of the output went away")]
+    /// The reader of standard output closed it: the command ends without a message.
+    #[error("the reader of the output closed it")]
     OutputClosed,
     /// The arguments are invalid together.
     #[error("{0}")]

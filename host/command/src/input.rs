@@ -240,7 +240,7 @@ fn check_json(text: &[u8], place: &str) -> Result<(), Failure> {
     let checked = serde_json::from_slice::<serde::de::IgnoredAny>(text);
     checked
         .map(|_| ())
-        .map_err(|error| Failure::Invalid(format!("{place} is no JSON: {error}")))
+        .map_err(|error| Failure::Invalid(format!("{place} is not JSON: {error}")))
 }
 
 #[cfg(test)]
@@ -287,7 +287,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .starts_with("line 42 of the input is no JSON"),
+                .starts_with("line 42 of the input is not JSON"),
             "{error}"
         );
     }

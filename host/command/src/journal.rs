@@ -104,7 +104,7 @@ impl Journal {
             journal.read(line)?;
         }
         if (journal.begin.stream.clone(), journal.begin.form) != expected {
-            let problem = "it belongs to another stream, or to another --as";
+            let problem = "it belongs to another stream, or it was written with another --as";
             return Err(invalid(path, problem));
         }
         journal.cut_off(wide(complete))?;
@@ -120,7 +120,7 @@ impl Journal {
             Ok(Line::Begin(begin)) => self.begin = begin,
             Ok(Line::Sent(mark)) => self.sent.push_back(mark),
             Ok(Line::Acknowledged(mark)) => self.forget(mark),
-            Err(_) => return Err(invalid(&self.path, "it is no state file of append")),
+            Err(_) => return Err(invalid(&self.path, "it is not a state file of append")),
         }
         Ok(())
     }

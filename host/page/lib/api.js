@@ -17,7 +17,7 @@ export const control = (...segments) => [`${BASE}/__ds`, ...segments.map(encodeU
  */
 export function pathOf(name) {
   const segments = name.split("/")
-  if (!name) throw new Failure("A name is needed.")
+  if (!name) throw new Failure("Enter a name.")
   if (segments.some((segment) => segment === "." || segment === "..")) {
     throw new Failure("A name cannot have a segment . or ..")
   }
@@ -61,7 +61,7 @@ export async function json(path, init) {
     return await response.json()
   } catch (error) {
     if (init?.signal?.aborted) throw new DOMException("", "AbortError")
-    if (error instanceof SyntaxError) throw new Failure("The server answered with something that is not JSON.")
+    if (error instanceof SyntaxError) throw new Failure("The response of the server is not JSON.")
     throw lost(error)
   }
 }

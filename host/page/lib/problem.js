@@ -2,14 +2,14 @@
 
 /** Sentences for statuses without a problem document. */
 const STATUSES = {
-  401: "The server wants a token.",
+  401: "The server requires a token.",
   403: "The token does not allow this.",
   404: "The server has nothing at this path.",
-  413: "The server takes no body of this size.",
-  429: "The server refuses so many requests. Try again later.",
+  413: "The server does not accept a body of this size.",
+  429: "The server gets too many requests. Try again later.",
   502: "A proxy in front of the server got no response from it.",
   503: "The server is not available now. Try again later.",
-  504: "A proxy in front of the server waited too long for it.",
+  504: "A proxy in front of the server got no response in time.",
   507: "The server has no room left.",
 }
 

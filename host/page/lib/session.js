@@ -11,7 +11,7 @@ const TOKEN = /^[!-~]*$/
 
 /** Keeps a token for this tab; an empty one is forgotten. Throws if it can't be sent. */
 export function keepToken(text) {
-  if (!TOKEN.test(text)) throw new Error("A token has only letters, digits and signs, without spaces.")
+  if (!TOKEN.test(text)) throw new Error("A token has only letters, digits and punctuation, without spaces.")
   if (text) sessionStorage.setItem(KEY, text)
   else sessionStorage.removeItem(KEY)
 }

@@ -112,7 +112,7 @@ export class Follower {
   }
 
   async poll(signal) {
-    this.tell({ phase: "live", by: this.hasNoEvents ? "long-poll, since SSE does not get through" : "long-poll" })
+    this.tell({ phase: "live", by: this.hasNoEvents ? "long-poll, because SSE events do not arrive" : "long-poll" })
     const { start, cursor } = this
     const { bytes, ...position } = await readPage(this.name, start, { live: true, cursor, signal })
     if (signal.aborted) return

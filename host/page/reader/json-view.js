@@ -214,7 +214,7 @@ async function copy(text) {
 
 function showWhole(title, text) {
   const isCut = text.length > WHOLE
-  const note = isCut && el("p", { class: "hint" }, `The first ${count(WHOLE)} of ${count(text.length)} characters. Copy takes all of them.`)
+  const note = isCut && el("p", { class: "hint" }, `This shows the first ${count(WHOLE)} of ${count(text.length)} characters. Copy copies all of them.`)
   const content = el("pre", { class: "whole mono", tabindex: "0", dir: "auto" }, text.slice(0, WHOLE))
   ask({ title, wide: true, body: [note, content, button("Copy", () => copy(text))].filter(Boolean) })
 }

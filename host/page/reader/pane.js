@@ -21,7 +21,7 @@ const PHASES = {
   connecting: () => "Connecting",
   live: ({ by }) => `Live by ${by}`,
   paused: () => "Paused",
-  hidden: () => "Not read while the tab is hidden",
+  hidden: () => "Paused while the tab is hidden",
   full: () => "Paused after 16 MiB",
   waiting: ({ secs, text }) => `${text} Reconnecting in ${secs} s`,
   ended: ({ reason }) => (reason ? `The stream has ended: ${reason}` : "The stream has ended"),
@@ -107,7 +107,7 @@ export class Pane {
 
   take(data, position) {
     if (position.gap) {
-      this.note(`${position.gap} The reading goes on from the start of the present stream.`)
+      this.note(`${position.gap} Reading continues at the start of the present stream.`)
       return this.view.note(position.gap)
     }
     this.onposition(position)

@@ -76,9 +76,9 @@ export class Start {
     if (this.from.value === "last") {
       const number = Number(at)
       if (Number.isInteger(number) && number >= 1 && number <= this.most) return { tail: `${number}` }
-      return this.refuse(`A number from 1 to ${this.most} is needed.`)
+      return this.refuse(`Enter a number from 1 to ${this.most}.`)
     }
-    return OFFSET.test(at) ? { offset: at } : this.refuse("An offset is needed, as the server returned it.")
+    return OFFSET.test(at) ? { offset: at } : this.refuse("Enter an offset as the server returned it.")
   }
 
   refuse(text) {

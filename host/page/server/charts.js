@@ -93,7 +93,7 @@ export const CHARTS = [
     lines: ["p50", "p99"],
     format: seconds,
     needs: "log_bytes",
-    absent: "The store of this server syncs no disk.",
+    absent: "The store of this server does not sync to a disk.",
     values: (before, after) => [0.5, 0.99].map((part) => quantile(part, before, after, "log_sync_duration_seconds")),
   },
   {

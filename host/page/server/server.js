@@ -18,7 +18,7 @@ const GAP = 10
 
 const NOT_YET = "The server does not have this metric yet."
 
-/** Charts of the last ten minutes, as far as this tab has watched. */
+/** Charts of the last ten minutes, as long as the view was open. */
 export class Server {
   constructor() {
     this.charts = CHARTS.map((kind) => ({ ...kind, chart: new Chart({ ...kind, span: SPAN }), points: [] }))
@@ -59,9 +59,9 @@ export class Server {
     try {
       const text = await (await call("/metrics")).text()
       this.take(new Scrape(text, performance.now() / 1000))
-      say(this.state, "The last ten minutes, as far as this tab has watched. A scrape every 2 s.")
+      say(this.state, "The last ten minutes, as long as this view was open. The page reads the metrics every 2 s.")
     } catch (error) {
-      say(this.state, `The charts stand still. ${error.message}`)
+      say(this.state, `The charts are not updated. ${error.message}`)
     }
     this.soon(PERIOD_MS)
   }
@@ -100,7 +100,7 @@ function aboutServer(server) {
     ["Protocol", server.protocol],
     ["Extensions", server.extensions.join(", ")],
     ["Access control", server.access_control ? "on" : "off: every caller can read and write every stream"],
-    ["List of streams", server.registry ? "kept" : "not kept (registry=false)"],
+    ["List of streams", server.registry ? "available" : "not available (registry=false)"],
     ["Timeline of the store", count(server.timeline ?? 0)],
   ]
   const limits = Object.entries(server.limits).map(([name, value]) => [words(name), limitText(name, value)])

@@ -13,7 +13,7 @@ const nameField = (value = "") =>
   field(
     "Name",
     el("input", { name: "name", required: true, value, autocomplete: "off", spellcheck: "false", dir: "auto" }),
-    "Segments are divided by /, such as chats/7.",
+    "A slash separates segments, as in chats/7.",
   )
 
 const secondsField = (label, name, hint, most) =>
@@ -31,12 +31,12 @@ export async function createStream() {
     action: "Create",
     body: [
       nameField(),
-      field("Content type", type, "application/json keeps messages apart. It can't be changed later."),
+      field("Content type", type, "With application/json, the stream holds messages. The type can't be changed later."),
       types,
       field("First content", content, "Optional."),
-      secondsField("Time to live, in seconds", "ttl", "Optional. Each read and write begins it anew."),
+      secondsField("Time to live, in seconds", "ttl", "Optional. Each read or write starts the time again."),
       has("leases") &&
-        secondsField("Writer's lease, in seconds", "lease", "Optional. Without an append for so long, the stream is closed.", "86400"),
+        secondsField("Writer's lease, in seconds", "lease", "Optional. If the writer sends nothing for this time, the server closes the stream.", "86400"),
     ].filter(Boolean),
     run: async (form) => {
       const name = form.get("name")
@@ -46,7 +46,7 @@ export async function createStream() {
         lease: form.get("lease"),
         content: form.get("content"),
       })
-      announce(response.status === 201 ? "The stream was created." : "The stream was there already, with the same properties.")
+      announce(response.status === 201 ? "The stream was created." : "The stream existed already, with the same properties.")
       return name
     },
   })
@@ -62,7 +62,7 @@ export function forkStream(name, offset) {
     body: [
       about(name),
       nameField(`${name}-fork`),
-      field("At the offset", at, "The fork begins with all that is before it. Empty: the tail. -1: an empty fork."),
+      field("At the offset", at, "The fork gets the data before this offset. Empty means the tail, and -1 an empty fork."),
     ],
     run: async (form) => {
       await create(form.get("name"), { source: name, offset: form.get("offset") || "now" })
@@ -81,8 +81,8 @@ export function closeStream(name) {
     danger: true,
     body: [
       about(name),
-      el("p", {}, "Its readers see its end. Appends are refused from then on. A close can't be undone."),
-      has("close-reasons") && field("Reason", reason, "Optional: up to 64 of a-z, 0-9, hyphen, dot and underscore."),
+      el("p", {}, "Readers see that the stream has ended. The server refuses further appends. A close can't be undone."),
+      has("close-reasons") && field("Reason", reason, "Optional: up to 64 characters of a-z, 0-9, hyphen, dot and underscore."),
     ].filter(Boolean),
     run: async (form) => {
       await close(name, form.get("reason"))
@@ -100,7 +100,7 @@ export function stopStream(name) {
     danger: true,
     body: [
       about(name),
-      el("p", {}, "The stream is closed with the reason stopped. Its writer learns this with its next append. It can't be undone."),
+      el("p", {}, "This closes the stream with the reason stopped. The writer learns it from its next append. A stop can't be undone."),
     ],
     run: async () => {
       await close(name, has("close-reasons") ? "stopped" : "")
@@ -112,12 +112,12 @@ export function stopStream(name) {
 
 /** Asks for a deletion. Resolves with true if the stream was deleted. */
 export function deleteStream(name, forks = 0) {
-  const kept = `It has ${counted(forks, "fork")}, which stay. Until they are deleted too, the name can't be used again.`
+  const kept = `Its ${counted(forks, "fork")} will stay. The name can't be used again until they are deleted too.`
   return ask({
     title: "Delete the stream?",
     action: "Delete",
     danger: true,
-    body: [about(name), el("p", {}, "All of its content is lost. It can't be undone."), forks > 0 && el("p", {}, kept)].filter(Boolean),
+    body: [about(name), el("p", {}, "This deletes all content of the stream. It can't be undone."), forks > 0 && el("p", {}, kept)].filter(Boolean),
     run: async () => {
       await remove(name)
       announce("The stream was deleted.")

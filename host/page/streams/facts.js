@@ -27,7 +27,7 @@ export class Facts {
     this.timer = setInterval(() => this.tick(), 1000)
   }
 
-  /** Says that the facts are not those of now. */
+  /** Says that the facts may have changed since. */
   stale(text) {
     say(this.old, text ? `These facts may be old. ${text}` : "")
   }
@@ -44,7 +44,7 @@ export class Facts {
       ["Created", stamp(stream.created_at)],
       ["Last write", stamp(stream.last_write_at)],
       ["Last use", stream.last_used_at && [stamp(stream.last_used_at), " by a read or a write"]],
-      ["Time to live", stream.ttl_secs && `${duration(stream.ttl_secs)} after the last use. Watching it here is a use.`],
+      ["Time to live", stream.ttl_secs && `${duration(stream.ttl_secs)} after the last use. Watching it here counts as a use.`],
       ["Expires", stream.ttl_secs && !has("listing") ? "" : stamp(stream.expires_at)],
       ["Fork of", sourceOf(stream)],
       ["Forks", stream.forks > 0 && count(stream.forks)],
@@ -60,13 +60,13 @@ export class Facts {
   tick() {
     if (!this.ends) return
     const left = Math.max(0, Math.ceil((this.ends - Date.now()) / 1000))
-    say(this.countdown, left ? `ends in ${duration(left)}` : "has ended, the close follows")
+    say(this.countdown, left ? `ends in ${duration(left)}` : "has ended, the server closes the stream soon")
   }
 
   showProducers(producers) {
     if (!producers) {
       say(this.producersTitle, "Producers")
-      return fill(this.producers, el("p", { class: "hint" }, "This server does not tell the producers of a stream."))
+      return fill(this.producers, el("p", { class: "hint" }, "This server does not show the producers of a stream."))
     }
     say(this.producersTitle, `Producers (${count(producers.length)})`)
     if (!producers.length) return fill(this.producers, el("p", { class: "hint" }, "No idempotent producer has written."))
@@ -84,7 +84,7 @@ export class Facts {
     fill(
       this.producers,
       el("table", {}, el("thead", {}, el("tr", {}, titles)), el("tbody", {}, rows)),
-      el("p", { class: "hint" }, "The server keeps a hash of each id: printf %s ID | sha256sum | head -c 8"),
+      el("p", { class: "hint" }, "The server stores only a hash of each id. This command shows its first digits: printf %s ID | sha256sum | head -c 8"),
     )
   }
 
@@ -96,7 +96,7 @@ export class Facts {
 /** The state with the reason of a close, as a sentence or less. */
 function stateText({ closed, closed_reason }) {
   if (!closed) return "Open"
-  if (closed_reason === "lease-expired") return "Closed by the server, since the writer's lease expired (lease-expired)"
+  if (closed_reason === "lease-expired") return "Closed by the server, because the writer's lease expired (lease-expired)"
   if (closed_reason === "stopped") return "Closed by a stop button (stopped)"
   return closed_reason ? ["Closed with the reason ", el("bdi", {}, closed_reason)] : "Closed without a reason"
 }
@@ -109,7 +109,7 @@ const producerText = ({ id_hash, epoch, seq }) => [
 ]
 
 const sizeText = (stream) =>
-  `${bytes(stream.bytes)} (${counted(stream.bytes, "byte")})${stream.fork_offset ? " without the chunks of the source" : ""}`
+  `${bytes(stream.bytes)} (${counted(stream.bytes, "byte")})${stream.fork_offset ? " without the data shared with the source" : ""}`
 
 function sourceOf({ forked_from, fork_offset }) {
   if (!fork_offset) return null

@@ -28,7 +28,7 @@ export class Forks {
     this.stream = stream
     const number = stream.forks ?? 0
     this.title.textContent = has("listing") ? `Forks (${count(number)})` : "Forks"
-    if (!has("listing")) return fill(this.place, el("p", { class: "hint" }, "This server does not tell the forks of a stream."))
+    if (!has("listing")) return fill(this.place, el("p", { class: "hint" }, "This server does not show the forks of a stream."))
     const isChanged = this.isLoaded && number !== this.known
     if (isChanged) this.isLoaded = false
     if (isChanged && this.element.open) this.load()
@@ -115,7 +115,7 @@ export class Forks {
       }
       const rest = stream.forks - found
       if (rest <= 0) return state.remove()
-      const text = found >= FORKS ? `${count(rest)} more are not shown.` : `${counted(rest, "fork")} can't be listed: this token does not cover them, or they are being made or deleted.`
+      const text = found >= FORKS ? `${count(rest)} more are not shown.` : `${counted(rest, "fork")} can't be listed: this token does not cover them, or they are being created or deleted.`
       fill(state, text)
     } catch (error) {
       if (!isGivenUp(error)) fill(state, error.message)

@@ -161,7 +161,7 @@ export class List {
       return fill(this.place, empty(walk.text ? "No stream matches." : "There are no streams yet. Create the first one."))
     }
     const all = walk.isDone ? "That is all." : "There may be more."
-    const order = table.order ? " Sorted: only the loaded rows." : ""
+    const order = table.order ? " Only the loaded rows are sorted." : ""
     say(this.summary, `${counted(found, "stream")} loaded. ${all}${order}`)
     if (walk.isDone) return this.offer("none")
     if (found >= MOST) return this.offer("full", el("p", {}, FULL))
@@ -185,7 +185,7 @@ export class List {
   }
 }
 
-const FULL = `${count(MOST)} rows are the most that a tab keeps. Search for a longer name.`
+const FULL = `A tab keeps at most ${count(MOST)} rows. Search for a longer part of the name.`
 const NO_LIST = "This server has no list of streams. Type the name of a stream and press Open."
 const NO_REGISTRY =
-  "This server keeps no list of its streams, since it runs with registry=false. Type the name of a stream and press Open."
+  "This server keeps no list of its streams, because it runs with registry=false. Type the name of a stream and press Open."

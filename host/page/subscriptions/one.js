@@ -68,10 +68,10 @@ export class Subscription {
       ["Phase", one.phase],
       ["Generation", one.generation != null && count(one.generation)],
       ["Worker", one.worker && el("bdi", {}, one.worker)],
-      ["Lease", one.lease_ends_at ? `${duration(one.lease_ttl_ms / 1000)}, ends ${until(one.lease_ends_at)}` : `${duration(one.lease_ttl_ms / 1000)}, not held now`],
+      ["Lease", one.lease_ends_at ? `${duration(one.lease_ttl_ms / 1000)}, ends ${until(one.lease_ends_at)}` : `${duration(one.lease_ttl_ms / 1000)}, no worker holds it now`],
       ["Next delivery", one.next_delivery_at && until(one.next_delivery_at)],
       ["Status", one.status],
-      ["Failed deliveries", one.failures != null && `${count(one.failures)} since the last good one`],
+      ["Failed deliveries", one.failures != null && `${count(one.failures)} since the last successful one`],
       ["Last error", el("span", { class: "hint" }, "The server counts failures, and does not record their reasons.")],
       ["Created", time(one.created_at)],
     ]
@@ -93,7 +93,7 @@ export class Subscription {
     const table = el("table", { class: "wide" }, el("thead", {}, el("tr", {}, titles)), el("tbody", {}, rows))
     const all = counted(one.streams.length, "linked stream")
     const cut = one.streams.length > SHOWN ? `, the first ${SHOWN} are shown` : ""
-    const asked = one.streams.length > ASKED ? ` Pending content is looked up for the first ${ASKED}.` : ""
+    const asked = one.streams.length > ASKED ? ` Pending content is shown for the first ${ASKED}.` : ""
     say(this.note, `${all}${cut}.${asked}`)
     fill(this.streams, rows.length ? el("div", { class: "sideways", tabindex: "0", role: "region", "aria-label": "Linked streams" }, table) : null)
   }

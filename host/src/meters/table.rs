@@ -100,7 +100,7 @@ table! {
     STORE_CALLS: Counter "store_calls_total" ["call", "result"] "Calls of the store. The result conflict is a swap that another writer preceded.";
     STORE_CALL_DURATION: Histogram "store_call_duration_seconds" ["call"] "Time of calls of the store: of all calls over a network, of one in 64 otherwise.", STEP;
     LEASES: Counter "leases_total" ["change"] "Leases of writers that began, ended with a close or with the stream, or lapsed, by commits of this host.";
-    STORE_LOSSES: Counter "store_losses_total" [] "Times that the store lost changes. Nothing that depended on them was acknowledged.";
+    STORE_LOSSES: Counter "store_losses_total" [] "Times that the store lost changes. A file store acknowledged none of them; Redis may have done so.";
     STORE_TIMELINE: Gauge "store_timeline" [] "Timeline of the store. It rises when the store goes back to an older state.";
     STORE_WRITABLE: Gauge "store_writable" [] "1 if the store takes writes, 0 if it refuses them until a restart.";
     COMMIT_DURATION: Histogram "log_commit_duration_seconds" [] "Time to write a batch of changes to the log, with its sync. Only for files.", SYNC;

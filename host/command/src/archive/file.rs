@@ -89,7 +89,7 @@ impl Reader {
                 let problem = format!("version {version} of the format is unknown");
                 Err(invalid(path, &problem))
             }
-            _ => Err(invalid(path, "it is no archive of a stream")),
+            _ => Err(invalid(path, "it is not an archive of a stream")),
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) fn ordered(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         let ready = entries.filter(|(_, (_, source))| is_ready(source));
         let ready: Vec<String> = ready.map(|(name, _)| name.clone()).collect();
         if ready.is_empty() {
-            let problem = "the archive has forks of each other: it is damaged";
+            let problem = "the archive is damaged: some of its forks are sources of each other";
             return Err(Failure::Invalid(problem.to_owned()));
         }
         for name in ready {

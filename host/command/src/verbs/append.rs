@@ -40,11 +40,11 @@ pub struct Append {
     /// Reason of the close. Servers without the extension `close-reasons` ignore it
     #[arg(long, value_name = "REASON", requires = "close")]
     reason: Option<String>,
-    /// File that keeps the place in the input, so that the same command with the same input goes on
-    /// where it ended, however it ended
+    /// File that keeps the position in the input. After an interruption, run the same command with
+    /// the same input again: it continues at this position
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// Id of the producer. A new run with the same id ends the old one
+    /// Id of the producer. If a new run uses the same id, the older run fails
     #[arg(long, value_name = "ID")]
     producer: Option<String>,
     /// Seconds without an append after which the server closes the stream, on servers with the
@@ -83,7 +83,8 @@ impl Append {
         if (is_json && matches!(form, Form::Lines | Form::Bytes))
             || (!is_json && form == Form::JsonLines)
         {
-            let problem = "--as json-lines is for JSON streams, and lines and bytes are for others";
+            let problem =
+                "--as json-lines is for JSON streams, --as lines and --as bytes are for others";
             return Err(Failure::Usage(problem.to_owned()));
         }
         let url = stream.url().to_string();
@@ -142,7 +143,8 @@ impl Append {
         }
     }
 
-    /// Creates the stream if that is asked for, and returns the format of its data.
+    /// Creates the stream if `--create` is given and it is missing, and returns the format of its
+    /// data.
     async fn format(&self, stream: &Stream) -> Result<Format, Failure> {
         if let Some(name) = &self.create {
             match stream.head().await {
@@ -249,7 +251,7 @@ impl Run {
         }
         let problem = format!(
             "the first {} bytes of the input are not those of the earlier run: give the same input \
-             again from its start, or another --state",
+             from its start, or use another --state file",
             mark.end
         );
         Err(Failure::Invalid(problem))

@@ -38,7 +38,7 @@ pub struct Bench {
     #[arg(long, value_name = "SECS", default_value_t = 10)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=3_600))]
     seconds: u16,
-    /// Name below which the streams are
+    /// Name below which the streams are created
     #[arg(long, value_name = "NAME", default_value = "bench")]
     below: String,
     /// Print one JSON document

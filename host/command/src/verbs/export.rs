@@ -21,11 +21,11 @@ use std::path::{Path, PathBuf};
 pub struct Export {
     /// Names of the streams; if not given, all streams of a server with the extension `listing`
     streams: Vec<String>,
-    /// Directory for the files, one a stream. A later run with the same directory goes on where this
-    /// one ended
+    /// Directory for the files, one for each stream. A later run with the same directory continues
+    /// the export
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// Complete leading segments of the names to export
+    /// Export only streams whose names begin with these complete segments
     #[arg(long, value_name = "PREFIX", conflicts_with = "streams")]
     prefix: Option<String>,
     /// Print one JSON document for each stream
@@ -174,8 +174,8 @@ async fn export(
     })
 }
 
-/// Descriptions of a stream that is written to. Its producers are those of the last record if the
-/// description has the tail of that record.
+/// Most descriptions that an export requests for a stream that is written to. A description has the
+/// producers of the last record if it has the tail of that record.
 const ROUNDS: u32 = 5;
 
 /// How far a stream was copied.
@@ -217,7 +217,7 @@ impl Copied {
 fn gone(file: &Path) -> Failure {
     let part = file.with_extension("part");
     Failure::Invalid(format!(
-        "the stream changed under the export: it was deleted or lost data. Remove {} and repeat",
+        "the stream was deleted or lost data during the export. Remove {} and export it again",
         part.display()
     ))
 }

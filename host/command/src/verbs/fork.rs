@@ -12,10 +12,10 @@ pub struct Fork {
     source: String,
     /// Name of the new stream, or its whole URL
     stream: String,
-    /// Offset in the source where the fork leaves it; if not given, the present end
+    /// Offset up to which the fork has the data of its source; if not given, the present end
     #[arg(long, value_name = "OFFSET", allow_hyphen_values = true)]
     at: Option<String>,
-    /// Messages of a JSON stream, or bytes of another stream, to take past the offset
+    /// Messages of a JSON stream, or bytes of another stream, to add after the offset
     #[arg(long, value_name = "N", default_value_t = 0)]
     plus: u64,
     #[command(flatten)]

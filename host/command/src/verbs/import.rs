@@ -32,8 +32,9 @@ pub struct Import {
     /// Segments to put before each name
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
-    /// URL of the same server's admin listener: the server then remembers the producers of the streams,
-    /// and recognises retries of their appends. It needs a token with the scope manage, if any
+    /// URL of the same server's admin listener. The server then takes over the producers of the
+    /// streams, and recognises retries of their appends. With access control, this needs a token
+    /// with the scope manage and without a prefix
     #[arg(long, value_name = "URL")]
     admin: Option<String>,
     /// Print one JSON document for each stream
@@ -293,8 +294,8 @@ async fn adopt(
 ) -> Result<bool, Failure> {
     let other = |is: &str| {
         Failure::Invalid(format!(
-            "the server at --admin {is} {}: name the admin listener of the server that the streams are \
-             imported to, of this version or later",
+            "the server at --admin {is} {}: name the admin listener of the server to which the streams \
+             are imported. It must have this version or a later one",
             stream.name()
         ))
     };
@@ -320,8 +321,8 @@ async fn close(stream: &Stream, header: &Header) -> Result<(), Failure> {
         // Standard error may be closed.
         let _ = writeln!(
             std::io::stderr(),
-            "durable-streams: {} is closed without its reason {LAPSED}, which only a server can \
-             give",
+            "durable-streams: {} is closed without its reason {LAPSED}, because only a server can \
+             set it",
             stream.name()
         );
     }

@@ -11,7 +11,7 @@ const PAGE: u32 = 1_000;
 /// Flags of `ls`.
 #[derive(Debug, clap::Args)]
 pub struct List {
-    /// Complete leading segments of the names: a/b stands for a/b and a/b/c
+    /// List only streams whose names begin with these complete segments: a/b lists a/b and a/b/c
     prefix: Option<String>,
     /// List only forks of this stream
     #[arg(long, value_name = "STREAM")]

@@ -19,7 +19,7 @@ use std::io::Write;
 /// A command.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
-    /// Creates a stream, or confirms that it exists as described
+    /// Creates a stream, or confirms that it exists with the same properties
     Create(Box<create::Create>),
     /// Appends standard input, a file or an argument, exactly once
     Append(Box<append::Append>),
@@ -33,14 +33,14 @@ pub enum Verb {
     Ls(Box<list::List>),
     /// Closes a stream: its data stays, and no append can follow
     Close(Box<small::Close>),
-    /// Stops a stream as a viewer, on servers with the extension `stop`: closes it with the reason
-    /// `stopped`
+    /// Stops a stream as a viewer's stop button does: closes it with the reason `stopped`, on
+    /// servers with the extension `stop`
     Stop(Box<small::Stop>),
     /// Deletes streams with their data
     Rm(Box<small::Remove>),
     /// Creates a stream that begins with the data of another one
     Fork(Box<fork::Fork>),
-    /// Exports streams into files, one a stream
+    /// Exports streams into files, one for each stream
     Export(Box<export::Export>),
     /// Imports streams from files that `export` wrote
     Import(Box<import::Import>),

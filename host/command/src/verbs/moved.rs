@@ -29,15 +29,16 @@ impl Moved<'_> {
     }
 }
 
-/// Warns that so many streams lose their producers. A writer that sends its last append again after a
-/// move would append it twice, so writers have to end first.
+/// Warns that the producers of this many streams are not copied. A writer that sends its last
+/// append again after a move would append it twice, so writers must finish first.
 pub(super) fn warn_of_producers(streams: u64, advice: &str) {
     if streams > 0 {
         // Standard error may be closed.
         let _ = writeln!(
             std::io::stderr(),
-            "durable-streams: streams that lose their producers: {streams}. The other server does not \
-             recognise retries of their appends. {advice}, or let their writers end before the move"
+            "durable-streams: streams whose producers are not copied: {streams}. The other server does \
+             not recognise retries of their appends. {advice}, or let their writers finish before the \
+             move"
         );
     }
 }

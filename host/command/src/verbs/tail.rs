@@ -24,8 +24,8 @@ struct Reading {
     /// servers with the extension `tail`
     #[arg(long, short = 'n', value_name = "N", conflicts_with = "from")]
     last: Option<u32>,
-    /// File with the offset to begin at, which is kept up to date. If it does not exist, the other
-    /// flags say where to begin
+    /// File that keeps the offset after the last output. A later run begins there. If the file does
+    /// not exist, the other flags say where to begin
     #[arg(long, value_name = "FILE")]
     position: Option<PathBuf>,
     /// Print one JSON document for each batch, with its data and the offset after it

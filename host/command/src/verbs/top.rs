@@ -26,7 +26,8 @@ pub struct Top {
     /// Token, sent as Authorization: Bearer TOKEN to the admin listener only
     #[arg(long, env = "DS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// More root certificates in PEM format, for a server with a certificate of its own
+    /// File with further root certificates in PEM format, for a server whose certificate is not
+    /// from a public authority
     #[arg(long, env = "DS_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
     /// Seconds between two samples
