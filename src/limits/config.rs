@@ -132,7 +132,7 @@ variables! {
     tick_token: Secret = "", Kind::Secret(is_token), Secret::new;
     /// Token for the calls that only operators may make. Without it, these calls do not exist. The
     /// native host chooses it at its start, and adds it to requests of managers on its admin
-    /// listener.
+    /// listener. On other hosts, leave it empty.
     admin_token: Secret = "", Kind::Secret(is_token), Secret::new;
     /// Bearer tokens with their scopes and prefixes: `[{"token":"..","scope":"read write
     /// manage","prefix":"a/b"}]`. With this or a key below, access control is on.

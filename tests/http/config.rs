@@ -2,7 +2,7 @@
 
 use crate::common::{HOST, Response, ServerUnderTest, Stream, eventually, server};
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
@@ -312,7 +312,12 @@ fn a_reload_changes_the_rate_limits() {
 
 #[test]
 fn without_a_file_a_hangup_ends_the_server() {
-    let mut server = ServerUnderTest::start_own(&[]);
+    // The tests may run with hangups ignored, as nohup makes them.
+    let host = ServerUnderTest::command(&[]);
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP");
+    command.arg(host.get_program()).args(host.get_args());
+    let mut server = ServerUnderTest::start_command(command);
     server.signal("HUP");
     assert_eq!(server.wait().code(), None, "a signal ended it");
 }

@@ -480,7 +480,7 @@ mod tests {
             (vec![stream, record, producers, end, "{"], "more lines"),
             (vec![stream, record, end, producers], "more lines"),
             (vec![stream, record, producers], "incomplete"),
-            (vec![record, producers, end], "no archive"),
+            (vec![record, producers, end], "not an archive"),
         ];
         for (order, expected) in orders {
             let text = order.join("\n") + "\n";
