@@ -156,11 +156,13 @@ async fn a_broken_replacement_keeps_the_certificate_until_it_is_repaired() {
     new.write_to(directory.path());
     fs::write(&key, &good).expect("written");
     server.signal("HUP");
-    eventually("the other key is a warning", || warnings() == 1);
+    // On a slow machine the server looks at the files by itself too.
+    eventually("the other key is a warning", || warnings() > 0);
     assert!(shows(&server, trusted, &old).await);
+    let before = warnings();
     fs::remove_file(&key).expect("removed");
     server.signal("HUP");
-    eventually("the missing key is a warning", || warnings() == 2);
+    eventually("the missing key is a warning", || warnings() > before);
     assert!(shows(&server, trusted, &old).await);
     new.write_to(directory.path());
     server.signal("HUP");

@@ -23,10 +23,14 @@ pub(super) async fn listen(
     listening.collect()
 }
 
-/// Follows changes of the certificate for ever.
-pub(super) async fn follow(certificates: Option<Arc<Certificates>>) {
-    match certificates {
-        Some(certificates) => net::follow(certificates).await,
-        None => std::future::pending().await,
+/// Follows changes of the certificate. The future never ends. SIGHUP is handled once this function
+/// returns.
+pub(super) fn follow(certificates: Option<Arc<Certificates>>) -> impl Future<Output = ()> {
+    let follow = certificates.map(net::follow);
+    async move {
+        match follow {
+            Some(follow) => follow.await,
+            None => std::future::pending().await,
+        }
     }
 }

@@ -43,11 +43,17 @@ impl Watch {
     }
 }
 
-/// Reads the files again after they change, or at once on SIGHUP. Never returns.
-pub(crate) async fn follow(certificates: Arc<Certificates>) {
-    let mut watch = Watch::new(certificates.loaded());
+/// Reads the files again after they change, or at once on SIGHUP. The signal is handled as soon as this
+/// function returns: it would end a server that only handles it from the first look. The future never
+/// ends.
+pub(crate) fn follow(certificates: Arc<Certificates>) -> impl Future<Output = ()> {
     // Without the signal, changes are still noticed.
-    let mut hangup = signal(SignalKind::hangup()).ok();
+    let hangup = signal(SignalKind::hangup()).ok();
+    look(certificates, hangup)
+}
+
+async fn look(certificates: Arc<Certificates>, mut hangup: Option<Signal>) {
+    let mut watch = Watch::new(certificates.loaded());
     loop {
         let urgent = tokio::select! {
             () = sleep(LOOK) => false,
@@ -92,6 +98,7 @@ async fn received(signal: &mut Option<Signal>) {
 mod tests {
     use super::*;
     use crate::net::tls::tests::pair;
+    use rustix::process::{getpid, kill_process};
 
     #[test]
     fn a_change_is_read_once_after_it_has_settled() {
@@ -106,6 +113,24 @@ mod tests {
             .map(|now| watch.is_due(now, false))
             .into();
         assert_eq!(is_due, [false, false, false, true, false, false, true]);
+    }
+
+    #[tokio::test]
+    async fn a_hangup_before_the_first_look_is_handled() {
+        let (_directory, files) = pair("a.example").write();
+        let certificates = Certificates::load(files.clone()).expect("a good pair");
+        let first = certificates.current();
+        let follow = follow(Arc::clone(&certificates));
+        kill_process(getpid(), rustix::process::Signal::HUP).expect("the signal is sent");
+        let is_new = async {
+            while Arc::ptr_eq(&first, &certificates.current()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = follow => {}
+            () = is_new => {}
+        }
     }
 
     #[test]
