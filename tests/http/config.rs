@@ -209,11 +209,18 @@ fn the_config_command_shows_values_and_sources_without_secrets() {
     assert_eq!(json["variables"]["tick_token"]["value"], "(hidden)");
 }
 
+/// With an admin listener, instances are measured.
 #[test]
 fn a_reload_changes_tokens_and_limits_without_a_failed_request() {
+    for admin in ["off", "127.0.0.1:0"] {
+        reload_changes_tokens_and_limits(admin);
+    }
+}
+
+fn reload_changes_tokens_and_limits(admin: &str) {
     let limit = "max_append_bytes = 20\nlog_level = 'info'\n";
     let file = File::serving("", &format!("{limit}{}", tokens(&[ONE])));
-    let server = file.start(&[]);
+    let server = file.start(&["--admin", admin]);
     let stream = server.name("text/plain");
     create(&stream, ONE);
     append(&stream, TWO, "x").problem(401, "UNAUTHORIZED");

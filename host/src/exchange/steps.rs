@@ -42,17 +42,13 @@ pub enum StepError {
 /// [`StepError::Broken`].
 pub(crate) trait Steps: Send {
     /// Whether the instance has other variables than the ones in force. It then gets no more steps.
-    fn is_outdated(&self) -> bool {
-        false
-    }
+    fn is_outdated(&self) -> bool;
 
     /// Begins a step; see [`Keys::begin`](crate::wasi::Keys::begin).
-    fn begin(&mut self, _hurried: bool) {}
+    fn begin(&mut self, hurried: bool);
 
     /// Ends a step, and returns its footprint in the store.
-    fn end(&mut self) -> Footprint {
-        Footprint::default()
-    }
+    fn end(&mut self) -> Footprint;
 
     /// Begins the exchanges of one request, or of several `POST`s to one raw path. Returns one
     /// answer for each.

@@ -45,6 +45,10 @@ impl Drop for MeteredSteps {
 }
 
 impl Steps for MeteredSteps {
+    fn is_outdated(&self) -> bool {
+        self.steps.is_outdated()
+    }
+
     fn begin(&mut self, hurried: bool) {
         self.steps.begin(hurried);
     }
@@ -93,6 +97,16 @@ mod tests {
     struct Fails(u64);
 
     impl Steps for Fails {
+        fn is_outdated(&self) -> bool {
+            self.0 == 0
+        }
+
+        fn begin(&mut self, _: bool) {}
+
+        fn end(&mut self) -> Footprint {
+            Footprint::default()
+        }
+
         fn start(&mut self, _: &[&Request], _: Option<&Attempt>) -> Result<Vec<Answer>, StepError> {
             Err(StepError::Broken("it fails".to_owned()))
         }
@@ -112,6 +126,15 @@ mod tests {
                 ..Worked::default()
             })
         }
+    }
+
+    /// An instance that was measured once kept its tokens after a reload.
+    #[test]
+    fn a_measured_instance_is_outdated_when_it_says_so() {
+        let handles = StepMeters::new(&Meters::new());
+        let measured = |left| MeteredSteps::new(Box::new(Fails(left)), Arc::clone(&handles));
+        assert!(measured(0).is_outdated());
+        assert!(!measured(1).is_outdated());
     }
 
     #[test]
