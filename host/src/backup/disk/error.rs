@@ -64,6 +64,26 @@ pub enum BackupError {
     /// A copied segment differs from the one of the store.
     #[error("segment {0} changed on its way; run the backup again")]
     Differs(u32),
+    /// A segment of the store is not the one that the earlier backup has.
+    #[error(
+        "segment {0} of the store differs from its intact copy in the earlier backup, which stays: \
+         the store is damaged, or lost data in a power failure. Check the store with \
+         `durable-streams check`, and name an empty or a new directory for a backup of it"
+    )]
+    Changed(u32),
+    /// The source names its segments in a wrong order, or a segment twice.
+    #[error(
+        "the server sent an invalid list of segments; take the backup from a durable-streams server"
+    )]
+    Disordered,
+    /// The directory for a backup is inside a store.
+    #[error("{}: inside the store {}; name a directory elsewhere", .dest.display(), .store.display())]
+    Inside {
+        /// The directory for the backup.
+        dest: PathBuf,
+        /// The directory of the store.
+        store: PathBuf,
+    },
     /// The store can't be opened.
     #[error(transparent)]
     Store(#[from] OpenError),

@@ -68,11 +68,10 @@ impl Manifest {
         self.segments.iter().map(|kept| kept.bytes).sum()
     }
 
-    /// Length of a segment.
-    pub(super) fn length(&self, segment: u32) -> Option<u64> {
+    /// The entry of a segment.
+    pub(super) fn kept(&self, segment: u32) -> Option<&Kept> {
         let mut segments = self.segments.iter();
-        let kept = segments.find(|kept| kept.segment == segment);
-        kept.map(|kept| kept.bytes)
+        segments.find(|kept| kept.segment == segment)
     }
 
     /// Reads the list of a backup. `None` if there is no such file.

@@ -44,15 +44,14 @@ pub(crate) fn restore(
 ) -> Result<Restored, BackupError> {
     let missing = || BackupError::Missing(from.to_owned());
     let backup = BackupFiles::open(from, source)?.ok_or_else(missing)?;
-    match files.list(to) {
-        Ok(names) if names.iter().all(|name| name == LOST_AND_FOUND) => {}
-        Ok(_) => return Err(BackupError::Used(to.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(at(to)(error)),
-    }
     files.create_dir(to).map_err(at(to))?;
     let lock = files.lock_dir(to).map_err(at(to))?;
     let lock = lock.ok_or_else(|| BackupError::InUse(to.to_owned()))?;
+    // Another restore may have ended until the directory was locked.
+    let names = files.list(to).map_err(at(to))?;
+    if names.iter().any(|name| name != LOST_AND_FOUND) {
+        return Err(BackupError::Used(to.to_owned()));
+    }
     let filled = fill(&backup, to, &*files, now, progress);
     if filled.is_err() {
         empty(to, &*files);

@@ -45,7 +45,14 @@ impl Moment {
 
     /// Bytes of all segments.
     pub(crate) fn bytes(&self) -> u64 {
-        self.segments.iter().map(|extent| extent.bytes).sum()
+        let bytes = self.segments.iter().map(|extent| extent.bytes);
+        bytes.fold(0, u64::saturating_add)
+    }
+
+    /// Whether the numbers of the segments rise.
+    pub(super) fn is_ordered(&self) -> bool {
+        self.segments
+            .is_sorted_by(|one, next| one.segment < next.segment)
     }
 }
 

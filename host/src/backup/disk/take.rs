@@ -4,9 +4,9 @@ use super::digest::{Sha, read_through};
 use super::error::{BackupError, at};
 use super::manifest::{BACKUP, Kept, Manifest, UNFINISHED, file_name, is_segment};
 use super::source::{Extent, Moment, Source};
-use crate::store::log::{Files, LogFile, write_all_at};
+use crate::store::log::{Anatomy, Files, LogFile, write_all_at};
 use std::io::{self, IoSlice};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,7 +19,8 @@ const LOST_AND_FOUND: &str = "lost+found";
 ///
 /// # Errors
 ///
-/// [`BackupError`]. An earlier backup in the directory is still whole then.
+/// [`BackupError`]. An earlier backup in the directory is still whole then, also if the store was
+/// damaged since.
 pub(crate) fn take(
     source: &mut dyn Source,
     dest: &Path,
@@ -28,6 +29,13 @@ pub(crate) fn take(
     progress: &mut dyn FnMut(&str),
 ) -> Result<Manifest, BackupError> {
     let moment = source.moment().clone();
+    if !moment.is_ordered() {
+        return Err(BackupError::Disordered);
+    }
+    if let Some(store) = store_around(dest, files) {
+        let dest = dest.to_owned();
+        return Err(BackupError::Inside { dest, store });
+    }
     files.create_dir(dest).map_err(at(dest))?;
     let lock = files.lock_dir(dest).map_err(at(dest))?;
     let _lock = lock.ok_or_else(|| BackupError::InUse(dest.to_owned()))?;
@@ -54,7 +62,7 @@ pub(crate) fn take(
         let path = dest.join(file_name(extent.segment, moment.timeline));
         let listed = earlier
             .as_ref()
-            .and_then(|earlier| earlier.length(extent.segment));
+            .and_then(|earlier| earlier.kept(extent.segment));
         let sha256 = copy(source, *extent, &path, listed, files, &mut done)?;
         segments.push(Kept {
             segment: extent.segment,
@@ -74,13 +82,23 @@ pub(crate) fn take(
     Ok(manifest)
 }
 
-/// Copies one segment, as far as it is not there yet, and makes it durable. `listed` is its length
-/// in the earlier backup. Returns its digest.
+/// The store that a directory is in, if any.
+fn store_around(dest: &Path, files: &dyn Files) -> Option<PathBuf> {
+    let dest = std::path::absolute(dest).ok()?;
+    let has = |directory: &Path, name| files.open(&directory.join(name)).is_ok();
+    let mut around = dest.ancestors().skip(1);
+    let store = around
+        .find(|directory| has(directory, Anatomy::FORMAT) && has(directory, Anatomy::MANIFEST));
+    store.map(Path::to_owned)
+}
+
+/// Copies one segment, as far as it is not there yet, and makes it durable. `listed` is its entry in
+/// the earlier backup. Returns its digest.
 fn copy(
     source: &mut dyn Source,
     extent: Extent,
     path: &Path,
-    listed: Option<u64>,
+    listed: Option<&Kept>,
     files: &dyn Files,
     done: &mut Done,
 ) -> Result<String, BackupError> {
@@ -105,9 +123,13 @@ fn copy(
     }
     if offset < bytes {
         source.read(segment, offset, &mut |piece| {
+            let end = offset.saturating_add(piece.len() as u64);
+            if end > bytes {
+                return Err(BackupError::Differs(segment));
+            }
             write_all_at(&*file, &mut [IoSlice::new(piece)], offset).map_err(&io)?;
             sha.add(piece);
-            offset = offset.saturating_add(piece.len() as u64);
+            offset = end;
             Ok(())
         })?;
     }
@@ -130,12 +152,13 @@ struct Begun {
     bytes: u64,
 }
 
-/// Opens an earlier copy of a segment as far as its bytes are those of the source.
+/// Opens an earlier copy of a segment as far as its bytes are those of the source. A copy that an
+/// earlier backup needs, and that the source contradicts, is an error: it must not be overwritten.
 fn reuse(
     source: &mut dyn Source,
     extent: Extent,
     path: &Path,
-    listed: Option<u64>,
+    listed: Option<&Kept>,
     files: &dyn Files,
 ) -> Result<Option<Begun>, BackupError> {
     let io = at(path);
@@ -144,13 +167,23 @@ fn reuse(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io(error)),
     };
+    // A copy that can't be read is not used.
+    let is_intact = |kept: &Kept| {
+        let read = read_through(&*file, kept.bytes, |error| error, |_, _| Ok(()));
+        read.is_ok_and(|sha| sha.hex() == kept.sha256)
+    };
+    if listed.is_some_and(|kept| kept.bytes > extent.bytes && is_intact(kept)) {
+        return Err(BackupError::Changed(extent.segment));
+    }
     let length = file.length().map_err(io)?.min(extent.bytes);
     // An interrupted backup may have left other bytes behind those that the list names.
-    for bytes in [Some(length), listed].into_iter().flatten() {
+    for bytes in [Some(length), listed.map(|kept| kept.bytes)]
+        .into_iter()
+        .flatten()
+    {
         if bytes == 0 || bytes > length {
             continue;
         }
-        // A copy that can't be read is not used.
         let read = read_through(&*file, bytes, |error| error, |_, _| Ok(()));
         if let Ok(sha) = read
             && source.digest(extent.segment, bytes)? == sha.hex()
@@ -158,7 +191,10 @@ fn reuse(
             return Ok(Some(Begun { file, sha, bytes }));
         }
     }
-    Ok(None)
+    match listed.is_some_and(is_intact) {
+        true => Err(BackupError::Changed(extent.segment)),
+        false => Ok(None),
+    }
 }
 
 /// Removes the segments of earlier backups.

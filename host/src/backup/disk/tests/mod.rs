@@ -387,6 +387,131 @@ fn bytes_that_change_on_their_way_make_the_backup_fail() {
     assert_eq!(restored(&dest), expected);
 }
 
+/// A source with another moment, and with one segment whose bytes differ.
+struct Altered {
+    source: Local,
+    moment: Moment,
+    damaged: u32,
+}
+
+impl Altered {
+    fn of(source: Local) -> Self {
+        Self {
+            moment: source.moment().clone(),
+            source,
+            damaged: 0,
+        }
+    }
+}
+
+impl Source for Altered {
+    fn moment(&self) -> &Moment {
+        &self.moment
+    }
+
+    fn digest(&mut self, segment: u32, bytes: u64) -> Result<String, BackupError> {
+        match segment == self.damaged {
+            true => Ok("00".repeat(32)),
+            false => self.source.digest(segment, bytes),
+        }
+    }
+
+    fn read(
+        &mut self,
+        segment: u32,
+        from: u64,
+        put: &mut dyn FnMut(&[u8]) -> Result<(), BackupError>,
+    ) -> Result<(), BackupError> {
+        self.source.read(segment, from, put)
+    }
+}
+
+/// The copy of the damaged segment once took the place of the good one.
+#[test]
+fn a_store_that_was_damaged_never_harms_its_earlier_backup() {
+    let mut written = Written::new(19);
+    written.change(60);
+    let dest = FaultyFiles::default();
+    let (mut source, expected) = written.source(0);
+    let first = back_up(&mut source, &dest).expect("backs up");
+    written.change(3);
+    let kept: Vec<_> = first.segments.iter().map(|kept| kept.segment).collect();
+    for segment in kept {
+        let (source, _) = written.source(0);
+        let mut damaged = Altered::of(source);
+        damaged.damaged = segment;
+        // The store may have removed the segment since.
+        if !damaged
+            .moment
+            .segments
+            .iter()
+            .any(|extent| extent.segment == segment)
+        {
+            continue;
+        }
+        let refused = back_up(&mut damaged, &dest);
+        assert!(matches!(refused, Err(BackupError::Changed(found)) if found == segment));
+        assert_eq!(restored(&dest), expected);
+        // The store lost the end of the segment.
+        let (source, _) = written.source(0);
+        let mut short = Altered::of(source);
+        for extent in &mut short.moment.segments {
+            if extent.segment == segment {
+                extent.bytes = 100;
+            }
+        }
+        let refused = back_up(&mut short, &dest);
+        assert!(matches!(refused, Err(BackupError::Changed(found)) if found == segment));
+        assert_eq!(restored(&dest), expected);
+    }
+    let (mut source, expected) = written.source(0);
+    back_up(&mut source, &dest).expect("the repaired store is backed up");
+    assert_eq!(restored(&dest), expected);
+}
+
+#[test]
+fn a_server_is_not_trusted_with_the_order_and_the_length_of_segments() {
+    let mut written = Written::new(20);
+    written.change(60);
+    let dest = FaultyFiles::default();
+    let (source, _) = written.source(0);
+    let mut disordered = Altered::of(source);
+    disordered.moment.segments.reverse();
+    let refused = back_up(&mut disordered, &dest);
+    assert!(
+        matches!(refused, Err(BackupError::Disordered)),
+        "{refused:?}"
+    );
+    let (source, _) = written.source(0);
+    let mut longer = Altered::of(source);
+    longer.moment.segments[0].bytes = 10;
+    let refused = back_up(&mut longer, &dest);
+    assert!(
+        matches!(refused, Err(BackupError::Differs(_))),
+        "{refused:?}"
+    );
+    let names = dest.list(Path::new(DEST)).expect("lists");
+    let lengths = names
+        .iter()
+        .map(|name| dest.contents(&Path::new(DEST).join(name)).len());
+    assert_eq!(lengths.sum::<usize>(), 0, "{names:?}");
+}
+
+#[test]
+fn a_backup_inside_a_store_is_refused() {
+    let mut written = Written::new(21);
+    written.change(5);
+    let (mut source, _) = written.source(0);
+    let inside = Path::new(STORE).join("backups/today");
+    let files = written.files.clone();
+    let refused = take(&mut source, &inside, &files, now(), &mut |_| ());
+    assert!(
+        matches!(refused, Err(BackupError::Inside { .. })),
+        "{refused:?}"
+    );
+    assert!(files.list(&inside).is_err());
+}
+
 #[test]
 fn a_store_that_is_not_open_is_backed_up_and_a_missing_one_is_not_made() {
     let mut written = Written::new(16);
