@@ -140,6 +140,11 @@ impl Counter {
         self.doubt.load(Ordering::Relaxed)
     }
 
+    /// Whether a walk would count more prefixes by themselves.
+    pub(super) fn has_room_for_rest(&self) -> bool {
+        self.state().table().has_room_for_rest()
+    }
+
     /// Counts of a prefix. None if it is counted together with others.
     pub(super) fn of(&self, prefix: &str) -> Option<Counts> {
         self.state().table().of(prefix)

@@ -49,7 +49,10 @@ pub(super) async fn follow(counter: &Arc<Counter>, store: &Arc<dyn Store>) {
         is_first = false;
         loop {
             sleep(LOOK).await;
-            let is_due = is_shared || counter.is_in_doubt() || store.losses() != losses;
+            let is_due = is_shared
+                || counter.is_in_doubt()
+                || counter.has_room_for_rest()
+                || store.losses() != losses;
             if is_due && begun.elapsed() >= BETWEEN {
                 break;
             }

@@ -53,6 +53,10 @@ impl Counts {
     }
 }
 
+/// Divisor of all places for prefixes: with as many free places as the quotient, the rest is counted
+/// anew, whatever it has.
+const REST_PART: usize = 16;
+
 /// Counts by prefix. Prefixes with a rule of their own are always there. Of the others, those that have
 /// streams are there, up to a limit. The rest is counted together.
 #[derive(Debug)]
@@ -94,6 +98,14 @@ impl Table {
     /// this prefix.
     fn has_room(&self) -> bool {
         self.prefixes.len() < self.most && self.rest.is_zero()
+    }
+
+    /// Whether there is room to count the rest by its prefixes, which takes a walk.
+    pub(super) fn has_room_for_rest(&self) -> bool {
+        let streams = usize::try_from(self.rest.streams()).unwrap_or(usize::MAX);
+        // Many streams may have few prefixes.
+        let prefixes = streams.min(self.most / REST_PART);
+        !self.rest.is_zero() && self.prefixes.len().saturating_add(prefixes) <= self.most
     }
 
     /// Counts of a prefix. None if it is counted with others.
@@ -143,6 +155,26 @@ mod tests {
         assert_eq!(table.of("p0").map(Counts::streams), Some(1));
         assert_eq!(table.of("p999999"), None);
         assert_eq!(table.of("a"), Some(Counts::default()));
+    }
+
+    #[test]
+    fn there_is_room_for_the_rest_when_enough_prefixes_have_gone() {
+        let mut table = Table::new(std::iter::empty());
+        table.most = 32;
+        let names: Vec<String> = (0..40).map(|number| format!("p{number}")).collect();
+        let one = Counts::of_stream(1);
+        for name in &names[..32] {
+            table.add(other(name), one);
+        }
+        assert!(!table.has_room_for_rest());
+        for name in &names[32..] {
+            table.add(other(name), one);
+        }
+        assert_eq!(table.rest().streams(), 8);
+        table.add(other(&names[0]), one.negated());
+        assert!(!table.has_room_for_rest());
+        table.add(other(&names[1]), one.negated());
+        assert!(table.has_room_for_rest());
     }
 
     proptest! {
