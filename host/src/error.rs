@@ -23,6 +23,12 @@ pub enum StartError {
          address such as 127.0.0.1:4438, or set auth_tokens or a key (auth_...)"
     )]
     AdminExposed(SocketAddr),
+    /// A reload would turn access control off. An editor may have emptied the file for a moment.
+    #[error(
+        "the settings have no tokens and no key any more, which would turn access control off: restart \
+         the server to do so"
+    )]
+    AccessOff,
     /// Streams can't be counted.
     #[error(
         "--limit needs the registry of names to count streams and bytes: set the variable registry to \

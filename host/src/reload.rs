@@ -9,7 +9,7 @@ use crate::quota::Quota;
 use crate::telemetry;
 use crate::variables::Current;
 use crate::wasi::{ADMIN_TOKEN, FINAL_SWAPS, SERVING_SINCE, Variables};
-use durable_streams_edge::access::{self, Access};
+use durable_streams_edge::access::Access;
 use durable_streams_edge::limits::{Config, VARIABLES};
 use serde_json::Value;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -135,6 +135,9 @@ impl Reload {
         let was_on = Config::from_lookup(|name| given.variables.get(name).cloned())
             .and_then(|config| Access::new(&config))?
             .is_on();
+        if was_on && !access_control {
+            return Err(StartError::AccessOff);
+        }
         let mut complete = next.clone();
         if access_control && complete.get(TICK_TOKEN).is_none_or(String::is_empty) {
             let token = given.own_tick.take().map_or_else(random_token, Ok)?;
@@ -160,9 +163,6 @@ impl Reload {
             self.own.replace(config, access_control);
             self.admin_access.replace(access);
             given.variables = next;
-        }
-        if was_on && !access_control {
-            telemetry::warn(access::OFF, access::OFF_MEANS);
         }
         Ok(changed)
     }
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_of_the_hosts_ticks_survives_changes_of_access_control() {
+    fn the_token_of_the_hosts_ticks_survives_a_given_one() {
         let reload = reload(&[("auth_tokens", TOKENS)]);
         let own = reload.current.value(TICK_TOKEN);
         assert!(own.len() >= 16, "{own}");
@@ -330,8 +330,17 @@ mod tests {
             given
         );
         assert_eq!(apply(&[("auth_tokens", TOKENS)]), own);
-        assert_eq!(apply(&[]), "", "without access control ticks are open");
-        assert_eq!(apply(&[("auth_tokens", TOKENS)]), own);
+    }
+
+    /// An editor that empties the file before it writes it once opened the server.
+    #[test]
+    fn a_reload_turns_access_control_on_and_never_off() {
+        let reload = reload(&[]);
+        let apply = |pairs: &[(&str, &str)]| reload.apply(&variables(pairs), Rates::default());
+        apply(&[("auth_tokens", TOKENS)]).expect("good variables");
+        let refused = apply(&[("page_bytes", "5")]).expect_err("it would be off");
+        assert!(refused.to_string().contains("restart"), "{refused}");
+        assert_eq!(reload.current.value("auth_tokens"), TOKENS);
     }
 
     #[test]
