@@ -46,7 +46,8 @@ pub(crate) const TLS_UNSENT: usize = 32 * KIB;
 /// Interval of pings to an HTTP/2 client, and longest time for its answer.
 pub(crate) const PING: Duration = Duration::from_secs(30);
 
-/// Places reserved for connections to `/health` and `/readyz`.
+/// Places of each listener for connections to `/health` and `/readyz`. On the admin listener they also
+/// serve its other resources, but no streams.
 pub(crate) const PROBE_PLACES: usize = 4;
 /// Longest idle time of a connection in such a place.
 pub(crate) const PROBE_IDLE: Duration = Duration::from_secs(5);
@@ -233,7 +234,7 @@ const TABLE: [Limit; 32] = [
         "New clients find a place",
     ),
     row(
-        "Places that are kept for `/health` and `/readyz`",
+        "Places that each listener keeps for probes, and the admin listener for `/metrics` too",
         Value::Count(PROBE_PLACES as u64),
         "Without an answer, a supervisor would restart a server that is only busy",
     ),

@@ -13,7 +13,7 @@ use crate::drive::{self, Driver, Factories};
 use crate::engine::{ComponentSource, LONG_STUCK_TICKS, Runtime, STUCK_TICKS};
 use crate::error::StartError;
 use crate::exchange::Steps;
-use crate::limits::{ADDRESS_PART, ADMIN_PLACES, ADMIN_UNSENT, SHORT_TO_LONG};
+use crate::limits::{ADDRESS_PART, ADMIN_PLACES, ADMIN_UNSENT, PROBE_PLACES, SHORT_TO_LONG};
 use crate::meters::{StepMeters, WebhookMeters};
 use crate::net::{
     self, Address, Certificates, Crowd, Door, Gate, Handler, Inherited, Listen, Places, Rates,
@@ -300,7 +300,7 @@ pub async fn serve(options: Options) -> Result<Running, StartError> {
     };
     let admin = admin.zip(observed).map(|(bound, observed)| {
         let unsent_here = Unsent::of(ADMIN_UNSENT, page_bytes);
-        let places_here = Places::new(ADMIN_PLACES, 0);
+        let places_here = Places::new(ADMIN_PLACES, PROBE_PLACES);
         let scrape = Scrape {
             meters: Arc::clone(&observed.meters),
             steps: Arc::clone(&observed.steps),

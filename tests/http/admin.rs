@@ -273,3 +273,22 @@ fn the_listener_answers_while_clients_take_all_places_of_the_main_listener() {
     }
     drop(waiting);
 }
+
+/// Live readers of the admin listener kept out its probes and metrics.
+#[test]
+fn the_listener_answers_while_live_readers_take_all_its_places() {
+    let Some(server) = server(&[]) else {
+        return;
+    };
+    let stream = server.stream("text/plain");
+    let path = format!("{}?offset=now&live=sse", stream.path);
+    let waiting: Vec<_> = (0..64)
+        .map(|_| server.admin_request("GET", &path).open())
+        .collect();
+    for path in ["/health", "/readyz", "/metrics", "/debug/config"] {
+        server.admin_request("GET", path).send().expect(200);
+    }
+    let refused = server.admin_request("GET", &path).send();
+    refused.problem(503, "UNAVAILABLE");
+    drop(waiting);
+}

@@ -176,8 +176,7 @@ impl Door {
             .is_none_or(|at| at.elapsed() > WARNING_PAUSE)
         {
             self.full_warned = Some(Instant::now());
-            let why =
-                "the limit of open files allows no more connections; only probes are answered";
+            let why = "all places of this listener are taken; only probes are answered";
             telemetry::warn("connections refused", why);
         }
         tokio::select! {
