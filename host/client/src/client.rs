@@ -90,6 +90,8 @@ impl Client {
                 env!("CARGO_PKG_VERSION")
             ))
             .connect_timeout(options.connect_timeout)
+            // A URL may have a secret in its query.
+            .referer(false)
             // Other redirects may turn a write into a read.
             .redirect(reqwest::redirect::Policy::custom(|attempt| {
                 match attempt.status().as_u16() {

@@ -11,6 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use url::{Origin, Url};
 
+/// Bytes of the body of a refusal after which no more are read.
+const PROBLEM_LIMIT: usize = 64 * 1024;
+
 /// Longest error text that is read from a body which is no problem document.
 const TEXT_LIMIT: usize = 200;
 
@@ -114,7 +117,10 @@ impl Http {
             may_be_applied |= failure.verdict == Verdict::Unknown;
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err((failure.error, may_be_applied)),
+                None if may_be_applied => {
+                    return Err((failure.error.of_unknown_outcome(call), true));
+                }
+                None => return Err((failure.error, false)),
             }
         }
     }
@@ -192,6 +198,22 @@ impl Failure {
     }
 }
 
+impl Error {
+    /// This error of the last try, after an earlier try that may have been applied.
+    pub(crate) fn of_unknown_outcome(self, call: &Call) -> Self {
+        match self {
+            Self::Unreachable { .. } | Self::Busy(_) if !call.method.is_safe() => {
+                Self::OutcomeUnknown {
+                    method: call.method.to_string(),
+                    url: call.url.to_string(),
+                    problem: format!("an earlier try may have been applied. The last one: {self}"),
+                }
+            }
+            error => error,
+        }
+    }
+}
+
 /// No response came in time.
 #[derive(Debug, thiserror::Error)]
 #[error("no response came in time")]
@@ -225,11 +247,18 @@ pub(crate) fn lost(call: &Call, error: impl std::error::Error + Send + Sync + 's
     Failure::new(Verdict::Unknown, error)
 }
 
-async fn refused(call: &Call, response: reqwest::Response, timeout: Duration) -> Failure {
+async fn refused(call: &Call, mut response: reqwest::Response, timeout: Duration) -> Failure {
     let (status, headers) = (response.status(), response.headers().clone());
     // The status decides. A lost body only costs the detail.
-    let body = tokio::time::timeout(timeout, response.bytes()).await;
-    let body = body.ok().and_then(Result::ok).unwrap_or_default();
+    let mut body = Vec::new();
+    let read = async {
+        while body.len() < PROBLEM_LIMIT
+            && let Ok(Some(part)) = response.chunk().await
+        {
+            body.extend_from_slice(&part);
+        }
+    };
+    let _ = tokio::time::timeout(timeout, read).await;
     let (code, detail) = problem(&body);
     let refusal = Box::new(Refusal {
         method: call.method.to_string(),

@@ -135,8 +135,13 @@ impl List {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        let found: Option<ListPage> = get(&shared.http, &Call::new(Method::GET, url)).await?;
-        found.ok_or_else(|| unsupported(&shared.base))
+        let call = Call::new(Method::GET, url);
+        let found: Option<ListPage> = get(&shared.http, &call).await?;
+        let found = found.ok_or_else(|| unsupported(&shared.base))?;
+        if found.next.is_some() && found.next == self.after {
+            return Err(call.protocol_error("the next page begins where this one does"));
+        }
+        Ok(found)
     }
 }
 

@@ -114,6 +114,11 @@ impl Base {
             let problem = "is not the name of a stream: URLs can't have the segments . and ..";
             return Err(invalid(name, problem));
         }
+        // A URL would leave them out, and so name another stream.
+        if name.contains(['\t', '\r', '\n']) {
+            let problem = "is not the name of a stream: URLs can't have tabs and line breaks";
+            return Err(invalid(name, problem));
+        }
         match url.path_segments_mut() {
             Ok(mut path) => {
                 path.pop_if_empty().extend(segments);
@@ -202,7 +207,7 @@ mod tests {
     #[test]
     fn names_that_urls_cannot_carry_are_refused() {
         let base = Base::parse("http://h/s").unwrap();
-        for name in ["", "..", "a/../b", "a/."] {
+        for name in ["", "..", "a/../b", "a/.", "a\tb", "a\r", "q/.\n./z"] {
             assert!(
                 matches!(base.resolve(name), Err(Error::InvalidUrl { .. })),
                 "{name:?}"

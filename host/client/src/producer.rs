@@ -343,6 +343,7 @@ impl Running {
         let mut schedule = Schedule::new(&http.retry);
         // Whether the server may have accepted an earlier try.
         let mut may_be_applied = false;
+        let mut claims = 0;
         loop {
             self.check()?;
             let (epoch, is_next) = {
@@ -351,13 +352,14 @@ impl Running {
             };
             let call = self.call(epoch, seq, batch, close)?;
             let failure = match http.attempt(&call).await {
-                Ok(reply) => return Ok(ack(seq, &reply)),
+                Ok(reply) => return ack(seq, &call, &reply),
                 Err(failure) => failure,
             };
             match (failure.verdict, failure.error) {
                 (Verdict::Final, Error::Fenced { current })
-                    if self.may_claim && seq == 0 && !may_be_applied =>
+                    if self.may_claim && seq == 0 && !may_be_applied && claims < CLAIMS =>
                 {
+                    claims += 1;
                     let epoch = current.saturating_add(1);
                     self.progress.send_modify(|progress| progress.epoch = epoch);
                 }
@@ -371,6 +373,7 @@ impl Running {
                     may_be_applied |= verdict == Verdict::Unknown;
                     match schedule.next(failure.retry_after, Instant::now()) {
                         Some(pause) => tokio::time::sleep(pause).await,
+                        None if may_be_applied => return Err(error.of_unknown_outcome(&call)),
                         None => return Err(error),
                     }
                 }
@@ -401,13 +404,23 @@ impl Running {
     }
 }
 
-fn ack(seq: u64, reply: &Reply) -> Ack {
-    Ack {
-        seq,
-        is_duplicate: reply.status == StatusCode::NO_CONTENT,
-        next_offset: http::offset(&reply.headers),
-        closed: http::closed(&reply.headers),
+/// Most epochs that the first batch of a session tries. Each one that fails was already taken by another
+/// session.
+const CLAIMS: u32 = 5;
+
+fn ack(seq: u64, call: &Call, reply: &Reply) -> Result<Ack, Error> {
+    let is_duplicate = reply.status == StatusCode::NO_CONTENT;
+    let next_offset = http::offset(&reply.headers);
+    if !is_duplicate && next_offset.is_none() {
+        // Another program may answer 200 to everything.
+        return Err(call.protocol_error("Stream-Next-Offset is missing"));
     }
+    Ok(Ack {
+        seq,
+        is_duplicate,
+        next_offset,
+        closed: http::closed(&reply.headers),
+    })
 }
 
 /// Returns an epoch that grows with the clock: milliseconds, and ten random bits that tell two

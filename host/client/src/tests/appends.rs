@@ -3,8 +3,8 @@
 use super::script::{Script, Step};
 use super::{options, stream};
 use crate::{
-    AppendOptions, Client, CreateOptions, Error, ForkPoint, Options, Producer, ProducerOptions,
-    ProducerState, Session, Stream,
+    AppendOptions, Client, CreateOptions, Error, ForkPoint, ListOptions, Options, Producer,
+    ProducerOptions, ProducerState, Session, Stream,
 };
 
 const OFFSET: &str = "stream-next-offset: 1";
@@ -45,6 +45,59 @@ async fn a_plain_append_is_sent_again_after_a_response_that_says_it_had_no_effec
     let appended = stream.append("x", &plain()).await.unwrap();
     assert_eq!(appended.next_offset.as_str(), "1");
     assert_eq!(script.requests().len(), 4);
+}
+
+/// The last try alone had no effect.
+#[tokio::test]
+async fn an_append_that_may_have_been_applied_is_unknown_whatever_its_last_try_says() {
+    let mut options = options();
+    options.retry.give_up_after = std::time::Duration::from_millis(200);
+    let busy = || Step::response("503 Service Unavailable", &["retry-after: 9"], "");
+    let script = Script::start([Step::cut(), busy(), Step::cut(), busy()]);
+    let client = Client::new(&script.url(), options).unwrap();
+    let stream = client.stream("s").unwrap();
+    let mut producer = stream.producer(producer(Session::Epoch(3))).await.unwrap();
+    producer.send("a").await.unwrap();
+    let error = producer.flush().await.unwrap_err();
+    assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error}");
+    let error = stream.delete().await.unwrap_err();
+    assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error}");
+}
+
+/// A proxy that asks for a password answers 200 to everything.
+#[tokio::test]
+async fn a_200_without_an_offset_is_no_acknowledgement() {
+    let (stream, _script) = stream([Step::response("200 OK", &[], "<html>")]);
+    let mut producer = stream.producer(producer(Session::Epoch(3))).await.unwrap();
+    producer.send("a").await.unwrap();
+    let error = producer.flush().await.unwrap_err();
+    assert!(matches!(error, Error::Protocol { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_session_that_finds_no_free_epoch_ends() {
+    let taken = |epoch: u64| {
+        let epoch = format!("producer-epoch: {}", (1_u64 << 52) + epoch);
+        Step::response("403 Forbidden", &[&epoch], "")
+    };
+    let (stream, script) = stream((0..100).map(taken));
+    let mut producer = stream.producer(producer(Session::New)).await.unwrap();
+    producer.send("a").await.unwrap();
+    let error = producer.flush().await.unwrap_err();
+    assert!(matches!(error, Error::Fenced { .. }), "{error}");
+    assert!(script.requests().len() < 10);
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_move_on_is_an_error() {
+    let page = || Step::response("200 OK", &[], r#"{"streams":[],"next":"x"}"#);
+    let script = Script::start([page(), page(), page()]);
+    let client = Client::new(&script.url(), options()).unwrap();
+    let mut list = client.list(ListOptions::default());
+    assert!(list.next().await.is_some_and(|page| page.is_ok()));
+    let error = list.next().await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Protocol { .. }), "{error}");
+    assert!(list.next().await.is_none());
 }
 
 #[tokio::test]
