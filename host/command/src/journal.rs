@@ -14,7 +14,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// Batches whose acknowledgements may be missing in the file. A later run sends them again.
+/// Batches whose acknowledgements may be missing in the file. A later run sends them again. The first
+/// batch is noted at once: a server that forgot the producer would append it again, and refuses all
+/// others.
 const LAG: u64 = 16;
 
 /// A line of the file.
@@ -164,10 +166,11 @@ impl Journal {
     }
 
     /// Notes that all batches before `next_seq` are acknowledged. A few notes may be left out, but
-    /// for the last one.
+    /// not the first and the last one.
     pub(crate) fn acknowledge(&mut self, next_seq: u64, is_last: bool) -> Result<(), Failure> {
         let before = self.acknowledged.as_ref().map_or(0, |mark| mark.next_seq);
-        let is_due = is_last || next_seq.saturating_sub(before) >= LAG;
+        let is_first = before == 0;
+        let is_due = is_first || is_last || next_seq.saturating_sub(before) >= LAG;
         let mark = self
             .sent
             .iter()
@@ -176,7 +179,7 @@ impl Journal {
         match mark {
             Some(mark) if is_due => {
                 self.forget(mark.clone());
-                self.write(&Line::Acknowledged(mark), is_last)
+                self.write(&Line::Acknowledged(mark), is_first || is_last)
             }
             _ => Ok(()),
         }
@@ -237,6 +240,23 @@ mod tests {
                 ..producer
             }
         );
+    }
+
+    #[test]
+    fn the_first_acknowledgement_is_noted_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        let mut journal = open(&path);
+        for seq in 1..=3 {
+            journal.send(mark(seq)).unwrap();
+        }
+        journal.acknowledge(0, false).unwrap();
+        journal.acknowledge(1, false).unwrap();
+        journal.acknowledge(2, false).unwrap();
+        drop(journal);
+        let journal = open(&path);
+        assert_eq!(journal.acknowledged(), Some(&mark(1)));
+        assert_eq!(journal.sent(), [mark(2), mark(3)]);
     }
 
     #[test]
