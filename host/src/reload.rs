@@ -119,8 +119,8 @@ impl Reload {
     ///
     /// # Errors
     ///
-    /// When a variable is malformed, or the system has no random bits for a token. All earlier
-    /// values then stay.
+    /// When a variable is malformed, access control would be turned off, or the system has no random
+    /// bits for a token. All earlier values then stay.
     pub fn apply(&self, variables: &Variables, rates: Rates) -> Result<Changed, StartError> {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         let (next, changed) = merged(&given.variables, variables);

@@ -1,6 +1,6 @@
 //! Exports and imports.
 
-use super::common::command::{client, run};
+use super::common::command::{Ran, client, run};
 use super::common::{Cuts, Proxy, Random, Running, Server, eventually};
 use std::path::Path;
 
@@ -75,17 +75,18 @@ pub(super) fn archive(verb: &str, url: &str, directory: &Path) -> std::process::
     command
 }
 
+/// Runs an export or an import of all streams to its end.
+pub(super) fn run_archive(verb: &str, server: &Server, directory: &Path) -> Ran {
+    Running::start(archive(verb, &server.url(), directory)).wait()
+}
+
 #[test]
 fn an_import_is_equal_to_its_export() {
     let directory = tempfile::tempdir().expect("a directory");
     let (from, to) = (Server::start(), Server::start());
     fill(&from);
-    let exported = Running::start(archive("export", &from.url(), directory.path()))
-        .wait()
-        .text();
-    let imported = Running::start(archive("import", &to.url(), directory.path()))
-        .wait()
-        .text();
+    let exported = run_archive("export", &from, directory.path()).text();
+    let imported = run_archive("import", &to, directory.path()).text();
     assert_eq!(sums(&exported).len(), NAMES.len());
     assert_eq!(sums(&exported), sums(&imported));
     for name in NAMES {
@@ -100,13 +101,9 @@ fn an_import_is_equal_to_its_export() {
     let forks = run(&to.url(), &["ls", "--forks-of", "json/fork"], b"").text();
     assert_eq!(forks, "json/fork/fork\n");
     // Another run finds everything in its place.
-    let again = Running::start(archive("import", &to.url(), directory.path()))
-        .wait()
-        .text();
+    let again = run_archive("import", &to, directory.path()).text();
     assert_eq!(sums(&again), sums(&imported));
-    let again = Running::start(archive("export", &from.url(), directory.path()))
-        .wait()
-        .text();
+    let again = run_archive("export", &from, directory.path()).text();
     assert_eq!(sums(&again), sums(&exported));
 }
 
@@ -163,12 +160,8 @@ fn an_import_never_mixes_with_other_data() {
     )
     .out();
     run(&to.url(), &["append", "s", "xyz", "--create", "text"], b"").out();
-    Running::start(archive("export", &from.url(), directory.path()))
-        .wait()
-        .out();
-    let error = Running::start(archive("import", &to.url(), directory.path()))
-        .wait()
-        .fails(1);
+    run_archive("export", &from, directory.path()).out();
+    let error = run_archive("import", &to, directory.path()).fails(1);
     assert!(error.contains("has other data"), "{error}");
     assert_eq!(run(&to.url(), &["read", "s"], b"").out(), b"xyz");
 }
@@ -180,9 +173,9 @@ fn an_import_without_the_admin_listener_warns_of_the_producers_it_leaves_out() {
     let append = ["append", "s", "abc", "--create", "text"];
     run(&from.url(), &append, b"").out();
     run(&from.url(), &["create", "empty", "-t", "text"], b"").out();
-    let exported = Running::start(archive("export", &from.url(), directory.path())).wait();
+    let exported = run_archive("export", &from, directory.path());
     assert_eq!(exported.err, "");
-    let imported = Running::start(archive("import", &to.url(), directory.path())).wait();
+    let imported = run_archive("import", &to, directory.path());
     let warning = "streams whose producers are not copied: 1.";
     assert!(imported.err.contains(warning), "{}", imported.err);
     assert!(imported.err.contains("--admin"), "{}", imported.err);
@@ -200,11 +193,10 @@ fn a_directory_of_another_server_is_exported_anew() {
         server
     });
     for server in &servers {
-        let exported = Running::start(archive("export", &server.url(), directory.path()));
-        let exported = sums(&exported.wait().text());
+        let exported = sums(&run_archive("export", server, directory.path()).text());
         let to = Server::start();
-        let imported = Running::start(archive("import", &to.url(), directory.path()));
-        assert_eq!(sums(&imported.wait().text()), exported);
+        let imported = run_archive("import", &to, directory.path()).text();
+        assert_eq!(sums(&imported), exported);
         let read = |server: &Server| run(&server.url(), &["read", "s"], b"").out();
         assert_eq!(read(server), read(&to));
     }
@@ -221,9 +213,7 @@ fn a_stream_that_is_exported_by_its_url_is_imported_by_its_name() {
     let mut export = archive("export", &from.url(), directory.path());
     export.env_remove("DS_URL").arg(whole);
     Running::start(export).wait().out();
-    Running::start(archive("import", &to.url(), directory.path()))
-        .wait()
-        .out();
+    run_archive("import", &to, directory.path()).out();
     assert_eq!(run(&to.url(), &["read", "a/b c"], b"").out(), b"abc");
 }
 
@@ -235,9 +225,7 @@ fn two_files_of_one_stream_are_refused() {
     for directory in [&first, &second] {
         let append = ["append", "s", "abc", "--create", "text"];
         run(&server.url(), &append, b"").out();
-        Running::start(archive("export", &server.url(), directory))
-            .wait()
-            .out();
+        run_archive("export", &server, directory).out();
     }
     let to = Server::start();
     let mut import = archive("import", &to.url(), &first);

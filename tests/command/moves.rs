@@ -1,6 +1,6 @@
 //! Streams that move to another server with their producers.
 
-use super::archive::archive;
+use super::archive::{archive, run_archive};
 use super::common::command::{Ran, client, run};
 use super::common::{Cuts, Proxy, Running, Server, eventually};
 use std::path::Path;
@@ -14,7 +14,7 @@ fn import(server: &Server, admin: &str, directory: &Path) -> Ran {
 
 /// Moves all streams of a server to a new one.
 fn moved(from: &Server, directory: &Path) -> Server {
-    let exported = Running::start(archive("export", &from.url(), directory)).wait();
+    let exported = run_archive("export", from, directory);
     assert_eq!(exported.err, "");
     exported.out();
     let to = Server::start_with_admin("memory", &[]);
@@ -99,9 +99,7 @@ fn an_import_names_the_admin_listener_if_it_gets_another_one() {
     let (from, to) = (Server::start(), Server::start());
     let append = ["append", "s", "abc", "--create", "text"];
     run(&from.url(), &append, b"").out();
-    Running::start(archive("export", &from.url(), directory.path()))
-        .wait()
-        .out();
+    run_archive("export", &from, directory.path()).out();
     let main = to.url();
     let main = main.trim_end_matches("/v1/stream");
     let error = import(&to, main, directory.path()).fails(1);
@@ -114,11 +112,6 @@ fn an_import_names_the_admin_listener_if_it_gets_another_one() {
     run(&other.url(), &append, b"").out();
     let error = import(&to, other.admin(), directory.path()).fails(1);
     assert!(error.contains("name the admin listener"), "{error}");
-}
-
-fn export(server: &Server, directory: &Path) {
-    let exported = Running::start(archive("export", &server.url(), directory)).wait();
-    exported.out();
 }
 
 /// Whether a file of the archive names the producer `me`.
@@ -139,15 +132,13 @@ fn a_complete_file_is_exported_again_if_the_server_remembers_other_producers() {
     let from = Server::start();
     let append = ["append", "log", "--create", "text", "--producer", "me"];
     run(&from.url(), &append, &lines(10)).out();
-    export(&from, &first);
+    run_archive("export", &from, &first).out();
     let to = Server::start_with_admin("memory", &[]);
-    Running::start(archive("import", &to.url(), &first))
-        .wait()
-        .out();
-    export(&to, &second);
+    run_archive("import", &to, &first).out();
+    run_archive("export", &to, &second).out();
     assert!(!has_me(&second));
     import(&to, to.admin(), &first).out();
-    export(&to, &second);
+    run_archive("export", &to, &second).out();
     assert!(has_me(&second));
 }
 
@@ -160,7 +151,7 @@ fn a_stream_without_room_for_its_producers_holds_up_no_other() {
         run(&from.url(), &append, b"").out();
     }
     run(&from.url(), &["append", "a", "y"], b"").out();
-    export(&from, directory.path());
+    run_archive("export", &from, directory.path()).out();
     let to = Server::start_with_admin("memory", &["max_producers=2"]);
     let error = import(&to, to.admin(), directory.path()).fails(6);
     assert!(error.contains("such as a."), "{error}");

@@ -4,7 +4,7 @@ use crate::{Closed, Offset};
 use std::fmt;
 use std::sync::Arc;
 
-/// Reason why a call failed. Each variant has another next action of the caller.
+/// Reason why a call failed. Callers choose their next step by the variant.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

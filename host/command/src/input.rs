@@ -1,7 +1,7 @@
 //! The input of `append`, and its parts.
 
 use crate::failure::Failure;
-use crate::wide;
+use crate::{hex, wide};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
@@ -86,7 +86,7 @@ impl Input {
     /// SHA-256 of the bytes that were taken, in hexadecimal digits.
     pub(crate) fn digest(&self) -> String {
         let digest = self.digest.clone().finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&digest)
     }
 
     /// Takes the next batch; none at the end of the input. Input that is there already goes into
@@ -298,7 +298,7 @@ mod tests {
         assert!(input.skip_to(4).await.unwrap());
         assert_eq!(input.position(), 4);
         let digest = Sha256::digest(b"abc\n");
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&digest);
         assert_eq!(input.digest(), digest);
         assert_eq!(input.take_to(6).await.unwrap().unwrap(), b"de");
         assert_eq!(input.take_to(9).await.unwrap(), None);

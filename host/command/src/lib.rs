@@ -17,6 +17,11 @@ mod verbs;
 pub use failure::Exit;
 pub use verbs::Verb;
 
+/// Returns bytes as hexadecimal digits in lower case.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Returns a length as the type of positions.
 fn wide(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)

@@ -2,7 +2,7 @@
 
 use super::format::End;
 use crate::failure::Failure;
-use crate::wide;
+use crate::{hex, wide};
 use durable_streams_edge_client::Format;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -64,7 +64,7 @@ impl Content {
         let digest = self.digest.clone().finalize();
         End {
             count: self.count,
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&digest),
         }
     }
 }

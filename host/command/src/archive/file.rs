@@ -3,7 +3,7 @@
 use super::content::Content;
 use super::format::{End, FIRST_VERSION, Header, Line, Record, Remembered, VERSION};
 use crate::failure::Failure;
-use crate::wide;
+use crate::{hex, wide};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use durable_streams_edge_client::{Format, Offset, Producers};
@@ -38,11 +38,7 @@ pub(crate) fn path(directory: &Path, stream: &str) -> PathBuf {
             _ => '_',
         });
     let digest = Sha256::digest(stream.as_bytes());
-    let digest: String = digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest: String = hex(&digest).chars().take(16).collect();
     directory.join(format!(
         "{}-{digest}.{COMPLETE}",
         readable.collect::<String>()

@@ -1,5 +1,6 @@
 //! Lines of an archive.
 
+use crate::hex;
 use durable_streams_edge_client::{Offset, ProducerMark, Producers};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -121,7 +122,7 @@ impl Remembered {
         let digest = digest.finalize();
         Self {
             producers,
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&digest),
         }
     }
 

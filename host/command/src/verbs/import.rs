@@ -7,6 +7,7 @@ use crate::archive::format::{End, Header};
 use crate::archive::order::ordered;
 use crate::connection::Connection;
 use crate::failure::Failure;
+use crate::hex;
 use crate::output::Output;
 use crate::progress::Progress;
 use durable_streams_edge_client::{
@@ -234,9 +235,8 @@ fn producer_id(end: &End) -> String {
 
 /// The hash by which servers remember a producer.
 fn hash(id: &str) -> String {
-    let digest = Sha256::digest(id.as_bytes());
-    let half = digest.iter().take(16);
-    half.map(|byte| format!("{byte:02x}")).collect()
+    let digest = hex(&Sha256::digest(id.as_bytes()));
+    digest.chars().take(32).collect()
 }
 
 fn options(header: &Header) -> CreateOptions {

@@ -168,10 +168,8 @@ fn reuse(
         Err(error) => return Err(io(error)),
     };
     // A copy that can't be read is not used.
-    let is_intact = |kept: &Kept| {
-        let read = read_through(&*file, kept.bytes, |error| error, |_, _| Ok(()));
-        read.is_ok_and(|sha| sha.hex() == kept.sha256)
-    };
+    let read = |bytes| read_through(&*file, bytes, |error| error, |_, _| Ok(())).ok();
+    let is_intact = |kept: &Kept| read(kept.bytes).is_some_and(|sha| sha.hex() == kept.sha256);
     if listed.is_some_and(|kept| kept.bytes > extent.bytes && is_intact(kept)) {
         return Err(BackupError::Changed(extent.segment));
     }
@@ -184,8 +182,7 @@ fn reuse(
         if bytes == 0 || bytes > length {
             continue;
         }
-        let read = read_through(&*file, bytes, |error| error, |_, _| Ok(()));
-        if let Ok(sha) = read
+        if let Some(sha) = read(bytes)
             && source.digest(extent.segment, bytes)? == sha.hex()
         {
             return Ok(Some(Begun { file, sha, bytes }));
